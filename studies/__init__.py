@@ -1,0 +1,1 @@
+"""The domain: studies of regularization. Knows Optuna, Keras, numpy and scikit-learn; never the service around it."""

@@ -1,0 +1,115 @@
+"""How a study names its data, and what is known of that data without loading it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from studies.objectives import Task
+from studies.search_space import Part
+
+BuiltinName = Literal["breast_cancer", "wine", "iris", "digits", "digits_images", "diabetes"]
+SyntheticName = Literal["few_informative", "noisy_labels", "wide", "clean", "sparse_regression"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """What the service says of a dataset before any worker loads it."""
+
+    task: Task
+    rows: int
+    shape: tuple[int, ...]  # of one row: (features,) or (height, width, channels)
+    classes: int  # 0 for a regression
+    about: str
+
+
+BUILTIN: dict[BuiltinName, DatasetFacts] = {
+    "breast_cancer": DatasetFacts("binary", 569, (30,), 2, "cell nuclei measurements, malignant or benign"),
+    "wine": DatasetFacts("multiclass", 178, (13,), 3, "chemical analysis of wines of three growers"),
+    "iris": DatasetFacts("multiclass", 150, (4,), 3, "flower measurements of three species"),
+    "digits": DatasetFacts("multiclass", 1797, (64,), 10, "handwritten digits as 64 pixel columns"),
+    "digits_images": DatasetFacts("multiclass", 1797, (8, 8, 1), 10, "handwritten digits as 8×8 grey images"),
+    "diabetes": DatasetFacts("regression", 442, (10,), 0, "disease progression after one year"),
+}
+
+
+class BuiltinDataset(Part):
+    """A dataset that scikit-learn carries."""
+
+    kind: Literal["builtin"]
+    name: BuiltinName = Field(description="Which of scikit-learn's datasets.")
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """Task, size and meaning."""
+        return BUILTIN[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The defaults of one kind of synthetic data."""
+
+    task: Task
+    rows: int
+    features: int
+    informative: int
+    label_noise: float
+    about: str
+
+
+SYNTHETIC: dict[SyntheticName, Recipe] = {
+    "few_informative": Recipe("binary", 1000, 100, 5, 0.0, "few informative features among many"),
+    "noisy_labels": Recipe("binary", 300, 30, 10, 0.2, "few rows, a fifth of the labels flipped"),
+    "wide": Recipe("binary", 120, 400, 8, 0.0, "more features than rows"),
+    "clean": Recipe("binary", 5000, 10, 10, 0.0, "plenty of clean data, nothing to regularize"),
+    "sparse_regression": Recipe("regression", 500, 60, 6, 0.1, "a linear target of few features with Gaussian noise"),
+}
+
+
+class SyntheticDataset(Part):
+    """Seeded data whose truth is known; what is left out takes the recipe's default."""
+
+    kind: Literal["synthetic"]
+    name: SyntheticName = Field(description="Which recipe.")
+    rows: Annotated[int, Field(ge=30, le=1_000_000)] | None = Field(None, description="Rows, at least 30.")
+    features: Annotated[int, Field(ge=1, le=100_000)] | None = Field(None, description="Columns.")
+    informative: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Columns the target depends on, at most `features`; the rest are noise."
+    )
+    label_noise: Annotated[float, Field(ge=0, le=0.5)] | None = Field(
+        None, description="Share of labels flipped; for a regression, noise as a share of the target's deviation."
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of the data, apart from the study's.")
+
+    @model_validator(mode="after")
+    def _informative_fits(self) -> Self:
+        recipe = self.recipe
+        if recipe.informative > recipe.features:
+            raise ValueError(f"informative {recipe.informative} is more than features {recipe.features}")
+        return self
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe with every default filled in."""
+        default = SYNTHETIC[self.name]
+        features = default.features if self.features is None else self.features
+        return Recipe(
+            task=default.task,
+            rows=default.rows if self.rows is None else self.rows,
+            features=features,
+            informative=min(default.informative, features) if self.informative is None else self.informative,
+            label_noise=default.label_noise if self.label_noise is None else self.label_noise,
+            about=default.about,
+        )
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """Task, size and meaning."""
+        recipe = self.recipe
+        classes = 0 if recipe.task == "regression" else 2
+        return DatasetFacts(recipe.task, recipe.rows, (recipe.features,), classes, recipe.about)
+
+
+DatasetSpec = Annotated[BuiltinDataset | SyntheticDataset, Field(discriminator="kind")]

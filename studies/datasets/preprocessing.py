@@ -1,0 +1,108 @@
+"""What training needs: parts of a split, scaled by what the training part alone shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from studies.dataset_spec import DatasetSpec
+from studies.datasets.catalog import Dataset, load
+from studies.datasets.splits import Split, split
+from studies.objectives import Task
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Inputs and targets as the model sees them."""
+
+    x: Array  # float32
+    y: Array  # float32 of shape (rows, 1) for binary and regression, int32 of shape (rows,) for multiclass
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Standardisation fitted on training rows: (value − mean) / deviation."""
+
+    mean: Array
+    deviation: Array
+
+    @classmethod
+    def fit(cls, values: Array, *, whole: bool = False) -> Scaling:
+        """Of each column, or of all values together (`whole`, for images). A constant column is only centred."""
+        axis = None if whole else 0
+        deviation = np.asarray(values.std(axis=axis, dtype=np.float64))
+        return cls(
+            np.asarray(values.mean(axis=axis, dtype=np.float64)).astype(np.float32),
+            np.where(deviation > 0, deviation, 1.0).astype(np.float32),
+        )
+
+    def __call__(self, values: Array) -> Array:
+        """The scaled values, float32."""
+        return np.asarray((values - self.mean) / self.deviation, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A dataset split and scaled. The search reads `train` and `validation`; `test` is for the end."""
+
+    dataset: Dataset
+    rows: Split
+
+    @property
+    def task(self) -> Task:
+        """What the data asks for."""
+        return self.dataset.task
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, 0 for a regression."""
+        return len(self.dataset.class_names)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return self.dataset.x.shape[1:]
+
+    @cached_property
+    def input_scaling(self) -> Scaling:
+        """Per column for tables, one for all pixels for images."""
+        return Scaling.fit(self.dataset.x[self.rows.train], whole=self.dataset.x.ndim > 2)
+
+    @cached_property
+    def target_scaling(self) -> Scaling:
+        """Of a regression's target; the identity for classes."""
+        if self.task != "regression":
+            return Scaling(np.float32(0), np.float32(1))  # type: ignore[arg-type]  # a scalar is an array of shape ()
+        return Scaling.fit(self.dataset.y[self.rows.train], whole=True)
+
+    @cached_property
+    def train(self) -> Part:
+        """What gradients are computed on."""
+        return self._part(self.rows.train)
+
+    @cached_property
+    def validation(self) -> Part:
+        """What trials are judged by."""
+        return self._part(self.rows.validation)
+
+    def test(self) -> Part:
+        """What no search has seen."""
+        return self._part(self.rows.test)
+
+    def _part(self, rows: npt.NDArray[np.int64]) -> Part:
+        x, y = self.input_scaling(self.dataset.x[rows]), self.dataset.y[rows]
+        if self.task == "multiclass":
+            return Part(x, y.astype(np.int32))
+        return Part(x, self.target_scaling(y)[:, np.newaxis])
+
+
+def prepare(spec: DatasetSpec, seed: int) -> PreparedData:
+    """Load, split and scale a study's dataset; the same seed gives the same parts everywhere."""
+    dataset = load(spec)
+    return PreparedData(dataset, split(dataset, seed))

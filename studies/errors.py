@@ -1,0 +1,53 @@
+"""Everything this package raises on purpose.
+
+StudiesError
+├── InvalidSpecError      a study that cannot be accepted; names every field that is wrong
+├── DatasetError          a dataset that cannot be loaded, split or prepared
+├── TrainingError         a trial whose training cannot give a result
+│   └── DivergedError     a loss that became NaN or infinite
+├── NumberTakenError      another worker opened a trial of this number first
+└── LeaseLostError        this worker no longer owns the trial
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class StudiesError(Exception):
+    """Parent of all errors of `studies`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field, and what would be right."""
+
+    field: str
+    message: str
+
+
+class InvalidSpecError(StudiesError):
+    """A study description that cannot be accepted."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in self.errors))
+
+
+class DatasetError(StudiesError):
+    """A dataset that cannot be loaded, split or prepared."""
+
+
+class TrainingError(StudiesError):
+    """A trial whose training cannot give a result."""
+
+
+class DivergedError(TrainingError):
+    """A loss that became NaN or infinite."""
+
+
+class NumberTakenError(StudiesError):
+    """Another worker opened a trial of this number first; ask again with what it asked in view."""
+
+
+class LeaseLostError(StudiesError):
+    """This worker no longer owns the trial: its lease ran out or its study was deleted."""

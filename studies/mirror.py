@@ -1,0 +1,77 @@
+"""An in-memory copy of a study, so that asking and pruning cost no round trip to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from studies import sampling
+from studies.spec import StudySpec
+
+
+class Mirror:
+    """The trials of one study, numbered as in the database, with a sampler and a pruner over them."""
+
+    def __init__(self, spec: StudySpec, trials: Iterable[FrozenTrial]) -> None:
+        self._spec = spec
+        self._distributions = spec.space.distributions()
+        self._storage = optuna.storages.InMemoryStorage()
+        self.study = optuna.create_study(
+            storage=self._storage,
+            # Hyperband draws a trial's bracket from the study's name and the trial's number.
+            study_name=spec.name,
+            directions=list(spec.directions),
+            pruner=sampling.build_pruner(spec.pruner),
+        )
+        self.take_in(trials)
+
+    def take_in(self, trials: Iterable[FrozenTrial]) -> None:
+        """Bring in what other workers opened and finished; `trials` are all of the study's, by number."""
+        known = self.study.get_trials(deepcopy=False)
+        for trial in trials:
+            if trial.number >= len(known):
+                self._storage.create_new_trial(self.study._study_id, template_trial=trial)
+            elif trial.state.is_finished() and not known[trial.number].state.is_finished():
+                self._finish(known[trial.number]._trial_id, trial)
+
+    def _finish(self, trial_id: int, trial: FrozenTrial) -> None:
+        for step, value in trial.intermediate_values.items():
+            self._storage.set_trial_intermediate_value(trial_id, step, value)
+        self._storage.set_trial_state_values(trial_id, trial.state, trial.values)
+
+    def ask(self) -> Trial:
+        """A new running trial with every searched parameter suggested."""
+        number = len(self.study.get_trials(deepcopy=False))
+        self.study.sampler = sampling.build_sampler(self._spec, number)
+        return self.study.ask(self._distributions)
+
+    def resume(self, number: int) -> Trial:
+        """The running trial of this number, taken over from another worker."""
+        return Trial(self.study, self.study.get_trials(deepcopy=False)[number]._trial_id)
+
+    def tell(self, trial: Trial, state: TrialState, values: Sequence[float] | None) -> FrozenTrial:
+        """Finish a trial; the sampler learns of it."""
+        return self.study.tell(trial, values, state=state)
+
+    def is_best(self, trial: FrozenTrial) -> bool:
+        """Whether a finished trial is the best so far, or on the Pareto front of several objectives."""
+        if trial.state != TrialState.COMPLETE:
+            return False
+        return any(best.number == trial.number for best in self.study.best_trials)
+
+
+def as_template(trial: Trial) -> FrozenTrial:
+    """A running trial with all it was asked, ready to be recorded in one transaction."""
+    frozen = trial.study.get_trials(deepcopy=False)[trial.number]
+    template = create_trial(
+        state=TrialState.RUNNING,
+        params=frozen.params,
+        distributions=frozen.distributions,
+        system_attrs=frozen.system_attrs,
+    )
+    template.number = trial.number
+    template.datetime_start = datetime.now()
+    return template

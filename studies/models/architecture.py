@@ -1,0 +1,55 @@
+"""From a model's description and a trial's regularization to the list of its Keras layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from studies.model_spec import CnnSpec, MlpSpec, ModelSpec
+from studies.models import cnn, mlp
+from studies.models.expression import Expression
+from studies.objectives import Task
+from studies.regularization import Regularization
+
+LOSSES: dict[Task, str] = {
+    "binary": "binary_crossentropy",
+    "multiclass": "sparse_categorical_crossentropy",
+    "regression": "mean_squared_error",
+}
+_OUTPUT_ACTIVATIONS: dict[Task, str] = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """The layers of one trial's Sequential model, input first, output last."""
+
+    layers: tuple[Expression, ...]
+    loss: str  # Keras' name of the data loss
+
+
+def design(
+    spec: ModelSpec, input_shape: tuple[int, ...], task: Task, classes: int, regularization: Regularization
+) -> Architecture:
+    """The architecture: hidden layers with a kernel regularizer and dropout each, then the task's output layer.
+
+    The output kernel is regularized only when there is no hidden layer, that is, when it is the whole model.
+    """
+    hidden = _hidden(spec, input_shape, regularization)
+    linear = isinstance(spec, MlpSpec) and not spec.hidden_units
+    output = {"units": classes if task == "multiclass" else 1, "activation": _OUTPUT_ACTIVATIONS[task]}
+    if linear:
+        output["kernel_regularizer"] = mlp.kernel_regularizer(regularization)
+    return Architecture(
+        layers=(
+            Expression("Input", {"shape": input_shape}),
+            *hidden,
+            Expression("layers.Dense", output),
+        ),
+        loss=LOSSES[task],
+    )
+
+
+def _hidden(spec: ModelSpec, input_shape: tuple[int, ...], regularization: Regularization) -> list[Expression]:
+    if isinstance(spec, CnnSpec):
+        return cnn.hidden_layers(spec, input_shape, regularization)
+    flat = [Expression("layers.Flatten")] if len(input_shape) > 1 else []
+    return flat + mlp.hidden_layers(spec.hidden_units, spec.activation, spec.batch_norm, regularization)

@@ -1,0 +1,42 @@
+"""The quantities a study can optimise or watch, each with its direction and the tasks it is defined for."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Task = Literal["binary", "multiclass", "regression"]
+Direction = Literal["minimize", "maximize"]
+ObjectiveName = Literal["val_loss", "val_penalized_loss", "val_accuracy", "val_auc", "val_mae", "val_r2", "epochs"]
+MonitorName = Literal["val_loss", "val_penalized_loss", "val_accuracy", "val_auc", "val_mae", "val_r2"]
+
+_CLASSIFICATION: tuple[Task, ...] = ("binary", "multiclass")
+_ALL: tuple[Task, ...] = get_args(Task)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One quantity: which way is better, where it is defined, what it means."""
+
+    direction: Direction
+    tasks: tuple[Task, ...]
+    meaning: str
+
+
+OBJECTIVES: dict[ObjectiveName, Objective] = {
+    "val_loss": Objective(
+        "minimize",
+        _ALL,
+        "data loss on the validation part, without the penalty: cross-entropy in nats, or the squared error of the "
+        "standardised target (1 is as good as always predicting the mean)",
+    ),
+    "val_penalized_loss": Objective("minimize", _ALL, "val_loss plus the penalty, the number Keras calls val_loss"),
+    "val_accuracy": Objective("maximize", _CLASSIFICATION, "share of validation rows classified right"),
+    "val_auc": Objective("maximize", _CLASSIFICATION, "area under the ROC curve; one-against-rest mean for classes"),
+    "val_mae": Objective("minimize", ("regression",), "mean absolute error in the target's own unit"),
+    "val_r2": Objective("maximize", ("regression",), "share of the target's variance explained"),
+    "epochs": Objective("minimize", _ALL, "epochs trained before early stopping, what the trial cost"),
+}
+
+
+def metrics_for(task: Task) -> tuple[ObjectiveName, ...]:
+    """The objectives defined for a task, in the order they are documented."""
+    return tuple(name for name, objective in OBJECTIVES.items() if task in objective.tasks)

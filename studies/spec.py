@@ -1,0 +1,126 @@
+"""StudySpec: the one validated description of a study, as JSON over REST and as YAML on disk."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from studies.dataset_spec import DatasetSpec
+from studies.model_spec import MlpSpec, ModelSpec
+from studies.objectives import OBJECTIVES, Direction, MonitorName, ObjectiveName, Task, metrics_for
+from studies.search_space import Part, SearchSpace
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
+
+SamplerName = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2", "nsga3", "grid", "brute_force"]
+PrunerName = Literal[
+    "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon"
+]
+
+
+class OptionedPart(Part):
+    """A part chosen by name whose options stand beside the name; Optuna's own signature says which exist."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything that stands beside the name."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class SamplerSpec(OptionedPart):
+    """Optuna's sampler; its options (see x-samplers in /v1/schema) stand beside the name."""
+
+    name: SamplerName = Field("tpe", description="Which sampler proposes the next trial.")
+
+
+class PrunerSpec(OptionedPart):
+    """Optuna's pruner; its options (see x-pruners in /v1/schema) stand beside the name."""
+
+    name: PrunerName = Field("none", description="Which pruner ends hopeless trials early; one objective only.")
+
+
+class EarlyStoppingSpec(Part):
+    """When a training ends before its epochs are used up, as keras.callbacks.EarlyStopping; patience is searched."""
+
+    monitor: MonitorName = Field("val_loss", description="What must improve; val_loss is without the penalty.")
+    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="Least change that counts as an improvement, in the monitor's unit."
+    )
+    start_from_epoch: Annotated[int, Field(ge=0, strict=True)] = Field(
+        0, description="Epochs at the start that are not watched."
+    )
+    restore_best_weights: bool = Field(True, description="Judge and keep the best epoch's weights, not the last's.")
+
+
+class Budget(Part):
+    """How much a study may cost."""
+
+    trials: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(
+        50, description="Trials: exactly so many are run, whatever the number of workers."
+    )
+    epochs: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(100, description="Most epochs a trial trains.")
+    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="Seconds from the first trial's start until the study is ended with what it has."
+    )
+    max_failed_trials: Annotated[int, Field(ge=0, strict=True)] | None = Field(
+        None, description="Failed trials that are borne; one more and the study is failed."
+    )
+
+
+class StudySpec(Part):
+    """A study: which regularization suits this dataset and this architecture?"""
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
+        None, description="The study's key: 1 to 100 letters, digits, blanks, dots, _ or -; made up when left out."
+    )
+    dataset: DatasetSpec = Field(description="The data: {kind: builtin, name} or {kind: synthetic, name, …}.")
+    model: ModelSpec = Field(default_factory=MlpSpec, description="The architecture: {kind: mlp, …} or {kind: cnn, …}.")
+    space: SearchSpace = Field(default_factory=SearchSpace, description="What is searched.")
+    objectives: Annotated[tuple[ObjectiveName, ...], Field(min_length=1, max_length=4)] = Field(
+        ("val_loss",), description="What is optimised, each in its own direction; several give a Pareto front."
+    )
+    sampler: SamplerSpec = Field(default_factory=SamplerSpec, description="How trials are proposed.")
+    pruner: PrunerSpec = Field(default_factory=PrunerSpec, description="How hopeless trials are cut.")
+    early_stopping: EarlyStoppingSpec = Field(
+        default_factory=EarlyStoppingSpec, description="How training ends early; patience itself is searched."
+    )
+    budget: Budget = Field(default_factory=Budget, description="How much the study may cost.")
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = Field(
+        0, description="Seed of the splits, the sampler, initial weights, data order and dropout."
+    )
+
+    @property
+    def task(self) -> Task:
+        """What the dataset asks for."""
+        return self.dataset.facts.task
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """The direction of each objective."""
+        return tuple(OBJECTIVES[name].direction for name in self.objectives)
+
+    def named(self, name: str) -> Self:
+        """The same study under another name."""
+        return self.model_copy(update={"name": name})
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        task, shape = self.task, self.dataset.facts.shape
+        known = metrics_for(task)
+        for field, names in (
+            ("objectives", self.objectives),
+            ("early_stopping.monitor", (self.early_stopping.monitor,)),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ValueError(
+                        f"{field}: {name} is not defined for a {task} task; choose from {', '.join(known)}"
+                    )
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError("objectives: the same objective stands twice; name each once")
+        if self.model.kind == "cnn" and len(shape) != 3:
+            raise ValueError("model.kind: cnn needs images and this dataset is a table; use mlp or digits_images")
+        return self

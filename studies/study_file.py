@@ -1,0 +1,114 @@
+"""From a document (JSON, YAML) to a StudySpec, or to errors that name each field and say what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from studies import sampling
+from studies.errors import FieldError, InvalidSpecError
+from studies.search_space import PARAMETER_FORMS
+from studies.spec import StudySpec
+
+#: Names of union members that pydantic puts into an error's place.
+_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "mlp", "cnn"}
+
+
+def read(path: Path) -> StudySpec:
+    """The study a YAML file describes; InvalidSpecError when it is not there, not YAML, or not a study."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSpecError([FieldError("", f"cannot read {path}: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidSpecError([FieldError("", f"{path} is not UTF-8 text; a study file is YAML")]) from error
+    except yaml.YAMLError as error:
+        raise InvalidSpecError([FieldError("", f"{path} is not YAML: {_one_line(error)}")]) from error
+    if not isinstance(document, Mapping):
+        kind = type(document).__name__
+        raise InvalidSpecError([FieldError("", f"{path} holds a {kind}, not a study; start with `dataset:`")])
+    return parse(document)
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    return " ".join(str(error).split())
+
+
+def parse(document: Mapping[str, Any]) -> StudySpec:
+    """The study a document describes; InvalidSpecError names every field that is wrong."""
+    try:
+        spec = StudySpec.model_validate(document)
+    except ValidationError as error:
+        raise InvalidSpecError(field_errors(error.errors())) from None
+    sampling.check(spec)
+    return spec
+
+
+def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
+    """Pydantic's errors with plain field names and messages that say what would be right."""
+    errors = list(errors)
+    places = [tuple(e["loc"]) for e in errors]
+    return [
+        _field_error(e)
+        for e, place in zip(errors, places, strict=True)
+        # A list whose items are wrong is also reported as too short.
+        if not (e["type"] == "too_short" and any(p != place and p[: len(place)] == place for p in places))
+    ]
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    place = _field(error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    match error["type"]:
+        case "extra_forbidden":
+            near = get_close_matches(str(error["loc"][-1]), _field_names(), n=1)
+            message = "unknown field" + (f"; did you mean {near[0]}?" if near else "; see GET /v1/schema")
+        case "missing":
+            message = "this field is required"
+        case "union_tag_not_found":
+            message = f"needs {error['ctx']['discriminator']}, which says what it is"
+        case "union_tag_invalid":
+            ctx = error["ctx"]
+            place = ".".join(filter(None, [place, str(ctx["discriminator"]).strip("'")]))
+            message = f"unknown kind '{ctx['tag']}'; choose from {ctx['expected_tags']}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            message = "must be a JSON object (a mapping in YAML)"
+        case "string_pattern_mismatch" if place == "name":
+            message = "1 to 100 letters, digits, blanks, dots, _ or -, the first a letter or digit"
+        case "value_error":
+            # A check over several fields names its field at the start of its message.
+            named, colon, rest = message.partition(": ")
+            if colon and " " not in named:
+                place, message = ".".join(filter(None, [place, named])), rest
+        case "literal_error":
+            message = f"'{error['input']}' is not known; {message[0].lower()}{message[1:]}"
+    return FieldError(place, message)
+
+
+def _field(loc: Sequence[str | int]) -> str:
+    # A tag stands only right behind a field; `name` and the rest of the fields never share a tag's name.
+    return ".".join(str(part) for part in loc if part not in _TAGS)
+
+
+@cache
+def _field_names() -> tuple[str, ...]:
+    names: set[str] = set()
+
+    def collect(part: Mapping[str, Any]) -> None:
+        names.update(part.get("properties", {}))
+        for inner in part.get("$defs", {}).values():
+            collect(inner)
+
+    collect(StudySpec.model_json_schema())
+    return tuple(sorted(names))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a study with the options of every sampler and pruner."""
+    return StudySpec.model_json_schema() | sampling.option_schemas()

@@ -1,0 +1,1 @@
+"""Training one trial: the Keras engine, early stopping, and what is measured."""

@@ -1,0 +1,44 @@
+"""keras.callbacks.EarlyStopping as a pure state machine, so that any engine can run it and stop at the same epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from studies.objectives import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStopping:
+    """The rule of one trial."""
+
+    patience: int  # epochs without improvement before training stops
+    min_delta: float = 0.0  # least change that counts, ≥ 0
+    start_from_epoch: int = 0  # epochs at the start that are not watched
+    direction: Direction = "minimize"
+
+    def watch(self, state: Watch, epoch: int, value: float) -> Watch:
+        """The state after an epoch (counted from 0) that ended with this monitored value."""
+        if epoch < self.start_from_epoch:
+            return state
+        if state.best is None or self._improves(value, state.best):
+            return Watch(best=value, best_epoch=epoch, wait=0)
+        wait = state.wait + 1
+        return replace(state, wait=wait, stopped=wait >= self.patience and epoch > 0)
+
+    def _improves(self, value: float, best: float) -> bool:
+        # Keras compares after the conversion to float32 tensors, as keras.src.callbacks.monitor_callback does.
+        if self.direction == "minimize":
+            return bool(np.float32(value + self.min_delta) < np.float32(best))
+        return bool(np.float32(value - self.min_delta) > np.float32(best))
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What early stopping has seen so far."""
+
+    best: float | None = None  # None until an epoch was watched
+    best_epoch: int | None = None  # counted from 0
+    wait: int = 0  # epochs since the best
+    stopped: bool = False
