@@ -1,0 +1,1 @@
+"""The machine around the studies: REST, storage, workers, command line."""

@@ -1,0 +1,192 @@
+"""The command `regsweep`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from service import logs
+from service.settings import Settings
+
+app = typer.Typer(
+    help="Which regularization to use on your data, how much of it, and how sure that is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A study's name.")]
+Server = Annotated[str | None, typer.Option("--server", help="The server's URL [REGSWEEP_SERVER_URL].")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the database [REGSWEEP_DATABASE_URL].")]
+ArtifactsUrl = Annotated[str | None, typer.Option(help="fsspec URL of the models' folder [REGSWEEP_ARTIFACTS_URL].")]
+Workers = Annotated[int | None, typer.Option(help="Worker processes, default one a core [REGSWEEP_WORKERS].")]
+LogLevelText = Annotated[str | None, typer.Option(help="debug, info, warning or error [REGSWEEP_LOG_LEVEL].")]
+
+
+def main() -> None:
+    """Run the command; what the user did wrong is one clear line and exit 2."""
+    from service.errors import ServiceError
+    from studies.errors import StudiesError
+
+    try:
+        app()
+    except ServiceError as error:
+        _refuse(str(error))
+    except StudiesError as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _refuse(message: str) -> NoReturn:
+    for line in message.splitlines():
+        print(f"regsweep: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _settings(**flags: Any) -> Settings:
+    """The environment's settings with the flags that were given; a wrong one ends the command."""
+    try:
+        settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        from studies.study_file import field_errors
+
+        _refuse("\n".join(f"REGSWEEP_{e.field.upper()}: {e.message}" for e in field_errors(error.errors())))
+    logs.configure(settings.log_level)
+    return settings
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [REGSWEEP_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one [REGSWEEP_PORT].")] = None,
+    workers: Workers = None,
+    database_url: DatabaseUrl = None,
+    artifacts_url: ArtifactsUrl = None,
+    log_level: LogLevelText = None,
+) -> None:
+    """Run the server with its workers."""
+    from service.server import run
+
+    settings = _settings(
+        host=host,
+        port=port,
+        workers=workers,
+        database_url=database_url,
+        artifacts_url=artifacts_url,
+        log_level=log_level,
+    )
+    run(settings)
+
+
+@app.command()
+def worker(
+    database_url: DatabaseUrl = None,
+    artifacts_url: ArtifactsUrl = None,
+    study: Annotated[str | None, typer.Option(help="Serve this study only.")] = None,
+    attached: Annotated[bool, typer.Option("--attached", help="Leave when standard input closes.")] = False,
+    log_level: LogLevelText = None,
+) -> None:
+    """Run one worker alone."""
+    settings = _settings(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
+    from service.worker.worker import main as work
+
+    work(settings, study, attached)
+
+
+@app.command()
+def run(
+    file: StudyFile,
+    workers: Workers = None,
+    database_url: DatabaseUrl = None,
+    artifacts_url: ArtifactsUrl = None,
+    log_level: LogLevelText = "warning",
+) -> None:
+    """Run a study here, without a server; the same file again goes on with what was left."""
+    from service.foreground import run_study
+
+    settings = _settings(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
+    sys.exit(run_study(file, settings))
+
+
+@app.command()
+def submit(file: StudyFile, server: Server = None) -> None:
+    """Submit a study to a server."""
+    from studies.study_file import read
+
+    with _client(server) as client:
+        study = client.submit(read(file).model_dump(mode="json"))
+    print(study.name)
+
+
+@app.command()
+def watch(name: Name, server: Server = None) -> None:
+    """Follow a study until it ends, then show it."""
+    from rich.console import Console
+
+    from service import terminal
+
+    console = Console()
+    with _client(server) as client:
+        study = terminal.follow(console, lambda: client.study(name))
+        terminal.show_study(console, study, client.trials(name), client.best(name))
+
+
+@app.command()
+def studies(server: Server = None) -> None:
+    """List the studies of a server."""
+    from rich.console import Console
+
+    from service import terminal
+
+    with _client(server) as client:
+        terminal.show_studies(Console(), client.studies())
+
+
+@app.command()
+def show(name: Name, server: Server = None) -> None:
+    """Show a study: its state, its best trial, the best of each regularizer kind."""
+    from rich.console import Console
+
+    from service import terminal
+
+    with _client(server) as client:
+        terminal.show_study(Console(), client.study(name), client.trials(name), client.best(name))
+
+
+@app.command()
+def demo(
+    file: StudyFile,
+    workers: Workers = None,
+    database_url: DatabaseUrl = None,
+    artifacts_url: ArtifactsUrl = None,
+) -> None:
+    """Start a server, submit a study over REST, follow it to its end and show the result."""
+    from service.demo import run as run_demo
+
+    settings = _settings(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level="warning")
+    sys.exit(run_demo(file, settings))
+
+
+@contextmanager
+def _client(server: str | None) -> Iterator[Any]:
+    """A client whose errors are one clear line and exit 2."""
+    from service.client import Client, ClientError
+
+    settings = _settings(server_url=server, log_level="warning")
+    try:
+        with Client(settings.server_url) as client:
+            yield client
+    except ClientError as error:
+        _refuse(str(error))
+
+
+if __name__ == "__main__":
+    main()

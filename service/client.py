@@ -1,0 +1,96 @@
+"""A client of the REST API for the command line and for scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from service.schemas import BestTrialsView, StudyView, TrialView
+
+
+class ClientError(Exception):
+    """The server refused a request, or there is none; the text says why, a line a reason."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class Client:
+    """The API of one server."""
+
+    def __init__(self, url: str, timeout_seconds: float = 30.0) -> None:
+        self._url = url
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def healthy(self) -> bool:
+        """Whether the server answers."""
+        try:
+            return self._http.get("/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+    def submit(self, spec: Mapping[str, Any]) -> StudyView:
+        """Submit a study."""
+        return StudyView.model_validate(self._call("POST", "/v1/studies", json=spec))
+
+    def study(self, name: str) -> StudyView:
+        """One study."""
+        return StudyView.model_validate(self._call("GET", _path(name)))
+
+    def studies(self) -> Iterator[StudyView]:
+        """All studies, newest first."""
+        return (StudyView.model_validate(item) for item in self._pages("/v1/studies"))
+
+    def trials(self, name: str) -> Iterator[TrialView]:
+        """All trials of a study, by number."""
+        return (TrialView.model_validate(item) for item in self._pages(f"{_path(name)}/trials"))
+
+    def best(self, name: str) -> list[TrialView]:
+        """The best trial or the Pareto front."""
+        return BestTrialsView.model_validate(self._call("GET", f"{_path(name)}/best")).items
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        params: dict[str, str] = {}
+        while True:
+            page = self._call("GET", path, params=params)
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            params = {"cursor": page["next"]}
+
+    def _call(self, method: str, path: str, **request: Any) -> Any:
+        try:
+            response = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise ClientError(
+                f"no server at {self._url} ({error}); start one with `regsweep serve`, or name it with --server"
+            ) from error
+        if response.is_success:
+            return response.json()
+        raise ClientError(_reason(response), response.status_code)
+
+
+def _path(name: str) -> str:
+    return f"/v1/studies/{quote(name, safe='')}"
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        problem = response.json()
+    except ValueError:
+        return f"the server answered {response.status_code}: {response.text[:200]}"
+    errors = [f"{error['field']}: {error['message']}".removeprefix(": ") for error in problem.get("errors", [])]
+    return "\n".join(errors or [str(problem.get("detail", problem))])

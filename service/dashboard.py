@@ -1,0 +1,57 @@
+"""The Optuna dashboard, mounted on the same port and loaded with its first request."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.problems import problem
+from service.storage import database
+
+if TYPE_CHECKING:
+    from a2wsgi import WSGIMiddleware
+
+#: The dashboard cannot live under a sub-path; these are the paths it answers.
+_PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/favicon.ico")
+_READS = frozenset({"GET", "HEAD"})
+
+
+class Dashboard:
+    """An ASGI app to mount last at `/`: it answers the dashboard's paths and refuses all others.
+
+    The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set.
+    """
+
+    def __init__(self, database_url: str, *, writes: bool) -> None:
+        self._database_url = database_url
+        self._writes = writes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        await (await self._answer(scope))(scope, receive, send)
+
+    async def _answer(self, scope: Scope) -> ASGIApp:
+        path: str = scope["path"]
+        if path == "/":
+            return RedirectResponse("/dashboard/")
+        if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
+            return problem(404, "Not found", f"there is nothing at {path}; /docs lists what there is")
+        if scope["method"] not in _READS and not self._writes:
+            return problem(
+                403, "Forbidden", "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
+            )
+        return await run_in_threadpool(lambda: cast(ASGIApp, self._wsgi))
+
+    @cached_property
+    def _wsgi(self) -> WSGIMiddleware:
+        import optuna_dashboard
+        from a2wsgi import WSGIMiddleware
+        from optuna.storages import get_storage
+
+        storage = get_storage(database.optuna_storage(self._database_url, reads=not self._writes))
+        return WSGIMiddleware(optuna_dashboard.wsgi(storage))

@@ -1,0 +1,81 @@
+"""The demonstration: a server with its workers, a study submitted over REST, its result."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from service import terminal
+from service.client import Client
+from service.schemas import StudyView
+from service.settings import Settings
+from studies.spec import StudySpec
+from studies.study_file import read
+
+_START_SECONDS = 60
+
+
+def run(file: Path, settings: Settings) -> int:
+    """Run the study of a file through a server of its own; the exit status."""
+    console = Console()
+    spec = read(file)
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    # In a session of its own: Ctrl-C reaches this process, which ends the server in order.
+    server = subprocess.Popen(command, env=os.environ | settings.environment(), start_new_session=True)
+    try:
+        with Client(url) as client:
+            _wait(client, server)
+            study = client.submit(_unused(client, spec).model_dump(mode="json"))
+            console.print(f"Submitted [bold]{study.name}[/bold] to {url}")
+            study = terminal.follow(console, lambda: client.study(study.name))
+            terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
+            _show_urls(console, settings, study)
+        return 0 if study.state == "completed" else 1
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _wait(client: Client, server: subprocess.Popen[bytes]) -> None:
+    ends = time.monotonic() + _START_SECONDS
+    while not client.healthy():
+        if server.poll() is not None or time.monotonic() > ends:
+            raise SystemExit("regsweep: the server did not start; its last lines above say why")
+        time.sleep(0.05)
+
+
+def _unused(client: Client, spec: StudySpec) -> StudySpec:
+    """The study under a name that is free, so that the demonstration can be run again."""
+    taken = {study.name for study in client.studies()}
+    if spec.name is None or spec.name not in taken:
+        return spec
+    return spec.named(next(name for i in range(2, len(taken) + 3) if (name := f"{spec.name} {i}") not in taken))
+
+
+def _show_urls(console: Console, settings: Settings, study: StudyView) -> None:
+    console.print(f"Results are kept in {settings.database_url}; `make serve` shows them again at", highlight=False)
+    base = f"http://{settings.host}:{settings.port}"
+    name = study.name.replace(" ", "%20")
+    for what, path in (
+        ("study", f"/v1/studies/{name}"),
+        ("trials", f"/v1/studies/{name}/trials.csv"),
+        ("best model", f"/v1/studies/{name}/model"),
+        ("Keras code", f"/v1/studies/{name}/snippet"),
+        ("dashboard", study.dashboard or "/dashboard"),
+        ("API", "/docs"),
+    ):
+        console.print(f"  {what:<11} {base}{path}", highlight=False, soft_wrap=True)

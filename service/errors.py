@@ -1,0 +1,57 @@
+"""Everything the service raises on purpose, each with its HTTP status.
+
+ServiceError
+├── NotFoundError       404  no such study, trial, model
+├── ConflictError       409  the request does not fit the state things are in
+│   └── NameInUseError  409  a study of this name exists
+├── BadRequestError     400  a query parameter that makes no sense
+└── StorageError        503  the database does not answer or its schema does not fit
+"""
+
+
+class ServiceError(Exception):
+    """Parent of all errors of `service`; its text is shown to the user."""
+
+    status = 500
+    title = "Internal error"
+
+
+class NotFoundError(ServiceError):
+    """What was asked for does not exist."""
+
+    status = 404
+    title = "Not found"
+
+
+class ConflictError(ServiceError):
+    """The request does not fit the state things are in."""
+
+    status = 409
+    title = "Conflict"
+
+
+class NameInUseError(ConflictError):
+    """A study of this name exists."""
+
+    title = "Name in use"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a study named '{name}' exists; choose another name or delete it first")
+
+
+class BadRequestError(ServiceError):
+    """A query parameter that makes no sense; `field` names it."""
+
+    status = 400
+    title = "Bad request"
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(f"{field}: {message}")
+
+
+class StorageError(ServiceError):
+    """The database does not answer or its schema does not fit."""
+
+    status = 503
+    title = "Storage unavailable"

@@ -1,0 +1,62 @@
+"""Runs one study in the foreground, without a server: the same store, the same workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from service import terminal
+from service.errors import ConflictError, NameInUseError
+from service.routes.studies import made_up_name, views
+from service.schemas import StudyView, trial_view
+from service.settings import Settings
+from service.storage.pages import Sort
+from service.storage.store import Store
+from service.worker.fleet import Fleet
+from studies.spec import StudySpec
+from studies.study_file import read
+
+
+def run_study(file: Path, settings: Settings) -> int:
+    """Run the study of a file to its end and show it; the exit status.
+
+    A study of the same name and the same description is gone on with.
+    """
+    spec = read(file)
+    console = Console()
+    store = Store(settings.database_url)
+    name = _accepted(store, spec)
+
+    def look() -> StudyView:
+        return views(store, [store.study(name)])[0]
+
+    fleet = Fleet(settings, max(settings.workers, 1), name)
+    fleet.start()
+    try:
+        study = terminal.follow(console, look)
+    except KeyboardInterrupt:
+        console.print(f"Interrupted; the same command goes on with '{name}'.")
+        return 130
+    finally:
+        fleet.stop()
+    trials = store.trials(name, (), Sort.parse("number"), study.progress.trials, None)
+    front = store.best(store.study(name))
+    terminal.show_study(console, study, map(trial_view, trials.items), [trial_view(trial) for trial in front])
+    store.close()
+    return 0 if study.state == "completed" else 1
+
+
+def _accepted(store: Store, spec: StudySpec) -> str:
+    spec = spec if spec.name else spec.named(made_up_name(spec))
+    try:
+        return store.create_study(spec).name
+    except NameInUseError:
+        study = store.study(str(spec.name))
+        if StudySpec.model_validate(study.spec) != spec:
+            raise ConflictError(
+                f"another study is named '{spec.name}'; choose another name, or delete that one first"
+            ) from None
+        if study.state == "paused":
+            store.move(study.name, "running")
+        return study.name

@@ -1,0 +1,80 @@
+"""Errors as RFC 9457 problem+json: every error of the service, of validation, of a route, and the unforeseen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from service.errors import BadRequestError, ServiceError
+from studies.errors import FieldError, InvalidSpecError
+from studies.study_file import field_errors
+
+_log = structlog.get_logger(__name__)
+
+
+def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> JSONResponse:
+    """One problem; `errors` name the fields that are wrong."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    body["errors"] = [{"field": error.field, "message": error.message} for error in errors]
+    return JSONResponse(body, status, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Give an app its error handlers."""
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(InvalidSpecError, _on_invalid_spec)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(OperationalError, _on_database_error)
+    app.add_exception_handler(Exception, _on_unforeseen)
+
+
+def _on_service_error(_: Request, error: Exception) -> JSONResponse:
+    error = cast(ServiceError, error)
+    errors = (
+        [FieldError(error.field, str(error).removeprefix(f"{error.field}: "))]
+        if isinstance(error, BadRequestError)
+        else []
+    )
+    return problem(error.status, error.title, str(error), errors)
+
+
+def _on_invalid_spec(_: Request, error: Exception) -> JSONResponse:
+    error = cast(InvalidSpecError, error)
+    return problem(422, "Invalid study", str(error), error.errors)
+
+
+def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
+    error = cast(RequestValidationError, error)
+    found = list(error.errors())
+    if any(e["type"] == "json_invalid" for e in found):
+        reason = str(found[0].get("ctx", {}).get("error", "")).lower()
+        return problem(400, "Not JSON", f"the body is not JSON: {reason}", [FieldError("", f"not JSON: {reason}")])
+    # The first part of a place says where the value stood: body, query, path.
+    errors = field_errors([e | {"loc": e["loc"][1:]} for e in found])
+    return problem(422, "Invalid request", str(InvalidSpecError(errors)), errors)
+
+
+def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
+    error = cast(HTTPException, error)
+    return problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
+
+
+def _on_database_error(request: Request, error: Exception) -> JSONResponse:
+    _log.error("database error", path=request.url.path, error=str(error))
+    response = problem(503, "Storage unavailable", "the database does not answer; try again in a few seconds")
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _on_unforeseen(request: Request, error: Exception) -> JSONResponse:
+    _log.error("unforeseen error", path=request.url.path, exc_info=error)
+    return problem(500, "Internal error", f"{type(error).__name__}; the server's log has the details")

@@ -1,0 +1,135 @@
+"""Trials: list, read, curve, best, CSV, model, snippet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Response
+
+from service.dependencies import ArtifactsDependency, StoreDependency
+from service.errors import BadRequestError, NotFoundError
+from service.routes.studies import CursorText, Limit
+from service.schemas import BestTrialsView, CurveView, ListView, TrialView, trial_view
+from service.storage.pages import SORTS, Cursor, Sort
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.store import Store
+from studies.search_space import Hyperparameters
+from studies.spec import StudySpec
+
+router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
+
+_STATES = ("RUNNING", "COMPLETE", "PRUNED", "FAIL")
+States = Annotated[list[str] | None, Query(alias="state", description=f"Any of {', '.join(_STATES)}; may stand often.")]
+SortText = Annotated[str, Query(alias="sort", description=f"One of {', '.join(SORTS)}.")]
+TrialNumber = Annotated[int | None, Query(alias="trial", description="Which trial; the best when left out.")]
+
+
+@router.get("/trials")
+def list_trials(
+    name: str,
+    store: StoreDependency,
+    state: States = None,
+    sort: SortText = "number",
+    limit: Limit = 100,
+    cursor: CursorText = None,
+) -> ListView[TrialView]:
+    """The trials that were asked."""
+    after = None if cursor is None else Cursor.decode(cursor)
+    page = store.trials(name, _states(state), Sort.parse(sort), limit, after)
+    return ListView(items=[trial_view(trial) for trial in page.items], next=page.next)
+
+
+def _states(given: list[str] | None) -> list[str]:
+    states = [state.upper() for state in given or []]
+    for state in states:
+        if state not in _STATES:
+            raise BadRequestError("state", f"unknown state '{state}'; choose from {', '.join(_STATES)}")
+    return states
+
+
+@router.get("/trials/{number}")
+def read(name: str, number: int, store: StoreDependency) -> TrialView:
+    """One trial."""
+    return trial_view(store.trial(name, number))
+
+
+@router.get("/trials/{number}/curve")
+def curve(name: str, number: int, store: StoreDependency) -> CurveView:
+    """A finished trial's learning curve."""
+    trial = store.trial(name, number)
+    found = store.curve(trial)
+    if found is None:
+        why = "is running" if trial.state == "RUNNING" else f"ended without a result: {trial.reason}"
+        raise NotFoundError(f"trial {number} has no curve: it {why}")
+    return CurveView(number=number, epochs=len(found["epoch"]), curve=found)
+
+
+@router.get("/best")
+def best(name: str, store: StoreDependency) -> BestTrialsView:
+    """The best trial, or the Pareto front when there are several objectives."""
+    study = store.study(name)
+    return BestTrialsView(objectives=study.spec["objectives"], items=[trial_view(trial) for trial in store.best(study)])
+
+
+@router.get("/trials.csv")
+def trials_csv(name: str, store: StoreDependency) -> Response:
+    """All trials that were asked as a table: params, metrics and weights each in columns of their own."""
+    rows = [_flat(trial_view(trial)) for trial in store.trials(name, (), Sort.parse("number"), 1_000_000, None).items]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns or ["number"])
+    writer.writeheader()
+    writer.writerows(rows)
+    return _download(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
+
+
+def _flat(trial: TrialView) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for column, value in trial.model_dump(mode="json").items():
+        if isinstance(value, dict):
+            row |= {f"{column}_{name}": inner for name, inner in value.items()}
+        else:
+            row[column] = json.dumps(value) if isinstance(value, list) else value
+    return row
+
+
+@router.get("/model", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
+def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: TrialNumber = None) -> Response:
+    """The best trial's trained model as a .keras file."""
+    _, chosen = _chosen(store, name, trial)
+    if chosen.model is None:
+        raise NotFoundError(f"trial {chosen.number} never was the best, so its model was not kept; see has_model")
+    return _download(artifacts.read(chosen.model), "application/octet-stream", f"{name} {chosen.number}.keras")
+
+
+@router.get("/snippet", response_class=Response, responses={200: {"content": {"text/x-python": {}}}})
+def snippet(name: str, store: StoreDependency, trial: TrialNumber = None) -> Response:
+    """Keras code that rebuilds and trains the best trial."""
+    from studies.models.snippet import snippet
+
+    study, chosen = _chosen(store, name, trial)
+    hyperparameters = Hyperparameters.from_effective(chosen.params or {})
+    code = snippet(StudySpec.model_validate(study.spec), hyperparameters, chosen.number or 0)
+    return Response(code, media_type="text/x-python; charset=utf-8")
+
+
+def _chosen(store: Store, name: str, number: int | None) -> tuple[StudyRecord, TrialRecord]:
+    study = store.study(name)
+    if number is not None:
+        return study, store.trial(name, number)
+    found = store.best(study)
+    if not found:
+        raise NotFoundError(f"study '{name}' has no complete trial yet")
+    if len(study.spec["objectives"]) > 1 and len(found) > 1:
+        numbers = ", ".join(str(trial.number) for trial in found)
+        raise BadRequestError("trial", f"several trials are on the Pareto front; choose one of {numbers}")
+    return study, found[0]
+
+
+def _download(content: str | bytes, media_type: str, filename: str) -> Response:
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(filename)}"}
+    return Response(content, media_type=media_type, headers=headers)

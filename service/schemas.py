@@ -1,0 +1,175 @@
+"""The shapes of the API's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.store import Progress
+
+Item = TypeVar("Item")
+StudyState = Literal["queued", "running", "paused", "completed", "stopped", "failed"]
+TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
+
+
+class ListView(BaseModel, Generic[Item]):
+    """One page of a listing."""
+
+    items: list[Item]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+class ProgressView(BaseModel):
+    """How many trials are in which state."""
+
+    trials: int = Field(description="The budget.")
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    waiting: int
+
+
+class BestView(BaseModel):
+    """The best trial of a study of one objective."""
+
+    number: int
+    value: float
+    params: dict[str, Any]
+
+
+class StudyView(BaseModel):
+    """A study."""
+
+    name: str
+    state: StudyState
+    reason: str | None = Field(description="Why it ended, where that was not its budget.")
+    spec: dict[str, Any] = Field(description="The StudySpec as accepted, every default filled in.")
+    task: str = Field(description="binary, multiclass or regression.")
+    progress: ProgressView
+    best: BestView | None = Field(
+        description="Null while no trial is complete, and with several objectives: see /best."
+    )
+    dashboard: str | None = Field(description="Path of the study in the Optuna dashboard.")
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class TrialView(BaseModel):
+    """A trial."""
+
+    number: int
+    state: TrialState
+    value: float | None = Field(description="Of the first objective; a pruned trial's is its last intermediate value.")
+    values: list[float] | None
+    params: dict[str, Any] = Field(description="Null where the regularizer gives a parameter no effect.")
+    metrics: dict[str, float | None] = Field(description="Of the weights that were kept; null where undefined.")
+    weights: dict[str, float | None] = Field(description="Zeros and norms of all regularized kernels.")
+    epochs: int | None = Field(description="Epochs trained.")
+    best_epoch: int | None = Field(description="Epoch whose weights were kept, counted from 1.")
+    stopped_early: bool | None = Field(description="Whether early stopping ended the training.")
+    reason: str | None = Field(description="Why it was pruned or failed.")
+    attempt: int = Field(description="How often it was started; above 1 when a worker was lost.")
+    has_model: bool = Field(description="Whether its model was kept, as that of every best trial so far is.")
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class CurveView(BaseModel):
+    """A learning curve: one list a column, one entry an epoch."""
+
+    number: int
+    epochs: int
+    curve: dict[str, list[float | None]] = Field(
+        description="`loss` and `penalized_loss` are Keras' running means over the epoch's batches, dropout on; "
+        "`val_…` are measured at the epoch's end. `val_loss` is without the penalty. `epoch` counts from 1."
+    )
+
+
+class BestTrialsView(BaseModel):
+    """The best trial, or the Pareto front of several objectives."""
+
+    objectives: list[str]
+    items: list[TrialView]
+
+
+class HealthView(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
+class DatasetView(BaseModel):
+    """A dataset that can be named in a study."""
+
+    kind: str
+    name: str
+    task: str
+    rows: int
+    shape: list[int] = Field(description="Of one row: [features], or [height, width, channels].")
+    classes: int = Field(description="0 for a regression.")
+    about: str
+
+
+def study_view(
+    study: StudyRecord, progress: Progress, best: Sequence[TrialRecord], dashboard_id: int | None
+) -> StudyView:
+    """A study as the API shows it."""
+    from studies.spec import StudySpec
+
+    spec = StudySpec.model_validate(study.spec)
+    return StudyView(
+        name=study.name,
+        state=study.state,
+        reason=study.reason,
+        spec=study.spec,
+        task=spec.task,
+        progress=ProgressView.model_validate(progress, from_attributes=True),
+        best=_best_view(best) if len(spec.objectives) == 1 else None,
+        dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",
+        created_at=instant(study.created_at),
+        started_at=_instant(study.started_at),
+        ended_at=_instant(study.ended_at),
+    )
+
+
+def _best_view(best: Sequence[TrialRecord]) -> BestView | None:
+    if not best or best[0].number is None or best[0].value is None:
+        return None
+    return BestView(number=best[0].number, value=best[0].value, params=best[0].params or {})
+
+
+def trial_view(trial: TrialRecord) -> TrialView:
+    """A trial as the API shows it."""
+    return TrialView(
+        number=trial.number,
+        state=trial.state,
+        value=trial.value,
+        values=trial.values,
+        params=trial.params or {},
+        metrics=trial.metrics or {},
+        weights=trial.weights or {},
+        epochs=trial.epochs,
+        best_epoch=trial.best_epoch,
+        stopped_early=trial.stopped_early,
+        reason=trial.reason,
+        attempt=trial.attempt,
+        has_model=trial.model is not None,
+        started_at=_instant(trial.started_at),
+        ended_at=_instant(trial.ended_at),
+    )
+
+
+def instant(seconds: float) -> datetime:
+    """A UTC instant from the database's seconds."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _instant(seconds: float | None) -> datetime | None:
+    return None if seconds is None else instant(seconds)

@@ -1,0 +1,53 @@
+"""Runs the HTTP server in this process until it is told to end."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+import structlog
+import uvicorn
+
+from service.app import create_app
+from service.errors import ServiceError
+from service.settings import Settings
+from service.worker.fleet import Fleet
+
+_log = structlog.get_logger(__name__)
+
+
+class AddressError(ServiceError):
+    """The server cannot listen where it was told to."""
+
+
+def run(settings: Settings) -> None:
+    """Serve the API, the dashboard and a fleet of workers until SIGINT or SIGTERM."""
+    with _listen(settings) as listener:
+        host, port = listener.getsockname()[:2]
+        if not _is_loopback(host):
+            _log.warning("anyone who reaches this address can use the service: it has no keys yet", host=host)
+        fleet = Fleet(settings, settings.workers) if settings.workers else None
+        server = uvicorn.Server(uvicorn.Config(create_app(settings, fleet), log_config=None))
+        url = f"http://{host}:{port}"
+        _log.info("regsweep listens", api=f"{url}/docs", dashboard=f"{url}/dashboard", workers=settings.workers)
+        server.run(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The bound socket: a taken port is found before anything else is started."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise AddressError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another with --host and --port"
+        ) from error
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host).is_loopback

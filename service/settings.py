@@ -1,0 +1,55 @@
+"""Every setting of the service, read from the environment as REGSWEEP_…; flags of the command line go first."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Where things are kept and how many processes run."""
+
+    model_config = SettingsConfigDict(env_prefix="REGSWEEP_", frozen=True)
+
+    database_url: str = Field("sqlite:///data/regsweep.db", description="SQLAlchemy URL of the database.")
+    artifacts_url: str = Field("file://data/artifacts", description="fsspec URL of the folder that keeps models.")
+    host: str = Field("127.0.0.1", description="Address the server listens on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8000, description="Port the server listens on; 0 takes a free one."
+    )
+    server_url: str = Field(
+        "http://127.0.0.1:8000", description="Where the commands submit, watch, studies and show find the server."
+    )
+    workers: Annotated[int, Field(ge=0)] = Field(
+        default_factory=_cores, description="Worker processes beside the server; default one a core."
+    )
+    log_level: LogLevel = Field("info", description="Least severe log line that is printed.")
+    lease_seconds: Annotated[float, Field(ge=2)] = Field(
+        30.0, description="Seconds without a sign of life after which a worker's trial is given to another worker."
+    )
+    poll_seconds: Annotated[float, Field(gt=0)] = Field(
+        0.5, description="Seconds between two looks of an idle worker at the database."
+    )
+    dashboard_writes: bool = Field(
+        False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
+    )
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for a child process."""
+        return {f"REGSWEEP_{name.upper()}": str(value) for name, value in self.model_dump().items()}
+
+
+@cache
+def variables() -> dict[str, str]:
+    """Each environment variable with its description."""
+    return {f"REGSWEEP_{n.upper()}": f.description or "" for n, f in Settings.model_fields.items()}

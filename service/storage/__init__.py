@@ -1,0 +1,1 @@
+"""What is kept: studies and trials in a database, models as artifacts."""

@@ -1,0 +1,47 @@
+"""Models and other files, kept anywhere fsspec reaches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import fsspec
+
+from service.errors import NotFoundError
+
+
+class Artifacts:
+    """A folder of files under one fsspec URL; a file is there whole or not at all."""
+
+    def __init__(self, url: str) -> None:
+        files, root = fsspec.core.url_to_fs(url)
+        self._files: Any = files
+        self._root = str(root).rstrip("/")
+
+    def put(self, path: str, source: Path) -> None:
+        """Keep a local file under a path."""
+        target = f"{self._root}/{path}"
+        self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
+        # A rename within one folder is atomic on a file system; object stores show an object only when it is whole.
+        partial = f"{target}.{uuid4().hex}.partial"
+        try:
+            self._files.put_file(str(source), partial)
+            self._files.mv(partial, target)
+        except BaseException:
+            if self._files.exists(partial):
+                self._files.rm_file(partial)
+            raise
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file; NotFoundError when it is not there."""
+        try:
+            return bytes(self._files.cat_file(f"{self._root}/{path}"))
+        except FileNotFoundError:
+            raise NotFoundError(f"the artifact {path} is not in REGSWEEP_ARTIFACTS_URL") from None
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder and all in it; nothing happens when it is not there."""
+        target = f"{self._root}/{path}"
+        if self._files.exists(target):
+            self._files.rm(target, recursive=True)

@@ -1,0 +1,163 @@
+"""The database: engines, SQLite's pragmas, the clock, and bringing the schema up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from filelock import FileLock
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from service.errors import StorageError
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+HEAD = "0001"  # the newest revision in migrations/versions
+VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
+_BUSY_MILLISECONDS = 30_000
+
+
+class unix_now(FunctionElement[float]):  # noqa: N801  # SQL functions are written small
+    """Seconds since 1970 by the database's clock, so that workers' clocks do not matter."""
+
+    type = sa.Float()
+    inherit_cache = True
+
+
+@compiles(unix_now, "sqlite")
+def _sqlite_now(*_: Any, **__: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(unix_now, "postgresql")
+def _postgresql_now(*_: Any, **__: Any) -> str:
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine; on SQLite with write-ahead logging and transactions that take the write lock when they begin.
+
+    Raises StorageError when the URL makes no sense or SQLite's folder cannot be made.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            _make_folder(parsed)
+        engine = sa.create_engine(parsed, **engine_options(url))
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
+        raise StorageError(f"REGSWEEP_DATABASE_URL: {error}") from error
+    configure(engine)
+    return engine
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """What every engine of the project is made with."""
+    if make_url(url).get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": _BUSY_MILLISECONDS / 1000}}
+    return {"pool_pre_ping": True}
+
+
+def configure(engine: sa.Engine) -> None:
+    """Make SQLite safe for several processes.
+
+    With the driver's own transaction handling two workers can both read and then both write; `BEGIN IMMEDIATE` makes
+    the second one wait. Connections that only read (execution option `reads`) begin plainly and never wait.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    @sa.event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _on_begin(connection: sa.Connection) -> None:
+        reads = connection.get_execution_options().get("reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _make_folder(url: URL) -> None:
+    if url.database and url.database != ":memory:":
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make the folder of {url.database}: {error.strerror}") from error
+
+
+def prepare(engine: sa.Engine) -> None:
+    """Bring an empty or older database to this version's schema, Optuna's tables included.
+
+    Raises StorageError when the database belongs to a newer version.
+    """
+    if _revision(engine) == HEAD:
+        return
+    with _exclusive(engine):
+        found = _revision(engine)
+        if found is not None and found > HEAD:
+            raise StorageError(
+                f"the database has schema {found} and this regsweep knows {HEAD}; install a newer regsweep"
+            )
+        if found != HEAD:
+            # Ours comes last: where its revision stands, Optuna's tables stand too.
+            optuna_storage(engine.url, create=True).engine.dispose()
+            _upgrade(engine)
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    table = sa.table(VERSION_TABLE, sa.column("version_num"))
+    with engine.connect().execution_options(reads=True) as connection:
+        if not sa.inspect(connection).has_table(VERSION_TABLE):
+            return None
+        return connection.execute(sa.select(table.c.version_num)).scalar()
+
+
+@contextmanager
+def _exclusive(engine: sa.Engine) -> Iterator[None]:
+    """One process at a time; SQLite by a lock file beside the database."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        yield
+        return
+    with FileLock(f"{engine.url.database}.lock"):
+        yield
+
+
+def _upgrade(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "service.storage:migrations")
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, HEAD)
+
+
+def optuna_storage(url: URL | str, *, create: bool = False, reads: bool = False) -> RDBStorage:
+    """Optuna's storage on the same database; with `reads` it never takes the write lock, as for a dashboard."""
+    import optuna
+    from optuna.storages import RDBStorage
+
+    # Importing Optuna has given it a log handler of its own that prints every study it makes.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    plain = url if isinstance(url, str) else url.render_as_string(hide_password=False)
+    storage = RDBStorage(plain, engine_kwargs=engine_options(plain), skip_table_creation=not create)
+    # The constructor has used connections that our hooks have not seen.
+    storage.engine.dispose()
+    configure(storage.engine)
+    if reads:
+        storage.scoped_session.remove()
+        storage.scoped_session.configure(bind=storage.engine.execution_options(reads=True))
+    return storage

@@ -1,0 +1,1 @@
+"""Schema versions; database.prepare brings any older database to the newest."""

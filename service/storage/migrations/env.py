@@ -1,0 +1,15 @@
+"""Alembic's door: runs the migrations on the connection that database.prepare hands over."""
+
+from alembic import context
+
+from service.storage.database import VERSION_TABLE
+from service.storage.records import Record
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Record.metadata,
+    version_table=VERSION_TABLE,
+    transaction_per_migration=False,
+)
+with context.begin_transaction():
+    context.run_migrations()

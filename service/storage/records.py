@@ -1,0 +1,78 @@
+"""The tables beside Optuna's: a study as it was accepted, and each place of its budget with all its trial gave.
+
+Optuna's tables stay the record for samplers and the dashboard; these answer the API. Both change in one transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+ACTIVE_STUDY = ("queued", "running", "paused")
+LIVE_STUDY = ("queued", "running")
+FINISHED_TRIAL = ("COMPLETE", "PRUNED", "FAIL")
+
+
+class Record(DeclarativeBase):
+    """Parent of all records."""
+
+    type_annotation_map: ClassVar = {dict[str, Any]: sa.JSON(none_as_null=True), list[Any]: sa.JSON(none_as_null=True)}
+
+
+class StudyRecord(Record):
+    """A study. Instants are seconds since 1970, UTC, by the database's clock."""
+
+    __tablename__ = "regsweep_studies"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(100), unique=True)  # also the Optuna study's name
+    state: Mapped[str] = mapped_column(sa.String(10))  # queued, running, paused, completed, stopped, failed
+    reason: Mapped[str | None]  # why it ended, where that was not its budget
+    spec: Mapped[dict[str, Any]]  # StudySpec as JSON
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]  # the first claim
+    ended_at: Mapped[float | None]
+
+
+class TrialRecord(Record):
+    """One place of a study's budget and the trial that runs or ran in it."""
+
+    __tablename__ = "regsweep_trials"
+    __table_args__ = (
+        sa.UniqueConstraint("study_id", "place"),
+        sa.UniqueConstraint("study_id", "number"),
+        sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_studies.id", ondelete="CASCADE"))
+    place: Mapped[int]  # 0 to budget.trials − 1; the rows are the budget, so it can neither be missed nor exceeded
+    state: Mapped[str] = mapped_column(sa.String(8))  # Optuna's: WAITING, RUNNING, COMPLETE, PRUNED, FAIL
+    number: Mapped[int | None]  # Optuna's, once the trial was asked
+    attempt: Mapped[int] = mapped_column(default=0)  # how often the place was claimed
+    worker: Mapped[str | None] = mapped_column(sa.String(100))
+    token: Mapped[str | None] = mapped_column(sa.String(32))  # fences the writes of an earlier claim
+    lease_expires_at: Mapped[float | None]
+    params: Mapped[dict[str, Any] | None]
+    values: Mapped[list[Any] | None]
+    value: Mapped[float | None]  # of the first objective, to sort by
+    metrics: Mapped[dict[str, Any] | None]
+    weights: Mapped[dict[str, Any] | None]
+    epochs: Mapped[int | None]
+    best_epoch: Mapped[int | None]
+    stopped_early: Mapped[bool | None]
+    reason: Mapped[str | None]
+    model: Mapped[str | None]  # path of the .keras file under the artifacts, for trials that were the best so far
+    started_at: Mapped[float | None]
+    ended_at: Mapped[float | None]
+
+
+class CurveRecord(Record):
+    """A trial's whole learning curve in one row."""
+
+    __tablename__ = "regsweep_curves"
+
+    trial_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_trials.id", ondelete="CASCADE"), primary_key=True)
+    curve: Mapped[dict[str, Any]]

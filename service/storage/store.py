@@ -1,0 +1,282 @@
+"""Every query of the API and the command line. What workers write stands in trials.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, sessionmaker
+
+from service.errors import ConflictError, NameInUseError, NotFoundError
+from service.storage import database
+from service.storage.database import unix_now
+from service.storage.pages import Cursor, Page, Sort
+from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
+from studies import pareto
+from studies.spec import StudySpec
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of a study's trials are in which state; `trials` is the whole budget."""
+
+    trials: int
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+
+
+_COUNTED = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
+
+
+class Store:
+    """Studies and trials in the database.
+
+    Every method is one transaction. Methods that take a name raise NotFoundError when no study has it.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = database.connect(url)
+        database.prepare(self.engine)
+        self._write = sessionmaker(self.engine, expire_on_commit=False)
+        self._read = sessionmaker(self.engine.execution_options(reads=True), expire_on_commit=False)
+
+    @cached_property
+    def optuna(self) -> RDBStorage:
+        """Optuna's storage on the same database; made when first needed, for Optuna is slow to import."""
+        return database.optuna_storage(self.url)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+        if "optuna" in self.__dict__:
+            self.optuna.engine.dispose()
+
+    # Studies
+
+    def create_study(self, spec: StudySpec) -> StudyRecord:
+        """Accept a study: its record, its whole budget and its Optuna study, or nothing and NameInUseError."""
+        from optuna.exceptions import DuplicatedStudyError
+        from optuna.study import StudyDirection
+
+        if spec.name is None:
+            raise ValueError("a study needs a name before it is stored")
+        study = StudyRecord(name=spec.name, state="queued", spec=spec.model_dump(mode="json"), created_at=unix_now())
+        directions = [StudyDirection[direction.upper()] for direction in spec.directions]
+        # Optuna's own session on this thread: its commit below commits our rows with it, or neither stands.
+        session = self.optuna.scoped_session()
+        try:
+            session.add(study)
+            session.flush()
+            places = [
+                {"study_id": study.id, "place": place, "state": "WAITING", "attempt": 0}
+                for place in range(spec.budget.trials)
+            ]
+            session.execute(sa.insert(TrialRecord), places)
+            optuna_id = self.optuna.create_new_study(directions, spec.name)
+        except (sa.exc.IntegrityError, DuplicatedStudyError):
+            session.rollback()
+            raise NameInUseError(spec.name) from None
+        finally:
+            session.close()
+        self.optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
+        return self.study(spec.name)
+
+    def study(self, name: str) -> StudyRecord:
+        """One study."""
+        with self._read() as session:
+            return _study(session, name)
+
+    def study_by_id(self, study_id: int) -> StudyRecord | None:
+        """One study by its number in the database."""
+        with self._read() as session:
+            return session.get(StudyRecord, study_id)
+
+    def studies(self, state: str | None, limit: int, cursor: Cursor | None) -> Page[StudyRecord]:
+        """Studies, newest first."""
+        query = sa.select(StudyRecord).order_by(StudyRecord.id.desc()).limit(limit + 1)
+        if state is not None:
+            query = query.where(StudyRecord.state == state)
+        if cursor is not None:
+            query = query.where(StudyRecord.id < cursor.after)
+        with self._read() as session:
+            found = session.scalars(query).all()
+        return Page.cut(found, limit, lambda study: Cursor(None, study.id))
+
+    def dashboard_ids(self, names: Iterable[str]) -> dict[str, int]:
+        """Optuna's number of each study, which the dashboard's addresses hold."""
+        optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
+        query = sa.select(optuna_studies.c.study_name, optuna_studies.c.study_id).where(
+            optuna_studies.c.study_name.in_(list(names))
+        )
+        with self._read() as session:
+            return dict(session.execute(query).tuples())
+
+    def progress(self, studies: Sequence[StudyRecord]) -> dict[int, Progress]:
+        """Trial counts of each study by its id."""
+        query = (
+            sa.select(TrialRecord.study_id, TrialRecord.state, sa.func.count())
+            .where(TrialRecord.study_id.in_([study.id for study in studies]))
+            .group_by(TrialRecord.study_id, TrialRecord.state)
+        )
+        counts: dict[int, dict[str, int]] = {study.id: {} for study in studies}
+        with self._read() as session:
+            for study_id, state, count in session.execute(query):
+                counts[study_id][_COUNTED[state]] = count
+        return {study.id: Progress(study.spec["budget"]["trials"], **counts[study.id]) for study in studies}
+
+    def move(self, name: str, to: str) -> StudyRecord:
+        """Pause, resume or stop a study (`to` is paused, running or stopped); ConflictError when it cannot go there."""
+        allowed = {"paused": LIVE_STUDY, "running": ("paused",), "stopped": ACTIVE_STUDY}[to]
+        verb = {"paused": "paused", "running": "resumed", "stopped": "stopped"}[to]
+        with self._write.begin() as session:
+            study = _study(session, name)
+            if study.state == to:
+                return study
+            if study.state not in allowed:
+                raise ConflictError(
+                    f"study '{name}' is {study.state} and cannot be {verb}; only a {' or '.join(allowed)} one can"
+                )
+            if to == "stopped":
+                end_study(session, study.id, "stopped", "stopped by the user")
+            else:
+                study.state = "queued" if to == "running" and study.started_at is None else to
+            session.flush()
+            session.refresh(study)
+            return study
+
+    def delete_study(self, name: str, *, force: bool) -> int:
+        """Delete a study with all its trials, here and in Optuna; its id. An active one only when forced."""
+        session = self.optuna.scoped_session()
+        try:
+            study = _study(session, name)
+            if study.state in ACTIVE_STUDY and not force:
+                raise ConflictError(
+                    f"study '{name}' is {study.state}; stop it first, or delete with ?force=true and lose its trials"
+                )
+            study_id = study.id
+            session.execute(sa.delete(TrialRecord).where(TrialRecord.study_id == study_id))
+            session.delete(study)
+            session.flush()
+            self.optuna.delete_study(self.optuna_id(name, session))
+        finally:
+            session.close()
+        return study_id
+
+    @staticmethod
+    def optuna_id(name: str, session: Session) -> int:
+        """Optuna's number of a study, read in the session's own transaction."""
+        optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
+        query = sa.select(optuna_studies.c.study_id).where(optuna_studies.c.study_name == name)
+        return int(session.execute(query).scalar_one())
+
+    # Trials
+
+    def trials(
+        self, name: str, states: Sequence[str], sort: Sort, limit: int, cursor: Cursor | None
+    ) -> Page[TrialRecord]:
+        """A study's trials that were asked; those without a value of the sorted column come last."""
+        with self._read() as session:
+            study = _study(session, name)
+            query = _asked(study).order_by(*sort.order()).limit(limit + 1)
+            if states:
+                query = query.where(TrialRecord.state.in_(states))
+            if cursor is not None:
+                query = query.where(sort.beyond(cursor))
+            found = session.scalars(query).all()
+        return Page.cut(found, limit, sort.cursor)
+
+    def trial(self, name: str, number: int) -> TrialRecord:
+        """One trial; NotFoundError when the study has none of this number."""
+        with self._read() as session:
+            trial = session.scalar(_asked(_study(session, name)).where(TrialRecord.number == number))
+        if trial is None:
+            raise NotFoundError(f"study '{name}' has no trial {number}")
+        return trial
+
+    def curve(self, trial: TrialRecord) -> dict[str, Any] | None:
+        """A finished trial's learning curve."""
+        with self._read() as session:
+            found = session.get(CurveRecord, trial.id)
+        return None if found is None else found.curve
+
+    def best(self, study: StudyRecord) -> list[TrialRecord]:
+        """The best complete trial, or the Pareto front of several objectives; empty when none is complete."""
+        spec = StudySpec.model_validate(study.spec)
+        complete = _asked(study).where(TrialRecord.state == "COMPLETE")
+        with self._read() as session:
+            if len(spec.directions) == 1:
+                order = TrialRecord.value.asc() if spec.directions[0] == "minimize" else TrialRecord.value.desc()
+                return list(session.scalars(complete.order_by(order, TrialRecord.number).limit(1)))
+            found = list(session.scalars(complete.order_by(TrialRecord.number)))
+        if not found:
+            return []
+        return [found[i] for i in pareto.front([trial.values or [] for trial in found], spec.directions)]
+
+    # Workers
+
+    def next_study(self, only: str | None = None) -> StudyRecord | None:
+        """The oldest study (or the one named) with a trial to run: a place nobody took, or whose worker was lost."""
+        query = (
+            sa.select(StudyRecord)
+            .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
+            .where(claimable())
+            .order_by(StudyRecord.id)
+            .limit(1)
+        )
+        if only is not None:
+            query = query.where(StudyRecord.name == only)
+        with self._read() as session:
+            return session.scalar(query)
+
+    def fail_study(self, study_id: int, reason: str) -> None:
+        """End a study that cannot be run at all."""
+        with self._write.begin() as session:
+            end_study(session, study_id, "failed", reason)
+
+    def renew(self, worker: str, lease_seconds: float) -> None:
+        """Renew every lease a worker holds."""
+        held = sa.update(TrialRecord).where(TrialRecord.worker == worker, TrialRecord.state == "RUNNING")
+        with self._write.begin() as session:
+            session.execute(held.values(lease_expires_at=unix_now() + lease_seconds))
+
+
+def claimable() -> sa.ColumnElement[bool]:
+    """A place that may be claimed; one whose worker was lost also after the study's end, so that it is closed."""
+    waiting = sa.and_(TrialRecord.state == "WAITING", StudyRecord.state.in_(LIVE_STUDY))
+    lost = sa.and_(
+        TrialRecord.state == "RUNNING", TrialRecord.lease_expires_at < unix_now(), StudyRecord.state != "paused"
+    )
+    return sa.or_(waiting, lost)
+
+
+def end_study(session: Session, study_id: int, state: str, reason: str | None) -> None:
+    """End an active study: no further trial starts, and those that run end at their next epoch."""
+    ended = (
+        sa.update(StudyRecord)
+        .where(StudyRecord.id == study_id, StudyRecord.state.in_(ACTIVE_STUDY))
+        .values(state=state, reason=reason, ended_at=unix_now())
+    )
+    if session.execute(ended).rowcount:  # type: ignore[attr-defined]  # an UPDATE's result has it
+        waiting = sa.delete(TrialRecord).where(TrialRecord.study_id == study_id, TrialRecord.state == "WAITING")
+        session.execute(waiting)
+
+
+def _study(session: Session, name: str) -> StudyRecord:
+    study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
+    if study is None:
+        raise NotFoundError(f"there is no study named '{name}'")
+    return study
+
+
+def _asked(study: StudyRecord) -> sa.Select[TrialRecord]:
+    return sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.number.is_not(None))

@@ -1,0 +1,236 @@
+"""What workers write: the ledger of one study, each write fenced by the token of its claim.
+
+A write changes our rows and Optuna's in one transaction: our statement goes first into the session that Optuna's
+storage keeps for this thread, and the commit of Optuna's own method then commits both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from optuna.storages import get_storage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.orm import Session
+
+from service.storage.artifacts import Artifacts
+from service.storage.database import unix_now
+from service.storage.records import ACTIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
+from service.storage.store import Store, claimable, end_study
+from studies.errors import LeaseLostError, NumberTakenError
+from studies.spec import StudySpec
+from studies.sweep import Claim, Outcome, Verdict
+
+
+class TrialLedger:
+    """studies.sweep.Ledger on the database, for one study and one worker."""
+
+    def __init__(
+        self,
+        store: Store,
+        artifacts: Artifacts,
+        study: StudyRecord,
+        worker: str,
+        lease_seconds: float,
+        leaving: Callable[[], bool],
+    ) -> None:
+        self._rdb = store.optuna
+        self._cached = get_storage(self._rdb)
+        self._artifacts = artifacts
+        self._study_id = study.id
+        self._spec = StudySpec.model_validate(study.spec)
+        self._optuna_id = self._rdb.get_study_id_from_name(study.name)
+        self._trial_ids: dict[int, int] = {}
+        self._worker, self._lease_seconds, self._leaving = worker, lease_seconds, leaving
+
+    def claim(self) -> Claim | None:
+        """A place nobody took or whose worker was lost; the study starts with its first claim."""
+        if self._leaving():
+            return None
+        candidate = (
+            sa.select(TrialRecord.id)
+            .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
+            .where(TrialRecord.study_id == self._study_id, claimable())
+            .order_by(TrialRecord.state, TrialRecord.place)  # RUNNING, that is lost, before WAITING
+            .limit(1)
+            .with_for_update(skip_locked=True, of=TrialRecord)
+            .scalar_subquery()
+        )
+        token = uuid4().hex
+        taken = (
+            sa.update(TrialRecord)
+            .where(TrialRecord.id == candidate)
+            .values(
+                state="RUNNING",
+                worker=self._worker,
+                token=token,
+                attempt=TrialRecord.attempt + 1,
+                lease_expires_at=unix_now() + self._lease_seconds,
+                started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
+            )
+            .returning(TrialRecord.id, TrialRecord.number)
+        )
+        started = (
+            sa.update(StudyRecord)
+            .where(StudyRecord.id == self._study_id, StudyRecord.state == "queued")
+            .values(state="running", started_at=sa.func.coalesce(StudyRecord.started_at, unix_now()))
+        )
+        with self._rdb.scoped_session() as session, session.begin():
+            self._end_when_overdue(session)
+            row = session.execute(taken).one_or_none()
+            if row is None:
+                return None
+            session.execute(started)
+        return Claim(key=row.id, token=token, number=row.number)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All trials of the study, read again only where they were not finished."""
+        try:
+            return self._cached.get_all_trials(self._optuna_id, deepcopy=False)
+        except KeyError:
+            raise LeaseLostError("the study was deleted") from None
+
+    def open(self, claim: Claim, template: FrozenTrial) -> None:
+        """Record a running trial with its params in one transaction."""
+        params = self._spec.space.hyperparameters(template.params).effective()
+        try:
+            session = self._fenced(claim, number=template.number, params=params)
+        except sa.exc.IntegrityError:
+            raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
+        try:
+            self._rdb.create_new_trial(self._optuna_id, template)
+        finally:
+            session.close()
+
+    def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
+        """Record an intermediate value and renew the lease."""
+        trial_id = self._trial_id(number)
+        session = self._fenced(claim, lease_expires_at=unix_now() + self._lease_seconds)
+        try:
+            self._end_when_overdue(session)
+            state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
+            if value is not None and math.isfinite(value):
+                self._rdb.set_trial_intermediate_value(trial_id, step, value)
+            else:
+                session.commit()
+        finally:
+            session.close()
+        if state not in ACTIVE_STUDY:
+            return Verdict.END
+        return Verdict.HAND_BACK if self._leaving() else Verdict.GO_ON
+
+    def keep_model(self, claim: Claim, number: int, model: Path) -> None:
+        """Keep the model of the best trial so far; the record points to it only after it is there."""
+        path = model_path(self._study_id, number)
+        self._artifacts.put(path, model)
+        session = self._fenced(claim, model=path)
+        session.commit()
+        session.close()
+
+    def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
+        """Tell the trial and record everything it gave."""
+        trial_id = self._trial_id(number)
+        if outcome.state == TrialState.FAIL and outcome.reason is not None:
+            # A finished trial takes no attributes, so the reason goes first.
+            session = self._fenced(claim)
+            self._rdb.set_trial_user_attr(trial_id, "reason", outcome.reason)
+        session = self._fenced(claim, **_closing(outcome))
+        try:
+            if outcome.result is not None:
+                session.merge(CurveRecord(trial_id=claim.key, curve=_finite_curve(outcome.result.curve)))
+            self._end_when_done(session)
+            session.flush()
+            self._rdb.set_trial_state_values(trial_id, outcome.state, outcome.values)
+        finally:
+            session.close()
+
+    def hand_back(self, claim: Claim) -> None:
+        """Give the place up; the attempt does not count against it."""
+        session = self._fenced(
+            claim, state="WAITING", worker=None, token=None, lease_expires_at=None, attempt=TrialRecord.attempt - 1
+        )
+        session.commit()
+        session.close()
+
+    def _trial_id(self, number: int) -> int:
+        # Looked up before a fenced write begins: the look-up commits, and would part the write in two.
+        if number not in self._trial_ids:
+            self._trial_ids[number] = self._rdb.get_trial_id_from_study_id_trial_number(self._optuna_id, number)
+        return self._trial_ids[number]
+
+    def _fenced(self, claim: Claim, **changes: Any) -> Session:
+        """Begin the write of a claim; the caller commits by one of Optuna's methods, or itself, and closes."""
+        session: Session = self._rdb.scoped_session()
+        held = sa.and_(TrialRecord.id == claim.key, TrialRecord.token == claim.token, TrialRecord.state == "RUNNING")
+        try:
+            changed = session.execute(sa.update(TrialRecord).where(held).values(changes or {"token": claim.token}))
+            if changed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+                raise LeaseLostError("another worker runs this trial now, or its study was deleted")
+        except BaseException:
+            session.rollback()
+            session.close()
+            raise
+        return session
+
+    def _end_when_overdue(self, session: Session) -> None:
+        seconds = self._spec.budget.timeout_seconds
+        if seconds is None:
+            return
+        overdue = sa.select(StudyRecord.id).where(
+            StudyRecord.id == self._study_id, StudyRecord.started_at + seconds < unix_now()
+        )
+        if session.scalar(overdue) is not None:
+            end_study(session, self._study_id, "completed", f"budget.timeout_seconds of {seconds:g} ran out")
+
+    def _end_when_done(self, session: Session) -> None:
+        counts = sa.select(
+            sa.func.count().filter(TrialRecord.state == "FAIL"),
+            sa.func.count().filter(TrialRecord.state.in_(("WAITING", "RUNNING"))),
+        ).where(TrialRecord.study_id == self._study_id)
+        failed, open_places = session.execute(counts).one()
+        borne = self._spec.budget.max_failed_trials
+        if borne is not None and failed > borne:
+            reason = f"{failed} trials failed and budget.max_failed_trials is {borne}"
+            end_study(session, self._study_id, "failed", reason)
+        elif open_places == 0:
+            end_study(session, self._study_id, "completed", None)
+
+
+def model_path(study_id: int, number: int) -> str:
+    """Where a trial's model is kept under the artifacts."""
+    return f"studies/{study_id}/trials/{number}.keras"
+
+
+def _closing(outcome: Outcome) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "state": outcome.state.name,
+        "token": None,
+        "lease_expires_at": None,
+        "values": None if outcome.values is None else list(outcome.values),
+        "value": None if not outcome.values else outcome.values[0],
+        "reason": outcome.reason,
+        "ended_at": unix_now(),
+    }
+    if outcome.result is not None:
+        result = outcome.result
+        changes |= {
+            "metrics": _finite(result.metrics),
+            "weights": _finite(result.weights),
+            "epochs": result.epochs,
+            "best_epoch": result.best_epoch,
+            "stopped_early": result.stopped_early,
+        }
+    return changes
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON knows no NaN; what is undefined is null."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _finite_curve(curve: Mapping[str, list[float]]) -> dict[str, list[float | None]]:
+    return {name: [v if math.isfinite(v) else None for v in column] for name, column in curve.items()}

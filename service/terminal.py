@@ -1,0 +1,115 @@
+"""What the command line shows: a progress bar, a study, tables of trials."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from service.schemas import StudyView, TrialView
+from studies.objectives import Task
+from studies.regularization import REGULARIZERS
+from studies.spec import StudySpec
+
+_ENDED = frozenset({"completed", "stopped", "failed"})
+_TASK_COLUMN: dict[Task, dict[str, str]] = {
+    "binary": {"val_auc": "AUC"},
+    "multiclass": {"val_accuracy": "accuracy"},
+    "regression": {"val_r2": "R²"},
+}
+_LOOK_SECONDS = 0.3
+
+
+def follow(console: Console, look: Callable[[], StudyView]) -> StudyView:
+    """Show a study's progress until it has ended and no trial of it runs; the study then."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as bar:
+        study = look()
+        line = bar.add_task(study.name, total=study.progress.trials, note="")
+        while True:
+            done = study.progress.complete + study.progress.pruned + study.progress.failed
+            bar.update(line, completed=done, note=_note(study))
+            if study.state in _ENDED and study.progress.running == 0:
+                return study
+            time.sleep(_LOOK_SECONDS)
+            study = look()
+
+
+def _note(study: StudyView) -> str:
+    note = study.state if study.state != "running" else f"{study.progress.running} running"
+    if study.best is not None:
+        note += f", best {study.spec['objectives'][0]} {study.best.value:.4f} (trial {study.best.number})"
+    return note
+
+
+def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], front: Sequence[TrialView]) -> None:
+    """Print a study: its state, its best trial, and the best of each regularizer kind."""
+    progress = study.progress
+    ended = f" ({study.reason})" if study.reason else ""
+    console.print(
+        f"[bold]{study.name}[/bold] is {study.state}{ended}: {progress.complete} complete, {progress.pruned} pruned, "
+        f"{progress.failed} failed, {progress.running} running, {progress.waiting} waiting of {progress.trials} trials",
+        highlight=False,
+    )
+    spec = StudySpec.model_validate(study.spec)
+    complete = [trial for trial in trials if trial.state == "COMPLETE"]
+    if not complete:
+        console.print("No trial is complete yet.")
+        return
+    if len(spec.objectives) > 1:
+        console.print(_table(f"Pareto front of {', '.join(spec.objectives)}", front, spec))
+        return
+    console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {_number(front[0].value)}")
+    console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))
+
+
+def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
+    """Print a line a study."""
+    table = Table(title="Studies")
+    for column in ("name", "state", "trials", "best", "created"):
+        table.add_column(column)
+    for study in studies:
+        done = study.progress.trials - study.progress.waiting - study.progress.running
+        best = "" if study.best is None else _number(study.best.value)
+        created = f"{study.created_at:%Y-%m-%d %H:%M}"
+        table.add_row(study.name, study.state, f"{done}/{study.progress.trials}", best, created)
+    console.print(table)
+
+
+def _best_of_each(complete: Sequence[TrialView], spec: StudySpec) -> list[TrialView]:
+    sign = 1 if spec.directions[0] == "minimize" else -1
+    best = []
+    for kind in REGULARIZERS:
+        tried = [t for t in complete if t.params["regularizer"] == kind and t.value is not None]
+        if tried:
+            best.append(min(tried, key=lambda t: sign * (t.value or 0.0)))
+    return sorted(best, key=lambda t: sign * (t.value or 0.0))
+
+
+def _table(title: str, trials: Sequence[TrialView], spec: StudySpec) -> Table:
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    metrics = {"val_loss": "val_loss"} | _TASK_COLUMN[spec.task]
+    for column in ("regularizer", "λ", "l1_ratio", "dropout", "patience", *metrics.values(), "epochs", "trial"):
+        table.add_column(column, justify="left" if column == "regularizer" else "right")
+    for trial in trials:
+        params = trial.params
+        table.add_row(
+            str(params["regularizer"]),
+            _number(params["lambda"], 2),
+            _number(params["l1_ratio"], 2),
+            _number(params["dropout"], 2),
+            str(params["patience"]),
+            *(_number(trial.metrics.get(name)) for name in metrics),
+            str(trial.epochs),
+            str(trial.number),
+        )
+    return table
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"

@@ -1,0 +1,1 @@
+"""Worker processes: they claim trials from the database and train them."""

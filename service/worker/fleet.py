@@ -1,0 +1,68 @@
+"""The worker processes of one machine: started, restarted when they die, ended together."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import structlog
+
+from service.settings import Settings
+
+_log = structlog.get_logger(__name__)
+_RESTART_SECONDS = 1.0
+_GRACE_SECONDS = 10.0
+
+
+class Fleet:
+    """N worker processes that never outlive this one.
+
+    A worker ends by itself when its standard input closes, so even a SIGKILL here leaves none behind. Workers stand in
+    sessions of their own: Ctrl-C reaches this process only, which then ends them in order.
+    """
+
+    def __init__(self, settings: Settings, workers: int, study: str | None = None) -> None:
+        self._settings = settings
+        self._command = [sys.executable, "-m", "service.cli", "worker", "--attached"]
+        self._command += [] if study is None else ["--study", study]
+        self._processes: list[subprocess.Popen[bytes] | None] = [None] * workers
+        self._stopping = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="fleet", daemon=True)
+
+    def start(self) -> None:
+        """Start the workers and keep them running."""
+        self._keeper.start()
+
+    def stop(self) -> None:
+        """End all workers: politely, then, after 10 seconds, by force."""
+        self._stopping.set()
+        self._keeper.join()
+        running = [process for process in self._processes if process is not None]
+        for process in running:
+            process.terminate()
+        for process in running:
+            try:
+                process.wait(_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _keep(self) -> None:
+        while True:
+            for seat, process in enumerate(self._processes):
+                if process is not None and process.poll() is not None:
+                    _log.warning("a worker died and is started again", pid=process.pid, status=process.returncode)
+                if process is None or process.poll() is not None:
+                    self._processes[seat] = self._spawn()
+            if self._stopping.wait(_RESTART_SECONDS):
+                return
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            env=os.environ | self._settings.environment(),
+        )

@@ -1,0 +1,122 @@
+"""One worker process: find a study with work, sweep it, look again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from types import FrameType
+from uuid import uuid4
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.settings import Settings
+from service.storage.artifacts import Artifacts
+from service.storage.records import StudyRecord
+from service.storage.store import Store
+from service.storage.trials import TrialLedger
+from service.worker.heartbeat import Heartbeat
+from studies.datasets.preprocessing import prepare
+from studies.errors import DatasetError, LeaseLostError
+from studies.spec import StudySpec
+from studies.sweep import Train, sweep
+
+_log = structlog.get_logger(__name__)
+_DATASETS_KEPT = 2  # prepared datasets in memory, for workers that serve studies in turn
+
+
+class Worker:
+    """Claims trials of any study, or of one, and runs them until it is told to leave."""
+
+    def __init__(self, settings: Settings, train: Train, study: str | None = None) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._settings, self._train, self._study = settings, train, study
+        self._store = Store(settings.database_url)
+        self._artifacts = Artifacts(settings.artifacts_url)
+        self._prepare = lru_cache(_DATASETS_KEPT)(prepare)
+        self._leaving = threading.Event()
+
+    def leave(self) -> None:
+        """Hand the running trial back at its next epoch and end."""
+        self._leaving.set()
+
+    def run(self) -> None:
+        """Work until told to leave."""
+        _log.info("worker is ready", worker=self.name)
+        with Heartbeat(self._store, self.name, self._settings.lease_seconds):
+            while not self._leaving.is_set():
+                if not self._work():
+                    self._leaving.wait(self._settings.poll_seconds)
+        self._store.close()
+        _log.info("worker has left", worker=self.name)
+
+    def _work(self) -> bool:
+        """Sweep one study; False when there was nothing to do or the database did not answer."""
+        try:
+            study = self._store.next_study(self._study)
+            return study is not None and self._sweep(study) > 0
+        except LeaseLostError as error:
+            _log.warning("a trial was given up", worker=self.name, reason=str(error))
+        except SQLAlchemyError as error:
+            _log.error("the database does not answer", worker=self.name, error=str(error))
+        return False
+
+    def _sweep(self, study: StudyRecord) -> int:
+        spec = StudySpec.model_validate(study.spec)
+        try:
+            data = self._prepare(spec.dataset, spec.seed)
+        except DatasetError as error:
+            self._store.fail_study(study.id, str(error))
+            return 0
+        ledger = TrialLedger(
+            self._store, self._artifacts, study, self.name, self._settings.lease_seconds, self._leaving.is_set
+        )
+        return sweep(spec, data, ledger, self._train)
+
+
+def main(settings: Settings, study: str | None, attached: bool) -> None:
+    """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
+    worker = Worker(settings, _keras_engine(), study)
+    _leave_on_signals(worker.leave)
+    if attached:
+        threading.Thread(target=_leave_with_parent, args=(worker.leave,), name="parent", daemon=True).start()
+    worker.run()
+
+
+def _keras_engine() -> Train:
+    """Load TensorFlow with one thread, for there is a worker a core."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # oneDNN gains nothing on models of this size, rounds by the number of threads, and announces itself in every log.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    from studies.training import fit
+
+    return fit.train
+
+
+def _leave_on_signals(leave: Callable[[], None]) -> None:
+    seen: list[int] = []
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+        leave()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+
+def _leave_with_parent(leave: Callable[[], None]) -> None:
+    # The bare descriptor: a thread that waits in sys.stdin would hold its lock when the interpreter ends.
+    while os.read(0, 1024):
+        pass
+    leave()
