@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 from service import problems
 from service.dashboard import Dashboard
+from service.dependencies import Opening
+from service.errors import StorageError
 from service.routes import health, studies, trials
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
-from service.storage.store import Store
 from service.version import VERSION
 from service.worker.fleet import Fleet
+
+_log = structlog.get_logger(__name__)
+
+
+def _open(opening: Opening, fleet: Fleet | None) -> None:
+    """Make the tables before the workers come, so that they need not wait for each other."""
+    try:
+        opening.store()
+    except (StorageError, SQLAlchemyError) as error:
+        _log.error("the database does not answer; requests and workers try again", error=str(error))
+    if fleet is not None:
+        fleet.start()
 
 
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
@@ -22,16 +38,17 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.store = Store(settings.database_url)
+        opening = app.state.opening = Opening(settings.database_url)
         app.state.artifacts = Artifacts(settings.artifacts_url)
-        if fleet is not None:
-            fleet.start()
+        opener = threading.Thread(target=_open, args=(opening, fleet), name="opener")
+        opener.start()
         try:
             yield
         finally:
+            opener.join()
             if fleet is not None:
                 fleet.stop()
-            app.state.store.close()
+            opening.close()
 
     app = FastAPI(
         title="regsweep",

@@ -11,6 +11,7 @@ import uvicorn
 from service.app import create_app
 from service.errors import ServiceError
 from service.settings import Settings
+from service.storage import database
 from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
@@ -22,6 +23,7 @@ class AddressError(ServiceError):
 
 def run(settings: Settings) -> None:
     """Serve the API, the dashboard and a fleet of workers until SIGINT or SIGTERM."""
+    database.check(settings.database_url)
     with _listen(settings) as listener:
         host, port = listener.getsockname()[:2]
         if not _is_loopback(host):

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import fsspec
-
 from service.errors import NotFoundError
 
 
@@ -15,6 +13,8 @@ class Artifacts:
     """A folder of files under one fsspec URL; a file is there whole or not at all."""
 
     def __init__(self, url: str) -> None:
+        import fsspec
+
         files, root = fsspec.core.url_to_fs(url)
         self._files: Any = files
         self._root = str(root).rstrip("/")

@@ -52,35 +52,37 @@ def connect(url: str) -> sa.Engine:
         engine = sa.create_engine(parsed, **engine_options(url))
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise StorageError(f"REGSWEEP_DATABASE_URL: {error}") from error
-    configure(engine)
+    begin_at_once(engine)
     return engine
 
 
 def engine_options(url: str) -> dict[str, Any]:
     """What every engine of the project is made with."""
     if make_url(url).get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": _BUSY_MILLISECONDS / 1000}}
+        # As a pool event, so that Optuna's storage has it from its first connection on.
+        return {"pool_events": [(_set_pragmas, "connect")]}
     return {"pool_pre_ping": True}
 
 
-def configure(engine: sa.Engine) -> None:
-    """Make SQLite safe for several processes.
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    # The driver would begin transactions by itself, and only at the first write.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
 
-    With the driver's own transaction handling two workers can both read and then both write; `BEGIN IMMEDIATE` makes
-    the second one wait. Connections that only read (execution option `reads`) begin plainly and never wait.
+
+def begin_at_once(engine: sa.Engine) -> None:
+    """Make SQLite's transactions take the write lock when they begin.
+
+    Otherwise two workers can both read and then both write on what they read. Connections with the execution option
+    `reads` begin plainly: under write-ahead logging they never wait.
     """
     if engine.dialect.name != "sqlite":
         return
-
-    @sa.event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
 
     @sa.event.listens_for(engine, "begin")
     def _on_begin(connection: sa.Connection) -> None:
@@ -104,15 +106,27 @@ def prepare(engine: sa.Engine) -> None:
     if _revision(engine) == HEAD:
         return
     with _exclusive(engine):
-        found = _revision(engine)
-        if found is not None and found > HEAD:
-            raise StorageError(
-                f"the database has schema {found} and this regsweep knows {HEAD}; install a newer regsweep"
-            )
+        found = _known_revision(engine)
         if found != HEAD:
             # Ours comes last: where its revision stands, Optuna's tables stand too.
             optuna_storage(engine.url, create=True).engine.dispose()
             _upgrade(engine)
+
+
+def check(url: str) -> None:
+    """Raise StorageError when the URL makes no sense or its database belongs to a newer version; changes nothing."""
+    engine = connect(url)
+    try:
+        _known_revision(engine)
+    finally:
+        engine.dispose()
+
+
+def _known_revision(engine: sa.Engine) -> str | None:
+    found = _revision(engine)
+    if found is not None and found > HEAD:
+        raise StorageError(f"the database has schema {found} and this regsweep knows {HEAD}; install a newer regsweep")
+    return found
 
 
 def _revision(engine: sa.Engine) -> str | None:
@@ -154,9 +168,7 @@ def optuna_storage(url: URL | str, *, create: bool = False, reads: bool = False)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plain = url if isinstance(url, str) else url.render_as_string(hide_password=False)
     storage = RDBStorage(plain, engine_kwargs=engine_options(plain), skip_table_creation=not create)
-    # The constructor has used connections that our hooks have not seen.
-    storage.engine.dispose()
-    configure(storage.engine)
+    begin_at_once(storage.engine)
     if reads:
         storage.scoped_session.remove()
         storage.scoped_session.configure(bind=storage.engine.execution_options(reads=True))
