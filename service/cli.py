@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
 
 from service import logs
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.client import Client
 
 app = typer.Typer(
     help="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -175,17 +176,10 @@ def demo(
     sys.exit(run_demo(file, settings))
 
 
-@contextmanager
-def _client(server: str | None) -> Iterator[Any]:
-    """A client whose errors are one clear line and exit 2."""
-    from service.client import Client, ClientError
+def _client(server: str | None) -> Client:
+    from service.client import Client
 
-    settings = _settings(server_url=server, log_level="warning")
-    try:
-        with Client(settings.server_url) as client:
-            yield client
-    except ClientError as error:
-        _refuse(str(error))
+    return Client(_settings(server_url=server, log_level="warning").server_url)
 
 
 if __name__ == "__main__":

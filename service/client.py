@@ -9,15 +9,8 @@ from urllib.parse import quote
 
 import httpx
 
+from service.errors import RefusedError
 from service.schemas import BestTrialsView, StudyView, TrialView
-
-
-class ClientError(Exception):
-    """The server refused a request, or there is none; the text says why, a line a reason."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        self.status = status
-        super().__init__(message)
 
 
 class Client:
@@ -75,12 +68,12 @@ class Client:
         try:
             response = self._http.request(method, path, **request)
         except httpx.TransportError as error:
-            raise ClientError(
+            raise RefusedError(
                 f"no server at {self._url} ({error}); start one with `regsweep serve`, or name it with --server"
             ) from error
         if response.is_success:
             return response.json()
-        raise ClientError(_reason(response), response.status_code)
+        raise RefusedError(_reason(response))
 
 
 def _path(name: str) -> str:

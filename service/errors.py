@@ -5,7 +5,9 @@ ServiceError
 ├── ConflictError       409  the request does not fit the state things are in
 │   └── NameInUseError  409  a study of this name exists
 ├── BadRequestError     400  a query parameter that makes no sense
-└── StorageError        503  the database does not answer or its schema does not fit
+├── StorageError        503  the database does not answer or its schema does not fit
+├── AddressError        the server cannot listen where it was told to
+└── RefusedError        a client's request was refused, or there is no server
 """
 
 
@@ -48,6 +50,14 @@ class BadRequestError(ServiceError):
     def __init__(self, field: str, message: str) -> None:
         self.field = field
         super().__init__(f"{field}: {message}")
+
+
+class AddressError(ServiceError):
+    """The server cannot listen where it was told to."""
+
+
+class RefusedError(ServiceError):
+    """A server refused a client's request, or there is none; the text says why, a line a reason."""
 
 
 class StorageError(ServiceError):

@@ -9,16 +9,12 @@ import structlog
 import uvicorn
 
 from service.app import create_app
-from service.errors import ServiceError
+from service.errors import AddressError
 from service.settings import Settings
 from service.storage import database
 from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
-
-
-class AddressError(ServiceError):
-    """The server cannot listen where it was told to."""
 
 
 def run(settings: Settings) -> None:

@@ -92,10 +92,10 @@ def _best_of_each(complete: Sequence[TrialView], spec: StudySpec) -> list[TrialV
 
 def _table(title: str, trials: Sequence[TrialView], spec: StudySpec) -> Table:
     # Narrow enough for a terminal of 80 columns.
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     metrics = {"val_loss": "val_loss"} | _TASK_COLUMN[spec.task]
     for column in ("regularizer", "λ", "l1_ratio", "dropout", "patience", *metrics.values(), "epochs", "trial"):
-        table.add_column(column, justify="left" if column == "regularizer" else "right")
+        table.add_column(column, justify="left" if column == "regularizer" else "right", no_wrap=True)
     for trial in trials:
         params = trial.params
         table.add_row(

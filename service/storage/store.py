@@ -119,7 +119,7 @@ class Store:
             optuna_studies.c.study_name.in_(list(names))
         )
         with self._read() as session:
-            return dict(session.execute(query).tuples())
+            return {row.study_name: row.study_id for row in session.execute(query)}
 
     def progress(self, studies: Sequence[StudyRecord]) -> dict[int, Progress]:
         """Trial counts of each study by its id."""
