@@ -21,7 +21,7 @@ _READS = frozenset({"GET", "HEAD"})
 
 
 class Dashboard:
-    """An ASGI app to mount last at `/`: it answers the dashboard's paths and refuses all others.
+    """An ASGI app for what no route of ours takes: it answers the dashboard's paths and refuses all others.
 
     The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set.
     """

@@ -69,7 +69,7 @@ class TrialView(BaseModel):
     values: list[float] | None
     params: dict[str, Any] = Field(description="Null where the regularizer gives a parameter no effect.")
     metrics: dict[str, float | None] = Field(description="Of the weights that were kept; null where undefined.")
-    weights: dict[str, float | None] = Field(description="Zeros and norms of all regularized kernels.")
+    weights: dict[str, int | float | None] = Field(description="Zeros and norms of all regularized kernels.")
     epochs: int | None = Field(description="Epochs trained.")
     best_epoch: int | None = Field(description="Epoch whose weights were kept, counted from 1.")
     stopped_early: bool | None = Field(description="Whether early stopping ended the training.")
