@@ -61,5 +61,6 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(studies.router)
     app.include_router(trials.router)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
-    app.router.default = Dashboard(settings.database_url, writes=settings.dashboard_writes)
+    app.state.dashboard = Dashboard(settings.database_url, writes=settings.dashboard_writes)
+    app.router.default = app.state.dashboard
     return app

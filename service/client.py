@@ -43,6 +43,10 @@ class Client:
         """One study."""
         return StudyView.model_validate(self._call("GET", _path(name)))
 
+    def stop(self, name: str) -> StudyView:
+        """End a study and keep its results."""
+        return StudyView.model_validate(self._call("POST", f"{_path(name)}/stop"))
+
     def studies(self) -> Iterator[StudyView]:
         """All studies, newest first."""
         return (StudyView.model_validate(item) for item in self._pages("/v1/studies"))

@@ -47,6 +47,10 @@ class Dashboard:
             )
         return await run_in_threadpool(lambda: cast(ASGIApp, self._wsgi))
 
+    def forget(self) -> None:
+        """Drop what the dashboard has cached: SQLite gives the number of a deleted Optuna study to the next one."""
+        self.__dict__.pop("_wsgi", None)
+
     @cached_property
     def _wsgi(self) -> WSGIMiddleware:
         import optuna_dashboard

@@ -35,13 +35,22 @@ def run(file: Path, settings: Settings) -> int:
             _wait(client, server)
             study = client.submit(_unused(client, spec).model_dump(mode="json"))
             console.print(f"Submitted [bold]{study.name}[/bold] to {url}")
-            study = terminal.follow(console, lambda: client.study(study.name))
+            study = _follow(console, client, study.name)
             terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
             _show_urls(console, settings, study)
         return 0 if study.state == "completed" else 1
     finally:
         server.terminate()
         server.wait()
+
+
+def _follow(console: Console, client: Client, name: str) -> StudyView:
+    try:
+        return terminal.follow(console, lambda: client.study(name))
+    except KeyboardInterrupt:
+        # Otherwise the next demonstration would have to run the rest of this one first.
+        client.stop(name)
+        raise
 
 
 def _free_port() -> int:

@@ -65,7 +65,9 @@ def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
 
 def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
     error = cast(HTTPException, error)
-    return problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
+    response = problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _on_database_error(request: Request, error: Exception) -> JSONResponse:

@@ -53,9 +53,9 @@ def _form(value: Any) -> str:
 Lambda = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
-Patience = Annotated[int, Field(ge=1, strict=True)]
+Patience = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-BatchSize = Annotated[int, Field(ge=1, strict=True)]
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
 
 class LambdaRange(Range[Lambda]):

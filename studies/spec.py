@@ -49,7 +49,7 @@ class EarlyStoppingSpec(Part):
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         0.0, description="Least change that counts as an improvement, in the monitor's unit."
     )
-    start_from_epoch: Annotated[int, Field(ge=0, strict=True)] = Field(
+    start_from_epoch: Annotated[int, Field(ge=0, le=100_000, strict=True)] = Field(
         0, description="Epochs at the start that are not watched."
     )
     restore_best_weights: bool = Field(True, description="Judge and keep the best epoch's weights, not the last's.")
@@ -65,7 +65,7 @@ class Budget(Part):
     timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="Seconds from the first trial's start until the study is ended with what it has."
     )
-    max_failed_trials: Annotated[int, Field(ge=0, strict=True)] | None = Field(
+    max_failed_trials: Annotated[int, Field(ge=0, le=100_000, strict=True)] | None = Field(
         None, description="Failed trials that are borne; one more and the study is failed."
     )
 

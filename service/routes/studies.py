@@ -9,8 +9,9 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
 
-from service.dependencies import ArtifactsDependency, StoreDependency
+from service.dependencies import ArtifactsDependency, DashboardDependency, StoreDependency
 from service.schemas import ListView, StudyState, StudyView, study_view
+from service.storage.artifacts import study_folder
 from service.storage.pages import Cursor
 from service.storage.records import StudyRecord
 from service.storage.store import Store
@@ -79,7 +80,14 @@ def stop(name: str, store: StoreDependency) -> StudyView:
 
 
 @router.delete("/{name}", status_code=204)
-def delete(name: str, store: StoreDependency, artifacts: ArtifactsDependency, force: bool = False) -> None:
+def delete(
+    name: str,
+    store: StoreDependency,
+    artifacts: ArtifactsDependency,
+    dashboard: DashboardDependency,
+    force: bool = False,
+) -> None:
     """Delete the study, its trials and its models; an active study only with `force`."""
     study_id = store.delete_study(name, force=force)
-    artifacts.remove_folder(f"studies/{study_id}")
+    dashboard.forget()
+    artifacts.remove_folder(study_folder(study_id))

@@ -8,7 +8,7 @@ import json
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from service.dependencies import ArtifactsDependency, StoreDependency
 from service.errors import BadRequestError, NotFoundError
@@ -25,7 +25,8 @@ router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
 _STATES = ("RUNNING", "COMPLETE", "PRUNED", "FAIL")
 States = Annotated[list[str] | None, Query(alias="state", description=f"Any of {', '.join(_STATES)}; may stand often.")]
 SortText = Annotated[str, Query(alias="sort", description=f"One of {', '.join(SORTS)}.")]
-TrialNumber = Annotated[int | None, Query(alias="trial", description="Which trial; the best when left out.")]
+Number = Annotated[int, Path(ge=0, lt=2**31, description="The trial's number.")]
+Chosen = Annotated[int | None, Query(alias="trial", ge=0, lt=2**31, description="Which trial; default the best.")]
 
 
 @router.get("/trials")
@@ -52,13 +53,13 @@ def _states(given: list[str] | None) -> list[str]:
 
 
 @router.get("/trials/{number}")
-def read(name: str, number: int, store: StoreDependency) -> TrialView:
+def read(name: str, number: Number, store: StoreDependency) -> TrialView:
     """One trial."""
     return trial_view(store.trial(name, number))
 
 
 @router.get("/trials/{number}/curve")
-def curve(name: str, number: int, store: StoreDependency) -> CurveView:
+def curve(name: str, number: Number, store: StoreDependency) -> CurveView:
     """A finished trial's learning curve."""
     trial = store.trial(name, number)
     found = store.curve(trial)
@@ -98,7 +99,7 @@ def _flat(trial: TrialView) -> dict[str, Any]:
 
 
 @router.get("/model", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
-def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: TrialNumber = None) -> Response:
+def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: Chosen = None) -> Response:
     """The best trial's trained model as a .keras file."""
     _, chosen = _chosen(store, name, trial)
     if chosen.model is None:
@@ -107,7 +108,7 @@ def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, tri
 
 
 @router.get("/snippet", response_class=Response, responses={200: {"content": {"text/x-python": {}}}})
-def snippet(name: str, store: StoreDependency, trial: TrialNumber = None) -> Response:
+def snippet(name: str, store: StoreDependency, trial: Chosen = None) -> Response:
     """Keras code that rebuilds and trains the best trial."""
     from studies.models.snippet import snippet
 

@@ -40,8 +40,18 @@ class Artifacts:
         except FileNotFoundError:
             raise NotFoundError(f"the artifact {path} is not in REGSWEEP_ARTIFACTS_URL") from None
 
+    def remove(self, path: str) -> None:
+        """Remove a file; nothing happens when it is not there."""
+        if self._files.exists(f"{self._root}/{path}"):
+            self._files.rm_file(f"{self._root}/{path}")
+
     def remove_folder(self, path: str) -> None:
         """Remove a folder and all in it; nothing happens when it is not there."""
         target = f"{self._root}/{path}"
         if self._files.exists(target):
             self._files.rm(target, recursive=True)
+
+
+def study_folder(study_id: int) -> str:
+    """Where everything of a study is kept."""
+    return f"studies/{study_id}"

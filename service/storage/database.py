@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 
 from service.errors import StorageError
@@ -131,10 +133,13 @@ def _known_revision(engine: sa.Engine) -> str | None:
 
 def _revision(engine: sa.Engine) -> str | None:
     table = sa.table(VERSION_TABLE, sa.column("version_num"))
-    with engine.connect().execution_options(reads=True) as connection:
-        if not sa.inspect(connection).has_table(VERSION_TABLE):
-            return None
-        return connection.execute(sa.select(table.c.version_num)).scalar()
+    try:
+        with engine.connect().execution_options(reads=True) as connection:
+            if not sa.inspect(connection).has_table(VERSION_TABLE):
+                return None
+            return connection.execute(sa.select(table.c.version_num)).scalar()
+    except sa.exc.DBAPIError as error:
+        raise StorageError(f"the database {engine.url!r} does not answer: {error.orig}") from error
 
 
 @contextmanager
@@ -159,6 +164,58 @@ def _upgrade(engine: sa.Engine) -> None:
         command.upgrade(config, HEAD)
 
 
+class JoinableSession(Session):
+    """A session whose commits can wait for the end of a larger transaction.
+
+    Optuna's storage commits in each of its methods; inside `transaction` those commits only flush, so that several of
+    its methods and statements of ours stand or fall together.
+    """
+
+    joined = False
+
+    def commit(self) -> None:
+        """Commit, or only flush while a larger transaction is open."""
+        if self.joined:
+            self.flush()
+        else:
+            super().commit()
+
+    def close(self) -> None:
+        """Close, unless a larger transaction is open."""
+        if not self.joined:
+            super().close()
+
+    def rollback(self) -> None:
+        """Roll back; a larger transaction is over with it, so nothing may go on or be tried again inside it."""
+        super().rollback()
+        if self.joined:
+            raise _TransactionLostError from sys.exception()
+
+
+class _TransactionLostError(Exception):
+    """Carries the error that ended a larger transaction past whoever would swallow it."""
+
+
+@contextmanager
+def transaction(storage: RDBStorage) -> Iterator[Session]:
+    """One transaction over our tables and Optuna's, for statements of ours and methods of Optuna's storage."""
+    session: JoinableSession = storage.scoped_session()  # type: ignore[assignment]  # as optuna_storage has set it
+    session.joined = True
+    try:
+        yield session
+        session.joined = False
+        session.commit()
+    except _TransactionLostError as lost:
+        session.joined = False
+        raise lost.__cause__ or lost from None
+    except BaseException:
+        session.joined = False
+        session.rollback()
+        raise
+    finally:
+        session.close()
+
+
 def optuna_storage(url: URL | str, *, create: bool = False, reads: bool = False) -> RDBStorage:
     """Optuna's storage on the same database; with `reads` it never takes the write lock, as for a dashboard."""
     import optuna
@@ -169,7 +226,6 @@ def optuna_storage(url: URL | str, *, create: bool = False, reads: bool = False)
     plain = url if isinstance(url, str) else url.render_as_string(hide_password=False)
     storage = RDBStorage(plain, engine_kwargs=engine_options(plain), skip_table_creation=not create)
     begin_at_once(storage.engine)
-    if reads:
-        storage.scoped_session.remove()
-        storage.scoped_session.configure(bind=storage.engine.execution_options(reads=True))
+    bind = storage.engine.execution_options(reads=True) if reads else storage.engine
+    storage.scoped_session = scoped_session(sessionmaker(bind, class_=JoinableSession))
     return storage

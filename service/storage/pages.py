@@ -21,7 +21,7 @@ Row = TypeVar("Row")
 class Cursor:
     """The last row of a page: its value in the sorted column and its number."""
 
-    value: float | str | None
+    value: float | None
     after: int
 
     def encode(self) -> str:
@@ -35,7 +35,8 @@ class Cursor:
             value, after = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         except (binascii.Error, ValueError, TypeError):
             raise BadRequestError("cursor", "not a cursor of this service; take `next` of the page before") from None
-        if not isinstance(after, int) or not isinstance(value, float | int | str | None):
+        whole = isinstance(after, int) and not isinstance(after, bool) and 0 <= after < 2**63
+        if not whole or isinstance(value, bool) or not isinstance(value, float | int | None):
             raise BadRequestError("cursor", "not a cursor of this service; take `next` of the page before")
         return cls(value, after)
 

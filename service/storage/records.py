@@ -25,6 +25,7 @@ class StudyRecord(Record):
     """A study. Instants are seconds since 1970, UTC, by the database's clock."""
 
     __tablename__ = "regsweep_studies"
+    __table_args__ = ({"sqlite_autoincrement": True},)  # a deleted study's id names its artifacts and is never reused
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(100), unique=True)  # also the Optuna study's name

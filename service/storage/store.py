@@ -65,30 +65,25 @@ class Store:
 
     def create_study(self, spec: StudySpec) -> StudyRecord:
         """Accept a study: its record, its whole budget and its Optuna study, or nothing and NameInUseError."""
-        from optuna.exceptions import DuplicatedStudyError
         from optuna.study import StudyDirection
 
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
         study = StudyRecord(name=spec.name, state="queued", spec=spec.model_dump(mode="json"), created_at=unix_now())
         directions = [StudyDirection[direction.upper()] for direction in spec.directions]
-        # Optuna's own session on this thread: its commit below commits our rows with it, or neither stands.
-        session = self.optuna.scoped_session()
         try:
-            session.add(study)
-            session.flush()
-            places = [
-                {"study_id": study.id, "place": place, "state": "WAITING", "attempt": 0}
-                for place in range(spec.budget.trials)
-            ]
-            session.execute(sa.insert(TrialRecord), places)
-            optuna_id = self.optuna.create_new_study(directions, spec.name)
-        except (sa.exc.IntegrityError, DuplicatedStudyError):
-            session.rollback()
+            with database.transaction(self.optuna) as session:
+                session.add(study)
+                session.flush()
+                places = [
+                    {"study_id": study.id, "place": place, "state": "WAITING", "attempt": 0}
+                    for place in range(spec.budget.trials)
+                ]
+                session.execute(sa.insert(TrialRecord), places)
+                optuna_id = self.optuna.create_new_study(directions, spec.name)
+                self.optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
+        except sa.exc.IntegrityError:
             raise NameInUseError(spec.name) from None
-        finally:
-            session.close()
-        self.optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
         return self.study(spec.name)
 
     def study(self, name: str) -> StudyRecord:
@@ -138,46 +133,30 @@ class Store:
         """Pause, resume or stop a study (`to` is paused, running or stopped); ConflictError when it cannot go there."""
         allowed = {"paused": LIVE_STUDY, "running": ("paused",), "stopped": ACTIVE_STUDY}[to]
         verb = {"paused": "paused", "running": "resumed", "stopped": "stopped"}[to]
-        with self._write.begin() as session:
+        with database.transaction(self.optuna) as session:
             study = _study(session, name)
-            if study.state == to:
-                return study
-            if study.state not in allowed:
+            if study.state not in (to, *allowed):
                 raise ConflictError(
                     f"study '{name}' is {study.state} and cannot be {verb}; only a {' or '.join(allowed)} one can"
                 )
             if to == "stopped":
-                end_study(session, study.id, "stopped", "stopped by the user")
-            else:
+                end_study(session, self.optuna, study, "stopped", "stopped by the user")
+            elif study.state != to:
                 study.state = "queued" if to == "running" and study.started_at is None else to
-            session.flush()
-            session.refresh(study)
-            return study
+        return self.study(name)
 
     def delete_study(self, name: str, *, force: bool) -> int:
         """Delete a study with all its trials, here and in Optuna; its id. An active one only when forced."""
-        session = self.optuna.scoped_session()
-        try:
+        with database.transaction(self.optuna) as session:
             study = _study(session, name)
             if study.state in ACTIVE_STUDY and not force:
                 raise ConflictError(
                     f"study '{name}' is {study.state}; stop it first, or delete with ?force=true and lose its trials"
                 )
-            study_id = study.id
-            session.execute(sa.delete(TrialRecord).where(TrialRecord.study_id == study_id))
+            session.execute(sa.delete(TrialRecord).where(TrialRecord.study_id == study.id))
             session.delete(study)
-            session.flush()
-            self.optuna.delete_study(self.optuna_id(name, session))
-        finally:
-            session.close()
-        return study_id
-
-    @staticmethod
-    def optuna_id(name: str, session: Session) -> int:
-        """Optuna's number of a study, read in the session's own transaction."""
-        optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
-        query = sa.select(optuna_studies.c.study_id).where(optuna_studies.c.study_name == name)
-        return int(session.execute(query).scalar_one())
+            self.optuna.delete_study(self.optuna.get_study_id_from_name(name))
+            return study.id
 
     # Trials
 
@@ -238,37 +217,59 @@ class Store:
         with self._read() as session:
             return session.scalar(query)
 
-    def fail_study(self, study_id: int, reason: str) -> None:
-        """End a study that cannot be run at all."""
-        with self._write.begin() as session:
-            end_study(session, study_id, "failed", reason)
+    def fail_study(self, study_id: int, reason: str, worker: str) -> None:
+        """End a study that cannot be run at all, and the trials of it that the worker holds."""
+        held = sa.and_(TrialRecord.state == "RUNNING", TrialRecord.worker == worker)
+        with database.transaction(self.optuna) as session:
+            study = session.get(StudyRecord, study_id)
+            if study is not None:
+                end_study(session, self.optuna, study, "failed", reason)
+                close_places(session, self.optuna, study, held)
 
     def renew(self, worker: str, lease_seconds: float) -> None:
-        """Renew every lease a worker holds."""
+        """Renew every lease a worker holds; with 0 seconds, give them all up."""
         held = sa.update(TrialRecord).where(TrialRecord.worker == worker, TrialRecord.state == "RUNNING")
         with self._write.begin() as session:
             session.execute(held.values(lease_expires_at=unix_now() + lease_seconds))
 
 
+def lost() -> sa.ColumnElement[bool]:
+    """A trial whose worker has not renewed its lease."""
+    return sa.and_(TrialRecord.state == "RUNNING", TrialRecord.lease_expires_at < unix_now())
+
+
 def claimable() -> sa.ColumnElement[bool]:
-    """A place that may be claimed; one whose worker was lost also after the study's end, so that it is closed."""
+    """A place that needs a worker: to run it, or, when its worker was lost after the study's end, to close it."""
     waiting = sa.and_(TrialRecord.state == "WAITING", StudyRecord.state.in_(LIVE_STUDY))
-    lost = sa.and_(
-        TrialRecord.state == "RUNNING", TrialRecord.lease_expires_at < unix_now(), StudyRecord.state != "paused"
-    )
-    return sa.or_(waiting, lost)
+    return sa.or_(waiting, sa.and_(lost(), StudyRecord.state != "paused"))
 
 
-def end_study(session: Session, study_id: int, state: str, reason: str | None) -> None:
-    """End an active study: no further trial starts, and those that run end at their next epoch."""
-    ended = (
-        sa.update(StudyRecord)
-        .where(StudyRecord.id == study_id, StudyRecord.state.in_(ACTIVE_STUDY))
-        .values(state=state, reason=reason, ended_at=unix_now())
-    )
-    if session.execute(ended).rowcount:  # type: ignore[attr-defined]  # an UPDATE's result has it
-        waiting = sa.delete(TrialRecord).where(TrialRecord.study_id == study_id, TrialRecord.state == "WAITING")
-        session.execute(waiting)
+def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, reason: str | None) -> None:
+    """End an active study, inside a `database.transaction`: nothing starts, what runs ends at its next epoch."""
+    if study.state in ACTIVE_STUDY:
+        ended = {"state": state, "reason": reason, "ended_at": unix_now()}
+        session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id).values(ended))
+        close_places(session, optuna, study, TrialRecord.state == "WAITING")
+
+
+def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which: sa.ColumnElement[bool]) -> None:
+    """Close places of an ended study that nobody runs: those never asked go, trials that were begun are pruned."""
+    from optuna.trial import TrialState
+
+    these = sa.and_(TrialRecord.study_id == study.id, which)
+    begun = [trial.number for trial in session.scalars(sa.select(TrialRecord).where(these)) if trial.number is not None]
+    session.execute(sa.delete(TrialRecord).where(these, TrialRecord.number.is_(None)))
+    pruned = {
+        "state": "PRUNED",
+        "token": None,
+        "reason": "the study ended before the trial did",
+        "ended_at": unix_now(),
+    }
+    session.execute(sa.update(TrialRecord).where(these).values(pruned))
+    optuna_id = optuna.get_study_id_from_name(study.name)
+    for number in begun:
+        trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
+        optuna.set_trial_state_values(trial_id, TrialState.PRUNED)
 
 
 def _study(session: Session, name: str) -> StudyRecord:

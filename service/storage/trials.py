@@ -1,13 +1,13 @@
 """What workers write: the ledger of one study, each write fenced by the token of its claim.
 
-A write changes our rows and Optuna's in one transaction: our statement goes first into the session that Optuna's
-storage keeps for this thread, and the commit of Optuna's own method then commits both.
+A write changes our rows and Optuna's in one transaction (database.transaction), or neither.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,10 +17,11 @@ from optuna.storages import get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
 
-from service.storage.artifacts import Artifacts
+from service.storage import database
+from service.storage.artifacts import Artifacts, study_folder
 from service.storage.database import unix_now
 from service.storage.records import ACTIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
-from service.storage.store import Store, claimable, end_study
+from service.storage.store import Store, claimable, close_places, end_study, lost
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.spec import StudySpec
 from studies.sweep import Claim, Outcome, Verdict
@@ -79,8 +80,14 @@ class TrialLedger:
             .where(StudyRecord.id == self._study_id, StudyRecord.state == "queued")
             .values(state="running", started_at=sa.func.coalesce(StudyRecord.started_at, unix_now()))
         )
-        with self._rdb.scoped_session() as session, session.begin():
+        with database.transaction(self._rdb) as session:
             self._end_when_overdue(session)
+            study = session.get(StudyRecord, self._study_id)
+            if study is None:
+                return None
+            if study.state not in ACTIVE_STUDY:
+                close_places(session, self._rdb, study, lost())
+                return None
             row = session.execute(taken).one_or_none()
             if row is None:
                 return None
@@ -95,96 +102,81 @@ class TrialLedger:
             raise LeaseLostError("the study was deleted") from None
 
     def open(self, claim: Claim, template: FrozenTrial) -> None:
-        """Record a running trial with its params in one transaction."""
+        """Record a running trial with its params."""
         params = self._spec.space.hyperparameters(template.params).effective()
         try:
-            session = self._fenced(claim, number=template.number, params=params)
+            with self._fenced(claim, number=template.number, params=params):
+                self._rdb.create_new_trial(self._optuna_id, template)
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
-        try:
-            self._rdb.create_new_trial(self._optuna_id, template)
-        finally:
-            session.close()
 
     def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
         """Record an intermediate value and renew the lease."""
-        trial_id = self._trial_id(number)
-        session = self._fenced(claim, lease_expires_at=unix_now() + self._lease_seconds)
-        try:
+        with self._fenced(claim, lease_expires_at=unix_now() + self._lease_seconds) as session:
             self._end_when_overdue(session)
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
             if value is not None and math.isfinite(value):
-                self._rdb.set_trial_intermediate_value(trial_id, step, value)
-            else:
-                session.commit()
-        finally:
-            session.close()
+                self._rdb.set_trial_intermediate_value(self._trial_id(number), step, value)
         if state not in ACTIVE_STUDY:
             return Verdict.END
         return Verdict.HAND_BACK if self._leaving() else Verdict.GO_ON
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:
         """Keep the model of the best trial so far; the record points to it only after it is there."""
-        path = model_path(self._study_id, number)
+        with self._fenced(claim):
+            pass
+        # The token keeps a worker that lost its lease just now from writing over its successor's file.
+        path = f"{study_folder(self._study_id)}/trials/{number}-{claim.token[:8]}.keras"
         self._artifacts.put(path, model)
-        session = self._fenced(claim, model=path)
-        session.commit()
-        session.close()
+        try:
+            with self._fenced(claim, model=path):
+                pass
+        except LeaseLostError:
+            self._artifacts.remove(path)
+            raise
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record everything it gave."""
-        trial_id = self._trial_id(number)
-        if outcome.state == TrialState.FAIL and outcome.reason is not None:
-            # A finished trial takes no attributes, so the reason goes first.
-            session = self._fenced(claim)
-            self._rdb.set_trial_user_attr(trial_id, "reason", outcome.reason)
-        session = self._fenced(claim, **_closing(outcome))
-        try:
+        with self._fenced(claim, **_closing(outcome)) as session:
+            trial_id = self._trial_id(number)
             if outcome.result is not None:
                 session.merge(CurveRecord(trial_id=claim.key, curve=_finite_curve(outcome.result.curve)))
             self._end_when_done(session)
-            session.flush()
+            if outcome.state == TrialState.FAIL and outcome.reason is not None:
+                self._rdb.set_trial_user_attr(trial_id, "reason", outcome.reason)
             self._rdb.set_trial_state_values(trial_id, outcome.state, outcome.values)
-        finally:
-            session.close()
 
     def hand_back(self, claim: Claim) -> None:
         """Give the place up; the attempt does not count against it."""
-        session = self._fenced(
-            claim, state="WAITING", worker=None, token=None, lease_expires_at=None, attempt=TrialRecord.attempt - 1
-        )
-        session.commit()
-        session.close()
+        waiting = {"state": "WAITING", "worker": None, "token": None, "lease_expires_at": None}
+        with self._fenced(claim, attempt=TrialRecord.attempt - 1, **waiting):
+            pass
 
     def _trial_id(self, number: int) -> int:
-        # Looked up before a fenced write begins: the look-up commits, and would part the write in two.
         if number not in self._trial_ids:
             self._trial_ids[number] = self._rdb.get_trial_id_from_study_id_trial_number(self._optuna_id, number)
         return self._trial_ids[number]
 
-    def _fenced(self, claim: Claim, **changes: Any) -> Session:
-        """Begin the write of a claim; the caller commits by one of Optuna's methods, or itself, and closes."""
-        session: Session = self._rdb.scoped_session()
+    @contextmanager
+    def _fenced(self, claim: Claim, **changes: Any) -> Iterator[Session]:
+        """One transaction that begins with a change of the claim's row, if the claim is still held."""
         held = sa.and_(TrialRecord.id == claim.key, TrialRecord.token == claim.token, TrialRecord.state == "RUNNING")
-        try:
+        with database.transaction(self._rdb) as session:
             changed = session.execute(sa.update(TrialRecord).where(held).values(changes or {"token": claim.token}))
             if changed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
                 raise LeaseLostError("another worker runs this trial now, or its study was deleted")
-        except BaseException:
-            session.rollback()
-            session.close()
-            raise
-        return session
+            yield session
 
     def _end_when_overdue(self, session: Session) -> None:
         seconds = self._spec.budget.timeout_seconds
         if seconds is None:
             return
-        overdue = sa.select(StudyRecord.id).where(
+        overdue = sa.select(StudyRecord).where(
             StudyRecord.id == self._study_id, StudyRecord.started_at + seconds < unix_now()
         )
-        if session.scalar(overdue) is not None:
-            end_study(session, self._study_id, "completed", f"budget.timeout_seconds of {seconds:g} ran out")
+        study = session.scalar(overdue)
+        if study is not None:
+            end_study(session, self._rdb, study, "completed", f"budget.timeout_seconds of {seconds:g} ran out")
 
     def _end_when_done(self, session: Session) -> None:
         counts = sa.select(
@@ -193,16 +185,12 @@ class TrialLedger:
         ).where(TrialRecord.study_id == self._study_id)
         failed, open_places = session.execute(counts).one()
         borne = self._spec.budget.max_failed_trials
+        study = session.get_one(StudyRecord, self._study_id)
         if borne is not None and failed > borne:
             reason = f"{failed} trials failed and budget.max_failed_trials is {borne}"
-            end_study(session, self._study_id, "failed", reason)
+            end_study(session, self._rdb, study, "failed", reason)
         elif open_places == 0:
-            end_study(session, self._study_id, "completed", None)
-
-
-def model_path(study_id: int, number: int) -> str:
-    """Where a trial's model is kept under the artifacts."""
-    return f"studies/{study_id}/trials/{number}.keras"
+            end_study(session, self._rdb, study, "completed", None)
 
 
 def _closing(outcome: Outcome) -> dict[str, Any]:

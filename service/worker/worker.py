@@ -12,6 +12,7 @@ from types import FrameType
 from uuid import uuid4
 
 import structlog
+from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.settings import Settings
@@ -21,11 +22,13 @@ from service.storage.store import Store
 from service.storage.trials import TrialLedger
 from service.worker.heartbeat import Heartbeat
 from studies.datasets.preprocessing import prepare
-from studies.errors import DatasetError, LeaseLostError
+from studies.errors import LeaseLostError
 from studies.spec import StudySpec
 from studies.sweep import Train, sweep
 
 _log = structlog.get_logger(__name__)
+#: What may be different at the next try: the lease, the database, the artifacts' folder.
+_PASSING = (LeaseLostError, SQLAlchemyError, StorageInternalError, OSError)
 _DATASETS_KEPT = 2  # prepared datasets in memory, for workers that serve studies in turn
 
 
@@ -55,27 +58,38 @@ class Worker:
         _log.info("worker has left", worker=self.name)
 
     def _work(self) -> bool:
-        """Sweep one study; False when there was nothing to do or the database did not answer."""
+        """Sweep one study; False when there was nothing to do or what is needed did not answer."""
         try:
             study = self._store.next_study(self._study)
             return study is not None and self._sweep(study) > 0
         except LeaseLostError as error:
             _log.warning("a trial was given up", worker=self.name, reason=str(error))
-        except SQLAlchemyError as error:
-            _log.error("the database does not answer", worker=self.name, error=str(error))
+        except _PASSING as error:
+            _log.error("the storage does not answer", worker=self.name, error=str(error))
+            self._give_up()
         return False
+
+    def _give_up(self) -> None:
+        """Let go of what an interrupted sweep held, which the heartbeat would hold for ever."""
+        try:
+            self._store.renew(self.name, 0.0)
+        except _PASSING as error:
+            _log.warning("leases not given up", worker=self.name, error=str(error))
 
     def _sweep(self, study: StudyRecord) -> int:
         spec = StudySpec.model_validate(study.spec)
-        try:
-            data = self._prepare(spec.dataset, spec.seed)
-        except DatasetError as error:
-            self._store.fail_study(study.id, str(error))
-            return 0
         ledger = TrialLedger(
             self._store, self._artifacts, study, self.name, self._settings.lease_seconds, self._leaving.is_set
         )
-        return sweep(spec, data, ledger, self._train)
+        try:
+            return sweep(spec, self._prepare(spec.dataset, spec.seed), ledger, self._train)
+        except _PASSING:
+            raise
+        # Anything else will happen again with every worker: the study ends, with the reason, and the workers live on.
+        except Exception as error:  # noqa: BLE001
+            _log.exception("a study cannot go on", worker=self.name, study=study.name)
+            self._store.fail_study(study.id, f"{type(error).__name__}: {error}", self.name)
+            return 0
 
 
 def main(settings: Settings, study: str | None, attached: bool) -> None:

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Float, nullable=False),
         sa.Column("started_at", sa.Float),
         sa.Column("ended_at", sa.Float),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "regsweep_trials",
