@@ -55,7 +55,7 @@ def _seconds_to_answer(command: list[str], folder: Path, environment: dict[str, 
     try:
         while time.perf_counter() - start < 30:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz"):  # noqa: S310  # our own loopback
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz"):
                     return time.perf_counter() - start
             except urllib.error.URLError:
                 time.sleep(0.005)

@@ -6,6 +6,7 @@ ServiceError
 │   └── NameInUseError  409  a study of this name exists
 ├── BadRequestError     400  a query parameter that makes no sense
 ├── StorageError        503  the database does not answer or its schema does not fit
+├── EngineMissingError  workers are asked for where TensorFlow is not installed
 ├── AddressError        the server cannot listen where it was told to
 └── RefusedError        a client's request was refused, or there is no server
 """
@@ -50,6 +51,13 @@ class BadRequestError(ServiceError):
     def __init__(self, field: str, message: str) -> None:
         self.field = field
         super().__init__(f"{field}: {message}")
+
+
+class EngineMissingError(ServiceError):
+    """Workers are asked for where TensorFlow is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("workers need TensorFlow: install regsweep[worker], or serve with --workers 0")
 
 
 class AddressError(ServiceError):

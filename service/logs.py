@@ -26,12 +26,17 @@ def configure(level: LogLevel) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+                # Plain: the fancy one prints every local variable, secrets included.
+                structlog.dev.ConsoleRenderer(
+                    colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                ),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("alembic", "optuna", "absl", "tensorflow", "uvicorn.access", "httpx"):
+    # TensorFlow warns of functions traced anew, as every trial's are.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for noisy in ("alembic", "optuna", "absl", "uvicorn.access", "httpx"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))

@@ -87,7 +87,7 @@ class SyntheticDataset(Part):
     def _informative_fits(self) -> Self:
         recipe = self.recipe
         if recipe.informative > recipe.features:
-            raise ValueError(f"informative {recipe.informative} is more than features {recipe.features}")
+            raise ValueError(f"informative: {recipe.informative} is more than features {recipe.features}")
         return self
 
     @property

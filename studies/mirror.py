@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from datetime import datetime
 
 import optuna
@@ -33,7 +34,7 @@ class Mirror:
         known = self.study.get_trials(deepcopy=False)
         for trial in trials:
             if trial.number >= len(known):
-                self._storage.create_new_trial(self.study._study_id, template_trial=trial)
+                self._storage.create_new_trial(self.study._study_id, template_trial=_afresh(trial))
             elif trial.state.is_finished() and not known[trial.number].state.is_finished():
                 self._finish(known[trial.number]._trial_id, trial)
 
@@ -61,6 +62,15 @@ class Mirror:
         if trial.state != TrialState.COMPLETE:
             return False
         return any(best.number == trial.number for best in self.study.best_trials)
+
+
+def _afresh(trial: FrozenTrial) -> FrozenTrial:
+    """An unfinished trial without what it reported: whoever resumes it reports from its first epoch."""
+    if trial.state.is_finished():
+        return trial
+    trial = copy(trial)
+    trial.intermediate_values = {}
+    return trial
 
 
 def as_template(trial: Trial) -> FrozenTrial:

@@ -11,7 +11,7 @@ from math import prod
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from studies.errors import FieldError, InvalidSpecError
 from studies.search_space import Range, SearchSpace
@@ -51,8 +51,36 @@ _ONE_OBJECTIVE: frozenset[SamplerName] = frozenset({"cmaes"})
 _FINITE: frozenset[SamplerName] = frozenset({"grid", "brute_force"})
 #: Options that the study sets itself.
 _SET_BY_STUDY = frozenset({"seed", "warn_independent_sampling", "warn_asynchronous_seeding"})
+_DEPRECATED = frozenset(
+    {
+        "consider_prior",
+        "prior_weight",
+        "consider_magic_clip",
+        "consider_endpoints",
+        "sigma0",
+        "restart_strategy",
+        "inc_popsize",
+    }
+)
+
+
+def _at_least(least: int) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if isinstance(value, int) and value < least:
+            raise ValueError(f"must be at least {least}")
+        return value
+
+    return check
+
+
 #: Bounds that Optuna checks only when the first trial reports.
-_BOUNDS = {"reduction_factor": Field(ge=2), "min_resource": Field(gt=0), "max_resource": Field(gt=0)}
+_BOUNDS: dict[str, Any] = {
+    "reduction_factor": Field(ge=2),
+    "min_resource": AfterValidator(_at_least(1)),
+    "max_resource": AfterValidator(_at_least(1)),
+    "n_ei_candidates": Field(ge=1),
+    "popsize": AfterValidator(_at_least(4)),
+}
 _PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "None": type(None)}
 
 
@@ -71,8 +99,8 @@ def option_model(family: Literal["samplers", "pruners"], class_name: str) -> typ
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(getattr(getattr(optuna, family), class_name)).parameters.items():
         plain = _plain_type(parameter.annotation)
-        if plain is not None and name not in _SET_BY_STUDY:
-            plain = Annotated[plain, _BOUNDS[name]] if name in _BOUNDS and plain is int else plain
+        if plain is not None and name not in _SET_BY_STUDY | _DEPRECATED:
+            plain = Annotated[plain, _BOUNDS[name]] if name in _BOUNDS else plain
             fields[name] = (plain, ... if parameter.default is inspect.Parameter.empty else parameter.default)
     if class_name == "GridSampler":
         fields["points"] = (Annotated[int, Field(ge=2, le=1000)], 5)
@@ -142,6 +170,8 @@ def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
     if name == "qmc":
         options["warn_asynchronous_seeding"] = False
     constructor = _numbered_qmc() if name == "qmc" else getattr(optuna.samplers, SAMPLERS[name])
+    if name in _FINITE:
+        constructor = _without_stop(constructor)
     return cast("BaseSampler", _construct(constructor, options, "sampler"))
 
 
@@ -168,6 +198,16 @@ def _numbered_qmc() -> type[BaseSampler]:
             return len(study.get_trials(deepcopy=False)) - 1
 
     return NumberedQMC
+
+
+@cache
+def _without_stop(sampler: type[BaseSampler]) -> type[BaseSampler]:
+    class Unstopped(sampler):  # type: ignore[misc,valid-type]  # the class is the argument
+        """A sampler that leaves the end to the budget: Optuna's stops a loop that ask and tell do not have."""
+
+        def after_trial(self, *_arguments: Any) -> None: ...
+
+    return cast("type[BaseSampler]", Unstopped)
 
 
 def _grid(space: SearchSpace, points: int) -> dict[str, list[Any]]:

@@ -134,7 +134,7 @@ class SearchSpace(Part):
     def _distinct(self) -> Self:
         for name, form in self.parameters().items():
             if isinstance(form, tuple) and len(set(form)) < len(form):
-                raise ValueError(f"{name} lists a choice twice; each choice must stand once")
+                raise ValueError(f"{name}: lists a choice twice; each choice must stand once")
         return self
 
     def parameters(self) -> dict[str, Any]:

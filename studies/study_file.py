@@ -28,7 +28,7 @@ def read(path: Path) -> StudySpec:
         raise InvalidSpecError([FieldError("", f"cannot read {path}: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise InvalidSpecError([FieldError("", f"{path} is not UTF-8 text; a study file is YAML")]) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML lets impossible dates and numbers through
         raise InvalidSpecError([FieldError("", f"{path} is not YAML: {_one_line(error)}")]) from error
     if not isinstance(document, Mapping):
         kind = type(document).__name__
@@ -36,7 +36,7 @@ def read(path: Path) -> StudySpec:
     return parse(document)
 
 
-def _one_line(error: yaml.YAMLError) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
@@ -63,7 +63,7 @@ def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
-    place = _field(error["loc"])
+    place = _field(error["loc"], unknown=error["type"] == "extra_forbidden")
     message = str(error["msg"]).removeprefix("Value error, ")
     match error["type"]:
         case "extra_forbidden":
@@ -75,6 +75,8 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
             message = f"needs {error['ctx']['discriminator']}, which says what it is"
         case "union_tag_invalid":
             ctx = error["ctx"]
+            if str(ctx["discriminator"]) == "_form()":
+                return FieldError(place, "give one value or a list of choices")
             place = ".".join(filter(None, [place, str(ctx["discriminator"]).strip("'")]))
             message = f"unknown kind '{ctx['tag']}'; choose from {ctx['expected_tags']}"
         case "model_type" | "model_attributes_type" | "dict_type":
@@ -91,9 +93,10 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     return FieldError(place, message)
 
 
-def _field(loc: Sequence[str | int]) -> str:
+def _field(loc: Sequence[str | int], *, unknown: bool = False) -> str:
     # A tag stands only right behind a field; `name` and the rest of the fields never share a tag's name.
-    return ".".join(str(part) for part in loc if part not in _TAGS)
+    own = len(loc) - 1 if unknown else len(loc)  # an unknown field may have a tag's name
+    return ".".join(str(part) for i, part in enumerate(loc) if part not in _TAGS or i >= own)
 
 
 @cache

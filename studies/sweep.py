@@ -139,8 +139,6 @@ class _Course:
     def __init__(self, claim: Claim, trial: Trial, spec: StudySpec, ledger: Ledger) -> None:
         self._claim, self._trial, self._spec, self._ledger = claim, trial, spec, ledger
         self._reported = reported_objective(spec)
-        # An earlier attempt with the same seed reported the same values; Optuna takes each step once.
-        self._reported_before = frozenset(trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values)
         self.interruption: Exception | None = None
         self.handed_back = False
         self.pruned: str | None = None  # the reason
@@ -152,7 +150,7 @@ class _Course:
         except Exception as error:  # noqa: BLE001  # raised again by `sweep`
             self.interruption = error
             return False
-        if value is not None and epoch not in self._reported_before:
+        if value is not None:
             self._trial.report(value, epoch)
         if verdict is Verdict.HAND_BACK:
             self.handed_back = True

@@ -227,10 +227,16 @@ class Store:
                 close_places(session, self.optuna, study, held)
 
     def renew(self, worker: str, lease_seconds: float) -> None:
-        """Renew every lease a worker holds; with 0 seconds, give them all up."""
+        """Renew every lease a worker holds."""
         held = sa.update(TrialRecord).where(TrialRecord.worker == worker, TrialRecord.state == "RUNNING")
         with self._write.begin() as session:
             session.execute(held.values(lease_expires_at=unix_now() + lease_seconds))
+
+    def give_up(self, worker: str) -> None:
+        """Let go of every trial a worker holds, as if it were lost."""
+        held = sa.update(TrialRecord).where(TrialRecord.worker == worker, TrialRecord.state == "RUNNING")
+        with self._write.begin() as session:
+            session.execute(held.values(worker=None, token=None, lease_expires_at=0.0))
 
 
 def lost() -> sa.ColumnElement[bool]:

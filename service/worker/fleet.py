@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import threading
+from importlib.util import find_spec
 
 import structlog
 
+from service.errors import EngineMissingError
 from service.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -21,9 +23,13 @@ class Fleet:
 
     A worker ends by itself when its standard input closes, so even a SIGKILL here leaves none behind. Workers stand in
     sessions of their own: Ctrl-C reaches this process only, which then ends them in order.
+
+    Raises EngineMissingError where TensorFlow is not installed.
     """
 
     def __init__(self, settings: Settings, workers: int, study: str | None = None) -> None:
+        if find_spec("tensorflow") is None:
+            raise EngineMissingError
         self._settings = settings
         self._command = [sys.executable, "-m", "service.cli", "worker", "--attached"]
         self._command += [] if study is None else ["--study", study]

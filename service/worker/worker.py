@@ -16,6 +16,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.settings import Settings
+from service.storage import database
 from service.storage.artifacts import Artifacts
 from service.storage.records import StudyRecord
 from service.storage.store import Store
@@ -72,7 +73,7 @@ class Worker:
     def _give_up(self) -> None:
         """Let go of what an interrupted sweep held, which the heartbeat would hold for ever."""
         try:
-            self._store.renew(self.name, 0.0)
+            self._store.give_up(self.name)
         except _PASSING as error:
             _log.warning("leases not given up", worker=self.name, error=str(error))
 
@@ -94,6 +95,7 @@ class Worker:
 
 def main(settings: Settings, study: str | None, attached: bool) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
+    database.check(settings.database_url)
     worker = Worker(settings, _keras_engine(), study)
     _leave_on_signals(worker.leave)
     if attached:

@@ -45,4 +45,8 @@ def split(dataset: Dataset, seed: int) -> Split:
         )
     except ValueError as error:
         raise DatasetError(f"the rows cannot be split: {error}") from error
+    if classes is not None:
+        present = {len(np.unique(classes[part])) for part in (rows, train, validation, test)}
+        if len(present) > 1:
+            raise DatasetError("the rows cannot be split: a class has too few rows to stand in every part")
     return Split(np.sort(train), np.sort(validation), np.sort(test))

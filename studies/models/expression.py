@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,16 +16,16 @@ class Expression:
     """A call of something in the keras namespace, such as layers.Dense(units=64)."""
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    arguments: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
-    def evaluate(self) -> Any:
-        """The Keras object; loads Keras."""
+    def evaluate(self, instead: Mapping[str, Callable[..., Any]] = _NOTHING) -> Any:
+        """The Keras object; loads Keras. `instead` holds constructors to call in place of Keras' own, by name."""
         import keras
 
-        target: Any = keras
-        for part in self.name.split("."):
-            target = getattr(target, part)
-        return target(**{name: _evaluated(value) for name, value in self.arguments.items()})
+        target: Any = instead.get(self.name)
+        if target is None:
+            target = attrgetter(self.name)(keras)
+        return target(**{name: _evaluated(value, instead) for name, value in self.arguments.items()})
 
     def source(self) -> str:
         """The Python code of the call."""
@@ -30,8 +33,8 @@ class Expression:
         return f"keras.{self.name}({arguments})"
 
 
-def _evaluated(value: Any) -> Any:
-    return value.evaluate() if isinstance(value, Expression) else value
+def _evaluated(value: Any, instead: Mapping[str, Callable[..., Any]]) -> Any:
+    return value.evaluate(instead) if isinstance(value, Expression) else value
 
 
 def _source(value: Any) -> str:

@@ -8,25 +8,32 @@ from studies.search_space import Hyperparameters
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
 
+#: What fit() cannot log as the study measures it: the scikit-learn function, and what stands behind its call.
+_MEASURED = {
+    "val_auc": ("roc_auc_score", 'predicted, multi_class="ovr"', ""),
+    "val_r2": ("r2_score", "predicted", ""),
+    "val_mae": ("mean_absolute_error", "predicted", " * y_deviation"),
+}
+
 
 def snippet(spec: StudySpec, hyperparameters: Hyperparameters, number: int) -> str:
-    """Python source that needs Keras and the arrays x_train, y_train, x_val, y_val, prepared as the comment says."""
+    """Python source that needs Keras and the arrays x_train, y_train, x_val, y_val, prepared as its comments say."""
     facts = spec.dataset.facts
     architecture = design(spec.model, facts.shape, facts.task, facts.classes, hyperparameters.regularization)
     layers = "\n".join(f"        {layer.source()}," for layer in architecture.layers)
     stop = spec.early_stopping
-    # Keras can watch what fit() logs; the data loss is logged as its own metric, for val_loss holds the penalty too.
-    metrics = {"val_accuracy": "accuracy", "val_mae": "mae", "val_auc": "auc", "val_r2": "r2_score"}
+    # Keras watches what fit() logs: the data loss is logged as a metric of its own, for val_loss holds the penalty too.
     watched = {"val_loss": f"val_{architecture.loss}", "val_penalized_loss": "val_loss"}.get(stop.monitor, stop.monitor)
-    extra = f', "{metrics[stop.monitor]}"' if stop.monitor in metrics else ""
+    accuracy = ', "accuracy"' if stop.monitor == "val_accuracy" else ""
     mode = "min" if OBJECTIVES[stop.monitor].direction == "minimize" else "max"
+    measured = stop.monitor in _MEASURED
     return f'''"""Trial {number} of the regsweep study {spec.name}."""
 
 import keras
-
+{_measuring(stop.monitor) if measured else ""}
 # x_*: one row {facts.shape}, {_inputs(facts.shape)} with the training part's mean and deviation
 # y_*: {_targets(facts.task, facts.classes)}
-keras.utils.set_random_seed({trial_seed(spec.seed, number)})
+{_DEVIATION if stop.monitor == "val_mae" else ""}keras.utils.set_random_seed({trial_seed(spec.seed, number)})
 model = keras.Sequential(
     [
 {layers}
@@ -35,7 +42,7 @@ model = keras.Sequential(
 model.compile(
     optimizer=keras.optimizers.Adam(learning_rate={hyperparameters.learning_rate!r}),
     loss="{architecture.loss}",
-    metrics=["{architecture.loss}"{extra}],
+    metrics=["{architecture.loss}"{accuracy}],
 )
 model.fit(
     x_train,
@@ -44,16 +51,35 @@ model.fit(
     batch_size={hyperparameters.batch_size},
     epochs={spec.budget.epochs},
     callbacks=[
+{"        Measure()," if measured else "        # Keras' own val_loss would count the penalty as error."}
         keras.callbacks.EarlyStopping(
-            monitor="{watched}",  # Keras' own val_loss would count the penalty as error
+            monitor="{watched}",
             mode="{mode}",
             patience={hyperparameters.patience},
             min_delta={stop.min_delta!r},
             start_from_epoch={stop.start_from_epoch},
             restore_best_weights={stop.restore_best_weights},
-        )
+        ),
     ],
 )
+'''
+
+
+_DEVIATION = "# y_deviation: the standard deviation of the raw training targets\n"
+
+
+def _measuring(monitor: str) -> str:
+    function, arguments, scale = _MEASURED[monitor]
+    return f'''from sklearn.metrics import {function}
+
+
+class Measure(keras.callbacks.Callback):
+    """Logs {monitor} as the study measures it, for EarlyStopping behind it."""
+
+    def on_epoch_end(self, epoch, logs):
+        predicted = self.model.predict(x_val, verbose=0).astype("float64")
+        logs["{monitor}"] = {function}(y_val, {arguments}){scale}
+
 '''
 
 

@@ -94,6 +94,8 @@ class _Judge:
         penalty = sum(self._regularization.penalty(kernel) for kernel in kernels(self.model))
         deviation = float(self._data.target_scaling.deviation)
         found = {"loss": loss, "penalized_loss": loss + penalty}
+        if not math.isfinite(loss):
+            return {prefix + name: value for name, value in found.items()}  # no metric is defined on NaN
         found |= task_metrics(self._data.task, part.y, np.concatenate(predictions), deviation)
         return {prefix + name: value for name, value in found.items()}
 

@@ -1,0 +1,56 @@
+"""`regsweep run`: no server, the same study again goes on, and Ctrl-C leaves nobody behind."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from service.storage.pages import Sort
+from service.storage.records import TrialRecord
+from service.storage.store import Store
+from tests.acceptance.polling import eventually
+from tests.acceptance.processes import House
+from tests.acceptance.studies import document, file, slow
+
+pytestmark = pytest.mark.xdist_group("lifetimes")
+
+
+def _trials(house: House, name: str) -> list[TrialRecord]:
+    store = Store(house.database_url)
+    try:
+        return store.trials(name, (), Sort.parse("number"), 1000, None).items
+    finally:
+        store.close()
+
+
+def test_a_study_runs_without_a_server_and_is_shown_again_by_the_same_command(house: House, tmp_path: Path) -> None:
+    study = file(tmp_path, document("alone", 4))
+    done = house.run("run", study, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "alone is completed: 4 complete" in done.stdout
+    assert house.everybody() == []
+    before = [(trial.number, trial.value, trial.ended_at) for trial in _trials(house, "alone")]
+    assert [number for number, *_ in before] == [0, 1, 2, 3]
+    again = house.run("run", study, "--workers", "1")
+    assert again.returncode == 0
+    assert "alone is completed: 4 complete" in again.stdout
+    assert [(trial.number, trial.value, trial.ended_at) for trial in _trials(house, "alone")] == before
+    other = house.run("run", file(tmp_path, document("alone", 5)))
+    assert (other.returncode, len(other.stderr.splitlines())) == (2, 1), other.stderr
+    assert "another study is named 'alone'" in other.stderr
+
+
+def test_ctrl_c_leaves_nobody_behind_and_the_same_command_runs_the_rest(house: House, tmp_path: Path) -> None:
+    study = file(tmp_path, slow("interrupted", 5, 8))
+    running = house.start("run", study, "--workers", "2")
+    eventually(lambda: (tmp_path / "regsweep.db").exists() and len(house.workers()) == 2)
+    eventually(lambda: any(trial.state == "COMPLETE" for trial in _trials(house, "interrupted")))
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 130
+    assert house.everybody() == []
+    done = house.run("run", study, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    trials = _trials(house, "interrupted")
+    assert [(trial.number, trial.state, trial.attempt) for trial in trials] == [(n, "COMPLETE", 1) for n in range(5)]

@@ -1,0 +1,60 @@
+"""Servers and workers come and go, in order and by SIGKILL: no trial is lost, none is run twice, nobody stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.acceptance.polling import eventually
+from tests.acceptance.processes import House, serving
+from tests.acceptance.studies import ended, finished, ran_exactly, read, slow, submit, trials
+
+pytestmark = pytest.mark.xdist_group("lifetimes")
+
+
+def test_a_killed_worker_loses_no_trial(house: House) -> None:
+    with serving(house, workers=2) as server:
+        submit(server.api, slow("killed", 4, 25))
+        eventually(lambda: len([t for t in trials(server.api, "killed") if t["state"] == "RUNNING"]) == 2)
+        os.kill(house.workers()[0], signal.SIGKILL)
+        ended(server.api, "killed")
+        ran_exactly(server.api, "killed", 4)
+        items = trials(server.api, "killed")
+        assert {trial["state"] for trial in items} == {"COMPLETE"}
+        assert sorted(trial["attempt"] for trial in items) == [1, 1, 1, 2]
+        assert all(trial["epochs"] == 25 for trial in items)
+
+
+def test_a_restarted_server_goes_on_where_it_was(house: House) -> None:
+    with serving(house, workers=1) as server:
+        submit(server.api, slow("long", 4, 12))
+        eventually(lambda: finished(server.api, "long"))
+        before = finished(server.api, "long")
+        server.end(signal.SIGTERM)
+    assert house.everybody() == []
+    with serving(house, workers=1) as server:
+        assert read(server.api, "long")["state"] == "running"
+        kept = {trial["number"]: trial for trial in trials(server.api, "long")}
+        assert all(kept[trial["number"]] == trial for trial in before)
+        ended(server.api, "long")
+        ran_exactly(server.api, "long", 4)
+        # A worker that was asked to leave has handed its trial back, which is no lost attempt.
+        assert {trial["attempt"] for trial in trials(server.api, "long")} == {1}
+
+
+def test_a_killed_server_leaves_no_worker_behind(house: House) -> None:
+    with serving(house, workers=2) as server:
+        submit(server.api, slow("orphan", 50, 15))
+        eventually(lambda: trials(server.api, "orphan"))
+        assert len(house.workers()) == 2
+        server.end(signal.SIGKILL)
+        eventually(lambda: house.everybody() == [], 60)
+
+
+def test_ctrl_c_at_once_leaves_no_worker_behind(house: House) -> None:
+    with serving(house, workers=2) as server:
+        eventually(lambda: len(house.workers()) == 2)
+        server.end(signal.SIGINT)
+    assert house.everybody() == []

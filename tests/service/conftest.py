@@ -1,0 +1,77 @@
+"""A database, a folder of artifacts and the app, each fresh and in this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from service.app import create_app
+from service.settings import Settings
+from service.storage.store import Store
+from tests.acceptance.polling import eventually
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "regsweep.db"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "artifacts"
+
+
+@pytest.fixture
+def store(database: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{database}")
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[httpx.Client]:
+    """A client of the app on a socket of its own; no workers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            eventually(lambda: server.started, 20)
+            # A connection a request: one that was closed behind an error 500 is never used again.
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            with httpx.Client(base_url=url, headers={"Connection": "close"}, timeout=30) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def settings_in(folder: Path, *, dashboard_writes: bool = False) -> Settings:
+    return Settings(
+        database_url=f"sqlite:///{folder / 'regsweep.db'}",
+        artifacts_url=f"file://{folder / 'artifacts'}",
+        workers=0,
+        dashboard_writes=dashboard_writes,
+    )
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[httpx.Client]:
+    """An empty service."""
+    with served(settings_in(tmp_path)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A service that the tests of one file share; what they send is refused."""
+    with served(settings_in(tmp_path_factory.mktemp("service"))) as client:
+        yield client

@@ -1,0 +1,81 @@
+"""A worker's hands: claim, open and close trials without training them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+from optuna.trial import TrialState
+
+from service.storage.artifacts import Artifacts
+from service.storage.database import unix_now
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.store import Store
+from service.storage.trials import TrialLedger
+from studies.mirror import Mirror, as_template
+from studies.spec import StudySpec
+from studies.sweep import Claim, Outcome
+from tests.service.documents import trial_result
+
+REASONS = {TrialState.FAIL: "it diverged", TrialState.PRUNED: "hopeless"}
+
+
+def never() -> bool:
+    return False
+
+
+def ledger(
+    store: Store, folder: Path, name: str, worker: str = "a", leaving: Callable[[], bool] = never
+) -> TrialLedger:
+    """A worker's ledger of one study, with leases that last the test."""
+    return TrialLedger(store, Artifacts(f"file://{folder}"), store.study(name), worker, 600.0, leaving)
+
+
+def claimed(book: TrialLedger) -> Claim:
+    claim = book.claim()
+    assert claim is not None
+    return claim
+
+
+def opened(book: TrialLedger, spec: StudySpec) -> tuple[Claim, int]:
+    """A trial asked, recorded and running."""
+    claim = claimed(book)
+    template = as_template(Mirror(spec, book.trials()).ask())
+    book.open(claim, template)
+    return claim, template.number
+
+
+def outcome(value: float = 0.5, state: TrialState = TrialState.COMPLETE) -> Outcome:
+    values = [value] if state == TrialState.COMPLETE else None
+    return Outcome(state, values, trial_result(value), REASONS.get(state))
+
+
+def run(book: TrialLedger, spec: StudySpec, value: float = 0.5, state: TrialState = TrialState.COMPLETE) -> int:
+    """A whole trial; its number."""
+    claim, number = opened(book, spec)
+    book.close(claim, number, outcome(value, state))
+    return number
+
+
+def expire(store: Store) -> None:
+    """Let every lease run out now."""
+    with store.engine.begin() as connection:
+        connection.execute(sa.update(TrialRecord).values(lease_expires_at=1.0))
+
+
+def set_back(store: Store, seconds: float) -> None:
+    """Let every study have started so long ago."""
+    with store.engine.begin() as connection:
+        connection.execute(sa.update(StudyRecord).values(started_at=unix_now() - seconds))
+
+
+def everything(database: Path, folder: Path) -> list[str]:
+    """Every row of every table, Optuna's too, and every artifact."""
+    connection = sqlite3.connect(database)
+    try:
+        rows = list(connection.iterdump())
+    finally:
+        connection.close()
+    return rows + [f"{path} {path.read_bytes()!r}" for path in sorted(folder.rglob("*")) if path.is_file()]

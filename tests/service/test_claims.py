@@ -1,0 +1,124 @@
+"""The budget is a number of places: each is claimed once, by one worker, and lost with its lease only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+import sqlalchemy as sa
+
+from service.storage.records import TrialRecord
+from service.storage.store import Store
+from studies.errors import LeaseLostError, NumberTakenError
+from studies.mirror import Mirror, as_template
+from tests.service.contenders import claim_all, processes
+from tests.service.documents import study
+from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome
+
+PLACES = 40
+PROCESSES = 4
+
+
+def test_four_processes_of_two_threads_claim_every_place_once(store: Store, folder: Path) -> None:
+    store.create_study(study(trials=PLACES))
+    with processes(PROCESSES) as pool:
+        futures = [pool.submit(claim_all, store.url, folder, "iris", 2) for _ in range(PROCESSES)]
+        claims = [place for future in futures for place in future.result()]
+    assert Counter(claims) == dict.fromkeys(range(1, PLACES + 1), 1)
+    accepted = store.study("iris")
+    assert store.progress([accepted])[accepted.id].running == PLACES
+
+
+def test_the_first_claim_starts_the_study(store: Store, folder: Path) -> None:
+    store.create_study(study())
+    claimed(ledger(store, folder, "iris"))
+    started = store.study("iris")
+    assert started.state == "running"
+    assert started.started_at is not None
+
+
+def test_a_number_that_is_taken_is_refused_and_leaves_nothing(store: Store, database: Path, folder: Path) -> None:
+    spec = study()
+    store.create_study(spec)
+    first, second = ledger(store, folder, "iris", "a"), ledger(store, folder, "iris", "b")
+    late = as_template(Mirror(spec, second.trials()).ask())
+    opened(first, spec)
+    claim = claimed(second)
+    before = everything(database, folder)
+    with pytest.raises(NumberTakenError):
+        second.open(claim, late)
+    assert everything(database, folder) == before
+    second.open(claim, as_template(Mirror(spec, second.trials()).ask()))
+    assert [trial.number for trial in optuna.load_study(study_name="iris", storage=store.url).trials] == [0, 1]
+
+
+def test_a_lost_trial_is_claimed_again_with_its_number_before_any_new_one(store: Store, folder: Path) -> None:
+    spec = study()
+    store.create_study(spec)
+    lost, number = opened(ledger(store, folder, "iris", "a"), spec)
+    expire(store)
+    again = claimed(ledger(store, folder, "iris", "b"))
+    assert (again.key, again.number) == (lost.key, number)
+    assert again.token != lost.token
+    record = store.trial("iris", number)
+    assert (record.attempt, record.worker, record.state) == (2, "b", "RUNNING")
+    assert claimed(ledger(store, folder, "iris", "c")).key != lost.key
+
+
+def test_a_renewed_lease_is_not_lost(store: Store, folder: Path) -> None:
+    spec = study(trials=1)
+    store.create_study(spec)
+    claim, number = opened(ledger(store, folder, "iris", "a"), spec)
+    expire(store)
+    store.renew("a", 600)
+    other = ledger(store, folder, "iris", "b")
+    assert other.claim() is None
+    expire(store)
+    ledger(store, folder, "iris", "a").report(claim, number, 1, 0.5)  # a report renews as well
+    assert other.claim() is None
+
+
+def test_a_trial_handed_back_keeps_its_number_and_counts_no_attempt(store: Store, folder: Path) -> None:
+    spec = study(trials=2)
+    store.create_study(spec)
+    book = ledger(store, folder, "iris", "a")
+    claim, number = opened(book, spec)
+    book.hand_back(claim)
+    again = claimed(ledger(store, folder, "iris", "b"))
+    assert (again.key, again.number) == (claim.key, number)
+    assert store.trial("iris", number).attempt == 1
+
+
+def test_a_leaving_worker_claims_nothing(store: Store, folder: Path) -> None:
+    store.create_study(study())
+    assert ledger(store, folder, "iris", leaving=lambda: True).claim() is None
+
+
+def test_a_lost_trial_of_a_stopped_study_is_closed_by_the_next_worker_that_looks(store: Store, folder: Path) -> None:
+    spec = study()
+    store.create_study(spec)
+    _, number = opened(ledger(store, folder, "iris", "a"), spec)
+    store.move("iris", "stopped")
+    expire(store)
+    assert store.next_study() is not None
+    assert ledger(store, folder, "iris", "b").claim() is None
+    told = optuna.load_study(study_name="iris", storage=store.url).trials
+    assert [store.trial("iris", number).state, told[number].state.name] == ["PRUNED", "PRUNED"]
+    assert store.next_study() is None
+
+
+def test_only_the_holder_of_the_token_may_close(store: Store, folder: Path) -> None:
+    spec = study()
+    store.create_study(spec)
+    stale = ledger(store, folder, "iris", "a")
+    lost, number = opened(stale, spec)
+    expire(store)
+    other = ledger(store, folder, "iris", "b")
+    again = claimed(other)
+    other.close(again, number, outcome(0.25))
+    with pytest.raises(LeaseLostError):
+        stale.close(lost, number, outcome(0.75))
+    with store.engine.connect() as connection:
+        assert connection.scalars(sa.select(TrialRecord.value).where(TrialRecord.number == number)).all() == [0.25]

@@ -1,0 +1,51 @@
+"""The documents name every setting, route and command there is, and every study in them is one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service import cli
+from service.app import create_app
+from service.settings import Settings, variables
+from studies.study_file import read
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def _routes() -> list[tuple[str, str]]:
+    paths = create_app(Settings(workers=0)).openapi()["paths"]
+    return [(method.upper(), path) for path, operations in paths.items() for method in operations]
+
+
+def _commands() -> list[str]:
+    return [command.callback.__name__ for command in cli.app.registered_commands if command.callback is not None]
+
+
+@pytest.mark.parametrize("variable", variables())
+def test_every_setting_is_documented(variable: str) -> None:
+    assert f"`{variable}`" in (DOCS / "settings.md").read_text()
+
+
+@pytest.mark.parametrize("variable", sorted(set(re.findall(r"REGSWEEP_\w+", (DOCS / "settings.md").read_text()))))
+def test_every_documented_setting_exists(variable: str) -> None:
+    assert variable in variables()
+
+
+@pytest.mark.parametrize(("method", "path"), _routes())
+def test_every_route_is_documented(method: str, path: str) -> None:
+    line = rf"\b{method}\b[^\n]*{re.escape(path)}(?![\w/{{.])"
+    assert re.search(line, (DOCS / "api.md").read_text()), f"{method} {path}"
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_every_command_is_documented(command: str) -> None:
+    assert re.search(rf"`regsweep {command}\b", (DOCS / "cli.md").read_text())
+
+
+@pytest.mark.parametrize("file", sorted((DOCS / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_study_is_valid(file: Path) -> None:
+    assert read(file).name

@@ -1,0 +1,145 @@
+"""Studies are accepted whole or not at all, move only where they may, and are deleted with all they own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+import sqlalchemy as sa
+from optuna.trial import TrialState
+
+from service.errors import ConflictError, NameInUseError, NotFoundError
+from service.storage.pages import Sort
+from service.storage.records import CurveRecord, StudyRecord, TrialRecord
+from service.storage.store import Store
+from studies.sweep import Verdict
+from tests.service.documents import study
+from tests.service.ledgers import claimed, everything, ledger, opened, outcome, run
+
+
+def test_an_accepted_study_stands_in_both_books(store: Store) -> None:
+    accepted = store.create_study(study(trials=5))
+    assert (accepted.state, accepted.spec) == ("queued", study(trials=5).model_dump(mode="json"))
+    assert store.progress([accepted])[accepted.id].waiting == 5
+    assert optuna.get_all_study_names(store.url) == ["iris"]
+
+
+def test_a_name_in_use_is_refused_and_changes_nothing(store: Store, database: Path, folder: Path) -> None:
+    store.create_study(study(trials=5))
+    before = everything(database, folder)
+    with pytest.raises(NameInUseError, match="'iris' exists"):
+        store.create_study(study(trials=7))
+    assert everything(database, folder) == before
+
+
+def test_a_name_that_only_optuna_knows_is_refused_and_changes_nothing(
+    store: Store, database: Path, folder: Path
+) -> None:
+    optuna.create_study(storage=store.optuna, study_name="iris")
+    before = everything(database, folder)
+    with pytest.raises(NameInUseError):
+        store.create_study(study())
+    assert everything(database, folder) == before
+
+
+def test_a_paused_study_is_not_claimed_from_until_it_is_resumed(store: Store, folder: Path) -> None:
+    spec = study(trials=3)
+    store.create_study(spec)
+    book = ledger(store, folder, "iris")
+    claim, number = opened(book, spec)
+    assert store.move("iris", "paused").state == "paused"
+    assert book.claim() is None
+    assert store.next_study() is None
+    assert book.report(claim, number, 1, 0.5) is Verdict.GO_ON  # what runs is finished
+    book.close(claim, number, outcome())
+    assert store.move("iris", "running").state == "running"
+    assert [run(book, spec), run(book, spec)] == [1, 2]
+    assert store.study("iris").state == "completed"
+
+
+def test_a_study_paused_before_its_start_is_queued_again_by_resume(store: Store) -> None:
+    store.create_study(study())
+    store.move("iris", "paused")
+    assert store.move("iris", "running").state == "queued"
+
+
+def test_stop_gives_the_waiting_places_up_and_ends_what_runs(store: Store, folder: Path) -> None:
+    spec = study(trials=5)
+    store.create_study(spec)
+    book = ledger(store, folder, "iris")
+    run(book, spec)
+    claim, number = opened(book, spec)
+    assert store.move("iris", "stopped").state == "stopped"
+    assert book.report(claim, number, 1, 0.5) is Verdict.END
+    book.close(claim, number, outcome(state=TrialState.PRUNED))
+    stopped = store.study("iris")
+    progress = store.progress([stopped])[stopped.id]
+    assert (progress.complete, progress.pruned, progress.running, progress.waiting) == (1, 1, 0, 0)
+    assert (stopped.state, stopped.reason, book.claim()) == ("stopped", "stopped by the user", None)
+
+
+def test_a_trial_handed_back_and_then_stopped_does_not_run_forever_in_optuna(store: Store, folder: Path) -> None:
+    spec = study(trials=3)
+    store.create_study(spec)
+    book = ledger(store, folder, "iris")
+    claim, _ = opened(book, spec)
+    book.hand_back(claim)
+    store.move("iris", "stopped")
+    states = [trial.state for trial in optuna.load_study(study_name="iris", storage=store.url).trials]
+    assert states == [TrialState.PRUNED]
+    assert [trial.state for trial in store.trials("iris", (), Sort.parse("number"), 10, None).items] == ["PRUNED"]
+
+
+@pytest.mark.parametrize("way", ["stopped", "completed"])
+@pytest.mark.parametrize("to", ["paused", "running", "stopped"])
+def test_an_ended_study_goes_nowhere(store: Store, folder: Path, way: str, to: str) -> None:
+    spec = study(trials=1)
+    store.create_study(spec)
+    if way == "stopped":
+        store.move("iris", "stopped")
+    else:
+        run(ledger(store, folder, "iris"), spec)
+    if way == to:
+        assert store.move("iris", to).state == way  # asking again changes nothing
+    else:
+        with pytest.raises(ConflictError, match=f"is {way} and cannot be"):
+            store.move("iris", to)
+    assert store.study("iris").state == way
+
+
+def test_an_active_study_is_deleted_only_by_force(store: Store, folder: Path) -> None:
+    spec = study()
+    store.create_study(spec)
+    claimed(ledger(store, folder, "iris"))
+    with pytest.raises(ConflictError, match="stop it first"):
+        store.delete_study("iris", force=False)
+    assert store.study("iris").state == "running"
+    store.delete_study("iris", force=True)
+    with pytest.raises(NotFoundError, match="no study named 'iris'"):
+        store.study("iris")
+
+
+def test_a_deleted_study_leaves_nothing_in_any_table(store: Store, folder: Path) -> None:
+    spec = study(trials=1)
+    store.create_study(spec)
+    run(ledger(store, folder, "iris"), spec)
+    store.delete_study("iris", force=False)
+    with store.engine.connect() as connection:
+        left = [connection.scalar(sa.select(sa.func.count(table.id))) for table in (StudyRecord, TrialRecord)]
+        left.append(connection.scalar(sa.select(sa.func.count(CurveRecord.trial_id))))
+    assert (left, optuna.get_all_study_names(store.url)) == ([0, 0, 0], [])
+    assert store.create_study(spec).state == "queued"  # the name is free again
+
+
+@pytest.mark.parametrize("call", ["study", "move", "delete", "trial"])
+def test_a_study_that_is_not_there_is_said_to_be_missing(store: Store, call: str) -> None:
+    calls: dict[str, Callable[[], object]] = {
+        "study": lambda: store.study("nowhere"),
+        "move": lambda: store.move("nowhere", "paused"),
+        "delete": lambda: store.delete_study("nowhere", force=True),
+        "trial": lambda: store.trial("nowhere", 0),
+    }
+    with pytest.raises(NotFoundError, match="no study named 'nowhere'"):
+        calls[call]()

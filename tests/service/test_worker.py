@@ -1,0 +1,157 @@
+"""A worker outlives what goes wrong around it, and holds no trial that it does not run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+from service.storage.pages import Sort
+from service.storage.store import Progress, Store
+from service.worker.worker import Worker
+from studies.datasets.preprocessing import PreparedData
+from studies.spec import StudySpec
+from studies.sweep import Train
+from studies.training.result import Job, OnEpoch, Trained
+from tests.acceptance.polling import eventually
+from tests.service.documents import document, study, train
+
+LEASE_SECONDS = 2.0  # the least there may be
+
+
+@contextmanager
+def working(
+    store: Store, folder: Path, engine: Train = train, only: str | None = None, poll_seconds: float = 0.05
+) -> Iterator[Worker]:
+    """A worker in a thread; what it dies of is raised here."""
+    settings = Settings(
+        database_url=store.url,
+        artifacts_url=f"file://{folder}",
+        lease_seconds=LEASE_SECONDS,
+        poll_seconds=poll_seconds,
+        workers=0,
+    )
+    worker = Worker(settings, engine, only)
+    died: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            worker.run()
+        except BaseException as error:  # noqa: BLE001  # raised again below
+            died.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.leave()
+        thread.join()
+    if died:
+        raise died[0]
+
+
+def progress(store: Store, name: str) -> Progress:
+    record = store.study(name)
+    return store.progress([record])[record.id]
+
+
+def test_a_worker_serves_the_studies_in_the_order_they_came(store: Store, folder: Path) -> None:
+    for name in ("first", "second"):
+        store.create_study(study(name, trials=2))
+    with working(store, folder):
+        eventually(lambda: store.study("second").state == "completed", 20)
+    first, second = store.study("first"), store.study("second")
+    assert first.state == "completed"
+    assert first.ended_at is not None
+    assert second.started_at is not None
+    assert first.ended_at <= second.started_at
+
+
+def test_a_worker_of_one_study_leaves_the_others_alone(store: Store, folder: Path) -> None:
+    for name in ("other", "mine"):
+        store.create_study(study(name, trials=2))
+    with working(store, folder, only="mine"):
+        eventually(lambda: store.study("mine").state == "completed", 20)
+    assert store.study("other").state == "queued"
+
+
+def test_a_worker_that_leaves_hands_its_trial_back(store: Store, folder: Path) -> None:
+    running = threading.Event()
+
+    def endless(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+        epoch = 1
+        while on_epoch(epoch, {"val_loss": 1.0}):
+            running.set()
+            epoch += 1
+        return train(job, data, lambda *_: True)
+
+    store.create_study(study(trials=2))
+    with working(store, folder, endless):
+        assert running.wait(20)
+    assert (progress(store, "iris").waiting, progress(store, "iris").running) == (2, 0)
+    with working(store, folder):
+        eventually(lambda: store.study("iris").state == "completed", 20)
+    trials = store.trials("iris", (), Sort.parse("number"), 10, None).items
+    assert [(trial.number, trial.attempt) for trial in trials] == [(0, 1), (1, 1)]
+
+
+def test_a_study_that_cannot_be_asked_fails_and_the_worker_goes_on(store: Store, folder: Path) -> None:
+    # Such as one accepted by a version whose Optuna had this option.
+    store.create_study(StudySpec.model_validate(document("odd", sampler={"name": "tpe", "no_such_option": 1})))
+    store.create_study(study("good", trials=2))
+    with working(store, folder):
+        eventually(lambda: store.study("good").state == "completed", 20)
+        odd = store.study("odd")
+        assert odd.state == "failed"
+        assert "no_such_option" in (odd.reason or "")
+        # Who follows a study waits until nothing of it runs.
+        eventually(lambda: progress(store, "odd").running == 0, 10)
+
+
+@pytest.mark.parametrize("raises", [OSError("disk full"), ValueError("cannot be written")])
+def test_a_model_that_cannot_be_kept_for_now_loses_no_trial(store: Store, folder: Path, raises: Exception) -> None:
+    tries: list[int] = []
+
+    def engine(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+        trained = train(job, data, on_epoch)
+
+        def save(path: Path) -> None:
+            tries.append(1)
+            if len(tries) == 1:
+                raise raises
+            trained.save(path)
+
+        return Trained(trained.result, save)
+
+    store.create_study(study(trials=3))
+    # The same worker lives on, and its heart beats before it looks again: it must not hold what it does not run.
+    with working(store, folder, engine, poll_seconds=LEASE_SECONDS):
+        eventually(lambda: progress(store, "iris").running == 0 and store.study("iris").ended_at, 20)
+    states = [trial.state for trial in store.trials("iris", (), Sort.parse("number"), 10, None).items]
+    if isinstance(raises, OSError):  # the next try may go well
+        assert (store.study("iris").state, states) == ("completed", ["COMPLETE"] * 3)
+    else:  # and this one will not
+        assert store.study("iris").state in {"completed", "failed"}
+
+
+def test_a_study_deleted_while_it_runs_is_given_up(store: Store, folder: Path) -> None:
+    running, deleted = threading.Event(), threading.Event()
+
+    def slow(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+        running.set()
+        assert deleted.wait(20)
+        return train(job, data, on_epoch)
+
+    store.create_study(study("doomed", trials=2))
+    with working(store, folder, slow):
+        assert running.wait(20)
+        store.delete_study("doomed", force=True)
+        store.create_study(study("next", trials=2))
+        deleted.set()
+        eventually(lambda: store.study("next").state == "completed", 20)
+    assert progress(store, "next").complete == 2

@@ -1,0 +1,83 @@
+"""A study's record in memory, for tests of the loop that writes to it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+from studies.errors import LeaseLostError, NumberTakenError
+from studies.sweep import Claim, Outcome, Verdict
+
+
+@dataclass
+class MemoryLedger:
+    """Implements studies.sweep.Ledger; what a test wants to go differently it overrides."""
+
+    budget: int
+    record: list[FrozenTrial] = field(default_factory=list)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    models: dict[int, str] = field(default_factory=dict)
+    handed_back: list[Claim] = field(default_factory=list)
+    waiting: list[int | None] = field(default_factory=list)  # trial numbers of places given up
+    held: set[int] = field(default_factory=set)
+    places: int = 0  # of the budget that were taken
+    refused: int = 0  # opens whose number was taken
+    keys: int = 0  # that were given out
+
+    def claim(self) -> Claim | None:
+        number: int | None = None
+        if self.waiting:
+            number = self.waiting.pop(0)
+        elif self.places >= self.budget:
+            return None
+        else:
+            self.places += 1
+        self.keys += 1
+        self.held.add(self.keys)
+        return Claim(self.keys, f"token {self.keys}", number)
+
+    def trials(self) -> list[FrozenTrial]:
+        return copy.deepcopy(self.record)
+
+    def open(self, claim: Claim, template: FrozenTrial) -> None:
+        self._check(claim)
+        if template.number < len(self.record):
+            self.refused += 1
+            raise NumberTakenError(str(template.number))
+        assert template.number == len(self.record)
+        assert template.state == TrialState.RUNNING
+        self.record.append(copy.deepcopy(template))
+
+    def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
+        self._check(claim)
+        if value is not None:
+            self.record[number].intermediate_values[step] = value
+        return Verdict.GO_ON
+
+    def keep_model(self, claim: Claim, number: int, model: Path) -> None:
+        self._check(claim)
+        assert number not in self.outcomes, "a model is kept before the close"
+        self.models[number] = model.read_text(encoding="utf-8")
+
+    def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
+        self._check(claim)
+        assert number not in self.outcomes, "a trial is told once"
+        self.held.remove(claim.key)
+        self.outcomes[number] = outcome
+        trial = self.record[number]
+        trial.state = outcome.state
+        trial.values = None if outcome.values is None else list(outcome.values)
+        trial.datetime_complete = datetime.now()
+
+    def hand_back(self, claim: Claim) -> None:
+        self._check(claim)
+        self.held.remove(claim.key)
+        self.handed_back.append(claim)
+
+    def _check(self, claim: Claim) -> None:
+        if claim.key not in self.held:
+            raise LeaseLostError(f"place {claim.key} is not held")

@@ -1,0 +1,133 @@
+"""The one loop of a study among other workers: leases, trials handed over, numbers taken, a shared budget."""
+
+from __future__ import annotations
+
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from studies.datasets.preprocessing import PreparedData
+from studies.errors import LeaseLostError
+from studies.mirror import Mirror, as_template
+from studies.seeds import trial_seed
+from studies.spec import StudySpec
+from studies.sweep import Claim, Verdict, sweep
+from studies.training.result import Job, OnEpoch, Trained
+from tests.studies.documents import FINITE, study
+from tests.studies.ledger import MemoryLedger
+from tests.studies.trainings import dropout, formula, random_study, sequence, states, swept
+
+
+class VerdictLedger(MemoryLedger):
+    """Answers the third report with the given verdict."""
+
+    verdict = Verdict.GO_ON
+    answers = 0
+
+    def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
+        super().report(claim, number, step, value)
+        self.answers += 1
+        return self.verdict if self.answers == 3 else Verdict.GO_ON
+
+
+@pytest.mark.parametrize(("objectives", "values"), [(["val_loss"], [0.5]), (["val_loss", "epochs"], None)])
+def test_a_trial_of_a_study_that_ends_keeps_what_it_has(objectives: list[str], values: list[float] | None) -> None:
+    ledger = VerdictLedger(budget=1)
+    ledger.verdict = Verdict.END
+    assert swept(random_study(objectives=objectives), ledger, formula(sequence([0.5]))) == 1
+    outcome = ledger.outcomes[0]
+    assert (outcome.state, outcome.values) == (TrialState.PRUNED, values)
+    assert outcome.reason == "the study ended while the trial ran"
+    assert outcome.result is not None
+    assert outcome.result.epochs == 3
+
+
+def test_a_trial_that_is_handed_back_is_not_told_and_ends_the_sweep() -> None:
+    ledger = VerdictLedger(budget=5)
+    ledger.verdict = Verdict.HAND_BACK
+    assert swept(random_study(), ledger, formula(dropout)) == 0
+    assert [claim.key for claim in ledger.handed_back] == [1]
+    assert (ledger.outcomes, ledger.models, ledger.places) == ({}, {}, 1)
+    assert ledger.record[0].state == TrialState.RUNNING
+
+
+def test_a_trial_that_was_handed_back_is_run_by_the_next_sweep_with_its_params_and_seed() -> None:
+    spec, jobs = random_study(), list[Job]()
+    ledger = VerdictLedger(budget=2)
+    ledger.verdict = Verdict.HAND_BACK
+    swept(spec, ledger, formula(dropout, jobs))
+    ledger.waiting = [0]
+    assert swept(spec, ledger, formula(dropout, jobs)) == 2
+    assert (jobs[1].hyperparameters, jobs[1].seed) == (jobs[0].hyperparameters, jobs[0].seed)
+    assert states(ledger) == [TrialState.COMPLETE] * 2
+
+
+def test_a_resumed_trial_is_pruned_where_its_own_epochs_are_hopeless_and_not_before() -> None:
+    spec = random_study(pruner={"name": "median", "n_startup_trials": 1, "n_warmup_steps": 3})
+    loss = sequence([0.9, 0.5, 0.9])
+    ledger = VerdictLedger(budget=1)
+    ledger.verdict = Verdict.HAND_BACK
+    swept(spec, ledger, formula(loss))  # reports three epochs and leaves
+    ledger.waiting = [None, 0]
+    swept(spec, ledger, formula(loss))  # a good trial, then the first one again
+    assert ledger.outcomes[0].reason == "pruned by median after epoch 3"
+
+
+def finite() -> StudySpec:
+    return study(space=FINITE, sampler={"name": "brute_force"}, budget={"trials": 12})
+
+
+class RacedLedger(MemoryLedger):
+    """Another worker opens trial 0 just before this one does."""
+
+    def open(self, claim: Claim, template: FrozenTrial) -> None:
+        if not self.record:
+            mirror = Mirror(finite(), [])
+            mirror.ask()
+            taken = as_template(mirror.ask())  # the very point that this worker would ask second
+            taken.number = 0
+            self.record.append(taken)
+        super().open(claim, template)
+
+
+def test_a_number_that_is_taken_leads_to_asking_again() -> None:
+    ledger, jobs = RacedLedger(budget=1), list[Job]()
+    assert swept(finite(), ledger, formula(dropout, jobs)) == 1
+    assert (list(ledger.outcomes), ledger.refused) == ([1], 1)
+    asked = Mirror(finite(), ledger.trials()[:1]).ask().params
+    assert ledger.record[1].params == asked != ledger.record[0].params
+    assert jobs[0].seed == trial_seed(0, 1)
+
+
+class LostLedger(MemoryLedger):
+    """Loses its lease while a trial trains."""
+
+    def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
+        super().report(claim, number, step, value)
+        raise LeaseLostError("another worker has it")
+
+
+def test_what_a_report_raises_ends_the_sweep_and_is_not_the_trials_fault() -> None:
+    ledger = LostLedger(budget=3)
+    with pytest.raises(LeaseLostError, match="another worker has it"):
+        swept(random_study(), ledger, formula(dropout))
+    assert ledger.outcomes == {}
+    assert len(ledger.record) == 1
+
+
+def test_two_workers_share_one_budget() -> None:
+    spec, ledger = random_study(), MemoryLedger(budget=6)
+    inner: list[int] = []
+
+    def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+        if not inner:  # in the midst of the first trial another worker runs two of the budget's places
+            inner.append(0)
+            ledger.budget = 3
+            inner.append(sweep(spec, data, ledger, formula(dropout)))
+            ledger.budget = 6
+        return formula(dropout)(job, data, on_epoch)
+
+    assert (swept(spec, ledger, train), inner[1]) == (4, 2)
+    assert states(ledger) == [TrialState.COMPLETE] * 6
+    assert ledger.refused == 0  # each looks at what the other opened before it asks
+    asked = [tuple(trial.params.items()) for trial in ledger.record]
+    assert len(set(asked)) == 6
