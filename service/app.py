@@ -12,11 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service import problems
 from service.dashboard import Dashboard
-from service.dependencies import Opening
 from service.errors import StorageError
 from service.routes import health, studies, trials
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
+from service.storage.opening import Opening
 from service.version import VERSION
 from service.worker.fleet import Fleet
 
@@ -35,10 +35,10 @@ def _open(opening: Opening, fleet: Fleet | None) -> None:
 
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     """The app on a database and a folder of artifacts; a fleet, if given, lives as long as the app."""
+    opening = Opening(settings.database_url)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opening = app.state.opening = Opening(settings.database_url)
         app.state.artifacts = Artifacts(settings.artifacts_url)
         opener = threading.Thread(target=_open, args=(opening, fleet), name="opener")
         opener.start()
@@ -55,12 +55,15 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
         lifespan=lifespan,
+        # A body without a content type is taken for what it can only be.
+        strict_content_type=False,
     )
     problems.install(app)
     app.include_router(health.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
-    app.state.dashboard = Dashboard(settings.database_url, writes=settings.dashboard_writes)
+    app.state.opening = opening
+    app.state.dashboard = Dashboard(opening, writes=settings.dashboard_writes)
     app.router.default = app.state.dashboard
     return app

@@ -31,6 +31,17 @@ Workers = Annotated[int | None, typer.Option(help="Worker processes, default one
 LogLevelText = Annotated[str | None, typer.Option(help="debug, info, warning or error [REGSWEEP_LOG_LEVEL].")]
 
 
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from service.version import VERSION
+
+        print(VERSION)
+        raise typer.Exit
+
+
 def main() -> None:
     """Run the command; what the user did wrong is one clear line and exit 2."""
     from service.errors import ServiceError

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.problems import problem
 from service.storage import database
+from service.storage.opening import Opening
 
 if TYPE_CHECKING:
     from a2wsgi import WSGIMiddleware
@@ -26,8 +27,8 @@ class Dashboard:
     The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set.
     """
 
-    def __init__(self, database_url: str, *, writes: bool) -> None:
-        self._database_url = database_url
+    def __init__(self, opening: Opening, *, writes: bool) -> None:
+        self._opening = opening
         self._writes = writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,5 +58,7 @@ class Dashboard:
         from a2wsgi import WSGIMiddleware
         from optuna.storages import get_storage
 
-        storage = get_storage(database.optuna_storage(self._database_url, reads=not self._writes))
+        # Two that make Optuna's tables at once get in each other's way, so the store comes first.
+        url = self._opening.store().url
+        storage = get_storage(database.optuna_storage(url, reads=not self._writes))
         return WSGIMiddleware(optuna_dashboard.wsgi(storage))

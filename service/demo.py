@@ -38,7 +38,7 @@ def run(file: Path, settings: Settings) -> int:
             study = _follow(console, client, study.name)
             terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
             _show_urls(console, settings, study)
-        return 0 if study.state == "completed" else 1
+        return 0 if study.state == "completed" and study.progress.complete else 1
     finally:
         server.terminate()
         server.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 from rich.console import Console
@@ -44,11 +45,12 @@ def run_study(file: Path, settings: Settings) -> int:
     front = store.best(store.study(name))
     terminal.show_study(console, study, map(trial_view, trials.items), [trial_view(trial) for trial in front])
     store.close()
-    return 0 if study.state == "completed" else 1
+    return 0 if study.state == "completed" and study.progress.complete else 1
 
 
 def _accepted(store: Store, spec: StudySpec) -> str:
-    spec = spec if spec.name else spec.named(made_up_name(spec))
+    # The same description has the same name, so that the same command goes on with it.
+    spec = spec if spec.name else spec.named(made_up_name(spec, sha256(spec.model_dump_json().encode()).hexdigest()))
     try:
         return store.create_study(spec).name
     except NameInUseError:

@@ -42,6 +42,15 @@ class BestView(BaseModel):
     params: dict[str, Any]
 
 
+class EngineView(BaseModel):
+    """The engine that trains a study."""
+
+    engine: Literal["lanes", "fit"]
+    lanes: int = Field(description="Trials that a worker trains at once.")
+    xla: bool = Field(description="Whether the program is compiled by XLA.")
+    why: str
+
+
 class StudyView(BaseModel):
     """A study."""
 
@@ -50,6 +59,7 @@ class StudyView(BaseModel):
     reason: str | None = Field(description="Why it ended, where that was not its budget.")
     spec: dict[str, Any] = Field(description="The StudySpec as accepted, every default filled in.")
     task: str = Field(description="binary, multiclass or regression.")
+    engine: EngineView | None = Field(description="How it is trained, and why; null until a worker took it up.")
     progress: ProgressView
     best: BestView | None = Field(
         description="Null while no trial is complete, and with several objectives: see /best."
@@ -130,6 +140,7 @@ def study_view(
         reason=study.reason,
         spec=study.spec,
         task=spec.task,
+        engine=None if study.engine is None else EngineView.model_validate(study.engine),
         progress=ProgressView.model_validate(progress, from_attributes=True),
         best=_best_view(best) if len(spec.objectives) == 1 else None,
         dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",

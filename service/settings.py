@@ -33,6 +33,12 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=0)] = Field(
         default_factory=_cores, description="Worker processes beside the server; default one a core."
     )
+    lanes: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        None, description="Trials a worker trains at once in one compiled program; chosen by study when left out."
+    )
+    memory_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.2, description="Share of the machine's memory that the lanes of one worker may take."
+    )
     log_level: LogLevel = Field("info", description="Least severe log line that is printed.")
     lease_seconds: Annotated[float, Field(ge=2)] = Field(
         30.0, description="Seconds without a sign of life after which a worker's trial is given to another worker."
@@ -46,7 +52,8 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for a child process."""
-        return {f"REGSWEEP_{name.upper()}": str(value) for name, value in self.model_dump().items()}
+        given = {name: value for name, value in self.model_dump().items() if value is not None}
+        return {f"REGSWEEP_{name.upper()}": str(value) for name, value in given.items()}
 
 
 @cache

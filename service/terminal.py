@@ -50,15 +50,18 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     """Print a study: its state, its best trial, and the best of each regularizer kind."""
     progress = study.progress
     ended = f" ({study.reason})" if study.reason else ""
+    counts = [f"{count} {state}" for state, count in progress.model_dump(exclude={"trials"}).items() if count]
     console.print(
-        f"[bold]{study.name}[/bold] is {study.state}{ended}: {progress.complete} complete, {progress.pruned} pruned, "
-        f"{progress.failed} failed, {progress.running} running, {progress.waiting} waiting of {progress.trials} trials",
+        f"[bold]{study.name}[/bold] is {study.state}{ended}: {', '.join(counts)} of {progress.trials} trials",
         highlight=False,
     )
     spec = StudySpec.model_validate(study.spec)
+    trials = list(trials)
     complete = [trial for trial in trials if trial.state == "COMPLETE"]
     if not complete:
-        console.print("No trial is complete yet.")
+        console.print("No trial is complete.")
+        for trial in [trial for trial in trials if trial.reason][:3]:
+            console.print(f"Trial {trial.number} is {trial.state}: {trial.reason}", highlight=False)
         return
     if len(spec.objectives) > 1:
         console.print(_table(f"Pareto front of {', '.join(spec.objectives)}", front, spec))

@@ -11,6 +11,7 @@ StudiesError
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 class StudiesError(Exception):
@@ -43,6 +44,11 @@ class TrainingError(StudiesError):
 
 class DivergedError(TrainingError):
     """A loss that became NaN or infinite."""
+
+    @classmethod
+    def of(cls, name: str, value: float, epoch: int) -> Self:
+        """The error of a loss in an epoch, counted from 1."""
+        return cls(f"{name} became {value} in epoch {epoch}; a smaller learning rate or λ may help")
 
 
 class NumberTakenError(StudiesError):

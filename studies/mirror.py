@@ -7,6 +7,7 @@ from copy import copy
 from datetime import datetime
 
 import optuna
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from studies import sampling
@@ -19,7 +20,7 @@ class Mirror:
     def __init__(self, spec: StudySpec, trials: Iterable[FrozenTrial]) -> None:
         self._spec = spec
         self._distributions = spec.space.distributions()
-        self._storage = optuna.storages.InMemoryStorage()
+        self._storage = _Storage()
         self.study = optuna.create_study(
             storage=self._storage,
             # Hyperband draws a trial's bracket from the study's name and the trial's number.
@@ -49,6 +50,10 @@ class Mirror:
         self.study.sampler = sampling.build_sampler(self._spec, number)
         return self.study.ask(self._distributions)
 
+    def unask(self, trial: Trial) -> None:
+        """Take the last ask back: its number became another worker's."""
+        self._storage.remove_last(self.study._study_id, trial._trial_id)
+
     def resume(self, number: int) -> Trial:
         """The running trial of this number, taken over from another worker."""
         return Trial(self.study, self.study.get_trials(deepcopy=False)[number]._trial_id)
@@ -62,6 +67,18 @@ class Mirror:
         if trial.state != TrialState.COMPLETE:
             return False
         return any(best.number == trial.number for best in self.study.best_trials)
+
+
+class _Storage(InMemoryStorage):
+    """Optuna's storage in memory, which can also forget its newest trial."""
+
+    def remove_last(self, study_id: int, trial_id: int) -> None:
+        """Remove a running trial that was created last."""
+        with self._lock:
+            removed = self._studies[study_id].trials.pop()
+            if removed._trial_id != trial_id:
+                raise ValueError(f"trial {trial_id} is not the newest")
+            del self._trial_id_to_study_id_and_number[trial_id]
 
 
 def _afresh(trial: FrozenTrial) -> FrozenTrial:

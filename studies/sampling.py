@@ -127,6 +127,8 @@ def _options(part: SamplerSpec | PrunerSpec, field: str) -> dict[str, Any]:
     family: Literal["samplers", "pruners"] = "samplers" if isinstance(part, SamplerSpec) else "pruners"
     classes: Mapping[Any, str] = SAMPLERS if isinstance(part, SamplerSpec) else PRUNERS
     model = option_model(family, classes[part.name])
+    if part.options and "name" not in part.model_fields_set:
+        raise _wrong(f"{field}.name", f"this field is required beside options; choose from {', '.join(classes)}")
     try:
         options = model.model_validate(part.options)
     except ValidationError as error:
@@ -214,7 +216,7 @@ def _grid(space: SearchSpace, points: int) -> dict[str, list[Any]]:
     import numpy as np
 
     grid: dict[str, list[Any]] = {}
-    for name, form in space.parameters().items():
+    for name, form in space.searched().items():
         if isinstance(form, tuple):
             grid[name] = list(form)
         elif isinstance(form, Range):
@@ -243,14 +245,14 @@ def check(spec: StudySpec) -> None:
 
 def _check_finite(spec: StudySpec) -> None:
     if spec.sampler.name == "brute_force":
-        for name, form in spec.space.parameters().items():
+        for name, form in spec.space.searched().items():
             if isinstance(form, Range) and isinstance(form.low, float):
                 raise _wrong(
                     f"space.{name}", "brute_force tries every choice and a range has no end of them; list choices"
                 )
     sizes = [
         len(form) if isinstance(form, tuple) else form.high - form.low + 1
-        for form in spec.space.parameters().values()
+        for form in spec.space.searched().values()
         if isinstance(form, tuple | Range)
     ]
     if spec.sampler.name == "grid":

@@ -126,7 +126,7 @@ class SearchSpace(Part):
         description="Early stopping: epochs without improvement before training stops, at least 1.",
     )
     learning_rate: Parameter[LearningRateRange, LearningRate] = Field(
-        1e-3, description="Adam's step size (no unit), above 0."
+        1e-3, description="The optimizer's step size (no unit), above 0."
     )
     batch_size: Parameter[BatchSizeRange, BatchSize] = Field(32, description="Rows a gradient step, at least 1.")
 
@@ -141,9 +141,21 @@ class SearchSpace(Part):
         """Each parameter's form by its name as users write it."""
         return {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
 
+    def searched(self) -> dict[str, Any]:
+        """The forms that the sampler chooses from: neither fixed, nor without effect for every kind listed."""
+        kinds = {self.regularizer} if isinstance(self.regularizer, str) else set(self.regularizer)
+        inert = set[str]()
+        if "elastic_net" not in kinds:
+            inert.add("l1_ratio")
+        if kinds == {"none"}:
+            inert.add("lambda")
+        return {n: form for n, form in self.parameters().items() if _form(form) != "fixed" and n not in inert}
+
     def fixed(self) -> dict[str, Any]:
-        """The parameters that are one value and so are never asked of the sampler."""
-        return {name: form for name, form in self.parameters().items() if _form(form) == "fixed"}
+        """The values that are never asked of the sampler; 0 where a parameter has no effect."""
+        searched = self.searched()
+        values = {name: form for name, form in self.parameters().items() if name not in searched}
+        return {name: form if _form(form) == "fixed" else 0.0 for name, form in values.items()}
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's distribution of every parameter that is searched.
@@ -154,7 +166,7 @@ class SearchSpace(Part):
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         found: dict[str, BaseDistribution] = {}
-        for name, form in self.parameters().items():
+        for name, form in self.searched().items():
             if isinstance(form, tuple):
                 found[name] = CategoricalDistribution(form)
             elif isinstance(form, Range):

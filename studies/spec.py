@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field, model_validator
 from studies.dataset_spec import DatasetSpec
 from studies.model_spec import MlpSpec, ModelSpec
 from studies.objectives import OBJECTIVES, Direction, MonitorName, ObjectiveName, Task, metrics_for
-from studies.search_space import Part, SearchSpace
+from studies.optimizer_spec import AdamSpec, OptimizerSpec
+from studies.search_space import Part, Range, SearchSpace
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
 
@@ -23,6 +24,11 @@ class OptionedPart(Part):
     """A part chosen by name whose options stand beside the name; Optuna's own signature says which exist."""
 
     model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
     @property
     def options(self) -> dict[str, Any]:
@@ -70,6 +76,22 @@ class Budget(Part):
     )
 
 
+class Training(Part):
+    """How trials are trained."""
+
+    engine: Literal["auto", "lanes", "fit"] = Field(
+        "auto",
+        description="lanes trains many trials in one compiled program, fit one after another by keras.Model.fit; auto "
+        "takes lanes where they can hold the study.",
+    )
+    lanes: Annotated[int, Field(ge=1, le=1024, strict=True)] | None = Field(
+        None, description="Lanes of a worker's program; chosen when left out."
+    )
+    optimizer: OptimizerSpec = Field(
+        default_factory=AdamSpec, description="Keras' optimizer; its learning rate is searched or fixed in `space`."
+    )
+
+
 class StudySpec(Part):
     """A study: which regularization suits this dataset and this architecture?"""
 
@@ -87,6 +109,7 @@ class StudySpec(Part):
     early_stopping: EarlyStoppingSpec = Field(
         default_factory=EarlyStoppingSpec, description="How training ends early; patience itself is searched."
     )
+    training: Training = Field(default_factory=Training, description="How trials are trained: engine, optimizer.")
     budget: Budget = Field(default_factory=Budget, description="How much the study may cost.")
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = Field(
         0, description="Seed of the splits, the sampler, initial weights, data order and dropout."
@@ -121,6 +144,11 @@ class StudySpec(Part):
                     )
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError("objectives: the same objective stands twice; name each once")
+        if self.training.engine == "lanes" and isinstance(self.space.batch_size, Range):
+            raise ValueError(
+                "space.batch_size: lanes need a fixed batch size or a list, for each size is a program of its own; "
+                "list the sizes, or use training.engine: fit"
+            )
         if self.model.kind == "cnn" and len(shape) != 3:
             raise ValueError("model.kind: cnn needs images and this dataset is a table; use mlp or digits_images")
         return self

@@ -17,7 +17,7 @@ from studies.search_space import PARAMETER_FORMS
 from studies.spec import StudySpec
 
 #: Names of union members that pydantic puts into an error's place.
-_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "mlp", "cnn"}
+_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "mlp", "cnn", "adam", "adamw", "sgd", "rmsprop"}
 
 
 def read(path: Path) -> StudySpec:
@@ -88,6 +88,10 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
             named, colon, rest = message.partition(": ")
             if colon and " " not in named:
                 place, message = ".".join(filter(None, [place, named])), rest
+        case "too_short":
+            message = "must list at least 1"
+        case "tuple_type":
+            message = "must be a list, such as [" + (str(error["input"]) if error["input"] else "…") + "]"
         case "literal_error":
             message = f"'{error['input']}' is not known; {message[0].lower()}{message[1:]}"
     return FieldError(place, message)

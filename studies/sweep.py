@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-import logging
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -16,14 +16,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import NumberTakenError
 from studies.mirror import Mirror, as_template
-from studies.search_space import Hyperparameters
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
-from studies.training.result import Job, OnEpoch, Trained, TrialResult, reported_objective
+from studies.training.result import Engine, EpochReport, Job, Trained, TrialResult, reported_objective
 
-_log = logging.getLogger(__name__)
-
-Train = Callable[[Job, PreparedData, OnEpoch], Trained]
+#: Seconds between two reports to the ledger; in between, epochs cost no transaction.
+REPORT_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,15 @@ class Verdict(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """A running trial's sign of life, with what it has to say since the last."""
+
+    claim: Claim
+    number: int
+    values: Sequence[tuple[int, float]]  # steps and intermediate values
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a trial ended."""
 
@@ -57,11 +64,11 @@ class Ledger(Protocol):
     """Where a study's trials are recorded.
 
     - A place of the budget is claimed by one worker at a time, and told at most once.
-    - Every write raises LeaseLostError and changes nothing when the claim is no longer held.
+    - Every write raises LeaseLostError and changes nothing when a claim is no longer held.
     """
 
-    def claim(self) -> Claim | None:
-        """A place of the budget that nobody runs, None when there is none or the study does not run."""
+    def claim(self, count: int) -> list[Claim]:
+        """Up to `count` places of the budget that nobody runs; none when the study does not run."""
 
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""
@@ -69,8 +76,8 @@ class Ledger(Protocol):
     def open(self, claim: Claim, template: FrozenTrial) -> None:
         """Record a running trial with its params; NumberTakenError when another trial has its number."""
 
-    def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
-        """Record an intermediate value, if there is one, and learn how to go on."""
+    def report(self, reports: Sequence[Report]) -> Verdict:
+        """Record intermediate values, renew the leases, and learn how the study's trials are to go on."""
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:
         """Keep the model of the best trial so far, before its close."""
@@ -82,104 +89,140 @@ class Ledger(Protocol):
         """Give the place up for another worker to run."""
 
 
-def sweep(spec: StudySpec, data: PreparedData, ledger: Ledger, train: Train) -> int:
+def sweep(
+    spec: StudySpec, data: PreparedData, ledger: Ledger, engine: Engine, report_seconds: float = REPORT_SECONDS
+) -> int:
     """Run trials of a study until there is nothing to claim; the number of trials closed.
 
     LeaseLostError ends it early: whatever the worker held is another's now.
     """
-    mirror = Mirror(spec, ledger.trials())
-    closed = 0
-    while (claim := ledger.claim()) is not None:
-        mirror, trial = _opened(claim, spec, mirror, ledger)
-        course = _Course(claim, trial, spec, ledger)
-        outcome, trained = _trained(Job(spec, _hyperparameters(spec, trial), _seed(spec, trial)), data, course, train)
-        if course.interruption is not None:
-            raise course.interruption
-        if course.handed_back:
-            ledger.hand_back(claim)
-            break
-        told = mirror.tell(trial, outcome.state, outcome.values)
-        if trained is not None and mirror.is_best(told):
-            _keep_model(claim, trial.number, trained, ledger)
-        ledger.close(claim, trial.number, replace(outcome, values=told.values))
-        closed += 1
-    return closed
+    trials = _SweptTrials(spec, ledger, report_seconds)
+    engine(data, trials)
+    return trials.closed
 
 
-def _opened(claim: Claim, spec: StudySpec, mirror: Mirror, ledger: Ledger) -> tuple[Mirror, Trial]:
-    """The claimed trial, asked now or by an earlier attempt, and the mirror that holds it."""
-    mirror.take_in(ledger.trials())
-    if claim.number is not None:
-        return mirror, mirror.resume(claim.number)
-    while True:
-        trial = mirror.ask()
-        try:
-            ledger.open(claim, as_template(trial))
-        except NumberTakenError:
-            # Another worker asked at the same moment; what this one asked never was, so the mirror starts anew.
-            mirror = Mirror(spec, ledger.trials())
-        else:
-            return mirror, trial
+def is_rung(epoch: int) -> bool:
+    """Whether a pruner judges and the dashboard sees this epoch: 1, 2, 3, 4, 6, 8, 12, 16, 24, …
 
-
-def _hyperparameters(spec: StudySpec, trial: Trial) -> Hyperparameters:
-    return spec.space.hyperparameters(trial.params)
-
-
-def _seed(spec: StudySpec, trial: Trial) -> int:
-    return trial_seed(spec.seed, trial.number)
-
-
-class _Course:
-    """Reports each epoch of one trial and remembers why its training was ended, if it was.
-
-    What the ledger raises waits here until the engine has returned, so that it is never taken for the training's fault.
+    A value of every epoch would cost more in the database than the training does in a lane.
     """
-
-    def __init__(self, claim: Claim, trial: Trial, spec: StudySpec, ledger: Ledger) -> None:
-        self._claim, self._trial, self._spec, self._ledger = claim, trial, spec, ledger
-        self._reported = reported_objective(spec)
-        self.interruption: Exception | None = None
-        self.handed_back = False
-        self.pruned: str | None = None  # the reason
-
-    def __call__(self, epoch: int, metrics: Mapping[str, float]) -> bool:
-        value = None if self._reported is None else metrics[self._reported]
-        try:
-            verdict = self._ledger.report(self._claim, self._trial.number, epoch, value)
-        except Exception as error:  # noqa: BLE001  # raised again by `sweep`
-            self.interruption = error
-            return False
-        if value is not None:
-            self._trial.report(value, epoch)
-        if verdict is Verdict.HAND_BACK:
-            self.handed_back = True
-        elif verdict is Verdict.END:
-            self.pruned = "the study ended while the trial ran"
-        elif value is not None and self._trial.should_prune():
-            self.pruned = f"pruned by {self._spec.pruner.name} after epoch {epoch}"
-        return self.pruned is None and not self.handed_back
+    without_twos = epoch // (epoch & -epoch)
+    return without_twos in (1, 3)
 
 
-def _trained(job: Job, data: PreparedData, course: _Course, train: Train) -> tuple[Outcome, Trained | None]:
-    try:
-        trained = train(job, data, course)
-    # Whatever a training raises is the end of that trial and not of the worker; the reason is kept with the trial.
-    except Exception as error:  # noqa: BLE001
-        _log.warning("a trial failed", exc_info=error)
-        return Outcome(TrialState.FAIL, None, None, f"{type(error).__name__}: {error}"), None
-    if course.pruned is not None:
-        return Outcome(TrialState.PRUNED, None, trained.result, course.pruned), trained
-    values = trained.result.values(job.spec)
-    undefined = [name for name, value in zip(job.spec.objectives, values, strict=True) if not math.isfinite(value)]
+@dataclass
+class _Running:
+    """A trial that is being trained."""
+
+    claim: Claim
+    trial: Trial
+    pruned: str | None = None  # the reason to end it
+    unreported: list[tuple[int, float]] | None = None
+
+
+class _SweptTrials:
+    """studies.training.result.Trials of one sweep: asks the mirror, writes to the ledger."""
+
+    def __init__(self, spec: StudySpec, ledger: Ledger, report_seconds: float) -> None:
+        self._spec, self._ledger, self._report_seconds = spec, ledger, report_seconds
+        self._mirror = Mirror(spec, ledger.trials())
+        self._objective = reported_objective(spec)
+        self._running: dict[int, _Running] = {}
+        self._verdict = Verdict.GO_ON
+        self._last_report = time.monotonic()
+        self.closed = 0
+
+    def next(self, free: int) -> list[Job]:
+        """Claim places and ask what to run in them."""
+        if self._verdict is not Verdict.GO_ON:
+            return []
+        claims = self._ledger.claim(free)
+        if claims:
+            self._mirror.take_in(self._ledger.trials())
+        return [self._begin(claim) for claim in claims]
+
+    def _begin(self, claim: Claim) -> Job:
+        trial = self._asked(claim) if claim.number is None else self._mirror.resume(claim.number)
+        self._running[trial.number] = _Running(claim, trial, unreported=[])
+        hyperparameters = self._spec.space.hyperparameters(trial.params)
+        return Job(trial.number, self._spec, hyperparameters, trial_seed(self._spec.seed, trial.number))
+
+    def _asked(self, claim: Claim) -> Trial:
+        while True:
+            trial = self._mirror.ask()
+            try:
+                self._ledger.open(claim, as_template(trial))
+            except NumberTakenError:
+                # Another worker asked at the same moment: its trial takes the number, and this ask is made again.
+                self._mirror.unask(trial)
+                self._mirror.take_in(self._ledger.trials())
+            else:
+                return trial
+
+    def epoch(self, reports: Sequence[EpochReport]) -> Set[int]:
+        """Let the pruner judge at rungs; tell the ledger now and then."""
+        for report in reports:
+            if self._objective is not None and is_rung(report.epoch):
+                self._judge(self._running[report.number], report.epoch, report.metrics[self._objective])
+        if time.monotonic() - self._last_report >= self._report_seconds:
+            self._report()
+        if self._verdict is not Verdict.GO_ON:
+            return self._running.keys()
+        return {number for number, running in self._running.items() if running.pruned is not None}
+
+    def _judge(self, running: _Running, epoch: int, value: float) -> None:
+        if not math.isfinite(value):
+            return
+        running.trial.report(value, epoch)
+        running.unreported = [*(running.unreported or []), (epoch, value)]
+        if running.trial.should_prune():
+            running.pruned = f"pruned by {self._spec.pruner.name} after epoch {epoch}"
+
+    def _report(self) -> None:
+        reports = [Report(r.claim, number, r.unreported or []) for number, r in self._running.items()]
+        self._verdict = self._ledger.report(reports)
+        for running in self._running.values():
+            running.unreported = []
+        self._last_report = time.monotonic()
+
+    def done(self, number: int, outcome: Trained | Exception) -> None:
+        """Tell the trial, or hand it back when this worker leaves."""
+        running = self._running[number]
+        if running.unreported:
+            self._report()
+        del self._running[number]
+        if self._verdict is Verdict.HAND_BACK:
+            self._ledger.hand_back(running.claim)
+            return
+        ended = _ended(outcome, running.pruned or self._cut(outcome), self._spec)
+        told = self._mirror.tell(running.trial, ended.state, ended.values)
+        if isinstance(outcome, Trained) and self._mirror.is_best(told):
+            self._keep_model(running.claim, number, outcome)
+        self._ledger.close(running.claim, number, replace(ended, values=told.values))
+        self.closed += 1
+
+    def _cut(self, outcome: Trained | Exception) -> str | None:
+        if self._verdict is not Verdict.END or not isinstance(outcome, Trained):
+            return None
+        whole = outcome.result.stopped_early or outcome.result.epochs >= self._spec.budget.epochs
+        return None if whole else "the study ended while the trial ran"
+
+    def _keep_model(self, claim: Claim, number: int, trained: Trained) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.keras")
+            trained.save(path)
+            self._ledger.keep_model(claim, number, path)
+
+
+def _ended(outcome: Trained | Exception, pruned: str | None, spec: StudySpec) -> Outcome:
+    if isinstance(outcome, Exception):
+        return Outcome(TrialState.FAIL, None, None, f"{type(outcome).__name__}: {outcome}")
+    result = outcome.result
+    if pruned is not None:
+        return Outcome(TrialState.PRUNED, None, result, pruned)
+    values = result.values(spec)
+    undefined = [name for name, value in zip(spec.objectives, values, strict=True) if not math.isfinite(value)]
     if undefined:
         reason = f"{', '.join(undefined)} has no finite value on this validation part"
-        return Outcome(TrialState.FAIL, None, trained.result, reason), trained
-    return Outcome(TrialState.COMPLETE, values, trained.result, None), trained
-
-
-def _keep_model(claim: Claim, number: int, trained: Trained, ledger: Ledger) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
-        trained.save(path)
-        ledger.keep_model(claim, number, path)
+        return Outcome(TrialState.FAIL, None, result, reason)
+    return Outcome(TrialState.COMPLETE, values, result, None)

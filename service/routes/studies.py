@@ -30,9 +30,9 @@ def views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
     return [study_view(s, progress[s.id], store.best(s), dashboard.get(s.name)) for s in studies]
 
 
-def made_up_name(spec: StudySpec) -> str:
+def made_up_name(spec: StudySpec, key: str) -> str:
     """A name for a study that came without one."""
-    return f"{spec.dataset.name}-{spec.model.kind}-{uuid4().hex[:6]}"
+    return f"{spec.dataset.name}-{spec.model.kind}-{key[:6]}"
 
 
 @router.post("", status_code=201)
@@ -41,7 +41,7 @@ def submit(spec: StudySpec, store: StoreDependency, response: Response) -> Study
     from studies import sampling
 
     sampling.check(spec)
-    study = store.create_study(spec if spec.name else spec.named(made_up_name(spec)))
+    study = store.create_study(spec if spec.name else spec.named(made_up_name(spec, uuid4().hex)))
     response.headers["Location"] = f"/v1/studies/{quote(study.name)}"
     return views(store, [study])[0]
 

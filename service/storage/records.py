@@ -32,6 +32,7 @@ class StudyRecord(Record):
     state: Mapped[str] = mapped_column(sa.String(10))  # queued, running, paused, completed, stopped, failed
     reason: Mapped[str | None]  # why it ended, where that was not its budget
     spec: Mapped[dict[str, Any]]  # StudySpec as JSON
+    engine: Mapped[dict[str, Any] | None]  # which engine trains it, and why; known once a worker took it up
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]

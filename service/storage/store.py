@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -225,6 +225,11 @@ class Store:
             if study is not None:
                 end_study(session, self.optuna, study, "failed", reason)
                 close_places(session, self.optuna, study, held)
+
+    def show_engine(self, study_id: int, engine: Mapping[str, Any]) -> None:
+        """Record which engine a worker trains a study with."""
+        with self._write.begin() as session:
+            session.execute(sa.update(StudyRecord).where(StudyRecord.id == study_id).values(engine=dict(engine)))
 
     def renew(self, worker: str, lease_seconds: float) -> None:
         """Renew every lease a worker holds."""

@@ -6,7 +6,7 @@ A write changes our rows and Optuna's in one transaction (database.transaction),
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from service.storage.records import ACTIVE_STUDY, CurveRecord, StudyRecord, Tria
 from service.storage.store import Store, claimable, close_places, end_study, lost
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.spec import StudySpec
-from studies.sweep import Claim, Outcome, Verdict
+from studies.sweep import Claim, Outcome, Report, Verdict
 
 
 class TrialLedger:
@@ -48,51 +48,45 @@ class TrialLedger:
         self._trial_ids: dict[int, int] = {}
         self._worker, self._lease_seconds, self._leaving = worker, lease_seconds, leaving
 
-    def claim(self) -> Claim | None:
-        """A place nobody took or whose worker was lost; the study starts with its first claim."""
+    def claim(self, count: int) -> list[Claim]:
+        """Places nobody took or whose worker was lost; the study starts with its first claim."""
         if self._leaving():
-            return None
-        candidate = (
+            return []
+        candidates = (
             sa.select(TrialRecord.id)
             .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
             .where(TrialRecord.study_id == self._study_id, claimable())
             .order_by(TrialRecord.state, TrialRecord.place)  # RUNNING, that is lost, before WAITING
-            .limit(1)
+            .limit(count)
             .with_for_update(skip_locked=True, of=TrialRecord)
-            .scalar_subquery()
-        )
-        token = uuid4().hex
-        taken = (
-            sa.update(TrialRecord)
-            .where(TrialRecord.id == candidate)
-            .values(
-                state="RUNNING",
-                worker=self._worker,
-                token=token,
-                attempt=TrialRecord.attempt + 1,
-                lease_expires_at=unix_now() + self._lease_seconds,
-                started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
-            )
-            .returning(TrialRecord.id, TrialRecord.number)
-        )
-        started = (
-            sa.update(StudyRecord)
-            .where(StudyRecord.id == self._study_id, StudyRecord.state == "queued")
-            .values(state="running", started_at=sa.func.coalesce(StudyRecord.started_at, unix_now()))
         )
         with database.transaction(self._rdb) as session:
             self._end_when_overdue(session)
             study = session.get(StudyRecord, self._study_id)
             if study is None:
-                return None
+                return []
             if study.state not in ACTIVE_STUDY:
                 close_places(session, self._rdb, study, lost())
-                return None
-            row = session.execute(taken).one_or_none()
-            if row is None:
-                return None
-            session.execute(started)
-        return Claim(key=row.id, token=token, number=row.number)
+                return []
+            taken = (
+                sa.update(TrialRecord)
+                .where(TrialRecord.id.in_(candidates.scalar_subquery()))
+                .values(
+                    state="RUNNING",
+                    worker=self._worker,
+                    # One token for all: a place is fenced by the pair of its row and its token.
+                    token=(token := uuid4().hex),
+                    attempt=TrialRecord.attempt + 1,
+                    lease_expires_at=unix_now() + self._lease_seconds,
+                    started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
+                )
+                .returning(TrialRecord.id, TrialRecord.number, TrialRecord.place)
+            )
+            rows = session.execute(taken).all()
+            if rows and study.state == "queued":
+                study.state = "running"
+                study.started_at = study.started_at or session.scalar(sa.select(unix_now()))
+        return [Claim(row.id, token, row.number) for row in sorted(rows, key=lambda row: row.place)]
 
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, read again only where they were not finished."""
@@ -110,13 +104,20 @@ class TrialLedger:
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
 
-    def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
-        """Record an intermediate value and renew the lease."""
-        with self._fenced(claim, lease_expires_at=unix_now() + self._lease_seconds) as session:
+    def report(self, reports: Sequence[Report]) -> Verdict:
+        """Record intermediate values and renew the leases, in one transaction."""
+        claims = [(report.claim.key, report.claim.token) for report in reports]
+        held = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), TrialRecord.state == "RUNNING")
+        renewed = sa.update(TrialRecord).where(held).values(lease_expires_at=unix_now() + self._lease_seconds)
+        with database.transaction(self._rdb) as session:
+            changed = session.execute(renewed)
+            if changed.rowcount != len(reports):  # type: ignore[attr-defined]  # an UPDATE's result has it
+                raise LeaseLostError("another worker runs one of these trials now, or their study was deleted")
             self._end_when_overdue(session)
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
-            if value is not None and math.isfinite(value):
-                self._rdb.set_trial_intermediate_value(self._trial_id(number), step, value)
+            for report in reports:
+                for step, value in report.values:
+                    self._rdb.set_trial_intermediate_value(self._trial_id(report.number), step, value)
         if state not in ACTIVE_STUDY:
             return Verdict.END
         return Verdict.HAND_BACK if self._leaving() else Verdict.GO_ON

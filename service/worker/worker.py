@@ -6,9 +6,11 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from types import FrameType
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -22,23 +24,26 @@ from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.storage.trials import TrialLedger
 from service.worker.heartbeat import Heartbeat
-from studies.datasets.preprocessing import prepare
+from studies.datasets.preprocessing import PreparedData, prepare
 from studies.errors import LeaseLostError
 from studies.spec import StudySpec
-from studies.sweep import Train, sweep
+from studies.sweep import sweep
+from studies.training.result import Engine
 
 _log = structlog.get_logger(__name__)
 #: What may be different at the next try: the lease, the database, the artifacts' folder.
 _PASSING = (LeaseLostError, SQLAlchemyError, StorageInternalError, OSError)
+#: The engine of a study, and what the API shows of it.
+EngineOf = Callable[[StudySpec, PreparedData], tuple[Engine, Mapping[str, Any]]]
 _DATASETS_KEPT = 2  # prepared datasets in memory, for workers that serve studies in turn
 
 
 class Worker:
     """Claims trials of any study, or of one, and runs them until it is told to leave."""
 
-    def __init__(self, settings: Settings, train: Train, study: str | None = None) -> None:
+    def __init__(self, settings: Settings, engine: EngineOf, study: str | None = None) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
-        self._settings, self._train, self._study = settings, train, study
+        self._settings, self._engine, self._study = settings, engine, study
         self._store = Store(settings.database_url)
         self._artifacts = Artifacts(settings.artifacts_url)
         self._prepare = lru_cache(_DATASETS_KEPT)(prepare)
@@ -64,7 +69,8 @@ class Worker:
             study = self._store.next_study(self._study)
             return study is not None and self._sweep(study) > 0
         except LeaseLostError as error:
-            _log.warning("a trial was given up", worker=self.name, reason=str(error))
+            _log.warning("a sweep was given up", worker=self.name, reason=str(error))
+            self._give_up()
         except _PASSING as error:
             _log.error("the storage does not answer", worker=self.name, error=str(error))
             self._give_up()
@@ -83,7 +89,10 @@ class Worker:
             self._store, self._artifacts, study, self.name, self._settings.lease_seconds, self._leaving.is_set
         )
         try:
-            return sweep(spec, self._prepare(spec.dataset, spec.seed), ledger, self._train)
+            data = self._prepare(spec.dataset, spec.seed)
+            engine, shown = self._engine(spec, data)
+            self._store.show_engine(study.id, shown)
+            return sweep(spec, data, ledger, engine)
         except _PASSING:
             raise
         # Anything else will happen again with every worker: the study ends, with the reason, and the workers live on.
@@ -96,14 +105,14 @@ class Worker:
 def main(settings: Settings, study: str | None, attached: bool) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
     database.check(settings.database_url)
-    worker = Worker(settings, _keras_engine(), study)
+    worker = Worker(settings, _keras_engines(settings), study)
     _leave_on_signals(worker.leave)
     if attached:
         threading.Thread(target=_leave_with_parent, args=(worker.leave,), name="parent", daemon=True).start()
     worker.run()
 
 
-def _keras_engine() -> Train:
+def _keras_engines(settings: Settings) -> EngineOf:
     """Load TensorFlow with one thread, for there is a worker a core."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -113,9 +122,15 @@ def _keras_engine() -> Train:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    from studies.training import fit
+    from studies.training.engines import Engines
 
-    return fit.train
+    engines = Engines(settings.lanes, settings.memory_share)
+
+    def engine_of(spec: StudySpec, data: PreparedData) -> tuple[Engine, Mapping[str, Any]]:
+        choice = engines.choose(spec, data)
+        return engines.make(choice, spec, data), asdict(choice)
+
+    return engine_of
 
 
 def _leave_on_signals(leave: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ from studies.model_spec import CnnSpec, MlpSpec, ModelSpec
 from studies.models import cnn, mlp
 from studies.models.expression import Expression
 from studies.objectives import Task
+from studies.optimizer_spec import OptimizerSpec
 from studies.regularization import Regularization
 
 LOSSES: dict[Task, str] = {
@@ -15,6 +16,7 @@ LOSSES: dict[Task, str] = {
     "multiclass": "sparse_categorical_crossentropy",
     "regression": "mean_squared_error",
 }
+_OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}
 _OUTPUT_ACTIVATIONS: dict[Task, str] = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}
 
 
@@ -53,3 +55,9 @@ def _hidden(spec: ModelSpec, input_shape: tuple[int, ...], regularization: Regul
         return cnn.hidden_layers(spec, input_shape, regularization)
     flat = [Expression("layers.Flatten")] if len(input_shape) > 1 else []
     return flat + mlp.hidden_layers(spec.hidden_units, spec.activation, spec.batch_norm, regularization)
+
+
+def optimizer_expression(spec: OptimizerSpec, learning_rate: float) -> Expression:
+    """Keras' optimizer of a study at one trial's learning rate."""
+    options = spec.model_dump(exclude={"name"})
+    return Expression(f"optimizers.{_OPTIMIZERS[spec.name]}", {"learning_rate": learning_rate, **options})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from studies.models.architecture import design
+from studies.models.architecture import design, optimizer_expression
 from studies.objectives import OBJECTIVES
 from studies.search_space import Hyperparameters
 from studies.seeds import trial_seed
@@ -40,7 +40,7 @@ model = keras.Sequential(
     ]
 )
 model.compile(
-    optimizer=keras.optimizers.Adam(learning_rate={hyperparameters.learning_rate!r}),
+    optimizer={optimizer_expression(spec.training.optimizer, hyperparameters.learning_rate).source()},
     loss="{architecture.loss}",
     metrics=["{architecture.loss}"{accuracy}],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,8 +13,9 @@ import tensorflow as tf
 
 from studies.datasets.preprocessing import Part, PreparedData
 from studies.errors import DivergedError
-from studies.models.architecture import Architecture, design
+from studies.models.architecture import Architecture, design, optimizer_expression
 from studies.objectives import OBJECTIVES
+from studies.optimizer_spec import OptimizerSpec
 from studies.training import weights
 from studies.training.early_stopping import EarlyStopping, Watch
 from studies.training.metrics import task_metrics
@@ -33,7 +33,7 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     keras.utils.set_random_seed(job.seed)
     hyper = job.hyperparameters
     architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
-    model = _compiled(architecture, hyper.learning_rate)
+    model = compiled(architecture, job.spec.training.optimizer, hyper.learning_rate)
     course = _Course(job, data, _Judge(model, architecture.loss, job, data), on_epoch)
     model.fit(
         data.train.x,
@@ -43,22 +43,19 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
         callbacks=[course],
         verbose=0,
     )
-    return Trained(course.result(), lambda path: _save(model, path))
+    return Trained(course.result(), model.save)
 
 
-def _compiled(architecture: Architecture, learning_rate: float) -> keras.Model:
+def compiled(architecture: Architecture, optimizer: OptimizerSpec, learning_rate: float) -> keras.Model:
+    """The plain Keras model of one trial, as a user would have built and compiled it."""
     model = keras.Sequential([layer.evaluate() for layer in architecture.layers])
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate=learning_rate),
+        optimizer=optimizer_expression(optimizer, learning_rate).evaluate(),
         loss=architecture.loss,
         metrics=[architecture.loss],  # the data loss; Keras' own `loss` holds the penalty too
         jit_compile=False,  # compiling costs more than it saves on models of this size
     )
     return model
-
-
-def _save(model: keras.Model, path: Path) -> None:
-    model.save(path)
 
 
 def kernels(model: keras.Model) -> list[npt.NDArray[Any]]:
@@ -126,9 +123,7 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
         entry |= self._judge(self._data.validation, "val_")
         for name in ("penalized_loss", "val_loss"):
             if not math.isfinite(entry[name]):
-                raise DivergedError(
-                    f"{name} became {entry[name]} in epoch {epoch + 1}; a smaller learning rate or λ may help"
-                )
+                raise DivergedError.of(name, entry[name], epoch + 1)
         self._epochs.append(entry)
         self._watch = self._rule.watch(self._watch, epoch, entry[self._stopping.monitor])
         if self._stopping.restore_best_weights and self._watch.best_epoch == epoch:

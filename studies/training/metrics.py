@@ -27,6 +27,37 @@ def task_metrics(task: Task, y: Array, predicted: Array, target_deviation: float
     return {"accuracy": float(hits.mean()), "auc": _auc(task, y, predicted)}
 
 
+def by_lane(task: Task, y: Array, predicted: Array, target_deviation: float) -> dict[str, Array]:
+    """The metrics of `task_metrics` for predictions that stack lanes on their first axis; an array a metric.
+
+    A lane whose predictions are not finite gets NaN.
+    """
+    if task == "regression":
+        error = y - predicted
+        squares = np.square(error).sum(axis=(1, 2))
+        return {
+            "mae": np.abs(error).mean(axis=(1, 2)) * target_deviation,
+            "r2": 1 - squares / np.square(y - y.mean()).sum(),
+        }
+    hits = (predicted > 0.5) == (y > 0.5) if task == "binary" else predicted.argmax(axis=2) == y
+    return {"accuracy": hits.reshape(len(predicted), -1).mean(axis=1), "auc": _auc_by_lane(task, y, predicted)}
+
+
+def _auc_by_lane(task: Task, y: Array, predicted: Array) -> Array:
+    """AUC from rank sums (Hanley and McNeil, 1982), one-against-rest mean for classes; NaN where a class is missing."""
+    from scipy.stats import rankdata
+
+    positives = [y.ravel() > 0.5] if task == "binary" else [y == label for label in range(predicted.shape[2])]
+    areas = np.empty((len(positives), len(predicted)))
+    for area, positive, scores in zip(areas, positives, np.moveaxis(predicted, 2, 0), strict=True):
+        ones, zeros = positive.sum(), (~positive).sum()
+        if not ones or not zeros:
+            return np.full(len(predicted), np.nan)
+        ranks = rankdata(scores, axis=1)[:, positive].sum(axis=1)
+        area[:] = (ranks - ones * (ones + 1) / 2) / (ones * zeros)
+    return np.asarray(areas.mean(axis=0))
+
+
 def _auc(task: Task, y: Array, predicted: Array) -> float:
     from sklearn.metrics import roc_auc_score
 

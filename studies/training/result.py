@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from studies.datasets.preprocessing import PreparedData
 from studies.objectives import OBJECTIVES, ObjectiveName
 from studies.search_space import Hyperparameters
 from studies.spec import StudySpec
@@ -20,6 +22,7 @@ Curve = Mapping[str, list[float]]
 class Job:
     """One trial to train."""
 
+    number: int  # the trial's
     spec: StudySpec
     hyperparameters: Hyperparameters
     seed: int  # of initial weights, data order and dropout
@@ -51,6 +54,35 @@ class Trained:
 
     result: TrialResult
     save: Callable[[Path], None]  # writes a .keras file
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """What one epoch of one trial gave."""
+
+    number: int  # the trial's
+    epoch: int  # counted from 1
+    metrics: Mapping[str, float]
+
+
+class Trials(Protocol):
+    """Where an engine gets its trials from and tells how they go.
+
+    What these raise is not the training's fault: an engine lets it pass.
+    """
+
+    def next(self, free: int) -> list[Job]:
+        """Up to `free` trials to train; none when nothing is left or this worker is to leave."""
+
+    def epoch(self, reports: Sequence[EpochReport]) -> Set[int]:
+        """Hear of the epochs that ended; the numbers of trials that are to end here."""
+
+    def done(self, number: int, outcome: Trained | Exception) -> None:
+        """Hear of a trial that ended, or of what its training raised."""
+
+
+#: Trains all trials of a study on its data.
+Engine = Callable[[PreparedData, Trials], None]
 
 
 def reported_objective(spec: StudySpec) -> ObjectiveName | None:

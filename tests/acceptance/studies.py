@@ -11,6 +11,7 @@ import yaml
 from tests.acceptance.polling import eventually
 
 TRIALS = 6
+SLOW_EPOCHS = {"fit": 20, "lanes": 3000}
 ENDED = {"completed", "stopped", "failed"}
 
 
@@ -25,9 +26,10 @@ def document(name: str, trials: int = TRIALS, epochs: int = 3, **changes: Any) -
     } | changes
 
 
-def slow(name: str, trials: int, epochs: int) -> dict[str, Any]:
-    """A study whose trials use all their epochs."""
-    return document(name, trials, epochs, space={"patience": epochs})
+def slow(name: str, trials: int, engine: str = "fit") -> dict[str, Any]:
+    """A study whose trials use all their epochs, enough of them to be seen running."""
+    epochs = SLOW_EPOCHS[engine]
+    return document(name, trials, epochs, space={"patience": epochs}, training={"engine": engine})
 
 
 def file(folder: Path, text: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ def test_a_study_runs_without_a_server_and_is_shown_again_by_the_same_command(ho
 
 
 def test_ctrl_c_leaves_nobody_behind_and_the_same_command_runs_the_rest(house: House, tmp_path: Path) -> None:
-    study = file(tmp_path, slow("interrupted", 5, 8))
+    study = file(tmp_path, slow("interrupted", 5))
     running = house.start("run", study, "--workers", "2")
     eventually(lambda: (tmp_path / "regsweep.db").exists() and len(house.workers()) == 2)
     eventually(lambda: any(trial.state == "COMPLETE" for trial in _trials(house, "interrupted")))

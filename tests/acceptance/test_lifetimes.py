@@ -9,27 +9,29 @@ import pytest
 
 from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House, serving
-from tests.acceptance.studies import ended, finished, ran_exactly, read, slow, submit, trials
+from tests.acceptance.studies import SLOW_EPOCHS, ended, finished, ran_exactly, read, slow, submit, trials
 
 pytestmark = pytest.mark.xdist_group("lifetimes")
 
 
-def test_a_killed_worker_loses_no_trial(house: House) -> None:
+@pytest.mark.parametrize("engine", SLOW_EPOCHS)
+def test_a_killed_worker_loses_no_trial(house: House, engine: str) -> None:
     with serving(house, workers=2) as server:
-        submit(server.api, slow("killed", 4, 25))
-        eventually(lambda: len([t for t in trials(server.api, "killed") if t["state"] == "RUNNING"]) == 2)
+        submit(server.api, slow("killed", 4, engine))
+        eventually(lambda: len([t for t in trials(server.api, "killed") if t["state"] == "RUNNING"]) >= 2)
         os.kill(house.workers()[0], signal.SIGKILL)
         ended(server.api, "killed")
         ran_exactly(server.api, "killed", 4)
         items = trials(server.api, "killed")
         assert {trial["state"] for trial in items} == {"COMPLETE"}
-        assert sorted(trial["attempt"] for trial in items) == [1, 1, 1, 2]
-        assert all(trial["epochs"] == 25 for trial in items)
+        assert {trial["attempt"] for trial in items} == {1, 2}
+        assert {trial["epochs"] for trial in items} == {SLOW_EPOCHS[engine]}
 
 
-def test_a_restarted_server_goes_on_where_it_was(house: House) -> None:
+@pytest.mark.parametrize("engine", SLOW_EPOCHS)
+def test_a_restarted_server_goes_on_where_it_was(house: House, engine: str) -> None:
     with serving(house, workers=1) as server:
-        submit(server.api, slow("long", 4, 12))
+        submit(server.api, slow("long", 4, engine))
         eventually(lambda: finished(server.api, "long"))
         before = finished(server.api, "long")
         server.end(signal.SIGTERM)
@@ -46,7 +48,7 @@ def test_a_restarted_server_goes_on_where_it_was(house: House) -> None:
 
 def test_a_killed_server_leaves_no_worker_behind(house: House) -> None:
     with serving(house, workers=2) as server:
-        submit(server.api, slow("orphan", 50, 15))
+        submit(server.api, slow("orphan", 50))
         eventually(lambda: trials(server.api, "orphan"))
         assert len(house.workers()) == 2
         server.end(signal.SIGKILL)

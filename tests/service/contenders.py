@@ -14,6 +14,7 @@ from service.storage.trials import TrialLedger
 from studies.datasets.preprocessing import prepare
 from studies.spec import StudySpec
 from studies.sweep import sweep
+from studies.training.one_by_one import one_by_one
 from tests.service.documents import train
 from tests.service.ledgers import never
 
@@ -60,10 +61,10 @@ def claim_all(url: str, folder: Path, name: str, threads: int) -> list[int]:
     def claim(thread: int) -> list[int]:
         book = _ledger(store, folder, name, f"thread {thread}")
         start.wait(60)
-        places = []
-        while (place := book.claim()) is not None:
-            places.append(place.key)
-        return places
+        found = []
+        while claims := book.claim(1):
+            found += [claim.key for claim in claims]
+        return found
 
     at_once()
     try:
@@ -86,4 +87,4 @@ def sweep_study(url: str, folder: Path, name: str, worker: str) -> int:
 def sweep_here(store: Store, folder: Path, name: str, worker: str = "a") -> int:
     """The same in this process."""
     spec = StudySpec.model_validate(store.study(name).spec)
-    return sweep(spec, prepare(spec.dataset, spec.seed), _ledger(store, folder, name, worker), train)
+    return sweep(spec, prepare(spec.dataset, spec.seed), _ledger(store, folder, name, worker), one_by_one(train), 0.0)

@@ -16,7 +16,7 @@ from service.storage.store import Store
 from service.storage.trials import TrialLedger
 from studies.mirror import Mirror, as_template
 from studies.spec import StudySpec
-from studies.sweep import Claim, Outcome
+from studies.sweep import Claim, Outcome, Report, Verdict
 from tests.service.documents import trial_result
 
 REASONS = {TrialState.FAIL: "it diverged", TrialState.PRUNED: "hopeless"}
@@ -34,9 +34,13 @@ def ledger(
 
 
 def claimed(book: TrialLedger) -> Claim:
-    claim = book.claim()
-    assert claim is not None
+    [claim] = book.claim(1)
     return claim
+
+
+def report(book: TrialLedger, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
+    """One epoch's sign of life."""
+    return book.report([Report(claim, number, [] if value is None else [(step, value)])])
 
 
 def opened(book: TrialLedger, spec: StudySpec) -> tuple[Claim, int]:

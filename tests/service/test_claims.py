@@ -15,7 +15,7 @@ from studies.errors import LeaseLostError, NumberTakenError
 from studies.mirror import Mirror, as_template
 from tests.service.contenders import claim_all, processes
 from tests.service.documents import study
-from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome
+from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome, report
 
 PLACES = 40
 PROCESSES = 4
@@ -74,10 +74,10 @@ def test_a_renewed_lease_is_not_lost(store: Store, folder: Path) -> None:
     expire(store)
     store.renew("a", 600)
     other = ledger(store, folder, "iris", "b")
-    assert other.claim() is None
+    assert other.claim(1) == []
     expire(store)
-    ledger(store, folder, "iris", "a").report(claim, number, 1, 0.5)  # a report renews as well
-    assert other.claim() is None
+    report(ledger(store, folder, "iris", "a"), claim, number, 1, 0.5)  # a report renews as well
+    assert other.claim(1) == []
 
 
 def test_a_trial_handed_back_keeps_its_number_and_counts_no_attempt(store: Store, folder: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_trial_handed_back_keeps_its_number_and_counts_no_attempt(store: Store
 
 def test_a_leaving_worker_claims_nothing(store: Store, folder: Path) -> None:
     store.create_study(study())
-    assert ledger(store, folder, "iris", leaving=lambda: True).claim() is None
+    assert ledger(store, folder, "iris", leaving=lambda: True).claim(1) == []
 
 
 def test_a_lost_trial_of_a_stopped_study_is_closed_by_the_next_worker_that_looks(store: Store, folder: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_lost_trial_of_a_stopped_study_is_closed_by_the_next_worker_that_looks
     store.move("iris", "stopped")
     expire(store)
     assert store.next_study() is not None
-    assert ledger(store, folder, "iris", "b").claim() is None
+    assert ledger(store, folder, "iris", "b").claim(1) == []
     told = optuna.load_study(study_name="iris", storage=store.url).trials
     assert [store.trial("iris", number).state, told[number].state.name] == ["PRUNED", "PRUNED"]
     assert store.next_study() is None

@@ -14,17 +14,17 @@ from studies.errors import LeaseLostError
 from studies.mirror import Mirror, as_template
 from studies.sweep import Claim
 from tests.service.documents import study, write_model
-from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome
+from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome, report
 
 Write = Callable[[TrialLedger, Claim, int, Path], None]
 
 
 def _report(book: TrialLedger, claim: Claim, number: int, model: Path) -> None:
-    book.report(claim, number, 7, 0.125)
+    report(book, claim, number, 7, 0.125)
 
 
 def _report_nothing(book: TrialLedger, claim: Claim, number: int, model: Path) -> None:
-    book.report(claim, number, 7, None)
+    report(book, claim, number, 7, None)
 
 
 def _close(book: TrialLedger, claim: Claim, number: int, model: Path) -> None:
@@ -103,6 +103,6 @@ def test_a_deleted_study_gives_its_worker_no_claim_and_no_trials(store: Store, f
     book = ledger(store, folder, "iris")
     opened(book, spec)
     store.delete_study("iris", force=True)
-    assert book.claim() is None
+    assert book.claim(1) == []
     with pytest.raises(LeaseLostError):
         book.trials()

@@ -16,7 +16,7 @@ from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.sweep import Verdict
 from tests.service.documents import study
-from tests.service.ledgers import claimed, everything, ledger, opened, outcome, run
+from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report, run
 
 
 def test_an_accepted_study_stands_in_both_books(store: Store) -> None:
@@ -50,9 +50,9 @@ def test_a_paused_study_is_not_claimed_from_until_it_is_resumed(store: Store, fo
     book = ledger(store, folder, "iris")
     claim, number = opened(book, spec)
     assert store.move("iris", "paused").state == "paused"
-    assert book.claim() is None
+    assert book.claim(1) == []
     assert store.next_study() is None
-    assert book.report(claim, number, 1, 0.5) is Verdict.GO_ON  # what runs is finished
+    assert report(book, claim, number, 1, 0.5) is Verdict.GO_ON  # what runs is finished
     book.close(claim, number, outcome())
     assert store.move("iris", "running").state == "running"
     assert [run(book, spec), run(book, spec)] == [1, 2]
@@ -72,12 +72,12 @@ def test_stop_gives_the_waiting_places_up_and_ends_what_runs(store: Store, folde
     run(book, spec)
     claim, number = opened(book, spec)
     assert store.move("iris", "stopped").state == "stopped"
-    assert book.report(claim, number, 1, 0.5) is Verdict.END
+    assert report(book, claim, number, 1, 0.5) is Verdict.END
     book.close(claim, number, outcome(state=TrialState.PRUNED))
     stopped = store.study("iris")
     progress = store.progress([stopped])[stopped.id]
     assert (progress.complete, progress.pruned, progress.running, progress.waiting) == (1, 1, 0, 0)
-    assert (stopped.state, stopped.reason, book.claim()) == ("stopped", "stopped by the user", None)
+    assert (stopped.state, stopped.reason, book.claim(1)) == ("stopped", "stopped by the user", [])
 
 
 def test_a_trial_handed_back_and_then_stopped_does_not_run_forever_in_optuna(store: Store, folder: Path) -> None:

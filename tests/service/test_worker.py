@@ -15,7 +15,7 @@ from service.storage.store import Progress, Store
 from service.worker.worker import Worker
 from studies.datasets.preprocessing import PreparedData
 from studies.spec import StudySpec
-from studies.sweep import Train
+from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained
 from tests.acceptance.polling import eventually
 from tests.service.documents import document, study, train
@@ -35,7 +35,8 @@ def working(
         poll_seconds=poll_seconds,
         workers=0,
     )
-    worker = Worker(settings, engine, only)
+    shown = {"engine": "fit", "lanes": 1, "xla": False, "why": "a test"}
+    worker = Worker(settings, lambda *_: (one_by_one(engine), shown), only)
     died: list[BaseException] = []
 
     def work() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.errors import LeaseLostError, NumberTakenError
-from studies.sweep import Claim, Outcome, Verdict
+from studies.sweep import Claim, Outcome, Report, Verdict
 
 
 @dataclass
@@ -28,17 +29,15 @@ class MemoryLedger:
     refused: int = 0  # opens whose number was taken
     keys: int = 0  # that were given out
 
-    def claim(self) -> Claim | None:
-        number: int | None = None
-        if self.waiting:
-            number = self.waiting.pop(0)
-        elif self.places >= self.budget:
-            return None
-        else:
-            self.places += 1
-        self.keys += 1
-        self.held.add(self.keys)
-        return Claim(self.keys, f"token {self.keys}", number)
+    def claim(self, count: int) -> list[Claim]:
+        claims: list[Claim] = []
+        while len(claims) < count and (self.waiting or self.places < self.budget):
+            number = self.waiting.pop(0) if self.waiting else None
+            self.places += number is None
+            self.keys += 1
+            self.held.add(self.keys)
+            claims.append(Claim(self.keys, f"token {self.keys}", number))
+        return claims
 
     def trials(self) -> list[FrozenTrial]:
         return copy.deepcopy(self.record)
@@ -52,10 +51,10 @@ class MemoryLedger:
         assert template.state == TrialState.RUNNING
         self.record.append(copy.deepcopy(template))
 
-    def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
-        self._check(claim)
-        if value is not None:
-            self.record[number].intermediate_values[step] = value
+    def report(self, reports: Sequence[Report]) -> Verdict:
+        for report in reports:
+            self._check(report.claim)
+            self.record[report.number].intermediate_values.update(dict(report.values))
         return Verdict.GO_ON
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:

@@ -32,7 +32,7 @@ def job_of(dataset: Document, space: Document | None = None, seed: int = 11, **p
     """A trial whose hyperparameters are all fixed."""
     fixed = {"regularizer": "none", "lambda": 0, "l1_ratio": 0.5, "dropout": 0, "patience": 50, **(space or {})}
     spec = study_file.parse({"dataset": dataset, "model": SMALL, "budget": {"epochs": 3}, **parts, "space": fixed})
-    return Job(spec, spec.space.hyperparameters({}), seed)
+    return Job(0, spec, spec.space.hyperparameters({}), seed)
 
 
 def go_on(epoch: int, metrics: Mapping[str, float]) -> bool:

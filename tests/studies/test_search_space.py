@@ -27,7 +27,12 @@ def test_a_space_survives_the_way_through_json(document: Document) -> None:
 @given(SPACES)
 def test_optuna_gets_exactly_what_the_document_says(document: Document) -> None:
     found = SearchSpace.model_validate(document).distributions()
+    kinds = document.get("regularizer", REGULARIZERS)
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
     for name, form in document.items():
+        if (name == "l1_ratio" and "elastic_net" not in kinds) or (name == "lambda" and kinds == {"none"}):
+            assert name not in found
+            continue
         match form:
             case {"low": low, "high": high, "log": log}:
                 kind = IntDistribution if name in {"patience", "batch_size"} else FloatDistribution
@@ -47,6 +52,12 @@ def test_the_default_space_searches_the_four_kinds_their_strength_dropout_and_pa
         "patience": IntDistribution(5, 20),
     }
     assert SearchSpace().fixed() == {"learning_rate": 1e-3, "batch_size": 32}
+
+
+def test_a_grid_over_kinds_without_elastic_net_spends_no_points_on_its_ratio() -> None:
+    space = SearchSpace.model_validate({"regularizer": ["l1", "l2"], "lambda": [0.001, 0.01]})
+    assert set(space.distributions()) == {"regularizer", "lambda", "dropout", "patience"}
+    assert space.hyperparameters({"regularizer": "l1", "lambda": 0.01, "dropout": 0.1, "patience": 3})
 
 
 def test_lambda_may_be_written_with_the_underscore_of_python() -> None:

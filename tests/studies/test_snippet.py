@@ -52,7 +52,7 @@ def spec_of(dataset: Document, regularizer: str, *, model: Document = MLP, **ear
 def trained(spec: StudySpec, data: PreparedData) -> TrialResult:
     from studies.training.fit import train
 
-    job = Job(spec, spec.space.hyperparameters({}), trial_seed(spec.seed, NUMBER))
+    job = Job(NUMBER, spec, spec.space.hyperparameters({}), trial_seed(spec.seed, NUMBER))
     return train(job, data, lambda _epoch, _metrics: True).result
 
 

@@ -79,7 +79,7 @@ def test_a_dataset_alone_is_a_study(tmp_path: Path) -> None:
         ({"budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1"),
         ({"seed": 2**32}, "seed", "less than 4294967296"),
         ({"sampler": {"name": "bayes"}}, "sampler.name", "'bayes' is not known.*'tpe'"),
-        ({"sampler": "tpe"}, "sampler", "must be a JSON object"),
+        ({"sampler": 3}, "sampler", "must be a JSON object"),
     ],
 )
 def test_a_mistake_is_answered_with_its_field_and_what_would_be_right(part: Document, field: str, says: str) -> None:

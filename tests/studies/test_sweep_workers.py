@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
@@ -10,7 +12,8 @@ from studies.errors import LeaseLostError
 from studies.mirror import Mirror, as_template
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
-from studies.sweep import Claim, Verdict, sweep
+from studies.sweep import Claim, Report, Verdict, sweep
+from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained
 from tests.studies.documents import FINITE, study
 from tests.studies.ledger import MemoryLedger
@@ -23,8 +26,8 @@ class VerdictLedger(MemoryLedger):
     verdict = Verdict.GO_ON
     answers = 0
 
-    def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
-        super().report(claim, number, step, value)
+    def report(self, reports: Sequence[Report]) -> Verdict:
+        super().report(reports)
         self.answers += 1
         return self.verdict if self.answers == 3 else Verdict.GO_ON
 
@@ -101,8 +104,8 @@ def test_a_number_that_is_taken_leads_to_asking_again() -> None:
 class LostLedger(MemoryLedger):
     """Loses its lease while a trial trains."""
 
-    def report(self, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
-        super().report(claim, number, step, value)
+    def report(self, reports: Sequence[Report]) -> Verdict:
+        super().report(reports)
         raise LeaseLostError("another worker has it")
 
 
@@ -122,7 +125,7 @@ def test_two_workers_share_one_budget() -> None:
         if not inner:  # in the midst of the first trial another worker runs two of the budget's places
             inner.append(0)
             ledger.budget = 3
-            inner.append(sweep(spec, data, ledger, formula(dropout)))
+            inner.append(sweep(spec, data, ledger, one_by_one(formula(dropout)), report_seconds=0.0))
             ledger.budget = 6
         return formula(dropout)(job, data, on_epoch)
 

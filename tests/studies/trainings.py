@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.spec import StudySpec
-from studies.sweep import Train, sweep
+from studies.sweep import sweep
+from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained, TrialResult
 from tests.studies.documents import study
 from tests.studies.ledger import MemoryLedger
@@ -58,7 +59,7 @@ def dropout(job: Job) -> float:
 
 
 def swept(spec: StudySpec, ledger: MemoryLedger, train: Train) -> int:
-    return sweep(spec, prepare(spec.dataset, spec.seed), ledger, train)
+    return sweep(spec, prepare(spec.dataset, spec.seed), ledger, one_by_one(train), report_seconds=0.0)
 
 
 def states(ledger: MemoryLedger) -> list[TrialState]:

@@ -1,0 +1,49 @@
+"""How a study names its optimizer: Keras' own names, options and defaults; the learning rate is part of the space."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from studies.search_space import Part
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Epsilon = Annotated[float, Field(gt=0)]
+
+
+class AdamSpec(Part):
+    """keras.optimizers.Adam."""
+
+    name: Literal["adam"] = Field("adam", description="Which optimizer.")
+    beta_1: Decay = Field(0.9, description="Decay of the gradient's mean.")
+    beta_2: Decay = Field(0.999, description="Decay of the gradient's square.")
+    epsilon: Epsilon = Field(1e-7, description="Keeps the denominator from 0.")
+
+
+class AdamWSpec(Part):
+    """keras.optimizers.AdamW: Adam with decoupled weight decay."""
+
+    name: Literal["adamw"] = Field(description="Which optimizer.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.004, description="Share of a weight, times the rate, a step.")
+    beta_1: Decay = Field(0.9, description="Decay of the gradient's mean.")
+    beta_2: Decay = Field(0.999, description="Decay of the gradient's square.")
+    epsilon: Epsilon = Field(1e-7, description="Keeps the denominator from 0.")
+
+
+class SgdSpec(Part):
+    """keras.optimizers.SGD."""
+
+    name: Literal["sgd"] = Field(description="Which optimizer.")
+    momentum: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Share of the last move that goes on.")
+    nesterov: bool = Field(False, description="Look ahead along the momentum.")
+
+
+class RmspropSpec(Part):
+    """keras.optimizers.RMSprop."""
+
+    name: Literal["rmsprop"] = Field(description="Which optimizer.")
+    rho: Decay = Field(0.9, description="Decay of the gradient's square.")
+    momentum: Decay = Field(0.0, description="Share of the last move that goes on.")
+    epsilon: Epsilon = Field(1e-7, description="Keeps the denominator from 0.")
+
+
+OptimizerSpec = Annotated[AdamSpec | AdamWSpec | SgdSpec | RmspropSpec, Field(discriminator="name")]

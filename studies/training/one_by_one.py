@@ -1,0 +1,48 @@
+"""An engine that trains trials one after another, around a function that trains one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from studies.datasets.preprocessing import PreparedData
+from studies.errors import TrainingError
+from studies.training.result import Engine, EpochReport, Job, OnEpoch, Trained, Trials
+
+_log = logging.getLogger(__name__)
+
+Train = Callable[[Job, PreparedData, OnEpoch], Trained]
+
+
+def one_by_one(train: Train) -> Engine:
+    """The engine of a training function."""
+
+    def run(data: PreparedData, trials: Trials) -> None:
+        while jobs := trials.next(1):
+            _run(jobs[0], data, trials, train)
+
+    return run
+
+
+def _run(job: Job, data: PreparedData, trials: Trials, train: Train) -> None:
+    # What `trials` raises waits here until the training has returned: it is not the training's fault.
+    interruption: Exception | None = None
+
+    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> bool:
+        nonlocal interruption
+        try:
+            return job.number not in trials.epoch([EpochReport(job.number, epoch, metrics)])
+        except Exception as error:  # noqa: BLE001  # raised again below
+            interruption = error
+            return False
+
+    try:
+        outcome: Trained | Exception = train(job, data, on_epoch)
+    # Whatever a training raises is the end of that trial and not of the worker; the reason is kept with the trial.
+    except Exception as error:  # noqa: BLE001
+        foreseen = isinstance(error, TrainingError)
+        _log.warning("trial %d failed: %s", job.number, error, exc_info=None if foreseen else error)
+        outcome = error
+    if interruption is not None:
+        raise interruption
+    trials.done(job.number, outcome)

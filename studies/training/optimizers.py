@@ -1,0 +1,83 @@
+"""Keras' update rules on arrays that stack all lanes, each lane with its own learning rate and step count.
+
+`stateless_apply` does not exist on the TensorFlow backend, so the formulas stand here, after keras.src.optimizers; a
+test holds each against Keras' own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from studies.optimizer_spec import AdamSpec, AdamWSpec, OptimizerSpec, RmspropSpec, SgdSpec
+
+Arrays = list[Any]
+#: weight, its slots, gradient, learning rate (shaped to broadcast), step counted from 1 -> new weight, new slots
+Update = Callable[[Any, Sequence[Any], Any, Any, Any], tuple[Any, Arrays]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One optimizer."""
+
+    slots: int  # arrays of state a weight
+    update: Update
+
+
+def rule(spec: OptimizerSpec) -> Rule:
+    """The update rule of an optimizer."""
+    match spec:
+        case AdamWSpec():
+            return Rule(2, _adamw(spec))
+        case AdamSpec():
+            return Rule(2, _adam(spec))
+        case SgdSpec():
+            return Rule(1 if spec.momentum else 0, _sgd(spec))
+        case RmspropSpec():
+            return Rule(2 if spec.momentum else 1, _rmsprop(spec))
+
+
+def _adam(spec: AdamSpec | AdamWSpec) -> Update:
+    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, step: Any) -> tuple[Any, Arrays]:
+        mean, square = slots
+        alpha = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (1 - tf.pow(spec.beta_1, step))
+        mean += (gradient - mean) * (1 - spec.beta_1)
+        square += (tf.square(gradient) - square) * (1 - spec.beta_2)
+        return weight - mean * alpha / (tf.sqrt(square) + spec.epsilon), [mean, square]
+
+    return update
+
+
+def _adamw(spec: AdamWSpec) -> Update:
+    adam = _adam(spec)
+
+    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, step: Any) -> tuple[Any, Arrays]:
+        return adam(weight - weight * spec.weight_decay * rate, slots, gradient, rate, step)
+
+    return update
+
+
+def _sgd(spec: SgdSpec) -> Update:
+    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays]:
+        if not spec.momentum:
+            return weight - rate * gradient, []
+        velocity = slots[0] * spec.momentum - rate * gradient
+        moved = velocity * spec.momentum - rate * gradient if spec.nesterov else velocity
+        return weight + moved, [velocity]
+
+    return update
+
+
+def _rmsprop(spec: RmspropSpec) -> Update:
+    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays]:
+        square = spec.rho * slots[0] + (1 - spec.rho) * tf.square(gradient)
+        increment = rate * gradient / tf.sqrt(square + spec.epsilon)
+        if not spec.momentum:
+            return weight - increment, [square]
+        velocity = spec.momentum * slots[1] + increment
+        return weight - velocity, [square, velocity]
+
+    return update
