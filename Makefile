@@ -33,6 +33,7 @@ types: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.trials_an_hour
 
 # The lock: names, versions and hashes, for every platform; needs uv.
 lock:

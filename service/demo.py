@@ -25,7 +25,7 @@ def run(file: Path, settings: Settings) -> int:
     """Run the study of a file through a server of its own; the exit status."""
     console = Console()
     spec = read(file)
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
     # In a session of its own: Ctrl-C reaches this process, which ends the server in order.
@@ -53,7 +53,8 @@ def _follow(console: Console, client: Client, name: str) -> StudyView:
         raise
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

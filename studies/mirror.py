@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from studies import sampling
+from studies import pareto, sampling
 from studies.spec import StudySpec
 
 
@@ -66,7 +66,9 @@ class Mirror:
         """Whether a finished trial is the best so far, or on the Pareto front of several objectives."""
         if trial.state != TrialState.COMPLETE:
             return False
-        return any(best.number == trial.number for best in self.study.best_trials)
+        # Optuna's best_trials would copy every trial of the study each time.
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return pareto.is_on_front(trial.values, [other.values for other in complete], self._spec.directions)
 
 
 class _Storage(InMemoryStorage):

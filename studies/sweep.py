@@ -73,6 +73,9 @@ class Ledger(Protocol):
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""
 
+    def changed(self) -> bool:
+        """Whether another worker opened or finished a trial since this was last asked; cheaper than `trials`."""
+
     def open(self, claim: Claim, template: FrozenTrial) -> None:
         """Record a running trial with its params; NumberTakenError when another trial has its number."""
 
@@ -130,15 +133,21 @@ class _SweptTrials:
         self._running: dict[int, _Running] = {}
         self._verdict = Verdict.GO_ON
         self._last_report = time.monotonic()
+        self._claim_again_at = 0.0
         self.closed = 0
 
     def next(self, free: int) -> list[Job]:
         """Claim places and ask what to run in them."""
         if self._verdict is not Verdict.GO_ON:
             return []
+        # While other lanes train, an empty budget is asked again only now and then.
+        if self._running and time.monotonic() < self._claim_again_at:
+            return []
         claims = self._ledger.claim(free)
         if claims:
-            self._mirror.take_in(self._ledger.trials())
+            self._look_around()
+        else:
+            self._claim_again_at = time.monotonic() + self._report_seconds
         return [self._begin(claim) for claim in claims]
 
     def _begin(self, claim: Claim) -> Job:
@@ -155,9 +164,13 @@ class _SweptTrials:
             except NumberTakenError:
                 # Another worker asked at the same moment: its trial takes the number, and this ask is made again.
                 self._mirror.unask(trial)
-                self._mirror.take_in(self._ledger.trials())
+                self._look_around()
             else:
                 return trial
+
+    def _look_around(self) -> None:
+        if self._ledger.changed():
+            self._mirror.take_in(self._ledger.trials())
 
     def epoch(self, reports: Sequence[EpochReport]) -> Set[int]:
         """Let the pruner judge at rungs; tell the ledger now and then."""

@@ -55,6 +55,10 @@ class Store:
         """Optuna's storage on the same database; made when first needed, for Optuna is slow to import."""
         return database.optuna_storage(self.url)
 
+    def reading(self) -> Session:
+        """A session that only reads, and so never waits for writers."""
+        return self._read()
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()

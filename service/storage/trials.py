@@ -17,7 +17,7 @@ from optuna.storages import get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
 
-from service.storage import database
+from service.storage import database, optuna_tables
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.database import unix_now
 from service.storage.records import ACTIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
@@ -39,6 +39,7 @@ class TrialLedger:
         lease_seconds: float,
         leaving: Callable[[], bool],
     ) -> None:
+        self._store = store
         self._rdb = store.optuna
         self._cached = get_storage(self._rdb)
         self._artifacts = artifacts
@@ -46,6 +47,7 @@ class TrialLedger:
         self._spec = StudySpec.model_validate(study.spec)
         self._optuna_id = self._rdb.get_study_id_from_name(study.name)
         self._trial_ids: dict[int, int] = {}
+        self._seen: tuple[int, ...] | None = None
         self._worker, self._lease_seconds, self._leaving = worker, lease_seconds, leaving
 
     def claim(self, count: int) -> list[Claim]:
@@ -115,9 +117,11 @@ class TrialLedger:
                 raise LeaseLostError("another worker runs one of these trials now, or their study was deleted")
             self._end_when_overdue(session)
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
-            for report in reports:
-                for step, value in report.values:
-                    self._rdb.set_trial_intermediate_value(self._trial_id(report.number), step, value)
+            values = [
+                (self._trial_id(report.number), step, value) for report in reports for step, value in report.values
+            ]
+            if values:
+                optuna_tables.set_intermediate_values(session, values)
         if state not in ACTIVE_STUDY:
             return Verdict.END
         return Verdict.HAND_BACK if self._leaving() else Verdict.GO_ON
@@ -152,6 +156,19 @@ class TrialLedger:
         waiting = {"state": "WAITING", "worker": None, "token": None, "lease_expires_at": None}
         with self._fenced(claim, attempt=TrialRecord.attempt - 1, **waiting):
             pass
+
+    def changed(self) -> bool:
+        """Whether another worker opened or finished a trial since this was last asked."""
+        before, self._seen = self._seen, self._others()
+        return before != self._seen
+
+    def _others(self) -> tuple[int, ...]:
+        """How many trials other workers have opened, and finished."""
+        asked = sa.and_(TrialRecord.study_id == self._study_id, TrialRecord.number.is_not(None))
+        theirs = sa.and_(asked, sa.func.coalesce(TrialRecord.worker, "") != self._worker)
+        query = sa.select(sa.func.count(), sa.func.count().filter(TrialRecord.ended_at.is_not(None))).where(theirs)
+        with self._store.reading() as session:
+            return tuple(session.execute(query).one())
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:

@@ -200,6 +200,8 @@ class _Group:
         for variables, values in ((model.trainable_weights, kept.weights), (model.non_trainable_weights, kept.state)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
+        # Keras cannot load a compiled model whose optimizer was never built.
+        model.optimizer.build(model.trainable_variables)
         model.save(path)
 
 

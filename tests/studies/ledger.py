@@ -42,6 +42,9 @@ class MemoryLedger:
     def trials(self) -> list[FrozenTrial]:
         return copy.deepcopy(self.record)
 
+    def changed(self) -> bool:
+        return True
+
     def open(self, claim: Claim, template: FrozenTrial) -> None:
         self._check(claim)
         if template.number < len(self.record):
