@@ -31,15 +31,20 @@ Workers = Annotated[int | None, typer.Option(help="Worker processes, default one
 LogLevelText = Annotated[str | None, typer.Option(help="debug, info, warning or error [REGSWEEP_LOG_LEVEL].")]
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _show_version(asked: bool) -> None:
+    if asked:
         from service.version import VERSION
 
         print(VERSION)
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # its callback has answered
+        bool, typer.Option("--version", help="Show the version and leave.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:

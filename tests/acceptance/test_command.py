@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -91,3 +94,10 @@ def test_a_taken_port_is_one_line_and_exit_2(client: House, server: Server) -> N
     refused = client.run("serve", "--port", server.url.rpartition(":")[2])
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1), refused.stderr
     assert "choose another with --host and --port" in refused.stderr
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "service.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == version("regsweep")
