@@ -18,13 +18,15 @@ pytestmark = pytest.mark.xdist_group("lifetimes")
 def test_a_killed_worker_loses_no_trial(house: House, engine: str) -> None:
     with serving(house, workers=2) as server:
         submit(server.api, slow("killed", 4, engine))
-        eventually(lambda: len([t for t in trials(server.api, "killed") if t["state"] == "RUNNING"]) >= 2)
-        os.kill(house.workers()[0], signal.SIGKILL)
+        eventually(lambda: [t for t in trials(server.api, "killed") if t["state"] == "RUNNING"])
+        # All of them, for one of two may hold every running trial in its lanes.
+        for worker in house.workers():
+            os.kill(worker, signal.SIGKILL)
         ended(server.api, "killed")
         ran_exactly(server.api, "killed", 4)
         items = trials(server.api, "killed")
         assert {trial["state"] for trial in items} == {"COMPLETE"}
-        assert {trial["attempt"] for trial in items} == {1, 2}
+        assert max(trial["attempt"] for trial in items) == 2
         assert {trial["epochs"] for trial in items} == {SLOW_EPOCHS[engine]}
 
 
