@@ -28,6 +28,7 @@ class Artifacts:
         try:
             self._files.put_file(str(source), partial)
             self._files.mv(partial, target)
+        # Also on Ctrl-C: whatever ends the writing, no half file stays; it goes on its way below.
         except BaseException:
             if self._files.exists(partial):
                 self._files.rm_file(partial)

@@ -208,6 +208,7 @@ def transaction(storage: RDBStorage) -> Iterator[Session]:
     except _TransactionLostError as lost:
         session.joined = False
         raise lost.__cause__ or lost from None
+    # Also on Ctrl-C: whatever ends the block, nothing of it stands; it goes on its way below.
     except BaseException:
         session.joined = False
         session.rollback()

@@ -12,7 +12,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 ACTIVE_STUDY = ("queued", "running", "paused")
 LIVE_STUDY = ("queued", "running")
-FINISHED_TRIAL = ("COMPLETE", "PRUNED", "FAIL")
 
 
 class Record(DeclarativeBase):

@@ -95,11 +95,6 @@ class Store:
         with self._read() as session:
             return _study(session, name)
 
-    def study_by_id(self, study_id: int) -> StudyRecord | None:
-        """One study by its number in the database."""
-        with self._read() as session:
-            return session.get(StudyRecord, study_id)
-
     def studies(self, state: str | None, limit: int, cursor: Cursor | None) -> Page[StudyRecord]:
         """Studies, newest first."""
         query = sa.select(StudyRecord).order_by(StudyRecord.id.desc()).limit(limit + 1)

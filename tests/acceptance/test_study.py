@@ -61,7 +61,11 @@ def test_the_best_trial_is_the_least_loss_and_the_table_holds_all(api: httpx.Cli
     assert [float(row["value"]) for row in rows] == [trial["value"] for trial in items]
 
 
-def test_the_model_and_the_snippet_give_the_recorded_loss(api: httpx.Client, ran: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["lanes", "fit"])
+def test_the_model_and_the_snippet_give_the_recorded_loss(api: httpx.Client, engine: str, tmp_path: Path) -> None:
+    ran = f"taken away {engine}"
+    submit(api, document(ran, 2, training={"engine": engine}))
+    ended(api, ran)
     for path in ("model", "snippet"):
         response = api.get(f"/v1/studies/{ran}/{path}")
         assert response.status_code == 200
@@ -75,8 +79,9 @@ def test_the_model_and_the_snippet_give_the_recorded_loss(api: httpx.Client, ran
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert abs(found["model"] - study["best"]["value"]) < 1e-5
-    # The pasted code draws its own initial weights and order; under the fit engine it gives the very same trial.
-    assert abs(found["snippet"] - study["best"]["value"]) < 0.2
+    # Lanes draw initial weights and data order by themselves, so only a trial of fit is repeated by the pasted code.
+    if engine == "fit":
+        assert abs(found["snippet"] - study["best"]["value"]) < 1e-3
 
 
 def test_the_dashboard_shows_the_study_with_its_curves(api: httpx.Client, ran: str) -> None:
