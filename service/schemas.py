@@ -47,6 +47,7 @@ class EngineView(BaseModel):
 
     engine: Literal["lanes", "fit"]
     lanes: int = Field(description="Trials that a worker trains at once.")
+    epochs_a_call: int = Field(description="Epochs that a call of the program trains.")
     xla: bool = Field(description="Whether the program is compiled by XLA.")
     why: str
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,6 +15,10 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "regsweep")
 
 
 class Settings(BaseSettings):
@@ -38,6 +43,10 @@ class Settings(BaseSettings):
     )
     memory_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.2, description="Share of the machine's memory that the lanes of one worker may take."
+    )
+    cache_folder: Path = Field(
+        default_factory=_cache_folder,
+        description="Folder of compiled programs and measured forms; may be emptied at any time.",
     )
     log_level: LogLevel = Field("info", description="Least severe log line that is printed.")
     lease_seconds: Annotated[float, Field(ge=2)] = Field(

@@ -5,6 +5,7 @@ StudiesError
 ├── DatasetError          a dataset that cannot be loaded, split or prepared
 ├── TrainingError         a trial whose training cannot give a result
 │   └── DivergedError     a loss that became NaN or infinite
+├── EngineError           a study that this machine cannot train as it asks for
 ├── NumberTakenError      another worker opened a trial of this number first
 └── LeaseLostError        this worker no longer owns the trial
 """
@@ -49,6 +50,10 @@ class DivergedError(TrainingError):
     def of(cls, name: str, value: float, epoch: int) -> Self:
         """The error of a loss in an epoch, counted from 1."""
         return cls(f"{name} became {value} in epoch {epoch}; a smaller learning rate or λ may help")
+
+
+class EngineError(StudiesError):
+    """A study that this machine cannot train as it asks for."""
 
 
 class NumberTakenError(StudiesError):

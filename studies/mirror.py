@@ -31,17 +31,19 @@ class Mirror:
         self.take_in(trials)
 
     def take_in(self, trials: Iterable[FrozenTrial]) -> None:
-        """Bring in what other workers opened and finished; `trials` are all of the study's, by number."""
+        """Bring in what other workers opened and finished, by number, with none missing in between."""
         known = self.study.get_trials(deepcopy=False)
         for trial in trials:
             if trial.number >= len(known):
-                self._storage.create_new_trial(self.study._study_id, template_trial=_afresh(trial))
+                self._storage.add(self.study._study_id, _afresh(trial))
             elif trial.state.is_finished() and not known[trial.number].state.is_finished():
                 self._finish(known[trial.number]._trial_id, trial)
 
     def _finish(self, trial_id: int, trial: FrozenTrial) -> None:
         for step, value in trial.intermediate_values.items():
             self._storage.set_trial_intermediate_value(trial_id, step, value)
+        for key, value in trial.system_attrs.items():
+            self._storage.set_trial_system_attr(trial_id, key, value)
         self._storage.set_trial_state_values(trial_id, trial.state, trial.values)
 
     def ask(self) -> Trial:
@@ -64,15 +66,21 @@ class Mirror:
 
     def is_best(self, trial: FrozenTrial) -> bool:
         """Whether a finished trial is the best so far, or on the Pareto front of several objectives."""
-        if trial.state != TrialState.COMPLETE:
-            return False
-        # Optuna's best_trials would copy every trial of the study each time.
-        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return pareto.is_on_front(trial.values, [other.values for other in complete], self._spec.directions)
+        return pareto.is_best(trial, self.study.get_trials(deepcopy=False), self._spec.directions)
 
 
 class _Storage(InMemoryStorage):
-    """Optuna's storage in memory, which can also forget its newest trial."""
+    """Optuna's storage in memory, which also takes trials without copying all they hold, and forgets its newest."""
+
+    def add(self, study_id: int, trial: FrozenTrial) -> None:
+        """Append a trial; what a finished trial holds is shared."""
+        with self._lock:
+            self._max_trial_id += 1
+            trial = copy(trial)
+            trial._trial_id = self._max_trial_id
+            self._trial_id_to_study_id_and_number[trial._trial_id] = (study_id, trial.number)
+            self._studies[study_id].trials.append(trial)
+            self._update_cache(trial._trial_id, study_id)
 
     def remove_last(self, study_id: int, trial_id: int) -> None:
         """Remove a running trial that was created last."""
@@ -88,18 +96,23 @@ def _afresh(trial: FrozenTrial) -> FrozenTrial:
     if trial.state.is_finished():
         return trial
     trial = copy(trial)
-    trial.intermediate_values = {}
+    trial.intermediate_values, trial.system_attrs = {}, dict(trial.system_attrs)
     return trial
+
+
+def frozen(trial: Trial) -> FrozenTrial:
+    """A running trial as it stands, not to be changed."""
+    return trial.study.get_trials(deepcopy=False)[trial.number]
 
 
 def as_template(trial: Trial) -> FrozenTrial:
     """A running trial with all it was asked, ready to be recorded in one transaction."""
-    frozen = trial.study.get_trials(deepcopy=False)[trial.number]
+    asked = frozen(trial)
     template = create_trial(
         state=TrialState.RUNNING,
-        params=frozen.params,
-        distributions=frozen.distributions,
-        system_attrs=frozen.system_attrs,
+        params=asked.params,
+        distributions=asked.distributions,
+        system_attrs=asked.system_attrs,
     )
     template.number = trial.number
     template.datetime_start = datetime.now()

@@ -1,4 +1,7 @@
-"""How a study names its optimizer: Keras' own names, options and defaults; the learning rate is part of the space."""
+"""How a study names its optimizer and the course of its learning rate, with Keras' own names, options and defaults.
+
+The initial learning rate is part of the space.
+"""
 
 from typing import Annotated, Literal
 
@@ -47,3 +50,26 @@ class RmspropSpec(Part):
 
 
 OptimizerSpec = Annotated[AdamSpec | AdamWSpec | SgdSpec | RmspropSpec, Field(discriminator="name")]
+
+
+class ConstantSpec(Part):
+    """The learning rate stays as it is."""
+
+    name: Literal["constant"] = Field("constant", description="Which schedule.")
+
+
+class CosineSpec(Part):
+    """keras.optimizers.schedules.CosineDecay over all epochs of the budget."""
+
+    name: Literal["cosine"] = Field(description="Which schedule.")
+    alpha: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Share of the learning rate that is left.")
+
+
+class ExponentialSpec(Part):
+    """keras.optimizers.schedules.ExponentialDecay, a little with every step."""
+
+    name: Literal["exponential"] = Field(description="Which schedule.")
+    decay_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.96, description="What an epoch multiplies the rate by.")
+
+
+ScheduleSpec = Annotated[ConstantSpec | CosineSpec | ExponentialSpec, Field(discriminator="name")]

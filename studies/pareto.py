@@ -1,11 +1,17 @@
 """The trials that no other trial beats in every objective."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from studies.objectives import Direction
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 Values = Sequence[Sequence[float]]
 
@@ -29,3 +35,11 @@ def _costs(values: Values, directions: Sequence[Direction]) -> npt.NDArray[np.fl
 
 def _dominated(cost: npt.NDArray[np.float64], costs: npt.NDArray[np.float64]) -> bool:
     return bool(((costs <= cost).all(axis=1) & (costs < cost).any(axis=1)).any())
+
+
+def is_best(trial: FrozenTrial, among: Iterable[FrozenTrial], directions: Sequence[Direction]) -> bool:
+    """Whether a finished trial is the best so far, or on the front of several objectives."""
+    if trial.state.name != "COMPLETE":
+        return False
+    # Optuna's best_trials would copy every trial of the study each time.
+    return is_on_front(trial.values, [other.values for other in among if other.state.name == "COMPLETE"], directions)

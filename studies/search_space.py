@@ -141,6 +141,12 @@ class SearchSpace(Part):
         """Each parameter's form by its name as users write it."""
         return {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
 
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The batch sizes a trial may have when they are listed; none when they are a range."""
+        form: Any = self.batch_size
+        return () if isinstance(form, Range) else form if isinstance(form, tuple) else (form,)
+
     def searched(self) -> dict[str, Any]:
         """The forms that the sampler chooses from: neither fixed, nor without effect for every kind listed."""
         kinds = {self.regularizer} if isinstance(self.regularizer, str) else set(self.regularizer)

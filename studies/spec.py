@@ -9,10 +9,13 @@ from pydantic import ConfigDict, Field, model_validator
 from studies.dataset_spec import DatasetSpec
 from studies.model_spec import MlpSpec, ModelSpec
 from studies.objectives import OBJECTIVES, Direction, MonitorName, ObjectiveName, Task, metrics_for
-from studies.optimizer_spec import AdamSpec, OptimizerSpec
-from studies.search_space import Part, Range, SearchSpace
+from studies.optimizer_spec import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
+from studies.search_space import Part, SearchSpace
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
+
+#: Lanes of a reproducible study that names none, for the machine must not choose them.
+REPRODUCIBLE_LANES = 8
 
 SamplerName = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2", "nsga3", "grid", "brute_force"]
 PrunerName = Literal[
@@ -90,6 +93,9 @@ class Training(Part):
     optimizer: OptimizerSpec = Field(
         default_factory=AdamSpec, description="Keras' optimizer; its learning rate is searched or fixed in `space`."
     )
+    schedule: ScheduleSpec = Field(
+        default_factory=ConstantSpec, description="How the learning rate goes on from its initial value."
+    )
 
 
 class StudySpec(Part):
@@ -114,6 +120,17 @@ class StudySpec(Part):
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = Field(
         0, description="Seed of the splits, the sampler, initial weights, data order and dropout."
     )
+
+    reproducible: bool = Field(
+        False,
+        description="The same table of trials for any number of workers, on machines with the same processor: trials "
+        "are asked in generations of twice `training.lanes` (8), each ended before the next is asked.",
+    )
+
+    @property
+    def generation(self) -> int:
+        """Trials of a reproducible study that are asked before any of them is told: two fillings of the lanes."""
+        return 2 * (self.training.lanes or REPRODUCIBLE_LANES)
 
     @property
     def task(self) -> Task:
@@ -144,7 +161,7 @@ class StudySpec(Part):
                     )
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError("objectives: the same objective stands twice; name each once")
-        if self.training.engine == "lanes" and isinstance(self.space.batch_size, Range):
+        if self.training.engine == "lanes" and not self.space.batch_sizes:
             raise ValueError(
                 "space.batch_size: lanes need a fixed batch size or a list, for each size is a program of its own; "
                 "list the sizes, or use training.engine: fit"

@@ -6,16 +6,17 @@ import enum
 import math
 import tempfile
 import time
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import NumberTakenError
-from studies.mirror import Mirror, as_template
+from studies.generations import Generations
+from studies.mirror import Mirror, as_template, frozen
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
 from studies.training.result import Engine, EpochReport, Job, Trained, TrialResult, reported_objective
@@ -29,6 +30,7 @@ class Claim:
     """The right to run one trial of the budget, for as long as its lease is renewed."""
 
     key: int  # of the place in the budget
+    place: int  # counted from 0; in a reproducible study also the trial's number
     token: str  # fences every write: another claim of the same place has another token
     number: int | None  # of the trial that an earlier attempt opened, None for a place never opened
 
@@ -58,6 +60,7 @@ class Outcome:
     values: Sequence[float] | None
     result: TrialResult | None  # None when the training gave nothing
     reason: str | None  # in words, for PRUNED and FAIL
+    attributes: Mapping[str, Any] = field(default_factory=dict)  # what Optuna's pruner noted of the trial
 
 
 class Ledger(Protocol):
@@ -65,16 +68,20 @@ class Ledger(Protocol):
 
     - A place of the budget is claimed by one worker at a time, and told at most once.
     - Every write raises LeaseLostError and changes nothing when a claim is no longer held.
+    - A place of a reproducible study is claimed when every generation before its own has ended.
     """
 
     def claim(self, count: int) -> list[Claim]:
         """Up to `count` places of the budget that nobody runs; none when the study does not run."""
 
+    def blocked(self) -> bool:
+        """Whether places wait only for other workers to end a generation."""
+
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""
 
-    def changed(self) -> bool:
-        """Whether another worker opened or finished a trial since this was last asked; cheaper than `trials`."""
+    def news(self) -> list[FrozenTrial]:
+        """The trials, by number, of which something may be new since `trials` or `news` was last asked."""
 
     def open(self, claim: Claim, template: FrozenTrial) -> None:
         """Record a running trial with its params; NumberTakenError when another trial has its number."""
@@ -119,6 +126,7 @@ class _Running:
 
     claim: Claim
     trial: Trial
+    opened_with: Set[str]  # keys of the system attributes it was recorded with
     pruned: str | None = None  # the reason to end it
     unreported: list[tuple[int, float]] | None = None
 
@@ -128,7 +136,7 @@ class _SweptTrials:
 
     def __init__(self, spec: StudySpec, ledger: Ledger, report_seconds: float) -> None:
         self._spec, self._ledger, self._report_seconds = spec, ledger, report_seconds
-        self._mirror = Mirror(spec, ledger.trials())
+        self._asker: Mirror | Generations = (Generations if spec.reproducible else Mirror)(spec, ledger.trials())
         self._objective = reported_objective(spec)
         self._running: dict[int, _Running] = {}
         self._verdict = Verdict.GO_ON
@@ -144,6 +152,9 @@ class _SweptTrials:
         if self._running and time.monotonic() < self._claim_again_at:
             return []
         claims = self._ledger.claim(free)
+        while not claims and not self._running and self._ledger.blocked():
+            time.sleep(self._report_seconds)
+            claims = self._ledger.claim(free)
         if claims:
             self._look_around()
         else:
@@ -151,26 +162,33 @@ class _SweptTrials:
         return [self._begin(claim) for claim in claims]
 
     def _begin(self, claim: Claim) -> Job:
-        trial = self._asked(claim) if claim.number is None else self._mirror.resume(claim.number)
-        self._running[trial.number] = _Running(claim, trial, unreported=[])
+        trial = self._trial(claim)
+        self._running[trial.number] = _Running(claim, trial, set(frozen(trial).system_attrs), unreported=[])
         hyperparameters = self._spec.space.hyperparameters(trial.params)
         return Job(trial.number, self._spec, hyperparameters, trial_seed(self._spec.seed, trial.number))
 
-    def _asked(self, claim: Claim) -> Trial:
+    def _trial(self, claim: Claim) -> Trial:
+        if isinstance(self._asker, Mirror):
+            return self._asked(claim, self._asker) if claim.number is None else self._asker.resume(claim.number)
+        trial = self._asker.ask(claim.place)
+        if claim.number is None:
+            self._ledger.open(claim, as_template(trial))
+        return trial
+
+    def _asked(self, claim: Claim, mirror: Mirror) -> Trial:
         while True:
-            trial = self._mirror.ask()
+            trial = mirror.ask()
             try:
                 self._ledger.open(claim, as_template(trial))
             except NumberTakenError:
                 # Another worker asked at the same moment: its trial takes the number, and this ask is made again.
-                self._mirror.unask(trial)
+                mirror.unask(trial)
                 self._look_around()
             else:
                 return trial
 
     def _look_around(self) -> None:
-        if self._ledger.changed():
-            self._mirror.take_in(self._ledger.trials())
+        self._asker.take_in(self._ledger.news())
 
     def epoch(self, reports: Sequence[EpochReport]) -> Set[int]:
         """Let the pruner judge at rungs; tell the ledger now and then."""
@@ -208,10 +226,11 @@ class _SweptTrials:
             self._ledger.hand_back(running.claim)
             return
         ended = _ended(outcome, running.pruned or self._cut(outcome), self._spec)
-        told = self._mirror.tell(running.trial, ended.state, ended.values)
-        if isinstance(outcome, Trained) and self._mirror.is_best(told):
+        told = self._asker.tell(running.trial, ended.state, ended.values)
+        if isinstance(outcome, Trained) and self._asker.is_best(told):
             self._keep_model(running.claim, number, outcome)
-        self._ledger.close(running.claim, number, replace(ended, values=told.values))
+        noted = {key: value for key, value in told.system_attrs.items() if key not in running.opened_with}
+        self._ledger.close(running.claim, number, replace(ended, values=told.values, attributes=noted))
         self.closed += 1
 
     def _cut(self, outcome: Trained | Exception) -> str | None:

@@ -1,29 +1,146 @@
-"""Optuna's tables, written where its storage's one row a call would cost more than a trial's training."""
+"""Optuna's tables, written and read where its storage's statements, one a param or more, would cost more than training.
+
+What stands there is what optuna.storages.RDBStorage would have written; a test holds one against the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.storages._rdb.models import TrialIntermediateValueModel
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+
+_json: Any = lru_cache(256)(distribution_to_json)
+_distribution: Any = lru_cache(256)(json_to_distribution)
+
+
+def _table(model: type[models.BaseModel]) -> Any:
+    return sa.inspect(model).local_table
+
+
+def create_trial(session: Session, study_id: int, template: FrozenTrial) -> int:
+    """Record a trial under the template's own number; its id."""
+    trials = _table(models.TrialModel)
+    started = template.datetime_start
+    values = {
+        "number": template.number,
+        "study_id": study_id,
+        "state": template.state,
+        "datetime_start": None if started is None else _utc(started),
+    }
+    trial_id = int(session.execute(sa.insert(trials).values(values).returning(trials.c.trial_id)).scalar_one())
+    params = [
+        {
+            "trial_id": trial_id,
+            "param_name": name,
+            "param_value": template.distributions[name].to_internal_repr(value),
+            "distribution_json": _json(template.distributions[name]),
+        }
+        for name, value in template.params.items()
+    ]
+    if params:
+        session.execute(sa.insert(_table(models.TrialParamModel)), params)
+    add_system_attributes(session, trial_id, template.system_attrs)
+    return trial_id
+
+
+def add_system_attributes(session: Session, trial_id: int, attributes: Mapping[str, Any]) -> None:
+    """Record what a sampler or a pruner noted of a trial, under keys it has not yet."""
+    rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
+    if rows:
+        session.execute(sa.insert(_table(models.TrialSystemAttributeModel)), rows)
 
 
 def set_intermediate_values(session: Session, values: Sequence[tuple[int, int, float]]) -> None:
     """Record finite intermediate values as (trial id, step, value); a step that was reported before is replaced."""
     insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    table: Any = sa.inspect(TrialIntermediateValueModel).local_table
-    finite = TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
+    table = _table(models.TrialIntermediateValueModel)
+    finite = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
     rows = [
         {"trial_id": trial, "step": step, "intermediate_value": value, "intermediate_value_type": finite}
         for trial, step, value in values
     ]
-    statement = insert(table).values(rows)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[table.c.trial_id, table.c.step],
-            set_={"intermediate_value": statement.excluded.intermediate_value},
-        )
+    statement = insert(table)
+    statement = statement.on_conflict_do_update(
+        index_elements=[table.c.trial_id, table.c.step],
+        set_={"intermediate_value": statement.excluded.intermediate_value},
     )
+    session.execute(statement, rows)
+
+
+def finish_trial(session: Session, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
+    """Record the end of a running trial, with its finite values."""
+    trials = _table(models.TrialModel)
+    ended = {"state": state, "datetime_complete": datetime.now(UTC).replace(tzinfo=None)}
+    session.execute(sa.update(trials).where(trials.c.trial_id == trial_id).values(ended))
+    finite = models.TrialValueModel.TrialValueType.FINITE
+    rows = [
+        {"trial_id": trial_id, "objective": objective, "value": value, "value_type": finite}
+        for objective, value in enumerate(values or ())
+    ]
+    if rows:
+        session.execute(sa.insert(_table(models.TrialValueModel)), rows)
+
+
+def read_trials(session: Session, study_id: int, after: int, among: Collection[int]) -> list[FrozenTrial]:
+    """The study's trials whose number comes after one or is among some, by number; without user attributes."""
+    trials = _table(models.TrialModel)
+    chosen = sa.or_(trials.c.number > after, trials.c.number.in_(among))
+    these = sa.and_(trials.c.study_id == study_id, chosen)
+    found = session.execute(sa.select(trials).where(these).order_by(trials.c.number)).all()
+    if not found:
+        return []
+
+    def rows(model: type[models.BaseModel], *columns: str) -> dict[int, list[Any]]:
+        table = _table(model)
+        wanted = [table.c[column] for column in ("trial_id", *columns)]
+        query = sa.select(*wanted).join(trials, trials.c.trial_id == table.c.trial_id).where(these)
+        by_trial: dict[int, list[Any]] = defaultdict(list)
+        for trial_id, *rest in session.execute(query.order_by(sa.inspect(model).primary_key[0])):
+            by_trial[trial_id].append(rest)
+        return by_trial
+
+    params = rows(models.TrialParamModel, "param_name", "param_value", "distribution_json")
+    values = rows(models.TrialValueModel, "objective", "value")
+    steps = rows(models.TrialIntermediateValueModel, "step", "intermediate_value")
+    attributes = rows(models.TrialSystemAttributeModel, "key", "value_json")
+    return [
+        _frozen(row, params[row.trial_id], values[row.trial_id], steps[row.trial_id], attributes[row.trial_id])
+        for row in found
+    ]
+
+
+def _frozen(row: Any, params: list[Any], values: list[Any], steps: list[Any], attributes: list[Any]) -> FrozenTrial:
+    distributions: dict[str, BaseDistribution] = {name: _distribution(form) for name, _, form in params}
+    return FrozenTrial(
+        number=row.number,
+        state=row.state,
+        value=None,
+        values=[value for _, value in sorted(values)] or None,
+        datetime_start=_local(row.datetime_start),
+        datetime_complete=_local(row.datetime_complete),
+        params={name: distributions[name].to_external_repr(value) for name, value, _ in params},
+        distributions=distributions,
+        user_attrs={},
+        system_attrs={key: json.loads(text) for key, text in attributes},
+        intermediate_values=dict(map(tuple, steps)),
+        trial_id=row.trial_id,
+    )
+
+
+def _utc(local: datetime) -> datetime:
+    """Optuna keeps naive UTC in the database and gives naive local times."""
+    return local.astimezone(UTC).replace(tzinfo=None)
+
+
+def _local(utc: datetime | None) -> datetime | None:
+    return None if utc is None else utc.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

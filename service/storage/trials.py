@@ -13,18 +13,18 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from optuna.storages import get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
 
 from service.storage import database, optuna_tables
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.database import unix_now
-from service.storage.records import ACTIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
+from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store, claimable, close_places, end_study, lost
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.spec import StudySpec
 from studies.sweep import Claim, Outcome, Report, Verdict
+from studies.training.result import TrialResult
 
 
 class TrialLedger:
@@ -41,13 +41,12 @@ class TrialLedger:
     ) -> None:
         self._store = store
         self._rdb = store.optuna
-        self._cached = get_storage(self._rdb)
         self._artifacts = artifacts
         self._study_id = study.id
         self._spec = StudySpec.model_validate(study.spec)
         self._optuna_id = self._rdb.get_study_id_from_name(study.name)
         self._trial_ids: dict[int, int] = {}
-        self._seen: tuple[int, ...] | None = None
+        self._known, self._awaited = -1, set[int]()  # the last number read or opened; others' that had not ended
         self._worker, self._lease_seconds, self._leaving = worker, lease_seconds, leaving
 
     def claim(self, count: int) -> list[Claim]:
@@ -57,7 +56,7 @@ class TrialLedger:
         candidates = (
             sa.select(TrialRecord.id)
             .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-            .where(TrialRecord.study_id == self._study_id, claimable())
+            .where(TrialRecord.study_id == self._study_id, claimable(), self._in_turn())
             .order_by(TrialRecord.state, TrialRecord.place)  # RUNNING, that is lost, before WAITING
             .limit(count)
             .with_for_update(skip_locked=True, of=TrialRecord)
@@ -88,23 +87,61 @@ class TrialLedger:
             if rows and study.state == "queued":
                 study.state = "running"
                 study.started_at = study.started_at or session.scalar(sa.select(unix_now()))
-        return [Claim(row.id, token, row.number) for row in sorted(rows, key=lambda row: row.place)]
+        return [Claim(row.id, row.place, token, row.number) for row in sorted(rows, key=lambda row: row.place)]
+
+    def _in_turn(self) -> sa.ColumnElement[bool]:
+        """Of a reproducible study, the places of the first generation that has not ended."""
+        if not self._spec.reproducible:
+            return sa.true()
+        size = self._spec.generation
+        return TrialRecord.place < (self._first_unfinished() // size + 1) * size
+
+    def _first_unfinished(self) -> sa.ScalarSelect[int]:
+        open_states = TrialRecord.state.in_(("WAITING", "RUNNING"))
+        query = sa.select(sa.func.min(TrialRecord.place)).where(TrialRecord.study_id == self._study_id, open_states)
+        return query.correlate(None).scalar_subquery()
+
+    def blocked(self) -> bool:
+        """Whether places of a reproducible study wait only for other workers to end a generation."""
+        if not self._spec.reproducible or self._leaving():
+            return False
+        waiting = (
+            sa.select(TrialRecord.id)
+            .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
+            .where(StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), TrialRecord.state == "WAITING")
+            .limit(1)
+        )
+        with self._store.reading() as session:
+            return session.scalar(waiting) is not None
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials of the study, read again only where they were not finished."""
-        try:
-            return self._cached.get_all_trials(self._optuna_id, deepcopy=False)
-        except KeyError:
-            raise LeaseLostError("the study was deleted") from None
+        """All trials of the study, by number."""
+        self._trial_ids, self._known, self._awaited = {}, -1, set()
+        return self.news()
+
+    def news(self) -> list[FrozenTrial]:
+        """The trials that other workers opened since, or had not ended, by number."""
+        with self._store.reading() as session:
+            read = optuna_tables.read_trials(session, self._optuna_id, self._known, self._awaited)
+        self._expect(max([self._known, *(trial.number for trial in read)]))
+        self._awaited -= {trial.number for trial in read if trial.state.is_finished()}
+        return read
+
+    def _expect(self, number: int) -> None:
+        """Await the trials up to this number, for in a reproducible study numbers are not opened in their order."""
+        self._awaited |= set(range(self._known + 1, number + 1)) - self._trial_ids.keys()
+        self._known = max(self._known, number)
 
     def open(self, claim: Claim, template: FrozenTrial) -> None:
         """Record a running trial with its params."""
         params = self._spec.space.hyperparameters(template.params).effective()
         try:
-            with self._fenced(claim, number=template.number, params=params):
-                self._rdb.create_new_trial(self._optuna_id, template)
+            with self._fenced(claim, number=template.number, params=params) as session:
+                trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
+        self._trial_ids[template.number] = trial_id
+        self._expect(template.number)
 
     def report(self, reports: Sequence[Report]) -> Verdict:
         """Record intermediate values and renew the leases, in one transaction."""
@@ -145,30 +182,18 @@ class TrialLedger:
         with self._fenced(claim, **_closing(outcome)) as session:
             trial_id = self._trial_id(number)
             if outcome.result is not None:
-                session.merge(CurveRecord(trial_id=claim.key, curve=_finite_curve(outcome.result.curve)))
-            self._end_when_done(session)
+                session.execute(sa.insert(CurveRecord), _curve(claim, outcome.result))
+            self._end_when_done(session, failed=outcome.state == TrialState.FAIL)
             if outcome.state == TrialState.FAIL and outcome.reason is not None:
                 self._rdb.set_trial_user_attr(trial_id, "reason", outcome.reason)
-            self._rdb.set_trial_state_values(trial_id, outcome.state, outcome.values)
+            optuna_tables.add_system_attributes(session, trial_id, outcome.attributes)
+            optuna_tables.finish_trial(session, trial_id, outcome.state, outcome.values)
 
     def hand_back(self, claim: Claim) -> None:
         """Give the place up; the attempt does not count against it."""
         waiting = {"state": "WAITING", "worker": None, "token": None, "lease_expires_at": None}
         with self._fenced(claim, attempt=TrialRecord.attempt - 1, **waiting):
             pass
-
-    def changed(self) -> bool:
-        """Whether another worker opened or finished a trial since this was last asked."""
-        before, self._seen = self._seen, self._others()
-        return before != self._seen
-
-    def _others(self) -> tuple[int, ...]:
-        """How many trials other workers have opened, and finished."""
-        asked = sa.and_(TrialRecord.study_id == self._study_id, TrialRecord.number.is_not(None))
-        theirs = sa.and_(asked, sa.func.coalesce(TrialRecord.worker, "") != self._worker)
-        query = sa.select(sa.func.count(), sa.func.count().filter(TrialRecord.ended_at.is_not(None))).where(theirs)
-        with self._store.reading() as session:
-            return tuple(session.execute(query).one())
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:
@@ -196,19 +221,20 @@ class TrialLedger:
         if study is not None:
             end_study(session, self._rdb, study, "completed", f"budget.timeout_seconds of {seconds:g} ran out")
 
-    def _end_when_done(self, session: Session) -> None:
-        counts = sa.select(
-            sa.func.count().filter(TrialRecord.state == "FAIL"),
-            sa.func.count().filter(TrialRecord.state.in_(("WAITING", "RUNNING"))),
-        ).where(TrialRecord.study_id == self._study_id)
-        failed, open_places = session.execute(counts).one()
+    def _end_when_done(self, session: Session, *, failed: bool) -> None:
+        these = TrialRecord.study_id == self._study_id
         borne = self._spec.budget.max_failed_trials
-        study = session.get_one(StudyRecord, self._study_id)
-        if borne is not None and failed > borne:
-            reason = f"{failed} trials failed and budget.max_failed_trials is {borne}"
-            end_study(session, self._rdb, study, "failed", reason)
-        elif open_places == 0:
-            end_study(session, self._rdb, study, "completed", None)
+        if failed and borne is not None:
+            count = session.scalar(sa.select(sa.func.count()).where(these, TrialRecord.state == "FAIL")) or 0
+            if count > borne:
+                self._end(session, "failed", f"{count} trials failed and budget.max_failed_trials is {borne}")
+                return
+        unfinished = sa.exists().where(these, TrialRecord.state.in_(("WAITING", "RUNNING")))
+        if not session.scalar(sa.select(unfinished)):
+            self._end(session, "completed", None)
+
+    def _end(self, session: Session, state: str, reason: str | None) -> None:
+        end_study(session, self._rdb, session.get_one(StudyRecord, self._study_id), state, reason)
 
 
 def _closing(outcome: Outcome) -> dict[str, Any]:
@@ -238,5 +264,6 @@ def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
-def _finite_curve(curve: Mapping[str, list[float]]) -> dict[str, list[float | None]]:
-    return {name: [v if math.isfinite(v) else None for v in column] for name, column in curve.items()}
+def _curve(claim: Claim, result: TrialResult) -> dict[str, Any]:
+    columns = {name: [v if math.isfinite(v) else None for v in column] for name, column in result.curve.items()}
+    return {"trial_id": claim.key, "curve": columns}

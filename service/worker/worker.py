@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
+from pathlib import Path
 from types import FrameType
 from typing import Any
 from uuid import uuid4
@@ -28,6 +29,7 @@ from studies.datasets.preprocessing import PreparedData, prepare
 from studies.errors import LeaseLostError
 from studies.spec import StudySpec
 from studies.sweep import sweep
+from studies.training.machine import fingerprint
 from studies.training.result import Engine
 
 _log = structlog.get_logger(__name__)
@@ -105,32 +107,44 @@ class Worker:
 def main(settings: Settings, study: str | None, attached: bool) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
     database.check(settings.database_url)
-    worker = Worker(settings, _keras_engines(settings), study)
+    worker = Worker(settings, keras_engines(settings), study)
     _leave_on_signals(worker.leave)
     if attached:
         threading.Thread(target=_leave_with_parent, args=(worker.leave,), name="parent", daemon=True).start()
     worker.run()
 
 
-def _keras_engines(settings: Settings) -> EngineOf:
-    """Load TensorFlow with one thread, for there is a worker a core."""
+def keras_engines(settings: Settings) -> EngineOf:
+    """The engines of a worker; loads TensorFlow with one thread, for there is a worker a core."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Its errors reach Python as exceptions; what it logs at that level is XLA wondering at its own kept programs.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # oneDNN gains nothing on models of this size, rounds by the number of threads, and announces itself in every log.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    _keep_compiled_programs(settings.cache_folder / "programs" / fingerprint())
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     from studies.training.engines import Engines
 
-    engines = Engines(settings.lanes, settings.memory_share)
+    engines = Engines(settings.lanes, settings.memory_share, settings.cache_folder)
 
     def engine_of(spec: StudySpec, data: PreparedData) -> tuple[Engine, Mapping[str, Any]]:
         choice = engines.choose(spec, data)
         return engines.make(choice, spec, data), asdict(choice)
 
     return engine_of
+
+
+def _keep_compiled_programs(folder: Path) -> None:
+    """Let XLA load what a worker of this machine has compiled before, in a fifth of the time."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _log.warning("compiled programs are not kept", folder=str(folder), error=str(error))
+        return
+    os.environ.setdefault("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={folder}")
 
 
 def _leave_on_signals(leave: Callable[[], None]) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from studies.model_spec import CnnSpec, MlpSpec, ModelSpec
 from studies.models import cnn, mlp
-from studies.models.expression import Expression
+from studies.models.expression import Code, Expression
 from studies.objectives import Task
-from studies.optimizer_spec import OptimizerSpec
+from studies.optimizer_spec import CosineSpec, ExponentialSpec, OptimizerSpec, ScheduleSpec
 from studies.regularization import Regularization
 
 LOSSES: dict[Task, str] = {
@@ -57,7 +57,21 @@ def _hidden(spec: ModelSpec, input_shape: tuple[int, ...], regularization: Regul
     return flat + mlp.hidden_layers(spec.hidden_units, spec.activation, spec.batch_norm, regularization)
 
 
-def optimizer_expression(spec: OptimizerSpec, learning_rate: float) -> Expression:
+def optimizer_expression(spec: OptimizerSpec, learning_rate: float | Expression) -> Expression:
     """Keras' optimizer of a study at one trial's learning rate."""
     options = spec.model_dump(exclude={"name"})
     return Expression(f"optimizers.{_OPTIMIZERS[spec.name]}", {"learning_rate": learning_rate, **options})
+
+
+def learning_rate_expression(
+    spec: ScheduleSpec, initial: float, epoch_steps: int | Code, all_steps: int | Code
+) -> float | Expression:
+    """Keras' learning rate: a number, or a schedule over the steps of an epoch or of all epochs."""
+    match spec:
+        case CosineSpec():
+            options = {"decay_steps": all_steps, "alpha": spec.alpha}
+            return Expression("optimizers.schedules.CosineDecay", {"initial_learning_rate": initial, **options})
+        case ExponentialSpec():
+            options = {"decay_steps": epoch_steps, "decay_rate": spec.decay_rate}
+            return Expression("optimizers.schedules.ExponentialDecay", {"initial_learning_rate": initial, **options})
+    return initial

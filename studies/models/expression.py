@@ -33,9 +33,20 @@ class Expression:
         return f"keras.{self.name}({arguments})"
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A piece of Python that stands in an expression that is only printed."""
+
+    text: str
+
+    def source(self) -> str:
+        """The piece itself."""
+        return self.text
+
+
 def _evaluated(value: Any, instead: Mapping[str, Callable[..., Any]]) -> Any:
     return value.evaluate(instead) if isinstance(value, Expression) else value
 
 
 def _source(value: Any) -> str:
-    return value.source() if isinstance(value, Expression) else repr(value)
+    return value.source() if isinstance(value, Expression | Code) else repr(value)

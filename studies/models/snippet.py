@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from studies.models.architecture import design, optimizer_expression
+from studies.models.architecture import design, learning_rate_expression, optimizer_expression
+from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
 from studies.search_space import Hyperparameters
 from studies.seeds import trial_seed
@@ -27,6 +28,10 @@ def snippet(spec: StudySpec, hyperparameters: Hyperparameters, number: int) -> s
     accuracy = ', "accuracy"' if stop.monitor == "val_accuracy" else ""
     mode = "min" if OBJECTIVES[stop.monitor].direction == "minimize" else "max"
     measured = stop.monitor in _MEASURED
+    steps, epochs = f"-(-len(x_train) // {hyperparameters.batch_size})", spec.budget.epochs
+    rate = learning_rate_expression(
+        spec.training.schedule, hyperparameters.learning_rate, Code(steps), Code(f"{epochs} * {steps}")
+    )
     return f'''"""Trial {number} of the regsweep study {spec.name}."""
 
 import keras
@@ -40,7 +45,7 @@ model = keras.Sequential(
     ]
 )
 model.compile(
-    optimizer={optimizer_expression(spec.training.optimizer, hyperparameters.learning_rate).source()},
+    optimizer={optimizer_expression(spec.training.optimizer, rate).source()},
     loss="{architecture.loss}",
     metrics=["{architecture.loss}"{accuracy}],
 )
@@ -49,7 +54,7 @@ model.fit(
     y_train,
     validation_data=(x_val, y_val),
     batch_size={hyperparameters.batch_size},
-    epochs={spec.budget.epochs},
+    epochs={epochs},
     callbacks=[
 {"        Measure()," if measured else "        # Keras' own val_loss would count the penalty as error."}
         keras.callbacks.EarlyStopping(

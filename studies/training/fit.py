@@ -13,9 +13,8 @@ import tensorflow as tf
 
 from studies.datasets.preprocessing import Part, PreparedData
 from studies.errors import DivergedError
-from studies.models.architecture import Architecture, design, optimizer_expression
+from studies.models.architecture import design, learning_rate_expression, optimizer_expression
 from studies.objectives import OBJECTIVES
-from studies.optimizer_spec import OptimizerSpec
 from studies.training import weights
 from studies.training.early_stopping import EarlyStopping, Watch
 from studies.training.metrics import task_metrics
@@ -32,9 +31,8 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(job.seed)
     hyper = job.hyperparameters
-    architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
-    model = compiled(architecture, job.spec.training.optimizer, hyper.learning_rate)
-    course = _Course(job, data, _Judge(model, architecture.loss, job, data), on_epoch)
+    model = plain_model(job, data)
+    course = _Course(job, data, _Judge(model, model.loss, job, data), on_epoch)
     model.fit(
         data.train.x,
         data.train.y,
@@ -46,11 +44,15 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     return Trained(course.result(), model.save)
 
 
-def compiled(architecture: Architecture, optimizer: OptimizerSpec, learning_rate: float) -> keras.Model:
+def plain_model(job: Job, data: PreparedData) -> keras.Model:
     """The plain Keras model of one trial, as a user would have built and compiled it."""
+    hyper, training = job.hyperparameters, job.spec.training
+    architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
+    steps = -(-len(data.train.y) // hyper.batch_size)
+    rate = learning_rate_expression(training.schedule, hyper.learning_rate, steps, job.spec.budget.epochs * steps)
     model = keras.Sequential([layer.evaluate() for layer in architecture.layers])
     model.compile(
-        optimizer=optimizer_expression(optimizer, learning_rate).evaluate(),
+        optimizer=optimizer_expression(training.optimizer, rate).evaluate(),
         loss=architecture.loss,
         metrics=[architecture.loss],  # the data loss; Keras' own `loss` holds the penalty too
         jit_compile=False,  # compiling costs more than it saves on models of this size

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from studies.datasets.preprocessing import Part, PreparedData
+from studies.datasets.preprocessing import PreparedData
 from studies.errors import DivergedError
-from studies.models.architecture import design
-from studies.objectives import OBJECTIVES
 from studies.training import weights
-from studies.training.early_stopping import EarlyStopping, Watch
-from studies.training.metrics import by_lane, task_metrics
-from studies.training.program import Data, Program, ProgramKey, Settings
+from studies.training.fit import plain_model
+from studies.training.metrics import by_lane
+from studies.training.program import Data, Epochs, Program, Settings
 from studies.training.result import Engine, EpochReport, Job, Trained, TrialResult, Trials
+from studies.training.seat import Seat
 from studies.training.step import Lane
-
-
-@dataclass
-class _Seat:
-    """A trial in a lane."""
-
-    job: Job
-    rng: np.random.Generator  # of the data order
-    rule: EarlyStopping
-    watch: Watch = field(default_factory=Watch)
-    entries: list[dict[str, float]] = field(default_factory=list)
-    improved: bool = False  # in the last epoch, so its weights are the best and not yet kept
-
-    @property
-    def ended(self) -> bool:
-        """Whether early stopping or the budget of epochs ends it."""
-        return self.watch.stopped or len(self.entries) >= self.job.spec.budget.epochs
 
 
 def lane_engine(sizes: Sequence[int], program: Callable[[int], Program]) -> Engine:
@@ -56,7 +35,7 @@ def lane_engine(sizes: Sequence[int], program: Callable[[int], Program]) -> Engi
             if not busy:
                 return
             for group in busy:
-                group.train_epoch(trials)
+                group.train(trials)
 
     return run
 
@@ -67,9 +46,13 @@ class _Group:
     def __init__(self, program: Program, data: PreparedData) -> None:
         self._program, self._prepared = program, data
         self._data = Data(*map(tf.constant, (data.train.x, data.train.y, data.validation.x, data.validation.y)))
-        self._lanes = program.empty()
-        self._best = self._lanes.lane
-        self._seats: list[_Seat | None] = [None] * program.key.lanes
+        self._course = program.empty()
+        self._seats: list[Seat | None] = [None] * program.key.lanes
+        self._settings = self._knobs()
+        rows = np.arange(program.key.train_rows, dtype=np.int32)
+        self._order = np.tile(rows, (program.key.epochs, program.key.lanes, 1))
+        #: The epoch, within the last call, that is each lane's best so far; −1 for an earlier one.
+        self._keep = np.full(program.key.lanes, -1, dtype=np.int32)
 
     @property
     def free(self) -> int:
@@ -81,7 +64,7 @@ class _Group:
         """Whether a lane holds a trial."""
         return self.free < len(self._seats)
 
-    def _taken(self) -> Iterator[tuple[int, _Seat]]:
+    def _taken(self) -> Iterator[tuple[int, Seat]]:
         return ((lane, seat) for lane, seat in enumerate(self._seats) if seat is not None)
 
     def seat(self, jobs: Sequence[Job]) -> None:
@@ -90,49 +73,51 @@ class _Group:
             return
         empty = [lane for lane, seat in enumerate(self._seats) if seat is None]
         chosen = dict(zip(empty[: len(jobs)], jobs, strict=True))
-        fresh = np.zeros(len(self._seats), dtype=bool)
-        fresh[list(chosen)] = True
-        initial = Lane(*([np.zeros(a.shape, np.float32) for a in arrays] for arrays in self._lanes.lane))
+        lanes = self._course.lanes
+        initial = Lane(*([np.zeros(array.shape, np.float32) for array in arrays] for arrays in lanes.lane))
         for lane, job in chosen.items():
-            self._seats[lane] = _seated(job)
+            self._seats[lane] = Seat.of(job)
+            self._keep[lane] = -1
             drawn = self._program.initial(job.seed)
             for stacked, values in zip((*initial.weights, *initial.state), (*drawn.weights, *drawn.state), strict=True):
                 stacked[lane] = values
-        self._lanes = self._program.seat(self._lanes, tf.constant(fresh), initial)
+        fresh = np.isin(np.arange(len(self._seats)), list(chosen))
+        self._course = self._course._replace(lanes=self._program.seat(lanes, tf.constant(fresh), initial))
+        self._settings = self._knobs()
 
-    def train_epoch(self, trials: Trials) -> None:
-        """Train every lane for an epoch; trials that end leave their lanes."""
-        rows = self._program.key.train_rows
-        order = np.tile(np.arange(rows, dtype=np.int32), (len(self._seats), 1))
-        keep = np.zeros(len(self._seats), dtype=bool)
+    def train(self, trials: Trials) -> None:
+        """Train every lane for the epochs of a call; trials that end leave their lanes."""
         for lane, seat in self._taken():
-            order[lane] = seat.rng.permutation(rows)
-            keep[lane] = seat.improved
-        self._lanes, self._best, epoch = self._program.epoch(
-            self._lanes, self._best, tf.constant(keep), self._settings(), tf.constant(order), self._data
-        )
-        columns = self._columns(epoch)
-        reports, diverged = [], {}
+            for epoch in range(self._program.key.epochs):
+                self._order[epoch, lane] = seat.order.permutation(self._program.key.train_rows)
+        given = tf.constant(self._keep), self._settings, tf.constant(self._order), self._data
+        self._course, epochs = self._program.train(self._course, *given)
+        self._keep[:] = -1
+        for epoch, entries in enumerate(self._entries(epochs)):
+            self._follow(epoch, entries, trials)
+
+    def _follow(self, epoch: int, entries: Sequence[Mapping[str, float]], trials: Trials) -> None:
+        """Let each trial see one epoch of the last call; those that end do not see the call's later ones."""
+        reports: list[EpochReport] = []
+        diverged: dict[int, DivergedError] = {}
         for lane, seat in self._taken():
-            entry = {name: float(column[lane]) for name, column in columns.items()}
-            error = _finite(entry, len(seat.entries) + 1)
-            if error is not None:
+            try:
+                seat.follow(entries[lane])
+            except DivergedError as error:
                 diverged[lane] = error
                 continue
-            self._follow(seat, entry)
-            reports.append(EpochReport(seat.job.number, len(seat.entries), entry))
+            if seat.kept == len(seat.entries) - 1:
+                self._keep[lane] = epoch
+            reports.append(EpochReport(seat.job.number, len(seat.entries), seat.entries[-1]))
         ending = trials.epoch(reports)
         for lane, seat in list(self._taken()):
-            if lane in diverged:
-                outcome: Trained | Exception = diverged[lane]
-            elif seat.ended or seat.job.number in ending:
-                outcome = self._finish(lane, seat)
-            else:
+            if lane not in diverged and not seat.ended and seat.job.number not in ending:
                 continue
+            outcome = diverged[lane] if lane in diverged else self._finish(lane, seat, epoch)
             self._seats[lane] = None
             trials.done(seat.job.number, outcome)
 
-    def _settings(self) -> Settings:
+    def _knobs(self) -> Settings:
         columns = np.zeros((4, len(self._seats)), dtype=np.float32)
         seeds = np.zeros(len(self._seats), dtype=np.uint32)
         for lane, seat in self._taken():
@@ -143,90 +128,56 @@ class _Group:
         l1, l2, dropout, learning_rate = map(tf.constant, columns)
         return Settings(l1, l2, dropout, learning_rate, tf.constant(seeds))
 
-    def _columns(self, epoch: Any) -> dict[str, npt.NDArray[Any]]:
-        loss, penalty, validation = (a.numpy() for a in (epoch.data_loss, epoch.penalty, epoch.validation_loss))
-        measured = by_lane(
-            self._prepared.task,
-            self._prepared.validation.y,
-            epoch.predictions.numpy(),
-            float(self._prepared.target_scaling.deviation),
-        )
-        return {
+    def _entries(self, epochs: Epochs) -> list[list[dict[str, float]]]:
+        """What every epoch of a call gave to every lane."""
+        loss, penalty, validation = (a.numpy() for a in (epochs.data_loss, epochs.penalty, epochs.validation_loss))
+        predictions = epochs.predictions.numpy()
+        measured = self._measured(self._prepared.validation.y, predictions.reshape(-1, *predictions.shape[2:]))
+        columns = {
             "loss": loss,
             "penalized_loss": loss + penalty,
             "val_loss": validation,
             "val_penalized_loss": validation + penalty,
-        } | {f"val_{name}": column for name, column in measured.items()}
+        } | {f"val_{name}": column.reshape(loss.shape) for name, column in measured.items()}
+        rows = np.stack(list(columns.values()), axis=-1).astype(float).tolist()
+        return [[dict(zip(columns, row, strict=True)) for row in lanes] for lanes in rows]
 
-    def _follow(self, seat: _Seat, entry: dict[str, float]) -> None:
-        epoch = len(seat.entries)
-        seat.entries.append(entry)
-        stopping = seat.job.spec.early_stopping
-        seat.watch = seat.rule.watch(seat.watch, epoch, entry[stopping.monitor])
-        seat.improved = stopping.restore_best_weights and seat.watch.best_epoch == epoch
+    def _measured(self, y: Any, predictions: Any) -> dict[str, Any]:
+        return by_lane(self._prepared.task, y, predictions, float(self._prepared.target_scaling.deviation))
 
-    def _finish(self, lane: int, seat: _Seat) -> Trained:
-        restore = seat.job.spec.early_stopping.restore_best_weights and seat.watch.best_epoch is not None
-        # The next epoch's call keeps the best weights; after an improving last epoch they are still in the lane.
-        stacked = self._best if restore and not seat.improved else self._lanes.lane
-        kept = Lane(*([array[lane].numpy() for array in arrays] for arrays in stacked))
-        best = seat.watch.best_epoch if restore and seat.watch.best_epoch is not None else len(seat.entries) - 1
-        curve: dict[str, list[float]] = {"epoch": [float(i + 1) for i in range(len(seat.entries))]}
-        curve |= {name: [entry[name] for entry in seat.entries] for name in seat.entries[0]}
+    def _finish(self, lane: int, seat: Seat, epoch: int) -> Trained:
+        """The result of a trial that ends with this epoch of the last call."""
+        last = len(seat.entries) - 1
+        kept = last if seat.kept is None else seat.kept
+        here = epoch - (last - kept)  # the kept epoch within the last call, if it is not negative
+        held = self._course.best if here < 0 else Lane(*([a[here] for a in arrays] for arrays in self._course.ended))
+        model = Lane(*([array[lane].numpy() for array in arrays] for arrays in held))
+        validation = {name: value for name, value in seat.entries[kept].items() if name.startswith("val_")}
         result = TrialResult(
-            metrics=self._measured(seat.job, kept, self._prepared.train, "train_")
-            | self._measured(seat.job, kept, self._prepared.validation, "val_"),
-            weights=weights.summarize([kept.weights[i] for i in self._program.regularized]),
-            curve=curve,
+            metrics=self._on_training_rows(seat.job, model) | validation,
+            weights=weights.summarize([model.weights[i] for i in self._program.regularized]),
+            curve=seat.curve(),
             epochs=len(seat.entries),
-            best_epoch=best + 1,
+            best_epoch=kept + 1,
             stopped_early=seat.watch.stopped,
         )
-        return Trained(result, lambda path: self._save(seat.job, kept, path))
+        return Trained(result, lambda path: self._save(seat.job, model, path))
 
-    def _measured(self, job: Job, lane: Lane, part: Part, prefix: str) -> dict[str, float]:
-        loss, predictions = self._program.measure(lane, part.x, part.y)
-        penalty = sum(job.hyperparameters.regularization.penalty(lane.weights[i]) for i in self._program.regularized)
-        mean = float(loss) / len(part.y)
-        found = {"loss": mean, "penalized_loss": mean + penalty}
-        deviation = float(self._prepared.target_scaling.deviation)
-        found |= task_metrics(self._prepared.task, part.y, predictions.numpy(), deviation)
-        return {prefix + name: value for name, value in found.items()}
+    def _on_training_rows(self, job: Job, model: Lane) -> dict[str, float]:
+        y = self._prepared.train.y
+        loss, predictions = self._program.measure(model, self._data.x, self._data.y)
+        penalty = sum(job.hyperparameters.regularization.penalty(model.weights[i]) for i in self._program.regularized)
+        mean = float(loss) / len(y)
+        measured = {name: float(column[0]) for name, column in self._measured(y, predictions.numpy()[None]).items()}
+        found = {"loss": mean, "penalized_loss": mean + penalty} | measured
+        return {f"train_{name}": value for name, value in found.items()}
 
     def _save(self, job: Job, kept: Lane, path: Path) -> None:
         """Write the trial's weights as the plain Keras model that a user would have built."""
-        key: ProgramKey = self._program.key
-        model = plain_model(key, job)
+        model = plain_model(job, self._prepared)
         for variables, values in ((model.trainable_weights, kept.weights), (model.non_trainable_weights, kept.state)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
         # Keras cannot load a compiled model whose optimizer was never built.
         model.optimizer.build(model.trainable_variables)
         model.save(path)
-
-
-def plain_model(key: ProgramKey, job: Job) -> Any:
-    """The compiled Keras model of one trial, without knobs."""
-    from studies.training.fit import compiled
-
-    regularization = job.hyperparameters.regularization
-    architecture = design(key.model, key.input_shape, key.task, key.classes, regularization)
-    return compiled(architecture, key.optimizer, job.hyperparameters.learning_rate)
-
-
-def _seated(job: Job) -> _Seat:
-    stopping = job.spec.early_stopping
-    rule = EarlyStopping(
-        patience=job.hyperparameters.patience,
-        min_delta=stopping.min_delta,
-        start_from_epoch=stopping.start_from_epoch,
-        direction=OBJECTIVES[stopping.monitor].direction,
-    )
-    return _Seat(job, np.random.default_rng([job.seed, 1]), rule)
-
-
-def _finite(entry: dict[str, float], epoch: int) -> DivergedError | None:
-    for name in ("penalized_loss", "val_loss"):
-        if not math.isfinite(entry[name]):
-            return DivergedError.of(name, entry[name], epoch)
-    return None

@@ -18,13 +18,7 @@ def task_metrics(task: Task, y: Array, predicted: Array, target_deviation: float
     `predicted` are probabilities of shape (rows, 1) or (rows, classes), or standardised targets of shape (rows, 1).
     AUC is NaN where a class is missing from `y`.
     """
-    if task == "regression":
-        return {
-            "mae": float(np.abs(y - predicted).mean()) * target_deviation,
-            "r2": 1 - float(np.square(y - predicted).sum() / np.square(y - y.mean()).sum()),
-        }
-    hits = (predicted > 0.5) == (y > 0.5) if task == "binary" else predicted.argmax(axis=1) == y
-    return {"accuracy": float(hits.mean()), "auc": _auc(task, y, predicted)}
+    return {name: float(column[0]) for name, column in by_lane(task, y, predicted[None], target_deviation).items()}
 
 
 def by_lane(task: Task, y: Array, predicted: Array, target_deviation: float) -> dict[str, Array]:
@@ -56,16 +50,3 @@ def _auc_by_lane(task: Task, y: Array, predicted: Array) -> Array:
         ranks = rankdata(scores, axis=1)[:, positive].sum(axis=1)
         area[:] = (ranks - ones * (ones + 1) / 2) / (ones * zeros)
     return np.asarray(areas.mean(axis=0))
-
-
-def _auc(task: Task, y: Array, predicted: Array) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    present = len(np.unique(y))
-    if present < (2 if task == "binary" else predicted.shape[1]):
-        return float("nan")
-    if task == "binary":
-        return float(roc_auc_score(y.ravel(), predicted.ravel()))
-    # In float32 a row of softmax may miss 1 by more than scikit-learn allows.
-    shares = predicted.astype(np.float64)
-    return float(roc_auc_score(y, shares / shares.sum(axis=1, keepdims=True), multi_class="ovr"))

@@ -1,4 +1,4 @@
-"""The compiled program of many lanes: one call trains every lane for an epoch, each on its own everything.
+"""The compiled program of many lanes: one call trains every lane for some epochs, each on its own everything.
 
 Whatever differs between trials is a value here: weights, optimizer state, knobs, data order, noise. What forces another
 program is its ProgramKey.
@@ -18,10 +18,11 @@ import tensorflow as tf
 from studies.model_spec import ModelSpec
 from studies.models.architecture import design
 from studies.objectives import Task
-from studies.optimizer_spec import OptimizerSpec
+from studies.optimizer_spec import OptimizerSpec, ScheduleSpec
 from studies.regularization import Regularization
 from studies.training.knobs import Knobs, lane_model, mix
 from studies.training.optimizers import rule
+from studies.training.schedules import schedule
 from studies.training.step import Lane, evaluate, gradients
 
 _ROWS_A_PASS = 4096  # validation rows evaluated at once in every lane; bounds memory
@@ -35,6 +36,8 @@ class ProgramKey:
 
     model: ModelSpec
     optimizer: OptimizerSpec
+    schedule: ScheduleSpec
+    budget_epochs: int  # over which a schedule runs; 0 where it does not matter
     task: Task
     classes: int
     input_shape: tuple[int, ...]
@@ -42,6 +45,7 @@ class ProgramKey:
     validation_rows: int
     batch_size: int
     lanes: int
+    epochs: int  # a call
     xla: bool
 
 
@@ -59,7 +63,7 @@ class Settings(NamedTuple):
     l1: Any
     l2: Any
     dropout: Any
-    learning_rate: Any
+    learning_rate: Any  # initial
     seed: Any  # uint32
 
 
@@ -72,13 +76,22 @@ class Data(NamedTuple):
     validation_y: Any
 
 
-class Epoch(NamedTuple):
-    """What an epoch gave, by lane."""
+class Epochs(NamedTuple):
+    """What the epochs of a call gave: every array has the epoch as its first axis and the lane as its second."""
 
     data_loss: Any  # running mean over the epoch's batches, as Keras logs it
     penalty: Any  # λ1·Σ|w| + λ2·Σw² of the regularized kernels at the epoch's end
     validation_loss: Any
     predictions: Any  # on the validation rows
+    ended: Lane  # what every lane's model held at the epoch's end
+
+
+class Course(NamedTuple):
+    """All that one call hands to the next."""
+
+    lanes: Lanes
+    ended: Lane  # of the last call's epochs
+    best: Lane  # of each lane's best epoch before the last call
 
 
 class Program:
@@ -90,22 +103,24 @@ class Program:
         self.model = lane_model(architecture)
         self._data_loss = keras.losses.get(architecture.loss)
         self._rule = rule(key.optimizer)
+        steps = -(-key.train_rows // key.batch_size)
+        self._rate = schedule(key.schedule, steps, key.budget_epochs * steps)
         #: Positions of the regularized kernels among the weights.
         self.regularized = [i for i, v in enumerate(self.model.trainable_variables) if v.regularizer is not None]
-        self.epoch = tf.function(self._epoch, jit_compile=key.xla, autograph=False)
+        self.train = tf.function(self._train, jit_compile=key.xla, autograph=False)
         self.seat = tf.function(self._seat, autograph=False)
         self.measure = tf.function(self._measure, autograph=False, reduce_retracing=True)
 
-    def empty(self) -> Lanes:
+    def empty(self) -> Course:
         """Lanes that hold zeros."""
+        trained, rest = self.model.trainable_variables, self.model.non_trainable_weights
 
-        def zeros(variable: Any) -> Any:
-            return tf.zeros([self.key.lanes, *variable.shape])
+        def zeros(*axes: int) -> Lane:
+            return Lane(*([tf.zeros([*axes, *variable.shape]) for variable in kind] for kind in (trained, rest)))
 
-        weights = [zeros(variable) for variable in self.model.trainable_variables]
-        state = [zeros(variable) for variable in self.model.non_trainable_weights]
-        slots = [[zeros(v) for _ in range(self._rule.slots)] for v in self.model.trainable_variables]
-        return Lanes(Lane(weights, state), slots, tf.zeros([self.key.lanes]))
+        lane = zeros(self.key.lanes)
+        lanes = Lanes(lane, [[weight] * self._rule.slots for weight in lane.weights], tf.zeros([self.key.lanes]))
+        return Course(lanes, zeros(self.key.epochs, self.key.lanes), lane)
 
     def initial(self, seed: int) -> Lane:
         """Initial values of one lane, drawn by the layers' own initializers."""
@@ -128,14 +143,41 @@ class Program:
             tf.where(fresh, tf.zeros_like(lanes.step), lanes.step),
         )
 
-    def _epoch(
-        self, lanes: Lanes, best: Lane, keep: Any, settings: Settings, order: Any, data: Data
-    ) -> tuple[Lanes, Lane, Epoch]:
-        """Keep the weights of the lanes that improved in the epoch before, then train and evaluate every lane.
+    def _train(self, course: Course, keep: Any, settings: Settings, order: Any, data: Data) -> tuple[Course, Epochs]:
+        """Keep the best weights of the call before, then train and evaluate every lane for some epochs.
 
-        `order` holds, for each lane, the row numbers in the order of this epoch.
+        `keep` says for each lane which epoch of the call before was its best so far, −1 for none of them. `order` holds
+        the row numbers, by epoch and lane, in the order they are trained.
         """
-        best = Lane(_choose(keep, lanes.lane.weights, best.weights), _choose(keep, lanes.lane.state, best.state))
+        best = course.best
+        for epoch in range(self.key.epochs):
+            ended = Lane(*([array[epoch] for array in arrays] for arrays in course.ended))
+            best = Lane(*(_choose(tf.equal(keep, epoch), *pair) for pair in zip(ended, best, strict=True)))
+
+        def one(epoch: Any, lanes: Lanes, gathered: Any) -> Any:
+            lanes, given = self._epoch(lanes, settings, order[epoch], data)
+            written = [array.write(epoch, value) for array, value in zip(gathered, tf.nest.flatten(given), strict=True)]
+            return epoch + 1, lanes, written
+
+        form = tf.nest.flatten(self._epoch_form())
+        gathered = [tf.TensorArray(tf.float32, self.key.epochs, element_shape=shape) for shape in form]
+        loop = (tf.constant(0), course.lanes, gathered)
+        many = self.key.epochs
+        _, lanes, gathered = tf.while_loop(lambda epoch, *_: epoch < many, one, loop, maximum_iterations=many)
+        epochs = tf.nest.pack_sequence_as(self._epoch_form(), [array.stack() for array in gathered])
+        return Course(lanes, epochs.ended, best), epochs
+
+    def _epoch_form(self) -> Epochs:
+        """The shapes of what one epoch gives."""
+        kinds = self.model.trainable_variables, self.model.non_trainable_weights
+        ended = Lane(*([self._by_lane(*variable.shape) for variable in kind] for kind in kinds))
+        predictions = self._by_lane(self.key.validation_rows, *self.model.output_shape[1:])
+        return Epochs(self._by_lane(), self._by_lane(), self._by_lane(), predictions, ended)
+
+    def _by_lane(self, *axes: int) -> tf.TensorShape:
+        return tf.TensorShape([self.key.lanes, *axes])
+
+    def _epoch(self, lanes: Lanes, settings: Settings, order: Any, data: Data) -> tuple[Lanes, Epochs]:
         size, rows = self.key.batch_size, self.key.train_rows
         full, rest = divmod(rows, size)
         loss_sum = tf.zeros([self.key.lanes])
@@ -150,7 +192,7 @@ class Program:
             # Keras' last batch is smaller, so it is a step of its own and not padded.
             lanes, loss_sum = self._batch(lanes, loss_sum, settings, order, data, full * size, rest)
         loss, predictions = self._validate(lanes.lane, data)
-        return lanes, best, Epoch(loss_sum / rows, self._penalty(lanes.lane, settings), loss, predictions)
+        return lanes, Epochs(loss_sum / rows, self._penalty(lanes.lane, settings), loss, predictions, lanes.lane)
 
     def _batch(
         self, lanes: Lanes, loss_sum: Any, settings: Settings, order: Any, data: Data, start: Any, size: int
@@ -165,6 +207,7 @@ class Program:
         given = (lanes.lane, tf.gather(data.x, chosen), tf.gather(data.y, chosen), settings.dropout, noise)
         found = tf.vectorized_map(lane_gradients, given, fallback_to_while_loop=False)
         step = lanes.step + 1
+        learning_rate = self._rate(settings.learning_rate, lanes.step)
         weights, slots = [], []
         for position, weight in enumerate(lanes.lane.weights):
             gradient = found.weights[position]
@@ -172,7 +215,7 @@ class Program:
                 l1, l2 = _broadcast(settings.l1, weight), _broadcast(settings.l2, weight)
                 # d/dw (λ1·|w| + λ2·w²); the gradient of |w| at 0 is 0, as TensorFlow has it.
                 gradient += l1 * tf.sign(weight) + 2 * l2 * weight
-            rate, count = _broadcast(settings.learning_rate, weight), _broadcast(step, weight)
+            rate, count = _broadcast(learning_rate, weight), _broadcast(step, weight)
             moved, new_slots = self._rule.update(weight, lanes.slots[position], gradient, rate, count)
             weights.append(moved)
             slots.append(new_slots)

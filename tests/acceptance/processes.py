@@ -27,21 +27,29 @@ class House:
         self.folder = folder
         self.database_url = f"sqlite:///{folder / 'regsweep.db'}"
         self._mark = uuid4().hex
+        self._started: list[subprocess.Popen[str]] = []
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("REGSWEEP_")} | {
             _MARK: self._mark,
             "REGSWEEP_DATABASE_URL": self.database_url,
             "REGSWEEP_ARTIFACTS_URL": f"file://{folder / 'artifacts'}",
             "REGSWEEP_LEASE_SECONDS": str(lease_seconds),
             "REGSWEEP_POLL_SECONDS": "0.1",
+            "REGSWEEP_CACHE_FOLDER": str(Path(".pytest_cache", "regsweep").absolute()),
             "COLUMNS": "120",
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `regsweep …` in a session of its own."""
         with (self.folder / "log").open("a") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [COMMAND, *arguments], env=self.environment, stdout=log, stderr=log, text=True, start_new_session=True
             )
+        self._started.append(process)
+        return process
+
+    def log(self) -> str:
+        """What the started commands have printed."""
+        return (self.folder / "log").read_text()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `regsweep …` to its end."""
@@ -75,6 +83,8 @@ class House:
             except ProcessLookupError:
                 continue
         eventually(lambda: not self.everybody(), 20)
+        for process in self._started:
+            process.wait(20)
 
 
 class Server:

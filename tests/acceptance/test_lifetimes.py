@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House, serving
-from tests.acceptance.studies import SLOW_EPOCHS, ended, finished, ran_exactly, read, slow, submit, trials
+from tests.acceptance.studies import SLOW_EPOCHS, document, ended, finished, ran_exactly, read, slow, submit, trials
 
 pytestmark = pytest.mark.xdist_group("lifetimes")
 
@@ -46,6 +48,27 @@ def test_a_restarted_server_goes_on_where_it_was(house: House, engine: str) -> N
         ran_exactly(server.api, "long", 4)
         # A worker that was asked to leave has handed its trial back, which is no lost attempt.
         assert {trial["attempt"] for trial in trials(server.api, "long")} == {1}
+
+
+def test_a_reproducible_study_has_the_same_table_with_one_worker_and_with_four(house: House) -> None:
+    def table(name: str) -> list[dict[str, object]]:
+        ended(server.api, name)
+        ran_exactly(server.api, name, 30)
+        told = ("number", "params", "state", "values", "metrics", "weights", "epochs", "best_epoch")
+        return [{field: trial[field] for field in told} for trial in trials(server.api, name)]
+
+    plain = document("one", 30, 12, reproducible=True, training={"lanes": 2}, pruner="median")
+    with serving(house, workers=1) as server:
+        submit(server.api, plain)
+        one = table("one")
+        for _ in range(3):
+            house.start("worker")
+        eventually(lambda: house.log().count("worker is ready") == 4, 60)
+        submit(server.api, plain | {"name": "four"})
+        assert table("four") == one
+        query = "SELECT COUNT(DISTINCT worker) FROM regsweep_trials GROUP BY study_id"
+        with closing(sqlite3.connect(house.folder / "regsweep.db")) as connection:
+            assert [count for (count,) in connection.execute(query)][1] > 1
 
 
 def test_a_killed_server_leaves_no_worker_behind(house: House) -> None:

@@ -36,14 +36,18 @@ class MemoryLedger:
             self.places += number is None
             self.keys += 1
             self.held.add(self.keys)
-            claims.append(Claim(self.keys, f"token {self.keys}", number))
+            place = self.places - 1 if number is None else number
+            claims.append(Claim(self.keys, place, f"token {self.keys}", number))
         return claims
+
+    def blocked(self) -> bool:
+        return False
 
     def trials(self) -> list[FrozenTrial]:
         return copy.deepcopy(self.record)
 
-    def changed(self) -> bool:
-        return True
+    def news(self) -> list[FrozenTrial]:
+        return self.trials()
 
     def open(self, claim: Claim, template: FrozenTrial) -> None:
         self._check(claim)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.datasets.preprocessing import PreparedData, prepare
+from studies.datasets.preprocessing import prepare
 from studies.errors import DivergedError
 from studies.spec import StudySpec
 from studies.study_file import parse
-from studies.training.result import EpochReport, Job, Trained
+from studies.training.result import EpochReport, Job, Trained, TrialResult
 
 pytestmark = pytest.mark.xdist_group("lanes")
 
@@ -62,17 +62,24 @@ class Given:
         return outcome
 
 
-def run(
-    spec: StudySpec, jobs: Sequence[Job], lanes: int, cut: Set[int] = frozenset(), data: PreparedData | None = None
-) -> Given:
+def run(spec: StudySpec, jobs: Sequence[Job], lanes: int, cut: Set[int] = frozenset(), epochs: int = 4) -> Given:
     from studies.training.engines import EngineChoice, Engines
 
-    data = data or prepare(spec.dataset, spec.seed)
+    data = prepare(spec.dataset, spec.seed)
     given = Given(jobs, cut)
     # Without XLA a program compiles in a second; with it the arithmetic is reordered.
-    choice = EngineChoice("lanes", lanes, xla=False, why="a test")
-    Engines(None, 0.2).make(choice, spec, data)(data, given)
+    choice = EngineChoice("lanes", lanes, epochs, xla=False, why="a test")
+    Engines(None, 0.2, None).make(choice, spec, data)(data, given)
     return given
+
+
+def assert_same_up_to_rounding(one: TrialResult, other: TrialResult) -> None:
+    for field in ("epochs", "best_epoch", "stopped_early"):
+        assert getattr(one, field) == getattr(other, field)
+    for name, value in one.metrics.items():
+        assert other.metrics[name] == pytest.approx(value, rel=1e-4, abs=1e-5)
+    for name, column in one.curve.items():
+        assert other.curve[name] == pytest.approx(column, rel=1e-4, abs=1e-5)
 
 
 def test_every_trial_is_trained_once_and_free_lanes_are_filled_again() -> None:
@@ -95,10 +102,17 @@ def test_a_trial_has_the_same_result_alone_up_to_rounding() -> None:
     spec = spec_of()
     together = run(spec, [job(spec, number) for number in range(4)], lanes=4)
     for number in range(4):
-        alone = run(spec, [job(spec, number)], lanes=1).trained(number).result
-        assert alone.epochs == together.trained(number).result.epochs
-        for name, value in together.trained(number).result.metrics.items():
-            assert alone.metrics[name] == pytest.approx(value, rel=1e-4, abs=1e-5)
+        alone = run(spec, [job(spec, number)], lanes=1)
+        assert_same_up_to_rounding(alone.trained(number).result, together.trained(number).result)
+
+
+@pytest.mark.parametrize("stopping", [{}, {"restore_best_weights": False}, {"monitor": "val_auc"}], ids=str)
+def test_a_trial_has_the_same_result_however_many_epochs_a_call_has(stopping: dict[str, Any]) -> None:
+    spec = spec_of(early_stopping=stopping)
+    jobs = [job(spec, number) for number in range(8)]
+    one, many = (run(spec, jobs, lanes=3, cut={2}, epochs=epochs) for epochs in (1, 4))
+    for number in range(8):
+        assert_same_up_to_rounding(one.trained(number).result, many.trained(number).result)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from studies.datasets.preprocessing import PreparedData, prepare
-from studies.models.architecture import design
 from studies.regularization import REGULARIZERS, Regularization
+from studies.search_space import Hyperparameters
 from studies.spec import StudySpec
 from studies.study_file import parse
+from studies.training.result import Job
 from tests.studies.documents import Document
 
 pytestmark = pytest.mark.xdist_group("lanes")
@@ -49,14 +50,14 @@ def regularizations() -> list[Regularization]:
     return [Regularization(kind, 0.02, 0.4, 0.0) for kind in REGULARIZERS]
 
 
-def spec_of(model: str, optimizer: str) -> StudySpec:
+def spec_of(model: str, **training: Document) -> StudySpec:
     dataset, architecture = MODELS[model]
-    training = {"optimizer": OPTIMIZERS[optimizer]}
-    return parse({"name": "x", "dataset": dataset, "model": architecture, "training": training})
+    budget = {"epochs": EPOCHS}
+    return parse({"name": "x", "dataset": dataset, "model": architecture, "training": training, "budget": budget})
 
 
-def laned(spec: StudySpec, data: PreparedData, orders: Any, xla: bool) -> tuple[Any, list[Any], list[Any]]:
-    """The program, the initial values of each lane, and each epoch's lanes and losses; a lane a regularizer."""
+def laned(spec: StudySpec, data: PreparedData, order: Any) -> tuple[list[Any], Any, Any]:
+    """The initial values of each lane, and what its epochs left and gave; a lane a regularizer."""
     import tensorflow as tf
 
     from studies.training.program import Data, Program, ProgramKey, Settings
@@ -66,6 +67,8 @@ def laned(spec: StudySpec, data: PreparedData, orders: Any, xla: bool) -> tuple[
     key = ProgramKey(
         model=spec.model,
         optimizer=spec.training.optimizer,
+        schedule=spec.training.schedule,
+        budget_epochs=spec.budget.epochs,
         task=data.task,
         classes=data.classes,
         input_shape=data.input_shape,
@@ -73,28 +76,26 @@ def laned(spec: StudySpec, data: PreparedData, orders: Any, xla: bool) -> tuple[
         validation_rows=len(data.validation.y),
         batch_size=BATCH,
         lanes=len(regs),
-        xla=xla,
+        epochs=EPOCHS,
+        xla=False,
     )
     program = Program(key)
     drawn = [program.initial(seed) for seed in range(len(regs))]
     initial = Lane(*([np.stack(values) for values in zip(*lists, strict=True)] for lists in zip(*drawn, strict=True)))
-    lanes = program.seat(program.empty(), tf.fill([len(regs)], True), initial)
+    course = program.empty()
+    course = course._replace(lanes=program.seat(course.lanes, tf.fill([len(regs)], True), initial))
     columns = np.array([[r.l1, r.l2, r.dropout, RATE] for r in regs], dtype=np.float32).T
     settings = Settings(*map(tf.constant, columns), tf.zeros([len(regs)], tf.uint32))  # type: ignore[call-arg]
     rows = Data(*map(tf.constant, (data.train.x, data.train.y, data.validation.x, data.validation.y)))
-    best, none, epochs = lanes.lane, tf.fill([len(regs)], False), []
-    for order in orders:
-        lanes, best, epoch = program.epoch(lanes, best, none, settings, tf.constant(order), rows)
-        epochs.append((lanes, epoch))
-    return program, drawn, epochs
+    course, epochs = program.train(course, tf.fill([len(regs)], -1), settings, tf.constant(order), rows)
+    return drawn, course.lanes.lane, epochs
 
 
 def fitted(spec: StudySpec, data: PreparedData, reg: Regularization, initial: Any, order: Any) -> tuple[Any, Any]:
     """Keras' model and history from the same initial values and data order."""
-    from studies.training.fit import compiled
+    from studies.training.fit import plain_model
 
-    architecture = design(spec.model, data.input_shape, data.task, data.classes, reg)
-    model = compiled(architecture, spec.training.optimizer, RATE)
+    model = plain_model(Job(0, spec, Hyperparameters(reg, 5, RATE, BATCH), 0), data)
     for variables, values in ((model.trainable_weights, initial.weights), (model.non_trainable_weights, initial.state)):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
@@ -116,30 +117,30 @@ def fitted(spec: StudySpec, data: PreparedData, reg: Regularization, initial: An
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("model", MODELS)
 def test_a_lane_follows_keras_fit(model: str, optimizer: str) -> None:
-    spec = spec_of(model, optimizer)
+    follows(spec_of(model, optimizer=OPTIMIZERS[optimizer]))
+
+
+@pytest.mark.parametrize("schedule", [{"name": "cosine", "alpha": 0.1}, {"name": "exponential", "decay_rate": 0.7}])
+def test_a_learning_rate_schedule_is_the_one_of_keras(schedule: Document) -> None:
+    follows(spec_of("mlp", schedule=schedule))
+
+
+def follows(spec: StudySpec) -> None:
     data = small(prepare(spec.dataset, 0))
     rng = np.random.default_rng(1)
     rows, lanes = len(data.train.y), len(REGULARIZERS)
-    orders = [np.stack([rng.permutation(rows) for _ in range(lanes)]).astype(np.int32) for _ in range(EPOCHS)]
-    program, drawn, epochs = laned(spec, data, orders, xla=False)
+    order = np.stack([np.stack([rng.permutation(rows) for _ in range(lanes)]) for _ in range(EPOCHS)]).astype(np.int32)
+    drawn, last, epochs = laned(spec, data, order)
+    assert [len(drawn[0].weights), len(drawn[0].state)] == [len(last.weights), len(last.state)]
     for lane, reg in enumerate(regularizations()):
-        keras_model, history = fitted(spec, data, reg, drawn[lane], [order[lane] for order in orders])
-        last, _ = epochs[-1]
-        for mine, theirs in zip(last.lane.weights, keras_model.trainable_weights, strict=True):
+        keras_model, history = fitted(spec, data, reg, drawn[lane], order[:, lane])
+        pairs = [*zip(last.weights, keras_model.trainable_weights, strict=True)]
+        pairs += zip(last.state, keras_model.non_trainable_weights, strict=True)
+        for mine, theirs in pairs:
             np.testing.assert_allclose(mine[lane], theirs.numpy(), rtol=1e-3, atol=2e-4)
-        for mine, theirs in zip(last.lane.state, keras_model.non_trainable_weights, strict=True):
-            np.testing.assert_allclose(mine[lane], theirs.numpy(), rtol=1e-3, atol=2e-4)
-        loss = program.key.task, keras_model.loss
-        seen = {name: [float(column[lane]) for column in columns] for name, columns in _columns(epochs).items()}
-        np.testing.assert_allclose(seen["loss"], history[loss[1]], rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(seen["val_loss"], history[f"val_{loss[1]}"], rtol=1e-3, atol=1e-4)
-        penalized = np.add(seen["val_loss"], seen["penalty"])
+        name = keras_model.loss
+        validation = epochs.validation_loss[:, lane].numpy()
+        np.testing.assert_allclose(epochs.data_loss[:, lane], history[name], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(validation, history[f"val_{name}"], rtol=1e-3, atol=1e-4)
+        penalized = validation + epochs.penalty[:, lane].numpy()
         np.testing.assert_allclose(penalized, history["val_loss"], rtol=1e-3, atol=1e-4)
-
-
-def _columns(epochs: list[Any]) -> dict[str, list[Any]]:
-    return {
-        "loss": [epoch.data_loss.numpy() for _, epoch in epochs],
-        "val_loss": [epoch.validation_loss.numpy() for _, epoch in epochs],
-        "penalty": [epoch.penalty.numpy() for _, epoch in epochs],
-    }

@@ -1,0 +1,146 @@
+"""Where a worker's time goes: `python -m benchmarks.profile [--workload NAME] [--trials N] [--beside]`.
+
+A worker in this process, on one thread, over SQLite; milliseconds a trial by what they were spent on, each without what
+it calls of the others. With --beside a second worker, in a process of its own, takes its share of the same study.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from benchmarks.workloads import WORKLOADS, document
+from service.settings import Settings
+from service.storage.artifacts import Artifacts
+from service.storage.store import Store
+from service.storage.trials import TrialLedger
+from service.worker.worker import keras_engines
+from studies.datasets.preprocessing import prepare
+from studies.study_file import parse
+from studies.sweep import sweep
+
+
+class Stopwatch:
+    """Seconds by name, each without those of the names inside it."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.calls: Counter[str] = Counter()
+        self._inner = [0.0]
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, measured."""
+
+        @wraps(function)
+        def measured(*arguments: Any, **options: Any) -> Any:
+            self._inner.append(0.0)
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                spent = time.perf_counter() - start
+                self.seconds[name] += spent - self._inner.pop()
+                self.calls[name] += 1
+                self._inner[-1] += spent
+
+        return measured
+
+    def watch(self, owner: Any, method: str, name: str) -> None:
+        """Measure a method of a class."""
+        setattr(owner, method, self.around(name, getattr(owner, method)))
+
+
+def main() -> None:
+    """Print the table."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--workload", choices=list(WORKLOADS), default="small table")
+    arguments.add_argument("--trials", type=int, default=128)
+    arguments.add_argument("--beside", action="store_true", help="let a second worker take its share")
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(database_url=f"sqlite:///{folder}/regsweep.db", artifacts_url=f"file://{folder}")
+        engine_of = keras_engines(settings)
+        spec = parse(document(given.workload, given.trials))
+        data = prepare(spec.dataset, spec.seed)
+        store = Store(settings.database_url)
+        study = store.create_study(spec)
+        ledger = TrialLedger(store, Artifacts(settings.artifacts_url), study, "bench", 60.0, lambda: False)
+        watch = Stopwatch()
+        _watch_all(watch)
+        other = _beside(settings) if given.beside else None
+        start = time.perf_counter()
+        engine, shown = watch.around("engine: choose", engine_of)(spec, data)
+        trials = watch.around("everything else", sweep)(spec, data, ledger, engine)
+        total = time.perf_counter() - start
+        if other is not None:
+            other.terminate()
+            other.wait()
+        store.close()
+    print(f"{given.workload}, {trials} of {given.trials} trials in {total:.1f} s; {shown['why']}")
+    for name, seconds in sorted(watch.seconds.items(), key=lambda item: -item[1]):
+        print(f"  {name:<44} {1000 * seconds / trials:7.1f} ms a trial  {watch.calls[name]:>6,} calls")
+
+
+def _beside(settings: Settings) -> subprocess.Popen[bytes]:
+    environment = os.environ | {
+        "REGSWEEP_DATABASE_URL": settings.database_url,
+        "REGSWEEP_ARTIFACTS_URL": settings.artifacts_url,
+        "REGSWEEP_LOG_LEVEL": "error",
+    }
+    return subprocess.Popen([sys.executable, "-m", "service.cli", "worker"], env=environment)
+
+
+def _watch_all(watch: Stopwatch) -> None:
+    from studies.mirror import Mirror
+    from studies.training import lanes
+    from studies.training.program import Program
+
+    watch.watch(Mirror, "ask", "sampler: ask")
+    watch.watch(Mirror, "tell", "sampler: tell")
+    watch.watch(TrialLedger, "claim", "database: claim")
+    watch.watch(TrialLedger, "open", "database: open")
+    watch.watch(TrialLedger, "report", "database: report")
+    watch.watch(TrialLedger, "close", "database: close")
+    watch.watch(TrialLedger, "news", "database: look at other workers' trials")
+    watch.watch(TrialLedger, "keep_model", "models: keep")
+    watch.watch(lanes._Group, "_save", "models: write")
+    watch.watch(lanes._Group, "_finish", "engine: a trial's final metrics")
+    watch.watch(lanes._Group, "_entries", "engine: an epoch's metrics")
+    watch.watch(lanes._Group, "seat", "engine: seat trials")
+    watch.watch(lanes._Group, "train", "engine: order of rows, early stopping")
+    made = Program.__init__
+
+    def watched(program: Program, *arguments: Any) -> None:
+        made(program, *arguments)
+        compiled = watch.around("engine: the program", _to_its_end(program.train))
+        first = watch.around("engine: compile, and the first call", _to_its_end(program.train))
+        calls = itertools.chain([first], itertools.repeat(compiled))
+
+        def train(*given: Any) -> Any:
+            return next(calls)(*given)
+
+        program.train = train
+
+    Program.__init__ = watched  # type: ignore[method-assign,assignment]
+
+
+def _to_its_end(train: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*arguments: Any) -> Any:
+        result = train(*arguments)
+        result[1].data_loss.numpy()
+        return result
+
+    return run
+
+
+if __name__ == "__main__":
+    main()

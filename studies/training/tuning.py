@@ -1,0 +1,149 @@
+"""The form of a program, measured where the study is long enough to pay for it, and remembered.
+
+A form that is no trial's own: results of different forms differ by rounding only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from studies.datasets.preprocessing import PreparedData
+from studies.training.machine import fingerprint
+from studies.training.program import Data, Program, ProgramKey, Settings
+
+_log = logging.getLogger(__name__)
+
+_SHARE = 0.05  # of a study's expected time that measuring may take
+_CALLS, _LONG_CALL = 3, 0.1  # so many calls, but one when it takes this many seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What of a program can be chosen freely."""
+
+    lanes: int
+    epochs: int  # a call
+    xla: bool
+
+    def with_lanes(self, lanes: int) -> Form:
+        """The same with another number of lanes."""
+        return replace(self, lanes=lanes)
+
+    def __str__(self) -> str:
+        return f"{self.lanes} lanes, {self.epochs} epochs a call, {'with' if self.xla else 'without'} XLA"
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    form: Form
+    seconds: float  # a trial's epoch
+    cost: float  # seconds that measuring took, compiling included
+
+
+class Tuning:
+    """Chooses the form of programs, and remembers what it measured in a file a program key and machine."""
+
+    def __init__(self, program: Callable[[ProgramKey], Program], cache: Path | None) -> None:
+        self._program, self._cache = program, cache
+        self._measured: dict[ProgramKey, _Measured] = {}
+
+    def choose(
+        self, key: Callable[[Form], ProgramKey], start: Form, most_lanes: int, epochs: int, data: PreparedData
+    ) -> tuple[Form, str]:
+        """The form for a study of so many trial-epochs, and in words how it was found.
+
+        Only `start` is measured for a study too short to pay for compiling others; never more than `most_lanes`.
+        """
+        file = self._file(key(start))
+        known = _read(file)
+        if known is not None and known[0].lanes <= most_lanes:
+            return known
+        first = self._measure(key(start), start, data)
+        found, budget = [first], _SHARE * epochs * first.seconds
+        for form in _others(start, most_lanes):
+            if found[-1].cost > budget:
+                break
+            found.append(self._measure(key(form), form, data))
+            budget -= found[-1].cost
+        best = min(found, key=lambda measured: measured.seconds)
+        words = "; ".join(f"{m.form}: {1000 * m.seconds:.2f} ms a trial's epoch" for m in found)
+        if len(found) > 1:
+            _write(file, best.form, f"measured before: {words}")
+        return best.form, f"measured {words}"
+
+    def _measure(self, key: ProgramKey, form: Form, data: PreparedData) -> _Measured:
+        if key not in self._measured:
+            begun = time.perf_counter()
+            call = _idle_call(self._program(key), data)
+            call()
+            times = [_seconds(call)]
+            while len(times) < _CALLS and times[0] < _LONG_CALL:
+                times.append(_seconds(call))
+            seconds = median(times) / (form.lanes * form.epochs)
+            self._measured[key] = _Measured(form, seconds, time.perf_counter() - begun)
+        return self._measured[key]
+
+    def _file(self, key: ProgramKey) -> Path | None:
+        if self._cache is None:
+            return None
+        # Of the start's form as well: what is measured depends on it.
+        text = f"{key} {fingerprint()}"
+        return self._cache / f"form-{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+
+
+def _others(start: Form, most_lanes: int) -> list[Form]:
+    """The forms to try beside the start, the likeliest gain first."""
+    lanes = [n for n in (start.lanes // 2, start.lanes * 2) if 1 <= n <= most_lanes]
+    return [replace(start, xla=not start.xla), *map(start.with_lanes, lanes)]
+
+
+def _idle_call(program: Program, data: PreparedData) -> Callable[[], None]:
+    """A call of the program in which every lane trains a model of zeros."""
+    key = program.key
+    rows = Data(*map(tf.constant, (data.train.x, data.train.y, data.validation.x, data.validation.y)))
+    order = tf.tile(tf.range(key.train_rows)[None, None], [key.epochs, key.lanes, 1])
+    zeros = tf.zeros([key.lanes])
+    settings = Settings(zeros, zeros, zeros + 0.5, zeros, tf.zeros([key.lanes], tf.uint32))
+    keep = tf.constant(np.full(key.lanes, -1, np.int32))
+
+    def call() -> None:
+        program.train(program.empty(), keep, settings, order, rows)[1].data_loss.numpy()
+
+    return call
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def _read(file: Path | None) -> tuple[Form, str] | None:
+    if file is None or not file.exists():
+        return None
+    found = json.loads(file.read_text())
+    return Form(**found["form"]), found["words"]
+
+
+def _write(file: Path | None, form: Form, words: str) -> None:
+    if file is None:
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Another worker may write the same at this moment: each its own file, and the last one stays.
+        own = file.with_suffix(f".{time.monotonic_ns()}")
+        own.write_text(json.dumps({"form": asdict(form), "words": words}))
+        own.replace(file)
+    except OSError as error:
+        _log.warning("what was measured is not remembered: %s", error)

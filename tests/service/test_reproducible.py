@@ -1,0 +1,68 @@
+"""A reproducible study has one table of trials, however many workers run it and in whatever order they do."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.storage.pages import Sort
+from service.storage.store import Store
+from tests.service.contenders import sweep_here
+from tests.service.documents import study
+from tests.service.ledgers import claimed, expire, ledger, run
+
+NUMBERS = Sort.parse("number")
+FINITE = {"regularizer": ["none", "l1", "l2"], "lambda": [0.1, 0.2], "dropout": [0.0, 0.5], "patience": [1, 2]}
+
+
+def table(folder: Path, workers: int, **changes: Any) -> list[Any]:
+    """What each trial was and gave, by number."""
+    store = Store(f"sqlite:///{folder / str(workers)}.db")
+    store.create_study(study(trials=24, reproducible=True, training={"lanes": 3}, **changes))
+    with ThreadPoolExecutor(workers) as pool:
+        closed = list(pool.map(lambda worker: sweep_here(store, folder, "iris", worker), "abcd"[:workers]))
+    assert sum(closed) == 24
+    trials = store.trials("iris", (), NUMBERS, 1000, None).items
+    store.close()
+    return [(trial.number, trial.params, trial.state, trial.values, trial.epochs) for trial in trials]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "nsga2", "cmaes", "grid", "brute_force"])
+def test_one_worker_and_four_have_the_same_table(tmp_path: Path, sampler: str) -> None:
+    space = {"space": FINITE} if sampler in ("grid", "brute_force") else {}
+    one, four = (table(tmp_path, workers, sampler={"name": sampler}, **space) for workers in (1, 4))
+    assert one == four
+    if space:
+        assert len({str(params) for _, params, *_ in one}) > 12
+
+
+@pytest.mark.parametrize("pruner", ["median", "successive_halving", "hyperband"])
+def test_what_is_pruned_is_the_same(tmp_path: Path, pruner: str) -> None:
+    one, four = (table(tmp_path, workers, sampler={"name": "tpe"}, pruner={"name": pruner}) for workers in (1, 4))
+    assert one == four
+    assert "COMPLETE" in {state for _, _, state, *_ in one}
+
+
+def test_a_generation_waits_for_the_one_before(store: Store, folder: Path) -> None:
+    spec = study(trials=5, reproducible=True, training={"lanes": 1})
+    store.create_study(spec)
+    book, other = ledger(store, folder, "iris", "a"), ledger(store, folder, "iris", "b")
+    first = claimed(book)
+    [second] = other.claim(9)
+    assert [first.place, second.place] == [0, 1]
+    assert other.claim(9) == []
+    assert other.blocked()
+    expire(store)
+    assert [claim.place for claim in other.claim(9)] == [0, 1]  # lost trials are of the generation as well
+
+
+def test_a_study_that_is_not_reproducible_is_never_blocked(store: Store, folder: Path) -> None:
+    spec = study(trials=3)
+    store.create_study(spec)
+    book = ledger(store, folder, "iris", "a")
+    run(book, spec)
+    assert len(book.claim(9)) == 2
+    assert not book.blocked()
