@@ -17,6 +17,7 @@ from studies.errors import FieldError, InvalidSpecError
 from studies.search_space import Range, SearchSpace
 from studies.seeds import ask_seed
 from studies.spec import PrunerName, PrunerSpec, SamplerName, SamplerSpec, StudySpec
+from studies.tpe import thinned_tpe
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -172,6 +173,8 @@ def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
     if name == "qmc":
         options["warn_asynchronous_seeding"] = False
     constructor = _numbered_qmc() if name == "qmc" else getattr(optuna.samplers, SAMPLERS[name])
+    if name == "tpe" and len(spec.objectives) == 1 and not options.get("group"):
+        constructor = thinned_tpe()
     if name in _FINITE:
         constructor = _without_stop(constructor)
     return cast("BaseSampler", _construct(constructor, options, "sampler"))
