@@ -150,8 +150,7 @@ class _Group:
         last = len(seat.entries) - 1
         kept = last if seat.kept is None else seat.kept
         here = epoch - (last - kept)  # the kept epoch within the last call, if it is not negative
-        held = self._course.best if here < 0 else Lane(*([a[here] for a in arrays] for arrays in self._course.ended))
-        model = Lane(*([array[lane].numpy() for array in arrays] for arrays in held))
+        model = self._held(lane, here)
         validation = {name: value for name, value in seat.entries[kept].items() if name.startswith("val_")}
         result = TrialResult(
             metrics=self._on_training_rows(seat.job, model) | validation,
@@ -162,6 +161,12 @@ class _Group:
             stopped_early=seat.watch.stopped,
         )
         return Trained(result, lambda path: self._save(seat.job, model, path))
+
+    def _held(self, lane: int, epoch: int) -> Lane:
+        """What a lane's model held after an epoch of the last call, or, if that is negative, after its best one before."""
+        held, place = (self._course.best, (lane,)) if epoch < 0 else (self._course.ended, (epoch, lane))
+        # Whole arrays: slicing in TensorFlow takes longer than copying them.
+        return Lane(*([array.numpy()[place].copy() for array in arrays] for arrays in held))
 
     def _on_training_rows(self, job: Job, model: Lane) -> dict[str, float]:
         y = self._prepared.train.y
