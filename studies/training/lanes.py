@@ -163,7 +163,7 @@ class _Group:
         return Trained(result, lambda path: self._save(seat.job, model, path))
 
     def _held(self, lane: int, epoch: int) -> Lane:
-        """What a lane's model held after an epoch of the last call, or, if that is negative, after its best one before."""
+        """What a lane held after an epoch of the last call, or, if that is negative, after its best one before."""
         held, place = (self._course.best, (lane,)) if epoch < 0 else (self._course.ended, (epoch, lane))
         # Whole arrays: slicing in TensorFlow takes longer than copying them.
         return Lane(*([array.numpy()[place].copy() for array in arrays] for arrays in held))
