@@ -66,7 +66,12 @@ class Mirror:
 
     def is_best(self, trial: FrozenTrial) -> bool:
         """Whether a finished trial is the best so far, or on the Pareto front of several objectives."""
-        return pareto.is_best(trial, self.study.get_trials(deepcopy=False), self._spec.directions)
+        if trial.state != TrialState.COMPLETE:
+            return False
+        # Of one objective the storage knows the best; Optuna's best_trials would copy every trial each time.
+        one = len(self._spec.directions) == 1
+        among = [self._storage.get_best_trial(self.study._study_id)] if one else self.study.get_trials(deepcopy=False)
+        return pareto.is_best(trial, among, self._spec.directions)
 
 
 class _Storage(InMemoryStorage):

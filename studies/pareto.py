@@ -41,5 +41,4 @@ def is_best(trial: FrozenTrial, among: Iterable[FrozenTrial], directions: Sequen
     """Whether a finished trial is the best so far, or on the front of several objectives."""
     if trial.state.name != "COMPLETE":
         return False
-    # Optuna's best_trials would copy every trial of the study each time.
     return is_on_front(trial.values, [other.values for other in among if other.state.name == "COMPLETE"], directions)

@@ -61,6 +61,7 @@ class Outcome:
     result: TrialResult | None  # None when the training gave nothing
     reason: str | None  # in words, for PRUNED and FAIL
     attributes: Mapping[str, Any] = field(default_factory=dict)  # what Optuna's pruner noted of the trial
+    unreported: Sequence[tuple[int, float]] = ()  # steps and intermediate values
 
 
 class Ledger(Protocol):
@@ -128,7 +129,7 @@ class _Running:
     trial: Trial
     opened_with: Set[str]  # keys of the system attributes it was recorded with
     pruned: str | None = None  # the reason to end it
-    unreported: list[tuple[int, float]] | None = None
+    unreported: list[tuple[int, float]] = field(default_factory=list)
 
 
 class _SweptTrials:
@@ -163,7 +164,7 @@ class _SweptTrials:
 
     def _begin(self, claim: Claim) -> Job:
         trial = self._trial(claim)
-        self._running[trial.number] = _Running(claim, trial, set(frozen(trial).system_attrs), unreported=[])
+        self._running[trial.number] = _Running(claim, trial, set(frozen(trial).system_attrs))
         hyperparameters = self._spec.space.hyperparameters(trial.params)
         return Job(trial.number, self._spec, hyperparameters, trial_seed(self._spec.seed, trial.number))
 
@@ -205,12 +206,12 @@ class _SweptTrials:
         if not math.isfinite(value):
             return
         running.trial.report(value, epoch)
-        running.unreported = [*(running.unreported or []), (epoch, value)]
+        running.unreported = [*running.unreported, (epoch, value)]
         if running.trial.should_prune():
             running.pruned = f"pruned by {self._spec.pruner.name} after epoch {epoch}"
 
     def _report(self) -> None:
-        reports = [Report(r.claim, number, r.unreported or []) for number, r in self._running.items()]
+        reports = [Report(r.claim, number, r.unreported) for number, r in self._running.items()]
         self._verdict = self._ledger.report(reports)
         for running in self._running.values():
             running.unreported = []
@@ -218,10 +219,7 @@ class _SweptTrials:
 
     def done(self, number: int, outcome: Trained | Exception) -> None:
         """Tell the trial, or hand it back when this worker leaves."""
-        running = self._running[number]
-        if running.unreported:
-            self._report()
-        del self._running[number]
+        running = self._running.pop(number)
         if self._verdict is Verdict.HAND_BACK:
             self._ledger.hand_back(running.claim)
             return
@@ -230,7 +228,8 @@ class _SweptTrials:
         if isinstance(outcome, Trained) and self._asker.is_best(told):
             self._keep_model(running.claim, number, outcome)
         noted = {key: value for key, value in told.system_attrs.items() if key not in running.opened_with}
-        self._ledger.close(running.claim, number, replace(ended, values=told.values, attributes=noted))
+        ended = replace(ended, values=told.values, attributes=noted, unreported=running.unreported)
+        self._ledger.close(running.claim, number, ended)
         self.closed += 1
 
     def _cut(self, outcome: Trained | Exception) -> str | None:

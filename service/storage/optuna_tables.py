@@ -62,6 +62,8 @@ def add_system_attributes(session: Session, trial_id: int, attributes: Mapping[s
 
 def set_intermediate_values(session: Session, values: Sequence[tuple[int, int, float]]) -> None:
     """Record finite intermediate values as (trial id, step, value); a step that was reported before is replaced."""
+    if not values:
+        return
     insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     table = _table(models.TrialIntermediateValueModel)
     finite = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE

@@ -57,7 +57,9 @@ class TrialLedger:
             sa.select(TrialRecord.id)
             .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
             .where(TrialRecord.study_id == self._study_id, claimable(), self._in_turn())
-            .order_by(TrialRecord.state, TrialRecord.place)  # RUNNING, that is lost, before WAITING
+            # RUNNING, that is lost, before WAITING, along the index and past all that has ended.
+            .where(TrialRecord.state >= "RUNNING")
+            .order_by(TrialRecord.state, TrialRecord.place)
             .limit(count)
             .with_for_update(skip_locked=True, of=TrialRecord)
         )
@@ -129,7 +131,7 @@ class TrialLedger:
 
     def _expect(self, number: int) -> None:
         """Await the trials up to this number, for in a reproducible study numbers are not opened in their order."""
-        self._awaited |= set(range(self._known + 1, number + 1)) - self._trial_ids.keys()
+        self._awaited |= {n for n in range(self._known + 1, number + 1) if n not in self._trial_ids}
         self._known = max(self._known, number)
 
     def open(self, claim: Claim, template: FrozenTrial) -> None:
@@ -157,8 +159,7 @@ class TrialLedger:
             values = [
                 (self._trial_id(report.number), step, value) for report in reports for step, value in report.values
             ]
-            if values:
-                optuna_tables.set_intermediate_values(session, values)
+            optuna_tables.set_intermediate_values(session, values)
         if state not in ACTIVE_STUDY:
             return Verdict.END
         return Verdict.HAND_BACK if self._leaving() else Verdict.GO_ON
@@ -186,6 +187,8 @@ class TrialLedger:
             self._end_when_done(session, failed=outcome.state == TrialState.FAIL)
             if outcome.state == TrialState.FAIL and outcome.reason is not None:
                 self._rdb.set_trial_user_attr(trial_id, "reason", outcome.reason)
+            steps = [(trial_id, step, value) for step, value in outcome.unreported]
+            optuna_tables.set_intermediate_values(session, steps)
             optuna_tables.add_system_attributes(session, trial_id, outcome.attributes)
             optuna_tables.finish_trial(session, trial_id, outcome.state, outcome.values)
 

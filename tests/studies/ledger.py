@@ -75,6 +75,7 @@ class MemoryLedger:
         self.held.remove(claim.key)
         self.outcomes[number] = outcome
         trial = self.record[number]
+        trial.intermediate_values.update(dict(outcome.unreported))
         trial.state = outcome.state
         trial.values = None if outcome.values is None else list(outcome.values)
         trial.datetime_complete = datetime.now()
