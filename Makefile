@@ -33,6 +33,11 @@ types: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.kernel
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.workers
+	$(BIN)/python -m benchmarks.profile
+	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.trials_an_hour
 
 # The lock: names, versions and hashes, for every platform; needs uv.

@@ -1,4 +1,4 @@
-"""What people write today, one process of it: `python -m benchmarks.baselines WAY WORKLOAD TRIALS FOLDER`.
+"""What people write today, one process of it: `python -m benchmarks.baselines WAY WORKLOAD TRIALS FOLDER [SEED]`.
 
 WAY is script (Optuna around keras.Model.fit), epoch_script (the same with steps_per_execution of a whole epoch) or
 kerastuner. Data, space, epochs and early stopping are those of the regsweep study of the workload.
@@ -19,10 +19,10 @@ from studies.spec import StudySpec
 from studies.study_file import parse
 
 
-def main(way: str, workload: str, trials: int, folder: Path) -> None:
-    """Run so many trials in this process."""
+def main(way: str, workload: str, trials: int, folder: Path, seed: int = 0) -> None:
+    """Run so many trials in this process; the seed is the data split's."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    spec = parse(document(workload, trials))
+    spec = parse(document(workload, trials, seed=seed))
     data = prepare(spec.dataset, spec.seed)
     if way == "kerastuner":
         _kerastuner(spec, data, trials, folder)
@@ -118,4 +118,4 @@ def _kerastuner(spec: StudySpec, data: PreparedData, trials: int, folder: Path) 
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), *map(int, sys.argv[5:]))

@@ -38,7 +38,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
 }
 
 
-def document(workload: str, trials: int, name: str = "bench") -> dict[str, Any]:
+def document(workload: str, trials: int, name: str = "bench", seed: int = 0) -> dict[str, Any]:
     """The study of a workload with a budget of trials."""
     plain = WORKLOADS[workload]
-    return {"name": name, **plain, "budget": plain["budget"] | {"trials": trials}}
+    return {"name": name, **plain, "budget": plain["budget"] | {"trials": trials}, "seed": seed}

@@ -59,6 +59,10 @@ class Client:
         """The best trial or the Pareto front."""
         return BestTrialsView.model_validate(self._call("GET", f"{_path(name)}/best")).items
 
+    def model(self, name: str) -> bytes:
+        """The best trial's trained model, a .keras file."""
+        return self._answer("GET", f"{_path(name)}/model").content
+
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         params: dict[str, str] = {}
         while True:
@@ -69,6 +73,9 @@ class Client:
             params = {"cursor": page["next"]}
 
     def _call(self, method: str, path: str, **request: Any) -> Any:
+        return self._answer(method, path, **request).json()
+
+    def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **request)
         except httpx.TransportError as error:
@@ -76,7 +83,7 @@ class Client:
                 f"no server at {self._url} ({error}); start one with `regsweep serve`, or name it with --server"
             ) from error
         if response.is_success:
-            return response.json()
+            return response
         raise RefusedError(_reason(response))
 
 

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
         30.0, description="Seconds without a sign of life after which a worker's trial is given to another worker."
     )
     poll_seconds: Annotated[float, Field(gt=0)] = Field(
-        0.5, description="Seconds between two looks of an idle worker at the database."
+        0.2, description="Seconds between two looks of an idle worker at the database."
     )
     dashboard_writes: bool = Field(
         False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."

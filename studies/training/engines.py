@@ -72,7 +72,11 @@ class Engines:
         most = form.lanes if spec.training.lanes or self._lanes else min(room, _lanes_for(spec))
         batch_size = max(spec.space.batch_sizes)
         tuned, measured = self._tuning.choose(
-            lambda form: _key(spec, data, batch_size, form), form, most, spec.budget.trials * spec.budget.epochs, data
+            lambda form: program_key(spec, data, batch_size, form),
+            form,
+            most,
+            spec.budget.trials * spec.budget.epochs,
+            data,
         )
         return _lanes(tuned, f"{why}; {measured}")
 
@@ -91,7 +95,7 @@ class Engines:
         if choice.engine == "fit":
             return one_by_one(fit.train)
         form = Form(choice.lanes, choice.epochs_a_call, choice.xla)
-        return lane_engine(spec.space.batch_sizes, lambda size: self._program(_key(spec, data, size, form)))
+        return lane_engine(spec.space.batch_sizes, lambda size: self._program(program_key(spec, data, size, form)))
 
 
 def _fit(why: str) -> EngineChoice:
@@ -106,7 +110,8 @@ def _lanes_for(spec: StudySpec) -> int:
     return max(2, min(_MOST_LANES, spec.budget.trials // _TRIALS_A_LANE))
 
 
-def _key(spec: StudySpec, data: PreparedData, batch_size: int, form: Form) -> ProgramKey:
+def program_key(spec: StudySpec, data: PreparedData, batch_size: int, form: Form) -> ProgramKey:
+    """The key of a study's program for one batch size."""
     constant = isinstance(spec.training.schedule, ConstantSpec)
     return ProgramKey(
         model=spec.model,

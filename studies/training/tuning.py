@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from studies.training.program import Data, Program, ProgramKey, Settings
 _log = logging.getLogger(__name__)
 
 _SHARE = 0.05  # of a study's expected time that measuring may take
-_CALLS, _LONG_CALL = 3, 0.1  # so many calls, but one when it takes this many seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +83,9 @@ class Tuning:
     def _measure(self, key: ProgramKey, form: Form, data: PreparedData) -> _Measured:
         if key not in self._measured:
             begun = time.perf_counter()
-            call = _idle_call(self._program(key), data)
-            call()
-            times = [_seconds(call)]
-            while len(times) < _CALLS and times[0] < _LONG_CALL:
-                times.append(_seconds(call))
-            seconds = median(times) / (form.lanes * form.epochs)
+            call = idle_call(self._program(key), data)
+            call()  # compiles
+            seconds = _seconds(call) / (form.lanes * form.epochs)
             self._measured[key] = _Measured(form, seconds, time.perf_counter() - begun)
         return self._measured[key]
 
@@ -108,7 +103,7 @@ def _others(start: Form, most_lanes: int) -> list[Form]:
     return [replace(start, xla=not start.xla), *map(start.with_lanes, lanes)]
 
 
-def _idle_call(program: Program, data: PreparedData) -> Callable[[], None]:
+def idle_call(program: Program, data: PreparedData) -> Callable[[], None]:
     """A call of the program in which every lane trains a model of zeros."""
     key = program.key
     rows = Data(*map(tf.constant, (data.train.x, data.train.y, data.validation.x, data.validation.y)))
@@ -130,10 +125,12 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 def _read(file: Path | None) -> tuple[Form, str] | None:
-    if file is None or not file.exists():
+    try:
+        found = json.loads(file.read_text()) if file is not None and file.exists() else None
+        return None if found is None else (Form(**found["form"]), str(found["words"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.warning("what was measured before cannot be read and is measured anew: %s", error)
         return None
-    found = json.loads(file.read_text())
-    return Form(**found["form"]), found["words"]
 
 
 def _write(file: Path | None, form: Form, words: str) -> None:

@@ -1,0 +1,93 @@
+"""Whether speed costs quality: `python -m benchmarks.quality [--seeds N] [--trials N] [--many N]`, on the small table.
+
+For each seed (of the data's split) the best validation loss of the Optuna script, of regsweep with the same number of
+trials, and of regsweep with many, which takes it less time than the script's few. What regsweep says does not count:
+its exported model is loaded by Keras and evaluated, and must give what is recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.serving import run, serving
+from benchmarks.workloads import document
+from service.client import Client
+
+WORKLOAD = "small table"
+
+
+def main() -> None:
+    """Print a row a seed, and the tests."""
+    from scipy.stats import wilcoxon
+
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--seeds", type=int, default=10)
+    arguments.add_argument("--trials", type=int, default=20)
+    arguments.add_argument("--many", type=int, default=500)
+    given = arguments.parse_args()
+    scripts = [_script(seed, given.trials) for seed in range(given.seeds)]
+    with serving(workers=2) as client:
+        same = [_regsweep(client, seed, given.trials) for seed in range(given.seeds)]
+        many = [_regsweep(client, seed, given.many) for seed in range(given.seeds)]
+    print(f"best validation loss: script {given.trials} trials, regsweep {given.trials}, regsweep {given.many}")
+    for seed, row in enumerate(zip(scripts, same, many, strict=True)):
+        print(f"  seed {seed}: " + "   ".join(f"{loss:.4f} in {seconds:5.1f} s" for loss, seconds in row))
+    losses = [[loss for loss, _ in column] for column in (scripts, same, many)]
+    worse = wilcoxon(losses[1], losses[0], alternative="greater").pvalue
+    better = sum(ours < theirs for ours, theirs in zip(losses[2], losses[0], strict=True))
+    print(f"at the same number of trials, regsweep worse than the script: p = {worse:.2f} (Wilcoxon, one-sided)")
+    print(f"in less time, regsweep better than the script: {better} of {given.seeds}")
+
+
+def _script(seed: int, trials: int) -> tuple[float, float]:
+    import optuna
+
+    with tempfile.TemporaryDirectory() as folder:
+        storage = f"sqlite:///{folder}/script.db"
+        optuna.storages.RDBStorage(storage).engine.dispose()
+        start = time.perf_counter()
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.baselines",
+            "script",
+            WORKLOAD,
+            str(trials // 2),
+            folder,
+            str(seed),
+        ]
+        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+        if any(process.wait() for process in running):
+            raise SystemExit("the script failed")
+        seconds = time.perf_counter() - start
+        return optuna.load_study(study_name="script", storage=storage).best_value, seconds
+
+
+def _regsweep(client: Client, seed: int, trials: int) -> tuple[float, float]:
+    import keras
+
+    from studies.datasets.preprocessing import prepare
+    from studies.study_file import parse
+
+    study = document(WORKLOAD, trials, name=f"quality {seed} {trials}", seed=seed)
+    seconds = run(client, study)
+    spec = parse(study)
+    part = prepare(spec.dataset, spec.seed).validation
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        path.write_bytes(client.model(str(study["name"])))
+        found = keras.models.load_model(path).evaluate(part.x, part.y, verbose=0, return_dict=True)
+    loss = float(found["binary_crossentropy"])
+    recorded = client.best(str(study["name"]))[0].value
+    if recorded is None or abs(loss - recorded) > 1e-5:
+        raise SystemExit(f"seed {seed}: the model evaluates to {loss} and {recorded} is recorded")
+    return loss, seconds
+
+
+if __name__ == "__main__":
+    main()

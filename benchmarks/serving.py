@@ -1,0 +1,57 @@
+"""A server with workers, warm, for measurements through REST."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.workloads import document
+from service.client import Client
+from service.demo import free_port
+
+
+@contextmanager
+def serving(workers: int) -> Iterator[Client]:
+    """A server whose workers have loaded TensorFlow and trained something."""
+    port = free_port()
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port), "--workers", str(workers)]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {
+            "REGSWEEP_DATABASE_URL": f"sqlite:///{folder}/regsweep.db",
+            "REGSWEEP_ARTIFACTS_URL": f"file://{folder}/artifacts",
+            "REGSWEEP_LOG_LEVEL": "error",
+        }
+        server = subprocess.Popen(command, env=environment)
+        try:
+            with Client(f"http://127.0.0.1:{port}") as client:
+                while not client.healthy():
+                    time.sleep(0.05)
+                iris = {"dataset": {"kind": "builtin", "name": "iris"}, "budget": {"trials": 8, "epochs": 2}}
+                run(client, iris | {"name": "first"})
+                time.sleep(5)  # for the worker that came too late for the first
+                run(client, iris | {"name": "second"})
+                yield client
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def regsweep(client: Client, workload: str, trials: int, **changes: object) -> float:
+    """Seconds from the submission of a workload's study to its end."""
+    return run(client, document(workload, trials, name=f"{workload} {trials} {time.time():.0f}") | changes)
+
+
+def run(client: Client, study: dict[str, object]) -> float:
+    """Seconds that a study takes."""
+    start = time.perf_counter()
+    name = client.submit(study).name
+    while (seen := client.study(name)).state in ("queued", "running"):
+        time.sleep(0.25)  # as `regsweep watch` does; each look takes time from the workers
+    if seen.progress.complete != seen.progress.trials:
+        raise SystemExit(f"{name} ended with {seen.progress}")
+    return time.perf_counter() - start

@@ -1,0 +1,79 @@
+"""The form of a program: by rule where a study is short, measured where it is long, and remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studies.datasets.preprocessing import PreparedData, prepare
+from studies.errors import EngineError
+from studies.spec import StudySpec
+from studies.study_file import parse
+
+pytestmark = pytest.mark.xdist_group("lanes")
+
+
+def spec_of(trials: int = 64, epochs: int = 12, **changes: Any) -> StudySpec:
+    plain = {
+        "name": "x",
+        "dataset": {"kind": "builtin", "name": "iris"},
+        "model": {"kind": "mlp", "hidden_units": [4]},
+        "budget": {"trials": trials, "epochs": epochs},
+    }
+    return parse(plain | changes)
+
+
+def choose(spec: StudySpec, cache: Path | None = None, lanes: int | None = None, share: float = 0.2) -> Any:
+    from studies.training.engines import Engines
+
+    return Engines(lanes, share, cache).choose(spec, data_of(spec))
+
+
+def data_of(spec: StudySpec) -> PreparedData:
+    return prepare(spec.dataset, spec.seed)
+
+
+def test_a_short_study_measures_the_form_it_runs_and_remembers_nothing(tmp_path: Path) -> None:
+    choice = choose(spec_of(), tmp_path)
+    assert (choice.engine, choice.lanes, choice.xla) == ("lanes", 8, True)
+    assert 12 % choice.epochs_a_call == 0
+    assert "8 lanes suit a budget of 64 trials; measured 8 lanes" in choice.why
+    assert "ms a trial's epoch" in choice.why
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_study_measures_other_forms_and_the_next_worker_knows_them(tmp_path: Path) -> None:
+    spec = spec_of(trials=100_000, epochs=600)
+    first = choose(spec, tmp_path)
+    assert "without XLA" in first.why
+    assert "8 lanes" in first.why  # half of the rule's 16
+    [file] = tmp_path.iterdir()
+    again = choose(spec, tmp_path)
+    assert (again.lanes, again.epochs_a_call, again.xla) == (first.lanes, first.epochs_a_call, first.xla)
+    assert "measured before" in again.why
+    file.write_text("not JSON")
+    assert choose(spec, tmp_path).engine == "lanes"  # and is measured anew
+
+
+def test_lanes_that_are_asked_for_are_not_exceeded(tmp_path: Path) -> None:
+    spec = spec_of(trials=100_000, epochs=600)
+    assert choose(spec, tmp_path, lanes=3).lanes <= 3
+    assert choose(spec_of(training={"lanes": 5})).lanes == 5
+
+
+def test_memory_bounds_the_lanes() -> None:
+    choice = choose(spec_of(), share=1e-6)
+    assert 1 <= choice.lanes < 8 or choice.engine == "fit"
+    assert "memory" in choice.why
+    assert choose(spec_of(), share=1e-12).engine == "fit"
+
+
+def test_a_reproducible_study_has_the_form_of_its_spec_whatever_the_machine_says(tmp_path: Path) -> None:
+    spec = spec_of(reproducible=True)
+    choices = [choose(spec, tmp_path), choose(spec, lanes=3)]
+    assert choices[0] == choices[1]
+    assert choices[0].lanes == 8
+    with pytest.raises(EngineError, match=r"reproducible fixes 8 lanes.*training\.lanes"):
+        choose(spec, share=1e-12)
