@@ -21,7 +21,8 @@ RUN useradd --create-home --uid 10001 regsweep && install -d -o regsweep /data
 COPY --from=build /opt/regsweep /opt/regsweep
 ENV PATH=/opt/regsweep/bin:$PATH \
     REGSWEEP_DATABASE_URL=sqlite:////data/regsweep.db \
-    REGSWEEP_ARTIFACTS_URL=file:///data/artifacts
+    REGSWEEP_ARTIFACTS_URL=file:///data/artifacts \
+    REGSWEEP_CACHE_FOLDER=/data/cache
 USER regsweep
 WORKDIR /data
 VOLUME /data

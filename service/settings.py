@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,7 +19,10 @@ def _cores() -> int:
 
 
 def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "regsweep")
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "regsweep")
+    except RuntimeError:  # a container's user without a home
+        return Path(tempfile.gettempdir(), "regsweep")
 
 
 class Settings(BaseSettings):

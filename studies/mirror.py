@@ -23,8 +23,8 @@ class Mirror:
         self._storage = _Storage()
         self.study = optuna.create_study(
             storage=self._storage,
-            # Hyperband draws a trial's bracket from the study's name and the trial's number.
-            study_name=spec.name,
+            # Hyperband draws a trial's bracket from the study's name and the trial's number: the same for all workers.
+            study_name="study",
             directions=list(spec.directions),
             pruner=sampling.build_pruner(spec.pruner),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -68,14 +68,12 @@ class Engines:
         if room < 1:
             return _fit(f"one lane would need more than {self._memory_share:.0%} of this machine's memory")
         if form.lanes > room:
-            form, why = form.with_lanes(room), f"{room} fit into {self._memory_share:.0%} of this machine's memory"
-        most = form.lanes if spec.training.lanes or self._lanes else min(room, _lanes_for(spec))
-        batch_size = max(spec.space.batch_sizes)
+            form, why = replace(form, lanes=room), f"{room} fit into {self._memory_share:.0%} of this machine's memory"
+        batch_size, epochs = max(spec.space.batch_sizes), spec.budget.trials * spec.budget.epochs
         tuned, measured = self._tuning.choose(
             lambda form: program_key(spec, data, batch_size, form),
-            form,
-            most,
-            spec.budget.trials * spec.budget.epochs,
+            [form, *self._others(spec, form, room)],
+            epochs,
             data,
         )
         return _lanes(tuned, f"{why}; {measured}")
@@ -89,6 +87,17 @@ class Engines:
         # The last call of a trial that uses all its epochs ends with it.
         epochs = max(k for k in range(1, wanted + 1) if spec.budget.epochs % k == 0)
         return Form(lanes, epochs, xla=True), why
+
+    def _others(self, spec: StudySpec, form: Form, room: int) -> list[Form]:
+        """Forms that may be faster, the likeliest first."""
+        lanes = [] if spec.training.lanes or self._lanes else [form.lanes // 2, form.lanes * 2]
+        most = min(room, _lanes_for(spec))
+        epochs = [n for n in (form.epochs * 2, 1) if n != form.epochs and spec.budget.epochs % n == 0]
+        return [
+            replace(form, xla=not form.xla),
+            *(replace(form, lanes=n) for n in lanes if 1 <= n <= most),
+            *(replace(form, epochs=n) for n in epochs if n <= _MOST_EPOCHS),
+        ]
 
     def make(self, choice: EngineChoice, spec: StudySpec, data: PreparedData) -> Engine:
         """The chosen engine."""

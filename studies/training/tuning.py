@@ -9,8 +9,8 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,6 @@ class Form:
     epochs: int  # a call
     xla: bool
 
-    def with_lanes(self, lanes: int) -> Form:
-        """The same with another number of lanes."""
-        return replace(self, lanes=lanes)
-
     def __str__(self) -> str:
         return f"{self.lanes} lanes, {self.epochs} epochs a call, {'with' if self.xla else 'without'} XLA"
 
@@ -57,23 +53,24 @@ class Tuning:
         self._measured: dict[ProgramKey, _Measured] = {}
 
     def choose(
-        self, key: Callable[[Form], ProgramKey], start: Form, most_lanes: int, epochs: int, data: PreparedData
+        self, key: Callable[[Form], ProgramKey], forms: Sequence[Form], epochs: int, data: PreparedData
     ) -> tuple[Form, str]:
-        """The form for a study of so many trial-epochs, and in words how it was found.
+        """The fastest of some forms for a study of so many trial-epochs, and in words how it was found.
 
-        Only `start` is measured for a study too short to pay for compiling others; never more than `most_lanes`.
+        Of a study too short to pay for compiling the others, the first is measured only.
         """
-        file = self._file(key(start))
+        file = self._file([key(form) for form in forms])
         known = _read(file)
-        if known is not None and known[0].lanes <= most_lanes:
+        if known is not None:
             return known
-        first = self._measure(key(start), start, data)
-        found, budget = [first], _SHARE * epochs * first.seconds
-        for form in _others(start, most_lanes):
-            if found[-1].cost > budget:
+        found: list[_Measured] = []
+        spent = 0.0
+        for form in forms:
+            # The next will cost about as much as the last.
+            if found and spent + found[-1].cost > _SHARE * epochs * found[0].seconds:
                 break
             found.append(self._measure(key(form), form, data))
-            budget -= found[-1].cost
+            spent += found[-1].cost if len(found) > 1 else 0.0  # the first is the program that will run anyway
         best = min(found, key=lambda measured: measured.seconds)
         words = "; ".join(f"{m.form}: {1000 * m.seconds:.2f} ms a trial's epoch" for m in found)
         if len(found) > 1:
@@ -89,18 +86,11 @@ class Tuning:
             self._measured[key] = _Measured(form, seconds, time.perf_counter() - begun)
         return self._measured[key]
 
-    def _file(self, key: ProgramKey) -> Path | None:
+    def _file(self, keys: Sequence[ProgramKey]) -> Path | None:
         if self._cache is None:
             return None
-        # Of the start's form as well: what is measured depends on it.
-        text = f"{key} {fingerprint()}"
+        text = f"{keys} {fingerprint()}"
         return self._cache / f"form-{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
-
-
-def _others(start: Form, most_lanes: int) -> list[Form]:
-    """The forms to try beside the start, the likeliest gain first."""
-    lanes = [n for n in (start.lanes // 2, start.lanes * 2) if 1 <= n <= most_lanes]
-    return [replace(start, xla=not start.xla), *map(start.with_lanes, lanes)]
 
 
 def idle_call(program: Program, data: PreparedData) -> Callable[[], None]:
