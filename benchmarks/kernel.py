@@ -61,7 +61,11 @@ def _products(shapes: list[tuple[int, int]], steps: int, size: int) -> Callable[
         return tf.while_loop(lambda number, *_: number < steps, step, (tf.constant(0), rows, kernels))[1:]
 
     compiled = tf.function(products, jit_compile=True, autograph=False)
-    return lambda: compiled()[1][0].numpy()
+
+    def call() -> None:
+        compiled()[1][0].numpy()
+
+    return call
 
 
 def _milliseconds(call: Callable[[], Any]) -> float:
