@@ -2,7 +2,8 @@
 
 For each seed (of the data's split) the best validation loss of the Optuna script, of regsweep with the same number of
 trials, and of regsweep with many, which takes it less time than the script's few. What regsweep says does not count:
-its exported model is loaded by Keras and evaluated, and must give what is recorded.
+its exported model is loaded by Keras and evaluated, and must give what is recorded. With --in-flight only what it costs
+that many trials are asked before the first is told: regsweep one trial at a time against two workers with all lanes.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=10)
     arguments.add_argument("--trials", type=int, default=20)
     arguments.add_argument("--many", type=int, default=500)
+    arguments.add_argument("--in-flight", type=int, metavar="TRIALS")
     given = arguments.parse_args()
+    if given.in_flight:
+        _compare_in_flight(given.seeds, given.in_flight)
+        return
     scripts = [_script(seed, given.trials) for seed in range(given.seeds)]
     with serving(workers=2) as client:
         same = [_regsweep(client, seed, given.trials) for seed in range(given.seeds)]
@@ -42,6 +47,19 @@ def main() -> None:
     better = sum(ours < theirs for ours, theirs in zip(losses[2], losses[0], strict=True))
     print(f"at the same number of trials, regsweep worse than the script: p = {worse:.2f} (Wilcoxon, one-sided)")
     print(f"in less time, regsweep better than the script: {better} of {given.seeds}")
+
+
+def _compare_in_flight(seeds: int, trials: int) -> None:
+    from scipy.stats import wilcoxon
+
+    with serving(workers=1) as client:
+        alone = [_regsweep(client, seed, trials, training={"lanes": 1})[0] for seed in range(seeds)]
+    with serving(workers=2) as client:
+        many = [_regsweep(client, seed, trials)[0] for seed in range(seeds)]
+    for seed, (one, other) in enumerate(zip(alone, many, strict=True)):
+        print(f"  seed {seed}: one trial at a time {one:.4f}   all lanes {other:.4f}")
+    worse = wilcoxon(many, alone, alternative="greater").pvalue
+    print(f"{trials} trials, all lanes worse than one trial at a time: p = {worse:.2f} (Wilcoxon, one-sided)")
 
 
 def _script(seed: int, trials: int) -> tuple[float, float]:
@@ -68,13 +86,13 @@ def _script(seed: int, trials: int) -> tuple[float, float]:
         return optuna.load_study(study_name="script", storage=storage).best_value, seconds
 
 
-def _regsweep(client: Client, seed: int, trials: int) -> tuple[float, float]:
+def _regsweep(client: Client, seed: int, trials: int, **changes: object) -> tuple[float, float]:
     import keras
 
     from studies.datasets.preprocessing import prepare
     from studies.study_file import parse
 
-    study = document(WORKLOAD, trials, name=f"quality {seed} {trials}", seed=seed)
+    study = document(WORKLOAD, trials, name=f"quality {seed} {trials}", seed=seed) | changes
     seconds = run(client, study)
     spec = parse(study)
     part = prepare(spec.dataset, spec.seed).validation

@@ -57,7 +57,8 @@ class Engines:
             )
         size = LaneSize(spec, data)
         form, why = self._form(spec, size)
-        room = int(self._memory_share * memory_bytes() // size.bytes(form.epochs))
+        memory = self._memory_share * memory_bytes()
+        room = int(memory // size.bytes(form.epochs))
         if spec.reproducible:
             if form.lanes > room:
                 raise EngineError(
@@ -72,7 +73,7 @@ class Engines:
         batch_size, epochs = max(spec.space.batch_sizes), spec.budget.trials * spec.budget.epochs
         tuned, measured = self._tuning.choose(
             lambda form: program_key(spec, data, batch_size, form),
-            [form, *self._others(spec, form, room)],
+            [form, *(other for other in self._others(spec, form) if other.lanes * size.bytes(other.epochs) <= memory)],
             epochs,
             data,
         )
@@ -88,14 +89,13 @@ class Engines:
         epochs = max(k for k in range(1, wanted + 1) if spec.budget.epochs % k == 0)
         return Form(lanes, epochs, xla=True), why
 
-    def _others(self, spec: StudySpec, form: Form, room: int) -> list[Form]:
+    def _others(self, spec: StudySpec, form: Form) -> list[Form]:
         """Forms that may be faster, the likeliest first."""
         lanes = [] if spec.training.lanes or self._lanes else [form.lanes // 2, form.lanes * 2]
-        most = min(room, _lanes_for(spec))
         epochs = [n for n in (form.epochs * 2, 1) if n != form.epochs and spec.budget.epochs % n == 0]
         return [
             replace(form, xla=not form.xla),
-            *(replace(form, lanes=n) for n in lanes if 1 <= n <= most),
+            *(replace(form, lanes=n) for n in lanes if 1 <= n <= _lanes_for(spec)),
             *(replace(form, epochs=n) for n in epochs if n <= _MOST_EPOCHS),
         ]
 
