@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -15,6 +17,16 @@ from tests.service.documents import study
 
 STEPS = [(1, 0.9), (2, 0.7), (4, 0.65)]
 NOTED = {"completed_rung_0": 0.7}
+
+
+@pytest.fixture(autouse=True)
+def far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Optuna keeps UTC and speaks local time; on a machine in UTC the two look alike."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 def templates(sampler: str) -> list[FrozenTrial]:

@@ -108,11 +108,15 @@ def test_a_trial_has_the_same_result_alone_up_to_rounding() -> None:
 
 @pytest.mark.parametrize("stopping", [{}, {"restore_best_weights": False}, {"monitor": "val_auc"}], ids=str)
 def test_a_trial_has_the_same_result_however_many_epochs_a_call_has(stopping: dict[str, Any]) -> None:
-    spec = spec_of(early_stopping=stopping)
-    jobs = [job(spec, number) for number in range(8)]
+    spec = spec_of(early_stopping=stopping, budget={"trials": 8, "epochs": 12}, space={"learning_rate": [0.05]})
+    jobs = [job(spec, number, patience=3, learning_rate=0.05) for number in range(8)]
     one, many = (run(spec, jobs, lanes=3, cut={2}, epochs=epochs) for epochs in (1, 4))
     for number in range(8):
         assert_same_up_to_rounding(one.trained(number).result, many.trained(number).result)
+    if spec.early_stopping.restore_best_weights:
+        # Of some trial the best epoch lies in a call before its last, within that call and not at its start.
+        results = [many.trained(number).result for number in range(8)]
+        assert any(r.best_epoch <= (r.epochs - 1) // 4 * 4 and r.best_epoch % 4 != 1 for r in results)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
