@@ -63,7 +63,7 @@ def test_a_reproducible_study_has_the_same_table_with_one_worker_and_with_four(h
         one = table("one")
         for _ in range(3):
             house.start("worker")
-        eventually(lambda: house.log().count("worker is ready") == 4, 60)
+        eventually(lambda: house.log().count("worker is ready") == 4, 120)
         submit(server.api, plain | {"name": "four"})
         assert table("four") == one
         query = "SELECT COUNT(DISTINCT worker) FROM regsweep_trials GROUP BY study_id"

@@ -133,6 +133,7 @@ def test_a_study_is_paused_and_resumed(api: httpx.Client) -> None:
     assert api.post("/v1/studies/paused/pause").json()["state"] == "paused"
 
     # What runs is finished, then nothing runs while the study is paused: another study runs in between.
+    eventually(lambda: read(api, "paused")["progress"]["running"] == 0)
     submit(api, document("meanwhile", 2, 1))
     ended(api, "meanwhile")
     resting = read(api, "paused")
