@@ -138,7 +138,7 @@ def keras_engines(settings: Settings) -> EngineOf:
 
 
 def _keep_compiled_programs(folder: Path) -> None:
-    """Let XLA load what a worker of this machine has compiled before, in a fifth of the time."""
+    """Let XLA load what a worker of this machine has compiled before."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
