@@ -22,7 +22,7 @@ from studies.training.sizing import LaneSize
 from studies.training.tuning import Form, Tuning
 
 _MOST_LANES = 16  # more gain nothing on a CPU core and tell the sampler less
-_TRIALS_A_LANE = 8  # so that most trials are asked with the results of others in view
+_TRIALS_A_LANE = 16  # so that most trials are asked with the results of others in view, with two workers as well
 _MOST_EPOCHS = 8  # a call; a trial that ends within a call has trained the rest of it for nothing
 _CALL_FLOPS = 3e9  # a call of a few hundredths of a second: longer than what surrounds it, shorter than a report
 _PROGRAMS_KEPT = 8
