@@ -37,9 +37,9 @@ def data_of(spec: StudySpec) -> PreparedData:
 
 def test_a_short_study_measures_the_form_it_runs_and_remembers_nothing(tmp_path: Path) -> None:
     choice = choose(spec_of(), tmp_path)
-    assert (choice.engine, choice.lanes, choice.xla) == ("lanes", 8, True)
+    assert (choice.engine, choice.lanes, choice.xla) == ("lanes", 4, True)
     assert 12 % choice.epochs_a_call == 0
-    assert "8 lanes suit a budget of 64 trials; measured 8 lanes" in choice.why
+    assert "4 lanes suit a budget of 64 trials; measured 4 lanes" in choice.why
     assert "ms a trial's epoch" in choice.why
     assert list(tmp_path.iterdir()) == []
 
@@ -64,8 +64,8 @@ def test_lanes_that_are_asked_for_are_not_measured_away(tmp_path: Path) -> None:
 
 
 def test_memory_bounds_the_lanes() -> None:
-    choice = choose(spec_of(), share=1e-6)
-    assert 1 <= choice.lanes < 8 or choice.engine == "fit"
+    choice = choose(spec_of(training={"lanes": 16}), share=1e-6)
+    assert 1 <= choice.lanes < 16 or choice.engine == "fit"
     assert "memory" in choice.why
     assert choose(spec_of(), share=1e-12).engine == "fit"
 
