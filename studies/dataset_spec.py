@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from studies.objectives import Task
-from studies.search_space import Part
+from studies.parameter import Part
 
 BuiltinName = Literal["breast_cancer", "wine", "iris", "digits", "digits_images", "diabetes"]
 SyntheticName = Literal["few_informative", "noisy_labels", "wide", "clean", "sparse_regression"]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from studies.search_space import Part
+from studies.parameter import Part
 
 Activation = Literal["relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "linear"]
 Units = Annotated[int, Field(ge=1, le=65_536, strict=True)]
@@ -17,6 +17,11 @@ class MlpSpec(Part):
     hidden_units: tuple[Units, ...] = Field((64, 64), max_length=64, description="Units of each hidden layer.")
     activation: Activation = Field("relu", description="Keras activation of the hidden layers.")
     batch_norm: bool = Field(False, description="Batch normalization between each hidden layer and its activation.")
+
+    @property
+    def regularized_layers(self) -> int:
+        """Its hidden layers; of a linear model the output layer, which is all there is."""
+        return max(1, len(self.hidden_units))
 
 
 class CnnSpec(Part):
@@ -32,6 +37,11 @@ class CnnSpec(Part):
     hidden_units: tuple[Units, ...] = Field((64,), max_length=64, description="Units of the dense layers behind them.")
     activation: Activation = Field("relu", description="Keras activation of the hidden layers.")
     batch_norm: bool = Field(False, description="Batch normalization between each hidden layer and its activation.")
+
+    @property
+    def regularized_layers(self) -> int:
+        """Its convolutions and hidden dense layers."""
+        return len(self.filters) + len(self.hidden_units)
 
 
 ModelSpec = Annotated[MlpSpec | CnnSpec, Field(discriminator="kind")]

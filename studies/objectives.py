@@ -5,7 +5,9 @@ from typing import Literal, get_args
 
 Task = Literal["binary", "multiclass", "regression"]
 Direction = Literal["minimize", "maximize"]
-ObjectiveName = Literal["val_loss", "val_penalized_loss", "val_accuracy", "val_auc", "val_mae", "val_r2", "epochs"]
+ObjectiveName = Literal[
+    "val_loss", "val_penalized_loss", "val_accuracy", "val_auc", "val_mae", "val_r2", "epochs", "nonzero_weights"
+]
 MonitorName = Literal["val_loss", "val_penalized_loss", "val_accuracy", "val_auc", "val_mae", "val_r2"]
 
 _CLASSIFICATION: tuple[Task, ...] = ("binary", "multiclass")
@@ -34,7 +36,10 @@ OBJECTIVES: dict[ObjectiveName, Objective] = {
     "val_mae": Objective("minimize", ("regression",), "mean absolute error in the target's own unit"),
     "val_r2": Objective("maximize", ("regression",), "share of the target's variance explained"),
     "epochs": Objective("minimize", _ALL, "epochs trained before early stopping, what the trial cost"),
+    "nonzero_weights": Objective("minimize", _ALL, "weights of the regularized kernels that are not exactly zero"),
 }
+#: What every epoch gives a value of.
+MONITORS: tuple[MonitorName, ...] = get_args(MonitorName)
 
 
 def metrics_for(task: Task) -> tuple[ObjectiveName, ...]:

@@ -1,26 +1,25 @@
-"""What a trial tries: one kind of penalty, its strength, and a dropout rate."""
+"""What a trial tries: for each hidden layer a penalty on its kernel and a dropout rate."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 Regularizer = Literal["none", "l1", "l2", "elastic_net"]
 REGULARIZERS: tuple[Regularizer, ...] = get_args(Regularizer)
+L1Mode = Literal["proximal", "penalty"]
 
 
 @dataclass(frozen=True, slots=True)
-class Regularization:
-    """The regularization of one trial, applied to every hidden layer.
+class Penalty:
+    """λ1·Σ|w| + λ2·Σw², in Keras' convention: added to the mean data loss of a batch, undivided."""
 
-    `lambda_` is the strength λ in Keras' convention: the penalty is added to the mean data loss of a batch, undivided.
-    """
-
-    kind: Regularizer
-    lambda_: float  # λ ≥ 0; without effect when kind is "none"
-    l1_ratio: float  # share of λ that goes to L1; only elastic net reads it
-    dropout: float  # share of activations dropped after every hidden layer, in [0, 1)
+    kind: Regularizer = "none"
+    lambda_: float = 0.0  # λ ≥ 0; without effect when kind is "none"
+    l1_ratio: float = 0.0  # share of λ that goes to L1; only elastic net reads it
 
     @property
     def l1(self) -> float:
@@ -34,6 +33,38 @@ class Regularization:
             self.kind
         ]
 
-    def penalty(self, kernel: npt.NDArray[np.floating]) -> float:
-        """λ1·Σ|w| + λ2·Σw² of one kernel."""
-        return float(self.l1 * np.abs(kernel).sum() + self.l2 * np.square(kernel).sum())
+    def of(self, weights: npt.NDArray[np.floating]) -> float:
+        """The penalty of an array of weights."""
+        return float(self.l1 * np.abs(weights).sum() + self.l2 * np.square(weights).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRegularization:
+    """The regularization of one hidden layer."""
+
+    kernel: Penalty
+    dropout: float  # share of activations dropped after the layer while training, in [0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Regularization:
+    """The regularization of one trial."""
+
+    layers: tuple[LayerRegularization, ...]  # by hidden layer from the input on; a single one is all layers'
+    bias: Penalty = Penalty()  # of every hidden layer's bias
+    activity: Penalty = Penalty()  # of every hidden layer's output: the sum over a batch, divided by its rows
+    l1_mode: L1Mode = "proximal"  # how L1 acts on kernels; "penalty" is Keras' own
+
+    @property
+    def proximal(self) -> bool:
+        """Whether L1 acts on a kernel by soft-thresholding and not through the gradient."""
+        return self.l1_mode == "proximal" and any(layer.kernel.l1 > 0 for layer in self.layers)
+
+    @classmethod
+    def shared(cls, kind: Regularizer, lambda_: float, l1_ratio: float, dropout: float) -> Self:
+        """The same for every hidden layer."""
+        return cls((LayerRegularization(Penalty(kind, lambda_, l1_ratio), dropout),))
+
+    def layer(self, index: int) -> LayerRegularization:
+        """What the hidden layer of this index gets, counted from 0 at the input."""
+        return self.layers[index if len(self.layers) > 1 else 0]

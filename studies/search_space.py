@@ -3,111 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
-from studies.regularization import REGULARIZERS, Regularization, Regularizer
+from studies.hyperparameters import Hyperparameters, layer_prefixes
+from studies.parameter import (
+    BatchSize,
+    BatchSizeRange,
+    Kinds,
+    Lambda,
+    LambdaRange,
+    LearningRate,
+    LearningRateRange,
+    Parameter,
+    Part,
+    Patience,
+    PatienceRange,
+    Range,
+    Rate,
+    RateRange,
+    Ratio,
+    RatioRange,
+    form_of,
+)
+from studies.regularization import REGULARIZERS, L1Mode, LayerRegularization, Penalty, Regularization
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-Number = TypeVar("Number", int, float)
+#: What each layer may have of its own, by field.
+_OF_LAYERS = {"regularizer": "regularizer", "lambda_": "lambda", "l1_ratio": "l1_ratio", "dropout": "dropout"}
 
 
-class Part(BaseModel):
-    """A frozen piece of a study description that refuses what it does not know."""
+class LayerSpace(Part):
+    """What is searched for one hidden layer; what is left out is as `space` says, searched for this layer alone."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
-
-
-class Range(Part, Generic[Number]):
-    """Every value from `low` to `high`, both included; `log: true` searches orders of magnitude evenly."""
-
-    low: Number
-    high: Number
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}; low must be at most high")
-        if self.log and self.low <= 0:
-            raise ValueError(f"a log range cannot start at {self.low}; low must be above 0, or log must be false")
-        return self
-
-
-#: How a parameter may be written; the tags are cut from the field names of error messages.
-PARAMETER_FORMS = frozenset({"range", "choices", "fixed"})
-
-
-def _form(value: Any) -> str:
-    if isinstance(value, Mapping | Range):
-        return "range"
-    return "choices" if isinstance(value, list | tuple) else "fixed"
-
-
-Lambda = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Ratio = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Patience = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
-LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-BatchSize = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
-
-
-class LambdaRange(Range[Lambda]):
-    """Strengths from `low` to `high`, both at least 0."""
-
-
-class RatioRange(Range[Ratio]):
-    """Shares from `low` to `high`, both within 0 and 1."""
-
-
-class RateRange(Range[Rate]):
-    """Rates from `low` to `high`, both at least 0 and below 1."""
-
-
-class PatienceRange(Range[Patience]):
-    """Whole epochs from `low` to `high`, both at least 1."""
-
-
-class LearningRateRange(Range[LearningRate]):
-    """Learning rates from `low` to `high`, both above 0."""
-
-
-class BatchSizeRange(Range[BatchSize]):
-    """Whole rows from `low` to `high`, both at least 1."""
-
-
-if TYPE_CHECKING:
-    Ranged = TypeVar("Ranged")
-    Single = TypeVar("Single")
-    Parameter: TypeAlias = Ranged | tuple[Single, ...] | Single
-else:
-
-    class Parameter:
-        """The three forms of a parameter; pydantic does not substitute inside a plain generic alias."""
-
-        def __class_getitem__(cls, form: tuple[Any, Any]) -> Any:
-            ranged, number = form
-            return Annotated[
-                Annotated[ranged, Tag("range")]
-                | Annotated[tuple[number, ...], Field(min_length=1), Tag("choices")]
-                | Annotated[number, Tag("fixed")],
-                Discriminator(_form),
-            ]
+    regularizer: Kinds | None = Field(None, description="Kinds of kernel regularizer to try.")
+    lambda_: Parameter[LambdaRange, Lambda] | None = Field(None, alias="lambda", description="Strength λ ≥ 0.")
+    l1_ratio: Parameter[RatioRange, Ratio] | None = Field(None, description="Elastic net's share of λ for L1.")
+    dropout: Parameter[RateRange, Rate] | None = Field(None, description="Share of this layer's activations dropped.")
 
 
 class SearchSpace(Part):
     """What is searched. Each parameter is a range `{low, high, log}`, a list of choices, or one fixed value."""
 
-    regularizer: Annotated[
-        Annotated[tuple[Regularizer, ...], Field(min_length=1), Tag("choices")] | Annotated[Regularizer, Tag("fixed")],
-        Discriminator(_form),
-    ] = Field(REGULARIZERS, description="Kinds of kernel regularizer to try: none, l1, l2, elastic_net.")
+    scope: Literal["shared", "per_layer"] = Field(
+        "shared",
+        description="shared: one regularizer, λ, l1_ratio and dropout for all hidden layers; per_layer: each its own.",
+    )
+    layers: tuple[LayerSpace, ...] | None = Field(
+        None, description="With scope per_layer: what each hidden layer has of its own, from the input on."
+    )
+    regularizer: Kinds = Field(
+        REGULARIZERS, description="Kinds of kernel regularizer to try: none, l1, l2, elastic_net."
+    )
     lambda_: Parameter[LambdaRange, Lambda] = Field(
         LambdaRange(low=1e-6, high=1e-1, log=True),
         alias="lambda",
@@ -121,25 +71,68 @@ class SearchSpace(Part):
         RateRange(low=0.0, high=0.5),
         description="Share of activations dropped after every hidden layer while training, 0 ≤ rate < 1.",
     )
-    patience: Parameter[PatienceRange, Patience] = Field(
+    patience: Parameter[PatienceRange, Patience | None] = Field(
         PatienceRange(low=5, high=20),
-        description="Early stopping: epochs without improvement before training stops, at least 1.",
+        description="Early stopping: epochs without improvement before training stops, at least 1; null for none, and "
+        "then the last epoch's weights are kept.",
     )
     learning_rate: Parameter[LearningRateRange, LearningRate] = Field(
         1e-3, description="The optimizer's step size (no unit), above 0."
     )
     batch_size: Parameter[BatchSizeRange, BatchSize] = Field(32, description="Rows a gradient step, at least 1.")
+    l1_mode: L1Mode = Field(
+        "proximal",
+        description="How L1 acts on kernels: proximal soft-thresholds after each step and reaches exact zeros; penalty "
+        "is Keras' own, which does not.",
+    )
+    bias_regularizer: Kinds = Field("none", description="Kinds of regularizer on hidden layers' biases: none, l1, l2.")
+    bias_lambda: Parameter[LambdaRange, Lambda] = Field(
+        LambdaRange(low=1e-6, high=1e-1, log=True), description="Strength of the biases' regularizer."
+    )
+    activity_regularizer: Kinds = Field(
+        "none", description="Kinds of regularizer on hidden layers' outputs: none, l1, l2."
+    )
+    activity_lambda: Parameter[LambdaRange, Lambda] = Field(
+        LambdaRange(low=1e-6, high=1e-1, log=True),
+        description="Strength of the outputs' regularizer: its sum over a batch, divided by the batch's rows, is added.",
+    )
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
+    def _consistent(self) -> Self:
+        if self.layers is not None and self.scope != "per_layer":
+            raise ValueError("layers: each layer has its own only with scope: per_layer")
         for name, form in self.parameters().items():
             if isinstance(form, tuple) and len(set(form)) < len(form):
                 raise ValueError(f"{name}: lists a choice twice; each choice must stand once")
+        for name in ("bias_regularizer", "activity_regularizer"):
+            if "elastic_net" in kinds(getattr(self, name)):
+                raise ValueError(f"{name}: elastic_net is for kernels; use l1 or l2")
         return self
 
+    def sized(self, hidden_layers: int) -> Self:
+        """The same space for a model of so many hidden layers; ValueError when it names another number."""
+        if self.scope == "shared" or (self.layers is not None and len(self.layers) == hidden_layers):
+            return self
+        if self.layers is not None:
+            raise ValueError(
+                f"layers: lists {len(self.layers)} layers and the model has {hidden_layers} hidden; list each of them"
+            )
+        return self.model_copy(update={"layers": (LayerSpace(),) * hidden_layers})
+
     def parameters(self) -> dict[str, Any]:
-        """Each parameter's form by its name as users write it."""
-        return {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
+        """Each parameter's form by its name as trials have it: as users write it, or layer by layer."""
+        others = ("patience", "learning_rate", "batch_size", "bias_regularizer", "bias_lambda")
+        found = self._of_layers()
+        return found | {name: getattr(self, name) for name in (*others, "activity_regularizer", "activity_lambda")}
+
+    def _of_layers(self) -> dict[str, Any]:
+        own = self.layers or (LayerSpace(),)
+        found: dict[str, Any] = {}
+        for prefix, layer in zip(layer_prefixes(len(own)), own, strict=True):
+            for field, name in _OF_LAYERS.items():
+                form = getattr(layer, field)
+                found[prefix + name] = getattr(self, field) if form is None else form
+        return found
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -147,21 +140,26 @@ class SearchSpace(Part):
         form: Any = self.batch_size
         return () if isinstance(form, Range) else form if isinstance(form, tuple) else (form,)
 
+    def regularizes(self, what: Literal["bias", "activity"]) -> bool:
+        """Whether any trial may regularize the hidden layers' biases or outputs."""
+        return kinds(getattr(self, f"{what}_regularizer")) != {"none"}
+
     def searched(self) -> dict[str, Any]:
         """The forms that the sampler chooses from: neither fixed, nor without effect for every kind listed."""
-        kinds = {self.regularizer} if isinstance(self.regularizer, str) else set(self.regularizer)
+        forms = self.parameters()
         inert = set[str]()
-        if "elastic_net" not in kinds:
-            inert.add("l1_ratio")
-        if kinds == {"none"}:
-            inert.add("lambda")
-        return {n: form for n, form in self.parameters().items() if _form(form) != "fixed" and n not in inert}
+        for name, form in forms.items():
+            if name.endswith("regularizer"):
+                prefix = name.removesuffix("regularizer")
+                inert |= {f"{prefix}l1_ratio"} if "elastic_net" not in kinds(form) else set()
+                inert |= {f"{prefix}lambda"} if kinds(form) == {"none"} else set()
+        return {name: form for name, form in forms.items() if form_of(form) != "fixed" and name not in inert}
 
     def fixed(self) -> dict[str, Any]:
         """The values that are never asked of the sampler; 0 where a parameter has no effect."""
         searched = self.searched()
         values = {name: form for name, form in self.parameters().items() if name not in searched}
-        return {name: form if _form(form) == "fixed" else 0.0 for name, form in values.items()}
+        return {name: form if form_of(form) == "fixed" else 0.0 for name, form in values.items()}
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's distribution of every parameter that is searched.
@@ -183,52 +181,27 @@ class SearchSpace(Part):
     def hyperparameters(self, params: Mapping[str, Any]) -> Hyperparameters:
         """The values of one trial, from what the sampler suggested and what is fixed."""
         values = self.fixed() | dict(params)
+
+        def penalty(prefix: str) -> Penalty:
+            ratio = float(values.get(f"{prefix}l1_ratio", 0.0))
+            return Penalty(values[f"{prefix}regularizer"], float(values[f"{prefix}lambda"]), ratio)
+
         return Hyperparameters(
             regularization=Regularization(
-                kind=values["regularizer"],
-                lambda_=float(values["lambda"]),
-                l1_ratio=float(values["l1_ratio"]),
-                dropout=float(values["dropout"]),
+                tuple(
+                    LayerRegularization(penalty(prefix), float(values[f"{prefix}dropout"]))
+                    for prefix in layer_prefixes(len(self.layers or (None,)))
+                ),
+                bias=penalty("bias_"),
+                activity=penalty("activity_"),
+                l1_mode=self.l1_mode,
             ),
-            patience=int(values["patience"]),
+            patience=None if values["patience"] is None else int(values["patience"]),
             learning_rate=float(values["learning_rate"]),
             batch_size=int(values["batch_size"]),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Hyperparameters:
-    """Everything a trial varies."""
-
-    regularization: Regularization
-    patience: int  # epochs
-    learning_rate: float
-    batch_size: int  # rows
-
-    @classmethod
-    def from_effective(cls, params: Mapping[str, Any]) -> Self:
-        """The hyperparameters that `effective` names; what has no effect is 0."""
-        return cls(
-            Regularization(
-                kind=params["regularizer"],
-                lambda_=params["lambda"] or 0.0,
-                l1_ratio=params["l1_ratio"] or 0.0,
-                dropout=params["dropout"],
-            ),
-            patience=params["patience"],
-            learning_rate=params["learning_rate"],
-            batch_size=params["batch_size"],
-        )
-
-    def effective(self) -> dict[str, Any]:
-        """The values by name, null where the regularizer gives a value no effect."""
-        reg = self.regularization
-        return {
-            "regularizer": reg.kind,
-            "lambda": None if reg.kind == "none" else reg.lambda_,
-            "l1_ratio": reg.l1_ratio if reg.kind == "elastic_net" else None,
-            "dropout": reg.dropout,
-            "patience": self.patience,
-            "learning_rate": self.learning_rate,
-            "batch_size": self.batch_size,
-        }
+def kinds(form: Any) -> set[str]:
+    """The kinds of regularizer that a form allows."""
+    return {form} if isinstance(form, str) else set(form)

@@ -8,10 +8,10 @@ def ask_seed(study_seed: int, number: int) -> int:
     return _derive(study_seed, number, 0)
 
 
-def trial_seed(study_seed: int, number: int) -> int:
-    """The seed of one trial's initial weights, data order and dropout."""
-    return _derive(study_seed, number, 1)
+def trial_seed(study_seed: int, number: int, fit: int = 0) -> int:
+    """The seed of the initial weights, data order and dropout of one of a trial's trainings."""
+    return _derive(study_seed, number, 1, *([fit] if fit else []))
 
 
-def _derive(study_seed: int, number: int, purpose: int) -> int:
-    return int(np.random.SeedSequence([study_seed, number, purpose]).generate_state(1)[0])
+def _derive(*words: int) -> int:
+    return int(np.random.SeedSequence(words).generate_state(1)[0])

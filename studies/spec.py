@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from studies.dataset_spec import DatasetSpec
 from studies.model_spec import MlpSpec, ModelSpec
 from studies.objectives import OBJECTIVES, Direction, MonitorName, ObjectiveName, Task, metrics_for
 from studies.optimizer_spec import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
-from studies.search_space import Part, SearchSpace
+from studies.parameter import Part
+from studies.search_space import SearchSpace
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
 
@@ -18,6 +19,8 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
 REPRODUCIBLE_LANES = 8
 
 SamplerName = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2", "nsga3", "grid", "brute_force"]
+Technique = Literal["none", "l1", "l2", "elastic_net", "dropout", "early_stopping", "combined"]
+TECHNIQUES: tuple[Technique, ...] = get_args(Technique)
 PrunerName = Literal[
     "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon"
 ]
@@ -62,6 +65,51 @@ class EarlyStoppingSpec(Part):
         0, description="Epochs at the start that are not watched."
     )
     restore_best_weights: bool = Field(True, description="Judge and keep the best epoch's weights, not the last's.")
+
+
+class Resampling(Part):
+    """On which rows a trial is judged; the test part is never among them."""
+
+    kind: Literal["holdout", "kfold", "repeated_kfold"] = Field(
+        "holdout",
+        description="holdout: one validation part; kfold: a trial is trained once a fold and its value is the mean; "
+        "repeated_kfold: the same over several random divisions into folds.",
+    )
+    folds: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(5, description="Folds of a division; for kfold.")
+    repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
+        5, description="Divisions into folds; for repeated_kfold."
+    )
+
+    @property
+    def fits(self) -> int:
+        """Trainings of one trial."""
+        return {"holdout": 1, "kfold": self.folds, "repeated_kfold": self.folds * self.repeats}[self.kind]
+
+
+class ComparisonSpec(Part):
+    """Which regularization to use: techniques searched one by one, confirmed on many folds, and compared."""
+
+    techniques: Annotated[tuple[Technique, ...], Field(min_length=2)] = Field(
+        TECHNIQUES, description="What is compared; combined is the whole of `space`."
+    )
+    trials_per_technique: Annotated[int, Field(ge=1, le=10_000, strict=True)] = Field(
+        30, description="Trials that each technique is searched with."
+    )
+    repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
+        10, description="Random divisions into folds on which each technique's best parameters are confirmed."
+    )
+    folds: Annotated[int, Field(ge=2, le=20, strict=True)] = Field(5, description="Folds of each division.")
+    rope: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None,
+        description="Region of practical equivalence: a difference of the first objective up to this much does not "
+        "matter; 0.01 when left out, for val_mae, epochs and nonzero_weights a hundredth of the best mean.",
+    )
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.techniques)) < len(self.techniques):
+            raise ValueError("techniques: lists a technique twice; each must stand once")
+        return self
 
 
 class Budget(Part):
@@ -116,7 +164,11 @@ class StudySpec(Part):
         default_factory=EarlyStoppingSpec, description="How training ends early; patience itself is searched."
     )
     training: Training = Field(default_factory=Training, description="How trials are trained: engine, optimizer.")
+    resampling: Resampling = Field(default_factory=Resampling, description="On which rows trials are judged.")
     budget: Budget = Field(default_factory=Budget, description="How much the study may cost.")
+    comparison: ComparisonSpec | None = Field(
+        None, description="Which technique to use, asked beside the study's own search; see POST …/comparison."
+    )
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = Field(
         0, description="Seed of the splits, the sampler, initial weights, data order and dropout."
     )
@@ -145,6 +197,12 @@ class StudySpec(Part):
     def named(self, name: str) -> Self:
         """The same study under another name."""
         return self.model_copy(update={"name": name})
+
+    @field_validator("space")
+    @classmethod
+    def _sized(cls, space: SearchSpace, info: ValidationInfo) -> SearchSpace:
+        model = info.data.get("model")  # none when it is wrong itself
+        return space if model is None else space.sized(model.regularized_layers)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

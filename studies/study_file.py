@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from studies import sampling
 from studies.errors import FieldError, InvalidSpecError
-from studies.search_space import PARAMETER_FORMS
+from studies.parameter import PARAMETER_FORMS
 from studies.spec import StudySpec
 
 #: Names of union members that pydantic puts into an error's place.

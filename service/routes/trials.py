@@ -16,7 +16,7 @@ from service.schemas import BestTrialsView, CurveView, ListView, TrialView, tria
 from service.storage.pages import SORTS, Cursor, Sort
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
-from studies.search_space import Hyperparameters
+from studies.hyperparameters import Hyperparameters
 from studies.spec import StudySpec
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from studies.dataset_spec import DatasetSpec
 from studies.datasets.catalog import Dataset, load
-from studies.datasets.splits import Split, split
+from studies.datasets.splits import Split, folds, split
 from studies.objectives import Task
+from studies.spec import Resampling
 
 Array = npt.NDArray[Any]
 
@@ -69,6 +70,11 @@ class PreparedData:
         """Shape of one row."""
         return self.dataset.x.shape[1:]
 
+    @property
+    def train_rows(self) -> int:
+        """Rows of the training part."""
+        return len(self.rows.train)
+
     @cached_property
     def input_scaling(self) -> Scaling:
         """Per column for tables, one for all pixels for images."""
@@ -106,3 +112,12 @@ def prepare(spec: DatasetSpec, seed: int) -> PreparedData:
     """Load, split and scale a study's dataset; the same seed gives the same parts everywhere."""
     dataset = load(spec)
     return PreparedData(dataset, split(dataset, seed))
+
+
+def prepare_folds(spec: DatasetSpec, seed: int, resampling: Resampling) -> tuple[PreparedData, ...]:
+    """What `Job.fold` counts: the folds a trial is trained on, each scaled by its own training rows, and behind them,
+    where there are any, the dataset as `prepare` splits it.
+    """
+    whole = prepare(spec, seed)
+    found = tuple(PreparedData(whole.dataset, rows) for rows in folds(whole.dataset, whole.rows, resampling, seed))
+    return found if resampling.kind == "holdout" else (*found, whole)

@@ -1,4 +1,4 @@
-"""Seeded splits into training, validation and test rows."""
+"""Seeded splits into training, validation and test rows, and folds of all but the test rows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from studies.datasets.catalog import Dataset
 from studies.errors import DatasetError
+from studies.spec import Resampling
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
@@ -50,3 +51,36 @@ def split(dataset: Dataset, seed: int) -> Split:
         if len(present) > 1:
             raise DatasetError("the rows cannot be split: a class has too few rows to stand in every part")
     return Split(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def folds(dataset: Dataset, whole: Split, resampling: Resampling, seed: int) -> list[Split]:
+    """The splits a trial is trained on: the one that is given, or all but its test rows divided into folds.
+
+    All folds train on the same number of rows, so that one compiled program serves them: where their sizes differ, the
+    one or few rows that some would have more are left out. Raises DatasetError when there are too few rows.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    if resampling.kind == "holdout":
+        return [whole]
+    rows = np.sort(np.concatenate([whole.train, whole.validation]))
+    _check_folds(dataset, rows, resampling.folds)
+    kind = KFold if dataset.task == "regression" else StratifiedKFold
+    found: list[tuple[Rows, Rows]] = []
+    for repeat in range(resampling.fits // resampling.folds):
+        division = kind(resampling.folds, shuffle=True, random_state=np.random.RandomState([seed, repeat]))
+        found += [(rows[train], rows[fold]) for train, fold in division.split(rows, dataset.y[rows])]
+    size = min(len(train) for train, _ in found)
+    rng = np.random.default_rng([seed, len(found)])
+    return [Split(np.sort(rng.permutation(train)[:size]), fold, whole.test) for train, fold in found]
+
+
+def _check_folds(dataset: Dataset, rows: Rows, count: int) -> None:
+    least = len(rows) // 2
+    if dataset.task != "regression":
+        least = min(least, int(np.unique(dataset.y[rows], return_counts=True)[1].min()))
+    if least < count:
+        raise DatasetError(
+            f"the rows beside the test part cannot be divided into {count} folds; use at most {least}, for every fold "
+            "needs two rows and one of each class"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from studies.model_spec import CnnSpec, MlpSpec, ModelSpec
 from studies.models import cnn, mlp
@@ -37,9 +38,9 @@ def design(
     """
     hidden = _hidden(spec, input_shape, regularization)
     linear = isinstance(spec, MlpSpec) and not spec.hidden_units
-    output = {"units": classes if task == "multiclass" else 1, "activation": _OUTPUT_ACTIVATIONS[task]}
+    output: dict[str, Any] = {"units": classes if task == "multiclass" else 1, "activation": _OUTPUT_ACTIVATIONS[task]}
     if linear:
-        output["kernel_regularizer"] = mlp.kernel_regularizer(regularization)
+        output |= mlp.weight_regularizers(regularization, 0)
     return Architecture(
         layers=(
             Expression("Input", {"shape": input_shape}),
@@ -60,7 +61,12 @@ def _hidden(spec: ModelSpec, input_shape: tuple[int, ...], regularization: Regul
 def optimizer_expression(spec: OptimizerSpec, learning_rate: float | Expression) -> Expression:
     """Keras' optimizer of a study at one trial's learning rate."""
     options = spec.model_dump(exclude={"name"})
-    return Expression(f"optimizers.{_OPTIMIZERS[spec.name]}", {"learning_rate": learning_rate, **options})
+    return Expression(f"optimizers.{optimizer_class(spec)}", {"learning_rate": learning_rate, **options})
+
+
+def optimizer_class(spec: OptimizerSpec) -> str:
+    """Keras' name of an optimizer; with `Proximal` before it, the one of studies.models.proximal."""
+    return _OPTIMIZERS[spec.name]
 
 
 def learning_rate_expression(

@@ -14,12 +14,13 @@ def hidden_layers(spec: CnnSpec, input_shape: tuple[int, ...], regularization: R
     """Convolutions of unchanged size, each pooled 2×2 while the image is large enough, flattened, then dense layers."""
     side = min(input_shape[:2])
     layers: list[Expression] = []
-    for filters in spec.filters:
+    for index, filters in enumerate(spec.filters):
         convolution = {"filters": filters, "kernel_size": spec.kernel_size, "padding": "same"}
-        layers += mlp.regularized("layers.Conv2D", convolution, spec.activation, spec.batch_norm, regularization)
+        layers += mlp.regularized("layers.Conv2D", convolution, spec.activation, spec.batch_norm, regularization, index)
         if side >= _SMALLEST_POOLED_SIDE:
             layers.append(Expression("layers.MaxPooling2D"))
             side //= 2
-        layers.append(mlp.dropout(regularization))
+        layers.append(mlp.dropout(regularization, index))
     layers.append(Expression("layers.Flatten"))
-    return layers + mlp.hidden_layers(spec.hidden_units, spec.activation, spec.batch_norm, regularization)
+    dense = mlp.hidden_layers(spec.hidden_units, spec.activation, spec.batch_norm, regularization, len(spec.filters))
+    return layers + dense

@@ -6,48 +6,65 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from studies.models.expression import Expression
-from studies.regularization import Regularization
+from studies.regularization import Penalty, Regularization
 
 
-def kernel_regularizer(regularization: Regularization) -> Expression | None:
-    """Keras' regularizer of the trial, None where there is no penalty."""
-    match regularization.kind:
+def regularizer(penalty: Penalty) -> Expression | None:
+    """Keras' regularizer of a penalty, None where there is none."""
+    match penalty.kind:
         case "none":
             return None
         case "l1":
-            return Expression("regularizers.L1", {"l1": regularization.l1})
+            return Expression("regularizers.L1", {"l1": penalty.l1})
         case "l2":
-            return Expression("regularizers.L2", {"l2": regularization.l2})
+            return Expression("regularizers.L2", {"l2": penalty.l2})
         case "elastic_net":
-            return Expression("regularizers.L1L2", {"l1": regularization.l1, "l2": regularization.l2})
+            return Expression("regularizers.L1L2", {"l1": penalty.l1, "l2": penalty.l2})
+
+
+def weight_regularizers(regularization: Regularization, index: int) -> dict[str, Expression | None]:
+    """The regularizers of one layer's weights."""
+    found = {"kernel_regularizer": regularizer(regularization.layer(index).kernel)}
+    return found | _where_any("bias_regularizer", regularization.bias)
+
+
+def _where_any(argument: str, penalty: Penalty) -> dict[str, Expression | None]:
+    return {} if penalty.kind == "none" else {argument: regularizer(penalty)}
 
 
 def regularized(
-    layer: str, arguments: Mapping[str, Any], activation: str, batch_norm: bool, regularization: Regularization
+    layer: str,
+    arguments: Mapping[str, Any],
+    activation: str,
+    batch_norm: bool,
+    regularization: Regularization,
+    index: int,
 ) -> list[Expression]:
-    """One hidden layer: kernel with its penalty, batch normalization if asked for, activation."""
-    kernel = {**arguments, "kernel_regularizer": kernel_regularizer(regularization)}
+    """The hidden layer of this index: weights with their penalties, batch normalization if asked for, activation."""
+    weights = {**arguments, **weight_regularizers(regularization, index)}
+    output = {"activation": activation, **_where_any("activity_regularizer", regularization.activity)}
     if not batch_norm:
-        return [Expression(layer, {**kernel, "activation": activation})]
+        return [Expression(layer, {**weights, **output})]
+    # The normalization's own offset makes a bias before it redundant.
+    weights.pop("bias_regularizer", None)
     return [
-        # The normalization's own offset makes a bias before it redundant.
-        Expression(layer, {**kernel, "use_bias": False}),
+        Expression(layer, {**weights, "use_bias": False}),
         Expression("layers.BatchNormalization"),
-        Expression("layers.Activation", {"activation": activation}),
+        Expression("layers.Activation", output),
     ]
 
 
-def dropout(regularization: Regularization) -> Expression:
+def dropout(regularization: Regularization, index: int) -> Expression:
     """What stands after every hidden layer; a rate of 0 changes nothing."""
-    return Expression("layers.Dropout", {"rate": regularization.dropout})
+    return Expression("layers.Dropout", {"rate": regularization.layer(index).dropout})
 
 
 def hidden_layers(
-    hidden_units: Sequence[int], activation: str, batch_norm: bool, regularization: Regularization
+    hidden_units: Sequence[int], activation: str, batch_norm: bool, regularization: Regularization, first: int = 0
 ) -> list[Expression]:
-    """Dense layers of the given units, each followed by dropout."""
+    """Dense layers of the given units, each followed by dropout; `first` is the index of the first."""
     layers: list[Expression] = []
-    for units in hidden_units:
-        layers += regularized("layers.Dense", {"units": units}, activation, batch_norm, regularization)
-        layers.append(dropout(regularization))
+    for index, units in enumerate(hidden_units, first):
+        layers += regularized("layers.Dense", {"units": units}, activation, batch_norm, regularization, index)
+        layers.append(dropout(regularization, index))
     return layers

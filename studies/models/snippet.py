@@ -5,7 +5,7 @@ from __future__ import annotations
 from studies.models.architecture import design, learning_rate_expression, optimizer_expression
 from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
-from studies.search_space import Hyperparameters
+from studies.hyperparameters import Hyperparameters
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
 

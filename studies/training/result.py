@@ -9,7 +9,7 @@ from typing import Protocol
 
 from studies.datasets.preprocessing import PreparedData
 from studies.objectives import OBJECTIVES, ObjectiveName
-from studies.search_space import Hyperparameters
+from studies.hyperparameters import Hyperparameters
 from studies.spec import StudySpec
 
 #: Called after every epoch (counted from 1) with its metrics; False ends the training there.

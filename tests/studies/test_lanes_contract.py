@@ -10,7 +10,7 @@ import pytest
 
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.regularization import REGULARIZERS, Regularization
-from studies.search_space import Hyperparameters
+from studies.hyperparameters import Hyperparameters
 from studies.spec import StudySpec
 from studies.study_file import parse
 from studies.training.result import Job

@@ -13,7 +13,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from pydantic import ValidationError
 
 from studies.regularization import REGULARIZERS, Regularization, Regularizer
-from studies.search_space import Hyperparameters, SearchSpace
+from studies.hyperparameters import Hyperparameters
+from studies.search_space import SearchSpace
 from tests.studies.documents import SPACES, Document
 
 

@@ -1,0 +1,107 @@
+"""Comparisons: studies of a study. Each technique is searched in a study of its own; when all of those have ended, one
+more confirms their best parameters in planned trials, a repeat of all folds each, and on the test part.
+
+What begins the next step stands in the transaction that ends the last, so no crash can come between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.storage import lifecycle
+from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
+from studies.analysis import techniques
+from studies.plan import Plan
+from studies.spec import ComparisonSpec, StudySpec
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+#: What a comparison is doing: then it is completed, stopped or failed.
+ACTIVE_COMPARISON = ("searching", "confirming")
+CONFIRMATION = "confirmation"
+
+
+def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: ComparisonSpec) -> None:
+    """Start the search of every technique; InvalidSpecError when the study's space excludes one."""
+    spec = StudySpec.model_validate(study.spec)
+    techniques.check(spec, comparison)
+    study.comparison, study.comparison_state = comparison.model_dump(mode="json"), "searching"
+    for technique in comparison.techniques:
+        searched = techniques.search(spec, comparison, technique).named(part_name(study, technique))
+        lifecycle.create(session, optuna, searched, part_of=study, technique=technique)
+
+
+def part_name(study: StudyRecord, part: str) -> str:
+    """The name of a study of a comparison; no user's study can have it, for theirs hold no colon."""
+    return f"{study.name}: {part}"
+
+
+def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, reason: str | None) -> None:
+    """End a study, and go on with the comparison that it is a part of."""
+    if study.state not in ACTIVE_STUDY:
+        return
+    lifecycle.end_study(session, optuna, study, state, reason)
+    if study.parent_id is None:
+        return
+    session.expire(study)
+    whole = session.get_one(StudyRecord, study.parent_id)
+    if whole.comparison_state == "searching" and not _active_parts(session, whole):
+        _confirm(session, optuna, whole)
+    elif whole.comparison_state == "confirming" and study.technique is None:
+        whole.comparison_state = state
+
+
+def stop(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
+    """End every part of a comparison that is still active."""
+    if study.comparison_state in ACTIVE_COMPARISON:
+        study.comparison_state = "stopped"
+        for part in _active_parts(session, study):
+            end(session, optuna, part, "stopped", "stopped by the user")
+
+
+def parts(session: Session, study: StudyRecord) -> Sequence[StudyRecord]:
+    """The studies of a study's comparison, in the order they began."""
+    return session.scalars(sa.select(StudyRecord).where(StudyRecord.parent_id == study.id).order_by(StudyRecord.id)).all()
+
+
+def _active_parts(session: Session, study: StudyRecord) -> list[StudyRecord]:
+    return [part for part in parts(session, study) if part.state in ACTIVE_STUDY]
+
+
+def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
+    comparison = ComparisonSpec.model_validate(study.comparison)
+    best = {part.technique: best_trial(session, part) for part in parts(session, study) if part.technique is not None}
+    params = {technique: trial.params for technique, trial in best.items() if trial is not None and trial.params}
+    if not params:
+        study.comparison_state = "failed"
+        return
+    plans = _plans(comparison, params)
+    spec = techniques.confirmation(StudySpec.model_validate(study.spec), comparison, len(plans))
+    named = spec.named(part_name(study, CONFIRMATION))
+    lifecycle.create(session, optuna, named, part_of=study, plans=plans)
+    study.comparison_state = "confirming"
+
+
+def _plans(comparison: ComparisonSpec, params: dict[str, dict[str, object]]) -> list[Plan]:
+    """Repeat by repeat, so that what a stopped comparison has is of all techniques; then the test part."""
+    among, folds = list(params), comparison.folds
+    plans = [
+        Plan(technique, among, params[technique], range(repeat * folds, (repeat + 1) * folds))
+        for repeat in range(comparison.repeats)
+        for technique in among
+    ]
+    whole = comparison.repeats * folds  # stands behind the folds, see studies.datasets.preprocessing.prepare_folds
+    return [*plans, *(Plan(technique, among, params[technique], [whole], test=True) for technique in among)]
+
+
+def best_trial(session: Session, study: StudyRecord) -> TrialRecord | None:
+    """The best complete trial of a study by its first objective."""
+    downwards = StudySpec.model_validate(study.spec).directions[0] == "minimize"
+    order = TrialRecord.value.asc() if downwards else TrialRecord.value.desc()
+    complete = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.state == "COMPLETE")
+    return session.scalar(complete.order_by(order, TrialRecord.number).limit(1))

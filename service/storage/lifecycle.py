@@ -1,0 +1,95 @@
+"""How a study's rows begin and end, here and in Optuna's tables; all inside a `database.transaction`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.storage.database import unix_now
+from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, StudyRecord, TrialRecord
+from studies.plan import Plan
+from studies.spec import StudySpec
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+
+def create(
+    session: Session,
+    optuna: RDBStorage,
+    spec: StudySpec,
+    part_of: StudyRecord | None = None,
+    technique: str | None = None,
+    plans: Sequence[Plan] | None = None,
+) -> StudyRecord:
+    """A study with its whole budget and its Optuna study; IntegrityError when its name is taken."""
+    from optuna.study import StudyDirection
+
+    study = StudyRecord(
+        name=spec.name,
+        state="queued",
+        spec=spec.model_dump(mode="json"),
+        created_at=unix_now(),
+        parent_id=None if part_of is None else part_of.id,
+        technique=technique,
+    )
+    session.add(study)
+    session.flush()
+    planned: Sequence[Plan | None] = plans if plans is not None else [None] * spec.budget.trials
+    places: list[dict[str, Any]] = [
+        {
+            "study_id": study.id,
+            "place": place,
+            "state": "WAITING",
+            "attempt": 0,
+            "plan": None if plan is None else plan.document(),
+        }
+        for place, plan in enumerate(planned)
+    ]
+    session.execute(sa.insert(TrialRecord), places)
+    directions = [StudyDirection[direction.upper()] for direction in spec.directions]
+    optuna_id = optuna.create_new_study(directions, study.name)
+    optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
+    return study
+
+
+def lost() -> sa.ColumnElement[bool]:
+    """A trial whose worker has not renewed its lease."""
+    return sa.and_(TrialRecord.state == "RUNNING", TrialRecord.lease_expires_at < unix_now())
+
+
+def claimable() -> sa.ColumnElement[bool]:
+    """A place that needs a worker: to run it, or, when its worker was lost after the study's end, to close it."""
+    waiting = sa.and_(TrialRecord.state == "WAITING", StudyRecord.state.in_(LIVE_STUDY))
+    return sa.or_(waiting, sa.and_(lost(), StudyRecord.state != "paused"))
+
+
+def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, reason: str | None) -> None:
+    """End an active study, inside a `database.transaction`: nothing starts, what runs ends at its next epoch."""
+    if study.state in ACTIVE_STUDY:
+        ended = {"state": state, "reason": reason, "ended_at": unix_now()}
+        session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id).values(ended))
+        close_places(session, optuna, study, TrialRecord.state == "WAITING")
+
+
+def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which: sa.ColumnElement[bool]) -> None:
+    """Close places of an ended study that nobody runs: those never asked go, trials that were begun are pruned."""
+    from optuna.trial import TrialState
+
+    these = sa.and_(TrialRecord.study_id == study.id, which)
+    begun = [trial.number for trial in session.scalars(sa.select(TrialRecord).where(these)) if trial.number is not None]
+    session.execute(sa.delete(TrialRecord).where(these, TrialRecord.number.is_(None)))
+    pruned = {
+        "state": "PRUNED",
+        "token": None,
+        "reason": "the study ended before the trial did",
+        "ended_at": unix_now(),
+    }
+    session.execute(sa.update(TrialRecord).where(these).values(pruned))
+    optuna_id = optuna.get_study_id_from_name(study.name)
+    for number in begun:
+        trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
+        optuna.set_trial_state_values(trial_id, TrialState.PRUNED)

@@ -1,0 +1,1 @@
+"""The answer: techniques compared with honest statistics, features selected, figures, report."""

@@ -1,0 +1,68 @@
+"""Keras optimizers whose L1 reaches exact zeros.
+
+A gradient of λ1·|w| makes weights small and almost never 0. The proximal step does (Parikh and Boyd, "Proximal
+Algorithms", 2014, section 4.2): the gradient is the rest of the loss's, and after each update of size η every kernel is
+soft-thresholded, w <- sign(w)·max(|w| − η·λ1, 0). η is what a weight moves by for each unit of a gradient that lasts, so
+that w rests where the gradient is as large as λ1, whatever the optimizer: momentum adds a lasting gradient up to
+1 / (1 − momentum) times, and adaptive optimizers have an η for each weight.
+"""
+
+import keras
+from keras import ops
+
+
+class Proximal:
+    """What stands before one of Keras' optimizers among the parents of a class; `step_size` says its η.
+
+    λ1 is what the kernels' own regularizers say, so that the loss that Keras logs holds the whole penalty.
+    """
+
+    def build(self, variables):  # type: ignore[no-untyped-def]  # Keras carries no types, and this is also pasted
+        """Keras' own; the variables are the model's."""
+        super().build(variables)  # type: ignore[misc]  # of the optimizer behind this
+        l1 = [getattr(variable.regularizer, "l1", 0) for variable in variables]
+        self.l1 = [float(s) if v.name == "kernel" else 0.0 for s, v in zip(l1, variables)]  # noqa: B905
+
+    def update_step(self, gradient, variable, learning_rate):  # type: ignore[no-untyped-def]
+        """Keras' own update of one variable, without L1's part of the gradient, then the proximal step."""
+        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        l1 = self.l1[index]
+        if l1:
+            gradient = gradient - l1 * ops.sign(variable)
+        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
+        if l1:
+            by = self.step_size(index, learning_rate) * l1  # type: ignore[attr-defined]
+            variable.assign(ops.sign(variable) * ops.maximum(ops.abs(variable) - by, 0))
+
+
+class ProximalSGD(Proximal, keras.optimizers.SGD):  # type: ignore[misc]
+    """keras.optimizers.SGD with a proximal step."""
+
+    def step_size(self, index, learning_rate):  # type: ignore[no-untyped-def]
+        """The learning rate over 1 − momentum."""
+        return learning_rate / (1 - self.momentum)
+
+
+class ProximalRMSprop(Proximal, keras.optimizers.RMSprop):  # type: ignore[misc]
+    """keras.optimizers.RMSprop with a proximal step."""
+
+    def step_size(self, index, learning_rate):  # type: ignore[no-untyped-def]
+        """Each weight's own."""
+        return learning_rate / ops.sqrt(self._velocities[index] + self.epsilon) / (1 - self.momentum)
+
+
+class _ProximalMoments(Proximal):
+    def step_size(self, index, learning_rate):  # type: ignore[no-untyped-def]
+        """Each weight's own, with Adam's correction of its first steps."""
+        step = ops.cast(self.iterations + 1, "float32")  # type: ignore[attr-defined]
+        first, second = (1 - ops.power(beta, step) for beta in (self.beta_1, self.beta_2))  # type: ignore[attr-defined]
+        size = learning_rate * ops.sqrt(second) / first
+        return size / (ops.sqrt(self._velocities[index]) + self.epsilon)  # type: ignore[attr-defined]
+
+
+class ProximalAdam(_ProximalMoments, keras.optimizers.Adam):  # type: ignore[misc]
+    """keras.optimizers.Adam with a proximal step."""
+
+
+class ProximalAdamW(_ProximalMoments, keras.optimizers.AdamW):  # type: ignore[misc]
+    """keras.optimizers.AdamW with a proximal step."""

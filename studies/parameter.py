@@ -1,0 +1,105 @@
+"""How a parameter of a search may be written: a range, a list of choices, or one fixed value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from studies.regularization import Regularizer
+
+Number = TypeVar("Number", int, float)
+
+
+class Part(BaseModel):
+    """A frozen piece of a study description that refuses what it does not know."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+
+class Range(Part, Generic[Number]):
+    """Every value from `low` to `high`, both included; `log: true` searches orders of magnitude evenly."""
+
+    low: Number
+    high: Number
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}; low must be at most high")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a log range cannot start at {self.low}; low must be above 0, or log must be false")
+        return self
+
+
+#: How a parameter may be written; the tags are cut from the field names of error messages.
+PARAMETER_FORMS = frozenset({"range", "choices", "fixed"})
+
+
+def form_of(value: Any) -> str:
+    """Which of the forms a parameter is written in."""
+    if isinstance(value, Mapping | Range):
+        return "range"
+    return "choices" if isinstance(value, list | tuple) else "fixed"
+
+
+Lambda = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Patience = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+
+
+class LambdaRange(Range[Lambda]):
+    """Strengths from `low` to `high`, both at least 0."""
+
+
+class RatioRange(Range[Ratio]):
+    """Shares from `low` to `high`, both within 0 and 1."""
+
+
+class RateRange(Range[Rate]):
+    """Rates from `low` to `high`, both at least 0 and below 1."""
+
+
+class PatienceRange(Range[Patience]):
+    """Whole epochs from `low` to `high`, both at least 1."""
+
+
+class LearningRateRange(Range[LearningRate]):
+    """Learning rates from `low` to `high`, both above 0."""
+
+
+class BatchSizeRange(Range[BatchSize]):
+    """Whole rows from `low` to `high`, both at least 1."""
+
+
+if TYPE_CHECKING:
+    Ranged = TypeVar("Ranged")
+    Single = TypeVar("Single")
+    Parameter: TypeAlias = Ranged | tuple[Single, ...] | Single
+else:
+
+    class Parameter:
+        """The three forms of a parameter; pydantic does not substitute inside a plain generic alias."""
+
+        def __class_getitem__(cls, form: tuple[Any, Any]) -> Any:
+            ranged, number = form
+            return Annotated[
+                Annotated[ranged, Tag("range")]
+                | Annotated[tuple[number, ...], Field(min_length=1), Tag("choices")]
+                | Annotated[number, Tag("fixed")],
+                Discriminator(form_of),
+            ]
+
+
+#: Kinds of regularizer: some to choose from, or one.
+Kinds = Annotated[
+    Annotated[tuple[Regularizer, ...], Field(min_length=1), Tag("choices")] | Annotated[Regularizer, Tag("fixed")],
+    Discriminator(form_of),
+]
