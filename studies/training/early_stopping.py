@@ -4,19 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from typing import Self
+
 import numpy as np
 
-from studies.objectives import Direction
+from studies.hyperparameters import Hyperparameters
+from studies.objectives import OBJECTIVES, Direction
+from studies.spec import StudySpec
 
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
     """The rule of one trial."""
 
-    patience: int  # epochs without improvement before training stops
+    patience: int | None  # epochs without improvement before training stops; None: it never does
     min_delta: float = 0.0  # least change that counts, ≥ 0
     start_from_epoch: int = 0  # epochs at the start that are not watched
     direction: Direction = "minimize"
+
+    @classmethod
+    def of(cls, spec: StudySpec, hyperparameters: Hyperparameters) -> Self:
+        """The rule of a trial."""
+        stopping = spec.early_stopping
+        return cls(
+            patience=hyperparameters.patience,
+            min_delta=stopping.min_delta,
+            start_from_epoch=stopping.start_from_epoch,
+            direction=OBJECTIVES[stopping.monitor].direction,
+        )
+
+    def restores_best(self, spec: StudySpec) -> bool:
+        """Whether the best epoch's weights are kept; without early stopping the last's are, as in Keras."""
+        return spec.early_stopping.restore_best_weights and self.patience is not None
 
     def watch(self, state: Watch, epoch: int, value: float) -> Watch:
         """The state after an epoch (counted from 0) that ended with this monitored value."""
@@ -25,7 +44,7 @@ class EarlyStopping:
         if state.best is None or self._improves(value, state.best):
             return Watch(best=value, best_epoch=epoch, wait=0)
         wait = state.wait + 1
-        return replace(state, wait=wait, stopped=wait >= self.patience and epoch > 0)
+        return replace(state, wait=wait, stopped=self.patience is not None and wait >= self.patience and epoch > 0)
 
     def _improves(self, value: float, best: float) -> bool:
         # Keras compares after the conversion to float32 tensors, as keras.src.callbacks.monitor_callback does.

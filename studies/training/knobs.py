@@ -27,7 +27,8 @@ _MANTISSA = 24  # bits of a float32 that a uniform number in [0, 1) can use
 class Knobs:
     """The hyperparameters of one lane, as scalar tensors."""
 
-    dropout: Any  # rate
+    dropout: Any  # rate of each hidden layer
+    activity: Any  # λ1 and λ2 of their outputs
     noise: Any  # uint32 key of this step's dropout noise
 
 
@@ -47,10 +48,10 @@ def turned(knobs: Knobs) -> Iterator[None]:
 def lane_model(architecture: Architecture) -> keras.Sequential:
     """The model of an architecture with knobs in the places of its dropout rates.
 
-    Its kernel regularizers only mark the kernels they stand on: the program adds the penalty's gradient by itself.
+    Its regularizers of weights only mark what they stand on: the program acts on the stacked weights by itself.
     """
     position = count()
-    knobbed = {
+    knobbed = dict.fromkeys(("regularizers.L1", "regularizers.L2", "regularizers.L1L2"), KnobRegularizer) | {
         "layers.Dropout": lambda rate: KnobDropout(next(position)),  # noqa: ARG005  # the knob replaces the rate
         "layers.Conv2D": PatchConv2D,
         "layers.MaxPooling2D": BlockMaxPooling2D,
@@ -58,7 +59,18 @@ def lane_model(architecture: Architecture) -> keras.Sequential:
     return keras.Sequential([layer.evaluate(knobbed) for layer in architecture.layers])
 
 
-class KnobDropout(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
+class KnobRegularizer(keras.regularizers.Regularizer):  # type: ignore[misc]  # Keras carries no types
+    """keras.regularizers.L1L2 of a layer's output, its strengths as knobs."""
+
+    def __init__(self, **_strengths: float) -> None: ...
+
+    def __call__(self, output: Any) -> Any:
+        """λ1·Σ|a| + λ2·Σa²; the layer divides it by the batch's rows."""
+        l1, l2 = tf.unstack(_knobs.get().activity)
+        return l1 * tf.reduce_sum(tf.abs(output)) + l2 * tf.reduce_sum(tf.square(output))
+
+
+class KnobDropout(keras.layers.Layer):  # type: ignore[misc]
     """keras.layers.Dropout with its rate as a knob and its noise from a counter-based hash.
 
     Each activation's bit depends on (trial seed, layer, step, position) alone, so a lane's noise is its own.
@@ -82,7 +94,8 @@ class KnobDropout(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no
         uniform = (
             tf.cast(tf.bitwise.right_shift(words, tf.constant(32 - _MANTISSA, _WORD)), inputs.dtype) * 2**-_MANTISSA
         )
-        return tf.where(uniform >= knobs.dropout, inputs / (1 - knobs.dropout), tf.zeros_like(inputs))
+        rate = knobs.dropout[self._position]
+        return tf.where(uniform >= rate, inputs / (1 - rate), tf.zeros_like(inputs))
 
 
 def mix(words: Any) -> Any:

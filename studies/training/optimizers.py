@@ -15,8 +15,9 @@ import tensorflow as tf
 from studies.optimizer_spec import AdamSpec, AdamWSpec, OptimizerSpec, RmspropSpec, SgdSpec
 
 Arrays = list[Any]
-#: weight, its slots, gradient, learning rate (shaped to broadcast), step counted from 1 -> new weight, new slots
-Update = Callable[[Any, Sequence[Any], Any, Any, Any], tuple[Any, Arrays]]
+#: weight, its slots, gradient, learning rate (shaped to broadcast), step counted from 1 -> new weight, new slots, and
+#: the size of the step: what the weight moves by for each unit of a gradient that lasts (studies.models.proximal).
+Update = Callable[[Any, Sequence[Any], Any, Any, Any], tuple[Any, Arrays, Any]]
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,13 @@ def rule(spec: OptimizerSpec) -> Rule:
 
 
 def _adam(spec: AdamSpec | AdamWSpec) -> Update:
-    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, step: Any) -> tuple[Any, Arrays]:
+    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, step: Any) -> tuple[Any, Arrays, Any]:
         mean, square = slots
         alpha = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (1 - tf.pow(spec.beta_1, step))
         mean += (gradient - mean) * (1 - spec.beta_1)
         square += (tf.square(gradient) - square) * (1 - spec.beta_2)
-        return weight - mean * alpha / (tf.sqrt(square) + spec.epsilon), [mean, square]
+        size = alpha / (tf.sqrt(square) + spec.epsilon)
+        return weight - mean * alpha / (tf.sqrt(square) + spec.epsilon), [mean, square], size
 
     return update
 
@@ -54,30 +56,32 @@ def _adam(spec: AdamSpec | AdamWSpec) -> Update:
 def _adamw(spec: AdamWSpec) -> Update:
     adam = _adam(spec)
 
-    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, step: Any) -> tuple[Any, Arrays]:
+    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, step: Any) -> tuple[Any, Arrays, Any]:
         return adam(weight - weight * spec.weight_decay * rate, slots, gradient, rate, step)
 
     return update
 
 
 def _sgd(spec: SgdSpec) -> Update:
-    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays]:
+    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays, Any]:
+        size = rate / (1 - spec.momentum)
         if not spec.momentum:
-            return weight - rate * gradient, []
+            return weight - rate * gradient, [], size
         velocity = slots[0] * spec.momentum - rate * gradient
         moved = velocity * spec.momentum - rate * gradient if spec.nesterov else velocity
-        return weight + moved, [velocity]
+        return weight + moved, [velocity], size
 
     return update
 
 
 def _rmsprop(spec: RmspropSpec) -> Update:
-    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays]:
+    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays, Any]:
         square = spec.rho * slots[0] + (1 - spec.rho) * tf.square(gradient)
         increment = rate * gradient / tf.sqrt(square + spec.epsilon)
+        size = rate / tf.sqrt(square + spec.epsilon) / (1 - spec.momentum)
         if not spec.momentum:
-            return weight - increment, [square]
+            return weight - increment, [square], size
         velocity = spec.momentum * slots[1] + increment
-        return weight - velocity, [square, velocity]
+        return weight - velocity, [square, velocity], size
 
     return update

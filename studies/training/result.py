@@ -1,14 +1,16 @@
-"""What training a trial gives, whichever engine trained it."""
+"""One training: what it is asked for and what it gives, whichever engine trains it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from math import fsum, isfinite
 from pathlib import Path
-from typing import Protocol
+from statistics import stdev
+from typing import Any, Protocol
 
 from studies.datasets.preprocessing import PreparedData
-from studies.objectives import OBJECTIVES, ObjectiveName
+from studies.objectives import MONITORS, ObjectiveName
 from studies.hyperparameters import Hyperparameters
 from studies.spec import StudySpec
 
@@ -20,32 +22,78 @@ Curve = Mapping[str, list[float]]
 
 @dataclass(frozen=True)
 class Job:
-    """One trial to train."""
+    """One training of a trial: its only one, or that of one fold."""
 
     number: int  # the trial's
     spec: StudySpec
     hyperparameters: Hyperparameters
     seed: int  # of initial weights, data order and dropout
+    fold: int = 0  # on which of the engine's data it is trained
+    measures_test: bool = False  # whether it is measured on the test part as well: no search may
 
 
 @dataclass(frozen=True)
 class TrialResult:
     """What is recorded of a trained trial."""
 
-    metrics: Mapping[str, float]  # train_… and val_… of the weights that were kept
+    metrics: Mapping[str, float]  # train_… and val_… of the weights that were kept, and their gap
     weights: Mapping[str, float]  # zeros and norms of the regularized kernels
+    detail: Mapping[str, Any]  # of the weights by layer and by input feature; of each fold
     curve: Curve
-    epochs: int  # trained
-    best_epoch: int  # whose weights were kept, counted from 1
+    epochs: float  # trained; of several trainings the mean
+    best_epoch: float  # whose weights were kept, counted from 1
     stopped_early: bool  # by early stopping
 
     def objective(self, name: ObjectiveName) -> float:
         """The value of one objective; NaN where it is undefined on this data."""
+        if name == "nonzero_weights":
+            return float(self.weights["nonzero"])
         return float(self.epochs) if name == "epochs" else self.metrics[name]
 
     def values(self, spec: StudySpec) -> list[float]:
         """The values of all objectives of a study, in its order."""
         return [self.objective(name) for name in spec.objectives]
+
+
+def measured(train: Mapping[str, float], validation: Mapping[str, float]) -> dict[str, float]:
+    """All metrics of a training, with the gap between its validation and its training loss."""
+    gap = validation["val_loss"] - train["train_loss"]
+    return {**train, **validation, "gap": gap}
+
+
+def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
+    """The result of a trial of several trainings: means, the deviation of each objective, and what each fold gave.
+
+    The learning curve and the weights by layer are those of the first, which is also the model that is kept.
+    """
+    first = results[0]
+    if spec.resampling.kind == "holdout":
+        return first
+    metrics = {name: _mean([result.metrics[name] for result in results]) for name in first.metrics}
+    for objective in spec.objectives:
+        values = [result.objective(objective) for result in results]
+        metrics[f"{objective}_deviation"] = stdev(values) if len(values) > 1 else 0.0
+    return TrialResult(
+        metrics=metrics,
+        weights={name: _mean([result.weights[name] for result in results]) for name in first.weights},
+        detail={**first.detail, "folds": [_of_fold(result) for result in results]},
+        curve=first.curve,
+        epochs=_mean([result.epochs for result in results]),
+        best_epoch=_mean([result.best_epoch for result in results]),
+        stopped_early=any(result.stopped_early for result in results),
+    )
+
+
+def _of_fold(result: TrialResult) -> dict[str, Any]:
+    # JSON knows no NaN; what is undefined is null.
+    metrics = {name: value if isfinite(value) else None for name, value in result.metrics.items()}
+    found = {"metrics": metrics, "epochs": result.epochs, "weights": dict(result.weights)}
+    nonzero = [column for column, norm in enumerate(result.detail.get("feature_norms", [])) if norm]
+    return found | ({"nonzero_features": nonzero} if "feature_norms" in result.detail else {})
+
+
+def _mean(values: Sequence[float]) -> float:
+    return fsum(values) / len(values)
 
 
 @dataclass(frozen=True)
@@ -58,7 +106,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """What one epoch of one trial gave."""
+    """What one epoch of one training gave."""
 
     number: int  # the trial's
     epoch: int  # counted from 1
@@ -72,21 +120,21 @@ class Trials(Protocol):
     """
 
     def next(self, free: int) -> list[Job]:
-        """Up to `free` trials to train; none when nothing is left or this worker is to leave."""
+        """Up to `free` trainings; none when nothing is left or this worker is to leave."""
 
     def epoch(self, reports: Sequence[EpochReport]) -> Set[int]:
-        """Hear of the epochs that ended; the numbers of trials that are to end here."""
+        """Hear of the epochs that ended; the numbers of trials whose trainings are to end here."""
 
-    def done(self, number: int, outcome: Trained | Exception) -> None:
-        """Hear of a trial that ended, or of what its training raised."""
+    def done(self, job: Job, outcome: Trained | Exception) -> None:
+        """Hear of a training that ended, or of what it raised."""
 
 
-#: Trains all trials of a study on its data.
-Engine = Callable[[PreparedData, Trials], None]
+#: Trains all trials of a study on its data, which `Job.fold` counts.
+Engine = Callable[[Sequence[PreparedData], Trials], None]
 
 
 def reported_objective(spec: StudySpec) -> ObjectiveName | None:
     """The objective whose value every epoch tells the pruner and the dashboard; None when there is none such."""
     name = spec.objectives[0]
     # Optuna takes intermediate values only where there is one objective.
-    return name if len(spec.objectives) == 1 and name != "epochs" and name in OBJECTIVES else None
+    return name if len(spec.objectives) == 1 and name in MONITORS else None

@@ -27,7 +27,7 @@ class Lane(NamedTuple):
 class Gradients(NamedTuple):
     """What a step gives to the optimizer, and what it saw."""
 
-    weights: list[Any]  # of the data loss
+    weights: list[Any]  # of the data loss, and of what layers add of their outputs
     state: list[Any]  # the state after the forward pass
     data_loss: Any  # mean over the batch's rows
 
@@ -39,19 +39,22 @@ def gradients(model: keras.Model, data_loss: DataLoss, lane: Lane, x: Any, y: An
         with _holding(model, lane) as scope, turned(knobs):
             predicted = model(x, training=True)
             loss = tf.reduce_mean(data_loss(y, predicted))
+            total = tf.add_n([loss, *scope.losses])
             state = [scope.get_current_value(variable) for variable in model.non_trainable_weights]
-    return Gradients(tape.gradient(loss, lane.weights), state, loss)
+    return Gradients(tape.gradient(total, lane.weights), state, loss)
 
 
-def evaluate(model: keras.Model, data_loss: DataLoss, lane: Lane, x: Any, y: Any) -> tuple[Any, Any]:
-    """Sum of the rows' data losses, and the predictions, in inference mode."""
+def evaluate(
+    model: keras.Model, data_loss: DataLoss, lane: Lane, x: Any, y: Any, counted: Any = 1.0
+) -> tuple[Any, Any]:
+    """Sum of the rows' data losses, and the predictions, in inference mode; rows count as `counted`, 1 or 0, says."""
     with _holding(model, lane):
         predicted = model(x, training=False)
-        return tf.reduce_sum(data_loss(y, predicted)), predicted
+        return tf.reduce_sum(counted * data_loss(y, predicted)), predicted
 
 
 def _holding(model: keras.Model, lane: Lane) -> keras.StatelessScope:
     """A scope in which the model's variables have the lane's values."""
     held = [*zip(model.trainable_variables, lane.weights, strict=True)]
     held += zip(model.non_trainable_weights, lane.state, strict=True)
-    return keras.StatelessScope(state_mapping=held, initialize_variables=False)
+    return keras.StatelessScope(state_mapping=held, collect_losses=True, initialize_variables=False)
