@@ -112,8 +112,9 @@ def snippet(name: str, store: StoreDependency, trial: Chosen = None) -> Response
     from studies.models.snippet import snippet
 
     study, chosen = _chosen(store, name, trial)
-    hyperparameters = Hyperparameters.from_effective(chosen.params or {})
-    code = snippet(StudySpec.model_validate(study.spec), hyperparameters, chosen.number or 0)
+    spec = StudySpec.model_validate(study.spec)
+    hyperparameters = Hyperparameters.from_effective(chosen.params or {}, spec.space.l1_mode)
+    code = snippet(spec, hyperparameters, chosen.number or 0)
     return Response(code, media_type="text/x-python; charset=utf-8")
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.storage.trials import TrialLedger
 from service.worker.heartbeat import Heartbeat
-from studies.datasets.preprocessing import PreparedData, prepare
+from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import LeaseLostError
 from studies.spec import StudySpec
 from studies.sweep import sweep
@@ -36,7 +36,7 @@ _log = structlog.get_logger(__name__)
 #: What may be different at the next try: the lease, the database, the artifacts' folder.
 _PASSING = (LeaseLostError, SQLAlchemyError, StorageInternalError, OSError)
 #: The engine of a study, and what the API shows of it.
-EngineOf = Callable[[StudySpec, PreparedData], tuple[Engine, Mapping[str, Any]]]
+EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[str, Any]]]
 _DATASETS_KEPT = 2  # prepared datasets in memory, for workers that serve studies in turn
 
 
@@ -48,7 +48,7 @@ class Worker:
         self._settings, self._engine, self._study = settings, engine, study
         self._store = Store(settings.database_url)
         self._artifacts = Artifacts(settings.artifacts_url)
-        self._prepare = lru_cache(_DATASETS_KEPT)(prepare)
+        self._prepare = lru_cache(_DATASETS_KEPT)(prepare_folds)
         self._leaving = threading.Event()
 
     def leave(self) -> None:
@@ -91,7 +91,7 @@ class Worker:
             self._store, self._artifacts, study, self.name, self._settings.lease_seconds, self._leaving.is_set
         )
         try:
-            data = self._prepare(spec.dataset, spec.seed)
+            data = self._prepare(spec.dataset, spec.seed, spec.resampling)
             engine, shown = self._engine(spec, data)
             self._store.show_engine(study.id, shown)
             return sweep(spec, data, ledger, engine)
@@ -130,9 +130,9 @@ def keras_engines(settings: Settings) -> EngineOf:
 
     engines = Engines(settings.lanes, settings.memory_share, settings.cache_folder)
 
-    def engine_of(spec: StudySpec, data: PreparedData) -> tuple[Engine, Mapping[str, Any]]:
+    def engine_of(spec: StudySpec, data: Sequence[PreparedData]) -> tuple[Engine, Mapping[str, Any]]:
         choice = engines.choose(spec, data)
-        return engines.make(choice, spec, data), asdict(choice)
+        return engines.make(choice, spec), asdict(choice)
 
     return engine_of
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from studies.models.architecture import design, learning_rate_expression, optimizer_expression
+import ast
+import re
+from pathlib import Path
+
+from studies.models.architecture import design, learning_rate_expression, optimizer_class, optimizer_expression
 from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
 from studies.hyperparameters import Hyperparameters
@@ -27,35 +31,13 @@ def snippet(spec: StudySpec, hyperparameters: Hyperparameters, number: int) -> s
     watched = {"val_loss": f"val_{architecture.loss}", "val_penalized_loss": "val_loss"}.get(stop.monitor, stop.monitor)
     accuracy = ', "accuracy"' if stop.monitor == "val_accuracy" else ""
     mode = "min" if OBJECTIVES[stop.monitor].direction == "minimize" else "max"
-    measured = stop.monitor in _MEASURED
+    stops = hyperparameters.patience is not None
+    measured = stops and stop.monitor in _MEASURED
     steps, epochs = f"-(-len(x_train) // {hyperparameters.batch_size})", spec.budget.epochs
     rate = learning_rate_expression(
         spec.training.schedule, hyperparameters.learning_rate, Code(steps), Code(f"{epochs} * {steps}")
     )
-    return f'''"""Trial {number} of the regsweep study {spec.name}."""
-
-import keras
-{_measuring(stop.monitor) if measured else ""}
-# x_*: one row {facts.shape}, {_inputs(facts.shape)} with the training part's mean and deviation
-# y_*: {_targets(facts.task, facts.classes)}
-{_DEVIATION if stop.monitor == "val_mae" else ""}keras.utils.set_random_seed({trial_seed(spec.seed, number)})
-model = keras.Sequential(
-    [
-{layers}
-    ]
-)
-model.compile(
-    optimizer={optimizer_expression(spec.training.optimizer, rate).source()},
-    loss="{architecture.loss}",
-    metrics=["{architecture.loss}"{accuracy}],
-)
-model.fit(
-    x_train,
-    y_train,
-    validation_data=(x_val, y_val),
-    batch_size={hyperparameters.batch_size},
-    epochs={epochs},
-    callbacks=[
+    callbacks = f'''
 {"        Measure()," if measured else "        # Keras' own val_loss would count the penalty as error."}
         keras.callbacks.EarlyStopping(
             monitor="{watched}",
@@ -65,7 +47,37 @@ model.fit(
             start_from_epoch={stop.start_from_epoch},
             restore_best_weights={stop.restore_best_weights},
         ),
-    ],
+    '''
+    optimizer = optimizer_expression(spec.training.optimizer, rate).source()
+    proximal = hyperparameters.regularization.proximal
+    if proximal:
+        optimizer = optimizer.replace("keras.optimizers.", "Proximal", 1)
+    defined = _measuring(stop.monitor) if measured else ""
+    defined += _proximal(optimizer_class(spec.training.optimizer)) if proximal else ""
+    return f'''"""Trial {number} of the regsweep study {spec.name}."""
+
+import keras
+{defined}
+# x_*: one row {facts.shape}, {_inputs(facts.shape)} with the training part's mean and deviation
+# y_*: {_targets(facts.task, facts.classes)}
+{_DEVIATION if stop.monitor == "val_mae" else ""}keras.utils.set_random_seed({trial_seed(spec.seed, number)})
+model = keras.Sequential(
+    [
+{layers}
+    ]
+)
+model.compile(
+    optimizer={optimizer},
+    loss="{architecture.loss}",
+    metrics=["{architecture.loss}"{accuracy}],
+)
+model.fit(
+    x_train,
+    y_train,
+    validation_data=(x_val, y_val),
+    batch_size={hyperparameters.batch_size},
+    epochs={epochs},
+    callbacks=[{callbacks if stops else ""}],
 )
 '''
 
@@ -86,6 +98,18 @@ class Measure(keras.callbacks.Callback):
         logs["{monitor}"] = {function}(y_val, {arguments}){scale}
 
 '''
+
+
+def _proximal(optimizer: str) -> str:
+    """The source of the optimizer with a proximal step, from studies.models.proximal."""
+    source = Path(__file__).with_name("proximal.py").read_text(encoding="utf-8")
+    classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    needed = [f"Proximal{optimizer}"]
+    for name in needed:  # grows while it is read: the parents that are classes of the module as well
+        needed += [parent.id for parent in classes[name].bases if isinstance(parent, ast.Name)]
+    texts = [ast.get_source_segment(source, classes[name]) or "" for name in reversed(needed)]
+    plain = re.sub(r"  # (?:type|noqa):.*", "", "\n\n\n".join(texts))
+    return f"from keras import ops\n\n\n{plain}\n\n"
 
 
 def _inputs(shape: tuple[int, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -47,17 +47,19 @@ class Engines:
         self._program: Callable[[ProgramKey], Program] = lru_cache(_PROGRAMS_KEPT)(Program)
         self._tuning = Tuning(self._program, cache)
 
-    def choose(self, spec: StudySpec, data: PreparedData) -> EngineChoice:
-        """The engine of a study: lanes where they can hold it, unless the study says otherwise."""
+    def choose(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
+        """The engine of a study on its folds: lanes where they can hold it, unless the study says otherwise."""
         if spec.training.engine == "fit":
             return _fit("training.engine is fit")
         if not spec.space.batch_sizes:
             return _fit(
                 "space.batch_size is a range, and each size would be a program of its own; list the sizes for lanes"
             )
+        # Those that train on equally many rows share a program; a dataset that stands behind its folds does not.
+        data = [fold for fold in data if fold.train_rows == data[0].train_rows]
         size = LaneSize(spec, data)
         form, why = self._form(spec, size)
-        memory = self._memory_share * memory_bytes()
+        memory = self._memory_share * memory_bytes() - size.shared_bytes
         room = int(memory // size.bytes(form.epochs))
         if spec.reproducible:
             if form.lanes > room:
@@ -67,10 +69,10 @@ class Engines:
                 )
             return _lanes(form, f"{form}, fixed by the study, for it is reproducible")
         if room < 1:
-            return _fit(f"one lane would need more than {self._memory_share:.0%} of this machine's memory")
+            return _fit(f"one lane and the rows would need more than {self._memory_share:.0%} of this machine's memory")
         if form.lanes > room:
             form, why = replace(form, lanes=room), f"{room} fit into {self._memory_share:.0%} of this machine's memory"
-        batch_size, epochs = max(spec.space.batch_sizes), spec.budget.trials * spec.budget.epochs
+        batch_size, epochs = max(spec.space.batch_sizes), spec.budget.trials * spec.budget.epochs * spec.resampling.fits
         tuned, measured = self._tuning.choose(
             lambda form: program_key(spec, data, batch_size, form),
             [form, *(other for other in self._others(spec, form) if other.lanes * size.bytes(other.epochs) <= memory)],
@@ -99,12 +101,12 @@ class Engines:
             *(replace(form, epochs=n) for n in epochs if n <= _MOST_EPOCHS),
         ]
 
-    def make(self, choice: EngineChoice, spec: StudySpec, data: PreparedData) -> Engine:
+    def make(self, choice: EngineChoice, spec: StudySpec) -> Engine:
         """The chosen engine."""
         if choice.engine == "fit":
             return one_by_one(fit.train)
         form = Form(choice.lanes, choice.epochs_a_call, choice.xla)
-        return lane_engine(spec.space.batch_sizes, lambda size: self._program(program_key(spec, data, size, form)))
+        return lane_engine(form.lanes, lambda size, folds: self._program(program_key(spec, folds, size, form)))
 
 
 def _fit(why: str) -> EngineChoice:
@@ -116,12 +118,13 @@ def _lanes(form: Form, why: str) -> EngineChoice:
 
 
 def _lanes_for(spec: StudySpec) -> int:
-    return max(2, min(_MOST_LANES, spec.budget.trials // _TRIALS_A_LANE))
+    return min(_MOST_LANES, max(2, spec.budget.trials // _TRIALS_A_LANE) * spec.resampling.fits)
 
 
-def program_key(spec: StudySpec, data: PreparedData, batch_size: int, form: Form) -> ProgramKey:
-    """The key of a study's program for one batch size."""
+def program_key(spec: StudySpec, folds: Sequence[PreparedData], batch_size: int, form: Form) -> ProgramKey:
+    """The key of a study's program for one batch size and folds that train on equally many rows."""
     constant = isinstance(spec.training.schedule, ConstantSpec)
+    data = folds[0]
     return ProgramKey(
         model=spec.model,
         optimizer=spec.training.optimizer,
@@ -130,10 +133,14 @@ def program_key(spec: StudySpec, data: PreparedData, batch_size: int, form: Form
         task=data.task,
         classes=data.classes,
         input_shape=data.input_shape,
-        train_rows=len(data.train.y),
-        validation_rows=len(data.validation.y),
+        train_rows=data.train_rows,
+        validation_rows=max(len(fold.rows.validation) for fold in folds),
+        folds=len(folds),
         batch_size=batch_size,
         lanes=form.lanes,
         epochs=form.epochs,
         xla=form.xla,
+        l1_mode=spec.space.l1_mode,
+        bias=spec.space.regularizes("bias"),
+        activity=spec.space.regularizes("activity"),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,11 +15,12 @@ import tensorflow as tf
 from studies.datasets.preprocessing import Part, PreparedData
 from studies.errors import DivergedError
 from studies.models.architecture import design, learning_rate_expression, optimizer_expression
-from studies.objectives import OBJECTIVES
+from studies.models import proximal
+from studies.regularization import Regularization
 from studies.training import weights
 from studies.training.early_stopping import EarlyStopping, Watch
 from studies.training.metrics import task_metrics
-from studies.training.result import Job, OnEpoch, Trained, TrialResult
+from studies.training.result import Job, OnEpoch, Trained, TrialResult, measured
 
 _ROWS_A_PASS = 8192  # rows evaluated at once; bounds the memory of a pass over a large part
 
@@ -31,7 +33,7 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(job.seed)
     hyper = job.hyperparameters
-    model = plain_model(job, data)
+    model = trained_model(job, data)
     course = _Course(job, data, _Judge(model, model.loss, job, data), on_epoch)
     model.fit(
         data.train.x,
@@ -41,29 +43,67 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
         callbacks=[course],
         verbose=0,
     )
-    return Trained(course.result(), model.save)
+    result = course.result()
+    return Trained(result, lambda path: save_plain(job, data, model.get_weights(), path))
+
+
+def trained_model(job: Job, data: PreparedData) -> keras.Model:
+    """The Keras model as it is trained: the plain one, with a proximal step behind its optimizer where L1 needs one."""
+    model = plain_model(job, data)
+    if job.hyperparameters.regularization.proximal:
+        _compile(model, _proximal(model.optimizer), model.loss)
+    return model
+
+
+def _proximal(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The same optimizer with a proximal step."""
+    return getattr(proximal, f"Proximal{type(optimizer).__name__}").from_config(optimizer.get_config())
+
+
+def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: str) -> None:
+    model.compile(
+        optimizer=optimizer,
+        loss=loss,
+        metrics=[loss],  # the data loss; Keras' own `loss` holds the penalty too
+        jit_compile=False,  # compiling costs more than it saves on models of this size
+    )
+
+
+def save_plain(job: Job, data: PreparedData, weights: Sequence[npt.NDArray[Any]], path: Path) -> None:
+    """Write a trial's weights, in Keras' order, as the plain model that a user would have built."""
+    model = plain_model(job, data)
+    model.set_weights(weights)
+    # Keras cannot load a compiled model whose optimizer was never built.
+    model.optimizer.build(model.trainable_variables)
+    model.save(path)
 
 
 def plain_model(job: Job, data: PreparedData) -> keras.Model:
-    """The plain Keras model of one trial, as a user would have built and compiled it."""
+    """The Keras model of one trial, as a user would have built and compiled it, with one of Keras' own optimizers."""
     hyper, training = job.hyperparameters, job.spec.training
     architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
     steps = -(-len(data.train.y) // hyper.batch_size)
     rate = learning_rate_expression(training.schedule, hyper.learning_rate, steps, job.spec.budget.epochs * steps)
     model = keras.Sequential([layer.evaluate() for layer in architecture.layers])
-    model.compile(
-        optimizer=optimizer_expression(training.optimizer, rate).evaluate(),
-        loss=architecture.loss,
-        metrics=[architecture.loss],  # the data loss; Keras' own `loss` holds the penalty too
-        jit_compile=False,  # compiling costs more than it saves on models of this size
-    )
+    _compile(model, optimizer_expression(training.optimizer, rate).evaluate(), architecture.loss)
     return model
 
 
+def regularized(model: keras.Model) -> list[Any]:
+    """The regularized layers: every hidden one with a kernel, or the output when it is the only one."""
+    found = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    return found[:-1] or found
+
+
 def kernels(model: keras.Model) -> list[npt.NDArray[Any]]:
-    """The regularized kernels: every hidden one, or the output's when it is the only one."""
-    found = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
-    return [np.asarray(kernel) for kernel in (found[:-1] or found)]
+    """The regularized kernels from the input on."""
+    return [np.asarray(layer.kernel) for layer in regularized(model)]
+
+
+def _penalty(model: keras.Model, regularization: Regularization) -> float:
+    biases = [np.asarray(layer.bias) for layer in regularized(model) if layer.bias is not None]
+    of_kernels = sum(regularization.layer(i).kernel.of(kernel) for i, kernel in enumerate(kernels(model)))
+    return of_kernels + sum(map(regularization.bias.of, biases))
 
 
 class _Judge:
@@ -90,7 +130,7 @@ class _Judge:
             total += float(loss)
             predictions.append(predicted.numpy())
         loss = total / len(part.y)
-        penalty = sum(self._regularization.penalty(kernel) for kernel in kernels(self.model))
+        penalty = _penalty(self.model, self._regularization)
         deviation = float(self._data.target_scaling.deviation)
         found = {"loss": loss, "penalized_loss": loss + penalty}
         if not math.isfinite(loss):
@@ -104,14 +144,10 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
 
     def __init__(self, job: Job, data: PreparedData, judge: _Judge, on_epoch: OnEpoch) -> None:
         super().__init__()
-        spec = job.spec
-        self._stopping = spec.early_stopping
-        self._rule = EarlyStopping(
-            patience=job.hyperparameters.patience,
-            min_delta=self._stopping.min_delta,
-            start_from_epoch=self._stopping.start_from_epoch,
-            direction=OBJECTIVES[self._stopping.monitor].direction,
-        )
+        self._monitor = job.spec.early_stopping.monitor
+        self._rule = EarlyStopping.of(job.spec, job.hyperparameters)
+        self._restores = self._rule.restores_best(job.spec)
+        self._measures_test = job.measures_test
         self._data, self._judge, self._on_epoch = data, judge, on_epoch
         self._watch = Watch()
         self._best_weights: list[npt.NDArray[Any]] | None = None
@@ -127,8 +163,8 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
             if not math.isfinite(entry[name]):
                 raise DivergedError.of(name, entry[name], epoch + 1)
         self._epochs.append(entry)
-        self._watch = self._rule.watch(self._watch, epoch, entry[self._stopping.monitor])
-        if self._stopping.restore_best_weights and self._watch.best_epoch == epoch:
+        self._watch = self._rule.watch(self._watch, epoch, entry[self._monitor])
+        if self._restores and self._watch.best_epoch == epoch:
             self._best_weights = self.model.get_weights()
         if not self._on_epoch(epoch + 1, entry) or self._watch.stopped:
             self.model.stop_training = True
@@ -142,9 +178,13 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
             self.model.set_weights(self._best_weights)
         curve: dict[str, list[float]] = {"epoch": [float(i + 1) for i in range(len(self._epochs))]}
         curve |= {name: [entry[name] for entry in self._epochs] for name in self._epochs[0]}
+        metrics = measured(self._judge(self._data.train, "train_"), self._judge(self._data.validation, "val_"))
+        if self._measures_test:
+            metrics |= self._judge(self._data.test(), "test_")
         return TrialResult(
-            metrics=self._judge(self._data.train, "train_") | self._judge(self._data.validation, "val_"),
+            metrics=metrics,
             weights=weights.summarize(kernels(self.model)),
+            detail=weights.detail(kernels(self.model), table=len(self._data.input_shape) == 1),
             curve=curve,
             epochs=len(self._epochs),
             best_epoch=kept + 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import TrainingError
@@ -17,9 +17,9 @@ Train = Callable[[Job, PreparedData, OnEpoch], Trained]
 def one_by_one(train: Train) -> Engine:
     """The engine of a training function."""
 
-    def run(data: PreparedData, trials: Trials) -> None:
+    def run(data: Sequence[PreparedData], trials: Trials) -> None:
         while jobs := trials.next(1):
-            _run(jobs[0], data, trials, train)
+            _run(jobs[0], data[jobs[0].fold], trials, train)
 
     return run
 
@@ -45,4 +45,4 @@ def _run(job: Job, data: PreparedData, trials: Trials, train: Train) -> None:
         outcome = error
     if interruption is not None:
         raise interruption
-    trials.done(job.number, outcome)
+    trials.done(job, outcome)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from studies.errors import DivergedError
-from studies.objectives import OBJECTIVES
 from studies.training.early_stopping import EarlyStopping, Watch
 from studies.training.result import Job
 
@@ -27,13 +26,7 @@ class Seat:
     @classmethod
     def of(cls, job: Job) -> Seat:
         """The seat of a trial before its first epoch."""
-        stopping = job.spec.early_stopping
-        rule = EarlyStopping(
-            patience=job.hyperparameters.patience,
-            min_delta=stopping.min_delta,
-            start_from_epoch=stopping.start_from_epoch,
-            direction=OBJECTIVES[stopping.monitor].direction,
-        )
+        rule = EarlyStopping.of(job.spec, job.hyperparameters)
         return cls(job, np.random.default_rng([job.seed, 1]), rule)
 
     @property
@@ -44,7 +37,7 @@ class Seat:
     @property
     def kept(self) -> int | None:
         """The epoch, counted from 0, whose weights early stopping would restore; None when it restores none."""
-        return self.watch.best_epoch if self.job.spec.early_stopping.restore_best_weights else None
+        return self.watch.best_epoch if self.rule.restores_best(self.job.spec) else None
 
     def follow(self, entry: Mapping[str, float]) -> None:
         """Take in the metrics of one more epoch; DivergedError when a loss is no longer finite."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -16,22 +17,29 @@ _COPIES = 8  # of a lane's weights: best, slots, gradients, and what an update h
 class LaneSize:
     """The cost of one lane of a study's program."""
 
-    def __init__(self, spec: StudySpec, data: PreparedData) -> None:
+    def __init__(self, spec: StudySpec, folds: Sequence[PreparedData]) -> None:
         import keras
 
-        architecture = design(
-            spec.model, data.input_shape, data.task, data.classes, Regularization("none", 0.0, 0.0, 0.0)
-        )
+        data = folds[0]
+        unregularized = Regularization.shared("none", 0.0, 0.0, 0.0)
+        architecture = design(spec.model, data.input_shape, data.task, data.classes, unregularized)
         self._layers = keras.Sequential([layer.evaluate() for layer in architecture.layers]).layers
-        self._rows, self._validation_rows = len(data.train.y), len(data.validation.y)
+        self._rows, self._validation_rows = data.train_rows, max(len(fold.rows.validation) for fold in folds)
+        self._row, self._folds = prod(data.input_shape), len(folds)
         self._batch = max(spec.space.batch_sizes)
+
+    @property
+    def shared_bytes(self) -> int:
+        """What all lanes share: the rows of every fold."""
+        return 4 * self._folds * (self._rows + self._validation_rows) * self._row
 
     def bytes(self, epochs: int) -> int:
         """What it holds at most: copies of its weights, and the activations of a pass over validation rows."""
         weights = sum(layer.count_params() for layer in self._layers)
         activations = sum(prod(layer.output.shape[1:]) + _patch_floats(layer) for layer in self._layers)
         rows = max(min(self._validation_rows, 4096), 3 * self._batch)
-        return int(4 * ((_COPIES + epochs) * weights + rows * activations + epochs * self._rows))
+        own = self._validation_rows * self._row if self._folds > 1 else 0  # gathered from the lane's fold
+        return int(4 * (own + (_COPIES + epochs) * weights + rows * activations + epochs * self._rows))
 
     def epoch_flops(self) -> float:
         """Multiplications and additions of an epoch's matrix products, forward and backward."""

@@ -19,7 +19,8 @@ import tensorflow as tf
 
 from studies.datasets.preprocessing import PreparedData
 from studies.training.machine import fingerprint
-from studies.training.program import Data, Program, ProgramKey, Settings
+from studies.training.program import Program, ProgramKey
+from studies.training.rows import stacked
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Tuning:
         self._measured: dict[ProgramKey, _Measured] = {}
 
     def choose(
-        self, key: Callable[[Form], ProgramKey], forms: Sequence[Form], epochs: int, data: PreparedData
+        self, key: Callable[[Form], ProgramKey], forms: Sequence[Form], epochs: int, data: Sequence[PreparedData]
     ) -> tuple[Form, str]:
         """The fastest of some forms for a study of so many trial-epochs, and in words how it was found.
 
@@ -77,7 +78,7 @@ class Tuning:
             _write(file, best.form, f"measured before: {words}")
         return best.form, f"measured {words}"
 
-    def _measure(self, key: ProgramKey, form: Form, data: PreparedData) -> _Measured:
+    def _measure(self, key: ProgramKey, form: Form, data: Sequence[PreparedData]) -> _Measured:
         if key not in self._measured:
             begun = time.perf_counter()
             call = idle_call(self._program(key), data)
@@ -93,13 +94,12 @@ class Tuning:
         return self._cache / f"form-{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
 
 
-def idle_call(program: Program, data: PreparedData) -> Callable[[], None]:
-    """A call of the program in which every lane trains a model of zeros."""
+def idle_call(program: Program, data: Sequence[PreparedData]) -> Callable[[], None]:
+    """A call of the program, on the folds it is for, in which every lane trains a model of zeros."""
     key = program.key
-    rows = Data(*map(tf.constant, (data.train.x, data.train.y, data.validation.x, data.validation.y)))
+    rows = stacked(data)
     order = tf.tile(tf.range(key.train_rows)[None, None], [key.epochs, key.lanes, 1])
-    zeros = tf.zeros([key.lanes])
-    settings = Settings(zeros, zeros, zeros + 0.5, zeros, tf.zeros([key.lanes], tf.uint32))
+    settings = program.settings({}, {})
     keep = tf.constant(np.full(key.lanes, -1, np.int32))
 
     def call() -> None:
