@@ -6,23 +6,38 @@ import enum
 import math
 import tempfile
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
 
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import NumberTakenError
 from studies.generations import Generations
+from studies.hyperparameters import Hyperparameters
 from studies.mirror import Mirror, as_template, frozen
+from studies.plan import Plan
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
-from studies.training.result import Engine, EpochReport, Job, Trained, TrialResult, reported_objective
+from studies.training.result import (
+    Engine,
+    EpochReport,
+    Job,
+    Trained,
+    TrialResult,
+    mean_result,
+    reported_objective,
+)
 
 #: Seconds between two reports to the ledger; in between, epochs cost no transaction.
 REPORT_SECONDS = 0.25
+_CUT = "the study ended while the trial ran"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +48,7 @@ class Claim:
     place: int  # counted from 0; in a reproducible study also the trial's number
     token: str  # fences every write: another claim of the same place has another token
     number: int | None  # of the trial that an earlier attempt opened, None for a place never opened
+    plan: Plan | None = None  # what it runs, where that is not asked of the sampler
 
 
 class Verdict(enum.Enum):
@@ -101,7 +117,11 @@ class Ledger(Protocol):
 
 
 def sweep(
-    spec: StudySpec, data: PreparedData, ledger: Ledger, engine: Engine, report_seconds: float = REPORT_SECONDS
+    spec: StudySpec,
+    data: Sequence[PreparedData],
+    ledger: Ledger,
+    engine: Engine,
+    report_seconds: float = REPORT_SECONDS,
 ) -> int:
     """Run trials of a study until there is nothing to claim; the number of trials closed.
 
@@ -123,13 +143,23 @@ def is_rung(epoch: int) -> bool:
 
 @dataclass
 class _Running:
-    """A trial that is being trained."""
+    """A trial that is being trained, once or fold by fold."""
 
     claim: Claim
-    trial: Trial
+    number: int
+    trial: Trial | None  # none when it is planned
     opened_with: Set[str]  # keys of the system attributes it was recorded with
+    trainings: int  # in all
+    outstanding: int  # not yet done
+    given: dict[int, Trained] = field(default_factory=dict)  # by fold
+    failed: Exception | None = None
     pruned: str | None = None  # the reason to end it
     unreported: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def ending(self) -> bool:
+        """Whether its trainings are to end where they are."""
+        return self.pruned is not None or self.failed is not None
 
 
 class _SweptTrials:
@@ -140,33 +170,57 @@ class _SweptTrials:
         self._asker: Mirror | Generations = (Generations if spec.reproducible else Mirror)(spec, ledger.trials())
         self._objective = reported_objective(spec)
         self._running: dict[int, _Running] = {}
+        self._waiting: deque[Job] = deque()  # trainings of running trials that found no lane yet
         self._verdict = Verdict.GO_ON
         self._last_report = time.monotonic()
         self._claim_again_at = 0.0
         self.closed = 0
 
     def next(self, free: int) -> list[Job]:
-        """Claim places and ask what to run in them."""
+        """Trainings of trials that run already, then of new ones."""
         if self._verdict is not Verdict.GO_ON:
             return []
+        lacking = free - len(self._waiting)
+        if lacking > 0:
+            for claim in self._claims(ceil(lacking / self._spec.resampling.fits)):
+                self._waiting += self._begin(claim)
+        return [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
+
+    def _claims(self, count: int) -> list[Claim]:
         # While other lanes train, an empty budget is asked again only now and then.
         if self._running and time.monotonic() < self._claim_again_at:
             return []
-        claims = self._ledger.claim(free)
+        claims = self._ledger.claim(count)
         while not claims and not self._running and self._ledger.blocked():
             time.sleep(self._report_seconds)
-            claims = self._ledger.claim(free)
+            claims = self._ledger.claim(count)
         if claims:
             self._look_around()
         else:
             self._claim_again_at = time.monotonic() + self._report_seconds
-        return [self._begin(claim) for claim in claims]
+        return claims
 
-    def _begin(self, claim: Claim) -> Job:
+    def _begin(self, claim: Claim) -> list[Job]:
+        if claim.plan is not None:
+            return self._begin_planned(claim, claim.plan)
         trial = self._trial(claim)
-        self._running[trial.number] = _Running(claim, trial, set(frozen(trial).system_attrs))
+        folds = range(self._spec.resampling.fits)
+        opened_with = set(frozen(trial).system_attrs)
+        self._running[trial.number] = _Running(claim, trial.number, trial, opened_with, len(folds), len(folds))
         hyperparameters = self._spec.space.hyperparameters(trial.params)
-        return Job(trial.number, self._spec, hyperparameters, trial_seed(self._spec.seed, trial.number))
+        return [self._job(trial.number, hyperparameters, fold) for fold in folds]
+
+    def _begin_planned(self, claim: Claim, plan: Plan) -> list[Job]:
+        number, folds = claim.place, plan.folds
+        if claim.number is None:
+            self._ledger.open(claim, planned_template(number, plan))
+        self._running[number] = _Running(claim, number, None, set(), len(folds), len(folds))
+        hyperparameters = Hyperparameters.from_effective(plan.params, self._spec.space.l1_mode)
+        return [self._job(number, hyperparameters, fold, measures_test=plan.test) for fold in folds]
+
+    def _job(self, number: int, hyperparameters: Hyperparameters, fold: int, *, measures_test: bool = False) -> Job:
+        seed = trial_seed(self._spec.seed, number, fold)
+        return Job(number, self._spec, hyperparameters, seed, fold, measures_test)
 
     def _trial(self, claim: Claim) -> Trial:
         if isinstance(self._asker, Mirror):
@@ -194,21 +248,23 @@ class _SweptTrials:
     def epoch(self, reports: Sequence[EpochReport]) -> Set[int]:
         """Let the pruner judge at rungs; tell the ledger now and then."""
         for report in reports:
-            if self._objective is not None and is_rung(report.epoch):
-                self._judge(self._running[report.number], report.epoch, report.metrics[self._objective])
+            running = self._running[report.number]
+            # Of a trial of several folds the pruner sees each fold as it ends.
+            if self._objective is not None and running.trainings == 1 and is_rung(report.epoch):
+                self._judge(running, report.epoch, report.metrics[self._objective], f"epoch {report.epoch}")
         if time.monotonic() - self._last_report >= self._report_seconds:
             self._report()
         if self._verdict is not Verdict.GO_ON:
             return self._running.keys()
-        return {number for number, running in self._running.items() if running.pruned is not None}
+        return {number for number, running in self._running.items() if running.ending}
 
-    def _judge(self, running: _Running, epoch: int, value: float) -> None:
-        if not math.isfinite(value):
+    def _judge(self, running: _Running, step: int, value: float, when: str) -> None:
+        if running.trial is None or not math.isfinite(value):
             return
-        running.trial.report(value, epoch)
-        running.unreported = [*running.unreported, (epoch, value)]
+        running.trial.report(value, step)
+        running.unreported = [*running.unreported, (step, value)]
         if running.trial.should_prune():
-            running.pruned = f"pruned by {self._spec.pruner.name} after epoch {epoch}"
+            running.pruned = f"pruned by {self._spec.pruner.name} after {when}"
 
     def _report(self) -> None:
         reports = [Report(r.claim, number, r.unreported) for number, r in self._running.items()]
@@ -217,26 +273,51 @@ class _SweptTrials:
             running.unreported = []
         self._last_report = time.monotonic()
 
-    def done(self, number: int, outcome: Trained | Exception) -> None:
-        """Tell the trial, or hand it back when this worker leaves."""
-        running = self._running.pop(number)
+    def done(self, job: Job, outcome: Trained | Exception) -> None:
+        """Take in one training; with a trial's last, tell it, or hand it back when this worker leaves."""
+        running = self._running[job.number]
+        running.outstanding -= 1
+        if isinstance(outcome, Exception):
+            running.failed = running.failed or outcome
+        elif not running.ending or running.trainings == 1:
+            self._keep(running, job.fold, outcome)
+        if running.ending or self._verdict is not Verdict.GO_ON:
+            self._drop_waiting(running)
+        if not running.outstanding:
+            del self._running[job.number]
+            self._close(running)
+
+    def _keep(self, running: _Running, fold: int, outcome: Trained) -> None:
+        whole = outcome.result.stopped_early or outcome.result.epochs >= self._spec.budget.epochs
+        if self._verdict is Verdict.END and not whole:
+            running.pruned = running.pruned or _CUT
+        running.given[fold] = outcome
+        if self._objective is not None and running.trainings > 1:
+            self._judge(running, fold + 1, outcome.result.objective(self._objective), f"fold {fold + 1}")
+
+    def _drop_waiting(self, running: _Running) -> None:
+        kept = deque(job for job in self._waiting if job.number != running.number)
+        dropped = len(self._waiting) - len(kept)
+        self._waiting, running.outstanding = kept, running.outstanding - dropped
+        if dropped and self._verdict is Verdict.END:
+            running.pruned = running.pruned or _CUT
+
+    def _close(self, running: _Running) -> None:
         if self._verdict is Verdict.HAND_BACK:
             self._ledger.hand_back(running.claim)
             return
-        ended = _ended(outcome, running.pruned or self._cut(outcome), self._spec)
-        told = self._asker.tell(running.trial, ended.state, ended.values)
-        if isinstance(outcome, Trained) and self._asker.is_best(told):
-            self._keep_model(running.claim, number, outcome)
-        noted = {key: value for key, value in told.system_attrs.items() if key not in running.opened_with}
-        ended = replace(ended, values=told.values, attributes=noted, unreported=running.unreported)
-        self._ledger.close(running.claim, number, ended)
+        ended = replace(_ended(running, self._spec), unreported=running.unreported)
+        if running.trial is None:
+            keeps = running.claim.plan is not None and running.claim.plan.test and ended.state == TrialState.COMPLETE
+        else:
+            told = self._asker.tell(running.trial, ended.state, ended.values)
+            noted = {key: value for key, value in told.system_attrs.items() if key not in running.opened_with}
+            ended = replace(ended, values=told.values, attributes=noted)
+            keeps = bool(running.given) and self._asker.is_best(told)
+        if keeps:
+            self._keep_model(running.claim, running.number, running.given[min(running.given)])
+        self._ledger.close(running.claim, running.number, ended)
         self.closed += 1
-
-    def _cut(self, outcome: Trained | Exception) -> str | None:
-        if self._verdict is not Verdict.END or not isinstance(outcome, Trained):
-            return None
-        whole = outcome.result.stopped_early or outcome.result.epochs >= self._spec.budget.epochs
-        return None if whole else "the study ended while the trial ran"
 
     def _keep_model(self, claim: Claim, number: int, trained: Trained) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -245,12 +326,25 @@ class _SweptTrials:
             self._ledger.keep_model(claim, number, path)
 
 
-def _ended(outcome: Trained | Exception, pruned: str | None, spec: StudySpec) -> Outcome:
-    if isinstance(outcome, Exception):
-        return Outcome(TrialState.FAIL, None, None, f"{type(outcome).__name__}: {outcome}")
-    result = outcome.result
-    if pruned is not None:
-        return Outcome(TrialState.PRUNED, None, result, pruned)
+def planned_template(number: int, plan: Plan) -> FrozenTrial:
+    """A planned trial as Optuna records it: its one param is its technique, among those that are compared."""
+    template = create_trial(
+        state=TrialState.RUNNING,
+        params={"technique": plan.technique},
+        distributions={"technique": CategoricalDistribution(tuple(plan.among))},
+    )
+    template.number = number
+    template.datetime_start = datetime.now()
+    return template
+
+
+def _ended(running: _Running, spec: StudySpec) -> Outcome:
+    if running.failed is not None:
+        return Outcome(TrialState.FAIL, None, None, f"{type(running.failed).__name__}: {running.failed}")
+    trained = [running.given[fold].result for fold in sorted(running.given)]
+    result = mean_result(trained, spec) if trained else None
+    if running.pruned is not None or result is None:
+        return Outcome(TrialState.PRUNED, None, result, running.pruned)
     values = result.values(spec)
     undefined = [name for name, value in zip(spec.objectives, values, strict=True) if not math.isfinite(value)]
     if undefined:

@@ -24,14 +24,22 @@ class StudyRecord(Record):
     """A study. Instants are seconds since 1970, UTC, by the database's clock."""
 
     __tablename__ = "regsweep_studies"
-    __table_args__ = ({"sqlite_autoincrement": True},)  # a deleted study's id names its artifacts and is never reused
+    __table_args__ = (
+        sa.Index("ix_regsweep_studies_parent", "parent_id"),
+        {"sqlite_autoincrement": True},  # a deleted study's id names its artifacts and is never reused
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(sa.String(100), unique=True)  # also the Optuna study's name
+    name: Mapped[str] = mapped_column(sa.String(140), unique=True)  # also the Optuna study's name
     state: Mapped[str] = mapped_column(sa.String(10))  # queued, running, paused, completed, stopped, failed
     reason: Mapped[str | None]  # why it ended, where that was not its budget
     spec: Mapped[dict[str, Any]]  # StudySpec as JSON
     engine: Mapped[dict[str, Any] | None]  # which engine trains it, and why; known once a worker took it up
+    parent_id: Mapped[int | None]  # of the study whose comparison this is a part of
+    technique: Mapped[str | None] = mapped_column(sa.String(20))  # that this part searches; None: it confirms them all
+    comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON, once it was asked for
+    comparison_state: Mapped[str | None] = mapped_column(sa.String(10))  # see comparisons.py
+    presented: Mapped[bool | None]  # whether figures and note are in the dashboard
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]
@@ -54,6 +62,7 @@ class TrialRecord(Record):
     number: Mapped[int | None]  # Optuna's, once the trial was asked
     attempt: Mapped[int] = mapped_column(default=0)  # how often the place was claimed
     worker: Mapped[str | None] = mapped_column(sa.String(100))
+    plan: Mapped[dict[str, Any] | None]  # studies.plan.Plan, where what is run is not asked of a sampler
     token: Mapped[str | None] = mapped_column(sa.String(32))  # fences the writes of an earlier claim
     lease_expires_at: Mapped[float | None]
     params: Mapped[dict[str, Any] | None]
@@ -77,3 +86,4 @@ class CurveRecord(Record):
 
     trial_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_trials.id", ondelete="CASCADE"), primary_key=True)
     curve: Mapped[dict[str, Any]]
+    detail: Mapped[dict[str, Any] | None]  # TrialResult.detail

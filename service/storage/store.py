@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import database
+from service.storage import comparisons, database, lifecycle
 from service.storage.database import unix_now
 from service.storage.pages import Cursor, Page, Sort
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
@@ -68,24 +68,16 @@ class Store:
     # Studies
 
     def create_study(self, spec: StudySpec) -> StudyRecord:
-        """Accept a study: its record, its whole budget and its Optuna study, or nothing and NameInUseError."""
-        from optuna.study import StudyDirection
-
+        """Accept a study: its record, its whole budget, its Optuna study and, where it compares, those of each
+        technique; or nothing and NameInUseError.
+        """
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
-        study = StudyRecord(name=spec.name, state="queued", spec=spec.model_dump(mode="json"), created_at=unix_now())
-        directions = [StudyDirection[direction.upper()] for direction in spec.directions]
         try:
             with database.transaction(self.optuna) as session:
-                session.add(study)
-                session.flush()
-                places = [
-                    {"study_id": study.id, "place": place, "state": "WAITING", "attempt": 0}
-                    for place in range(spec.budget.trials)
-                ]
-                session.execute(sa.insert(TrialRecord), places)
-                optuna_id = self.optuna.create_new_study(directions, spec.name)
-                self.optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
+                study = lifecycle.create(session, self.optuna, spec)
+                if spec.comparison is not None:
+                    comparisons.begin(session, self.optuna, study, spec.comparison)
         except sa.exc.IntegrityError:
             raise NameInUseError(spec.name) from None
         return self.study(spec.name)
@@ -139,7 +131,7 @@ class Store:
                     f"study '{name}' is {study.state} and cannot be {verb}; only a {' or '.join(allowed)} one can"
                 )
             if to == "stopped":
-                end_study(session, self.optuna, study, "stopped", "stopped by the user")
+                comparisons.end(session, self.optuna, study, "stopped", "stopped by the user")
             elif study.state != to:
                 study.state = "queued" if to == "running" and study.started_at is None else to
         return self.study(name)
@@ -207,7 +199,7 @@ class Store:
         query = (
             sa.select(StudyRecord)
             .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
-            .where(claimable())
+            .where(lifecycle.claimable())
             .order_by(StudyRecord.id)
             .limit(1)
         )
@@ -222,8 +214,8 @@ class Store:
         with database.transaction(self.optuna) as session:
             study = session.get(StudyRecord, study_id)
             if study is not None:
-                end_study(session, self.optuna, study, "failed", reason)
-                close_places(session, self.optuna, study, held)
+                comparisons.end(session, self.optuna, study, "failed", reason)
+                lifecycle.close_places(session, self.optuna, study, held)
 
     def show_engine(self, study_id: int, engine: Mapping[str, Any]) -> None:
         """Record which engine a worker trains a study with."""
@@ -241,45 +233,6 @@ class Store:
         held = sa.update(TrialRecord).where(TrialRecord.worker == worker, TrialRecord.state == "RUNNING")
         with self._write.begin() as session:
             session.execute(held.values(worker=None, token=None, lease_expires_at=0.0))
-
-
-def lost() -> sa.ColumnElement[bool]:
-    """A trial whose worker has not renewed its lease."""
-    return sa.and_(TrialRecord.state == "RUNNING", TrialRecord.lease_expires_at < unix_now())
-
-
-def claimable() -> sa.ColumnElement[bool]:
-    """A place that needs a worker: to run it, or, when its worker was lost after the study's end, to close it."""
-    waiting = sa.and_(TrialRecord.state == "WAITING", StudyRecord.state.in_(LIVE_STUDY))
-    return sa.or_(waiting, sa.and_(lost(), StudyRecord.state != "paused"))
-
-
-def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, reason: str | None) -> None:
-    """End an active study, inside a `database.transaction`: nothing starts, what runs ends at its next epoch."""
-    if study.state in ACTIVE_STUDY:
-        ended = {"state": state, "reason": reason, "ended_at": unix_now()}
-        session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id).values(ended))
-        close_places(session, optuna, study, TrialRecord.state == "WAITING")
-
-
-def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which: sa.ColumnElement[bool]) -> None:
-    """Close places of an ended study that nobody runs: those never asked go, trials that were begun are pruned."""
-    from optuna.trial import TrialState
-
-    these = sa.and_(TrialRecord.study_id == study.id, which)
-    begun = [trial.number for trial in session.scalars(sa.select(TrialRecord).where(these)) if trial.number is not None]
-    session.execute(sa.delete(TrialRecord).where(these, TrialRecord.number.is_(None)))
-    pruned = {
-        "state": "PRUNED",
-        "token": None,
-        "reason": "the study ended before the trial did",
-        "ended_at": unix_now(),
-    }
-    session.execute(sa.update(TrialRecord).where(these).values(pruned))
-    optuna_id = optuna.get_study_id_from_name(study.name)
-    for number in begun:
-        trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
-        optuna.set_trial_state_values(trial_id, TrialState.PRUNED)
 
 
 def _study(session: Session, name: str) -> StudyRecord:

@@ -16,12 +16,14 @@ import sqlalchemy as sa
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
 
-from service.storage import database, optuna_tables
+from service.storage import comparisons, database, optuna_tables
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.database import unix_now
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
-from service.storage.store import Store, claimable, close_places, end_study, lost
+from service.storage.lifecycle import claimable, close_places, lost
+from service.storage.store import Store
 from studies.errors import LeaseLostError, NumberTakenError
+from studies.plan import Plan
 from studies.spec import StudySpec
 from studies.sweep import Claim, Outcome, Report, Verdict
 from studies.training.result import TrialResult
@@ -83,13 +85,16 @@ class TrialLedger:
                     lease_expires_at=unix_now() + self._lease_seconds,
                     started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
                 )
-                .returning(TrialRecord.id, TrialRecord.number, TrialRecord.place)
+                .returning(TrialRecord.id, TrialRecord.number, TrialRecord.place, TrialRecord.plan)
             )
             rows = session.execute(taken).all()
             if rows and study.state == "queued":
                 study.state = "running"
                 study.started_at = study.started_at or session.scalar(sa.select(unix_now()))
-        return [Claim(row.id, row.place, token, row.number) for row in sorted(rows, key=lambda row: row.place)]
+        return [
+            Claim(row.id, row.place, token, row.number, None if row.plan is None else Plan.read(row.plan))
+            for row in sorted(rows, key=lambda row: row.place)
+        ]
 
     def _in_turn(self) -> sa.ColumnElement[bool]:
         """Of a reproducible study, the places of the first generation that has not ended."""
@@ -136,7 +141,8 @@ class TrialLedger:
 
     def open(self, claim: Claim, template: FrozenTrial) -> None:
         """Record a running trial with its params."""
-        params = self._spec.space.hyperparameters(template.params).effective()
+        plan = claim.plan
+        params = self._spec.space.hyperparameters(template.params).effective() if plan is None else plan.params
         try:
             with self._fenced(claim, number=template.number, params=params) as session:
                 trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
@@ -222,7 +228,7 @@ class TrialLedger:
         )
         study = session.scalar(overdue)
         if study is not None:
-            end_study(session, self._rdb, study, "completed", f"budget.timeout_seconds of {seconds:g} ran out")
+            comparisons.end(session, self._rdb, study, "completed", f"budget.timeout_seconds of {seconds:g} ran out")
 
     def _end_when_done(self, session: Session, *, failed: bool) -> None:
         these = TrialRecord.study_id == self._study_id
@@ -237,7 +243,7 @@ class TrialLedger:
             self._end(session, "completed", None)
 
     def _end(self, session: Session, state: str, reason: str | None) -> None:
-        end_study(session, self._rdb, session.get_one(StudyRecord, self._study_id), state, reason)
+        comparisons.end(session, self._rdb, session.get_one(StudyRecord, self._study_id), state, reason)
 
 
 def _closing(outcome: Outcome) -> dict[str, Any]:
@@ -255,8 +261,8 @@ def _closing(outcome: Outcome) -> dict[str, Any]:
         changes |= {
             "metrics": _finite(result.metrics),
             "weights": _finite(result.weights),
-            "epochs": result.epochs,
-            "best_epoch": result.best_epoch,
+            "epochs": round(result.epochs),
+            "best_epoch": round(result.best_epoch),
             "stopped_early": result.stopped_early,
         }
     return changes
@@ -269,4 +275,4 @@ def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
 
 def _curve(claim: Claim, result: TrialResult) -> dict[str, Any]:
     columns = {name: [v if math.isfinite(v) else None for v in column] for name, column in result.curve.items()}
-    return {"trial_id": claim.key, "curve": columns}
+    return {"trial_id": claim.key, "curve": columns, "detail": result.detail}

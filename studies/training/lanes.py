@@ -1,4 +1,4 @@
-"""The lane engine: trials sit in the lanes of a compiled program, and a lane that falls free is filled at once."""
+"""The lane engine: trainings sit in the lanes of a compiled program, and a lane that falls free is filled at once."""
 
 from __future__ import annotations
 
@@ -9,28 +9,39 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from studies.datasets.preprocessing import PreparedData
+from studies.datasets.preprocessing import Part, PreparedData
 from studies.errors import DivergedError
 from studies.training import weights
-from studies.training.fit import plain_model
+from studies.training.fit import plain_model, save_plain
 from studies.training.metrics import by_lane
-from studies.training.program import Data, Epochs, Program, Settings
-from studies.training.result import Engine, EpochReport, Job, Trained, TrialResult, Trials
+from studies.training.program import Epochs, Program
+from studies.training.result import Engine, EpochReport, Job, Trained, TrialResult, Trials, measured
+from studies.training.rows import stacked
 from studies.training.seat import Seat
 from studies.training.step import Lane
 
+#: The program of a batch size and of folds that train on equally many rows.
+ProgramOf = Callable[[int, Sequence[PreparedData]], Program]
 
-def lane_engine(sizes: Sequence[int], program: Callable[[int], Program]) -> Engine:
-    """The engine over the programs of some batch sizes: a trial sits in the program of its own size."""
 
-    def run(data: PreparedData, trials: Trials) -> None:
-        groups = {size: _Group(program(size), data) for size in sizes}
+def lane_engine(lanes: int, program: ProgramOf) -> Engine:
+    """The engine over the programs that trainings need, each of so many lanes."""
+
+    def run(data: Sequence[PreparedData], trials: Trials) -> None:
+        groups: dict[tuple[int, int], _Group] = {}
         while True:
-            # Whatever sizes the next trials ask for, there is a lane for each.
-            free = min(group.free for group in groups.values())
+            # Whatever program the next trainings need, there is a lane for each.
+            free = min((group.free for group in groups.values()), default=lanes)
             jobs = trials.next(free) if free else []
-            for size, group in groups.items():
-                group.seat([job for job in jobs if job.hyperparameters.batch_size == size])
+            needed: dict[tuple[int, int], list[Job]] = {}
+            for job in jobs:
+                needed.setdefault((job.hyperparameters.batch_size, data[job.fold].train_rows), []).append(job)
+            for key, these in needed.items():
+                if key not in groups:
+                    size, rows = key
+                    folds = {index: fold for index, fold in enumerate(data) if fold.train_rows == rows}
+                    groups[key] = _Group(program(size, list(folds.values())), folds)
+                groups[key].seat(these)
             busy = [group for group in groups.values() if group.busy]
             if not busy:
                 return
@@ -41,14 +52,15 @@ def lane_engine(sizes: Sequence[int], program: Callable[[int], Program]) -> Engi
 
 
 class _Group:
-    """The lanes of one program and the trials that sit in them."""
+    """The lanes of one program and the trainings that sit in them."""
 
-    def __init__(self, program: Program, data: PreparedData) -> None:
-        self._program, self._prepared = program, data
-        self._data = Data(*map(tf.constant, (data.train.x, data.train.y, data.validation.x, data.validation.y)))
+    def __init__(self, program: Program, folds: Mapping[int, PreparedData]) -> None:
+        self._program, self._folds = program, folds
+        self._places = {fold: place for place, fold in enumerate(folds)}
+        self._rows = stacked(list(folds.values()))
         self._course = program.empty()
         self._seats: list[Seat | None] = [None] * program.key.lanes
-        self._settings = self._knobs()
+        self._settings = program.settings({}, self._places)
         rows = np.arange(program.key.train_rows, dtype=np.int32)
         self._order = np.tile(rows, (program.key.epochs, program.key.lanes, 1))
         #: The epoch, within the last call, that is each lane's best so far; −1 for an earlier one.
@@ -56,21 +68,19 @@ class _Group:
 
     @property
     def free(self) -> int:
-        """Lanes that hold no trial."""
+        """Lanes that hold no training."""
         return self._seats.count(None)
 
     @property
     def busy(self) -> bool:
-        """Whether a lane holds a trial."""
+        """Whether a lane holds a training."""
         return self.free < len(self._seats)
 
     def _taken(self) -> Iterator[tuple[int, Seat]]:
         return ((lane, seat) for lane, seat in enumerate(self._seats) if seat is not None)
 
     def seat(self, jobs: Sequence[Job]) -> None:
-        """Put trials into free lanes; there must be enough."""
-        if not jobs:
-            return
+        """Put trainings into free lanes; there must be enough."""
         empty = [lane for lane, seat in enumerate(self._seats) if seat is None]
         chosen = dict(zip(empty[: len(jobs)], jobs, strict=True))
         lanes = self._course.lanes
@@ -79,25 +89,27 @@ class _Group:
             self._seats[lane] = Seat.of(job)
             self._keep[lane] = -1
             drawn = self._program.initial(job.seed)
-            for stacked, values in zip((*initial.weights, *initial.state), (*drawn.weights, *drawn.state), strict=True):
-                stacked[lane] = values
+            for stack, values in zip((*initial.weights, *initial.state), (*drawn.weights, *drawn.state), strict=True):
+                stack[lane] = values
         fresh = np.isin(np.arange(len(self._seats)), list(chosen))
         self._course = self._course._replace(lanes=self._program.seat(lanes, tf.constant(fresh), initial))
-        self._settings = self._knobs()
+        self._settings = self._program.settings({lane: seat.job for lane, seat in self._taken()}, self._places)
 
     def train(self, trials: Trials) -> None:
-        """Train every lane for the epochs of a call; trials that end leave their lanes."""
+        """Train every lane for the epochs of a call; trainings that end leave their lanes."""
+        rows = self._program.key.train_rows
         for lane, seat in self._taken():
+            first = self._places[seat.job.fold] * rows
             for epoch in range(self._program.key.epochs):
-                self._order[epoch, lane] = seat.order.permutation(self._program.key.train_rows)
-        given = tf.constant(self._keep), self._settings, tf.constant(self._order), self._data
+                self._order[epoch, lane] = first + seat.order.permutation(rows)
+        given = tf.constant(self._keep), self._settings, tf.constant(self._order), self._rows
         self._course, epochs = self._program.train(self._course, *given)
         self._keep[:] = -1
         for epoch, entries in enumerate(self._entries(epochs)):
             self._follow(epoch, entries, trials)
 
     def _follow(self, epoch: int, entries: Sequence[Mapping[str, float]], trials: Trials) -> None:
-        """Let each trial see one epoch of the last call; those that end do not see the call's later ones."""
+        """Let each training see one epoch of the last call; those that end do not see the call's later ones."""
         reports: list[EpochReport] = []
         diverged: dict[int, DivergedError] = {}
         for lane, seat in self._taken():
@@ -115,46 +127,50 @@ class _Group:
                 continue
             outcome = diverged[lane] if lane in diverged else self._finish(lane, seat, epoch)
             self._seats[lane] = None
-            trials.done(seat.job.number, outcome)
-
-    def _knobs(self) -> Settings:
-        columns = np.zeros((4, len(self._seats)), dtype=np.float32)
-        seeds = np.zeros(len(self._seats), dtype=np.uint32)
-        for lane, seat in self._taken():
-            hyper = seat.job.hyperparameters
-            reg = hyper.regularization
-            columns[:, lane] = reg.l1, reg.l2, reg.dropout, hyper.learning_rate
-            seeds[lane] = seat.job.seed
-        l1, l2, dropout, learning_rate = map(tf.constant, columns)
-        return Settings(l1, l2, dropout, learning_rate, tf.constant(seeds))
+            trials.done(seat.job, outcome)
 
     def _entries(self, epochs: Epochs) -> list[list[dict[str, float]]]:
         """What every epoch of a call gave to every lane."""
         loss, penalty, validation = (a.numpy() for a in (epochs.data_loss, epochs.penalty, epochs.validation_loss))
-        predictions = epochs.predictions.numpy()
-        measured = self._measured(self._prepared.validation.y, predictions.reshape(-1, *predictions.shape[2:]))
         columns = {
             "loss": loss,
             "penalized_loss": loss + penalty,
             "val_loss": validation,
             "val_penalized_loss": validation + penalty,
-        } | {f"val_{name}": column.reshape(loss.shape) for name, column in measured.items()}
+        } | self._validation_metrics(epochs.predictions.numpy())
         rows = np.stack(list(columns.values()), axis=-1).astype(float).tolist()
         return [[dict(zip(columns, row, strict=True)) for row in lanes] for lanes in rows]
 
-    def _measured(self, y: Any, predictions: Any) -> dict[str, Any]:
-        return by_lane(self._prepared.task, y, predictions, float(self._prepared.target_scaling.deviation))
+    def _validation_metrics(self, predictions: Any) -> dict[str, Any]:
+        """The task's metrics, by epoch and lane, each lane's on its own fold; those of empty lanes mean nothing."""
+        lanes_of: dict[int, list[int]] = {}
+        for lane, seat in self._taken():
+            lanes_of.setdefault(seat.job.fold, []).append(lane)
+        found: dict[str, Any] = {}
+        for fold, lanes in lanes_of.items():
+            data = self._folds[fold]
+            chosen = predictions[:, lanes, : len(data.validation.y)]
+            measures = _measures(data, data.validation, chosen.reshape(-1, *chosen.shape[2:]))
+            for name, column in measures.items():
+                full = found.setdefault(f"val_{name}", np.zeros(predictions.shape[:2]))
+                full[:, lanes] = column.reshape(len(predictions), len(lanes))
+        return found
 
     def _finish(self, lane: int, seat: Seat, epoch: int) -> Trained:
-        """The result of a trial that ends with this epoch of the last call."""
+        """The result of a training that ends with this epoch of the last call."""
         last = len(seat.entries) - 1
         kept = last if seat.kept is None else seat.kept
         here = epoch - (last - kept)  # the kept epoch within the last call, if it is not negative
-        model = self._held(lane, here)
+        model, data = self._held(lane, here), self._folds[seat.job.fold]
         validation = {name: value for name, value in seat.entries[kept].items() if name.startswith("val_")}
+        metrics = measured(self._on(data, data.train, seat.job, model, "train_"), validation)
+        if seat.job.measures_test:
+            metrics |= self._on(data, data.test(), seat.job, model, "test_")
+        kernels = [model.weights[position] for position in self._program.kernels]
         result = TrialResult(
-            metrics=self._on_training_rows(seat.job, model) | validation,
-            weights=weights.summarize([model.weights[i] for i in self._program.regularized]),
+            metrics=metrics,
+            weights=weights.summarize(kernels),
+            detail=weights.detail(kernels, table=len(data.input_shape) == 1),
             curve=seat.curve(),
             epochs=len(seat.entries),
             best_epoch=kept + 1,
@@ -168,21 +184,25 @@ class _Group:
         # Whole arrays: slicing in TensorFlow takes longer than copying them.
         return Lane(*([array.numpy()[place].copy() for array in arrays] for arrays in held))
 
-    def _on_training_rows(self, job: Job, model: Lane) -> dict[str, float]:
-        y = self._prepared.train.y
-        loss, predictions = self._program.measure(model, self._data.x, self._data.y)
-        penalty = sum(job.hyperparameters.regularization.penalty(model.weights[i]) for i in self._program.regularized)
-        mean = float(loss) / len(y)
-        measured = {name: float(column[0]) for name, column in self._measured(y, predictions.numpy()[None]).items()}
-        found = {"loss": mean, "penalized_loss": mean + penalty} | measured
-        return {f"train_{name}": value for name, value in found.items()}
+    def _on(self, data: PreparedData, part: Part, job: Job, model: Lane, prefix: str) -> dict[str, float]:
+        """Losses and metrics of a model on a part of its data."""
+        loss, predictions = self._program.measure(model, part.x, part.y)
+        reg, mean = job.hyperparameters.regularization, float(loss) / len(part.y)
+        penalty = sum(reg.layer(i).kernel.of(model.weights[p]) for i, p in enumerate(self._program.kernels))
+        penalty += sum(reg.bias.of(model.weights[p]) for p in self._program.biases)
+        measures = _measures(data, part, predictions.numpy()[None])
+        found = {"loss": mean, "penalized_loss": mean + penalty}
+        found |= {name: float(column[0]) for name, column in measures.items()}
+        return {prefix + name: value for name, value in found.items()}
 
     def _save(self, job: Job, kept: Lane, path: Path) -> None:
-        """Write the trial's weights as the plain Keras model that a user would have built."""
-        model = plain_model(job, self._prepared)
+        data = self._folds[job.fold]
+        model = plain_model(job, data)
         for variables, values in ((model.trainable_weights, kept.weights), (model.non_trainable_weights, kept.state)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        # Keras cannot load a compiled model whose optimizer was never built.
-        model.optimizer.build(model.trainable_variables)
-        model.save(path)
+        save_plain(job, data, model.get_weights(), path)
+
+
+def _measures(data: PreparedData, part: Part, predictions: Any) -> dict[str, Any]:
+    return by_lane(data.task, part.y, predictions, float(data.target_scaling.deviation))
