@@ -56,7 +56,7 @@ def _model(
 ) -> Any:
     import keras
 
-    reg = Regularization(kind, strength, ratio, dropout)
+    reg = Regularization.shared(kind, strength, ratio, dropout)
     architecture = design(spec.model, data.input_shape, data.task, data.classes, reg)
     model = keras.Sequential([layer.evaluate() for layer in architecture.layers])
     steps = -(-len(data.train.y) // int(str(spec.space.batch_size))) if whole else 1

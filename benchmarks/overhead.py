@@ -31,7 +31,7 @@ class Instant:
     def __init__(self) -> None:
         self.done_at: list[float] = []
 
-    def __call__(self, _: PreparedData, trials: Trials) -> None:
+    def __call__(self, _: Sequence[PreparedData], trials: Trials) -> None:
         """Keep so many trials in flight; the oldest ends first, as a lane that falls free."""
         running: list[Job] = []
         while True:
@@ -39,10 +39,10 @@ class Instant:
             if not running:
                 return
             job = running.pop(0)
-            loss = float(np.log10(max(job.hyperparameters.regularization.lambda_, 1e-9)) ** 2)
+            loss = float(np.log10(max(job.hyperparameters.regularization.layers[0].kernel.lambda_, 1e-9)) ** 2)
             for epoch in filter(is_rung, range(1, EPOCHS + 1)):
                 trials.epoch([EpochReport(job.number, epoch, {"val_loss": loss})])
-            trials.done(job.number, Trained(_result(loss), _save))
+            trials.done(job, Trained(_result(loss), _save))
             self.done_at.append(time.perf_counter())
 
 
@@ -50,7 +50,9 @@ def _result(loss: float) -> TrialResult:
     columns = ("loss", "penalized_loss", "val_loss", "val_penalized_loss", "val_accuracy", "val_auc")
     curve = {name: [loss] * EPOCHS for name in columns} | {"epoch": [float(i + 1) for i in range(EPOCHS)]}
     metrics = {f"{part}_{name}": loss for part in ("train", "val") for name in ("loss", "accuracy", "auc")}
-    return TrialResult(metrics, {"zero_share": 0.0}, curve, EPOCHS, EPOCHS, stopped_early=False)
+    return TrialResult(
+        metrics, {"zero_share": 0.0}, {"layers": [{"zero_share": 0.0}]}, curve, EPOCHS, EPOCHS, stopped_early=False
+    )
 
 
 def _save(path: Path) -> None:
@@ -69,7 +71,7 @@ def main() -> None:
         study = store.create_study(spec)
         ledger = TrialLedger(store, Artifacts(f"file://{folder}"), study, "bench", 60.0, lambda: False)
         engine = Instant()
-        sweep(spec, prepare(spec.dataset, 0), ledger, engine)
+        sweep(spec, [prepare(spec.dataset, 0)], ledger, engine)
         store.close()
     for around in (100, 1_000, 10_000):
         if around <= trials:

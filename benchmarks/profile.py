@@ -70,7 +70,7 @@ def main() -> None:
         settings = Settings(database_url=f"sqlite:///{folder}/regsweep.db", artifacts_url=f"file://{folder}")
         engine_of = keras_engines(settings)
         spec = parse(document(given.workload, given.trials))
-        data = prepare(spec.dataset, spec.seed)
+        data = [prepare(spec.dataset, spec.seed)]
         store = Store(settings.database_url)
         study = store.create_study(spec)
         ledger = TrialLedger(store, Artifacts(settings.artifacts_url), study, "bench", 60.0, lambda: False)

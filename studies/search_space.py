@@ -94,7 +94,7 @@ class SearchSpace(Part):
     )
     activity_lambda: Parameter[LambdaRange, Lambda] = Field(
         LambdaRange(low=1e-6, high=1e-1, log=True),
-        description="Strength of the outputs' regularizer: its sum over a batch, divided by the batch's rows, is added.",
+        description="Strength of the outputs' regularizer: its sum over a batch over the batch's rows is added.",
     )
 
     @model_validator(mode="after")

@@ -66,7 +66,9 @@ def stop(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
 
 def parts(session: Session, study: StudyRecord) -> Sequence[StudyRecord]:
     """The studies of a study's comparison, in the order they began."""
-    return session.scalars(sa.select(StudyRecord).where(StudyRecord.parent_id == study.id).order_by(StudyRecord.id)).all()
+    return session.scalars(
+        sa.select(StudyRecord).where(StudyRecord.parent_id == study.id).order_by(StudyRecord.id)
+    ).all()
 
 
 def _active_parts(session: Session, study: StudyRecord) -> list[StudyRecord]:

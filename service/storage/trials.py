@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from service.storage import comparisons, database, optuna_tables
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.database import unix_now
-from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
 from service.storage.lifecycle import claimable, close_places, lost
+from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.plan import Plan
@@ -261,8 +261,8 @@ def _closing(outcome: Outcome) -> dict[str, Any]:
         changes |= {
             "metrics": _finite(result.metrics),
             "weights": _finite(result.weights),
-            "epochs": round(result.epochs),
-            "best_epoch": round(result.best_epoch),
+            "epochs": result.epochs,
+            "best_epoch": result.best_epoch,
             "stopped_early": result.stopped_early,
         }
     return changes

@@ -72,11 +72,12 @@ def _verdict_words(
     if verdict == "no detectable difference":
         return f"There is no detectable difference between the techniques on this data: use the simplest, {name}."
     if verdict == "no difference that matters":
-        return (
-            f"The techniques differ by less than {rope:g} in {objective}, which does not matter: use the simplest, {name}."
-        )
+        small = f"The techniques differ by less than {rope:g} in {objective}, which does not matter"
+        return f"{small}: use the simplest, {name}."
     beaten = ", ".join(NAMES[technique] for technique in SIMPLEST_FIRST if technique in worse)
-    return f"Use {name}{_parameters(chosen)}: it is the simplest technique that is not worse than the best; {beaten} are."
+    return (
+        f"Use {name}{_parameters(chosen)}: it is the simplest technique that is not worse than the best; {beaten} are."
+    )
 
 
 def _parameters(row: TechniqueResult) -> str:
@@ -126,7 +127,9 @@ def _selection_words(selection: Selection) -> str:
 
 
 def _missing(missing: Sequence[Technique]) -> list[str]:
-    return [f"{NAMES[technique]} could not be compared: not all of its trainings were complete." for technique in missing]
+    return [
+        f"{NAMES[technique]} could not be compared: not all of its trainings were complete." for technique in missing
+    ]
 
 
 def _too_small(
@@ -141,8 +144,8 @@ def _too_small(
     if open_ones:
         hidden = max(max(abs(d.low), abs(d.high)) for d in open_ones)
         found.append(
-            f"The data is too small to tell some techniques apart: differences of up to {hidden:.2g} in {objective} could "
-            f"hide behind the spread of the folds ({rows.fold} validation rows each), and {rope:g} would matter."
+            f"The data is too small to tell some techniques apart: differences of up to {hidden:.2g} in {objective} "
+            f"could hide behind the spread of the folds ({rows.fold} validation rows each), and {rope:g} would matter."
         )
     if rows.test < _SMALL_TEST_PART:
         found.append(f"The test part has {rows.test} rows only: its figures are rough.")

@@ -51,7 +51,9 @@ class TechniqueResult:
     params: Mapping[str, Any]  # the best found
     objective: Interval  # on the validation rows of the folds
     task_metric: Interval
-    test_objective: float | None  # on the test part, measured once; None where the objective is not of a part of the data
+    test_objective: (
+        float | None
+    )  # on the test part, measured once; None where the objective is not of a part of the data
     test_task_metric: float | None
     gap: float  # mean of validation loss − training loss
     zero_share: float  # mean share of weights that are exactly 0

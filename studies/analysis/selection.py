@@ -1,7 +1,7 @@
 """Feature selection by stability over fits: one fit at the best λ is known to keep too many.
 
-Meinshausen and Bühlmann, "Stability selection", Journal of the Royal Statistical Society B 72, 2010: a feature is selected
-when it is in most of the models that are fitted to resampled data.
+Meinshausen and Bühlmann, "Stability selection", Journal of the Royal Statistical Society B 72, 2010: a feature is
+selected when it is in most of the models that are fitted to resampled data.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Whether one technique is better than another, from the folds of repeated cross-validation.
 
 The folds share training rows, so their results are correlated and the plain t-test finds differences that are none.
-Nadeau and Bengio ("Inference for the Generalization Error", Machine Learning 52, 2003) add the share of test to training
-rows to the variance of the mean; Corani and Benavoli ("A Bayesian approach for comparing cross-validated algorithms on
+Nadeau and Bengio ("Inference for the Generalization Error", Machine Learning 52, 2003) add the share of test to
+training rows to the variance of the mean; Corani and Benavoli ("A Bayesian approach for comparing cross-validated algorithms on
 multiple data sets", Machine Learning 100, 2015) give the posterior that goes with it.
 """
 

@@ -41,7 +41,7 @@ def search(spec: StudySpec, comparison: ComparisonSpec, technique: Technique) ->
 
 
 def confirmation(spec: StudySpec, comparison: ComparisonSpec, trials: int) -> StudySpec:
-    """The study whose planned trials confirm every technique: one a repeat, of all folds, and one on the test part, so many."""
+    """The study whose planned trials, so many, confirm every technique: one a repeat, of all folds, and a test each."""
     return spec.model_copy(
         update={
             "objectives": spec.objectives[:1],
@@ -89,7 +89,9 @@ def _own(whole: SearchSpace, technique: Technique) -> dict[str, Any]:
     if technique in _PENALTIES:
         kind = _PENALTIES[technique]
         allowed = [kind in kinds(layer.regularizer or whole.regularizer) for layer in layers]
-        _require(any(allowed) or (not layers and kind in kinds(whole.regularizer)), technique, f"regularizer lacks {kind}")
+        _require(
+            any(allowed) or (not layers and kind in kinds(whole.regularizer)), technique, f"regularizer lacks {kind}"
+        )
         strengths = [whole.lambda_, *(layer.lambda_ for layer in layers if layer.lambda_ is not None)]
         _require(_any_above(strengths), technique, "lambda is 0")
         own = [
@@ -100,7 +102,10 @@ def _own(whole: SearchSpace, technique: Technique) -> dict[str, Any]:
     if technique == "dropout":
         rates = [layer.dropout if layer.dropout is not None else whole.dropout for layer in layers] or [whole.dropout]
         _require(_any_above(rates), technique, "dropout is 0")
-        return {"dropout": whole.dropout, "layers": tuple(LayerSpace(dropout=layer.dropout) for layer in layers) or None}
+        return {
+            "dropout": whole.dropout,
+            "layers": tuple(LayerSpace(dropout=layer.dropout) for layer in layers) or None,
+        }
     if technique == "early_stopping":
         patience: Any = whole.patience
         if isinstance(patience, tuple):

@@ -1,10 +1,10 @@
 """Keras optimizers whose L1 reaches exact zeros.
 
 A gradient of λ1·|w| makes weights small and almost never 0. The proximal step does (Parikh and Boyd, "Proximal
-Algorithms", 2014, section 4.2): the gradient is the rest of the loss's, and after each update of size η every kernel is
-soft-thresholded, w <- sign(w)·max(|w| − η·λ1, 0). η is what a weight moves by for each unit of a gradient that lasts, so
-that w rests where the gradient is as large as λ1, whatever the optimizer: momentum adds a lasting gradient up to
-1 / (1 − momentum) times, and adaptive optimizers have an η for each weight.
+Algorithms", 2014, section 4.2): the gradient is the rest of the loss's, and after each update of size η every kernel
+is soft-thresholded, w <- sign(w)·max(|w| − η·λ1, 0). η is what a weight moves by for each unit of a gradient that
+lasts, so that w rests where the gradient is as large as λ1, whatever the optimizer: momentum adds a lasting gradient
+up to 1 / (1 − momentum) times, and adaptive optimizers have an η for each weight.
 """
 
 import keras
@@ -38,7 +38,7 @@ class Proximal:
 class ProximalSGD(Proximal, keras.optimizers.SGD):  # type: ignore[misc]
     """keras.optimizers.SGD with a proximal step."""
 
-    def step_size(self, index, learning_rate):  # type: ignore[no-untyped-def]
+    def step_size(self, _index, learning_rate):  # type: ignore[no-untyped-def]
         """The learning rate over 1 − momentum."""
         return learning_rate / (1 - self.momentum)
 

@@ -6,10 +6,10 @@ import ast
 import re
 from pathlib import Path
 
+from studies.hyperparameters import Hyperparameters
 from studies.models.architecture import design, learning_rate_expression, optimizer_class, optimizer_expression
 from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
-from studies.hyperparameters import Hyperparameters
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
 

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from studies.datasets.preprocessing import Part, PreparedData
 from studies.errors import DivergedError
-from studies.models.architecture import design, learning_rate_expression, optimizer_expression
 from studies.models import proximal
+from studies.models.architecture import design, learning_rate_expression, optimizer_expression
 from studies.regularization import Regularization
 from studies.training import weights
 from studies.training.early_stopping import EarlyStopping, Watch

@@ -249,7 +249,7 @@ class Program:
         return Lanes(Lane(weights, list(found.state)), slots, step), loss_sum + found.data_loss * size
 
     def _strengths(self, position: int, settings: Settings) -> tuple[Any, Any]:
-        """λ1 and λ2 of a weight in every lane; those of the biases, which mean nothing, where nothing regularizes it."""
+        """λ1 and λ2 of a kernel in every lane, or of the biases."""
         if position in self.kernels:
             layer = self.kernels.index(position)
             return settings.l1[:, layer], settings.l2[:, layer]
@@ -271,7 +271,8 @@ class Program:
             rows = np.arange(start, min(start + _ROWS_A_PASS, self.key.validation_rows))
             if self.key.folds == 1:
                 shared = data.validation_x[start : start + len(rows)], data.validation_y[start : start + len(rows)]
-                each, given = partial(self._evaluate_on, *shared), lane
+                each: Any = partial(self._evaluate_on, *shared)
+                given: Any = lane
             else:
                 own = (part[:, start : start + len(rows)] for part in (data.validation_x, data.validation_y))
                 x, y = (tf.gather(part, fold) for part in own)

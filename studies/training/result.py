@@ -10,8 +10,8 @@ from statistics import stdev
 from typing import Any, Protocol
 
 from studies.datasets.preprocessing import PreparedData
-from studies.objectives import MONITORS, ObjectiveName
 from studies.hyperparameters import Hyperparameters
+from studies.objectives import MONITORS, ObjectiveName
 from studies.spec import StudySpec
 
 #: Called after every epoch (counted from 1) with its metrics; False ends the training there.
@@ -40,8 +40,8 @@ class TrialResult:
     weights: Mapping[str, float]  # zeros and norms of the regularized kernels
     detail: Mapping[str, Any]  # of the weights by layer and by input feature; of each fold
     curve: Curve
-    epochs: float  # trained; of several trainings the mean
-    best_epoch: float  # whose weights were kept, counted from 1
+    epochs: int  # trained; of several trainings the mean
+    best_epoch: int  # whose weights were kept, counted from 1
     stopped_early: bool  # by early stopping
 
     def objective(self, name: ObjectiveName) -> float:
@@ -78,8 +78,8 @@ def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
         weights={name: _mean([result.weights[name] for result in results]) for name in first.weights},
         detail={**first.detail, "folds": [_of_fold(result) for result in results]},
         curve=first.curve,
-        epochs=_mean([result.epochs for result in results]),
-        best_epoch=_mean([result.best_epoch for result in results]),
+        epochs=round(_mean([result.epochs for result in results])),
+        best_epoch=round(_mean([result.best_epoch for result in results])),
         stopped_early=any(result.stopped_early for result in results),
     )
 

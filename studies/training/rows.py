@@ -24,18 +24,18 @@ class Rows(NamedTuple):
 def stacked(folds: Sequence[PreparedData]) -> Rows:
     """The rows of these folds."""
     train, validation = [fold.train for fold in folds], [fold.validation for fold in folds]
-    counts = [len(part.y) for part in validation]
+    counts = tf.constant([len(part.y) for part in validation])
     if len(folds) == 1:
-        arrays = train[0].x, train[0].y, validation[0].x, validation[0].y
-    else:
-        most = max(counts)
-        arrays = (
-            np.concatenate([part.x for part in train]),
-            np.concatenate([part.y for part in train]),
-            np.stack([_padded(part, most).x for part in validation]),
-            np.stack([_padded(part, most).y for part in validation]),
-        )
-    return Rows(*map(tf.constant, arrays), tf.constant(counts))
+        return Rows(*_constants(train[0].x, train[0].y, validation[0].x, validation[0].y), counts)
+    most = max(len(part.y) for part in validation)
+    padded = [_padded(part, most) for part in validation]
+    x, y = (np.concatenate(arrays) for arrays in zip(*((part.x, part.y) for part in train), strict=True))
+    validation_x, validation_y = (np.stack(arrays) for arrays in zip(*((p.x, p.y) for p in padded), strict=True))
+    return Rows(*_constants(x, y, validation_x, validation_y), counts)
+
+
+def _constants(x: Any, y: Any, validation_x: Any, validation_y: Any) -> tuple[Any, Any, Any, Any]:
+    return tf.constant(x), tf.constant(y), tf.constant(validation_x), tf.constant(validation_y)
 
 
 def _padded(part: Part, rows: int) -> Part:

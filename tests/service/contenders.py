@@ -11,7 +11,7 @@ from pathlib import Path
 from service.storage.artifacts import Artifacts
 from service.storage.store import Store
 from service.storage.trials import TrialLedger
-from studies.datasets.preprocessing import prepare
+from studies.datasets.preprocessing import prepare_folds
 from studies.spec import StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import one_by_one
@@ -87,4 +87,5 @@ def sweep_study(url: str, folder: Path, name: str, worker: str) -> int:
 def sweep_here(store: Store, folder: Path, name: str, worker: str = "a") -> int:
     """The same in this process."""
     spec = StudySpec.model_validate(store.study(name).spec)
-    return sweep(spec, prepare(spec.dataset, spec.seed), _ledger(store, folder, name, worker), one_by_one(train), 0.0)
+    data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
+    return sweep(spec, data, _ledger(store, folder, name, worker), one_by_one(train), 0.0)

@@ -34,8 +34,14 @@ def trial_result(val_loss: float, epochs: int = EPOCHS) -> TrialResult:
     """What a training to this loss gives."""
     steps = range(1, epochs + 1)
     return TrialResult(
-        metrics={"train_loss": val_loss / 2, "val_loss": val_loss, "val_accuracy": 1 / (1 + val_loss)},
-        weights={"zero_share": 0.25},
+        metrics={
+            "train_loss": val_loss / 2,
+            "val_loss": val_loss,
+            "val_accuracy": 1 / (1 + val_loss),
+            "gap": val_loss / 2,
+        },
+        weights={"count": 8, "nonzero": 6, "zero_share": 0.25, "l2_norm": 1.0},
+        detail={"layers": [{"zero_share": 0.25}], "feature_norms": [1.0, 0.0, 2.0, 0.5]},
         curve={"epoch": [float(step) for step in steps], "val_loss": [val_loss + 1 / step for step in steps]},
         epochs=epochs,
         best_epoch=epochs,
@@ -49,8 +55,8 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     Patience decides the number of epochs, and fewer epochs lose more, so that two objectives disagree.
     """
     hyper = job.hyperparameters
-    epochs = 1 + hyper.patience % EPOCHS
-    loss = round(hyper.regularization.dropout + 0.3 * (EPOCHS - epochs), 1)
+    epochs = EPOCHS if hyper.patience is None else 1 + hyper.patience % EPOCHS
+    loss = round(hyper.regularization.layers[0].dropout + 0.3 * (EPOCHS - epochs), 1)
     for epoch in range(1, epochs + 1):
         if not on_epoch(epoch, {"loss": loss, "val_loss": loss + 1 / epoch, "val_accuracy": 1 / (1 + loss)}):
             break

@@ -94,7 +94,7 @@ def test_a_training_that_raises_is_a_failed_trial_with_its_reason(store: Store, 
 
     spec = study(trials=2)
     store.create_study(spec)
-    assert sweep(spec, prepare(spec.dataset, 0), ledger(store, folder, "iris"), one_by_one(broken)) == 2
+    assert sweep(spec, [prepare(spec.dataset, 0)], ledger(store, folder, "iris"), one_by_one(broken)) == 2
     trials = store.trials("iris", (), NUMBERS, 10, None).items
     assert [(trial.state, trial.reason) for trial in trials] == [("FAIL", "MemoryError: no room for the weights")] * 2
     assert store.study("iris").state == "completed"

@@ -78,7 +78,7 @@ def test_what_is_recorded_is_what_the_saved_model_does(job: Job, tmp_path: Path)
         penalty, abs=1e-5
     )
     _check_metrics(trial.result.metrics, data, model.predict(data.validation.x, verbose=0))
-    assert (penalty > 0) == (job.hyperparameters.regularization.kind != "none")
+    assert (penalty > 0) == (job.hyperparameters.regularization.layers[0].kernel.kind != "none")
 
 
 def _check_metrics(found: Mapping[str, float], data: PreparedData, predicted: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.datasets.preprocessing import prepare
+from studies.datasets.preprocessing import prepare, prepare_folds
 from studies.errors import DivergedError
 from studies.spec import StudySpec
 from studies.study_file import parse
@@ -52,9 +52,9 @@ class Given:
     def epoch(self, reports: Sequence[EpochReport]) -> Set[int]:
         return {report.number for report in reports if report.number in self._cut and report.epoch == 2}
 
-    def done(self, number: int, outcome: Trained | Exception) -> None:
-        assert number not in self.outcomes
-        self.outcomes[number] = outcome
+    def done(self, job: Job, outcome: Trained | Exception) -> None:
+        assert job.number not in self.outcomes
+        self.outcomes[job.number] = outcome
 
     def trained(self, number: int) -> Trained:
         outcome = self.outcomes[number]
@@ -65,11 +65,11 @@ class Given:
 def run(spec: StudySpec, jobs: Sequence[Job], lanes: int, cut: Set[int] = frozenset(), epochs: int = 4) -> Given:
     from studies.training.engines import EngineChoice, Engines
 
-    data = prepare(spec.dataset, spec.seed)
+    data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
     given = Given(jobs, cut)
     # Without XLA a program compiles in a second; with it the arithmetic is reordered.
     choice = EngineChoice("lanes", lanes, epochs, xla=False, why="a test")
-    Engines(None, 0.2, None).make(choice, spec, data)(data, given)
+    Engines(None, 0.2, None).make(choice, spec)(data, given)
     return given
 
 
@@ -174,7 +174,7 @@ def test_dropout_noise_is_uniform_and_its_bits_are_their_own() -> None:
     masks = []
     for position in (0, 1):
         for key in range(4):
-            knobs = Knobs(tf.constant(rate), mix(tf.constant(key, tf.uint32)))
+            knobs = Knobs(tf.constant([rate, rate]), tf.zeros([2]), mix(tf.constant(key, tf.uint32)))
             with turned(knobs):
                 dropped = KnobDropout(position)(ones, training=True).numpy()
             assert set(np.unique(dropped).tolist()) <= {0.0, np.float32(1 / (1 - rate)).item()}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from studies.datasets.preprocessing import PreparedData, prepare
-from studies.regularization import REGULARIZERS, Regularization
 from studies.hyperparameters import Hyperparameters
+from studies.regularization import REGULARIZERS, Regularization
 from studies.spec import StudySpec
 from studies.study_file import parse
 from studies.training.result import Job
@@ -40,62 +41,52 @@ OPTIMIZERS: dict[str, Document] = {
 
 def small(data: PreparedData, rows: int = 60) -> PreparedData:
     """The same data with fewer training rows, so that an epoch has a smaller last batch."""
-    from dataclasses import replace
-
     split = replace(data.rows, train=data.rows.train[: rows - 7], validation=data.rows.validation[:40])
     return replace(data, rows=split)
 
 
-def regularizations() -> list[Regularization]:
-    return [Regularization(kind, 0.02, 0.4, 0.0) for kind in REGULARIZERS]
+def regularizations(spec: StudySpec) -> list[Regularization]:
+    shared = [Regularization.shared(kind, 0.02, 0.4, 0.0) for kind in REGULARIZERS]
+    return [replace(reg, l1_mode=spec.space.l1_mode) for reg in shared]
 
 
-def spec_of(model: str, **training: Document) -> StudySpec:
+def spec_of(model: str, l1_mode: str = "penalty", **training: Document) -> StudySpec:
     dataset, architecture = MODELS[model]
-    budget = {"epochs": EPOCHS}
-    return parse({"name": "x", "dataset": dataset, "model": architecture, "training": training, "budget": budget})
+    parts = {"training": training, "budget": {"epochs": EPOCHS}, "space": {"l1_mode": l1_mode, "batch_size": BATCH}}
+    return parse({"name": "x", "dataset": dataset, "model": architecture, **parts})
+
+
+def job(spec: StudySpec, reg: Regularization) -> Job:
+    return Job(0, spec, Hyperparameters(reg, 5, RATE, BATCH), 0)
 
 
 def laned(spec: StudySpec, data: PreparedData, order: Any) -> tuple[list[Any], Any, Any]:
     """The initial values of each lane, and what its epochs left and gave; a lane a regularizer."""
     import tensorflow as tf
 
-    from studies.training.program import Data, Program, ProgramKey, Settings
+    from studies.training.engines import program_key
+    from studies.training.program import Program
+    from studies.training.rows import stacked
     from studies.training.step import Lane
+    from studies.training.tuning import Form
 
-    regs = regularizations()
-    key = ProgramKey(
-        model=spec.model,
-        optimizer=spec.training.optimizer,
-        schedule=spec.training.schedule,
-        budget_epochs=spec.budget.epochs,
-        task=data.task,
-        classes=data.classes,
-        input_shape=data.input_shape,
-        train_rows=len(data.train.y),
-        validation_rows=len(data.validation.y),
-        batch_size=BATCH,
-        lanes=len(regs),
-        epochs=EPOCHS,
-        xla=False,
-    )
-    program = Program(key)
+    regs = regularizations(spec)
+    program = Program(program_key(spec, [data], BATCH, Form(len(regs), EPOCHS, xla=False)))
     drawn = [program.initial(seed) for seed in range(len(regs))]
     initial = Lane(*([np.stack(values) for values in zip(*lists, strict=True)] for lists in zip(*drawn, strict=True)))
     course = program.empty()
     course = course._replace(lanes=program.seat(course.lanes, tf.fill([len(regs)], True), initial))
-    columns = np.array([[r.l1, r.l2, r.dropout, RATE] for r in regs], dtype=np.float32).T
-    settings = Settings(*map(tf.constant, columns), tf.zeros([len(regs)], tf.uint32))  # type: ignore[call-arg]
-    rows = Data(*map(tf.constant, (data.train.x, data.train.y, data.validation.x, data.validation.y)))
-    course, epochs = program.train(course, tf.fill([len(regs)], -1), settings, tf.constant(order), rows)
+    jobs = {lane: job(spec, reg) for lane, reg in enumerate(regs)}
+    settings, keep = program.settings(jobs, {0: 0}), tf.fill([len(regs)], -1)
+    course, epochs = program.train(course, keep, settings, tf.constant(order), stacked([data]))
     return drawn, course.lanes.lane, epochs
 
 
 def fitted(spec: StudySpec, data: PreparedData, reg: Regularization, initial: Any, order: Any) -> tuple[Any, Any]:
     """Keras' model and history from the same initial values and data order."""
-    from studies.training.fit import plain_model
+    from studies.training.fit import trained_model
 
-    model = plain_model(Job(0, spec, Hyperparameters(reg, 5, RATE, BATCH), 0), data)
+    model = trained_model(job(spec, reg), data)
     for variables, values in ((model.trainable_weights, initial.weights), (model.non_trainable_weights, initial.state)):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
@@ -120,6 +111,12 @@ def test_a_lane_follows_keras_fit(model: str, optimizer: str) -> None:
     follows(spec_of(model, optimizer=OPTIMIZERS[optimizer]))
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", ["mlp", "linear"])
+def test_a_lane_takes_the_proximal_steps_of_fit(model: str, optimizer: str) -> None:
+    follows(spec_of(model, "proximal", optimizer=OPTIMIZERS[optimizer]))
+
+
 @pytest.mark.parametrize("schedule", [{"name": "cosine", "alpha": 0.1}, {"name": "exponential", "decay_rate": 0.7}])
 def test_a_learning_rate_schedule_is_the_one_of_keras(schedule: Document) -> None:
     follows(spec_of("mlp", schedule=schedule))
@@ -132,7 +129,7 @@ def follows(spec: StudySpec) -> None:
     order = np.stack([np.stack([rng.permutation(rows) for _ in range(lanes)]) for _ in range(EPOCHS)]).astype(np.int32)
     drawn, last, epochs = laned(spec, data, order)
     assert [len(drawn[0].weights), len(drawn[0].state)] == [len(last.weights), len(last.state)]
-    for lane, reg in enumerate(regularizations()):
+    for lane, reg in enumerate(regularizations(spec)):
         keras_model, history = fitted(spec, data, reg, drawn[lane], order[:, lane])
         pairs = [*zip(last.weights, keras_model.trainable_weights, strict=True)]
         pairs += zip(last.state, keras_model.non_trainable_weights, strict=True)

@@ -17,7 +17,7 @@ from studies.regularization import REGULARIZERS, Regularization, Regularizer
 pytestmark = pytest.mark.xdist_group("keras")
 
 TABLE, IMAGE = (7,), (8, 8, 1)
-L1 = Regularization("l1", 0.01, 0.5, dropout=0.25)
+L1 = Regularization.shared("l1", 0.01, 0.5, dropout=0.25)
 MODELS: dict[str, tuple[ModelSpec, tuple[int, ...]]] = {
     "mlp": (MlpSpec(hidden_units=(5, 3)), TABLE),
     "linear": (MlpSpec(hidden_units=()), TABLE),
@@ -46,11 +46,11 @@ def names(spec: ModelSpec, shape: tuple[int, ...]) -> list[str]:
 def test_the_losses_of_a_model_are_the_penalties_of_its_hidden_kernels(
     spec: ModelSpec, shape: tuple[int, ...], kind: Regularizer
 ) -> None:
-    regularization = Regularization(kind, 0.03, 0.3, dropout=0.2)
+    regularization = Regularization.shared(kind, 0.03, 0.3, dropout=0.2)
     model = built(design(spec, shape, "multiclass", 3, regularization))
     kernels = [np.asarray(layer.kernel) for layer in model.layers if hasattr(layer, "kernel")]
     hidden = kernels[:-1] or kernels  # of a linear model the output is all there is
-    expected = sum(regularization.penalty(kernel) for kernel in hidden)
+    expected = sum(regularization.layers[0].kernel.of(kernel) for kernel in hidden)
     assert float(sum(float(loss) for loss in model.losses)) == pytest.approx(expected, rel=1e-5)
     assert (expected > 0) == (kind != "none")
 
@@ -84,7 +84,7 @@ def test_a_model_takes_rows_of_its_shape(spec: ModelSpec, shape: tuple[int, ...]
 def test_the_source_of_a_layer_builds_the_same_layer(spec: ModelSpec, shape: tuple[int, ...]) -> None:
     import keras
 
-    for layer in design(spec, shape, "binary", 2, Regularization("elastic_net", 0.1, 0.3, 0.4)).layers[1:]:
+    for layer in design(spec, shape, "binary", 2, Regularization.shared("elastic_net", 0.1, 0.3, 0.4)).layers[1:]:
         evaluated, executed = layer.evaluate(), eval(layer.source(), {"keras": keras})  # noqa: S307
         assert type(executed) is type(evaluated)
         assert _config(executed) == _config(evaluated)
@@ -137,4 +137,4 @@ def test_a_cnn_of_any_depth_can_be_built_on_an_image_of_any_size(
 
 def test_without_a_penalty_no_layer_has_a_regularizer() -> None:
     for spec, shape in MODELS.values():
-        assert built(design(spec, shape, "binary", 2, Regularization("none", 0.5, 0.5, 0.0))).losses == []
+        assert built(design(spec, shape, "binary", 2, Regularization.shared("none", 0.5, 0.5, 0.0))).losses == []

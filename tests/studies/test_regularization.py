@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.regularization import REGULARIZERS, Regularization, Regularizer
+from studies.regularization import REGULARIZERS, Penalty, Regularizer
 
 pytestmark = pytest.mark.xdist_group("keras")
 
@@ -39,23 +39,23 @@ def test_the_penalty_of_a_kernel_is_that_of_keras(
     kind: Regularizer, strength: float, ratio: float, seed: int, shape: list[int]
 ) -> None:
     kernel = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-    penalty = Regularization(kind, strength, ratio, dropout=0).penalty(kernel)
+    penalty = Penalty(kind, strength, ratio).of(kernel)
     assert penalty == pytest.approx(keras_penalty(kind, strength, ratio, kernel), rel=1e-5, abs=1e-30)
 
 
 def test_a_penalty_of_known_weights_is_the_sum_of_sizes_and_squares() -> None:
     kernel = np.array([[1.0, -2.0], [0.0, 3.0]])
-    penalties = {kind: Regularization(kind, 0.1, 0.25, dropout=0.5).penalty(kernel) for kind in REGULARIZERS}
+    penalties = {kind: Penalty(kind, 0.1, 0.25).of(kernel) for kind in REGULARIZERS}
     assert penalties == pytest.approx({"none": 0.0, "l1": 0.6, "l2": 1.4, "elastic_net": 0.025 * 6 + 0.075 * 14})
 
 
 @pytest.mark.parametrize(("ratio", "same_as"), [(0.0, "l2"), (1.0, "l1")])
 def test_an_elastic_net_of_one_kind_only_is_that_kind(ratio: float, same_as: Regularizer) -> None:
-    net, pure = Regularization("elastic_net", 0.3, ratio, 0), Regularization(same_as, 0.3, 0.5, 0)
+    net, pure = Penalty("elastic_net", 0.3, ratio), Penalty(same_as, 0.3, 0.5)
     assert (net.l1, net.l2) == (pure.l1, pure.l2)
 
 
 @given(strength=st.floats(0, 1e3), ratio=st.floats(0, 1))
 def test_an_elastic_net_splits_its_strength_without_loss(strength: float, ratio: float) -> None:
-    net = Regularization("elastic_net", strength, ratio, 0)
+    net = Penalty("elastic_net", strength, ratio)
     assert net.l1 + net.l2 == pytest.approx(strength)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
-from studies.regularization import REGULARIZERS, Regularization, Regularizer
 from studies.hyperparameters import Hyperparameters
+from studies.regularization import REGULARIZERS, Regularization, Regularizer
 from studies.search_space import SearchSpace
 from tests.studies.documents import SPACES, Document
 
@@ -118,7 +118,7 @@ def test_a_space_cannot_be_changed() -> None:
 HYPERPARAMETERS = st.builds(
     Hyperparameters,
     regularization=st.builds(
-        Regularization,
+        Regularization.shared,
         kind=st.sampled_from(REGULARIZERS),
         lambda_=st.floats(0, 10),
         l1_ratio=st.floats(0, 1),
@@ -132,10 +132,11 @@ HYPERPARAMETERS = st.builds(
 
 @given(HYPERPARAMETERS)
 def test_effective_values_give_the_same_training_when_read_back(hyper: Hyperparameters) -> None:
-    back = Hyperparameters.from_effective(hyper.effective())
+    back = Hyperparameters.from_effective(hyper.effective(), "proximal")
     assert back.effective() == hyper.effective()
-    ours, theirs = back.regularization, hyper.regularization
-    assert (ours.kind, ours.l1, ours.l2, ours.dropout) == (theirs.kind, theirs.l1, theirs.l2, theirs.dropout)
+    (ours,), (theirs,) = back.regularization.layers, hyper.regularization.layers
+    assert (ours.kernel.l1, ours.kernel.l2) == (theirs.kernel.l1, theirs.kernel.l2)
+    assert (ours.kernel.kind, ours.dropout) == (theirs.kernel.kind, theirs.dropout)
     assert (back.patience, back.learning_rate, back.batch_size) == (
         hyper.patience,
         hyper.learning_rate,
@@ -163,4 +164,6 @@ def test_a_value_without_effect_is_null(kind: Regularizer, strength: float | Non
 def test_what_the_sampler_suggests_joins_what_is_fixed() -> None:
     space = SearchSpace.model_validate({"regularizer": "l2", "lambda": 1, "l1_ratio": 0, "dropout": 0, "batch_size": 8})
     hyper = space.hyperparameters({"patience": 9})
-    assert hyper == Hyperparameters(Regularization("l2", 1.0, 0.0, 0.0), patience=9, learning_rate=1e-3, batch_size=8)
+    assert hyper == Hyperparameters(
+        Regularization.shared("l2", 1.0, 0.0, 0.0), patience=9, learning_rate=1e-3, batch_size=8
+    )

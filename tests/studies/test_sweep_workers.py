@@ -125,7 +125,7 @@ def test_two_workers_share_one_budget() -> None:
         if not inner:  # in the midst of the first trial another worker runs two of the budget's places
             inner.append(0)
             ledger.budget = 3
-            inner.append(sweep(spec, data, ledger, one_by_one(formula(dropout)), report_seconds=0.0))
+            inner.append(sweep(spec, [data], ledger, one_by_one(formula(dropout)), report_seconds=0.0))
             ledger.budget = 6
         return formula(dropout)(job, data, on_epoch)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from studies.datasets.preprocessing import PreparedData, prepare
+from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import EngineError
 from studies.spec import StudySpec
 from studies.study_file import parse
@@ -31,8 +32,8 @@ def choose(spec: StudySpec, cache: Path | None = None, lanes: int | None = None,
     return Engines(lanes, share, cache).choose(spec, data_of(spec))
 
 
-def data_of(spec: StudySpec) -> PreparedData:
-    return prepare(spec.dataset, spec.seed)
+def data_of(spec: StudySpec) -> Sequence[PreparedData]:
+    return prepare_folds(spec.dataset, spec.seed, spec.resampling)
 
 
 def test_a_short_study_measures_the_form_it_runs_and_remembers_nothing(tmp_path: Path) -> None:

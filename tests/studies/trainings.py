@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from studies.datasets.preprocessing import PreparedData, prepare
+from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.spec import StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import Train, one_by_one
@@ -34,7 +34,7 @@ def formula(loss: Loss, jobs: list[Job] | None = None) -> Train:
             if not on_epoch(epoch, metrics):
                 break
         curve = {"epoch": [float(i + 1) for i in range(epochs)], "val_loss": [value] * epochs}
-        result = TrialResult(metrics, {}, curve, epochs, best_epoch=1, stopped_early=False)
+        result = TrialResult(metrics, {}, {}, curve, epochs, best_epoch=1, stopped_early=False)
 
         def save(path: Path) -> None:
             path.write_text(f"model of loss {value}", encoding="utf-8")
@@ -55,11 +55,13 @@ def sequence(values: Sequence[float]) -> Loss:
 
 
 def dropout(job: Job) -> float:
-    return job.hyperparameters.regularization.dropout
+    return job.hyperparameters.regularization.layers[0].dropout
 
 
 def swept(spec: StudySpec, ledger: MemoryLedger, train: Train) -> int:
-    return sweep(spec, prepare(spec.dataset, spec.seed), ledger, one_by_one(train), report_seconds=0.0)
+    return sweep(
+        spec, prepare_folds(spec.dataset, spec.seed, spec.resampling), ledger, one_by_one(train), report_seconds=0.0
+    )
 
 
 def states(ledger: MemoryLedger) -> list[TrialState]:
