@@ -75,7 +75,7 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
             message = f"needs {error['ctx']['discriminator']}, which says what it is"
         case "union_tag_invalid":
             ctx = error["ctx"]
-            if str(ctx["discriminator"]) == "_form()":
+            if str(ctx["discriminator"]) == "form_of()":
                 return FieldError(place, "give one value or a list of choices")
             place = ".".join(filter(None, [place, str(ctx["discriminator"]).strip("'")]))
             message = f"unknown kind '{ctx['tag']}'; choose from {ctx['expected_tags']}"

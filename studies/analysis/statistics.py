@@ -2,8 +2,8 @@
 
 The folds share training rows, so their results are correlated and the plain t-test finds differences that are none.
 Nadeau and Bengio ("Inference for the Generalization Error", Machine Learning 52, 2003) add the share of test to
-training rows to the variance of the mean; Corani and Benavoli ("A Bayesian approach for comparing cross-validated algorithms on
-multiple data sets", Machine Learning 100, 2015) give the posterior that goes with it.
+training rows to the variance of the mean; Corani and Benavoli ("A Bayesian approach for comparing cross-validated
+algorithms on multiple data sets", Machine Learning 100, 2015) give the posterior that goes with it.
 """
 
 from __future__ import annotations

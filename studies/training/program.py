@@ -243,8 +243,8 @@ class Program:
             if position in self.kernels or position in self.biases:
                 gradient += 2 * l2 * weight if proximal else l1 * tf.sign(weight) + 2 * l2 * weight
             rate, count = _broadcast(learning_rate, weight), _broadcast(step, weight)
-            moved, new_slots, size = self._rule.update(weight, lanes.slots[position], gradient, rate, count)
-            weights.append(_soft_threshold(moved, size * l1) if proximal else moved)
+            moved, new_slots, eta = self._rule.update(weight, lanes.slots[position], gradient, rate, count)
+            weights.append(_soft_threshold(moved, eta * l1) if proximal else moved)
             slots.append(new_slots)
         return Lanes(Lane(weights, list(found.state)), slots, step), loss_sum + found.data_loss * size
 

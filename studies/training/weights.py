@@ -40,7 +40,7 @@ def detail(kernels: Sequence[Kernel], *, table: bool) -> dict[str, Any]:
 
 
 def _histogram(kernels: Sequence[Kernel]) -> dict[str, Any]:
-    """Counts of the weights that are not 0 between equally distant edges, symmetric about 0; `zeros` counts the rest."""
+    """Counts of the weights that are not 0, between even edges symmetric about 0; `zeros` counts the rest."""
     weights = np.concatenate([kernel.ravel() for kernel in kernels])
     largest = float(np.abs(weights).max()) or 1.0
     counts, _ = np.histogram(weights[weights != 0], bins=_BINS, range=(-largest, largest))

@@ -82,6 +82,7 @@ def test_weights_are_summarized_over_all_kernels_together() -> None:
     found = summarize([np.array([[0.0, -3.0], [4.0, 0.0005]]), np.zeros((2, 2)), np.array([[0.001, -0.0]])])
     assert found == {
         "count": 10,
+        "nonzero": 4,
         "zero_share": pytest.approx(0.6),
         "near_zero_share": pytest.approx(0.7),
         "l1_norm": pytest.approx(7.0015),

@@ -52,7 +52,8 @@ def test_the_default_space_searches_the_four_kinds_their_strength_dropout_and_pa
         "dropout": FloatDistribution(0.0, 0.5),
         "patience": IntDistribution(5, 20),
     }
-    assert SearchSpace().fixed() == {"learning_rate": 1e-3, "batch_size": 32}
+    off = {"bias_regularizer": "none", "bias_lambda": 0.0, "activity_regularizer": "none", "activity_lambda": 0.0}
+    assert SearchSpace().fixed() == {"learning_rate": 1e-3, "batch_size": 32} | off
 
 
 def test_a_grid_over_kinds_without_elastic_net_spends_no_points_on_its_ratio() -> None:
