@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, TypeVar
 
@@ -10,8 +10,11 @@ from pydantic import BaseModel, Field
 
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Progress
+from studies.analysis.results import Comparison
+from studies.spec import Technique
 
 Item = TypeVar("Item")
+ComparisonState = Literal["searching", "confirming", "completed", "stopped", "failed"]
 StudyState = Literal["queued", "running", "paused", "completed", "stopped", "failed"]
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
 
@@ -62,6 +65,7 @@ class StudyView(BaseModel):
     task: str = Field(description="binary, multiclass or regression.")
     engine: EngineView | None = Field(description="How it is trained, and why; null until a worker took it up.")
     progress: ProgressView
+    comparison: ComparisonSummary | None = Field(description="See /comparison; null when none was asked for.")
     best: BestView | None = Field(
         description="Null while no trial is complete, and with several objectives: see /best."
     )
@@ -69,6 +73,32 @@ class StudyView(BaseModel):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class ComparisonSummary(BaseModel):
+    """How far a study's comparison is."""
+
+    state: ComparisonState
+    techniques: list[Technique]
+
+
+class PartView(BaseModel):
+    """A study of a comparison."""
+
+    name: str
+    technique: Technique | None = Field(description="That it searches; null for the one that confirms them all.")
+    state: StudyState
+    reason: str | None
+    progress: ProgressView
+
+
+class ComparisonView(BaseModel):
+    """A comparison of techniques."""
+
+    state: ComparisonState = Field(description="searching, confirming, then completed, stopped or failed.")
+    spec: dict[str, Any] = Field(description="What was asked, every default filled in.")
+    parts: list[PartView]
+    result: Comparison | None = Field(description="Null while it runs, or when it ended with too little to compare.")
 
 
 class TrialView(BaseModel):
@@ -143,11 +173,39 @@ def study_view(
         task=spec.task,
         engine=None if study.engine is None else EngineView.model_validate(study.engine),
         progress=ProgressView.model_validate(progress, from_attributes=True),
+        comparison=_comparison_summary(study),
         best=_best_view(best) if len(spec.objectives) == 1 else None,
         dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",
         created_at=instant(study.created_at),
         started_at=_instant(study.started_at),
         ended_at=_instant(study.ended_at),
+    )
+
+
+def _comparison_summary(study: StudyRecord) -> ComparisonSummary | None:
+    if study.comparison is None:
+        return None
+    return ComparisonSummary(state=study.comparison_state, techniques=study.comparison["techniques"])
+
+
+def comparison_view(
+    study: StudyRecord, parts: Sequence[StudyRecord], progress: Mapping[int, Progress], result: Comparison | None
+) -> ComparisonView:
+    """A comparison as the API shows it."""
+    return ComparisonView(
+        state=study.comparison_state,
+        spec=study.comparison or {},
+        parts=[
+            PartView(
+                name=part.name,
+                technique=part.technique,
+                state=part.state,
+                reason=part.reason,
+                progress=ProgressView.model_validate(progress[part.id], from_attributes=True),
+            )
+            for part in parts
+        ],
+        result=result,
     )
 
 

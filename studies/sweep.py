@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Any, Protocol
@@ -167,7 +168,6 @@ class _SweptTrials:
 
     def __init__(self, spec: StudySpec, ledger: Ledger, report_seconds: float) -> None:
         self._spec, self._ledger, self._report_seconds = spec, ledger, report_seconds
-        self._asker: Mirror | Generations = (Generations if spec.reproducible else Mirror)(spec, ledger.trials())
         self._objective = reported_objective(spec)
         self._running: dict[int, _Running] = {}
         self._waiting: deque[Job] = deque()  # trainings of running trials that found no lane yet
@@ -176,14 +176,22 @@ class _SweptTrials:
         self._claim_again_at = 0.0
         self.closed = 0
 
+    @cached_property
+    def _asker(self) -> Mirror | Generations:
+        """Made when first needed: the trials of a study that is planned need none, and come in any order."""
+        return (Generations if self._spec.reproducible else Mirror)(self._spec, self._ledger.trials())
+
     def next(self, free: int) -> list[Job]:
         """Trainings of trials that run already, then of new ones."""
         if self._verdict is not Verdict.GO_ON:
             return []
-        lacking = free - len(self._waiting)
-        if lacking > 0:
-            for claim in self._claims(ceil(lacking / self._spec.resampling.fits)):
+        while (lacking := free - len(self._waiting)) > 0:
+            # A planned trial may have fewer trainings than others, so lanes can still lack some after a round.
+            claims = self._claims(ceil(lacking / self._spec.resampling.fits))
+            for claim in claims:
                 self._waiting += self._begin(claim)
+            if not claims or claims[0].plan is None:
+                break
         return [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
 
     def _claims(self, count: int) -> list[Claim]:
@@ -194,9 +202,9 @@ class _SweptTrials:
         while not claims and not self._running and self._ledger.blocked():
             time.sleep(self._report_seconds)
             claims = self._ledger.claim(count)
-        if claims:
+        if claims and claims[0].plan is None:
             self._look_around()
-        else:
+        if not claims:
             self._claim_again_at = time.monotonic() + self._report_seconds
         return claims
 

@@ -39,8 +39,11 @@ def made_up_name(spec: StudySpec, key: str) -> str:
 def submit(spec: StudySpec, store: StoreDependency, response: Response) -> StudyView:
     """Accept a study; workers start on it at once."""
     from studies import sampling
+    from studies.analysis import techniques
 
     sampling.check(spec)
+    if spec.comparison is not None:
+        techniques.check(spec, spec.comparison)
     study = store.create_study(spec if spec.name else spec.named(made_up_name(spec, uuid4().hex)))
     response.headers["Location"] = f"/v1/studies/{quote(study.name)}"
     return views(store, [study])[0]
@@ -87,7 +90,8 @@ def delete(
     dashboard: DashboardDependency,
     force: bool = False,
 ) -> None:
-    """Delete the study, its trials and its models; an active study only with `force`."""
-    study_id = store.delete_study(name, force=force)
+    """Delete the study, its trials, its comparison and its models; an active study only with `force`."""
+    deleted = store.delete_study(name, force=force)
     dashboard.forget()
-    artifacts.remove_folder(study_folder(study_id))
+    for study_id in deleted:
+        artifacts.remove_folder(study_folder(study_id))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: What a comparison is doing: then it is completed, stopped or failed.
 ACTIVE_COMPARISON = ("searching", "confirming")
-CONFIRMATION = "confirmation"
+_CONFIRMATION = "confirmation"
 
 
 def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: ComparisonSpec) -> None:
@@ -32,8 +32,8 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     techniques.check(spec, comparison)
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), "searching"
     for technique in comparison.techniques:
-        searched = techniques.search(spec, comparison, technique).named(part_name(study, technique))
-        lifecycle.create(session, optuna, searched, part_of=study, technique=technique)
+        searched = techniques.search(spec, comparison, technique)
+        lifecycle.create(session, optuna, searched, part_name(study, technique), study, technique)
 
 
 def part_name(study: StudyRecord, part: str) -> str:
@@ -54,6 +54,12 @@ def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, re
         _confirm(session, optuna, whole)
     elif whole.comparison_state == "confirming" and study.technique is None:
         whole.comparison_state = state
+
+
+def move(session: Session, study: StudyRecord, to: str) -> None:
+    """Pause or resume the parts of a comparison with their study."""
+    for part in _active_parts(session, study):
+        part.state = "queued" if to == "running" and part.started_at is None else to
 
 
 def stop(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
@@ -84,8 +90,7 @@ def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
         return
     plans = _plans(comparison, params)
     spec = techniques.confirmation(StudySpec.model_validate(study.spec), comparison, len(plans))
-    named = spec.named(part_name(study, CONFIRMATION))
-    lifecycle.create(session, optuna, named, part_of=study, plans=plans)
+    lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
     study.comparison_state = "confirming"
 
 

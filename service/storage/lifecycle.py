@@ -21,6 +21,7 @@ def create(
     session: Session,
     optuna: RDBStorage,
     spec: StudySpec,
+    name: str,
     part_of: StudyRecord | None = None,
     technique: str | None = None,
     plans: Sequence[Plan] | None = None,
@@ -29,7 +30,7 @@ def create(
     from optuna.study import StudyDirection
 
     study = StudyRecord(
-        name=spec.name,
+        name=name,
         state="queued",
         spec=spec.model_dump(mode="json"),
         created_at=unix_now(),

@@ -35,6 +35,7 @@ class StudyRecord(Record):
     reason: Mapped[str | None]  # why it ended, where that was not its budget
     spec: Mapped[dict[str, Any]]  # StudySpec as JSON
     engine: Mapped[dict[str, Any] | None]  # which engine trains it, and why; known once a worker took it up
+    facts: Mapped[dict[str, Any] | None]  # of its data, see worker.facts; known once a worker took it up
     parent_id: Mapped[int | None]  # of the study whose comparison this is a part of
     technique: Mapped[str | None] = mapped_column(sa.String(20))  # that this part searches; None: it confirms them all
     comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON, once it was asked for

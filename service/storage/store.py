@@ -16,7 +16,7 @@ from service.storage.database import unix_now
 from service.storage.pages import Cursor, Page, Sort
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
 from studies import pareto
-from studies.spec import StudySpec
+from studies.spec import ComparisonSpec, StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -75,7 +75,7 @@ class Store:
             raise ValueError("a study needs a name before it is stored")
         try:
             with database.transaction(self.optuna) as session:
-                study = lifecycle.create(session, self.optuna, spec)
+                study = lifecycle.create(session, self.optuna, spec, spec.name)
                 if spec.comparison is not None:
                     comparisons.begin(session, self.optuna, study, spec.comparison)
         except sa.exc.IntegrityError:
@@ -88,8 +88,9 @@ class Store:
             return _study(session, name)
 
     def studies(self, state: str | None, limit: int, cursor: Cursor | None) -> Page[StudyRecord]:
-        """Studies, newest first."""
-        query = sa.select(StudyRecord).order_by(StudyRecord.id.desc()).limit(limit + 1)
+        """Studies, newest first, without the parts of their comparisons."""
+        query = sa.select(StudyRecord).where(StudyRecord.parent_id.is_(None))
+        query = query.order_by(StudyRecord.id.desc()).limit(limit + 1)
         if state is not None:
             query = query.where(StudyRecord.state == state)
         if cursor is not None:
@@ -121,33 +122,105 @@ class Store:
         return {study.id: Progress(study.spec["budget"]["trials"], **counts[study.id]) for study in studies}
 
     def move(self, name: str, to: str) -> StudyRecord:
-        """Pause, resume or stop a study (`to` is paused, running or stopped); ConflictError when it cannot go there."""
+        """Pause, resume or stop a study with its comparison (`to` is paused, running or stopped); ConflictError when it
+        cannot go there.
+        """
         allowed = {"paused": LIVE_STUDY, "running": ("paused",), "stopped": ACTIVE_STUDY}[to]
         verb = {"paused": "paused", "running": "resumed", "stopped": "stopped"}[to]
         with database.transaction(self.optuna) as session:
             study = _study(session, name)
-            if study.state not in (to, *allowed):
+            comparing = study.comparison_state in comparisons.ACTIVE_COMPARISON
+            if study.state not in (to, *allowed) and not comparing:
                 raise ConflictError(
                     f"study '{name}' is {study.state} and cannot be {verb}; only a {' or '.join(allowed)} one can"
                 )
             if to == "stopped":
+                comparisons.stop(session, self.optuna, study)
                 comparisons.end(session, self.optuna, study, "stopped", "stopped by the user")
-            elif study.state != to:
-                study.state = "queued" if to == "running" and study.started_at is None else to
+            else:
+                comparisons.move(session, study, to)
+                if study.state in allowed:
+                    study.state = "queued" if to == "running" and study.started_at is None else to
         return self.study(name)
 
-    def delete_study(self, name: str, *, force: bool) -> int:
-        """Delete a study with all its trials, here and in Optuna; its id. An active one only when forced."""
+    # Comparisons
+
+    def compare(self, name: str, comparison: ComparisonSpec) -> StudyRecord:
+        """Begin a study's comparison; ConflictError when it has one, InvalidSpecError when it does not suit it."""
         with database.transaction(self.optuna) as session:
             study = _study(session, name)
-            if study.state in ACTIVE_STUDY and not force:
+            if study.parent_id is not None:
                 raise ConflictError(
-                    f"study '{name}' is {study.state}; stop it first, or delete with ?force=true and lose its trials"
+                    f"'{name}' is a part of a comparison itself; ask for one of the study it belongs to"
                 )
-            session.execute(sa.delete(TrialRecord).where(TrialRecord.study_id == study.id))
-            session.delete(study)
-            self.optuna.delete_study(self.optuna.get_study_id_from_name(name))
-            return study.id
+            if study.comparison is not None:
+                raise ConflictError(
+                    f"study '{name}' has a comparison, which is {study.comparison_state}; GET its /comparison shows "
+                    "it, and DELETE its /comparison makes room for another"
+                )
+            comparisons.begin(session, self.optuna, study, comparison)
+        return self.study(name)
+
+    def stop_comparison(self, name: str) -> StudyRecord:
+        """End a study's comparison with what it has; nothing happens when it has ended."""
+        with database.transaction(self.optuna) as session:
+            comparisons.stop(session, self.optuna, _compared(session, name))
+        return self.study(name)
+
+    def delete_comparison(self, name: str) -> list[int]:
+        """Delete a study's comparison, also one that is not finished; the ids of its parts."""
+        with database.transaction(self.optuna) as session:
+            study = _compared(session, name)
+            study.comparison, study.comparison_state, study.presented = None, None, None
+            return [self._delete(session, part) for part in comparisons.parts(session, study)]
+
+    def compared(self, name: str) -> StudyRecord:
+        """A study that has a comparison; NotFoundError when it has none."""
+        with self._read() as session:
+            return _compared(session, name)
+
+    def parts(self, study: StudyRecord) -> list[StudyRecord]:
+        """The studies of a study's comparison, in the order they began."""
+        with self._read() as session:
+            return list(comparisons.parts(session, study))
+
+    def unpresented(self) -> StudyRecord | None:
+        """A study whose result has ended and is not in the dashboard yet."""
+        ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
+        compared = sa.or_(
+            StudyRecord.comparison_state.is_(None),
+            StudyRecord.comparison_state.not_in(comparisons.ACTIVE_COMPARISON),
+        )
+        query = sa.select(StudyRecord).where(ended, compared, StudyRecord.presented.is_(None))
+        with self._read() as session:
+            return session.scalar(query.order_by(StudyRecord.id).limit(1))
+
+    def set_presented(self, study_id: int) -> None:
+        """Record that a study's result is in the dashboard."""
+        with self._write.begin() as session:
+            session.execute(sa.update(StudyRecord).where(StudyRecord.id == study_id).values(presented=True))
+
+    def delete_study(self, name: str, *, force: bool) -> list[int]:
+        """Delete a study with all its trials and its comparison, here and in Optuna; their ids.
+
+        An active one only when forced, a part of a comparison only with its study.
+        """
+        with database.transaction(self.optuna) as session:
+            study = _study(session, name)
+            if study.parent_id is not None:
+                raise ConflictError(f"'{name}' is a part of a comparison; delete the comparison of its study instead")
+            active = study.state if study.state in ACTIVE_STUDY else study.comparison_state
+            if active in (*ACTIVE_STUDY, *comparisons.ACTIVE_COMPARISON) and not force:
+                raise ConflictError(
+                    f"study '{name}' is {active}; stop it first, or delete with ?force=true and lose its trials"
+                )
+            return [self._delete(session, one) for one in (*comparisons.parts(session, study), study)]
+
+    def _delete(self, session: Session, study: StudyRecord) -> int:
+        session.execute(sa.delete(TrialRecord).where(TrialRecord.study_id == study.id))
+        session.delete(study)
+        self.optuna.delete_study(self.optuna.get_study_id_from_name(study.name))
+        return study.id
 
     # Trials
 
@@ -204,7 +277,8 @@ class Store:
             .limit(1)
         )
         if only is not None:
-            query = query.where(StudyRecord.name == only)
+            whole = sa.select(StudyRecord.id).where(StudyRecord.name == only).scalar_subquery()
+            query = query.where(sa.or_(StudyRecord.id == whole, StudyRecord.parent_id == whole))
         with self._read() as session:
             return session.scalar(query)
 
@@ -217,10 +291,11 @@ class Store:
                 comparisons.end(session, self.optuna, study, "failed", reason)
                 lifecycle.close_places(session, self.optuna, study, held)
 
-    def show_engine(self, study_id: int, engine: Mapping[str, Any]) -> None:
-        """Record which engine a worker trains a study with."""
+    def show(self, study_id: int, engine: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Record which engine a worker trains a study with, and what it knows of its data."""
+        shown = {"engine": dict(engine), "facts": dict(facts)}
         with self._write.begin() as session:
-            session.execute(sa.update(StudyRecord).where(StudyRecord.id == study_id).values(engine=dict(engine)))
+            session.execute(sa.update(StudyRecord).where(StudyRecord.id == study_id).values(shown))
 
     def renew(self, worker: str, lease_seconds: float) -> None:
         """Renew every lease a worker holds."""
@@ -239,6 +314,13 @@ def _study(session: Session, name: str) -> StudyRecord:
     study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
     if study is None:
         raise NotFoundError(f"there is no study named '{name}'")
+    return study
+
+
+def _compared(session: Session, name: str) -> StudyRecord:
+    study = _study(session, name)
+    if study.comparison is None:
+        raise NotFoundError(f"study '{name}' has no comparison; POST to its /comparison asks for one")
     return study
 
 

@@ -93,7 +93,7 @@ class Worker:
         try:
             data = self._prepare(spec.dataset, spec.seed, spec.resampling)
             engine, shown = self._engine(spec, data)
-            self._store.show_engine(study.id, shown)
+            self._store.show(study.id, shown, facts(data))
             return sweep(spec, data, ledger, engine)
         except _PASSING:
             raise
@@ -102,6 +102,16 @@ class Worker:
             _log.exception("a study cannot go on", worker=self.name, study=study.name)
             self._store.fail_study(study.id, f"{type(error).__name__}: {error}", self.name)
             return 0
+
+
+def facts(data: Sequence[PreparedData]) -> dict[str, Any]:
+    """What the API shows of a study's data without loading it."""
+    first, rows = data[0].dataset, data[0].rows
+    return {
+        "feature_names": list(first.feature_names),
+        "class_names": list(first.class_names),
+        "rows": {"train": len(rows.train), "validation": len(rows.validation), "test": len(rows.test)},
+    }
 
 
 def main(settings: Settings, study: str | None, attached: bool) -> None:

@@ -11,7 +11,7 @@ from studies.analysis.results import Comparison, Difference, Fit, Fits, Interval
 from studies.analysis.selection import SELECTING, select
 from studies.analysis.statistics import Estimate, holm
 from studies.objectives import OBJECTIVES, ObjectiveName, Task
-from studies.spec import StudySpec
+from studies.spec import ComparisonSpec, StudySpec
 
 #: The metric of a task that people know, shown beside the loss.
 TASK_METRIC: dict[Task, str] = {"binary": "accuracy", "multiclass": "accuracy", "regression": "r2"}
@@ -19,7 +19,9 @@ _ROPE = 0.01
 _OF_THE_MEAN: tuple[ObjectiveName, ...] = ("val_mae", "epochs", "nonzero_weights")
 
 
-def compare(spec: StudySpec, found: Sequence[Fits], rows: Rows, feature_names: Sequence[str]) -> Comparison | None:
+def compare(
+    spec: StudySpec, asked: ComparisonSpec, found: Sequence[Fits], rows: Rows, feature_names: Sequence[str]
+) -> Comparison | None:
     """The comparison of the techniques that have results; None when fewer than two have."""
     objective = spec.objectives[0]
     usable = [fits for fits in found if fits.params is not None and len(_values(fits, objective)) > 1]
@@ -28,10 +30,10 @@ def compare(spec: StudySpec, found: Sequence[Fits], rows: Rows, feature_names: S
     share = rows.fold / rows.train
     table = [_row(fits, objective, spec.task, share) for fits in usable]
     best = min(table, key=lambda row: _sign(objective) * row.objective.mean)
-    rope = _rope(spec, objective, best.objective.mean)
+    rope = asked.rope or _rope(objective, best.objective.mean)
     differences = _differences(usable, objective, share, rope)
     selections = [
-        select(fits.technique, [fit.nonzero_features or () for fit in fits.folds], feature_names)
+        select(fits.technique, [fit.features for fit in fits.folds.values()], feature_names)
         for fits in usable
         if feature_names and fits.technique in SELECTING
     ]
@@ -60,42 +62,38 @@ def _value(fit: Fit, objective: ObjectiveName) -> float | None:
     return fit.weights["nonzero"] if objective == "nonzero_weights" else fit.metrics.get(objective)
 
 
-def _values(fits: Fits, objective: ObjectiveName) -> list[float]:
-    """A value a fold; nothing when a fold has none, for techniques are compared fold by fold."""
-    values = [_value(fit, objective) for fit in fits.folds]
-    return [float(value) for value in values if value is not None] if all(v is not None for v in values) else []
+def _values(fits: Fits, objective: ObjectiveName) -> dict[int, float]:
+    """The objective's value by fold, where it is defined."""
+    found = {fold: _value(fit, objective) for fold, fit in fits.folds.items()}
+    return {fold: float(value) for fold, value in found.items() if value is not None}
 
 
 def _row(fits: Fits, objective: ObjectiveName, task: Task, share: float) -> TechniqueResult:
     metric = TASK_METRIC[task]
     on_test = objective.replace("val_", "test_")
-    known = [float(value) for fit in fits.folds if (value := fit.metrics.get(f"val_{metric}")) is not None]
+    known = [float(value) for fit in fits.folds.values() if (value := fit.metrics.get(f"val_{metric}")) is not None]
     return TechniqueResult(
         technique=fits.technique,
         params=fits.params or {},
-        objective=_interval(_values(fits, objective), share),
-        task_metric=_interval(known, share),
+        objective=_interval(list(_values(fits, objective).values()), share),
+        task_metric=_interval(known, share) if len(known) > 1 else None,
         test_objective=None if fits.test is None else fits.test.metrics.get(on_test),
         test_task_metric=None if fits.test is None else fits.test.metrics.get(f"test_{metric}"),
-        gap=fmean(fit.metrics["gap"] or 0.0 for fit in fits.folds),
-        zero_share=fmean(fit.weights["zero_share"] for fit in fits.folds),
-        l2_norm=fmean(fit.weights["l2_norm"] for fit in fits.folds),
-        epochs=fmean(fit.epochs for fit in fits.folds),
+        gap=fmean(fit.metrics["gap"] or 0.0 for fit in fits.folds.values()),
+        zero_share=fmean(fit.weights["zero_share"] for fit in fits.folds.values()),
+        l2_norm=fmean(fit.weights["l2_norm"] for fit in fits.folds.values()),
+        epochs=fmean(fit.epochs for fit in fits.folds.values()),
         seconds=fits.seconds,
         fits=len(fits.folds),
     )
 
 
 def _interval(values: Sequence[float], share: float) -> Interval:
-    if len(values) < 2:
-        return Interval(*[values[0] if values else float("nan")] * 3)
     estimate = Estimate.of(values, share)
     return Interval(estimate.mean, *estimate.interval())
 
 
-def _rope(spec: StudySpec, objective: ObjectiveName, best: float) -> float:
-    if spec.comparison is not None and spec.comparison.rope is not None:
-        return spec.comparison.rope
+def _rope(objective: ObjectiveName, best: float) -> float:
     return 0.01 * abs(best) if objective in _OF_THE_MEAN else _ROPE
 
 
@@ -103,8 +101,9 @@ def _differences(found: Sequence[Fits], objective: ObjectiveName, share: float, 
     pairs = list(combinations(found, 2))
     estimates = []
     for first, second in pairs:
-        values = zip(_values(first, objective), _values(second, objective), strict=False)
-        estimates.append(Estimate.of([_sign(objective) * (one - other) for one, other in values], share))
+        one, other = _values(first, objective), _values(second, objective)
+        both = sorted(one.keys() & other.keys())
+        estimates.append(Estimate.of([_sign(objective) * (one[fold] - other[fold]) for fold in both], share))
     p_values = [estimate.p_value() for estimate in estimates]
     adjusted = holm(p_values)
     differences = []

@@ -119,10 +119,10 @@ def _worth_naming(chosen: TechniqueResult, selections: Sequence[Selection]) -> S
 def _selection_words(selection: Selection) -> str:
     name, selected = NAMES[selection.technique], selection.selected
     if not selected:
-        return f"{name} finds no feature that most of its fits look at."
+        return f"{name} finds no feature that nearly all of its fits agree on."
     return (
-        f"{name} looks at {len(selected)} of {len(selection.shares)} features in at least {selection.threshold:.0%} of "
-        f"its fits: {', '.join(selected)}."
+        f"{name} selects {len(selected)} of {len(selection.shares)} features, which are among the {selection.most} of "
+        f"the largest weights in at least {selection.threshold:.0%} of its fits: {', '.join(selected)}."
     )
 
 

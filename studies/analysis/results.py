@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from studies.objectives import ObjectiveName
-from studies.spec import Technique
+from studies.spec import StudySpec, Technique
 
 SIGNIFICANCE = 0.05
 CERTAIN = 0.95  # posterior probability
@@ -20,7 +20,7 @@ class Fit:
     metrics: Mapping[str, float | None]
     weights: Mapping[str, float]
     epochs: float
-    nonzero_features: Sequence[int] | None = None  # columns that the model looks at; None where columns have no names
+    features: Sequence[int] = ()  # columns with a weight that is not 0, those of the largest norm first
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Fits:
 
     technique: Technique
     params: Mapping[str, Any] | None  # the best of its search; None when no trial of it was complete
-    folds: Sequence[Fit]  # of all repeats
+    folds: Mapping[int, Fit]  # of all repeats, by number, the same for every technique
     test: Fit | None  # trained once more, and measured on the test part
     seconds: float | None  # a search trial took from start to end, others beside it
 
@@ -50,10 +50,8 @@ class TechniqueResult:
     technique: Technique
     params: Mapping[str, Any]  # the best found
     objective: Interval  # on the validation rows of the folds
-    task_metric: Interval
-    test_objective: (
-        float | None
-    )  # on the test part, measured once; None where the objective is not of a part of the data
+    task_metric: Interval | None  # None where no fold has it
+    test_objective: float | None  # on the test part, measured once; None where it is not of a part of the data
     test_task_metric: float | None
     gap: float  # mean of validation loss − training loss
     zero_share: float  # mean share of weights that are exactly 0
@@ -93,8 +91,10 @@ class Selection:
     """The features that a technique selects."""
 
     technique: Technique
-    shares: Mapping[str, float]  # of the fits in which the model looks at each feature
     selected: Sequence[str]
+    shares: Mapping[str, float]  # of the fits in which each feature is among the `most` of the largest norm
+    nonzero: Mapping[str, float]  # of the fits in which each feature has a weight that is not 0
+    most: int  # features a fit
     threshold: float  # share from which a feature is selected
 
 
@@ -134,3 +134,40 @@ class Rows:
     fold: int  # validation rows of a fold
     train: int  # training rows of a fold
     test: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial of a search."""
+
+    number: int
+    state: str
+    values: Sequence[float] | None
+    params: Mapping[str, Any]  # effective
+    metrics: Mapping[str, float | None]
+    weights: Mapping[str, float]
+    epochs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training of a technique's best parameters on the study's own split."""
+
+    curve: Mapping[str, Sequence[float | None]]
+    histogram: Mapping[str, Any]  # see training.weights
+    best_epoch: int  # counted from 1
+    stopped_early: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything that a report shows."""
+
+    spec: StudySpec
+    state: str
+    comparison_state: str | None
+    trials: Sequence[Trial]  # of the study's own search, by number
+    searched: Mapping[str, Sequence[Trial]]  # of each technique's search
+    samples: Mapping[Technique, Sample]
+    comparison: Comparison | None
+    feature_names: Sequence[str]  # empty for images

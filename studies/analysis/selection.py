@@ -1,25 +1,33 @@
 """Feature selection by stability over fits: one fit at the best λ is known to keep too many.
 
-Meinshausen and Bühlmann, "Stability selection", Journal of the Royal Statistical Society B 72, 2010: a feature is
-selected when it is in most of the models that are fitted to resampled data.
+Meinshausen and Bühlmann, "Stability selection", Journal of the Royal Statistical Society B 72, 2010: of each model that
+is fitted to resampled data, the features with the largest weights, at most q; selected is what nearly all agree on.
+Their theorem 1 bounds the expected number of features selected wrongly by q² / ((2·threshold − 1)·p) of p features.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isqrt
 
 from studies.analysis.results import Selection
 from studies.spec import Technique
 
 #: Techniques whose zeros are exact.
 SELECTING: tuple[Technique, ...] = ("l1", "elastic_net")
-THRESHOLD = 0.9
+THRESHOLD = 0.9  # share of the fits
+_WRONG = 1  # features expected to be selected wrongly, at most
 
 
-def select(technique: Technique, nonzero: Sequence[Sequence[int]], names: Sequence[str]) -> Selection:
-    """The features with a nonzero weight in at least 90 % of the fits; `nonzero` lists their columns, fit by fit."""
-    counts = Counter(column for columns in nonzero for column in columns)
-    shares = {name: counts[column] / len(nonzero) for column, name in enumerate(names)}
-    selected = [name for name, share in shares.items() if share >= THRESHOLD]
-    return Selection(technique, shares, selected, THRESHOLD)
+def select(technique: Technique, fits: Sequence[Sequence[int]], names: Sequence[str]) -> Selection:
+    """The selected features; `fits` lists the columns with a weight that is not 0, the largest norm first."""
+    most = max(1, isqrt(int((2 * THRESHOLD - 1) * _WRONG * len(names))))
+    nonzero, among_most = _shares(fits, names), _shares([columns[:most] for columns in fits], names)
+    selected = [name for name, share in among_most.items() if share >= THRESHOLD]
+    return Selection(technique, selected, among_most, nonzero, most, THRESHOLD)
+
+
+def _shares(fits: Sequence[Sequence[int]], names: Sequence[str]) -> dict[str, float]:
+    counts = Counter(column for columns in fits for column in columns)
+    return {name: counts[column] / len(fits) for column, name in enumerate(names)}

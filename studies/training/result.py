@@ -14,6 +14,8 @@ from studies.hyperparameters import Hyperparameters
 from studies.objectives import MONITORS, ObjectiveName
 from studies.spec import StudySpec
 
+_FEATURES = 1000  # of a fold whose order is kept
+
 #: Called after every epoch (counted from 1) with its metrics; False ends the training there.
 OnEpoch = Callable[[int, Mapping[str, float]], bool]
 #: A learning curve: one list a column, one entry an epoch; the column `epoch` counts from 1.
@@ -88,8 +90,9 @@ def _of_fold(result: TrialResult) -> dict[str, Any]:
     # JSON knows no NaN; what is undefined is null.
     metrics = {name: value if isfinite(value) else None for name, value in result.metrics.items()}
     found = {"metrics": metrics, "epochs": result.epochs, "weights": dict(result.weights)}
-    nonzero = [column for column, norm in enumerate(result.detail.get("feature_norms", [])) if norm]
-    return found | ({"nonzero_features": nonzero} if "feature_norms" in result.detail else {})
+    norms = result.detail.get("feature_norms", [])
+    ordered = sorted((column for column, norm in enumerate(norms) if norm), key=lambda column: -norms[column])
+    return found | {"features": ordered[:_FEATURES]}
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -17,6 +17,7 @@ def upgrade() -> None:
     op.add_column("regsweep_studies", sa.Column("comparison", sa.JSON))
     op.add_column("regsweep_studies", sa.Column("comparison_state", sa.String(10)))
     op.add_column("regsweep_studies", sa.Column("presented", sa.Boolean))
+    op.add_column("regsweep_studies", sa.Column("facts", sa.JSON))
     op.create_index("ix_regsweep_studies_parent", "regsweep_studies", ["parent_id"])
     op.add_column("regsweep_trials", sa.Column("plan", sa.JSON))
     op.add_column("regsweep_curves", sa.Column("detail", sa.JSON))

@@ -1,0 +1,73 @@
+"""A study's comparison of techniques, and its report."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Body, Query, Response
+
+from service.dependencies import ArtifactsDependency, DashboardDependency, StoreDependency
+from service.schemas import ComparisonView, comparison_view
+from service.storage.artifacts import study_folder
+from service.storage.store import Store
+from studies.spec import ComparisonSpec
+
+router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"])
+
+Asked = Annotated[ComparisonSpec | None, Body(description="What is compared; everything has a default.")]
+
+
+def view(store: Store, name: str) -> ComparisonView:
+    """A comparison as the API shows it."""
+    from service.storage.findings import comparison
+
+    study = store.compared(name)
+    parts = store.parts(study)
+    return comparison_view(study, parts, store.progress(parts), comparison(store, study))
+
+
+@router.post("/comparison", status_code=202)
+def ask(name: str, store: StoreDependency, asked: Asked = None) -> ComparisonView:
+    """Compare techniques: each is searched alone, confirmed on folds, measured on the test part. May be asked while the
+    study runs, and after.
+    """
+    store.compare(name, asked or ComparisonSpec())
+    return view(store, name)
+
+
+@router.get("/comparison")
+def read(name: str, store: StoreDependency) -> ComparisonView:
+    """How far it is, and once it has ended its result: the table, the differences, the recommendation."""
+    return view(store, name)
+
+
+@router.post("/comparison/stop")
+def stop(name: str, store: StoreDependency) -> ComparisonView:
+    """End the comparison with what it has."""
+    store.stop_comparison(name)
+    return view(store, name)
+
+
+@router.delete("/comparison", status_code=204)
+def delete(name: str, store: StoreDependency, artifacts: ArtifactsDependency, dashboard: DashboardDependency) -> None:
+    """Delete the comparison, also one that runs, and make room for another."""
+    deleted = store.delete_comparison(name)
+    dashboard.forget()
+    for study_id in deleted:
+        artifacts.remove_folder(study_folder(study_id))
+
+
+@router.get("/report", response_class=Response, responses={200: {"content": {"text/html": {}, "application/json": {}}}})
+def report(
+    name: str,
+    store: StoreDependency,
+    kind: Annotated[Literal["html", "json"], Query(alias="format", description="html or json.")] = "html",
+) -> Response:
+    """The whole answer: one self-contained page, or the same as JSON."""
+    from service.storage.findings import findings
+    from studies.analysis import report
+
+    found = findings(store, store.study(name))
+    if kind == "json":
+        return Response(report.as_json(found), media_type="application/json")
+    return Response(report.as_html(found), media_type="text/html; charset=utf-8")
