@@ -70,20 +70,26 @@ class EarlyStoppingSpec(Part):
 class Resampling(Part):
     """On which rows a trial is judged; the test part is never among them."""
 
-    kind: Literal["holdout", "kfold", "repeated_kfold"] = Field(
+    kind: Literal["holdout", "kfold", "repeated_kfold", "nested_kfold"] = Field(
         "holdout",
         description="holdout: one validation part; kfold: a trial is trained once a fold and its value is the mean; "
-        "repeated_kfold: the same over several random divisions into folds.",
+        "repeated_kfold: the same over several random divisions into folds; nested_kfold: as repeated_kfold, and early "
+        "stopping watches a fifth of the training rows instead of the fold that judges it.",
     )
-    folds: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(5, description="Folds of a division; for kfold.")
+    folds: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(5, description="Folds of a division.")
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
-        5, description="Divisions into folds; for repeated_kfold."
+        5, description="Divisions into folds; for repeated_kfold and nested_kfold."
     )
 
     @property
     def fits(self) -> int:
         """Trainings of one trial."""
-        return {"holdout": 1, "kfold": self.folds, "repeated_kfold": self.folds * self.repeats}[self.kind]
+        return {"holdout": 1, "kfold": self.folds}.get(self.kind, self.folds * self.repeats)
+
+    @property
+    def nested(self) -> bool:
+        """Whether what judges a training is not what stops it."""
+        return self.kind == "nested_kfold"
 
 
 class ComparisonSpec(Part):

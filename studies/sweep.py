@@ -32,6 +32,7 @@ from studies.training.result import (
     Job,
     Trained,
     TrialResult,
+    judged_on_fold,
     mean_result,
     reported_objective,
 )
@@ -224,11 +225,11 @@ class _SweptTrials:
             self._ledger.open(claim, planned_template(number, plan))
         self._running[number] = _Running(claim, number, None, set(), len(folds), len(folds))
         hyperparameters = Hyperparameters.from_effective(plan.params, self._spec.space.l1_mode)
-        return [self._job(number, hyperparameters, fold, measures_test=plan.test) for fold in folds]
+        return [self._job(number, hyperparameters, fold, test=plan.test) for fold in folds]
 
-    def _job(self, number: int, hyperparameters: Hyperparameters, fold: int, *, measures_test: bool = False) -> Job:
+    def _job(self, number: int, hyperparameters: Hyperparameters, fold: int, *, test: bool = False) -> Job:
         seed = trial_seed(self._spec.seed, number, fold)
-        return Job(number, self._spec, hyperparameters, seed, fold, measures_test)
+        return Job(number, self._spec, hyperparameters, seed, fold, test or self._spec.resampling.nested)
 
     def _trial(self, claim: Claim) -> Trial:
         if isinstance(self._asker, Mirror):
@@ -299,6 +300,9 @@ class _SweptTrials:
         whole = outcome.result.stopped_early or outcome.result.epochs >= self._spec.budget.epochs
         if self._verdict is Verdict.END and not whole:
             running.pruned = running.pruned or _CUT
+        plan = running.claim.plan
+        if self._spec.resampling.nested and not (plan is not None and plan.test):
+            outcome = replace(outcome, result=judged_on_fold(outcome.result))
         running.given[fold] = outcome
         if self._objective is not None and running.trainings > 1:
             self._judge(running, fold + 1, outcome.result.objective(self._objective), f"fold {fold + 1}")

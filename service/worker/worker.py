@@ -93,7 +93,7 @@ class Worker:
         try:
             data = self._prepare(spec.dataset, spec.seed, spec.resampling)
             engine, shown = self._engine(spec, data)
-            self._store.show(study.id, shown, facts(data))
+            self._store.show(study.id, shown, facts(spec, data))
             return sweep(spec, data, ledger, engine)
         except _PASSING:
             raise
@@ -104,13 +104,16 @@ class Worker:
             return 0
 
 
-def facts(data: Sequence[PreparedData]) -> dict[str, Any]:
+def facts(spec: StudySpec, data: Sequence[PreparedData]) -> dict[str, Any]:
     """What the API shows of a study's data without loading it."""
-    first, rows = data[0].dataset, data[0].rows
+    dataset, rows, test = data[0].dataset, data[0].rows, len(data[-1].rows.test)
+    train, judging = len(rows.train), len(rows.validation)
+    if spec.resampling.nested:
+        train, judging = train + judging, len(rows.test)
     return {
-        "feature_names": list(first.feature_names),
-        "class_names": list(first.class_names),
-        "rows": {"train": len(rows.train), "validation": len(rows.validation), "test": len(rows.test)},
+        "feature_names": list(dataset.feature_names),
+        "class_names": list(dataset.class_names),
+        "rows": {"train": train, "validation": judging, "test": test},
     }
 
 

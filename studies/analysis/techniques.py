@@ -22,17 +22,21 @@ SIMPLEST_FIRST: tuple[Technique, ...] = (
     "combined",
 )
 _PENALTIES: dict[Technique, Regularizer] = {"l1": "l1", "l2": "l2", "elastic_net": "elastic_net"}
+_FEW_ROWS = 5000  # below which a technique is searched on folds
 _FINITE = ("grid", "brute_force")
 
 
 def search(spec: StudySpec, comparison: ComparisonSpec, technique: Technique) -> StudySpec:
     """The study that searches one technique alone; InvalidSpecError when the space excludes it."""
+    small = spec.dataset.facts.rows < _FEW_ROWS and spec.resampling.kind == "holdout"
     sampler = SamplerSpec() if spec.sampler.name in _FINITE or len(spec.objectives) > 1 else spec.sampler
     return spec.model_copy(
         update={
             "space": space(spec.space, technique),
             "objectives": spec.objectives[:1],
             "sampler": sampler,
+            # The best of many trials on few validation rows is the luckiest.
+            "resampling": Resampling(kind="kfold", folds=comparison.folds) if small else spec.resampling,
             "pruner": spec.pruner if len(spec.objectives) == 1 else PrunerSpec(),
             "budget": spec.budget.model_copy(update={"trials": comparison.trials_per_technique}),
             "comparison": None,
@@ -47,7 +51,7 @@ def confirmation(spec: StudySpec, comparison: ComparisonSpec, trials: int) -> St
             "objectives": spec.objectives[:1],
             "sampler": SamplerSpec(name="random"),
             "pruner": PrunerSpec(),
-            "resampling": Resampling(kind="repeated_kfold", folds=comparison.folds, repeats=comparison.repeats),
+            "resampling": Resampling(kind="nested_kfold", folds=comparison.folds, repeats=comparison.repeats),
             "budget": spec.budget.model_copy(update={"trials": trials}),
             "comparison": None,
         }

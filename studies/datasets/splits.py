@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from studies.spec import Resampling
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
+STOPPING_SHARE = 0.2  # of a fold's training rows, watched by early stopping in a nested resampling
 
 Rows = npt.NDArray[np.int64]
 
@@ -56,7 +57,8 @@ def split(dataset: Dataset, seed: int) -> Split:
 def folds(dataset: Dataset, whole: Split, resampling: Resampling, seed: int) -> list[Split]:
     """The splits a trial is trained on: the one that is given, or all but its test rows divided into folds.
 
-    All folds train on the same number of rows, so that one compiled program serves them: where their sizes differ, the
+    A fold is a split's validation rows; of a nested resampling its test rows, while a part of the training rows takes
+    the validation's place. All splits train on the same number of rows, so that one compiled program serves them: the
     one or few rows that some would have more are left out. Raises DatasetError when there are too few rows.
     """
     from sklearn.model_selection import KFold, StratifiedKFold
@@ -66,13 +68,29 @@ def folds(dataset: Dataset, whole: Split, resampling: Resampling, seed: int) -> 
     rows = np.sort(np.concatenate([whole.train, whole.validation]))
     _check_folds(dataset, rows, resampling.folds)
     kind = KFold if dataset.task == "regression" else StratifiedKFold
-    found: list[tuple[Rows, Rows]] = []
+    found: list[Split] = []
     for repeat in range(resampling.fits // resampling.folds):
         division = kind(resampling.folds, shuffle=True, random_state=np.random.RandomState([seed, repeat]))
-        found += [(rows[train], rows[fold]) for train, fold in division.split(rows, dataset.y[rows])]
-    size = min(len(train) for train, _ in found)
+        for train, fold in division.split(rows, dataset.y[rows]):
+            judged = Split(rows[train], rows[fold], whole.test)
+            found.append(_nested(dataset, judged, [seed, len(found)]) if resampling.nested else judged)
+    size = min(len(split.train) for split in found)
     rng = np.random.default_rng([seed, len(found)])
-    return [Split(np.sort(rng.permutation(train)[:size]), fold, whole.test) for train, fold in found]
+    return [replace(split, train=np.sort(rng.permutation(split.train)[:size])) for split in found]
+
+
+def _nested(dataset: Dataset, judged: Split, seed: list[int]) -> Split:
+    """The fold stands in the place of the test part, and a share of the training rows in its own."""
+    from sklearn.model_selection import train_test_split
+
+    classes = None if dataset.task == "regression" else dataset.y[judged.train]
+    try:
+        train, stopping = train_test_split(
+            judged.train, test_size=STOPPING_SHARE, random_state=np.random.RandomState(seed), stratify=classes
+        )
+    except ValueError as error:
+        raise DatasetError(f"the training rows of a fold cannot be split: {error}") from error
+    return Split(np.sort(train), np.sort(stopping), judged.validation)
 
 
 def _check_folds(dataset: Dataset, rows: Rows, count: int) -> None:

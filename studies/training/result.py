@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum, isfinite
 from pathlib import Path
 from statistics import stdev
@@ -14,6 +14,7 @@ from studies.hyperparameters import Hyperparameters
 from studies.objectives import MONITORS, ObjectiveName
 from studies.spec import StudySpec
 
+_NESTED = {"val": "stopping", "test": "val"}
 _FEATURES = 1000  # of a fold whose order is kept
 
 #: Called after every epoch (counted from 1) with its metrics; False ends the training there.
@@ -61,6 +62,18 @@ def measured(train: Mapping[str, float], validation: Mapping[str, float]) -> dic
     """All metrics of a training, with the gap between its validation and its training loss."""
     gap = validation["val_loss"] - train["train_loss"]
     return {**train, **validation, "gap": gap}
+
+
+def judged_on_fold(result: TrialResult) -> TrialResult:
+    """Of a nested resampling: what was measured on the fold, the engine's test part, is the validation's; what early
+    stopping watched is named so.
+    """
+    metrics: dict[str, float] = {}
+    for name, value in result.metrics.items():
+        part, _, metric = name.partition("_")
+        metrics[f"{_NESTED.get(part, part)}_{metric}" if metric else name] = value
+    metrics["gap"] = metrics["val_loss"] - metrics["train_loss"]
+    return replace(result, metrics=metrics)
 
 
 def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
