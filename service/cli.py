@@ -13,7 +13,10 @@ from service import logs
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from service.client import Client
+    from service.schemas import StudyView
 
 app = typer.Typer(
     help="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -154,6 +157,7 @@ def watch(name: Name, server: Server = None) -> None:
     with _client(server) as client:
         study = terminal.follow(console, lambda: client.study(name))
         terminal.show_study(console, study, client.trials(name), client.best(name))
+        _show_comparison(console, client, study)
 
 
 @app.command()
@@ -175,7 +179,25 @@ def show(name: Name, server: Server = None) -> None:
     from service import terminal
 
     with _client(server) as client:
-        terminal.show_study(Console(), client.study(name), client.trials(name), client.best(name))
+        console, study = Console(), client.study(name)
+        terminal.show_study(console, study, client.trials(name), client.best(name))
+        _show_comparison(console, client, study)
+
+
+@app.command()
+def report(
+    name: Name,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the page goes.")] = Path("report.html"),
+    server: Server = None,
+) -> None:
+    """Write a study's report: the recommendation, the techniques compared, every figure, in one HTML file."""
+    with _client(server) as client:
+        page = client.report(name)
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        _refuse(f"cannot write {output}: {error.strerror}")
+    print(output)
 
 
 @app.command()
@@ -190,6 +212,13 @@ def demo(
 
     settings = _settings(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level="warning")
     sys.exit(run_demo(file, settings))
+
+
+def _show_comparison(console: Console, client: Client, study: StudyView) -> None:
+    from service import terminal
+
+    if study.comparison is not None:
+        terminal.show_comparison(console, client.comparison(study.name))
 
 
 def _client(server: str | None) -> Client:

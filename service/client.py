@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from service.errors import RefusedError
-from service.schemas import BestTrialsView, StudyView, TrialView
+from service.schemas import BestTrialsView, ComparisonView, StudyView, TrialView
 
 
 class Client:
@@ -58,6 +58,14 @@ class Client:
     def best(self, name: str) -> list[TrialView]:
         """The best trial or the Pareto front."""
         return BestTrialsView.model_validate(self._call("GET", f"{_path(name)}/best")).items
+
+    def comparison(self, name: str) -> ComparisonView:
+        """A study's comparison."""
+        return ComparisonView.model_validate(self._call("GET", f"{_path(name)}/comparison"))
+
+    def report(self, name: str) -> str:
+        """A study's report, an HTML page."""
+        return self._answer("GET", f"{_path(name)}/report").text
 
     def model(self, name: str) -> bytes:
         """The best trial's trained model, a .keras file."""

@@ -37,6 +37,8 @@ def run(file: Path, settings: Settings) -> int:
             console.print(f"Submitted [bold]{study.name}[/bold] to {url}")
             study = _follow(console, client, study.name)
             terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
+            if study.comparison is not None:
+                terminal.show_comparison(console, client.comparison(study.name))
             _show_urls(console, settings, study)
         return 0 if study.state == "completed" and study.progress.complete else 1
     finally:
@@ -85,6 +87,7 @@ def _show_urls(console: Console, settings: Settings, study: StudyView) -> None:
         ("trials", f"/v1/studies/{name}/trials.csv"),
         ("best model", f"/v1/studies/{name}/model"),
         ("Keras code", f"/v1/studies/{name}/snippet"),
+        ("report", f"/v1/studies/{name}/report"),
         ("dashboard", study.dashboard or "/dashboard"),
         ("API", "/docs"),
     ):

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from service import terminal
 from service.errors import ConflictError, NameInUseError
+from service.routes.comparisons import view
 from service.routes.studies import made_up_name, views
 from service.schemas import StudyView, trial_view
 from service.settings import Settings
@@ -44,6 +45,8 @@ def run_study(file: Path, settings: Settings) -> int:
     trials = store.trials(name, (), Sort.parse("number"), study.progress.trials, None)
     front = store.best(store.study(name))
     terminal.show_study(console, study, map(trial_view, trials.items), [trial_view(trial) for trial in front])
+    if study.comparison is not None:
+        terminal.show_comparison(console, view(store, name))
     store.close()
     return 0 if study.state == "completed" and study.progress.complete else 1
 

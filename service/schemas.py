@@ -132,6 +132,21 @@ class CurveView(BaseModel):
     )
 
 
+class WeightsView(BaseModel):
+    """A trial's weights."""
+
+    number: int
+    all_layers: dict[str, int | float | None]
+    layers: list[dict[str, int | float]] = Field(description="The regularized layers from the input on.")
+    feature_norms: dict[str, float] | None = Field(
+        description="L2 norm of each input feature's weights; exactly 0 where the model does not look at the feature. "
+        "Null for images."
+    )
+    nonzero_features: list[str] | None = Field(
+        description="Features with a weight that is not 0. One fit keeps too many: a comparison selects by stability."
+    )
+
+
 class BestTrialsView(BaseModel):
     """The best trial, or the Pareto front of several objectives."""
 
@@ -233,6 +248,18 @@ def trial_view(trial: TrialRecord) -> TrialView:
         has_model=trial.model is not None,
         started_at=_instant(trial.started_at),
         ended_at=_instant(trial.ended_at),
+    )
+
+
+def weights_view(trial: TrialRecord, detail: Mapping[str, Any], names: Sequence[str]) -> WeightsView:
+    """A trial's weights as the API shows them."""
+    norms = dict(zip(names, detail.get("feature_norms", []), strict=False)) if names else None
+    return WeightsView(
+        number=trial.number,
+        all_layers=trial.weights or {},
+        layers=detail.get("layers", []),
+        feature_norms=norms,
+        nonzero_features=None if norms is None else [name for name, norm in norms.items() if norm],
     )
 
 

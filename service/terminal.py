@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from service.schemas import StudyView, TrialView
+from service.schemas import ComparisonView, StudyView, TrialView
 from studies.objectives import Task
 from studies.regularization import REGULARIZERS
 from studies.spec import StudySpec
@@ -33,14 +34,20 @@ def follow(console: Console, look: Callable[[], StudyView]) -> StudyView:
         while True:
             done = study.progress.complete + study.progress.pruned + study.progress.failed
             bar.update(line, completed=done, note=_note(study))
-            if study.state in _ENDED and study.progress.running == 0:
+            if study.state in _ENDED and study.progress.running == 0 and not _comparing(study):
                 return study
             time.sleep(_LOOK_SECONDS)
             study = look()
 
 
+def _comparing(study: StudyView) -> bool:
+    return study.comparison is not None and study.comparison.state in ("searching", "confirming")
+
+
 def _note(study: StudyView) -> str:
     note = study.state if study.state != "running" else f"{study.progress.running} running"
+    if study.comparison is not None:
+        note += f", techniques: {study.comparison.state}"
     if study.best is not None:
         note += f", best {study.spec['objectives'][0]} {study.best.value:.4f} (trial {study.best.number})"
     return note
@@ -70,6 +77,43 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))
 
 
+def show_comparison(console: Console, comparison: ComparisonView) -> None:
+    """Print the answer of a comparison: the table of techniques and the recommendation."""
+    result = comparison.result
+    if result is None:
+        console.print(f"The comparison of techniques is {comparison.state} and has no result.")
+        return
+    table = Table(title="Techniques", title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    for column in (
+        "technique",
+        result.objective,
+        "95 % interval",
+        result.task_metric,
+        "test",
+        "gap",
+        "zeros",
+        "epochs",
+    ):
+        table.add_column(column, justify="left" if column == "technique" else "right", no_wrap=True)
+    for row in result.techniques:
+        style = "bold" if row.technique == result.recommendation.technique else None
+        table.add_row(
+            row.technique,
+            _number(row.objective.mean),
+            f"{_number(row.objective.low, 3)}–{_number(row.objective.high, 3)}",
+            _number(None if row.task_metric is None else row.task_metric.mean, 3),
+            _number(row.test_objective, 3),
+            _number(row.gap, 2),
+            f"{row.zero_share:.0%}",
+            f"{row.epochs:.0f}",
+            style=style,
+        )
+    console.print(table)
+    console.print(f"[bold]{result.recommendation.text}[/bold]", highlight=False)
+    for warning in result.recommendation.warnings:
+        console.print(warning, highlight=False)
+
+
 def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
     """Print a line a study."""
     table = Table(title="Studies")
@@ -87,7 +131,7 @@ def _best_of_each(complete: Sequence[TrialView], spec: StudySpec) -> list[TrialV
     sign = 1 if spec.directions[0] == "minimize" else -1
     best = []
     for kind in REGULARIZERS:
-        tried = [t for t in complete if t.params["regularizer"] == kind and t.value is not None]
+        tried = [t for t in complete if _of_layers(t.params, "regularizer") == kind and t.value is not None]
         if tried:
             best.append(min(tried, key=lambda t: sign * (t.value or 0.0)))
     return sorted(best, key=lambda t: sign * (t.value or 0.0))
@@ -102,16 +146,21 @@ def _table(title: str, trials: Sequence[TrialView], spec: StudySpec) -> Table:
     for trial in trials:
         params = trial.params
         table.add_row(
-            str(params["regularizer"]),
-            _number(params["lambda"], 2),
-            _number(params["l1_ratio"], 2),
-            _number(params["dropout"], 2),
-            str(params["patience"]),
+            str(_of_layers(params, "regularizer")),
+            _number(_of_layers(params, "lambda"), 2),
+            _number(_of_layers(params, "l1_ratio"), 2),
+            _number(_of_layers(params, "dropout"), 2),
+            "–" if params["patience"] is None else str(params["patience"]),
             *(_number(trial.metrics.get(name)) for name in metrics),
             str(trial.epochs),
             str(trial.number),
         )
     return table
+
+
+def _of_layers(params: Mapping[str, Any], name: str) -> Any:
+    """A parameter that all layers share, or the first layer's."""
+    return params[name] if name in params else params[f"layer1_{name}"]
 
 
 def _number(value: float | None, digits: int = 4) -> str:

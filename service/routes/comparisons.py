@@ -65,9 +65,9 @@ def report(
 ) -> Response:
     """The whole answer: one self-contained page, or the same as JSON."""
     from service.storage.findings import findings
-    from studies.analysis import report
+    from studies.analysis.report import as_html, as_json
 
     found = findings(store, store.study(name))
     if kind == "json":
-        return Response(report.as_json(found), media_type="application/json")
-    return Response(report.as_html(found), media_type="text/html; charset=utf-8")
+        return Response(as_json(found), media_type="application/json")
+    return Response(as_html(found), media_type="text/html; charset=utf-8")

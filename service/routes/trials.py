@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Response
 from service.dependencies import ArtifactsDependency, StoreDependency
 from service.errors import BadRequestError, NotFoundError
 from service.routes.studies import CursorText, Limit
-from service.schemas import BestTrialsView, CurveView, ListView, TrialView, trial_view
+from service.schemas import BestTrialsView, CurveView, ListView, TrialView, WeightsView, trial_view, weights_view
 from service.storage.pages import SORTS, Cursor, Sort
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
@@ -63,9 +63,23 @@ def curve(name: str, number: Number, store: StoreDependency) -> CurveView:
     trial = store.trial(name, number)
     found = store.curve(trial)
     if found is None:
-        why = "is running" if trial.state == "RUNNING" else f"ended without a result: {trial.reason}"
-        raise NotFoundError(f"trial {number} has no curve: it {why}")
+        raise NotFoundError(f"trial {number} has no curve: {_why_nothing(trial)}")
     return CurveView(number=number, epochs=len(found["epoch"]), curve=found)
+
+
+def _why_nothing(trial: TrialRecord) -> str:
+    return "it is running" if trial.state == "RUNNING" else f"it ended without a result: {trial.reason}"
+
+
+@router.get("/trials/{number}/weights")
+def weights(name: str, number: Number, store: StoreDependency) -> WeightsView:
+    """A finished trial's weights by layer and, of a table, by input feature; of several trainings the first's."""
+    trial = store.trial(name, number)
+    detail = store.detail(trial)
+    if detail is None:
+        raise NotFoundError(f"trial {number} has no weights: {_why_nothing(trial)}")
+    names = (store.study(name).facts or {}).get("feature_names", [])
+    return weights_view(trial, detail, names)
 
 
 @router.get("/best")

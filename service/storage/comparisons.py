@@ -31,6 +31,7 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     spec = StudySpec.model_validate(study.spec)
     techniques.check(spec, comparison)
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), "searching"
+    study.presented = None
     for technique in comparison.techniques:
         searched = techniques.search(spec, comparison, technique)
         lifecycle.create(session, optuna, searched, part_name(study, technique), study, technique)

@@ -184,14 +184,16 @@ class Store:
         with self._read() as session:
             return list(comparisons.parts(session, study))
 
-    def unpresented(self) -> StudyRecord | None:
-        """A study whose result has ended and is not in the dashboard yet."""
+    def unpresented(self, only: str | None = None) -> StudyRecord | None:
+        """A study (or the one named, if it is such) that has ended and whose answer is not in the dashboard yet."""
         ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
         compared = sa.or_(
             StudyRecord.comparison_state.is_(None),
             StudyRecord.comparison_state.not_in(comparisons.ACTIVE_COMPARISON),
         )
         query = sa.select(StudyRecord).where(ended, compared, StudyRecord.presented.is_(None))
+        if only is not None:
+            query = query.where(StudyRecord.name == only)
         with self._read() as session:
             return session.scalar(query.order_by(StudyRecord.id).limit(1))
 
@@ -251,6 +253,12 @@ class Store:
         with self._read() as session:
             found = session.get(CurveRecord, trial.id)
         return None if found is None else found.curve
+
+    def detail(self, trial: TrialRecord) -> dict[str, Any] | None:
+        """What a finished trial says of its weights in detail, and of its folds."""
+        with self._read() as session:
+            found = session.get(CurveRecord, trial.id)
+        return None if found is None else found.detail
 
     def best(self, study: StudyRecord) -> list[TrialRecord]:
         """The best complete trial, or the Pareto front of several objectives; empty when none is complete."""

@@ -25,6 +25,7 @@ from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.storage.trials import TrialLedger
 from service.worker.heartbeat import Heartbeat
+from service.worker.presentation import present
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import LeaseLostError
 from studies.spec import StudySpec
@@ -69,7 +70,7 @@ class Worker:
         """Sweep one study; False when there was nothing to do or what is needed did not answer."""
         try:
             study = self._store.next_study(self._study)
-            return study is not None and self._sweep(study) > 0
+            return self._sweep(study) > 0 if study is not None else self._present()
         except LeaseLostError as error:
             _log.warning("a sweep was given up", worker=self.name, reason=str(error))
             self._give_up()
@@ -77,6 +78,21 @@ class Worker:
             _log.error("the storage does not answer", worker=self.name, error=str(error))
             self._give_up()
         return False
+
+    def _present(self) -> bool:
+        """Put the answer of a study that has ended into the dashboard; False when there is none to put."""
+        study = self._store.unpresented(self._study)
+        if study is None:
+            return False
+        try:
+            present(self._store, study)
+        except _PASSING:
+            raise
+        # The answer stands in the report all the same, and another try would fail as well.
+        except Exception:  # noqa: BLE001
+            _log.exception("an answer is not shown in the dashboard", study=study.name)
+            self._store.set_presented(study.id)
+        return True
 
     def _give_up(self) -> None:
         """Let go of what an interrupted sweep held, which the heartbeat would hold for ever."""
