@@ -60,11 +60,8 @@ def as_html(found: Findings) -> str:
 
 
 def _drawn(figure: Any, name: str) -> str:
-    return str(
-        figure.to_html(
-            full_html=False, include_plotlyjs=False, div_id=name, config={"responsive": True, "displayModeBar": False}
-        )
-    )
+    config = {"responsive": True, "displayModeBar": False}
+    return str(figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=config))
 
 
 def _state(found: Findings) -> str:
