@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo test serve lint types bench lock clean
+.PHONY: setup demo test browser serve lint types bench lock clean
 
 setup: $(READY)
 
@@ -20,8 +20,14 @@ demo: setup
 serve: setup
 	$(BIN)/regsweep serve
 
-test: setup lint types
+test: setup lint types browser
 	$(BIN)/pytest
+
+# The report is opened in a real one.
+browser:
+	@for name in chromium chromium-browser google-chrome chrome; do command -v $$name >/dev/null && exit 0; done; \
+	command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] || { echo "make test needs Chromium: install it"; exit 1; }; \
+	apt-get install -y -qq chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
 
 lint: setup
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ KINDS: dict[str, dict[str, Any]] = {
         },
     },
     "noisy_labels": {
-        "model": {"kind": "mlp", "hidden_units": [32]},
+        "model": {"kind": "mlp", "hidden_units": [64, 64]},
         "space": _SPACE,
         "budget": {"trials": 1, "epochs": 100},
         "comparison": {"trials_per_technique": 12, "repeats": 4, "folds": 5},

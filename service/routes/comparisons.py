@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, Query, Response
 
 from service.dependencies import ArtifactsDependency, DashboardDependency, StoreDependency
+from service.errors import NotFoundError
 from service.schemas import ComparisonView, comparison_view
 from service.storage.artifacts import study_folder
 from service.storage.store import Store
-from studies.spec import ComparisonSpec
+from studies.spec import ComparisonSpec, Technique
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"])
 
@@ -39,6 +40,26 @@ def ask(name: str, store: StoreDependency, asked: Asked = None) -> ComparisonVie
 def read(name: str, store: StoreDependency) -> ComparisonView:
     """How far it is, and once it has ended its result: the table, the differences, the recommendation."""
     return view(store, name)
+
+
+@router.get(
+    "/comparison/model", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}}
+)
+def model(
+    name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
+) -> Response:
+    """The model of a technique's best, trained once more on the study's own split; default the recommended one."""
+    study = store.compared(name)
+    if technique is None:
+        result = view(store, name).result
+        if result is None:
+            raise NotFoundError(f"the comparison of study '{name}' has no result yet, so no technique is recommended")
+        technique = result.recommendation.technique
+    path = store.technique_model(study, technique)
+    if path is None:
+        raise NotFoundError(f"the comparison of study '{name}' has no model of {technique} (yet)")
+    headers = {"Content-Disposition": f'attachment; filename="{name} {technique}.keras"'}
+    return Response(artifacts.read(path), media_type="application/octet-stream", headers=headers)
 
 
 @router.post("/comparison/stop")

@@ -184,6 +184,16 @@ class Store:
         with self._read() as session:
             return list(comparisons.parts(session, study))
 
+    def technique_model(self, study: StudyRecord, technique: str) -> str | None:
+        """Where the model is kept that a comparison trained last with a technique's best parameters."""
+        confirming = sa.select(StudyRecord.id).where(StudyRecord.parent_id == study.id, StudyRecord.technique.is_(None))
+        query = sa.select(TrialRecord).where(
+            TrialRecord.study_id.in_(confirming), TrialRecord.state == "COMPLETE", TrialRecord.model.is_not(None)
+        )
+        with self._read() as session:
+            kept = {trial.plan["technique"]: trial.model for trial in session.scalars(query) if trial.plan}
+        return kept.get(technique)
+
     def unpresented(self, only: str | None = None) -> StudyRecord | None:
         """A study (or the one named, if it is such) that has ended and whose answer is not in the dashboard yet."""
         ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
@@ -281,7 +291,8 @@ class Store:
             sa.select(StudyRecord)
             .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
             .where(lifecycle.claimable())
-            .order_by(StudyRecord.id)
+            # A comparison's parts come with their study, also those that begin later.
+            .order_by(sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id), StudyRecord.id)
             .limit(1)
         )
         if only is not None:

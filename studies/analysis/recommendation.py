@@ -34,14 +34,15 @@ def recommend(
 ) -> Recommendation:
     """The recommendation; `best` is the row with the best mean, `missing` could not be compared."""
     against = {_other(d, best): d for d in differences if best.technique in (d.first, d.second)}
-    worse = {technique for technique, difference in against.items() if difference.distinguishes()}
+    # Worse than any other, not only than the best mean, which may vary more from fold to fold.
+    worse = {difference.loser for difference in differences if difference.distinguishes()}
     candidates = [row for row in table if row.technique not in worse]
     chosen = min(candidates, key=lambda row: SIMPLEST_FIRST.index(row.technique))
     verdict = _verdict(worse, differences)
     selection = _worth_naming(chosen, selections)
     words = [
         _verdict_words(verdict, chosen, worse, objective, rope),
-        _evidence(chosen, best, against, objective),
+        _evidence(chosen, best, against, objective, rope),
         *([_selection_words(selection)] if selection else []),
     ]
     return Recommendation(
@@ -75,9 +76,8 @@ def _verdict_words(
         small = f"The techniques differ by less than {rope:g} in {objective}, which does not matter"
         return f"{small}: use the simplest, {name}."
     beaten = ", ".join(NAMES[technique] for technique in SIMPLEST_FIRST if technique in worse)
-    return (
-        f"Use {name}{_parameters(chosen)}: it is the simplest technique that is not worse than the best; {beaten} are."
-    )
+    use = f"Use {name}{_parameters(chosen)}: the simplest technique that no other is detectably better than"
+    return f"{use}. Detectably worse: {beaten}."
 
 
 def _parameters(row: TechniqueResult) -> str:
@@ -94,7 +94,11 @@ def _number(value: object) -> str:
 
 
 def _evidence(
-    chosen: TechniqueResult, best: TechniqueResult, against: Mapping[Technique, Difference], objective: ObjectiveName
+    chosen: TechniqueResult,
+    best: TechniqueResult,
+    against: Mapping[Technique, Difference],
+    objective: ObjectiveName,
+    rope: float,
 ) -> str:
     mean = chosen.objective
     words = (
@@ -103,9 +107,11 @@ def _evidence(
     if chosen is best:
         return f"{words}, the best mean."
     d = against[chosen.technique]
+    better = d.second_better if d.first == chosen.technique else d.first_better
     return (
         f"{words}; the best mean, {best.objective.mean:.4g}, is that of {NAMES[best.technique]}: corrected resampled "
-        f"t-test p = {d.p_holm:.2g} after Holm, {d.equivalent:.0%} probability that the two are practically the same."
+        f"t-test p = {d.p_holm:.2g} after Holm; it is better by more than {rope:g} with a probability of {better:.0%}, "
+        f"practically the same with {d.equivalent:.0%}."
     )
 
 

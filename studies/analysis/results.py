@@ -77,6 +77,11 @@ class Difference:
     second_better: float
 
     @property
+    def loser(self) -> Technique:
+        """The one whose mean is worse."""
+        return self.first if self.difference > 0 else self.second
+
+    @property
     def detected(self) -> bool:
         """Whether the test finds it."""
         return self.p_holm < SIGNIFICANCE

@@ -42,7 +42,6 @@ def values(spec: StudySpec) -> dict[str, Any]:
 
 
 def per_layer(*layers: Document) -> dict[str, Any]:
-    """The parts of a study whose two layers differ."""
     return {"model": TWO_LAYERS, "space": {"scope": "per_layer", "layers": list(layers)}}
 
 

@@ -1,0 +1,151 @@
+"""A comparison through the real server and its workers, and its report in a real browser."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.acceptance.polling import eventually
+from tests.acceptance.processes import House, Server
+from tests.acceptance.studies import document, read, submit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.xdist_group("acceptance")
+
+NAME = "compared"
+TECHNIQUES = ["none", "l1", "early_stopping", "combined"]
+FIGURES = {
+    "Techniques compared",
+    "Learning curves of each technique's best",
+    "Weights of each technique's best",
+    "Regularization path: λ against the objective",
+    "Regularization path: λ against exact zeros",
+    "Dropout against the objective",
+    "Patience against the objective",
+    "Importance of the hyperparameters",
+    "Optimization history",
+}
+
+
+@pytest.fixture(scope="module")
+def comparison(api: httpx.Client) -> dict[str, Any]:
+    """The comparison of a small study, asked for with it and run by the server's workers."""
+    asked = {"techniques": TECHNIQUES, "trials_per_technique": 3, "repeats": 2, "folds": 2}
+    dataset = {"kind": "builtin", "name": "breast_cancer"}
+    space = {"lambda": {"low": 0.01, "high": 0.1}, "patience": {"low": 1, "high": 4}}
+    submit(api, document(NAME, 10, 5, dataset=dataset, space=space, comparison=asked))
+
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = api.get(f"/v1/studies/{NAME}/comparison").json()
+        return found if found["state"] not in {"searching", "confirming"} else None
+
+    found = eventually(look, 240)
+    assert found is not None
+    return found
+
+
+def test_every_technique_is_searched_confirmed_and_measured_once_on_the_test_part(comparison: dict[str, Any]) -> None:
+    assert comparison["state"] == "completed"
+    assert [part["technique"] for part in comparison["parts"]] == [*TECHNIQUES, None]
+    progress = [part["progress"] for part in comparison["parts"]]
+    assert [part["complete"] for part in progress] == [3, 3, 3, 3, len(TECHNIQUES) * 3]
+    rows = {row["technique"]: row for row in comparison["result"]["techniques"]}
+    assert rows.keys() == set(TECHNIQUES)
+    for technique, row in rows.items():
+        assert row["fits"] == 4
+        assert row["objective"]["low"] <= row["objective"]["mean"] <= row["objective"]["high"]
+        assert 0 < row["test_objective"] < 2
+        assert (row["params"]["patience"] is None) == (technique in {"none", "l1"})
+    assert rows["l1"]["zero_share"] > rows["none"]["zero_share"] == 0
+    assert comparison["result"]["recommendation"]["technique"] in TECHNIQUES
+
+
+@pytest.mark.parametrize("technique", ["none", "l1"])
+def test_the_model_of_a_technique_gives_what_was_measured_on_the_test_part(
+    api: httpx.Client, comparison: dict[str, Any], technique: str, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.keras"
+    model.write_bytes(api.get(f"/v1/studies/{NAME}/comparison/model", params={"technique": technique}).content)
+    (tmp_path / "spec.json").write_text(json.dumps(read(api, NAME)["spec"]))
+    code = """
+import json, sys, keras
+from studies.datasets.preprocessing import prepare
+from studies.spec import StudySpec
+spec = StudySpec.model_validate(json.load(open(sys.argv[1])))
+part = prepare(spec.dataset, spec.seed).test()
+print(keras.models.load_model(sys.argv[2]).evaluate(part.x, part.y, verbose=0, return_dict=True)["binary_crossentropy"])
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "spec.json"), str(model)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    [row] = [row for row in comparison["result"]["techniques"] if row["technique"] == technique]
+    assert float(ran.stdout) == pytest.approx(row["test_objective"], abs=1e-5)
+
+
+def test_the_answer_stands_in_the_dashboard_with_its_figures(api: httpx.Client, comparison: dict[str, Any]) -> None:
+    path = read(api, NAME)["dashboard"].replace("/dashboard/", "/api/")
+    text = comparison["result"]["recommendation"]["text"]
+
+    def shown() -> bool:
+        study = api.get(path).json()
+        return text in study["note"]["body"] and len(study["plotly_graph_objects"]) == len(FIGURES)
+
+    eventually(shown, 60)
+
+
+def test_the_command_writes_the_report_that_the_api_gives(
+    server: Server, comparison: dict[str, Any], tmp_path: Path
+) -> None:
+    house, file = House(tmp_path), tmp_path / "answer.html"
+    ran = house.run("report", NAME, "-o", str(file), "--server", server.url)
+    assert (ran.returncode, ran.stdout.strip()) == (0, str(file))
+    assert comparison["result"]["recommendation"]["text"][:60] in file.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    paths = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome")]
+    found = next((path for path in paths if path), None)
+    assert found, "there is no Chromium; `make test` installs one"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_report_is_drawn_whole_and_readable_in_a_browser(
+    browser: Browser, server: Server, comparison: dict[str, Any], width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{server.url}/v1/studies/{NAME}/report")
+    titles = {title.inner_text() for title in page.query_selector_all("section:has(.plotly-graph-div) h2")}
+    assert titles == FIGURES
+    for figure in page.query_selector_all(".plotly-graph-div"):
+        drawn = figure.wait_for_selector(".main-svg .trace, .main-svg .point, .main-svg .bars")
+        box = drawn.bounding_box()
+        assert box is not None
+        assert box["width"] > 0
+        assert box["height"] > 0
+    assert page.inner_text(".answer") == comparison["result"]["recommendation"]["text"]
+    # Nothing but tables, which scroll by themselves, is wider than the window.
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("Math.max(...[...document.querySelectorAll('.plotly-graph-div')].map(e => e.clientWidth))") > (
+        0.7 * min(width, 1100)
+    )
+    assert errors == []
+    page.close()

@@ -1,0 +1,93 @@
+"""A small comparison and a worker for it that trains by formula."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.store import Store
+from service.worker.worker import facts
+from studies.datasets.preprocessing import PreparedData, prepare_folds
+from studies.errors import DivergedError
+from studies.spec import ComparisonSpec, StudySpec
+from studies.sweep import sweep
+from studies.training.one_by_one import one_by_one
+from studies.training.result import Job, OnEpoch, Trained
+from tests.service.documents import document, study, trial_result, write_model
+from tests.service.ledgers import ledger
+
+TECHNIQUES = ("none", "l1", "dropout")
+REPEATS, FOLDS, SEARCHED = 2, 2, 2
+PLANNED = len(TECHNIQUES) * (REPEATS + 1)
+ASKED: dict[str, Any] = {
+    "techniques": list(TECHNIQUES), "repeats": REPEATS, "folds": FOLDS, "trials_per_technique": SEARCHED,
+}  # fmt: skip
+COMPARISON = ComparisonSpec.model_validate(ASKED)
+PARTS = [f"iris: {technique}" for technique in TECHNIQUES]
+CONFIRMATION = "iris: confirmation"
+ENGINE = {"engine": "fit", "lanes": 1, "epochs_a_call": 1, "xla": False, "why": "a test"}
+
+
+def compared_study(**changes: Any) -> StudySpec:
+    """A study that is compared from its beginning."""
+    return study(comparison=ASKED, **changes)
+
+
+def compared_document(**changes: Any) -> dict[str, Any]:
+    return document(comparison=ASKED, **changes)
+
+
+def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+    """L1 gives half the loss of the others; seeds and folds disturb it a little."""
+    layer = job.hyperparameters.regularization.layers[0]
+    loss = (0.3 if layer.kernel.kind == "l1" else 0.6) + job.seed % 97 / 9700 + job.fold / 1000
+    on_epoch(1, {"loss": loss, "val_loss": loss, "val_accuracy": 1 / (1 + loss)})
+    result = trial_result(loss, 1)
+    test = {"test_loss": loss, "test_accuracy": 1 / (1 + loss)} if job.measures_test else {}
+    return Trained(replace(result, metrics={**result.metrics, **test}), write_model)
+
+
+def diverge(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+    raise DivergedError.of("loss", float("nan"), 1)
+
+
+def sweep_as_worker(store: Store, folder: Path, name: str, *, failing: bool = False) -> int:
+    """Sweep one study or part as a worker does, which first shows what it knows of the data."""
+    found = store.study(name)
+    spec = StudySpec.model_validate(found.spec)
+    data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
+    store.show(found.id, ENGINE, facts(spec, data))
+    return sweep(spec, data, ledger(store, folder, name), one_by_one(diverge if failing else train), 0.0)
+
+
+def sweep_all(store: Store, folder: Path, names: Sequence[str], *, failing: bool = False) -> None:
+    for name in names:
+        sweep_as_worker(store, folder, name, failing=failing)
+
+
+def work(store: Store, folder: Path) -> list[str]:
+    """What a worker does until nothing is left; the names of what it took up, in order."""
+    names = []
+    while (found := store.next_study()) is not None:
+        names.append(found.name)
+        assert sweep_as_worker(store, folder, found.name)
+    return names
+
+
+def states(store: Store) -> dict[str, str]:
+    """The state of every study and part, by name."""
+    with store.reading() as session:
+        found = session.scalars(sa.select(StudyRecord).order_by(StudyRecord.id)).all()
+    return {each.name: each.state for each in found}
+
+
+def places(store: Store, name: str) -> list[TrialRecord]:
+    """The budget of a study."""
+    with store.reading() as session:
+        query = sa.select(TrialRecord).where(TrialRecord.study_id == store.study(name).id)
+        return list(session.scalars(query.order_by(TrialRecord.place)))

@@ -1,0 +1,197 @@
+"""When the last search ends its confirmation stands, every planned training is run once, and the answer is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import optuna
+import pytest
+import sqlalchemy as sa
+from optuna.trial import TrialState
+
+from service.storage.records import StudyRecord
+from service.storage.store import Store
+from service.storage.trials import TrialLedger
+from studies.errors import LeaseLostError
+from studies.plan import Plan
+from studies.spec import StudySpec
+from studies.sweep import Claim, planned_template
+from tests.service.comparing import (
+    CONFIRMATION,
+    FOLDS,
+    PARTS,
+    PLANNED,
+    REPEATS,
+    TECHNIQUES,
+    compared_document,
+    compared_study,
+    places,
+    states,
+    sweep_all,
+    sweep_as_worker,
+)
+from tests.service.ledgers import claimed, expire, ledger, outcome
+
+
+@pytest.fixture
+def searched(store: Store, folder: Path) -> Store:
+    """A comparison whose searches have ended."""
+    store.create_study(compared_study())
+    sweep_all(store, folder, PARTS)
+    return store
+
+
+def _open(book: TrialLedger, claim: Claim) -> int:
+    assert claim.plan is not None
+    book.open(claim, planned_template(claim.place, claim.plan))
+    return claim.place
+
+
+def _in_optuna(store: Store) -> list[tuple[int, TrialState]]:
+    """The trials of the confirmation by Optuna's own book."""
+    study = optuna.load_study(study_name=CONFIRMATION, storage=store.optuna)
+    return sorted((trial.number, trial.state) for trial in study.trials)
+
+
+def test_the_confirmation_begins_with_the_end_of_the_last_search(store: Store, folder: Path) -> None:
+    store.create_study(compared_study())
+    seen: list[tuple[str | None, int]] = []
+
+    @sa.event.listens_for(store.optuna.engine, "commit")
+    def look(connection: sa.Connection) -> None:
+        # What is about to stand, seen from within: no crash can come in between.
+        whole = connection.scalar(sa.select(StudyRecord.comparison_state).where(StudyRecord.name == "iris"))
+        active = sa.select(sa.func.count()).where(StudyRecord.parent_id.is_not(None), StudyRecord.ended_at.is_(None))
+        seen.append((whole, connection.scalar(active) or 0))
+
+    sweep_all(store, folder, PARTS)
+    assert [pair for n, pair in enumerate(seen) if n == 0 or pair != seen[n - 1]] == [
+        ("searching", 3), ("searching", 2), ("searching", 1), ("confirming", 1),
+    ]  # fmt: skip
+    assert states(store) == {"iris": "queued"} | dict.fromkeys(PARTS, "completed") | {CONFIRMATION: "queued"}
+
+
+def test_the_plan_is_every_technique_on_every_fold_and_once_on_the_test_part(searched: Store) -> None:
+    planned = [Plan.read(each.plan or {}) for each in places(searched, CONFIRMATION)]
+    assert len(planned) == PLANNED == len(TECHNIQUES) * (REPEATS + 1)
+    assert [plan.technique for plan in planned] == list(TECHNIQUES) * (REPEATS + 1)
+    folds = [list(range(repeat * FOLDS, (repeat + 1) * FOLDS)) for repeat in range(REPEATS)]
+    assert [list(plan.folds) for plan in planned[:: len(TECHNIQUES)]] == [*folds, [REPEATS * FOLDS]]
+    assert [plan.test for plan in planned] == [False] * len(TECHNIQUES) * REPEATS + [True] * len(TECHNIQUES)
+    for technique, part in zip(TECHNIQUES, PARTS, strict=True):
+        [best] = searched.best(searched.study(part))
+        assert all(plan.params == best.params for plan in planned if plan.technique == technique)
+        assert all(list(plan.among) == list(TECHNIQUES) for plan in planned)
+    spec = StudySpec.model_validate(searched.study(CONFIRMATION).spec)
+    assert (spec.resampling.fits, spec.resampling.nested, spec.comparison) == (REPEATS * FOLDS, True, None)
+
+
+def test_the_best_of_a_search_is_the_greatest_where_the_objective_is_maximised(store: Store, folder: Path) -> None:
+    store.create_study(compared_study(objectives=["val_accuracy"]))
+    sweep_all(store, folder, PARTS)
+    trials = places(store, "iris: dropout")
+    best = max(trials, key=lambda trial: trial.value or 0)
+    assert len({trial.value for trial in trials}) == 2
+    assert [each.plan["params"] for each in places(store, CONFIRMATION) if each.plan and each.plan["test"]][
+        2
+    ] == best.params
+
+
+def test_an_ended_comparison_has_a_result(api: httpx.Client, store: Store, folder: Path) -> None:
+    api.post("/v1/studies", json=compared_document()).raise_for_status()
+    sweep_all(store, folder, ["iris", *PARTS])
+    before = api.get("/v1/studies/iris/comparison").json()
+    assert (before["state"], before["result"], before["parts"][-1]["technique"]) == ("confirming", None, None)
+    assert before["parts"][-1]["progress"]["waiting"] == PLANNED
+    assert sweep_as_worker(store, folder, CONFIRMATION) == PLANNED
+    found = api.get("/v1/studies/iris/comparison").json()
+    assert (found["state"], {part["state"] for part in found["parts"]}) == ("completed", {"completed"})
+    result: dict[str, Any] = found["result"]
+    assert [row["technique"] for row in result["techniques"]] == list(TECHNIQUES)
+    assert [row["fits"] for row in result["techniques"]] == [REPEATS * FOLDS] * 3
+    assert all(row["test_objective"] > 0 and row["seconds"] >= 0 for row in result["techniques"])
+    assert len(result["differences"]) == 3
+    answer = result["recommendation"]
+    assert (answer["technique"], answer["verdict"]) == ("l1", "better")
+    # Of the counting training every fit has weights on the columns 0, 2 and 3, of which 2 has the largest norm.
+    assert answer["selected_features"] == ["petal length (cm)"]
+    assert len(list((folder / "studies" / str(store.study(CONFIRMATION).id)).rglob("*.keras"))) == 3
+
+
+def test_a_comparison_that_is_stopped_while_it_confirms_shows_what_it_has(
+    api: httpx.Client, searched: Store, folder: Path
+) -> None:
+    book = ledger(searched, folder, CONFIRMATION)
+    waiting = book.claim(PLANNED)[5:]
+    for claim in waiting:
+        book.hand_back(claim)
+    searched.give_up("a")
+    assert sweep_as_worker(searched, folder, CONFIRMATION) == PLANNED
+    assert api.get("/v1/studies/iris/comparison").json()["state"] == "completed"
+
+
+@pytest.mark.parametrize("failing", [PARTS[:1], PARTS[:2]])
+def test_techniques_that_fail_are_left_out_of_the_confirmation(
+    api: httpx.Client, store: Store, folder: Path, failing: list[str]
+) -> None:
+    api.post("/v1/studies", json=compared_document()).raise_for_status()
+    sweep_all(store, folder, failing, failing=True)
+    sweep_all(store, folder, PARTS[len(failing) :])
+    left = list(TECHNIQUES[len(failing) :])
+    assert len(places(store, CONFIRMATION)) == len(left) * (REPEATS + 1)
+    sweep_as_worker(store, folder, CONFIRMATION)
+    found = api.get("/v1/studies/iris/comparison").json()
+    assert found["state"] == "completed"
+    if len(left) < 2:
+        assert found["result"] is None
+    else:
+        assert [row["technique"] for row in found["result"]["techniques"]] == left
+        assert "no regularization could not be compared" in found["result"]["recommendation"]["warnings"][0]
+
+
+def test_a_comparison_of_which_everything_failed_is_failed(store: Store, folder: Path) -> None:
+    store.create_study(compared_study())
+    sweep_all(store, folder, PARTS, failing=True)
+    assert store.study("iris").comparison_state == "failed"
+    assert CONFIRMATION not in states(store)
+
+
+def test_a_search_that_cannot_run_at_all_does_not_hold_the_others_up(store: Store, folder: Path) -> None:
+    store.create_study(compared_study())
+    store.fail_study(store.study(PARTS[0]).id, "no memory", "a")
+    sweep_all(store, folder, PARTS[1:])
+    assert (states(store)[PARTS[0]], store.study("iris").comparison_state) == ("failed", "confirming")
+    store.fail_study(store.study(CONFIRMATION).id, "no memory", "a")
+    assert store.study("iris").comparison_state == "failed"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("way", ["handed back", "lease lost", "given up"])
+def test_a_worker_that_dies_loses_no_planned_trial_and_none_is_run_twice(
+    searched: Store, folder: Path, begun: bool, way: str
+) -> None:
+    dying = ledger(searched, folder, CONFIRMATION, "dying")
+    ended = claimed(dying)
+    dying.close(ended, _open(dying, ended), outcome())
+    held = dying.claim(3)
+    if begun:
+        for claim in held:
+            _open(dying, claim)
+    if way == "handed back":
+        for claim in held:
+            dying.hand_back(claim)
+    elif way == "given up":
+        searched.give_up("dying")
+    else:
+        expire(searched)
+    assert sweep_as_worker(searched, folder, CONFIRMATION) == PLANNED - 1
+    for claim in held:
+        with pytest.raises(LeaseLostError):
+            dying.close(claim, claim.place, outcome())
+    trials = places(searched, CONFIRMATION)
+    assert [(trial.state, trial.number) for trial in trials] == [("COMPLETE", place) for place in range(PLANNED)]
+    assert _in_optuna(searched) == [(place, TrialState.COMPLETE) for place in range(PLANNED)]
+    assert [trial.attempt for trial in trials] == [1] + [1 if way == "handed back" else 2] * 3 + [1] * (PLANNED - 4)
+    assert searched.study("iris").comparison_state == "completed"

@@ -1,0 +1,201 @@
+"""From made-up fits to the answer: the table, the differences, the recommendation, its warnings, the features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studies.analysis.comparison import compare
+from studies.analysis.results import Comparison, Difference, Fit, Fits, Rows
+from studies.analysis.statistics import Estimate
+from studies.objectives import ObjectiveName
+from studies.spec import ComparisonSpec, Technique
+from tests.studies.documents import study
+
+FOLDS = 50
+ROWS = Rows(fold=30, train=120, test=100)
+DIABETES = {"kind": "builtin", "name": "diabetes"}
+
+
+def fits(
+    technique: Technique, values: Sequence[float], metric: str = "val_loss", features: Sequence[Sequence[int]] = ()
+) -> Fits:
+    """What a technique gave, a value a fold."""
+    folds = {
+        fold: Fit(
+            metrics={"val_loss": 1.0, "val_accuracy": 0.5, "val_r2": 0.2, "gap": 0.25, metric: value},
+            weights={"nonzero": 40.0, "zero_share": 0.5, "l2_norm": 2.0},
+            epochs=8,
+            features=features[fold] if features else (),
+        )
+        for fold, value in enumerate(values)
+    }
+    test = Fit({"test_loss": 0.7, "test_accuracy": 0.9, "gap": 0.2}, {"nonzero": 40.0}, 8)
+    return Fits(technique, {"regularizer": technique, "lambda": 0.01, "dropout": 0.0}, folds, test, 1.5)
+
+
+def around(mean: float, spread: float, seed: int = 0) -> list[float]:
+    return [float(value) for value in mean + spread * np.random.default_rng(seed).standard_normal(FOLDS)]
+
+
+def compared(
+    *found: Fits, objective: ObjectiveName = "val_loss", rows: Rows = ROWS, names: Sequence[str] = (), **parts: Any
+) -> Comparison:
+    asked = ComparisonSpec(rope=parts.pop("rope", None))
+    result = compare(study(objectives=[objective], **parts), asked, found, rows, names)
+    assert result is not None
+    return result
+
+
+def pair(result: Comparison, first: Technique, second: Technique) -> Difference:
+    [found] = [each for each in result.differences if (each.first, each.second) == (first, second)]
+    return found
+
+
+def test_the_simplest_of_those_that_keep_up_with_the_best_is_recommended() -> None:
+    means: dict[Technique, float] = {"combined": 0.299, "none": 0.5, "elastic_net": 0.3, "l2": 0.301, "dropout": 0.45}
+    found = compared(*(fits(t, around(mean, 0.005, seed)) for seed, (t, mean) in enumerate(means.items())))
+    answer = found.recommendation
+    assert (answer.technique, answer.verdict, answer.params["lambda"]) == ("l2", "better", 0.01)
+    assert answer.text.startswith("Use L2 (λ 0.01): it is the simplest technique that is not worse than the best; ")
+    assert "no regularization, dropout are" in answer.text
+    assert pair(found, "combined", "none").distinguishes()
+    assert not pair(found, "combined", "l2").distinguishes()
+    assert (answer.warnings, answer.selected_features, len(found.differences)) == ([], None, 10)
+
+
+@pytest.mark.parametrize("seeds", [(0, 0, 0), (1, 2, 3)])
+def test_where_nothing_is_detected_the_simplest_is_recommended(seeds: Sequence[int]) -> None:
+    techniques: list[Technique] = ["combined", "l1", "none"]
+    found = compared(*(fits(t, around(0.4, 0.005, seed)) for t, seed in zip(techniques, seeds, strict=True)))
+    answer = found.recommendation
+    assert (answer.technique, answer.verdict, answer.warnings) == ("none", "no detectable difference", [])
+    assert "There is no detectable difference between the techniques" in answer.text
+
+
+def test_a_difference_within_the_region_of_practical_equivalence_does_not_matter() -> None:
+    none, l1 = fits("none", around(0.5, 0.002)), fits("l1", around(0.496, 0.002, 1))
+    answer, difference = compared(none, l1).recommendation, pair(compared(none, l1), "none", "l1")
+    assert (answer.technique, answer.verdict) == ("none", "no difference that matters")
+    assert difference.detected
+    assert difference.equivalent > 0.95
+    strict = compared(none, l1, rope=0.001)
+    assert (strict.rope, strict.recommendation.technique, strict.recommendation.verdict) == (0.001, "l1", "better")
+
+
+def test_a_difference_beside_the_best_that_matters_is_not_said_not_to() -> None:
+    rough, steady = fits("combined", around(0.3, 0.3, 1)), fits("l1", around(0.32, 0.001, 2))
+    found = compared(rough, fits("none", around(0.4, 0.001, 3)), steady)
+    assert pair(found, "none", "l1").distinguishes()
+    assert found.recommendation.verdict != "no difference that matters"
+    assert "differ by less than" not in found.recommendation.text
+
+
+def test_folds_that_spread_widely_are_warned_of_as_too_little_data() -> None:
+    found = compared(fits("none", around(0.5, 0.3)), fits("l1", around(0.49, 0.3, 1)), rows=Rows(30, 120, 30))
+    difference = found.differences[0]
+    too_small, test_part = found.recommendation.warnings
+    assert "The data is too small to tell some techniques apart" in too_small
+    assert f"{max(abs(difference.low), abs(difference.high)):.2g} in val_loss" in too_small
+    assert "30 validation rows each" in too_small
+    assert "The test part has 30 rows only" in test_part
+
+
+def test_a_technique_that_failed_is_left_out_and_named() -> None:
+    failed, once = Fits("l1", None, {}, None, None), fits("dropout", [0.4])
+    found = compared(fits("none", around(0.5, 0.002)), failed, fits("l2", around(0.5, 0.002, 1)), once)
+    assert [row.technique for row in found.techniques] == ["none", "l2"]
+    assert [warning.partition(" could not")[0] for warning in found.recommendation.warnings] == ["L1", "dropout"]
+
+
+def test_fewer_than_two_techniques_are_no_comparison() -> None:
+    failed, once = Fits("l1", None, {}, None, None), fits("l2", [0.4])
+    for found in ([], [fits("none", [0.5, 0.4])], [fits("none", [0.5, 0.4]), failed, once]):
+        assert compare(study(), ComparisonSpec(), found, ROWS, ()) is None
+
+
+@pytest.mark.parametrize("shared", [0, 1])
+def test_techniques_that_share_too_few_folds_end_in_no_exception(shared: int) -> None:
+    early, late = fits("none", [0.5, 0.4, 0.6]), fits("l1", [0.4, 0.3, 0.5])
+    later = {fold + 3 - shared: fit for fold, fit in late.folds.items()}
+    compare(study(), ComparisonSpec(), [early, Fits("l1", late.params, later, late.test, 1.0)], ROWS, ())
+
+
+def test_more_is_better_where_the_objective_is_maximised() -> None:
+    worse, better = around(0.8, 0.01), around(0.9, 0.01, 1)
+    one, other = fits("none", worse, "val_accuracy"), fits("l1", better, "val_accuracy")
+    found = compared(one, other, objective="val_accuracy")
+    answer = found.recommendation
+    assert (found.direction, answer.technique, answer.verdict) == ("maximize", "l1", "better")
+    assert "the best mean." in answer.text
+    assert [row.objective.mean for row in found.techniques] == pytest.approx([np.mean(worse), np.mean(better)])
+    difference = pair(found, "none", "l1")
+    assert difference.difference == pytest.approx(np.mean(better) - np.mean(worse))  # positive: the first is worse
+    assert 0 < difference.low < difference.difference < difference.high
+    assert (difference.first_better, difference.second_better) == pytest.approx((0, 1))
+
+
+def test_differences_are_taken_fold_by_fold_and_adjusted_for_the_number_of_pairs() -> None:
+    hard = around(0.5, 0.2)
+    eased = [value - 0.02 + noise for value, noise in zip(hard, around(0, 0.004, 2), strict=True)]
+    found = compared(fits("none", hard), fits("l1", eased), fits("l2", around(0.5, 0.2, 3)))
+    difference = pair(found, "none", "l1")
+    estimate = Estimate.of([a - b for a, b in zip(hard, eased, strict=True)], ROWS.fold / ROWS.train)
+    assert (difference.difference, difference.p) == pytest.approx((estimate.mean, estimate.p_value()))
+    assert (difference.low, difference.high) == pytest.approx(estimate.interval())
+    assert difference.detected
+    assert difference.p_holm == pytest.approx(3 * difference.p)
+
+
+@pytest.mark.parametrize(
+    ("objective", "values", "rope"),
+    [("val_loss", 0.5, 0.01), ("val_r2", 0.5, 0.01), ("val_mae", 50.0, 0.5), ("epochs", 0.0, 0.08)],
+)
+def test_the_region_of_practical_equivalence_fits_the_objectives_unit(
+    objective: ObjectiveName, values: float, rope: float
+) -> None:
+    one, other = (fits(t, around(values, 0), objective) for t in ("none", "l1"))
+    assert compared(one, other, objective=objective, dataset=DIABETES).rope == pytest.approx(rope)
+
+
+def test_a_row_of_the_table_holds_the_means_and_the_test_part() -> None:
+    losses = around(0.5, 0.02)
+    found = compared(fits("none", losses), fits("l1", losses))
+    row = found.techniques[0]
+    assert (row.objective.mean, row.objective.low, row.objective.high) == pytest.approx(
+        (Estimate.of(losses, 0.25).mean, *Estimate.of(losses, 0.25).interval())
+    )
+    assert (row.test_objective, row.test_task_metric, found.task_metric) == (0.7, 0.9, "accuracy")
+    assert (row.gap, row.zero_share, row.l2_norm, row.epochs, row.seconds, row.fits) == (0.25, 0.5, 2, 8, 1.5, FOLDS)
+
+
+def _orders(rng: np.random.Generator, always: Sequence[int], columns: int) -> list[Sequence[int]]:
+    """Of each fit the columns by weight: some always first, the others by chance."""
+    rest = [column for column in range(columns) if column not in always]
+    return [[*rng.permutation(always).tolist(), *rng.permutation(rest).tolist()] for _ in range(FOLDS)]
+
+
+def test_features_that_are_always_among_the_largest_are_selected_and_noise_is_not() -> None:
+    names = [f"x{column}" for column in range(20)]
+    orders = _orders(np.random.default_rng(5), [3, 7, 11], 20)
+    found = compared(fits("none", around(0.5, 0.02)), fits("l1", around(0.3, 0.02), features=orders), names=names)
+    [selection] = found.selections
+    assert (selection.technique, selection.selected) == ("l1", ["x3", "x7", "x11"])
+    assert found.recommendation.selected_features == ["x3", "x7", "x11"]
+    assert "L1 selects 3 of 20 features" in found.recommendation.text
+    # Meinshausen and Bühlmann's bound on the number selected wrongly is at most one, and the next q would break it.
+    assert selection.most**2 / ((2 * selection.threshold - 1) * 20) <= 1 < (selection.most + 1) ** 2 / (0.8 * 20)
+    assert set(selection.nonzero.values()) == {1.0}
+    assert [name for name, share in selection.shares.items() if share >= selection.threshold] == ["x3", "x7", "x11"]
+
+
+def test_pure_noise_selects_nothing_and_says_so() -> None:
+    names = [f"x{column}" for column in range(20)]
+    orders = _orders(np.random.default_rng(6), [], 20)
+    found = compared(fits("none", around(0.5, 0.02)), fits("l1", around(0.3, 0.02), features=orders), names=names)
+    assert found.selections[0].selected == []
+    assert "L1 finds no feature that nearly all of its fits agree on." in found.recommendation.text
+    assert compared(fits("l2", around(0.5, 0.02)), fits("l1", around(0.3, 0.02), features=orders)).selections == []
