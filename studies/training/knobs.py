@@ -65,8 +65,11 @@ class KnobRegularizer(keras.regularizers.Regularizer):  # type: ignore[misc]  # 
     def __init__(self, **_strengths: float) -> None: ...
 
     def __call__(self, output: Any) -> Any:
-        """λ1·Σ|a| + λ2·Σa²; the layer divides it by the batch's rows."""
-        l1, l2 = tf.unstack(_knobs.get().activity)
+        """λ1·Σ|a| + λ2·Σa², which the layer divides by the batch's rows; nothing in evaluation, which turns no knobs."""
+        knobs = _knobs.get(None)
+        if knobs is None:
+            return tf.zeros([])
+        l1, l2 = tf.unstack(knobs.activity)
         return l1 * tf.reduce_sum(tf.abs(output)) + l2 * tf.reduce_sum(tf.square(output))
 
 

@@ -16,7 +16,7 @@ from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import DivergedError
 from studies.spec import ComparisonSpec, StudySpec
 from studies.sweep import sweep
-from studies.training.one_by_one import one_by_one
+from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.documents import document, study, trial_result, write_model
 from tests.service.ledgers import ledger
@@ -56,18 +56,18 @@ def diverge(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     raise DivergedError.of("loss", float("nan"), 1)
 
 
-def sweep_as_worker(store: Store, folder: Path, name: str, *, failing: bool = False) -> int:
+def sweep_as_worker(store: Store, folder: Path, name: str, training: Train = train) -> int:
     """Sweep one study or part as a worker does, which first shows what it knows of the data."""
     found = store.study(name)
     spec = StudySpec.model_validate(found.spec)
     data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
     store.show(found.id, ENGINE, facts(spec, data))
-    return sweep(spec, data, ledger(store, folder, name), one_by_one(diverge if failing else train), 0.0)
+    return sweep(spec, data, ledger(store, folder, name), one_by_one(training), 0.0)
 
 
-def sweep_all(store: Store, folder: Path, names: Sequence[str], *, failing: bool = False) -> None:
+def sweep_all(store: Store, folder: Path, names: Sequence[str], training: Train = train) -> None:
     for name in names:
-        sweep_as_worker(store, folder, name, failing=failing)
+        sweep_as_worker(store, folder, name, training)
 
 
 def work(store: Store, folder: Path) -> list[str]:

@@ -25,8 +25,10 @@ MLP: Document = {"kind": "mlp", "hidden_units": [8, 4]}
 CNN: Document = {"kind": "cnn", "filters": [2], "hidden_units": [8], "batch_norm": True}
 
 
-def spec_of(dataset: Document, regularizer: str, *, model: Document = MLP, **early_stopping: Any) -> StudySpec:
-    space = {
+def spec_of(
+    dataset: Document, regularizer: str, *, model: Document = MLP, also: Document | None = None, **early_stopping: Any
+) -> StudySpec:
+    space: Document = {
         "regularizer": regularizer,
         "lambda": 0.02,
         "l1_ratio": 0.3,
@@ -34,7 +36,7 @@ def spec_of(dataset: Document, regularizer: str, *, model: Document = MLP, **ear
         "patience": 2,
         "learning_rate": 0.03,
         "batch_size": 128 if model is CNN else 32,
-    }
+    } | (also or {})
     budget = {"epochs": 2 if model is CNN else 12}
     return study_file.parse(
         {
@@ -79,6 +81,20 @@ CASES = {
     "regression, error with a least change": spec_of(DIABETES, "l1", monitor="val_mae", min_delta=1.0),
     "regression, variance": spec_of(DIABETES, "l1", monitor="val_r2"),
     "cnn": spec_of(IMAGES, "elastic_net", model=CNN),
+    "no early stopping": spec_of(IRIS, "l1", also={"patience": None}),
+    "Keras' own L1": spec_of(IRIS, "l1", also={"l1_mode": "penalty"}),
+    "by layer, with biases and outputs": spec_of(
+        BINARY,
+        "l2",
+        also={
+            "scope": "per_layer",
+            "layers": [{"regularizer": "l1", "dropout": 0.1}, {}],
+            "bias_regularizer": "l2",
+            "bias_lambda": 0.01,
+            "activity_regularizer": "l1",
+            "activity_lambda": 0.001,
+        },
+    ),
 }
 
 
