@@ -1,8 +1,8 @@
 """Whether the answer is right where the truth is known: `python -m benchmarks.planted [--seeds N] [--kind NAME …]`.
 
-Each kind of planted data is drawn and compared over so many seeds, through REST. few_informative: the features that L1 or
-elastic net selects must be the informative ones, and L2 has no exact zero. noisy_labels: the recommended technique must
-beat no regularization on the test part. clean: no detectable difference, and the simplest is recommended.
+Each kind of planted data is drawn and compared over so many seeds, through REST. few_informative: the features that L1
+or elastic net selects must be the informative ones, and L2 has no exact zero. noisy_labels: the recommended technique
+must beat no regularization on the test part. clean: no detectable difference, and the simplest is recommended.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
             if colon and " " not in named:
                 place, message = ".".join(filter(None, [place, named])), rest
         case "too_short":
-            message = "must list at least 1"
+            message = f"must list at least {error['ctx']['min_length']}"
         case "tuple_type":
             message = "must be a list, such as [" + (str(error["input"]) if error["input"] else "…") + "]"
         case "literal_error":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from service.errors import ConflictError
 from service.storage import lifecycle
 from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
 from studies.analysis import techniques
@@ -27,14 +28,25 @@ _CONFIRMATION = "confirmation"
 
 
 def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: ComparisonSpec) -> None:
-    """Start the search of every technique; InvalidSpecError when the study's space excludes one."""
+    """Start the search of every technique, paused when the study is; InvalidSpecError when its space excludes one,
+    ConflictError when Optuna has a study by the name of a part.
+    """
     spec = StudySpec.model_validate(study.spec)
     techniques.check(spec, comparison)
+    _check_names(session, [part_name(study, part) for part in (*comparison.techniques, _CONFIRMATION)])
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), "searching"
     study.presented = None
     for technique in comparison.techniques:
         searched = techniques.search(spec, comparison, technique)
-        lifecycle.create(session, optuna, searched, part_name(study, technique), study, technique)
+        part = lifecycle.create(session, optuna, searched, part_name(study, technique), study, technique)
+        part.state = "paused" if study.state == "paused" else part.state
+
+
+def _check_names(session: Session, names: Sequence[str]) -> None:
+    optuna_studies = sa.table("studies", sa.column("study_name"))
+    taken = session.scalar(sa.select(optuna_studies.c.study_name).where(optuna_studies.c.study_name.in_(names)))
+    if taken is not None:
+        raise ConflictError(f"Optuna has a study named '{taken}', which the comparison needs; delete that one first")
 
 
 def part_name(study: StudyRecord, part: str) -> str:
@@ -46,13 +58,15 @@ def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, re
     """End a study, and go on with the comparison that it is a part of."""
     if study.state not in ACTIVE_STUDY:
         return
+    paused = study.state == "paused"
     lifecycle.end_study(session, optuna, study, state, reason)
     if study.parent_id is None:
         return
     session.expire(study)
-    whole = session.get_one(StudyRecord, study.parent_id)
+    # Locked where the database knows row locks: two searches that end at once must see each other.
+    whole = session.get_one(StudyRecord, study.parent_id, with_for_update=True)
     if whole.comparison_state == "searching" and not _active_parts(session, whole):
-        _confirm(session, optuna, whole)
+        _confirm(session, optuna, whole, paused=paused)
     elif whole.comparison_state == "confirming" and study.technique is None:
         whole.comparison_state = state
 
@@ -82,7 +96,7 @@ def _active_parts(session: Session, study: StudyRecord) -> list[StudyRecord]:
     return [part for part in parts(session, study) if part.state in ACTIVE_STUDY]
 
 
-def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
+def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: bool) -> None:
     comparison = ComparisonSpec.model_validate(study.comparison)
     best = {part.technique: best_trial(session, part) for part in parts(session, study) if part.technique is not None}
     params = {technique: trial.params for technique, trial in best.items() if trial is not None and trial.params}
@@ -91,7 +105,8 @@ def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
         return
     plans = _plans(comparison, params)
     spec = techniques.confirmation(StudySpec.model_validate(study.spec), comparison, len(plans))
-    lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
+    part = lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
+    part.state = "paused" if paused else part.state
     study.comparison_state = "confirming"
 
 

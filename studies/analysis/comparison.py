@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
 
@@ -22,11 +23,13 @@ _OF_THE_MEAN: tuple[ObjectiveName, ...] = ("val_mae", "epochs", "nonzero_weights
 def compare(
     spec: StudySpec, asked: ComparisonSpec, found: Sequence[Fits], rows: Rows, feature_names: Sequence[str]
 ) -> Comparison | None:
-    """The comparison of the techniques that have results; None when fewer than two have."""
+    """The comparison of the techniques that have results; None when fewer than two have, or have no folds in common."""
     objective = spec.objectives[0]
     usable = [fits for fits in found if fits.params is not None and len(_values(fits, objective)) > 1]
-    if len(usable) < 2:
+    common = set.intersection(*(set(_values(fits, objective)) for fits in usable)) if usable else set()
+    if len(usable) < 2 or len(common) < 2:
         return None
+    usable = [replace(fits, folds={fold: fits.folds[fold] for fold in sorted(common)}) for fits in usable]
     share = rows.fold / rows.train
     table = [_row(fits, objective, spec.task, share) for fits in usable]
     best = min(table, key=lambda row: _sign(objective) * row.objective.mean)
@@ -102,8 +105,7 @@ def _differences(found: Sequence[Fits], objective: ObjectiveName, share: float, 
     estimates = []
     for first, second in pairs:
         one, other = _values(first, objective), _values(second, objective)
-        both = sorted(one.keys() & other.keys())
-        estimates.append(Estimate.of([_sign(objective) * (one[fold] - other[fold]) for fold in both], share))
+        estimates.append(Estimate.of([_sign(objective) * (one[fold] - other[fold]) for fold in one], share))
     p_values = [estimate.p_value() for estimate in estimates]
     adjusted = holm(p_values)
     differences = []

@@ -96,7 +96,8 @@ def _own(whole: SearchSpace, technique: Technique) -> dict[str, Any]:
         _require(
             any(allowed) or (not layers and kind in kinds(whole.regularizer)), technique, f"regularizer lacks {kind}"
         )
-        strengths = [whole.lambda_, *(layer.lambda_ for layer in layers if layer.lambda_ is not None)]
+        these = [layer for layer, ok in zip(layers, allowed, strict=True) if ok] or [LayerSpace()]
+        strengths = [whole.lambda_ if layer.lambda_ is None else layer.lambda_ for layer in these]
         _require(_any_above(strengths), technique, "lambda is 0")
         own = [
             LayerSpace(regularizer=kind if ok else "none", lambda_=layer.lambda_, l1_ratio=layer.l1_ratio)

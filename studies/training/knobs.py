@@ -65,7 +65,7 @@ class KnobRegularizer(keras.regularizers.Regularizer):  # type: ignore[misc]  # 
     def __init__(self, **_strengths: float) -> None: ...
 
     def __call__(self, output: Any) -> Any:
-        """λ1·Σ|a| + λ2·Σa², which the layer divides by the batch's rows; nothing in evaluation, which turns no knobs."""
+        """λ1·Σ|a| + λ2·Σa², which the layer divides by the batch's rows; nothing in evaluation, which has no knobs."""
         knobs = _knobs.get(None)
         if knobs is None:
             return tf.zeros([])

@@ -137,7 +137,7 @@ def test_the_report_is_drawn_whole_and_readable_in_a_browser(
     assert titles == FIGURES
     for figure in page.query_selector_all(".plotly-graph-div"):
         drawn = figure.wait_for_selector(".main-svg .trace, .main-svg .point, .main-svg .bars")
-        box = drawn.bounding_box()
+        box = drawn.bounding_box() if drawn else None
         assert box is not None
         assert box["width"] > 0
         assert box["height"] > 0

@@ -10,7 +10,7 @@ import httpx
 import optuna
 import pytest
 
-from service.errors import ConflictError, NameInUseError
+from service.errors import ConflictError
 from service.storage.store import Store
 from studies.errors import InvalidSpecError
 from studies.plan import Plan
@@ -155,12 +155,12 @@ def test_a_parts_name_that_only_optuna_knows_is_refused_and_nothing_is_begun(
 ) -> None:
     optuna.create_study(storage=store.optuna, study_name="iris: dropout")
     before = everything(database, folder)
-    with pytest.raises(NameInUseError):
+    with pytest.raises(ConflictError, match="'iris: dropout'"):
         store.create_study(compared_study())
     assert everything(database, folder) == before
     store.create_study(study())
     before = everything(database, folder)
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError, match="'iris: dropout'"):
         store.compare("iris", COMPARISON)
     assert everything(database, folder) == before
 

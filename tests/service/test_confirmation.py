@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import optuna
 import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
@@ -55,7 +54,8 @@ def _open(book: TrialLedger, claim: Claim) -> int:
 
 def _in_optuna(store: Store) -> list[TrialState]:
     """How the trials of the confirmation stand in Optuna's own book, by number."""
-    trials = optuna.load_study(study_name=CONFIRMATION, storage=store.optuna).trials
+    # Not by load_study, whose cache shows one of two trials of the same number.
+    trials = store.optuna.get_all_trials(store.optuna.get_study_id_from_name(CONFIRMATION))
     assert [trial.number for trial in trials] == list(range(len(trials)))
     return [trial.state for trial in trials]
 
@@ -129,7 +129,8 @@ def test_a_comparison_that_is_stopped_while_it_confirms_shows_what_it_has(
     sweep_as_worker(store, folder, CONFIRMATION, stopped_on_the_way)
     found = api.get("/v1/studies/iris/comparison").json()
     assert (found["state"], found["parts"][-1]["state"], len(seen)) == ("stopped", "stopped", last)
-    assert [row["fits"] for row in found["result"]["techniques"]] == [2 * FOLDS, FOLDS, FOLDS]
+    # Compared on the folds that all techniques have.
+    assert [row["fits"] for row in found["result"]["techniques"]] == [FOLDS, FOLDS, FOLDS]
     assert {row["test_objective"] for row in found["result"]["techniques"]} == {None}
     assert _in_optuna(store) == [TrialState.COMPLETE] * 4 + [TrialState.PRUNED]
     assert store.next_study() is None
