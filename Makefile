@@ -45,6 +45,8 @@ bench: setup
 	$(BIN)/python -m benchmarks.profile
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.trials_an_hour
+	$(BIN)/python -m benchmarks.comparison
+	$(BIN)/python -m benchmarks.planted
 
 # The lock: names, versions and hashes, for every platform; needs uv.
 lock:

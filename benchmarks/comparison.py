@@ -1,0 +1,32 @@
+"""How long the whole answer takes: `python -m benchmarks.comparison`.
+
+breast_cancer, seven techniques, 30 trials each, 10 × 5 confirmation fits, the test part, the report; on two workers,
+through REST, after start-up.
+"""
+
+from __future__ import annotations
+
+import time
+
+from benchmarks.serving import serving
+from benchmarks.workloads import document
+
+
+def main() -> None:
+    """Print the seconds to the comparison's end and to the report."""
+    study = document("breast_cancer", 1, name="compared") | {"comparison": {}}
+    with serving(workers=2) as client:
+        start = time.perf_counter()
+        client.submit(study)
+        while (found := client.comparison("compared")).state in ("searching", "confirming"):
+            time.sleep(0.25)
+        seconds = time.perf_counter() - start
+        report = client.report("compared")
+        whole = time.perf_counter() - start
+    fits = sum(part.progress.complete for part in found.parts)
+    print(f"the comparison is {found.state} after {seconds:.1f} s ({fits} trials), its report after {whole:.1f} s")
+    print(f"the report has {len(report) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
