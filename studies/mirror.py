@@ -7,10 +7,12 @@ from copy import copy
 from datetime import datetime
 
 import optuna
+from optuna.distributions import CategoricalDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from studies import pareto, sampling
+from studies.plan import Plan
 from studies.spec import StudySpec
 
 
@@ -120,5 +122,17 @@ def as_template(trial: Trial) -> FrozenTrial:
         system_attrs=asked.system_attrs,
     )
     template.number = trial.number
+    template.datetime_start = datetime.now()
+    return template
+
+
+def planned_template(number: int, plan: Plan) -> FrozenTrial:
+    """A planned trial as Optuna records it: its one param is its technique, among those that are compared."""
+    template = create_trial(
+        state=TrialState.RUNNING,
+        params={"technique": plan.technique},
+        distributions={"technique": CategoricalDistribution(tuple(plan.among))},
+    )
+    template.number = number
     template.datetime_start = datetime.now()
     return template

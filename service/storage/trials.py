@@ -23,14 +23,14 @@ from service.storage.lifecycle import claimable, close_places, lost
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.errors import LeaseLostError, NumberTakenError
+from studies.ledger import Claim, Outcome, Report, Verdict
 from studies.plan import Plan
 from studies.spec import StudySpec
-from studies.sweep import Claim, Outcome, Report, Verdict
 from studies.training.result import TrialResult
 
 
 class TrialLedger:
-    """studies.sweep.Ledger on the database, for one study and one worker."""
+    """studies.ledger.Ledger on the database, for one study and one worker."""
 
     def __init__(
         self,

@@ -14,9 +14,9 @@ from service.storage.database import unix_now
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
 from service.storage.trials import TrialLedger
+from studies.ledger import Claim, Outcome, Report, Verdict
 from studies.mirror import Mirror, as_template
 from studies.spec import StudySpec
-from studies.sweep import Claim, Outcome, Report, Verdict
 from tests.service.documents import trial_result
 
 REASONS = {TrialState.FAIL: "it diverged", TrialState.PRUNED: "hopeless"}

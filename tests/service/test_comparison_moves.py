@@ -13,8 +13,8 @@ from service.errors import ConflictError, NotFoundError
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.errors import LeaseLostError
+from studies.ledger import Verdict
 from studies.spec import StudySpec
-from studies.sweep import Verdict
 from tests.service.comparing import (
     ASKED,
     COMPARISON,

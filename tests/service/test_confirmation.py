@@ -15,9 +15,10 @@ from service.storage.store import Store
 from service.storage.trials import TrialLedger
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError
+from studies.ledger import Claim
+from studies.mirror import planned_template
 from studies.plan import Plan
 from studies.spec import StudySpec
-from studies.sweep import Claim, planned_template
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.comparing import (
     CONFIRMATION,

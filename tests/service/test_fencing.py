@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 from service.storage.store import Store
 from service.storage.trials import TrialLedger
 from studies.errors import LeaseLostError
+from studies.ledger import Claim
 from studies.mirror import Mirror, as_template
-from studies.sweep import Claim
 from tests.service.documents import study, write_model
 from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome, report
 

@@ -14,7 +14,7 @@ from service.errors import ConflictError, NameInUseError, NotFoundError
 from service.storage.pages import Sort
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
-from studies.sweep import Verdict
+from studies.ledger import Verdict
 from tests.service.documents import study
 from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report, run
 
