@@ -96,7 +96,8 @@ class ComparisonSpec(Part):
     """Which regularization to use: techniques searched one by one, confirmed on many folds, and compared."""
 
     techniques: Annotated[tuple[Technique, ...], Field(min_length=2)] = Field(
-        TECHNIQUES, description="What is compared; combined is the whole of `space`."
+        TECHNIQUES,
+        description="What is compared, by default all that `space` does not exclude; combined is the whole of it.",
     )
     trials_per_technique: Annotated[int, Field(ge=1, le=10_000, strict=True)] = Field(
         30, description="Trials that each technique is searched with."

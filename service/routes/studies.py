@@ -43,7 +43,7 @@ def submit(spec: StudySpec, store: StoreDependency, response: Response) -> Study
 
     sampling.check(spec)
     if spec.comparison is not None:
-        techniques.check(spec, spec.comparison)
+        techniques.settled(spec, spec.comparison)
     study = store.create_study(spec if spec.name else spec.named(made_up_name(spec, uuid4().hex)))
     response.headers["Location"] = f"/v1/studies/{quote(study.name)}"
     return views(store, [study])[0]

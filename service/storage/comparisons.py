@@ -32,7 +32,7 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     ConflictError when Optuna has a study by the name of a part.
     """
     spec = StudySpec.model_validate(study.spec)
-    techniques.check(spec, comparison)
+    comparison = techniques.settled(spec, comparison)
     _check_names(session, [part_name(study, part) for part in (*comparison.techniques, _CONFIRMATION)])
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), "searching"
     study.presented = None

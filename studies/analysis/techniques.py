@@ -58,6 +58,25 @@ def confirmation(spec: StudySpec, comparison: ComparisonSpec, trials: int) -> St
     )
 
 
+def settled(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
+    """The comparison with its techniques: those that are named, which the space must not exclude, or, where none are,
+    all that it does not; InvalidSpecError otherwise.
+    """
+    if "techniques" in comparison.model_fields_set:
+        check(spec, comparison)
+        return comparison
+    allowed = tuple(technique for technique in comparison.techniques if _allows(spec.space, technique))
+    return ComparisonSpec.model_validate(comparison.model_dump() | {"techniques": allowed})
+
+
+def _allows(whole: SearchSpace, technique: Technique) -> bool:
+    try:
+        space(whole, technique)
+    except InvalidSpecError:
+        return False
+    return True
+
+
 def check(spec: StudySpec, comparison: ComparisonSpec) -> None:
     """Raise InvalidSpecError, naming each technique that the study's space excludes."""
     errors: list[FieldError] = []

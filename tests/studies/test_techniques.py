@@ -198,3 +198,10 @@ def test_a_comparison_that_makes_no_sense_is_refused_by_the_field(comparison: An
     [error] = raised.value.errors
     assert error.field == field
     assert message in error.message
+
+
+def test_techniques_that_are_not_named_are_those_that_the_space_allows() -> None:
+    spec = study(space={"regularizer": ["l1"], "dropout": 0})
+    assert techniques.settled(spec, ComparisonSpec()).techniques == ("none", "l1", "early_stopping", "combined")
+    with pytest.raises(InvalidSpecError, match=r"comparison\.techniques\.1: .* excludes l2"):
+        techniques.settled(spec, ComparisonSpec(techniques=("none", "l2")))
