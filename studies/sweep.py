@@ -20,6 +20,7 @@ from studies.generations import Generations
 from studies.hyperparameters import Hyperparameters
 from studies.ledger import Claim, Ledger, Outcome, Report, Verdict
 from studies.mirror import Mirror, as_template, frozen, planned_template
+from studies.objectives import ObjectiveName
 from studies.plan import Plan
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
@@ -225,7 +226,16 @@ class _SweptTrials:
             outcome = replace(outcome, result=judged_on_fold(outcome.result))
         running.given[fold] = outcome
         if self._objective is not None and running.trainings > 1:
-            self._judge(running, fold + 1, outcome.result.objective(self._objective), f"fold {fold + 1}")
+            self._judge_folds(running, fold, self._objective)
+
+    def _judge_folds(self, running: _Running, fold: int, objective: ObjectiveName) -> None:
+        """Let the pruner see the mean of the folds that have ended, or, where it compares fold by fold, this one."""
+        values = {ended: trained.result.objective(objective) for ended, trained in running.given.items()}
+        when = f"{len(values)} of {running.trainings} folds"
+        if self._spec.pruner.name == "wilcoxon":
+            self._judge(running, fold + 1, values[fold], when)
+        else:
+            self._judge(running, len(values), sum(values.values()) / len(values), when)
 
     def _drop_waiting(self, running: _Running) -> None:
         kept = deque(job for job in self._waiting if job.number != running.number)

@@ -90,6 +90,10 @@ def _nested(dataset: Dataset, judged: Split, seed: list[int]) -> Split:
         )
     except ValueError as error:
         raise DatasetError(f"the training rows of a fold cannot be split: {error}") from error
+    if classes is not None and len(np.unique(dataset.y[stopping])) < len(np.unique(classes)):
+        raise DatasetError(
+            "the training rows of a fold cannot be split: a class has too few rows to stand in each part"
+        )
     return Split(np.sort(train), np.sort(stopping), judged.validation)
 
 

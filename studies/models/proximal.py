@@ -3,8 +3,8 @@
 A gradient of λ1·|w| makes weights small and almost never 0. The proximal step does (Parikh and Boyd, "Proximal
 Algorithms", 2014, section 4.2): the gradient is the rest of the loss's, and after each update of size η every kernel
 is soft-thresholded, w <- sign(w)·max(|w| − η·λ1, 0). η is what a weight moves by for each unit of a gradient that
-lasts, so that w rests where the gradient is as large as λ1, whatever the optimizer: momentum adds a lasting gradient
-up to 1 / (1 − momentum) times, and adaptive optimizers have an η for each weight.
+lasts, so that w rests where the gradient is as large as λ1, whatever the optimizer: momentum carries earlier steps on,
+and adaptive optimizers have an η for each weight.
 """
 
 import keras
@@ -35,34 +35,51 @@ class Proximal:
             variable.assign(ops.sign(variable) * ops.maximum(ops.abs(variable) - by, 0))
 
 
-class ProximalSGD(Proximal, keras.optimizers.SGD):  # type: ignore[misc]
+class ProximalMomentum(Proximal):
+    """An optimizer whose velocity carries earlier steps on: η is carried with it."""
+
+    def build(self, variables):  # type: ignore[no-untyped-def]
+        """Keras' own, and what a gradient of 1 that lasts has added to each velocity."""
+        super().build(variables)
+        self.reach = [self.add_variable_from_reference(v, name="reach") for v in variables]  # type: ignore[attr-defined]
+
+    def carried(self, index, step):  # type: ignore[no-untyped-def]
+        """The reach after one more step of this size."""
+        self.reach[index].assign(self.momentum * self.reach[index] + step)  # type: ignore[attr-defined]
+        return self.reach[index]
+
+
+class ProximalSGD(ProximalMomentum, keras.optimizers.SGD):  # type: ignore[misc]
     """keras.optimizers.SGD with a proximal step."""
 
-    def step_size(self, _index, learning_rate):  # type: ignore[no-untyped-def]
-        """The learning rate over 1 − momentum."""
-        return learning_rate / (1 - self.momentum)
+    def step_size(self, index, learning_rate):  # type: ignore[no-untyped-def]
+        """The same for all weights."""
+        reach = self.carried(index, learning_rate)  # type: ignore[no-untyped-call]
+        return self.momentum * reach + learning_rate if self.nesterov else reach
 
 
-class ProximalRMSprop(Proximal, keras.optimizers.RMSprop):  # type: ignore[misc]
+class ProximalRMSprop(ProximalMomentum, keras.optimizers.RMSprop):  # type: ignore[misc]
     """keras.optimizers.RMSprop with a proximal step."""
 
     def step_size(self, index, learning_rate):  # type: ignore[no-untyped-def]
         """Each weight's own."""
-        return learning_rate / ops.sqrt(self._velocities[index] + self.epsilon) / (1 - self.momentum)
+        step = learning_rate / ops.sqrt(self._velocities[index] + self.epsilon)
+        return self.carried(index, step)  # type: ignore[no-untyped-call]
 
 
-class _ProximalMoments(Proximal):
+class ProximalMoments(Proximal):
+    """Adam's kind."""
+
     def step_size(self, index, learning_rate):  # type: ignore[no-untyped-def]
-        """Each weight's own, with Adam's correction of its first steps."""
+        """Each weight's own; the first moment's correction is in the moment of a gradient that lasts already."""
         step = ops.cast(self.iterations + 1, "float32")  # type: ignore[attr-defined]
-        first, second = (1 - ops.power(beta, step) for beta in (self.beta_1, self.beta_2))  # type: ignore[attr-defined]
-        size = learning_rate * ops.sqrt(second) / first
+        size = learning_rate * ops.sqrt(1 - ops.power(self.beta_2, step))  # type: ignore[attr-defined]
         return size / (ops.sqrt(self._velocities[index]) + self.epsilon)  # type: ignore[attr-defined]
 
 
-class ProximalAdam(_ProximalMoments, keras.optimizers.Adam):  # type: ignore[misc]
+class ProximalAdam(ProximalMoments, keras.optimizers.Adam):  # type: ignore[misc]
     """keras.optimizers.Adam with a proximal step."""
 
 
-class ProximalAdamW(_ProximalMoments, keras.optimizers.AdamW):  # type: ignore[misc]
+class ProximalAdamW(ProximalMoments, keras.optimizers.AdamW):  # type: ignore[misc]
     """keras.optimizers.AdamW with a proximal step."""

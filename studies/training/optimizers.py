@@ -36,9 +36,9 @@ def rule(spec: OptimizerSpec) -> Rule:
         case AdamSpec():
             return Rule(2, _adam(spec))
         case SgdSpec():
-            return Rule(1 if spec.momentum else 0, _sgd(spec))
+            return Rule(2 if spec.momentum else 0, _sgd(spec))
         case RmspropSpec():
-            return Rule(2 if spec.momentum else 1, _rmsprop(spec))
+            return Rule(3 if spec.momentum else 1, _rmsprop(spec))
 
 
 def _adam(spec: AdamSpec | AdamWSpec) -> Update:
@@ -47,7 +47,8 @@ def _adam(spec: AdamSpec | AdamWSpec) -> Update:
         alpha = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (1 - tf.pow(spec.beta_1, step))
         mean += (gradient - mean) * (1 - spec.beta_1)
         square += (tf.square(gradient) - square) * (1 - spec.beta_2)
-        size = alpha / (tf.sqrt(square) + spec.epsilon)
+        # The first moment's correction is in the moment of a gradient that lasts already.
+        size = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (tf.sqrt(square) + spec.epsilon)
         return weight - mean * alpha / (tf.sqrt(square) + spec.epsilon), [mean, square], size
 
     return update
@@ -64,12 +65,13 @@ def _adamw(spec: AdamWSpec) -> Update:
 
 def _sgd(spec: SgdSpec) -> Update:
     def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays, Any]:
-        size = rate / (1 - spec.momentum)
         if not spec.momentum:
-            return weight - rate * gradient, [], size
+            return weight - rate * gradient, [], rate
+        reach = slots[1] * spec.momentum + rate
+        size = reach * spec.momentum + rate if spec.nesterov else reach
         velocity = slots[0] * spec.momentum - rate * gradient
         moved = velocity * spec.momentum - rate * gradient if spec.nesterov else velocity
-        return weight + moved, [velocity], size
+        return weight + moved, [velocity, reach], size
 
     return update
 
@@ -78,10 +80,11 @@ def _rmsprop(spec: RmspropSpec) -> Update:
     def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays, Any]:
         square = spec.rho * slots[0] + (1 - spec.rho) * tf.square(gradient)
         increment = rate * gradient / tf.sqrt(square + spec.epsilon)
-        size = rate / tf.sqrt(square + spec.epsilon) / (1 - spec.momentum)
+        size = rate / tf.sqrt(square + spec.epsilon)
         if not spec.momentum:
             return weight - increment, [square], size
         velocity = spec.momentum * slots[1] + increment
-        return weight - velocity, [square, velocity], size
+        reach = spec.momentum * slots[2] + size
+        return weight - velocity, [square, velocity, reach], reach
 
     return update

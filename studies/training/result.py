@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from math import fsum, isfinite
+from math import isfinite, nan
 from pathlib import Path
 from statistics import stdev
 from typing import Any, Protocol
@@ -87,7 +87,7 @@ def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
     metrics = {name: _mean([result.metrics[name] for result in results]) for name in first.metrics}
     for objective in spec.objectives:
         values = [result.objective(objective) for result in results]
-        metrics[f"{objective}_deviation"] = stdev(values) if len(values) > 1 else 0.0
+        metrics[f"{objective}_deviation"] = _deviation(values)
     return TrialResult(
         metrics=metrics,
         weights={name: _mean([result.weights[name] for result in results]) for name in first.weights},
@@ -109,7 +109,13 @@ def _of_fold(result: TrialResult) -> dict[str, Any]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return fsum(values) / len(values)
+    return sum(values) / len(values)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    if not all(map(isfinite, values)):
+        return nan
+    return stdev(values) if len(values) > 1 else 0.0
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ def test_a_trial_is_trained_on_every_fold_and_tells_the_mean() -> None:
     assert not any(job.measures_test for job in jobs)
     for number, (trial, losses) in enumerate(zip(ledger.record, LOSSES, strict=True)):
         assert trial.values == pytest.approx([fmean(losses)])
-        assert trial.intermediate_values == dict(enumerate(losses, 1))
+        means = {count: fmean(losses[:count]) for count in range(1, len(losses) + 1)}
+        assert trial.intermediate_values == pytest.approx(means)
         result = ledger.outcomes[number].result
         assert result is not None
         assert result.metrics["val_loss_deviation"] == pytest.approx(stdev(losses))
@@ -57,19 +58,19 @@ def test_the_best_trial_is_the_one_of_the_best_mean_and_its_first_folds_model_is
 
 def test_a_bad_trial_is_pruned_before_all_its_folds_are_trained() -> None:
     ledger, jobs = MemoryLedger(budget=3), list[Job]()
-    swept(over_folds(pruner={"name": "threshold", "upper": 0.8}), ledger, formula(by_fold, jobs))
+    swept(over_folds(pruner={"name": "threshold", "upper": 0.7}), ledger, formula(by_fold, jobs))
     assert states(ledger) == [COMPLETE, PRUNED, COMPLETE]
     assert [job.fold for job in jobs if job.number == 1] == [0, 1]
     outcome = ledger.outcomes[1]
-    assert outcome.reason == "pruned by threshold after fold 2"
+    assert outcome.reason == "pruned by threshold after 2 of 3 folds"
     assert outcome.result is not None
     assert outcome.result.metrics["val_loss"] == pytest.approx(0.75)
     assert len(outcome.result.detail["folds"]) == 2
-    assert ledger.record[1].intermediate_values == {1: 0.6, 2: 0.9}
+    assert ledger.record[1].intermediate_values == pytest.approx({1: 0.6, 2: 0.75})
     assert 1 not in ledger.models
 
 
-def test_a_pruner_compares_a_fold_with_the_same_fold_of_other_trials() -> None:
+def test_a_pruner_compares_the_folds_so_far_with_as_many_of_other_trials() -> None:
     spec = over_folds(pruner={"name": "median", "n_startup_trials": 2})
     # The last fold is hard for every trial: the third trial is bad at the first, the fourth at none.
     losses = [0.2, 0.2, 0.9, 0.3, 0.3, 0.8, 0.4, 0.2, 0.1, 0.9]
@@ -77,6 +78,12 @@ def test_a_pruner_compares_a_fold_with_the_same_fold_of_other_trials() -> None:
     swept(spec, ledger, formula(sequence(losses), jobs))
     assert states(ledger) == [COMPLETE, COMPLETE, PRUNED, COMPLETE]
     assert [job.number for job in jobs] == [0, 0, 0, 1, 1, 1, 2, 3, 3, 3]
+
+
+def test_the_wilcoxon_pruner_sees_each_fold_under_its_own_number() -> None:
+    ledger = MemoryLedger(budget=2)
+    swept(over_folds(pruner={"name": "wilcoxon"}), ledger, formula(by_fold))
+    assert ledger.record[0].intermediate_values == pytest.approx(dict(enumerate(LOSSES[0], 1)))
 
 
 def test_a_fold_that_diverges_fails_its_trial_and_spares_it_the_rest() -> None:
@@ -124,7 +131,7 @@ def test_of_a_nested_resampling_the_fold_is_told_and_not_what_stopped_the_traini
     told = ledger.outcomes[0].result
     assert told is not None
     assert ledger.record[0].values == pytest.approx([0.65])
-    assert ledger.record[0].intermediate_values == pytest.approx({1: 0.5, 2: 0.6, 3: 0.7, 4: 0.8})
+    assert ledger.record[0].intermediate_values == pytest.approx({1: 0.5, 2: 0.55, 3: 0.6, 4: 0.65})
     expected = {"train_loss": 0.2, "stopping_loss": 0.1, "val_loss": 0.65, "gap": 0.45}
     assert {name: told.metrics[name] for name in expected} == pytest.approx(expected)
     assert "test_loss" not in told.metrics
