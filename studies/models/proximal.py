@@ -40,7 +40,7 @@ class ProximalMomentum(Proximal):
 
     def build(self, variables):  # type: ignore[no-untyped-def]
         """Keras' own, and what a gradient of 1 that lasts has added to each velocity."""
-        super().build(variables)
+        super().build(variables)  # type: ignore[no-untyped-call]
         self.reach = [self.add_variable_from_reference(v, name="reach") for v in variables]  # type: ignore[attr-defined]
 
     def carried(self, index, step):  # type: ignore[no-untyped-def]
