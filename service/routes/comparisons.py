@@ -10,6 +10,7 @@ from service.dependencies import ArtifactsDependency, DashboardDependency, Store
 from service.errors import NotFoundError
 from service.schemas import ComparisonView, comparison_view
 from service.storage.artifacts import study_folder
+from service.storage.comparison_store import ComparisonStore
 from service.storage.store import Store
 from studies.spec import ComparisonSpec, Technique
 
@@ -22,8 +23,8 @@ def view(store: Store, name: str) -> ComparisonView:
     """A comparison as the API shows it."""
     from service.storage.findings import comparison
 
-    study = store.compared(name)
-    parts = store.parts(study)
+    study = ComparisonStore(store).study(name)
+    parts = ComparisonStore(store).parts(study)
     return comparison_view(study, parts, store.progress(parts), comparison(store, study))
 
 
@@ -32,7 +33,7 @@ def ask(name: str, store: StoreDependency, asked: Asked = None) -> ComparisonVie
     """Compare techniques: each is searched alone, confirmed on folds, measured on the test part. May be asked while the
     study runs, and after.
     """
-    store.compare(name, asked or ComparisonSpec())
+    ComparisonStore(store).ask(name, asked or ComparisonSpec())
     return view(store, name)
 
 
@@ -49,13 +50,13 @@ def model(
     name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
 ) -> Response:
     """The model of a technique's best, trained once more on the study's own split; default the recommended one."""
-    study = store.compared(name)
+    study = ComparisonStore(store).study(name)
     if technique is None:
         result = view(store, name).result
         if result is None:
             raise NotFoundError(f"the comparison of study '{name}' has no result yet, so no technique is recommended")
         technique = result.recommendation.technique
-    path = store.technique_model(study, technique)
+    path = ComparisonStore(store).model(study, technique)
     if path is None:
         raise NotFoundError(f"the comparison of study '{name}' has no model of {technique} (yet)")
     headers = {"Content-Disposition": f'attachment; filename="{name} {technique}.keras"'}
@@ -65,14 +66,14 @@ def model(
 @router.post("/comparison/stop")
 def stop(name: str, store: StoreDependency) -> ComparisonView:
     """End the comparison with what it has."""
-    store.stop_comparison(name)
+    ComparisonStore(store).stop(name)
     return view(store, name)
 
 
 @router.delete("/comparison", status_code=204)
 def delete(name: str, store: StoreDependency, artifacts: ArtifactsDependency, dashboard: DashboardDependency) -> None:
     """Delete the comparison, also one that runs, and make room for another."""
-    deleted = store.delete_comparison(name)
+    deleted = ComparisonStore(store).delete(name)
     dashboard.forget()
     for study_id in deleted:
         artifacts.remove_folder(study_folder(study_id))

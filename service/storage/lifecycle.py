@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from service.errors import NotFoundError
 from service.storage.database import unix_now
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, StudyRecord, TrialRecord
 from studies.plan import Plan
@@ -15,6 +16,14 @@ from studies.spec import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
+
+
+def find(session: Session, name: str) -> StudyRecord:
+    """The study of a name; NotFoundError when there is none."""
+    study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
+    if study is None:
+        raise NotFoundError(f"there is no study named '{name}'")
+    return study
 
 
 def create(
@@ -94,3 +103,11 @@ def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which
     for number in begun:
         trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
         optuna.set_trial_state_values(trial_id, TrialState.PRUNED)
+
+
+def remove(session: Session, optuna: RDBStorage, study: StudyRecord) -> int:
+    """Delete a study with all its trials, here and in Optuna; its id."""
+    session.execute(sa.delete(TrialRecord).where(TrialRecord.study_id == study.id))
+    session.delete(study)
+    optuna.delete_study(optuna.get_study_id_from_name(study.name))
+    return study.id

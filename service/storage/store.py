@@ -16,7 +16,7 @@ from service.storage.database import unix_now
 from service.storage.pages import Cursor, Page, Sort
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
 from studies import pareto
-from studies.spec import ComparisonSpec, StudySpec
+from studies.spec import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -85,7 +85,7 @@ class Store:
     def study(self, name: str) -> StudyRecord:
         """One study."""
         with self._read() as session:
-            return _study(session, name)
+            return lifecycle.find(session, name)
 
     def studies(self, state: str | None, limit: int, cursor: Cursor | None) -> Page[StudyRecord]:
         """Studies, newest first, without the parts of their comparisons."""
@@ -128,7 +128,7 @@ class Store:
         allowed = {"paused": LIVE_STUDY, "running": ("paused",), "stopped": ACTIVE_STUDY}[to]
         verb = {"paused": "paused", "running": "resumed", "stopped": "stopped"}[to]
         with database.transaction(self.optuna) as session:
-            study = _study(session, name)
+            study = lifecycle.find(session, name)
             comparing = study.comparison_state in comparisons.ACTIVE_COMPARISON
             if study.state not in (to, *allowed) and not comparing:
                 raise ConflictError(
@@ -143,56 +143,7 @@ class Store:
                     study.state = "queued" if to == "running" and study.started_at is None else to
         return self.study(name)
 
-    # Comparisons
-
-    def compare(self, name: str, comparison: ComparisonSpec) -> StudyRecord:
-        """Begin a study's comparison; ConflictError when it has one, InvalidSpecError when it does not suit it."""
-        with database.transaction(self.optuna) as session:
-            study = _study(session, name)
-            if study.parent_id is not None:
-                raise ConflictError(
-                    f"'{name}' is a part of a comparison itself; ask for one of the study it belongs to"
-                )
-            if study.comparison is not None:
-                raise ConflictError(
-                    f"study '{name}' has a comparison, which is {study.comparison_state}; GET its /comparison shows "
-                    "it, and DELETE its /comparison makes room for another"
-                )
-            comparisons.begin(session, self.optuna, study, comparison)
-        return self.study(name)
-
-    def stop_comparison(self, name: str) -> StudyRecord:
-        """End a study's comparison with what it has; nothing happens when it has ended."""
-        with database.transaction(self.optuna) as session:
-            comparisons.stop(session, self.optuna, _compared(session, name))
-        return self.study(name)
-
-    def delete_comparison(self, name: str) -> list[int]:
-        """Delete a study's comparison, also one that is not finished; the ids of its parts."""
-        with database.transaction(self.optuna) as session:
-            study = _compared(session, name)
-            study.comparison, study.comparison_state, study.presented = None, None, None
-            return [self._delete(session, part) for part in comparisons.parts(session, study)]
-
-    def compared(self, name: str) -> StudyRecord:
-        """A study that has a comparison; NotFoundError when it has none."""
-        with self._read() as session:
-            return _compared(session, name)
-
-    def parts(self, study: StudyRecord) -> list[StudyRecord]:
-        """The studies of a study's comparison, in the order they began."""
-        with self._read() as session:
-            return list(comparisons.parts(session, study))
-
-    def technique_model(self, study: StudyRecord, technique: str) -> str | None:
-        """Where the model is kept that a comparison trained last with a technique's best parameters."""
-        confirming = sa.select(StudyRecord.id).where(StudyRecord.parent_id == study.id, StudyRecord.technique.is_(None))
-        query = sa.select(TrialRecord).where(
-            TrialRecord.study_id.in_(confirming), TrialRecord.state == "COMPLETE", TrialRecord.model.is_not(None)
-        )
-        with self._read() as session:
-            kept = {trial.plan["technique"]: trial.model for trial in session.scalars(query) if trial.plan}
-        return kept.get(technique)
+    # The answer in the dashboard
 
     def unpresented(self, only: str | None = None) -> StudyRecord | None:
         """A study (or the one named, if it is such) that has ended and whose answer is not in the dashboard yet."""
@@ -218,7 +169,7 @@ class Store:
         An active one only when forced, a part of a comparison only with its study.
         """
         with database.transaction(self.optuna) as session:
-            study = _study(session, name)
+            study = lifecycle.find(session, name)
             if study.parent_id is not None:
                 raise ConflictError(f"'{name}' is a part of a comparison; delete the comparison of its study instead")
             active = study.state if study.state in ACTIVE_STUDY else study.comparison_state
@@ -226,13 +177,7 @@ class Store:
                 raise ConflictError(
                     f"study '{name}' is {active}; stop it first, or delete with ?force=true and lose its trials"
                 )
-            return [self._delete(session, one) for one in (*comparisons.parts(session, study), study)]
-
-    def _delete(self, session: Session, study: StudyRecord) -> int:
-        session.execute(sa.delete(TrialRecord).where(TrialRecord.study_id == study.id))
-        session.delete(study)
-        self.optuna.delete_study(self.optuna.get_study_id_from_name(study.name))
-        return study.id
+            return [lifecycle.remove(session, self.optuna, one) for one in (*comparisons.parts(session, study), study)]
 
     # Trials
 
@@ -241,7 +186,7 @@ class Store:
     ) -> Page[TrialRecord]:
         """A study's trials that were asked; those without a value of the sorted column come last."""
         with self._read() as session:
-            study = _study(session, name)
+            study = lifecycle.find(session, name)
             query = _asked(study).order_by(*sort.order()).limit(limit + 1)
             if states:
                 query = query.where(TrialRecord.state.in_(states))
@@ -253,7 +198,7 @@ class Store:
     def trial(self, name: str, number: int) -> TrialRecord:
         """One trial; NotFoundError when the study has none of this number."""
         with self._read() as session:
-            trial = session.scalar(_asked(_study(session, name)).where(TrialRecord.number == number))
+            trial = session.scalar(_asked(lifecycle.find(session, name)).where(TrialRecord.number == number))
         if trial is None:
             raise NotFoundError(f"study '{name}' has no trial {number}")
         return trial
@@ -327,20 +272,6 @@ class Store:
         held = sa.update(TrialRecord).where(TrialRecord.worker == worker, TrialRecord.state == "RUNNING")
         with self._write.begin() as session:
             session.execute(held.values(worker=None, token=None, lease_expires_at=0.0))
-
-
-def _study(session: Session, name: str) -> StudyRecord:
-    study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
-    if study is None:
-        raise NotFoundError(f"there is no study named '{name}'")
-    return study
-
-
-def _compared(session: Session, name: str) -> StudyRecord:
-    study = _study(session, name)
-    if study.comparison is None:
-        raise NotFoundError(f"study '{name}' has no comparison; POST to its /comparison asks for one")
-    return study
 
 
 def _asked(study: StudyRecord) -> sa.Select[TrialRecord]:

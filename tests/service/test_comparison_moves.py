@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.errors import ConflictError, NotFoundError
+from service.storage.comparison_store import ComparisonStore
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.errors import LeaseLostError
@@ -140,8 +141,8 @@ def test_a_worker_of_a_deleted_comparison_writes_nothing_more(store: Store, fold
     store.create_study(compared_study())
     spec, book = StudySpec.model_validate(store.study(PARTS[0]).spec), ledger(store, folder, PARTS[0])
     claim, number = opened(book, spec)
-    store.delete_comparison("iris")
-    store.compare("iris", COMPARISON)  # of the same names
+    ComparisonStore(store).delete("iris")
+    ComparisonStore(store).ask("iris", COMPARISON)  # of the same names
     before = everything(database, folder)
     with pytest.raises(LeaseLostError):
         report(book, claim, number, 1, 0.5)
@@ -166,7 +167,8 @@ def test_a_part_is_neither_deleted_nor_compared_alone(
 
 def test_a_study_without_a_comparison_has_none_to_stop_or_delete(store: Store) -> None:
     store.create_study(study())
-    for call in (store.compared, store.stop_comparison, store.delete_comparison):
+    comparisons = ComparisonStore(store)
+    for call in (comparisons.study, comparisons.stop, comparisons.delete):
         with pytest.raises(NotFoundError, match="has no comparison"):
             call("iris")
     with pytest.raises(ConflictError, match="cannot be resumed"):

@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 from service.errors import ConflictError
+from service.storage.comparison_store import ComparisonStore
 from service.storage.store import Store
 from studies.errors import InvalidSpecError
 from studies.plan import Plan
@@ -56,7 +57,7 @@ def test_a_comparison_in_the_spec_begins_with_its_study(store: Store) -> None:
     assert sorted(optuna.get_all_study_names(store.url)) == sorted(["iris", *PARTS])
     whole = store.study("iris")
     assert (whole.comparison_state, whole.comparison) == ("searching", COMPARISON.model_dump(mode="json"))
-    parts = store.parts(whole)
+    parts = ComparisonStore(store).parts(whole)
     assert [part.technique for part in parts] == list(TECHNIQUES)
     assert [progress.waiting for progress in store.progress(parts).values()] == [SEARCHED] * 3
 
@@ -161,7 +162,7 @@ def test_a_parts_name_that_only_optuna_knows_is_refused_and_nothing_is_begun(
     store.create_study(study())
     before = everything(database, folder)
     with pytest.raises(ConflictError, match="'iris: dropout'"):
-        store.compare("iris", COMPARISON)
+        ComparisonStore(store).ask("iris", COMPARISON)
     assert everything(database, folder) == before
 
 

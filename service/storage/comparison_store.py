@@ -1,0 +1,79 @@
+"""The API's queries of comparisons. What makes their steps follow each other stands in comparisons.py."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.errors import ConflictError, NotFoundError
+from service.storage import comparisons, database, lifecycle
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.store import Store
+from studies.spec import ComparisonSpec
+
+
+class ComparisonStore:
+    """Comparisons in the database.
+
+    Every method is one transaction. Methods that take a name raise NotFoundError when no study has it, and, but for
+    `ask`, when the study has no comparison.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def ask(self, name: str, comparison: ComparisonSpec) -> StudyRecord:
+        """Begin a study's comparison; ConflictError when it has one, InvalidSpecError when it does not suit it."""
+        with database.transaction(self._store.optuna) as session:
+            study = lifecycle.find(session, name)
+            if study.parent_id is not None:
+                raise ConflictError(
+                    f"'{name}' is a part of a comparison itself; ask for one of the study it belongs to"
+                )
+            if study.comparison is not None:
+                raise ConflictError(
+                    f"study '{name}' has a comparison, which is {study.comparison_state}; GET its /comparison shows "
+                    "it, and DELETE its /comparison makes room for another"
+                )
+            comparisons.begin(session, self._store.optuna, study, comparison)
+        return self._store.study(name)
+
+    def stop(self, name: str) -> StudyRecord:
+        """End a study's comparison with what it has; nothing happens when it has ended."""
+        with database.transaction(self._store.optuna) as session:
+            comparisons.stop(session, self._store.optuna, _compared(session, name))
+        return self._store.study(name)
+
+    def delete(self, name: str) -> list[int]:
+        """Delete a study's comparison, also one that is not finished; the ids of its parts."""
+        with database.transaction(self._store.optuna) as session:
+            study = _compared(session, name)
+            study.comparison, study.comparison_state, study.presented = None, None, None
+            return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
+
+    def study(self, name: str) -> StudyRecord:
+        """A study that has a comparison; NotFoundError when it has none."""
+        with self._store.reading() as session:
+            return _compared(session, name)
+
+    def parts(self, study: StudyRecord) -> list[StudyRecord]:
+        """The studies of a study's comparison, in the order they began."""
+        with self._store.reading() as session:
+            return list(comparisons.parts(session, study))
+
+    def model(self, study: StudyRecord, technique: str) -> str | None:
+        """Where the model is kept that a comparison trained last with a technique's best parameters."""
+        confirming = sa.select(StudyRecord.id).where(StudyRecord.parent_id == study.id, StudyRecord.technique.is_(None))
+        query = sa.select(TrialRecord).where(
+            TrialRecord.study_id.in_(confirming), TrialRecord.state == "COMPLETE", TrialRecord.model.is_not(None)
+        )
+        with self._store.reading() as session:
+            kept = {trial.plan["technique"]: trial.model for trial in session.scalars(query) if trial.plan}
+        return kept.get(technique)
+
+
+def _compared(session: Session, name: str) -> StudyRecord:
+    study = lifecycle.find(session, name)
+    if study.comparison is None:
+        raise NotFoundError(f"study '{name}' has no comparison; POST to its /comparison asks for one")
+    return study
