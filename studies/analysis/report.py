@@ -12,7 +12,7 @@ from typing import Any
 
 from studies.analysis.figures import figures
 from studies.analysis.recommendation import NAMES
-from studies.analysis.results import Comparison, Findings, Interval, TechniqueResult, Trial
+from studies.analysis.results import Comparison, Findings, Interval, Selection, TechniqueResult, Trial
 from studies.objectives import OBJECTIVES
 
 
@@ -80,9 +80,11 @@ def _answer(found: Findings) -> str:
     answer = found.comparison.recommendation
     warnings = "".join(f"<p class='warning'>{escape(warning)}</p>" for warning in answer.warnings)
     text = f"<p class='answer'>{escape(answer.text)}</p>"
-    return text + warnings + _techniques(found.comparison) + _pairs(found.comparison)
+    selections = "".join(_features(selection) for selection in found.comparison.selections)
+    return text + warnings + _techniques(found.comparison) + selections + _pairs(found.comparison)
 
 
+_FEATURES = 20  # in the table, the steadiest first
 _COLUMNS = ("technique", "parameters", "{objective}", "{metric}", "test {objective}", "test {metric}")
 _MORE = ("gap", "zeros", "L2 norm", "epochs", "seconds")
 
@@ -114,6 +116,24 @@ def _row(row: TechniqueResult, *, chosen: bool) -> str:
         number(row.seconds, 2),
     ]
     return _tr(cells, "chosen" if chosen else "")
+
+
+def _features(selection: Selection) -> str:
+    shown = sorted(selection.shares, key=lambda name: -selection.shares[name])[:_FEATURES]
+    rows = [
+        _tr(
+            [name, f"{selection.shares[name]:.0%}", f"{selection.nonzero[name]:.0%}"],
+            "chosen" if name in selection.selected else "",
+        )
+        for name in shown
+    ]
+    head = ["feature", f"among the {selection.most} largest", "not zero"]
+    note = f"Shares of the fits; selected is what is among the largest in at least {selection.threshold:.0%} of them."
+    title = f"Features that {NAMES[selection.technique]} selects: {len(selection.selected)} of {len(selection.shares)}"
+    return (
+        f"<section><details><summary>{escape(title)}</summary>{_table(head, rows)}"
+        f"<p class='note'>{escape(note)}</p></details></section>"
+    )
 
 
 def _pairs(comparison: Comparison) -> str:

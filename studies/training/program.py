@@ -59,7 +59,7 @@ class ProgramKey:
     def regularization(self) -> Regularization:
         """What makes the layers carry every knob that a trial may turn."""
         bias, activity = (_KNOBBED.kernel if used else Penalty() for used in (self.bias, self.activity))
-        return Regularization((_KNOBBED,), bias=bias, activity=activity, l1_mode=self.l1_mode)
+        return Regularization((_KNOBBED,), bias=bias, activity=activity)
 
 
 class Lanes(NamedTuple):
