@@ -13,6 +13,7 @@ from service.routes.comparisons import view
 from service.routes.studies import made_up_name, views
 from service.schemas import StudyView, trial_view
 from service.settings import Settings
+from service.storage.comparisons import ACTIVE_COMPARISON
 from service.storage.pages import Sort
 from service.storage.store import Store
 from service.worker.fleet import Fleet
@@ -62,6 +63,6 @@ def _accepted(store: Store, spec: StudySpec) -> str:
             raise ConflictError(
                 f"another study is named '{spec.name}'; choose another name, or delete that one first"
             ) from None
-        if study.state == "paused":
+        if study.state == "paused" or study.comparison_state in ACTIVE_COMPARISON:
             store.move(study.name, "running")
         return study.name

@@ -95,9 +95,8 @@ class Resampling(Part):
 class ComparisonSpec(Part):
     """Which regularization to use: techniques searched one by one, confirmed on many folds, and compared."""
 
-    techniques: Annotated[tuple[Technique, ...], Field(min_length=2)] = Field(
-        TECHNIQUES,
-        description="What is compared, by default all that `space` does not exclude; combined is the whole of it.",
+    techniques: Annotated[tuple[Technique, ...], Field(min_length=2)] | None = Field(
+        None, description="What is compared, by default all that `space` does not exclude; combined is the whole of it."
     )
     trials_per_technique: Annotated[int, Field(ge=1, le=10_000, strict=True)] = Field(
         30, description="Trials that each technique is searched with."
@@ -114,7 +113,7 @@ class ComparisonSpec(Part):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        if len(set(self.techniques)) < len(self.techniques):
+        if self.techniques is not None and len(set(self.techniques)) < len(self.techniques):
             raise ValueError("techniques: lists a technique twice; each must stand once")
         return self
 

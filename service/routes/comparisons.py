@@ -54,11 +54,11 @@ def model(
     if technique is None:
         result = view(store, name).result
         if result is None:
-            raise NotFoundError(f"the comparison of study '{name}' has no result yet, so no technique is recommended")
+            raise NotFoundError(f"the comparison of study '{name}' has no result, so no technique is recommended")
         technique = result.recommendation.technique
     path = ComparisonStore(store).model(study, technique)
     if path is None:
-        raise NotFoundError(f"the comparison of study '{name}' has no model of {technique} (yet)")
+        raise NotFoundError(f"the comparison of study '{name}' has no model of {technique}")
     headers = {"Content-Disposition": f'attachment; filename="{name} {technique}.keras"'}
     return Response(artifacts.read(path), media_type="application/octet-stream", headers=headers)
 

@@ -25,7 +25,7 @@ class ComparisonStore:
     def ask(self, name: str, comparison: ComparisonSpec) -> StudyRecord:
         """Begin a study's comparison; ConflictError when it has one, InvalidSpecError when it does not suit it."""
         with database.transaction(self._store.optuna) as session:
-            study = lifecycle.find(session, name)
+            study = lifecycle.lock(session, lifecycle.find(session, name).id)
             if study.parent_id is not None:
                 raise ConflictError(
                     f"'{name}' is a part of a comparison itself; ask for one of the study it belongs to"
@@ -41,13 +41,14 @@ class ComparisonStore:
     def stop(self, name: str) -> StudyRecord:
         """End a study's comparison with what it has; nothing happens when it has ended."""
         with database.transaction(self._store.optuna) as session:
-            comparisons.stop(session, self._store.optuna, _compared(session, name))
+            study = lifecycle.lock(session, _compared(session, name).id)
+            comparisons.stop(session, self._store.optuna, study)
         return self._store.study(name)
 
     def delete(self, name: str) -> list[int]:
         """Delete a study's comparison, also one that is not finished; the ids of its parts."""
         with database.transaction(self._store.optuna) as session:
-            study = _compared(session, name)
+            study = lifecycle.lock(session, _compared(session, name).id)
             study.comparison, study.comparison_state, study.presented = None, None, None
             return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
 
@@ -73,6 +74,7 @@ class ComparisonStore:
 
 
 def _compared(session: Session, name: str) -> StudyRecord:
+    """The study, which must have a comparison."""
     study = lifecycle.find(session, name)
     if study.comparison is None:
         raise NotFoundError(f"study '{name}' has no comparison; POST to its /comparison asks for one")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 #: What a comparison is doing: then it is completed, stopped or failed.
 ACTIVE_COMPARISON = ("searching", "confirming")
+_LEAST = 2  # techniques that can be compared
 _CONFIRMATION = "confirmation"
 
 
@@ -33,10 +34,11 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     """
     spec = StudySpec.model_validate(study.spec)
     comparison = techniques.settled(spec, comparison)
-    _check_names(session, [part_name(study, part) for part in (*comparison.techniques, _CONFIRMATION)])
+    named = comparison.techniques or ()
+    _check_names(session, [part_name(study, part) for part in (*named, _CONFIRMATION)])
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), "searching"
     study.presented = None
-    for technique in comparison.techniques:
+    for technique in named:
         searched = techniques.search(spec, comparison, technique)
         part = lifecycle.create(session, optuna, searched, part_name(study, technique), study, technique)
         part.state = "paused" if study.state == "paused" else part.state
@@ -56,15 +58,14 @@ def part_name(study: StudyRecord, part: str) -> str:
 
 def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, reason: str | None) -> None:
     """End a study, and go on with the comparison that it is a part of."""
+    whole = None if study.parent_id is None else lifecycle.lock(session, study.parent_id)
     if study.state not in ACTIVE_STUDY:
         return
     paused = study.state == "paused"
     lifecycle.end_study(session, optuna, study, state, reason)
-    if study.parent_id is None:
+    if whole is None:
         return
     session.expire(study)
-    # Locked where the database knows row locks: two searches that end at once must see each other.
-    whole = session.get_one(StudyRecord, study.parent_id, with_for_update=True)
     if whole.comparison_state == "searching" and not _active_parts(session, whole):
         _confirm(session, optuna, whole, paused=paused)
     elif whole.comparison_state == "confirming" and study.technique is None:
@@ -100,7 +101,7 @@ def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused
     comparison = ComparisonSpec.model_validate(study.comparison)
     best = {part.technique: best_trial(session, part) for part in parts(session, study) if part.technique is not None}
     params = {technique: trial.params for technique, trial in best.items() if trial is not None and trial.params}
-    if not params:
+    if len(params) < _LEAST:
         study.comparison_state = "failed"
         return
     plans = _plans(comparison, params)

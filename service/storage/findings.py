@@ -29,7 +29,6 @@ def findings(store: Store, study: StudyRecord) -> Findings:
             searched=searched,
             samples=_samples(session, parts.get(None)),
             comparison=_compared(session, study, parts),
-            feature_names=(study.facts or {}).get("feature_names", []),
         )
 
 
@@ -46,7 +45,7 @@ def _compared(session: Session, study: StudyRecord, parts: Mapping[str | None, S
     spec, asked = StudySpec.model_validate(study.spec), ComparisonSpec.model_validate(study.comparison)
     planned = _planned(session, confirmation)
     counts = confirmation.facts["rows"]
-    found = [_fits(session, technique, parts[technique], planned) for technique in asked.techniques]
+    found = [_fits(session, technique, parts[technique], planned) for technique in asked.techniques or ()]
     rows = Rows(fold=counts["validation"], train=counts["train"], test=counts["test"])
     return compare(spec, asked, found, rows, confirmation.facts["feature_names"])
 
@@ -66,12 +65,12 @@ def _planned(session: Session, confirmation: StudyRecord) -> list[_Planned]:
 
 
 def _fits(session: Session, technique: Technique, part: StudyRecord, planned: Sequence[_Planned]) -> Fits:
-    best = comparisons.best_trial(session, part)
     folds: dict[int, Fit] = {}
-    test = None
+    test, params = None, None
     for plan, detail in planned:
         if plan["technique"] != technique:
             continue
+        params = plan["params"]
         fits = [Fit(f["metrics"], f["weights"], f["epochs"], f.get("features", ())) for f in detail.get("folds", [])]
         if plan["test"]:
             test = fits[0]
@@ -79,7 +78,7 @@ def _fits(session: Session, technique: Technique, part: StudyRecord, planned: Se
             folds |= dict(zip(plan["folds"], fits, strict=True))
     lasted = TrialRecord.ended_at - TrialRecord.started_at
     seconds = session.scalar(sa.select(sa.func.avg(lasted)).where(TrialRecord.study_id == part.id))
-    return Fits(technique, None if best is None else best.params, folds, test, seconds)
+    return Fits(technique, params, folds, test, seconds)
 
 
 def _trials(session: Session, study: StudyRecord) -> list[Trial]:

@@ -26,6 +26,11 @@ def find(session: Session, name: str) -> StudyRecord:
     return study
 
 
+def lock(session: Session, study_id: int) -> StudyRecord:
+    """A study, locked where the database knows row locks. What changes a comparison's parts locks their study first."""
+    return session.get_one(StudyRecord, study_id, with_for_update=True, populate_existing=True)
+
+
 def create(
     session: Session,
     optuna: RDBStorage,

@@ -128,7 +128,7 @@ class Store:
         allowed = {"paused": LIVE_STUDY, "running": ("paused",), "stopped": ACTIVE_STUDY}[to]
         verb = {"paused": "paused", "running": "resumed", "stopped": "stopped"}[to]
         with database.transaction(self.optuna) as session:
-            study = lifecycle.find(session, name)
+            study = lifecycle.lock(session, lifecycle.find(session, name).id)
             comparing = study.comparison_state in comparisons.ACTIVE_COMPARISON
             if study.state not in (to, *allowed) and not comparing:
                 raise ConflictError(
@@ -158,10 +158,11 @@ class Store:
         with self._read() as session:
             return session.scalar(query.order_by(StudyRecord.id).limit(1))
 
-    def set_presented(self, study_id: int) -> None:
-        """Record that a study's result is in the dashboard."""
+    def set_presented(self, study: StudyRecord) -> None:
+        """Record that the answer of a study as it was read is in the dashboard: one asked for since is not."""
+        same = StudyRecord.comparison_state.is_not_distinct_from(study.comparison_state)
         with self._write.begin() as session:
-            session.execute(sa.update(StudyRecord).where(StudyRecord.id == study_id).values(presented=True))
+            session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id, same).values(presented=True))
 
     def delete_study(self, name: str, *, force: bool) -> list[int]:
         """Delete a study with all its trials and its comparison, here and in Optuna; their ids.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from service.storage.findings import findings
@@ -12,16 +13,16 @@ from studies.analysis.results import Findings
 
 
 def present(store: Store, study: StudyRecord) -> None:
-    """Attach figures and note; done twice, the second takes the first's place."""
+    """Attach figures and note; a figure of the same title takes the earlier one's place."""
     import optuna
     from optuna_dashboard import save_note, save_plotly_graph_object
 
     found = findings(store, study)
     shown = optuna.load_study(study_name=study.name, storage=store.optuna)
-    for index, figure in enumerate(figures(found).values()):
-        save_plotly_graph_object(shown, figure, graph_object_id=f"regsweep-{index}")
+    for title, figure in figures(found).items():
+        save_plotly_graph_object(shown, figure, graph_object_id=f"regsweep-{re.sub(r'[^a-z]+', '-', title.lower())}")
     save_note(shown, _note(found, study.name))
-    store.set_presented(study.id)
+    store.set_presented(study)
 
 
 def _note(found: Findings, name: str) -> str:

@@ -91,7 +91,7 @@ class Worker:
         # The answer stands in the report all the same, and another try would fail as well.
         except Exception:  # noqa: BLE001
             _log.exception("an answer is not shown in the dashboard", study=study.name)
-            self._store.set_presented(study.id)
+            self._store.set_presented(study)
         return True
 
     def _give_up(self) -> None:

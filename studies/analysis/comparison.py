@@ -40,7 +40,8 @@ def compare(
         for fits in usable
         if feature_names and fits.technique in SELECTING
     ]
-    missing = [fits.technique for fits in found if fits not in usable]
+    compared = {fits.technique for fits in usable}
+    missing = [fits.technique for fits in found if fits.technique not in compared]
     recommendation = recommend(objective, table, best, differences, rope, rows, selections, missing)
     return Comparison(
         objective=objective,

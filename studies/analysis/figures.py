@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -159,9 +160,14 @@ def _value(trial: Trial) -> float:
 
 
 def _strength(trial: Trial) -> float | None:
-    """λ of the first layer, where there is a penalty."""
-    strengths = [value for name, value in trial.params.items() if name in ("lambda", "layer1_lambda") and value]
+    """λ of the first layer that has a penalty."""
+    strengths = [value for name, value in trial.params.items() if _of_kernels(name, "lambda") and value]
     return strengths[0] if strengths else None
+
+
+def _of_kernels(name: str, parameter: str) -> bool:
+    """Whether a param's name is this parameter's, for all layers or for one."""
+    return re.fullmatch(rf"(layer\d+_)?{parameter}", name) is not None
 
 
 def _scatter(found: Findings, x: Callable[[Trial], Any], y: Callable[[Trial], Any], figure: Figure) -> Figure | None:
@@ -189,10 +195,10 @@ def zeros(found: Findings) -> Figure | None:
 
 def against(found: Findings, parameter: str) -> Figure | None:
     """A parameter against the objective."""
-    names = (parameter, f"layer1_{parameter}")
 
     def value(trial: Trial) -> Any:
-        return next((trial.params[name] for name in names if trial.params.get(name) is not None), None)
+        given = (value for name, value in trial.params.items() if _of_kernels(name, parameter))
+        return next((value for value in given if value is not None), None)
 
     return _scatter(found, value, _value, _figure(parameter, found.spec.objectives[0]))
 

@@ -73,7 +73,7 @@ def _verdict_words(
     if verdict == "no detectable difference":
         return f"There is no detectable difference between the techniques on this data: use the simplest, {name}."
     if verdict == "no difference that matters":
-        small = f"The techniques differ by less than {rope:g} in {objective}, which does not matter"
+        small = f"The differences that are detected are within ±{rope:g} of {objective}, which does not matter"
         return f"{small}: use the simplest, {name}."
     beaten = ", ".join(NAMES[technique] for technique in SIMPLEST_FIRST if technique in worse)
     use = f"Use {name}{_parameters(chosen)}: the simplest technique that no other is detectably better than"

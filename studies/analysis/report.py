@@ -74,9 +74,10 @@ def _state(found: Findings) -> str:
 
 def _answer(found: Findings) -> str:
     if found.comparison is None:
-        asked = found.comparison_state is not None
-        text = "The comparison has no result yet." if asked else "No comparison was asked for: POST …/comparison does."
-        return f"<p class='answer'>{text}</p>"
+        text = "No comparison was asked for: POST …/comparison does."
+        if found.comparison_state is not None:
+            text = f"The comparison is {found.comparison_state} and has no result."
+        return f"<p class='answer'>{escape(text)}</p>"
     answer = found.comparison.recommendation
     warnings = "".join(f"<p class='warning'>{escape(warning)}</p>" for warning in answer.warnings)
     text = f"<p class='answer'>{escape(answer.text)}</p>"

@@ -28,7 +28,7 @@ class Fits:
     """What was found of one technique."""
 
     technique: Technique
-    params: Mapping[str, Any] | None  # the best of its search; None when no trial of it was complete
+    params: Mapping[str, Any] | None  # that were confirmed, the best of its search; None when nothing was
     folds: Mapping[int, Fit]  # of all repeats, by number, the same for every technique
     test: Fit | None  # trained once more, and measured on the test part
     seconds: float | None  # a search trial took from start to end, others beside it
@@ -175,4 +175,3 @@ class Findings:
     searched: Mapping[str, Sequence[Trial]]  # of each technique's search
     samples: Mapping[Technique, Sample]
     comparison: Comparison | None
-    feature_names: Sequence[str]  # empty for images

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from studies.errors import FieldError, InvalidSpecError
 from studies.parameter import Range
 from studies.regularization import Regularizer
 from studies.search_space import LayerSpace, SearchSpace, kinds
-from studies.spec import ComparisonSpec, PrunerSpec, Resampling, SamplerSpec, StudySpec, Technique
+from studies.spec import TECHNIQUES, ComparisonSpec, PrunerSpec, Resampling, SamplerSpec, StudySpec, Technique
 
 #: From the simplest on: by what must be chosen and kept in the model, then by what training costs.
 SIMPLEST_FIRST: tuple[Technique, ...] = (
@@ -62,11 +62,11 @@ def settled(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
     """The comparison with its techniques: those that are named, which the space must not exclude, or, where none are,
     all that it does not; InvalidSpecError otherwise.
     """
-    if "techniques" in comparison.model_fields_set:
-        check(spec, comparison)
+    if comparison.techniques is not None:
+        check(spec, comparison.techniques)
         return comparison
-    allowed = tuple(technique for technique in comparison.techniques if _allows(spec.space, technique))
-    return ComparisonSpec.model_validate(comparison.model_dump() | {"techniques": allowed})
+    allowed = tuple(technique for technique in TECHNIQUES if _allows(spec.space, technique))
+    return comparison.model_copy(update={"techniques": allowed})
 
 
 def _allows(whole: SearchSpace, technique: Technique) -> bool:
@@ -77,10 +77,10 @@ def _allows(whole: SearchSpace, technique: Technique) -> bool:
     return True
 
 
-def check(spec: StudySpec, comparison: ComparisonSpec) -> None:
+def check(spec: StudySpec, named: Sequence[Technique]) -> None:
     """Raise InvalidSpecError, naming each technique that the study's space excludes."""
     errors: list[FieldError] = []
-    for index, technique in enumerate(comparison.techniques):
+    for index, technique in enumerate(named):
         try:
             space(spec.space, technique)
         except InvalidSpecError as error:

@@ -70,7 +70,9 @@ def folds(dataset: Dataset, whole: Split, resampling: Resampling, seed: int) -> 
     kind = KFold if dataset.task == "regression" else StratifiedKFold
     found: list[Split] = []
     for repeat in range(resampling.fits // resampling.folds):
-        division = kind(resampling.folds, shuffle=True, random_state=np.random.RandomState([seed, repeat]))
+        # What confirms is divided apart from what was searched on.
+        words = [seed, repeat, int(resampling.nested)]
+        division = kind(resampling.folds, shuffle=True, random_state=np.random.RandomState(words))
         for train, fold in division.split(rows, dataset.y[rows]):
             judged = Split(rows[train], rows[fold], whole.test)
             found.append(_nested(dataset, judged, [seed, len(found)]) if resampling.nested else judged)

@@ -15,6 +15,7 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.store import Store
 from studies.errors import InvalidSpecError
 from studies.plan import Plan
+from studies.spec import TECHNIQUES as ALL_TECHNIQUES
 from studies.spec import ComparisonSpec
 from tests.service.comparing import (
     ASKED,
@@ -98,7 +99,7 @@ def test_a_comparison_may_be_asked_for_at_any_time(api: httpx.Client, store: Sto
 def test_a_comparison_without_a_body_takes_every_default(api: httpx.Client) -> None:
     api.post("/v1/studies", json=document()).raise_for_status()
     begun = api.post("/v1/studies/iris/comparison").json()
-    assert begun["spec"] == ComparisonSpec().model_dump(mode="json")
+    assert begun["spec"] == ComparisonSpec(techniques=ALL_TECHNIQUES).model_dump(mode="json")
 
 
 @pytest.mark.parametrize("ended", [False, True])

@@ -180,3 +180,13 @@ def test_one_fold_deviates_by_nothing_and_a_holdout_is_its_one_training() -> Non
     one = result(2.0, 5)
     assert mean_result([one], study(resampling={"kind": "kfold"})).metrics["val_loss_deviation"] == 0
     assert mean_result([one], study()) is one
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_confirms_is_divided_apart_from_what_was_searched_on(name: str) -> None:
+    dataset = DATASETS[name]
+    whole = split(dataset, 3)
+    searched = folds(dataset, whole, resampling("kfold", 5), 3)
+    how = resampling("nested_kfold", 5, 3)
+    confirmed = {tuple(fold_of(part, how)) for part in folds(dataset, whole, how, 3)}
+    assert confirmed.isdisjoint(tuple(part.validation) for part in searched)
