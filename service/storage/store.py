@@ -222,8 +222,8 @@ class Store:
         complete = _asked(study).where(TrialRecord.state == "COMPLETE")
         with self._read() as session:
             if len(spec.directions) == 1:
-                order = TrialRecord.value.asc() if spec.directions[0] == "minimize" else TrialRecord.value.desc()
-                return list(session.scalars(complete.order_by(order, TrialRecord.number).limit(1)))
+                best = comparisons.best_trial(session, study)
+                return [] if best is None else [best]
             found = list(session.scalars(complete.order_by(TrialRecord.number)))
         if not found:
             return []

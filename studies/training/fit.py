@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,13 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
         verbose=0,
     )
     result = course.result()
-    return Trained(result, lambda path: save_plain(job, data, model.get_weights(), path))
+
+    def save(path: Path) -> None:
+        plain = plain_model(job, data)
+        plain.set_weights(model.get_weights())
+        write(plain, path)
+
+    return Trained(result, save)
 
 
 def trained_model(job: Job, data: PreparedData) -> keras.Model:
@@ -69,10 +75,8 @@ def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: st
     )
 
 
-def save_plain(job: Job, data: PreparedData, weights: Sequence[npt.NDArray[Any]], path: Path) -> None:
-    """Write a trial's weights, in Keras' order, as the plain model that a user would have built."""
-    model = plain_model(job, data)
-    model.set_weights(weights)
+def write(model: keras.Model, path: Path) -> None:
+    """Write a plain model that was given a trial's weights."""
     # Keras cannot load a compiled model whose optimizer was never built.
     model.optimizer.build(model.trainable_variables)
     model.save(path)

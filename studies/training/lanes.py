@@ -12,7 +12,7 @@ import tensorflow as tf
 from studies.datasets.preprocessing import Part, PreparedData
 from studies.errors import DivergedError
 from studies.training import weights
-from studies.training.fit import plain_model, save_plain
+from studies.training.fit import plain_model, write
 from studies.training.metrics import by_lane
 from studies.training.program import Epochs, Program
 from studies.training.result import Engine, EpochReport, Job, Trained, TrialResult, Trials, measured
@@ -196,12 +196,11 @@ class _Group:
         return {prefix + name: value for name, value in found.items()}
 
     def _save(self, job: Job, kept: Lane, path: Path) -> None:
-        data = self._folds[job.fold]
-        model = plain_model(job, data)
+        model = plain_model(job, self._folds[job.fold])
         for variables, values in ((model.trainable_weights, kept.weights), (model.non_trainable_weights, kept.state)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        save_plain(job, data, model.get_weights(), path)
+        write(model, path)
 
 
 def _measures(data: PreparedData, part: Part, predictions: Any) -> dict[str, Any]:
