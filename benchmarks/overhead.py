@@ -16,7 +16,7 @@ import numpy as np
 
 from service.storage.artifacts import Artifacts
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
+from service.storage.trials import Holder, TrialLedger
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.study_file import parse
 from studies.sweep import is_rung, sweep
@@ -69,7 +69,7 @@ def main() -> None:
         document = {"name": "overhead", "dataset": {"kind": "builtin", "name": "iris"}, "budget": {"trials": trials}}
         spec = parse(document)
         study = store.create_study(spec)
-        ledger = TrialLedger(store, Artifacts(f"file://{folder}"), study, "bench", 60.0, lambda: False)
+        ledger = TrialLedger(store, Artifacts(f"file://{folder}"), study, Holder("bench", 60.0))
         engine = Instant()
         sweep(spec, [prepare(spec.dataset, 0)], ledger, engine)
         store.close()

@@ -22,7 +22,7 @@ from benchmarks.workloads import WORKLOADS, document
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
+from service.storage.trials import Holder, TrialLedger
 from service.worker.worker import keras_engines
 from studies.datasets.preprocessing import prepare
 from studies.study_file import parse
@@ -73,7 +73,7 @@ def main() -> None:
         data = [prepare(spec.dataset, spec.seed)]
         store = Store(settings.database_url)
         study = store.create_study(spec)
-        ledger = TrialLedger(store, Artifacts(settings.artifacts_url), study, "bench", 60.0, lambda: False)
+        ledger = TrialLedger(store, Artifacts(settings.artifacts_url), study, Holder("bench", 60.0))
         watch = Stopwatch()
         _watch_all(watch)
         other = _beside(settings) if given.beside else None

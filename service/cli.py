@@ -112,13 +112,14 @@ def worker(
     artifacts_url: ArtifactsUrl = None,
     study: Annotated[str | None, typer.Option(help="Serve this study only.")] = None,
     attached: Annotated[bool, typer.Option("--attached", help="Leave when standard input closes.")] = False,
+    name: Annotated[str | None, typer.Option(help="The worker's name, made up when left out.")] = None,
     log_level: LogLevelText = None,
 ) -> None:
     """Run one worker alone."""
     settings = _settings(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
     from service.worker.worker import main as work
 
-    work(settings, study, attached)
+    work(settings, study, attached, name)
 
 
 @app.command()

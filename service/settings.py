@@ -56,6 +56,17 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[float, Field(ge=2)] = Field(
         30.0, description="Seconds without a sign of life after which a worker's trial is given to another worker."
     )
+    hung_seconds: Annotated[float, Field(gt=0)] = Field(
+        1800.0,
+        description="Seconds after which a training that ends no epoch is taken for hung: its worker is started anew "
+        "and its trial given to another. More than the longest epoch and the longest compilation.",
+    )
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
+        60.0, description="Seconds between two checkpoints of a running trial; shorter trials have none."
+    )
+    turn_seconds: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="Seconds a worker serves one study before it looks whether another has more right to it."
+    )
     poll_seconds: Annotated[float, Field(gt=0)] = Field(
         0.2, description="Seconds between two looks of an idle worker at the database."
     )

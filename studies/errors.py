@@ -5,6 +5,7 @@ StudiesError
 ├── DatasetError          a dataset that cannot be loaded, split or prepared
 ├── TrainingError         a trial whose training cannot give a result
 │   └── DivergedError     a loss that became NaN or infinite
+├── OutOfMemoryError      trials that did not fit into the memory together
 ├── EngineError           a study that this machine cannot train as it asks for
 ├── NumberTakenError      another worker opened a trial of this number first
 └── LeaseLostError        this worker no longer owns the trial
@@ -54,6 +55,15 @@ class DivergedError(TrainingError):
 
 class EngineError(StudiesError):
     """A study that this machine cannot train as it asks for."""
+
+
+class OutOfMemoryError(StudiesError):
+    """Trials that did not fit into the memory together."""
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory was lacking; TensorFlow's is known by its name, for few load TensorFlow."""
+    return isinstance(error, MemoryError | OutOfMemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 class NumberTakenError(StudiesError):

@@ -19,8 +19,8 @@ from studies.spec import StudySpec
 class Generations:
     """Asks and tells trials by number."""
 
-    def __init__(self, spec: StudySpec, trials: Iterable[FrozenTrial]) -> None:
-        self._spec = spec
+    def __init__(self, spec: StudySpec, trials: Iterable[FrozenTrial], earlier: Sequence[FrozenTrial] = ()) -> None:
+        self._spec, self._earlier = spec, earlier
         self._ended: dict[int, FrozenTrial] = {}
         self._asking: Mirror | None = None
         self._first = 0  # trial of the generation that is being asked
@@ -35,13 +35,12 @@ class Generations:
         first = number - number % self._spec.generation
         before = [self._ended[earlier] for earlier in range(first)]
         if self._asking is None or self._first != first:
-            self._asking, self._first = Mirror(self._spec, before), first
-        asked = self._asking.study.get_trials(deepcopy=False)[first:]
-        while first + len(asked) <= number:
+            self._asking, self._first = Mirror(self._spec, before, self._earlier), first
+        while len(self._asking.own()) <= number:
             self._asking.ask()
-            asked = self._asking.study.get_trials(deepcopy=False)[first:]
+        asked = self._asking.own()[first:]
         # A study of its own, so that a pruner sees nothing of trials that run at the same time.
-        return Mirror(self._spec, [*before, *asked[: number - first + 1]]).resume(number)
+        return Mirror(self._spec, [*before, *asked[: number - first + 1]], self._earlier).resume(number)
 
     def tell(self, trial: Trial, state: TrialState, values: Sequence[float] | None) -> FrozenTrial:
         """Finish a trial."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,7 +22,11 @@ class Claim:
     place: int  # counted from 0; in a reproducible study also the trial's number
     token: str  # fences every write: another claim of the same place has another token
     number: int | None  # of the trial that an earlier attempt opened, None for a place never opened
+    attempt: int = 1  # at the place, counted from 1
     plan: Plan | None = None  # what it runs, where that is not asked of the sampler
+    asked: Mapping[str, Any] | None = None  # params that the user wants, those that are missing from the sampler
+    checkpoint: str | None = None  # where the ledger finds the state that an earlier attempt left
+    alone: bool = False  # whether nothing else may run beside it
 
 
 class Verdict(enum.Enum):
@@ -30,7 +34,21 @@ class Verdict(enum.Enum):
 
     GO_ON = enum.auto()
     END = enum.auto()  # the study is over: keep what the trial has and tell it pruned
-    HAND_BACK = enum.auto()  # this worker leaves: another one runs the trial
+    HAND_BACK = (
+        enum.auto()
+    )  # this worker leaves, or the study is paused: keep the trial's state for who goes on with it
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the running trials of a sweep stand."""
+
+    verdict: Verdict
+    lost: Set[int] = frozenset()  # numbers of trials that are another worker's now, or deleted
+
+
+#: Why an attempt gave nothing, where another may.
+Setback = Literal["failed", "out of memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +76,14 @@ class Ledger(Protocol):
     """Where a study's trials are recorded.
 
     - A place of the budget is claimed by one worker at a time, and told at most once.
-    - Every write raises LeaseLostError and changes nothing when a claim is no longer held.
+    - Every write of one trial raises LeaseLostError and changes nothing when its claim is no longer held.
     - A place of a reproducible study is claimed when every generation before its own has ended.
     """
 
-    def claim(self, count: int) -> list[Claim]:
-        """Up to `count` places of the budget that nobody runs; none when the study does not run."""
+    def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
+        """Up to `count` places of the budget that nobody runs, or one that must run alone if this worker is idle; none
+        when the study does not run.
+        """
 
     def blocked(self) -> bool:
         """Whether places wait only for other workers to end a generation."""
@@ -74,17 +94,29 @@ class Ledger(Protocol):
     def news(self) -> list[FrozenTrial]:
         """The trials, by number, of which something may be new since `trials` or `news` was last asked."""
 
+    def earlier(self) -> list[FrozenTrial]:
+        """Trials of another study that the sampler is to know."""
+
     def open(self, claim: Claim, template: FrozenTrial) -> None:
         """Record a running trial with its params; NumberTakenError when another trial has its number."""
 
-    def report(self, reports: Sequence[Report]) -> Verdict:
+    def report(self, reports: Sequence[Report]) -> Standing:
         """Record intermediate values, renew the leases, and learn how the study's trials are to go on."""
+
+    def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
+        """Keep the state of a trial's trainings, in place of what was kept of it before."""
+
+    def checkpoint(self, claim: Claim) -> bytes | None:
+        """The state that an earlier attempt kept; None when there is none, or no longer."""
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:
         """Keep the model of the best trial so far, before its close."""
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record everything it gave, in one transaction."""
+
+    def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
+        """End an attempt that gave nothing: the trial waits for another, or fails when it had its last."""
 
     def hand_back(self, claim: Claim) -> None:
         """Give the place up for another worker to run."""

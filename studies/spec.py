@@ -131,6 +131,11 @@ class Budget(Part):
     max_failed_trials: Annotated[int, Field(ge=0, le=100_000, strict=True)] | None = Field(
         None, description="Failed trials that are borne; one more and the study is failed."
     )
+    max_attempts: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
+        3,
+        description="Attempts at a trial whose worker is lost, hangs, runs out of memory or fails for a reason that may "
+        "pass; then the trial is FAIL. An attempt that got further, by its checkpoint, starts the count anew.",
+    )
 
 
 class Training(Part):
@@ -174,6 +179,9 @@ class StudySpec(Part):
     budget: Budget = Field(default_factory=Budget, description="How much the study may cost.")
     comparison: ComparisonSpec | None = Field(
         None, description="Which technique to use, asked beside the study's own search; see POST …/comparison."
+    )
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = Field(
+        0, description="Workers serve the studies of the highest priority first, and those of the same in turns."
     )
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = Field(
         0, description="Seed of the splits, the sampler, initial weights, data order and dropout."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 import time
@@ -14,25 +15,30 @@ from pathlib import Path
 
 from optuna.trial import Trial, TrialState
 
+from studies import faults
 from studies.datasets.preprocessing import PreparedData
-from studies.errors import NumberTakenError
+from studies.errors import LeaseLostError, NumberTakenError, TrainingError, ran_out_of_memory
 from studies.generations import Generations
 from studies.hyperparameters import Hyperparameters
-from studies.ledger import Claim, Ledger, Outcome, Report, Verdict
+from studies.ledger import Claim, Ledger, Outcome, Report, Setback, Verdict
 from studies.mirror import Mirror, as_template, frozen, planned_template
 from studies.objectives import ObjectiveName
 from studies.plan import Plan
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
+from studies.training import checkpoint
 from studies.training.result import (
     Engine,
     EpochReport,
     Job,
     Trained,
+    TrainingState,
     judged_on_fold,
     mean_result,
     reported_objective,
 )
+
+_log = logging.getLogger(__name__)
 
 #: Seconds between two reports to the ledger; in between, epochs cost no transaction.
 REPORT_SECONDS = 0.25
@@ -45,12 +51,14 @@ def sweep(
     ledger: Ledger,
     engine: Engine,
     report_seconds: float = REPORT_SECONDS,
+    checkpoint_seconds: float = math.inf,
 ) -> int:
     """Run trials of a study until there is nothing to claim; the number of trials closed.
 
-    LeaseLostError ends it early: whatever the worker held is another's now.
+    A trial that runs for longer than `checkpoint_seconds` has its state kept so often. One whose lease was lost is
+    dropped: it is another worker's now.
     """
-    trials = _SweptTrials(spec, ledger, report_seconds)
+    trials = _SweptTrials(spec, ledger, report_seconds, checkpoint_seconds)
     engine(data, trials)
     return trials.closed
 
@@ -78,18 +86,24 @@ class _Running:
     failed: Exception | None = None
     pruned: str | None = None  # the reason to end it
     unreported: list[tuple[int, float]] = field(default_factory=list)
+    lost: bool = False  # another worker's now
+    state_kept_at: float = field(default_factory=time.monotonic)
+    states: dict[int, TrainingState] = field(
+        default_factory=dict
+    )  # of folds that have not begun again since they were kept
 
     @property
     def ending(self) -> bool:
         """Whether its trainings are to end where they are."""
-        return self.pruned is not None or self.failed is not None
+        return self.pruned is not None or self.failed is not None or self.lost
 
 
 class _SweptTrials:
     """studies.training.result.Trials of one sweep: asks the mirror, writes to the ledger."""
 
-    def __init__(self, spec: StudySpec, ledger: Ledger, report_seconds: float) -> None:
-        self._spec, self._ledger, self._report_seconds = spec, ledger, report_seconds
+    def __init__(self, spec: StudySpec, ledger: Ledger, report_seconds: float, checkpoint_seconds: float) -> None:
+        self._spec, self._ledger = spec, ledger
+        self._report_seconds, self._checkpoint_seconds = report_seconds, checkpoint_seconds
         self._objective = reported_objective(spec)
         self._running: dict[int, _Running] = {}
         self._waiting: deque[Job] = deque()  # trainings of running trials that found no lane yet
@@ -101,17 +115,18 @@ class _SweptTrials:
     @cached_property
     def _asker(self) -> Mirror | Generations:
         """Made when first needed: the trials of a study that is planned need none, and come in any order."""
-        return (Generations if self._spec.reproducible else Mirror)(self._spec, self._ledger.trials())
+        kind = Generations if self._spec.reproducible else Mirror
+        return kind(self._spec, self._ledger.trials(), self._ledger.earlier())
 
     def next(self, free: int) -> list[Job]:
         """Trainings of trials that run already, then of new ones."""
         if self._verdict is not Verdict.GO_ON:
             return []
-        while (lacking := free - len(self._waiting)) > 0:
+        while (lacking := free - len(self._waiting)) > 0 and not any(r.claim.alone for r in self._running.values()):
             # A planned trial may have fewer trainings than others, so lanes can still lack some after a round.
             claims = self._claims(ceil(lacking / self._spec.resampling.fits))
             for claim in claims:
-                self._waiting += self._begin(claim)
+                self._waiting += self._begun(claim)
             if not claims or claims[0].plan is None:
                 break
         return [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
@@ -120,7 +135,7 @@ class _SweptTrials:
         # While other lanes train, an empty budget is asked again only now and then.
         if self._running and time.monotonic() < self._claim_again_at:
             return []
-        claims = self._ledger.claim(count)
+        claims = self._ledger.claim(count, idle=not self._running)
         while not claims and not self._running and self._ledger.blocked():
             time.sleep(self._report_seconds)
             claims = self._ledger.claim(count)
@@ -130,27 +145,72 @@ class _SweptTrials:
             self._claim_again_at = time.monotonic() + self._report_seconds
         return claims
 
+    def _begun(self, claim: Claim) -> list[Job]:
+        """The trainings of a trial that are to be run; none when it was lost since it was claimed."""
+        try:
+            return self._begin(claim) if claim.plan is None else self._begin_planned(claim, claim.plan)
+        except LeaseLostError as error:
+            _log.warning("a claim was lost before its trial began: %s", error)
+            return []
+
     def _begin(self, claim: Claim) -> list[Job]:
-        if claim.plan is not None:
-            return self._begin_planned(claim, claim.plan)
         trial = self._trial(claim)
         folds = range(self._spec.resampling.fits)
         opened_with = set(frozen(trial).system_attrs)
-        self._running[trial.number] = _Running(claim, trial.number, trial, opened_with, len(folds), len(folds))
+        running = _Running(claim, trial.number, trial, opened_with, len(folds), len(folds))
         hyperparameters = self._spec.space.hyperparameters(trial.params)
-        return [self._job(trial.number, hyperparameters, fold) for fold in folds]
+        return self._jobs(running, hyperparameters, folds)
 
     def _begin_planned(self, claim: Claim, plan: Plan) -> list[Job]:
         number, folds = claim.place, plan.folds
         if claim.number is None:
             self._ledger.open(claim, planned_template(number, plan))
-        self._running[number] = _Running(claim, number, None, set(), len(folds), len(folds))
+        running = _Running(claim, number, None, set(), len(folds), len(folds))
         hyperparameters = Hyperparameters.from_effective(plan.params, self._spec.space.l1_mode)
-        return [self._job(number, hyperparameters, fold, test=plan.test) for fold in folds]
+        return self._jobs(running, hyperparameters, folds, test=plan.test)
 
-    def _job(self, number: int, hyperparameters: Hyperparameters, fold: int, *, test: bool = False) -> Job:
-        seed = trial_seed(self._spec.seed, number, fold)
-        return Job(number, self._spec, hyperparameters, seed, fold, test or self._spec.resampling.nested)
+    def _jobs(
+        self, running: _Running, hyperparameters: Hyperparameters, folds: Sequence[int], *, test: bool = False
+    ) -> list[Job]:
+        """The trainings of a trial, from where an earlier attempt has left them."""
+        self._running[running.number] = running
+        content = self._ledger.checkpoint(running.claim)
+        if content is not None:
+            self._take_up(running, checkpoint.read(content))
+        measures_test = test or self._spec.resampling.nested
+        jobs = [
+            Job(
+                running.number,
+                self._spec,
+                hyperparameters,
+                trial_seed(self._spec.seed, running.number, fold),
+                fold,
+                measures_test,
+                running.states.get(fold),
+            )
+            for fold in folds
+            if fold not in running.given
+        ]
+        if not jobs:  # the earlier attempt was lost between its last training and its end
+            del self._running[running.number]
+            self._end(running)
+        return jobs
+
+    def _take_up(self, running: _Running, kept: checkpoint.Checkpoint) -> None:
+        running.states = dict(kept.running)
+        running.given, running.outstanding = dict(kept.ended), running.outstanding - len(kept.ended)
+        if running.trial is None or self._objective is None:
+            return
+        # The pruner hears again what it has heard and let pass.
+        if running.trainings > 1:
+            for fold in running.given:
+                self._judge_folds(running, fold, self._objective)
+        else:
+            for state in kept.running.values():
+                for epoch, entry in enumerate(state.facts["entries"], start=1):
+                    if is_rung(epoch):
+                        self._judge(running, epoch, entry[self._objective], f"epoch {epoch}")
+        running.pruned, running.unreported = None, []
 
     def _trial(self, claim: Claim) -> Trial:
         if isinstance(self._asker, Mirror):
@@ -162,7 +222,7 @@ class _SweptTrials:
 
     def _asked(self, claim: Claim, mirror: Mirror) -> Trial:
         while True:
-            trial = mirror.ask()
+            trial = mirror.ask(claim.asked)
             try:
                 self._ledger.open(claim, as_template(trial))
             except NumberTakenError:
@@ -182,11 +242,42 @@ class _SweptTrials:
             # Of a trial of several folds the pruner sees each fold as it ends.
             if self._objective is not None and running.trainings == 1 and is_rung(report.epoch):
                 self._judge(running, report.epoch, report.metrics[self._objective], f"epoch {report.epoch}")
-        if time.monotonic() - self._last_report >= self._report_seconds:
+        faults.point("mid-epoch")
+        if self._verdict is Verdict.GO_ON and time.monotonic() - self._last_report >= self._report_seconds:
             self._report()
-        if self._verdict is not Verdict.GO_ON:
+        self._keep_states(reports)
+        if self._verdict is Verdict.END:
             return self._running.keys()
-        return {number for number, running in self._running.items() if running.ending}
+        ending = {number for number, running in self._running.items() if running.ending}
+        if self._verdict is Verdict.HAND_BACK:
+            # Those whose state can be had here; the others are trained on to where it can.
+            return ending | {report.number for report in reports if report.may_stop}
+        return ending
+
+    def _keep_states(self, reports: Sequence[EpochReport]) -> None:
+        """Keep the state of trials that have run for long since it was last kept, or that are handed back."""
+        leaving, now = self._verdict is Verdict.HAND_BACK, time.monotonic()
+        due: dict[int, dict[int, TrainingState]] = {}
+        for report in reports:
+            running = self._running[report.number]
+            late = leaving or now - running.state_kept_at >= self._checkpoint_seconds
+            if late and report.state is not None and not running.ending:
+                due.setdefault(report.number, {})[report.fold] = report.state()
+        for number, states in due.items():
+            running = self._running[number]
+            running.states |= states
+            running.state_kept_at = now
+            self._keep_checkpoint(running)
+
+    def _keep_checkpoint(self, running: _Running) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "checkpoint")
+            states = {fold: state for fold, state in running.states.items() if fold not in running.given}
+            checkpoint.write(checkpoint.Checkpoint(running.given, states), path)
+            try:
+                self._ledger.keep_checkpoint(running.claim, running.number, path)
+            except LeaseLostError:
+                running.lost = True
 
     def _judge(self, running: _Running, step: int, value: float, when: str) -> None:
         if running.trial is None or not math.isfinite(value):
@@ -198,9 +289,10 @@ class _SweptTrials:
 
     def _report(self) -> None:
         reports = [Report(r.claim, number, r.unreported) for number, r in self._running.items()]
-        self._verdict = self._ledger.report(reports)
+        standing = self._ledger.report(reports)
+        self._verdict = standing.verdict
         for running in self._running.values():
-            running.unreported = []
+            running.unreported, running.lost = [], running.lost or running.number in standing.lost
         self._last_report = time.monotonic()
 
     def done(self, job: Job, outcome: Trained | Exception) -> None:
@@ -209,17 +301,31 @@ class _SweptTrials:
         running.outstanding -= 1
         if isinstance(outcome, Exception):
             running.failed = running.failed or outcome
-        elif not running.ending or running.trainings == 1:
+        elif not running.lost and (not running.ending or running.trainings == 1) and not self._cut_short(outcome):
             self._keep(running, job.fold, outcome)
         if running.ending or self._verdict is not Verdict.GO_ON:
             self._drop_waiting(running)
         if not running.outstanding:
             del self._running[job.number]
-            self._close(running)
+            self._end(running)
+
+    def _cut_short(self, outcome: Trained) -> bool:
+        """Whether a training ended only because this worker leaves."""
+        return self._verdict is Verdict.HAND_BACK and not self._whole(outcome)
+
+    def _whole(self, outcome: Trained) -> bool:
+        return outcome.result.stopped_early or outcome.result.epochs >= self._spec.budget.epochs
+
+    def _end(self, running: _Running) -> None:
+        try:
+            if not running.lost:
+                self._close(running)
+        except LeaseLostError as error:
+            running.lost = True
+            _log.warning("trial %d is not told: %s", running.number, error)
 
     def _keep(self, running: _Running, fold: int, outcome: Trained) -> None:
-        whole = outcome.result.stopped_early or outcome.result.epochs >= self._spec.budget.epochs
-        if self._verdict is Verdict.END and not whole:
+        if self._verdict is Verdict.END and not self._whole(outcome):
             running.pruned = running.pruned or _CUT
         plan = running.claim.plan
         if self._spec.resampling.nested and not (plan is not None and plan.test):
@@ -245,7 +351,14 @@ class _SweptTrials:
             running.pruned = running.pruned or _CUT
 
     def _close(self, running: _Running) -> None:
-        if self._verdict is Verdict.HAND_BACK:
+        unforeseen = running.failed is not None and not isinstance(running.failed, TrainingError)
+        if unforeseen and running.failed is not None:
+            setback: Setback = "out of memory" if ran_out_of_memory(running.failed) else "failed"
+            reason = f"{type(running.failed).__name__}: {running.failed}"
+            self._ledger.end_attempt(running.claim, running.number, setback, reason)
+            return
+        finished = len(running.given) == running.trainings or running.ending
+        if self._verdict is Verdict.HAND_BACK and not finished:
             self._ledger.hand_back(running.claim)
             return
         ended = replace(_ended(running, self._spec), unreported=running.unreported)

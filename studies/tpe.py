@@ -75,6 +75,10 @@ class Course:
             finished = list({trial.number: trial for trial in (*self._best, *spread)}.values())
         return sorted([*finished, *running], key=lambda trial: trial.number)
 
+    def forget(self) -> None:
+        """Look at all trials anew: one has changed after its end."""
+        self._finished, self._best, self._open, self._looked_at = [], [], set(), 0
+
     def _take_in(self, study: Study, ended: list[FrozenTrial]) -> None:
         self._finished += [trial for trial in ended if trial.state.name != "FAIL"]
         complete = [*self._best, *(trial for trial in ended if trial.state.name == "COMPLETE")]

@@ -41,7 +41,9 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     for technique in named:
         searched = techniques.search(spec, comparison, technique)
         part = lifecycle.create(session, optuna, searched, part_name(study, technique), study, technique)
-        part.state = "paused" if study.state == "paused" else part.state
+        if study.state == "paused":
+            lifecycle.count_pause(session, part, "paused")
+            part.state = "paused"
 
 
 def _check_names(session: Session, names: Sequence[str]) -> None:
@@ -72,9 +74,24 @@ def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, re
         whole.comparison_state = state
 
 
+def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, failed: bool) -> None:
+    """End a study whose last trial has ended, or whose failed trials (one more, if `failed`) are more than it bears."""
+    these = TrialRecord.study_id == study.id
+    borne = study.spec["budget"]["max_failed_trials"]
+    if failed and borne is not None:
+        count = session.scalar(sa.select(sa.func.count()).where(these, TrialRecord.state == "FAIL")) or 0
+        if count > borne:
+            end(session, optuna, study, "failed", f"{count} trials failed and budget.max_failed_trials is {borne}")
+            return
+    unfinished = sa.exists().where(these, TrialRecord.state.in_(("WAITING", "RUNNING")))
+    if not session.scalar(sa.select(unfinished)):
+        end(session, optuna, study, "completed", None)
+
+
 def move(session: Session, study: StudyRecord, to: str) -> None:
     """Pause or resume the parts of a comparison with their study."""
     for part in _active_parts(session, study):
+        lifecycle.count_pause(session, part, to)
         part.state = "queued" if to == "running" and part.started_at is None else to
 
 
@@ -107,7 +124,9 @@ def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused
     plans = _plans(comparison, params)
     spec = techniques.confirmation(StudySpec.model_validate(study.spec), comparison, len(plans))
     part = lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
-    part.state = "paused" if paused else part.state
+    if paused:
+        lifecycle.count_pause(session, part, "paused")
+        part.state = "paused"
     study.comparison_state = "confirming"
 
 

@@ -22,7 +22,7 @@ from service.errors import StorageError
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-HEAD = "0003"  # the newest revision in migrations/versions
+HEAD = "0004"  # the newest revision in migrations/versions
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
 _BUSY_MILLISECONDS = 30_000
 

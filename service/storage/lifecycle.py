@@ -48,6 +48,7 @@ def create(
         state="queued",
         spec=spec.model_dump(mode="json"),
         created_at=unix_now(),
+        priority=spec.priority if part_of is None else part_of.priority,
         parent_id=None if part_of is None else part_of.id,
         technique=technique,
     )
@@ -60,6 +61,7 @@ def create(
             "place": place,
             "state": "WAITING",
             "attempt": 0,
+            "setbacks": 0,
             "plan": None if plan is None else plan.document(),
         }
         for place, plan in enumerate(planned)
@@ -71,15 +73,18 @@ def create(
     return study
 
 
-def lost() -> sa.ColumnElement[bool]:
-    """A trial whose worker has not renewed its lease."""
-    return sa.and_(TrialRecord.state == "RUNNING", TrialRecord.lease_expires_at < unix_now())
-
-
 def claimable() -> sa.ColumnElement[bool]:
-    """A place that needs a worker: to run it, or, when its worker was lost after the study's end, to close it."""
-    waiting = sa.and_(TrialRecord.state == "WAITING", StudyRecord.state.in_(LIVE_STUDY))
-    return sa.or_(waiting, sa.and_(lost(), StudyRecord.state != "paused"))
+    """A place that needs a worker."""
+    return sa.and_(TrialRecord.state == "WAITING", StudyRecord.state.in_(LIVE_STUDY))
+
+
+def count_pause(session: Session, study: StudyRecord, to: str) -> None:
+    """Note how long a study stands still, when it goes to another state: its timeout leaves that out."""
+    now = session.scalar(sa.select(unix_now())) or 0.0
+    if study.paused_at is not None and to != "paused":
+        study.paused_seconds, study.paused_at = study.paused_seconds + now - study.paused_at, None
+    elif study.paused_at is None and to == "paused":
+        study.paused_at = now
 
 
 def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, reason: str | None) -> None:
@@ -100,6 +105,7 @@ def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which
     pruned = {
         "state": "PRUNED",
         "token": None,
+        "lease_expires_at": None,
         "reason": "the study ended before the trial did",
         "ended_at": unix_now(),
     }

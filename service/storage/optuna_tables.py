@@ -53,6 +53,14 @@ def create_trial(session: Session, study_id: int, template: FrozenTrial) -> int:
     return trial_id
 
 
+def next_number(session: Session, study_id: int) -> int:
+    """The number of the study's next trial."""
+    trials = _table(models.TrialModel)
+    highest = sa.select(sa.func.max(trials.c.number)).where(trials.c.study_id == study_id)
+    found = session.scalar(highest)
+    return 0 if found is None else int(found) + 1
+
+
 def add_system_attributes(session: Session, trial_id: int, attributes: Mapping[str, Any]) -> None:
     """Record what a sampler or a pruner noted of a trial, under keys it has not yet."""
     rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]

@@ -41,9 +41,23 @@ class StudyRecord(Record):
     comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON, once it was asked for
     comparison_state: Mapped[str | None] = mapped_column(sa.String(10))  # see comparisons.py
     presented: Mapped[bool | None]  # whether figures and note are in the dashboard
+    earlier: Mapped[list[Any] | None]  # another study's trials that its sampler knows, see studies.warm_start
+    priority: Mapped[int] = mapped_column(default=0)  # workers serve the highest first
+    served_at: Mapped[float | None]  # when a worker last began a turn on it or on a part of its comparison
+    forgotten: Mapped[int] = mapped_column(default=0)  # trials marked invalid, so that workers see a change
+    paused_at: Mapped[float | None]
+    paused_seconds: Mapped[float] = mapped_column(default=0.0)  # in all before paused_at, which its timeout leaves out
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]
+
+    @property
+    def whole_id(self) -> int:
+        """Its own id, or that of the study whose comparison it is a part of."""
+        return self.parent_id or self.id
+
+
+_RUNNING = sa.text("state = 'RUNNING'")
 
 
 class TrialRecord(Record):
@@ -54,6 +68,8 @@ class TrialRecord(Record):
         sa.UniqueConstraint("study_id", "place"),
         sa.UniqueConstraint("study_id", "number"),
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
+        # Every lease of every study, without a look at what has ended.
+        sa.Index("ix_regsweep_trials_running", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -61,9 +77,13 @@ class TrialRecord(Record):
     place: Mapped[int]  # 0 to budget.trials − 1; the rows are the budget, so it can neither be missed nor exceeded
     state: Mapped[str] = mapped_column(sa.String(8))  # Optuna's: WAITING, RUNNING, COMPLETE, PRUNED, FAIL
     number: Mapped[int | None]  # Optuna's, once the trial was asked
-    attempt: Mapped[int] = mapped_column(default=0)  # how often the place was claimed
+    attempt: Mapped[int] = mapped_column(default=0)  # the last attempt's number, counted from 1; handed back: not one
+    setbacks: Mapped[int] = mapped_column(default=0)  # attempts that ended badly since it last got further
     worker: Mapped[str | None] = mapped_column(sa.String(100))
     plan: Mapped[dict[str, Any] | None]  # studies.plan.Plan, where what is run is not asked of a sampler
+    asked: Mapped[
+        dict[str, Any] | None
+    ]  # params that the user wants tried here; the sampler gives those that are missing
     token: Mapped[str | None] = mapped_column(sa.String(32))  # fences the writes of an earlier claim
     lease_expires_at: Mapped[float | None]
     params: Mapped[dict[str, Any] | None]
@@ -75,6 +95,7 @@ class TrialRecord(Record):
     best_epoch: Mapped[int | None]
     stopped_early: Mapped[bool | None]
     reason: Mapped[str | None]
+    checkpoint: Mapped[str | None]  # path of its trainings' state under the artifacts, while it has not ended
     model: Mapped[str | None]  # path of the .keras file under the artifacts, for trials that were the best so far
     started_at: Mapped[float | None]
     ended_at: Mapped[float | None]
@@ -88,3 +109,29 @@ class CurveRecord(Record):
     trial_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_trials.id", ondelete="CASCADE"), primary_key=True)
     curve: Mapped[dict[str, Any]]
     detail: Mapped[dict[str, Any] | None]  # TrialResult.detail
+
+
+class AttemptRecord(Record):
+    """One claim of a place: who had it, and how it ended. One that is handed back is no attempt and is removed."""
+
+    __tablename__ = "regsweep_attempts"
+
+    trial_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_trials.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)  # TrialRecord.attempt while it ran
+    worker: Mapped[str] = mapped_column(sa.String(100))
+    started_at: Mapped[float]
+    ended_at: Mapped[float | None]
+    ending: Mapped[str | None] = mapped_column(sa.String(16))  # leases.Ending
+    reason: Mapped[str | None]  # in words, when it was not told
+
+
+class RequestRecord(Record):
+    """A request that came with an Idempotency-Key, and its answer."""
+
+    __tablename__ = "regsweep_requests"
+
+    key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(sa.String(64))  # of what was asked; the same key with another is refused
+    answer: Mapped[str]  # the body, word for word
+    location: Mapped[str | None]  # its header
+    created_at: Mapped[float] = mapped_column(index=True)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import comparisons, database, lifecycle
+from service.storage import comparisons, database, leases, lifecycle
 from service.storage.database import unix_now
 from service.storage.pages import Cursor, Page, Sort
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
@@ -134,6 +134,7 @@ class Store:
                 raise ConflictError(
                     f"study '{name}' is {study.state} and cannot be {verb}; only a {' or '.join(allowed)} one can"
                 )
+            lifecycle.count_pause(session, study, to)
             if to == "stopped":
                 comparisons.stop(session, self.optuna, study)
                 comparisons.end(session, self.optuna, study, "stopped", "stopped by the user")
@@ -231,30 +232,44 @@ class Store:
 
     # Workers
 
-    def next_study(self, only: str | None = None) -> StudyRecord | None:
-        """The oldest study (or the one named) with a trial to run: a place nobody took, or whose worker was lost."""
-        query = (
-            sa.select(StudyRecord)
+    def next_study(self, only: str | None = None, worker: str = "") -> StudyRecord | None:
+        """The study (or the one named) that has a trial to run and most right to this worker.
+
+        That of the highest priority; among those the one that fewest other workers serve; then the one whose last turn
+        is longest ago. The parts of a comparison are one with their study, and served in their order.
+        """
+        waits = sa.exists().where(TrialRecord.study_id == StudyRecord.id, lifecycle.claimable())
+        candidates = sa.select(StudyRecord).where(StudyRecord.state.in_(LIVE_STUDY), waits)
+        whole = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
+        served = (
+            sa.select(whole, sa.func.count(TrialRecord.worker.distinct()))
             .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
-            .where(lifecycle.claimable())
-            # A comparison's parts come with their study, also those that begin later.
-            .order_by(sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id), StudyRecord.id)
-            .limit(1)
+            .where(leases.running(), TrialRecord.worker != worker)
+            .group_by(whole)
         )
         if only is not None:
-            whole = sa.select(StudyRecord.id).where(StudyRecord.name == only).scalar_subquery()
-            query = query.where(sa.or_(StudyRecord.id == whole, StudyRecord.parent_id == whole))
+            named = sa.select(StudyRecord.id).where(StudyRecord.name == only).scalar_subquery()
+            candidates = candidates.where(whole == named)
         with self._read() as session:
-            return session.scalar(query)
+            found = session.scalars(candidates.order_by(whole, StudyRecord.id)).all()
+            if len({study.whole_id for study in found}) < 2:
+                return found[0] if found else None
+            workers = {row[0]: row[1] for row in session.execute(served)}
+        return min(found, key=lambda s: (-s.priority, workers.get(s.whole_id, 0), s.served_at or 0.0, s.whole_id, s.id))
+
+    def begin_turn(self, study: StudyRecord) -> None:
+        """Record that a worker turns to a study now."""
+        together = sa.or_(StudyRecord.id == study.whole_id, StudyRecord.parent_id == study.whole_id)
+        with self._write.begin() as session:
+            session.execute(sa.update(StudyRecord).where(together).values(served_at=unix_now()))
 
     def fail_study(self, study_id: int, reason: str, worker: str) -> None:
         """End a study that cannot be run at all, and the trials of it that the worker holds."""
-        held = sa.and_(TrialRecord.state == "RUNNING", TrialRecord.worker == worker)
         with database.transaction(self.optuna) as session:
             study = session.get(StudyRecord, study_id)
             if study is not None:
                 comparisons.end(session, self.optuna, study, "failed", reason)
-                lifecycle.close_places(session, self.optuna, study, held)
+                leases.end_attempts(session, self.optuna, TrialRecord.worker == worker, "failed", reason)
 
     def show(self, study_id: int, engine: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Record which engine a worker trains a study with, and what it knows of its data."""
@@ -262,17 +277,36 @@ class Store:
         with self._write.begin() as session:
             session.execute(sa.update(StudyRecord).where(StudyRecord.id == study_id).values(shown))
 
-    def renew(self, worker: str, lease_seconds: float) -> None:
-        """Renew every lease a worker holds."""
-        held = sa.update(TrialRecord).where(TrialRecord.worker == worker, TrialRecord.state == "RUNNING")
+    def renew(self, worker: str, lease_seconds: float) -> int:
+        """Renew every lease a worker holds; how many."""
+        held = sa.update(TrialRecord).where(TrialRecord.worker == worker, leases.running())
         with self._write.begin() as session:
-            session.execute(held.values(lease_expires_at=unix_now() + lease_seconds))
+            renewed = session.execute(held.values(lease_expires_at=unix_now() + lease_seconds))
+            return int(renewed.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result has it
 
-    def give_up(self, worker: str) -> None:
-        """Let go of every trial a worker holds, as if it were lost."""
-        held = sa.update(TrialRecord).where(TrialRecord.worker == worker, TrialRecord.state == "RUNNING")
+    def hand_back(self, worker: str) -> int:
+        """Free every trial a worker holds for others, through no fault of the trials; how many."""
         with self._write.begin() as session:
-            session.execute(held.values(worker=None, token=None, lease_expires_at=0.0))
+            return leases.hand_back(session, TrialRecord.worker == worker)
+
+    def end_attempts(self, worker: str, ending: leases.Ending, reason: str) -> int:
+        """End every attempt of a worker that will not go on with them; how many."""
+        with database.transaction(self.optuna) as session:
+            return leases.end_attempts(session, self.optuna, TrialRecord.worker == worker, ending, reason)
+
+    def leases(self) -> dict[int, tuple[str, float]]:
+        """Token and end of every lease, by trial; each renewal changes the end."""
+        query = sa.select(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at).where(leases.running())
+        with self._read() as session:
+            return {row.id: (row.token, row.lease_expires_at) for row in session.execute(query)}
+
+    def reap(self, lost: Mapping[int, tuple[str, float]], lease_seconds: float) -> int:
+        """End the attempts whose leases are still as given, for their worker gave no sign of life; how many."""
+        lease = sa.tuple_(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at)
+        unchanged = lease.in_([(trial, *as_seen) for trial, as_seen in lost.items()])
+        reason = f"its worker gave no sign of life for {lease_seconds:g} seconds"
+        with database.transaction(self.optuna) as session:
+            return leases.end_attempts(session, self.optuna, unchanged, "lost", reason)
 
 
 def _asked(study: StudyRecord) -> sa.Select[TrialRecord]:

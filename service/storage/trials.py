@@ -6,8 +6,10 @@ A write changes our rows and Optuna's in one transaction (database.transaction),
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,85 +18,130 @@ import sqlalchemy as sa
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
 
-from service.storage import comparisons, database, optuna_tables
+from service.errors import NotFoundError
+from service.storage import comparisons, database, leases, optuna_tables
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.database import unix_now
-from service.storage.lifecycle import claimable, close_places, lost
-from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
+from service.storage.leases import running
+from service.storage.lifecycle import claimable
+from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, AttemptRecord, CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
+from studies import faults, warm_start
 from studies.errors import LeaseLostError, NumberTakenError
-from studies.ledger import Claim, Outcome, Report, Verdict
+from studies.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
 from studies.plan import Plan
 from studies.spec import StudySpec
 from studies.training.result import TrialResult
 
 
+@dataclass(frozen=True)
+class Holder:
+    """A worker, as what it holds knows it."""
+
+    name: str
+    lease_seconds: float
+    turn_seconds: float = math.inf  # after which another study may take the worker
+    leaving: Callable[[], bool] = lambda: False
+    progressed: Callable[[], None] = lambda: None  # called when a training went on
+
+
 class TrialLedger:
     """studies.ledger.Ledger on the database, for one study and one worker."""
 
-    def __init__(
-        self,
-        store: Store,
-        artifacts: Artifacts,
-        study: StudyRecord,
-        worker: str,
-        lease_seconds: float,
-        leaving: Callable[[], bool],
-    ) -> None:
+    def __init__(self, store: Store, artifacts: Artifacts, study: StudyRecord, holder: Holder) -> None:
         self._store = store
         self._rdb = store.optuna
         self._artifacts = artifacts
         self._study_id = study.id
         self._spec = StudySpec.model_validate(study.spec)
+        self._earlier = study.earlier or []
         self._optuna_id = self._rdb.get_study_id_from_name(study.name)
         self._trial_ids: dict[int, int] = {}
+        self._checkpoints: dict[tuple[str, int], str] = {}  # that this worker kept, by claim
         self._known, self._awaited = -1, set[int]()  # the last number read or opened; others' that had not ended
-        self._worker, self._lease_seconds, self._leaving = worker, lease_seconds, leaving
+        self._holder = holder
+        self._turn_ends, self._yields = time.monotonic() + holder.turn_seconds, False
+        self._forgotten = 0  # trials that were marked invalid when last looked
 
-    def claim(self, count: int) -> list[Claim]:
-        """Places nobody took or whose worker was lost; the study starts with its first claim."""
+    def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
+        """Places that nobody runs; the study starts with its first claim.
+
+        A trial on its last attempt runs alone, when this worker is idle: if it takes its worker down, it takes no other
+        trial with it.
+        """
         if self._leaving():
             return []
-        candidates = (
-            sa.select(TrialRecord.id)
-            .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-            .where(TrialRecord.study_id == self._study_id, claimable(), self._in_turn())
-            # RUNNING, that is lost, before WAITING, along the index and past all that has ended.
-            .where(TrialRecord.state >= "RUNNING")
-            .order_by(TrialRecord.state, TrialRecord.place)
-            .limit(count)
-            .with_for_update(skip_locked=True, of=TrialRecord)
-        )
         with database.transaction(self._rdb) as session:
             self._end_when_overdue(session)
             study = session.get(StudyRecord, self._study_id)
-            if study is None:
+            if study is None or study.state not in LIVE_STUDY:
                 return []
-            if study.state not in ACTIVE_STUDY:
-                close_places(session, self._rdb, study, lost())
-                return []
-            taken = (
-                sa.update(TrialRecord)
-                .where(TrialRecord.id.in_(candidates.scalar_subquery()))
-                .values(
-                    state="RUNNING",
-                    worker=self._worker,
-                    # One token for all: a place is fenced by the pair of its row and its token.
-                    token=(token := uuid4().hex),
-                    attempt=TrialRecord.attempt + 1,
-                    lease_expires_at=unix_now() + self._lease_seconds,
-                    started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
-                )
-                .returning(TrialRecord.id, TrialRecord.number, TrialRecord.place, TrialRecord.plan)
-            )
-            rows = session.execute(taken).all()
-            if rows and study.state == "queued":
+            claims = self._take(session, ~self._on_last_attempt(), count, alone=False)
+            if not claims and idle:
+                claims = self._take(session, self._on_last_attempt(), 1, alone=True)
+            if claims and study.state == "queued":
                 study.state = "running"
                 study.started_at = study.started_at or session.scalar(sa.select(unix_now()))
+        faults.point("claimed")
+        return claims
+
+    def _on_last_attempt(self) -> sa.ColumnElement[bool]:
+        return TrialRecord.setbacks >= max(1, self._spec.budget.max_attempts - 1)
+
+    def _take(self, session: Session, which: sa.ColumnElement[bool], count: int, *, alone: bool) -> list[Claim]:
+        candidates = (
+            sa.select(TrialRecord.id)
+            .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
+            .where(TrialRecord.study_id == self._study_id, claimable(), which, self._in_turn())
+            .order_by(TrialRecord.place)
+            .limit(count)
+            .with_for_update(skip_locked=True, of=TrialRecord)
+        )
+        columns = ("id", "number", "place", "attempt", "plan", "asked", "checkpoint", "lease_expires_at")
+        taken = (
+            sa.update(TrialRecord)
+            .where(TrialRecord.id.in_(candidates.scalar_subquery()))
+            .values(
+                state="RUNNING",
+                worker=self._holder.name,
+                # One token for all: a place is fenced by the pair of its row and its token.
+                token=(token := uuid4().hex),
+                attempt=TrialRecord.attempt + 1,
+                lease_expires_at=unix_now() + self._holder.lease_seconds,
+                started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
+            )
+            .returning(*(getattr(TrialRecord, column) for column in columns))
+        )
+        rows = sorted(session.execute(taken).all(), key=lambda row: row.place)
+        if rows:
+            begun = {"worker": self._holder.name, "started_at": rows[0].lease_expires_at - self._holder.lease_seconds}
+            attempts = [{"trial_id": row.id, "attempt": row.attempt, **begun} for row in rows]
+            session.execute(sa.insert(AttemptRecord), attempts)
         return [
-            Claim(row.id, row.place, token, row.number, None if row.plan is None else Plan.read(row.plan))
-            for row in sorted(rows, key=lambda row: row.place)
+            Claim(
+                row.id,
+                row.place,
+                token,
+                row.number,
+                row.attempt,
+                plan=None if row.plan is None else Plan.read(row.plan),
+                asked=row.asked,
+                checkpoint=row.checkpoint,
+                alone=alone,
+            )
+            for row in rows
         ]
+
+    def _leaving(self) -> bool:
+        return self._holder.leaving() or self._gives_way()
+
+    def _gives_way(self) -> bool:
+        """Whether this worker's turn is over and another study has more right to it."""
+        if not self._yields and time.monotonic() >= self._turn_ends:
+            following = self._store.next_study(worker=self._holder.name)
+            self._yields = following is not None and self._study_id not in (following.id, following.parent_id)
+            self._turn_ends = time.monotonic() + self._holder.turn_seconds
+        return self._yields
 
     def _in_turn(self) -> sa.ColumnElement[bool]:
         """Of a reproducible study, the places of the first generation that has not ended."""
@@ -129,10 +176,26 @@ class TrialLedger:
     def news(self) -> list[FrozenTrial]:
         """The trials that other workers opened since, or had not ended, by number."""
         with self._store.reading() as session:
-            read = optuna_tables.read_trials(session, self._optuna_id, self._known, self._awaited)
+            again = self._awaited | self._marked_invalid(session)
+            read = optuna_tables.read_trials(session, self._optuna_id, self._known, again)
         self._expect(max([self._known, *(trial.number for trial in read)]))
         self._awaited -= {trial.number for trial in read if trial.state.is_finished()}
         return read
+
+    def _marked_invalid(self, session: Session) -> set[int]:
+        """Failed trials, when users have marked some invalid since this was last asked."""
+        forgotten = session.scalar(sa.select(StudyRecord.forgotten).where(StudyRecord.id == self._study_id))
+        if forgotten is None or forgotten == self._forgotten:
+            return set()
+        self._forgotten = forgotten
+        failed = TrialRecord.study_id == self._study_id, TrialRecord.state == "FAIL", TrialRecord.number.is_not(None)
+        return {
+            number for number in session.scalars(sa.select(TrialRecord.number).where(*failed)) if number is not None
+        }
+
+    def earlier(self) -> list[FrozenTrial]:
+        """Another study's trials that the sampler is to know."""
+        return warm_start.trials(self._spec, self._earlier)
 
     def _expect(self, number: int) -> None:
         """Await the trials up to this number, for in a reproducible study numbers are not opened in their order."""
@@ -146,29 +209,55 @@ class TrialLedger:
         try:
             with self._fenced(claim, number=template.number, params=params) as session:
                 trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
+                faults.point("asked")
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
         self._trial_ids[template.number] = trial_id
         self._expect(template.number)
+        faults.point("params written")
 
-    def report(self, reports: Sequence[Report]) -> Verdict:
+    def report(self, reports: Sequence[Report]) -> Standing:
         """Record intermediate values and renew the leases, in one transaction."""
+        self._holder.progressed()
         claims = [(report.claim.key, report.claim.token) for report in reports]
-        held = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), TrialRecord.state == "RUNNING")
-        renewed = sa.update(TrialRecord).where(held).values(lease_expires_at=unix_now() + self._lease_seconds)
+        held = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
+        renewed = sa.update(TrialRecord).where(held).values(lease_expires_at=unix_now() + self._holder.lease_seconds)
         with database.transaction(self._rdb) as session:
-            changed = session.execute(renewed)
-            if changed.rowcount != len(reports):  # type: ignore[attr-defined]  # an UPDATE's result has it
-                raise LeaseLostError("another worker runs one of these trials now, or their study was deleted")
+            kept = set(session.scalars(renewed.returning(TrialRecord.id)))
             self._end_when_overdue(session)
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
-            values = [
-                (self._trial_id(report.number), step, value) for report in reports for step, value in report.values
-            ]
+            reported = [report for report in reports if report.claim.key in kept]
+            values = [(self._trial_id(r.number), step, value) for r in reported for step, value in r.values]
             optuna_tables.set_intermediate_values(session, values)
+        lost = frozenset(report.number for report in reports if report.claim.key not in kept)
+        self._awaited |= lost
+        return Standing(self._verdict(state), lost)
+
+    def _verdict(self, state: str | None) -> Verdict:
         if state not in ACTIVE_STUDY:
             return Verdict.END
-        return Verdict.HAND_BACK if self._leaving() else Verdict.GO_ON
+        return Verdict.HAND_BACK if state == "paused" or self._leaving() else Verdict.GO_ON
+
+    def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
+        """Keep the state of a trial's trainings; what was kept of it before goes."""
+        with self._fenced(claim):
+            pass
+        path = f"{study_folder(self._study_id)}/checkpoints/{number}-{claim.token[:8]}-{uuid4().hex[:8]}"
+        self._put(claim, path, state, checkpoint=path, setbacks=0)
+        self._drop_checkpoint(claim)
+        self._checkpoints[claim.token, claim.key] = path
+
+    def _drop_checkpoint(self, claim: Claim) -> None:
+        path = self._checkpoints.pop((claim.token, claim.key), claim.checkpoint)
+        if path is not None:
+            self._artifacts.remove(path)
+
+    def checkpoint(self, claim: Claim) -> bytes | None:
+        """The state that an earlier attempt left."""
+        try:
+            return None if claim.checkpoint is None else self._artifacts.read(claim.checkpoint)
+        except NotFoundError:
+            return None
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:
         """Keep the model of the best trial so far; the record points to it only after it is there."""
@@ -176,9 +265,14 @@ class TrialLedger:
             pass
         # The token keeps a worker that lost its lease just now from writing over its successor's file.
         path = f"{study_folder(self._study_id)}/trials/{number}-{claim.token[:8]}.keras"
-        self._artifacts.put(path, model)
+        self._put(claim, path, model, model=path)
+        faults.point("model written")
+
+    def _put(self, claim: Claim, path: str, file: Path, **changes: Any) -> None:
+        """Keep a file and then, if the claim is still held, point to it."""
+        self._artifacts.put(path, file)
         try:
-            with self._fenced(claim, model=path):
+            with self._fenced(claim, **changes):
                 pass
         except LeaseLostError:
             self._artifacts.remove(path)
@@ -187,22 +281,32 @@ class TrialLedger:
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record everything it gave."""
         with self._fenced(claim, **_closing(outcome)) as session:
+            leases.note_ending(session, claim.key, claim.attempt, "told", None)
             trial_id = self._trial_id(number)
             if outcome.result is not None:
                 session.execute(sa.insert(CurveRecord), _curve(claim, outcome.result))
-            self._end_when_done(session, failed=outcome.state == TrialState.FAIL)
+            study = session.get_one(StudyRecord, self._study_id)
+            comparisons.end_when_done(session, self._rdb, study, failed=outcome.state == TrialState.FAIL)
             if outcome.state == TrialState.FAIL and outcome.reason is not None:
                 self._rdb.set_trial_user_attr(trial_id, "reason", outcome.reason)
             steps = [(trial_id, step, value) for step, value in outcome.unreported]
             optuna_tables.set_intermediate_values(session, steps)
             optuna_tables.add_system_attributes(session, trial_id, outcome.attributes)
             optuna_tables.finish_trial(session, trial_id, outcome.state, outcome.values)
+            faults.point("before the tell commits")
+        faults.point("after the tell commits")
+        self._drop_checkpoint(claim)
+
+    def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
+        """End an attempt that gave nothing; the trial waits for another, or is told FAIL when it had its last."""
+        with self._fenced(claim) as session:
+            leases.end_attempts(session, self._rdb, TrialRecord.id == claim.key, setback, reason)
+        self._awaited.add(number)
 
     def hand_back(self, claim: Claim) -> None:
         """Give the place up; the attempt does not count against it."""
-        waiting = {"state": "WAITING", "worker": None, "token": None, "lease_expires_at": None}
-        with self._fenced(claim, attempt=TrialRecord.attempt - 1, **waiting):
-            pass
+        with self._fenced(claim) as session:
+            leases.hand_back(session, TrialRecord.id == claim.key)
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:
@@ -212,6 +316,7 @@ class TrialLedger:
     @contextmanager
     def _fenced(self, claim: Claim, **changes: Any) -> Iterator[Session]:
         """One transaction that begins with a change of the claim's row, if the claim is still held."""
+        self._holder.progressed()
         held = sa.and_(TrialRecord.id == claim.key, TrialRecord.token == claim.token, TrialRecord.state == "RUNNING")
         with database.transaction(self._rdb) as session:
             changed = session.execute(sa.update(TrialRecord).where(held).values(changes or {"token": claim.token}))
@@ -223,27 +328,14 @@ class TrialLedger:
         seconds = self._spec.budget.timeout_seconds
         if seconds is None:
             return
+        # The time in which it was paused does not count, and a paused study does not end.
+        spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
         overdue = sa.select(StudyRecord).where(
-            StudyRecord.id == self._study_id, StudyRecord.started_at + seconds < unix_now()
+            StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
         )
         study = session.scalar(overdue)
         if study is not None:
             comparisons.end(session, self._rdb, study, "completed", f"budget.timeout_seconds of {seconds:g} ran out")
-
-    def _end_when_done(self, session: Session, *, failed: bool) -> None:
-        these = TrialRecord.study_id == self._study_id
-        borne = self._spec.budget.max_failed_trials
-        if failed and borne is not None:
-            count = session.scalar(sa.select(sa.func.count()).where(these, TrialRecord.state == "FAIL")) or 0
-            if count > borne:
-                self._end(session, "failed", f"{count} trials failed and budget.max_failed_trials is {borne}")
-                return
-        unfinished = sa.exists().where(these, TrialRecord.state.in_(("WAITING", "RUNNING")))
-        if not session.scalar(sa.select(unfinished)):
-            self._end(session, "completed", None)
-
-    def _end(self, session: Session, state: str, reason: str | None) -> None:
-        comparisons.end(session, self._rdb, session.get_one(StudyRecord, self._study_id), state, reason)
 
 
 def _closing(outcome: Outcome) -> dict[str, Any]:
@@ -251,6 +343,7 @@ def _closing(outcome: Outcome) -> dict[str, Any]:
         "state": outcome.state.name,
         "token": None,
         "lease_expires_at": None,
+        "checkpoint": None,
         "values": None if outcome.values is None else list(outcome.values),
         "value": None if not outcome.values else outcome.values[0],
         "reason": outcome.reason,

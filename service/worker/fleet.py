@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 from importlib.util import find_spec
+from uuid import uuid4
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from service.errors import EngineMissingError
+from service.errors import EngineMissingError, StorageError
 from service.settings import Settings
+from service.storage.store import Store
 
 _log = structlog.get_logger(__name__)
 _RESTART_SECONDS = 1.0
@@ -34,6 +38,8 @@ class Fleet:
         self._command = [sys.executable, "-m", "service.cli", "worker", "--attached"]
         self._command += [] if study is None else ["--study", study]
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * workers
+        self._names = [""] * workers
+        self._fleet, self._spawned = f"{socket.gethostname()}-{uuid4().hex[:6]}", 0
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="fleet", daemon=True)
 
@@ -60,14 +66,31 @@ class Fleet:
             for seat, process in enumerate(self._processes):
                 if process is not None and process.poll() is not None:
                     _log.warning("a worker died and is started again", pid=process.pid, status=process.returncode)
+                    self._release(self._names[seat], process.returncode)
                 if process is None or process.poll() is not None:
-                    self._processes[seat] = self._spawn()
+                    self._names[seat] = f"{self._fleet}-{self._spawned}"
+                    self._processes[seat] = self._spawn(self._names[seat])
+                    self._spawned += 1
             if self._stopping.wait(_RESTART_SECONDS):
                 return
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _release(self, worker: str, status: int) -> None:
+        """Let the trials of a worker that died be run by others at once, and not when its leases are missed."""
+        from optuna.exceptions import StorageInternalError
+
+        cause = f"signal {-status}" if status < 0 else f"status {status}"
+        try:
+            store = Store(self._settings.database_url)
+            try:
+                store.end_attempts(worker, "lost", f"its process ended with {cause}")
+            finally:
+                store.close()
+        except (StorageError, SQLAlchemyError, StorageInternalError) as error:
+            _log.warning("a dead worker's trials wait for the end of its leases", worker=worker, error=str(error))
+
+    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            self._command,
+            [*self._command, "--name", name],
             stdin=subprocess.PIPE,
             start_new_session=True,
             env=os.environ | self._settings.environment(),

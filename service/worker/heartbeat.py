@@ -1,26 +1,42 @@
-"""Renews a worker's leases beside its training, so that a long epoch does not lose its trial."""
+"""A worker's life beside its training: it renews its leases, sees when the training hangs, watches others' leases."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 import structlog
+from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.storage.leases import Reaper
 from service.storage.store import Store
 
 _log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """A thread that renews all leases of a worker three times a lease, as long as the `with` block lasts."""
+    """A thread that renews all leases of a worker three times a lease, as long as the `with` block lasts.
 
-    def __init__(self, store: Store, worker: str, lease_seconds: float) -> None:
+    `hung` is called when the worker holds trials and none has gone on for `hung_seconds`.
+    """
+
+    def __init__(
+        self, store: Store, worker: str, lease_seconds: float, hung_seconds: float, hung: Callable[[], None]
+    ) -> None:
         self._store, self._worker, self._lease_seconds = store, worker, lease_seconds
+        self._hung_seconds, self._hung = hung_seconds, hung
+        self._reaper = Reaper(store, lease_seconds)
+        self._progressed_at = time.monotonic()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="heartbeat", daemon=True)
+
+    def progressed(self) -> None:
+        """Hear that a training went on."""
+        self._progressed_at = time.monotonic()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -32,10 +48,21 @@ class Heartbeat:
         self._ended.set()
         self._thread.join()
 
-    def _beat(self) -> None:
-        while not self._ended.wait(self._lease_seconds / 3):
+    def _live(self) -> None:
+        while not self._ended.wait(min(self._lease_seconds, self._hung_seconds) / 3):
             try:
-                self._store.renew(self._worker, self._lease_seconds)
-            except SQLAlchemyError as error:
+                self._beat()
+            except (SQLAlchemyError, StorageInternalError) as error:
                 # The next beat tries again; leases last three beats.
                 _log.warning("leases not renewed", error=str(error))
+
+    def _beat(self) -> None:
+        holds = self._store.renew(self._worker, self._lease_seconds)
+        if holds and time.monotonic() - self._progressed_at >= self._hung_seconds:
+            reason = f"its training ended no epoch for {self._hung_seconds:g} seconds"
+            self._store.end_attempts(self._worker, "hung", reason)
+            _log.error("the training hangs", worker=self._worker, trials=holds)
+            self._hung()
+        lost = self._reaper.look()
+        if lost:
+            _log.warning("trials of lost workers wait again", trials=lost)

@@ -23,57 +23,75 @@ from service.storage import database
 from service.storage.artifacts import Artifacts
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
+from service.storage.trials import Holder, TrialLedger
 from service.worker.heartbeat import Heartbeat
 from service.worker.presentation import present
+from studies import faults
 from studies.datasets.preprocessing import PreparedData, prepare_folds
-from studies.errors import LeaseLostError
+from studies.errors import OutOfMemoryError
 from studies.spec import StudySpec
 from studies.sweep import sweep
 from studies.training.machine import fingerprint
 from studies.training.result import Engine
 
 _log = structlog.get_logger(__name__)
-#: What may be different at the next try: the lease, the database, the artifacts' folder.
-_PASSING = (LeaseLostError, SQLAlchemyError, StorageInternalError, OSError)
+#: What may be different at the next try: the database, the artifacts' folder.
+_PASSING = (SQLAlchemyError, StorageInternalError, OSError)
 #: The engine of a study, and what the API shows of it.
 EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[str, Any]]]
+_LEAVING_SECONDS = 8.0  # before a worker that is to leave does so in the middle of an epoch
 _DATASETS_KEPT = 2  # prepared datasets in memory, for workers that serve studies in turn
 
 
 class Worker:
     """Claims trials of any study, or of one, and runs them until it is told to leave."""
 
-    def __init__(self, settings: Settings, engine: EngineOf, study: str | None = None) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+    def __init__(self, settings: Settings, engine: EngineOf, study: str | None = None, name: str | None = None) -> None:
+        self.name = name or worker_name()
         self._settings, self._engine, self._study = settings, engine, study
         self._store = Store(settings.database_url)
         self._artifacts = Artifacts(settings.artifacts_url)
         self._prepare = lru_cache(_DATASETS_KEPT)(prepare_folds)
-        self._leaving = threading.Event()
+        self._leaving, self._left = threading.Event(), threading.Event()
+        self._progressed: Callable[[], None] = lambda: None  # the heartbeat's
 
     def leave(self) -> None:
         """Hand the running trial back at its next epoch and end."""
         self._leaving.set()
 
+    def leave_within(self, seconds: float) -> None:
+        """The same; when the training has not come to an epoch's end by then, free its trials as they are and exit."""
+        self.leave()
+        if self._left.wait(seconds):
+            return
+        try:
+            freed = self._store.hand_back(self.name)
+            _log.warning("worker leaves in the middle of an epoch", worker=self.name, trials=freed)
+        finally:
+            os._exit(0)
+
     def run(self) -> None:
         """Work until told to leave."""
         _log.info("worker is ready", worker=self.name)
-        with Heartbeat(self._store, self.name, self._settings.lease_seconds):
+        settings = self._settings
+        with Heartbeat(self._store, self.name, settings.lease_seconds, settings.hung_seconds, self._hung) as heartbeat:
+            self._progressed = heartbeat.progressed
             while not self._leaving.is_set():
                 if not self._work():
-                    self._leaving.wait(self._settings.poll_seconds)
+                    self._leaving.wait(settings.poll_seconds)
+        self._left.set()
         self._store.close()
         _log.info("worker has left", worker=self.name)
+
+    def _hung(self) -> None:
+        """End this process, for nothing ends a thread that hangs; whoever started it starts it again."""
+        os._exit(os.EX_SOFTWARE)
 
     def _work(self) -> bool:
         """Sweep one study; False when there was nothing to do or what is needed did not answer."""
         try:
-            study = self._store.next_study(self._study)
+            study = self._store.next_study(self._study, self.name)
             return self._sweep(study) > 0 if study is not None else self._present()
-        except LeaseLostError as error:
-            _log.warning("a sweep was given up", worker=self.name, reason=str(error))
-            self._give_up()
         except _PASSING as error:
             _log.error("the storage does not answer", worker=self.name, error=str(error))
             self._give_up()
@@ -95,24 +113,33 @@ class Worker:
         return True
 
     def _give_up(self) -> None:
-        """Let go of what an interrupted sweep held, which the heartbeat would hold for ever."""
-        try:
-            self._store.give_up(self.name)
-        except _PASSING as error:
-            _log.warning("leases not given up", worker=self.name, error=str(error))
+        """Let go of what an interrupted sweep held, which the heartbeat would hold for ever; it is not to blame."""
+        while not self._leaving.wait(self._settings.poll_seconds):
+            try:
+                self._store.hand_back(self.name)
+                return
+            except _PASSING as error:
+                _log.warning("leases not given up", worker=self.name, error=str(error))
 
     def _sweep(self, study: StudyRecord) -> int:
         spec = StudySpec.model_validate(study.spec)
-        ledger = TrialLedger(
-            self._store, self._artifacts, study, self.name, self._settings.lease_seconds, self._leaving.is_set
+        self._progressed()
+        self._store.begin_turn(study)
+        settings = self._settings
+        holder = Holder(
+            self.name, settings.lease_seconds, settings.turn_seconds, self._leaving.is_set, self._progressed
         )
+        ledger = TrialLedger(self._store, self._artifacts, study, holder)
         try:
             data = self._prepare(spec.dataset, spec.seed, spec.resampling)
             engine, shown = self._engine(spec, data)
             self._store.show(study.id, shown, facts(spec, data))
-            return sweep(spec, data, ledger, engine)
+            return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
         except _PASSING:
             raise
+        except (MemoryError, OutOfMemoryError) as error:
+            _log.exception("trials ran out of memory", worker=self.name, study=study.name)
+            return self._store.end_attempts(self.name, "out of memory", str(error))
         # Anything else will happen again with every worker: the study ends, with the reason, and the workers live on.
         except Exception as error:  # noqa: BLE001
             _log.exception("a study cannot go on", worker=self.name, study=study.name)
@@ -133,14 +160,28 @@ def facts(spec: StudySpec, data: Sequence[PreparedData]) -> dict[str, Any]:
     }
 
 
-def main(settings: Settings, study: str | None, attached: bool) -> None:
+def main(settings: Settings, study: str | None, attached: bool, name: str | None = None) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
     database.check(settings.database_url)
-    worker = Worker(settings, keras_engines(settings), study)
-    _leave_on_signals(worker.leave)
+    serve(Worker(settings, keras_engines(settings), study, name), attached)
+
+
+def serve(worker: Worker, attached: bool) -> None:
+    """Run a worker as the whole of this process."""
+    faults.arm(os.environ.get("REGSWEEP_FAULT"))
+
+    def leave() -> None:
+        threading.Thread(target=worker.leave_within, args=(_LEAVING_SECONDS,), name="leaving", daemon=True).start()
+
+    _leave_on_signals(leave)
     if attached:
-        threading.Thread(target=_leave_with_parent, args=(worker.leave,), name="parent", daemon=True).start()
+        threading.Thread(target=_leave_with_parent, args=(leave,), name="parent", daemon=True).start()
     worker.run()
+
+
+def worker_name() -> str:
+    """A name that no other worker has."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
 
 
 def keras_engines(settings: Settings) -> EngineOf:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from studies.datasets.preprocessing import PreparedData
-from studies.errors import EngineError
+from studies.errors import EngineError, OutOfMemoryError, ran_out_of_memory
 from studies.optimizer_spec import ConstantSpec
 from studies.spec import REPRODUCIBLE_LANES, StudySpec
 from studies.training import fit
@@ -17,7 +17,7 @@ from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
 from studies.training.one_by_one import one_by_one
 from studies.training.program import Program, ProgramKey
-from studies.training.result import Engine
+from studies.training.result import Engine, Trials
 from studies.training.sizing import LaneSize
 from studies.training.tuning import Form, Tuning
 
@@ -106,7 +106,19 @@ class Engines:
         if choice.engine == "fit":
             return one_by_one(fit.train)
         form = Form(choice.lanes, choice.epochs_a_call, choice.xla)
-        return lane_engine(form.lanes, lambda size, folds: self._program(program_key(spec, folds, size, form)))
+        engine = lane_engine(form.lanes, lambda size, folds: self._program(program_key(spec, folds, size, form)))
+
+        def run(data: Sequence[PreparedData], trials: Trials) -> None:
+            try:
+                engine(data, trials)
+            except Exception as error:
+                if not ran_out_of_memory(error):
+                    raise
+                # The next choice takes fewer lanes.
+                self._memory_share /= 2
+                raise OutOfMemoryError(f"{form} did not fit into the memory: {error}") from error
+
+        return run
 
 
 def _fit(why: str) -> EngineChoice:

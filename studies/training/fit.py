@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from studies.regularization import Regularization
 from studies.training import weights
 from studies.training.early_stopping import EarlyStopping, Watch
 from studies.training.metrics import task_metrics
-from studies.training.result import Job, OnEpoch, Trained, TrialResult, measured
+from studies.training.result import Job, OnEpoch, Trained, TrainingState, TrialResult, measured
 
+_ENGINE = "fit"
 _ROWS_A_PASS = 8192  # rows evaluated at once; bounds the memory of a pass over a large part
 
 
@@ -34,12 +36,15 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     keras.utils.set_random_seed(job.seed)
     hyper = job.hyperparameters
     model = trained_model(job, data)
+    model.optimizer.build(model.trainable_variables)
     course = _Course(job, data, _Judge(model, model.loss, job, data), on_epoch)
+    begun = course.take_up(model)
     model.fit(
         data.train.x,
         data.train.y,
         batch_size=hyper.batch_size,
         epochs=job.spec.budget.epochs,
+        initial_epoch=begun,
         callbacks=[course],
         verbose=0,
     )
@@ -151,11 +156,34 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
         self._monitor = job.spec.early_stopping.monitor
         self._rule = EarlyStopping.of(job.spec, job.hyperparameters)
         self._restores = self._rule.restores_best(job.spec)
-        self._measures_test = job.measures_test
+        self._measures_test, self._state = job.measures_test, job.state
         self._data, self._judge, self._on_epoch = data, judge, on_epoch
         self._watch = Watch()
         self._best_weights: list[npt.NDArray[Any]] | None = None
         self._epochs: list[dict[str, float]] = []
+
+    def take_up(self, model: keras.Model) -> int:
+        """Go on from the job's state, if it has one of this engine; the epochs that were trained.
+
+        Seeded as it is, Keras shuffles the rows of every epoch alike, and its dropout's seeds are variables.
+        """
+        if self._state is None or self._state.engine != _ENGINE:
+            return 0
+        facts, arrays = self._state.facts, list(self._state.arrays)
+        self._watch, self._epochs = Watch(**facts["watch"]), [dict(entry) for entry in facts["entries"]]
+        for variable in (*model.variables, *model.optimizer.variables):
+            variable.assign(arrays.pop(0))
+        self._best_weights = arrays or None
+        return len(self._epochs)
+
+    def _state_now(self) -> TrainingState:
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        arrays = [np.asarray(variable) for variable in variables]
+        return TrainingState(
+            _ENGINE,
+            {"watch": asdict(self._watch), "entries": list(self._epochs)},
+            [*arrays, *(self._best_weights or [])],
+        )
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Called by Keras with the epoch counted from 0."""
@@ -170,7 +198,7 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
         self._watch = self._rule.watch(self._watch, epoch, entry[self._monitor])
         if self._restores and self._watch.best_epoch == epoch:
             self._best_weights = self.model.get_weights()
-        if not self._on_epoch(epoch + 1, entry) or self._watch.stopped:
+        if not self._on_epoch(epoch + 1, entry, self._state_now) or self._watch.stopped:
             self.model.stop_training = True
 
     def result(self) -> TrialResult:

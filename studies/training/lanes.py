@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from studies.training import weights
 from studies.training.fit import plain_model, write
 from studies.training.metrics import by_lane
 from studies.training.program import Epochs, Program
-from studies.training.result import Engine, EpochReport, Job, Trained, TrialResult, Trials, measured
+from studies.training.result import Engine, EpochReport, Job, Trained, TrainingState, TrialResult, Trials, measured
 from studies.training.rows import stacked
 from studies.training.seat import Seat
 from studies.training.step import Lane
+
+_ENGINE = "lanes"
 
 #: The program of a batch size and of folds that train on equally many rows.
 ProgramOf = Callable[[int, Sequence[PreparedData]], Program]
@@ -85,15 +89,43 @@ class _Group:
         chosen = dict(zip(empty[: len(jobs)], jobs, strict=True))
         lanes = self._course.lanes
         initial = Lane(*([np.zeros(array.shape, np.float32) for array in arrays] for arrays in lanes.lane))
+        states = {lane: job.state for lane, job in chosen.items() if self._suits(job.state)}
         for lane, job in chosen.items():
-            self._seats[lane] = Seat.of(job)
+            self._seats[lane] = Seat.of(job if lane in states else replace(job, state=None))
             self._keep[lane] = -1
             drawn = self._program.initial(job.seed)
             for stack, values in zip((*initial.weights, *initial.state), (*drawn.weights, *drawn.state), strict=True):
                 stack[lane] = values
         fresh = np.isin(np.arange(len(self._seats)), list(chosen))
         self._course = self._course._replace(lanes=self._program.seat(lanes, tf.constant(fresh), initial))
+        if states:
+            self._restore({lane: state.arrays for lane, state in states.items() if state is not None})
         self._settings = self._program.settings({lane: seat.job for lane, seat in self._taken()}, self._places)
+
+    def _suits(self, state: TrainingState | None) -> bool:
+        """Whether a state is that of a lane of such a program."""
+        if state is None or state.engine != _ENGINE:
+            return False
+        form = tf.nest.flatten((self._course.lanes, self._course.best))
+        return [array.shape for array in state.arrays] == [tuple(array.shape[1:]) for array in form]
+
+    def _restore(self, arrays: Mapping[int, Sequence[Any]]) -> None:
+        """Put states into lanes."""
+        form = self._course.lanes, self._course.best
+        stacks = [np.zeros(array.shape, np.float32) for array in tf.nest.flatten(form)]
+        for lane, values in arrays.items():
+            for stack, value in zip(stacks, values, strict=True):
+                stack[lane] = value
+        chosen = tf.constant(np.isin(np.arange(len(self._seats)), list(arrays)))
+        self._course = self._program.restore(self._course, chosen, *tf.nest.pack_sequence_as(form, stacks))
+
+    def _state(self, lane: int, seat: Seat) -> TrainingState:
+        """The state of a training after the last epoch of the last call."""
+        last = len(seat.entries) - 1
+        kept = last if seat.kept is None else seat.kept
+        best = self._held(lane, self._program.key.epochs - 1 - (last - kept))
+        now = [array.numpy()[lane].copy() for array in tf.nest.flatten(self._course.lanes)]
+        return TrainingState(_ENGINE, seat.facts(), [*now, *tf.nest.flatten(best)])
 
     def train(self, trials: Trials) -> None:
         """Train every lane for the epochs of a call; trainings that end leave their lanes."""
@@ -120,7 +152,11 @@ class _Group:
                 continue
             if seat.kept == len(seat.entries) - 1:
                 self._keep[lane] = epoch
-            reports.append(EpochReport(seat.job.number, len(seat.entries), seat.entries[-1]))
+            # Between the epochs of a call nothing holds the optimizer's state.
+            between = epoch < self._program.key.epochs - 1
+            state = None if between else partial(self._state, lane, seat)
+            number, fold, entries = seat.job.number, seat.job.fold, seat.entries
+            reports.append(EpochReport(number, len(entries), entries[-1], fold, state, may_stop=not between))
         ending = trials.epoch(reports)
         for lane, seat in list(self._taken()):
             if lane not in diverged and not seat.ended and seat.job.number not in ending:

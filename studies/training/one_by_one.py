@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import TrainingError
-from studies.training.result import Engine, EpochReport, Job, OnEpoch, Trained, Trials
+from studies.training.result import Engine, EpochReport, Job, OnEpoch, Trained, TrainingState, Trials
 
 _log = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ def _run(job: Job, data: PreparedData, trials: Trials, train: Train) -> None:
     # What `trials` raises waits here until the training has returned: it is not the training's fault.
     interruption: Exception | None = None
 
-    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> bool:
+    def on_epoch(epoch: int, metrics: Mapping[str, float], state: Callable[[], TrainingState] | None = None, /) -> bool:
         nonlocal interruption
         try:
-            return job.number not in trials.epoch([EpochReport(job.number, epoch, metrics)])
+            return job.number not in trials.epoch([EpochReport(job.number, epoch, metrics, job.fold, state)])
         except Exception as error:  # noqa: BLE001  # raised again below
             interruption = error
             return False

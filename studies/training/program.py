@@ -119,6 +119,7 @@ class Program:
         self.biases = [i for i in marked if names[i] == "bias"]
         self.train = tf.function(self._train, jit_compile=key.xla, autograph=False)
         self.seat = tf.function(self._seat, autograph=False)
+        self.restore = tf.function(self._restore, autograph=False)
         self.measure = tf.function(self._measure, autograph=False, reduce_retracing=True)
 
     def settings(self, taken: Mapping[int, Job], folds: Mapping[int, int]) -> Settings:
@@ -167,6 +168,13 @@ class Program:
             [[tf.where(_broadcast(fresh, s), tf.zeros_like(s), s) for s in slots] for slots in lanes.slots],
             tf.where(fresh, tf.zeros_like(lanes.step), lanes.step),
         )
+
+    def _restore(self, course: Course, chosen: Any, lanes: Lanes, best: Lane) -> Course:
+        """Put trainings that were begun elsewhere into the chosen lanes, as they stood there."""
+        values = tf.nest.flatten((lanes, best))
+        held = tf.nest.flatten((course.lanes, course.best))
+        lanes, best = tf.nest.pack_sequence_as((course.lanes, course.best), _choose(chosen, values, held))
+        return course._replace(lanes=lanes, best=best)
 
     def _train(self, course: Course, keep: Any, settings: Settings, order: Any, data: Rows) -> tuple[Course, Epochs]:
         """Keep the best weights of the call before, then train and evaluate every lane for some epochs.

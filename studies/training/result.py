@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any, Protocol
 
+import numpy.typing as npt
+
 from studies.datasets.preprocessing import PreparedData
 from studies.hyperparameters import Hyperparameters
 from studies.objectives import MONITORS, ObjectiveName
@@ -17,10 +19,27 @@ from studies.spec import StudySpec
 _NESTED = {"val": "stopping", "test": "val"}
 _FEATURES = 1000  # of a fold whose order is kept
 
-#: Called after every epoch (counted from 1) with its metrics; False ends the training there.
-OnEpoch = Callable[[int, Mapping[str, float]], bool]
+
+class OnEpoch(Protocol):
+    """Called after every epoch (counted from 1) with its metrics, and what gives the training's state as it is now."""
+
+    def __call__(
+        self, epoch: int, metrics: Mapping[str, float], state: Callable[[], TrainingState] | None = None, /
+    ) -> bool:
+        """False ends the training there."""
+
+
 #: A learning curve: one list a column, one entry an epoch; the column `epoch` counts from 1.
 Curve = Mapping[str, list[float]]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a training is between two epochs: enough to go on as if it had never stopped."""
+
+    engine: str  # which can go on with it
+    facts: Mapping[str, Any]  # JSON
+    arrays: Sequence[npt.NDArray[Any]]  # in the engine's order
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,7 @@ class Job:
     seed: int  # of initial weights, data order and dropout
     fold: int = 0  # on which of the engine's data it is trained
     measures_test: bool = False  # whether it is measured on the test part as well: no search may
+    state: TrainingState | None = None  # to go on from; an engine that cannot begins anew
 
 
 @dataclass(frozen=True)
@@ -133,6 +153,9 @@ class EpochReport:
     number: int  # the trial's
     epoch: int  # counted from 1
     metrics: Mapping[str, float]
+    fold: int = 0
+    state: Callable[[], TrainingState] | None = None  # gives the training's; None where it cannot be had
+    may_stop: bool = True  # whether the training can be left here, to be gone on with by another worker
 
 
 class Trials(Protocol):

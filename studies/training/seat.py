@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -25,9 +25,17 @@ class Seat:
 
     @classmethod
     def of(cls, job: Job) -> Seat:
-        """The seat of a trial before its first epoch."""
-        rule = EarlyStopping.of(job.spec, job.hyperparameters)
-        return cls(job, np.random.default_rng([job.seed, 1]), rule)
+        """The seat of a trial before its first epoch, or where its state says."""
+        seat = cls(job, np.random.default_rng([job.seed, 1]), EarlyStopping.of(job.spec, job.hyperparameters))
+        if job.state is not None:
+            seat.order.bit_generator.state = job.state.facts["order"]
+            seat.watch = Watch(**job.state.facts["watch"])
+            seat.entries = list(job.state.facts["entries"])
+        return seat
+
+    def facts(self) -> dict[str, object]:
+        """Where the trial stands, as JSON."""
+        return {"order": self.order.bit_generator.state, "watch": asdict(self.watch), "entries": list(self.entries)}
 
     @property
     def ended(self) -> bool:

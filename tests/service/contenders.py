@@ -10,13 +10,12 @@ from pathlib import Path
 
 from service.storage.artifacts import Artifacts
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
+from service.storage.trials import Holder, TrialLedger
 from studies.datasets.preprocessing import prepare_folds
 from studies.spec import StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import one_by_one
 from tests.service.documents import train
-from tests.service.ledgers import never
 
 _gate: Barrier | None = None
 
@@ -50,7 +49,7 @@ def prepare_schema(url: str) -> str:
 
 
 def _ledger(store: Store, folder: Path, name: str, worker: str) -> TrialLedger:
-    return TrialLedger(store, Artifacts(f"file://{folder}"), store.study(name), worker, 600.0, never)
+    return TrialLedger(store, Artifacts(f"file://{folder}"), store.study(name), Holder(worker, 600.0))
 
 
 def claim_all(url: str, folder: Path, name: str, threads: int) -> list[int]:

@@ -11,9 +11,9 @@ from optuna.trial import TrialState
 
 from service.storage.artifacts import Artifacts
 from service.storage.database import unix_now
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
+from service.storage.trials import Holder, TrialLedger
 from studies.ledger import Claim, Outcome, Report, Verdict
 from studies.mirror import Mirror, as_template
 from studies.spec import StudySpec
@@ -30,7 +30,7 @@ def ledger(
     store: Store, folder: Path, name: str, worker: str = "a", leaving: Callable[[], bool] = never
 ) -> TrialLedger:
     """A worker's ledger of one study, with leases that last the test."""
-    return TrialLedger(store, Artifacts(f"file://{folder}"), store.study(name), worker, 600.0, leaving)
+    return TrialLedger(store, Artifacts(f"file://{folder}"), store.study(name), Holder(worker, 600.0, leaving=leaving))
 
 
 def claimed(book: TrialLedger) -> Claim:
@@ -40,7 +40,7 @@ def claimed(book: TrialLedger) -> Claim:
 
 def report(book: TrialLedger, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
     """One epoch's sign of life."""
-    return book.report([Report(claim, number, [] if value is None else [(step, value)])])
+    return book.report([Report(claim, number, [] if value is None else [(step, value)])]).verdict
 
 
 def opened(book: TrialLedger, spec: StudySpec) -> tuple[Claim, int]:
@@ -64,9 +64,8 @@ def run(book: TrialLedger, spec: StudySpec, value: float = 0.5, state: TrialStat
 
 
 def expire(store: Store) -> None:
-    """Let every lease run out now."""
-    with store.engine.begin() as connection:
-        connection.execute(sa.update(TrialRecord).values(lease_expires_at=1.0))
+    """Let every lease be found lost now."""
+    store.reap(store.leases(), 0.0)
 
 
 def set_back(store: Store, seconds: float) -> None:

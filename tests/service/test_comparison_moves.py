@@ -83,7 +83,7 @@ def test_stop_ends_every_part(store: Store, folder: Path, stage: str, ended: boo
     assert store.next_study() is None
     left = {name: [each.state for each in places(store, name)] for name in active}
     assert left == {name: [] for name in active} | {active[-1]: ["RUNNING"]}
-    assert ledger(store, folder, active[-1]).report([]) is Verdict.END
+    assert ledger(store, folder, active[-1]).report([]).verdict is Verdict.END
     assert held.number is None
 
 

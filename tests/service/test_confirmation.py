@@ -187,7 +187,7 @@ def test_a_worker_that_dies_loses_no_planned_trial_and_none_is_run_twice(
         for claim in held:
             dying.hand_back(claim)
     elif way == "given up":
-        searched.give_up("dying")
+        searched.end_attempts("dying", "lost", "a test")
     else:
         expire(searched)
     assert sweep_as_worker(searched, folder, CONFIRMATION) == PLANNED - 1

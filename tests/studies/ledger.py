@@ -11,7 +11,7 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.errors import LeaseLostError, NumberTakenError
-from studies.ledger import Claim, Outcome, Report, Verdict
+from studies.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
 
 
 @dataclass
@@ -21,6 +21,8 @@ class MemoryLedger:
     budget: int
     record: list[FrozenTrial] = field(default_factory=list)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    setbacks: list[tuple[int, Setback, str]] = field(default_factory=list)
     models: dict[int, str] = field(default_factory=dict)
     handed_back: list[Claim] = field(default_factory=list)
     waiting: list[int | None] = field(default_factory=list)  # trial numbers of places given up
@@ -29,7 +31,8 @@ class MemoryLedger:
     refused: int = 0  # opens whose number was taken
     keys: int = 0  # that were given out
 
-    def claim(self, count: int) -> list[Claim]:
+    def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
+        assert idle or not self.setbacks
         claims: list[Claim] = []
         while len(claims) < count and (self.waiting or self.places < self.budget):
             number = self.waiting.pop(0) if self.waiting else None
@@ -58,11 +61,30 @@ class MemoryLedger:
         assert template.state == TrialState.RUNNING
         self.record.append(copy.deepcopy(template))
 
-    def report(self, reports: Sequence[Report]) -> Verdict:
+    def report(self, reports: Sequence[Report]) -> Standing:
         for report in reports:
             self._check(report.claim)
             self.record[report.number].intermediate_values.update(dict(report.values))
+        return Standing(self.verdict())
+
+    def verdict(self) -> Verdict:
         return Verdict.GO_ON
+
+    def earlier(self) -> list[FrozenTrial]:
+        return []
+
+    def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
+        self._check(claim)
+        self.checkpoints[number] = state.read_bytes()
+
+    def checkpoint(self, claim: Claim) -> bytes | None:
+        return None if claim.number is None else self.checkpoints.get(claim.number)
+
+    def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
+        self._check(claim)
+        self.held.remove(claim.key)
+        self.setbacks.append((number, setback, reason))
+        self.outcomes[number] = Outcome(TrialState.FAIL, None, None, reason)
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:
         self._check(claim)

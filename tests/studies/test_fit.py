@@ -35,7 +35,7 @@ def job_of(dataset: Document, space: Document | None = None, seed: int = 11, **p
     return Job(0, spec, spec.space.hyperparameters({}), seed)
 
 
-def go_on(epoch: int, metrics: Mapping[str, float]) -> bool:
+def go_on(epoch: int, metrics: Mapping[str, float], state: object = None, /) -> bool:
     return True
 
 
@@ -129,7 +129,7 @@ def test_the_watched_metric_decides_which_epoch_is_best() -> None:
 def test_training_ends_after_the_epoch_that_is_answered_with_no() -> None:
     seen: list[int] = []
 
-    def until_two(epoch: int, metrics: Mapping[str, float]) -> bool:
+    def until_two(epoch: int, metrics: Mapping[str, float], state: object = None, /) -> bool:
         seen.append(epoch)
         assert np.isfinite(metrics["val_loss"])
         return epoch < 2

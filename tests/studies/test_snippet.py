@@ -55,7 +55,7 @@ def trained(spec: StudySpec, data: PreparedData) -> TrialResult:
     from studies.training.fit import train
 
     job = Job(NUMBER, spec, spec.space.hyperparameters({}), trial_seed(spec.seed, NUMBER))
-    return train(job, data, lambda _epoch, _metrics: True).result
+    return train(job, data, lambda *_: True).result
 
 
 def pasted(spec: StudySpec, data: PreparedData) -> Any:

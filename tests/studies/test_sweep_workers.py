@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError
-from studies.ledger import Claim, Report, Verdict
+from studies.ledger import Claim, Report, Standing, Verdict
 from studies.mirror import Mirror, as_template
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
@@ -24,19 +24,18 @@ from tests.studies.trainings import dropout, formula, random_study, sequence, st
 class VerdictLedger(MemoryLedger):
     """Answers the third report with the given verdict."""
 
-    verdict = Verdict.GO_ON
+    third = Verdict.GO_ON
     answers = 0
 
-    def report(self, reports: Sequence[Report]) -> Verdict:
-        super().report(reports)
+    def verdict(self) -> Verdict:
         self.answers += 1
-        return self.verdict if self.answers == 3 else Verdict.GO_ON
+        return self.third if self.answers == 3 else Verdict.GO_ON
 
 
 @pytest.mark.parametrize(("objectives", "values"), [(["val_loss"], [0.5]), (["val_loss", "epochs"], None)])
 def test_a_trial_of_a_study_that_ends_keeps_what_it_has(objectives: list[str], values: list[float] | None) -> None:
     ledger = VerdictLedger(budget=1)
-    ledger.verdict = Verdict.END
+    ledger.third = Verdict.END
     assert swept(random_study(objectives=objectives), ledger, formula(sequence([0.5]))) == 1
     outcome = ledger.outcomes[0]
     assert (outcome.state, outcome.values) == (TrialState.PRUNED, values)
@@ -47,7 +46,7 @@ def test_a_trial_of_a_study_that_ends_keeps_what_it_has(objectives: list[str], v
 
 def test_a_trial_that_is_handed_back_is_not_told_and_ends_the_sweep() -> None:
     ledger = VerdictLedger(budget=5)
-    ledger.verdict = Verdict.HAND_BACK
+    ledger.third = Verdict.HAND_BACK
     assert swept(random_study(), ledger, formula(dropout)) == 0
     assert [claim.key for claim in ledger.handed_back] == [1]
     assert (ledger.outcomes, ledger.models, ledger.places) == ({}, {}, 1)
@@ -57,7 +56,7 @@ def test_a_trial_that_is_handed_back_is_not_told_and_ends_the_sweep() -> None:
 def test_a_trial_that_was_handed_back_is_run_by_the_next_sweep_with_its_params_and_seed() -> None:
     spec, jobs = random_study(), list[Job]()
     ledger = VerdictLedger(budget=2)
-    ledger.verdict = Verdict.HAND_BACK
+    ledger.third = Verdict.HAND_BACK
     swept(spec, ledger, formula(dropout, jobs))
     ledger.waiting = [0]
     assert swept(spec, ledger, formula(dropout, jobs)) == 2
@@ -69,7 +68,7 @@ def test_a_resumed_trial_is_pruned_where_its_own_epochs_are_hopeless_and_not_bef
     spec = random_study(pruner={"name": "median", "n_startup_trials": 1, "n_warmup_steps": 3})
     loss = sequence([0.9, 0.5, 0.9])
     ledger = VerdictLedger(budget=1)
-    ledger.verdict = Verdict.HAND_BACK
+    ledger.third = Verdict.HAND_BACK
     swept(spec, ledger, formula(loss))  # reports three epochs and leaves
     ledger.waiting = [None, 0]
     swept(spec, ledger, formula(loss))  # a good trial, then the first one again
@@ -105,7 +104,7 @@ def test_a_number_that_is_taken_leads_to_asking_again() -> None:
 class LostLedger(MemoryLedger):
     """Loses its lease while a trial trains."""
 
-    def report(self, reports: Sequence[Report]) -> Verdict:
+    def report(self, reports: Sequence[Report]) -> Standing:
         super().report(reports)
         raise LeaseLostError("another worker has it")
 

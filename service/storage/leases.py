@@ -1,0 +1,136 @@
+"""Leases: how an attempt at a trial ends without being told, and who notices.
+
+Whether a worker lives is watched and not read off a clock: a lease that nobody renewed for `lease_seconds` of the
+watcher's own monotonic clock is lost. So neither a clock that is wrong, nor a laptop that slept, nor a database that
+was away takes a trial from a worker that lives. (As the lock client of Amazon's DynamoDB does it.)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.storage import comparisons, lifecycle
+from service.storage.database import unix_now
+from service.storage.records import ACTIVE_STUDY, AttemptRecord, StudyRecord, TrialRecord
+from studies import faults
+from studies.spec import StudySpec
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+    from service.storage.store import Store
+
+#: How an attempt ends. `lost`: its worker gave no sign of life; `hung`: the worker lived, the training did not go on.
+Ending = Literal["told", "lost", "hung", "failed", "out of memory"]
+_FREE = {"state": "WAITING", "worker": None, "token": None, "lease_expires_at": None}
+
+
+def running() -> sa.ColumnElement[bool]:
+    """Trials that a worker holds; written out, so that SQLite takes the index of these alone."""
+    return TrialRecord.state == sa.literal_column("'RUNNING'")
+
+
+def hand_back(session: Session, which: sa.ColumnElement[bool]) -> int:
+    """Free running places for other workers, as if they had not been claimed; how many."""
+    changes: dict[str, Any] = _FREE | {"attempt": TrialRecord.attempt - 1}
+    columns = TrialRecord.id, TrialRecord.attempt
+    freed = session.execute(sa.update(TrialRecord).where(running(), which).values(changes).returning(*columns)).all()
+    for row in freed:
+        key = AttemptRecord.trial_id == row.id, AttemptRecord.attempt == row.attempt + 1
+        session.execute(sa.delete(AttemptRecord).where(*key))
+    return len(freed)
+
+
+def end_attempts(
+    session: Session, optuna: RDBStorage, which: sa.ColumnElement[bool], ending: Ending, reason: str
+) -> int:
+    """End running attempts that gave nothing; how many.
+
+    Their trials wait for another worker, under the same number; one that has used its attempts up is told FAIL, and one
+    whose study has ended is closed. All in the transaction that it is called in.
+    """
+    changes: dict[str, Any] = _FREE | {"setbacks": TrialRecord.setbacks + 1}
+    columns = TrialRecord.study_id, TrialRecord.id, TrialRecord.number, TrialRecord.place, TrialRecord.attempt
+    update = sa.update(TrialRecord).where(running(), which).values(changes)
+    freed = session.execute(update.returning(*columns, TrialRecord.setbacks)).all()
+    faults.point("attempts ended")
+    for row in freed:
+        note_ending(session, row.id, row.attempt, ending, reason)
+    faults.point("endings noted")
+    for study_id, rows in groupby(sorted(freed), key=lambda row: row.study_id):
+        _go_on(session, optuna, session.get_one(StudyRecord, study_id), list(rows), f"{ending}: {reason}")
+    return len(freed)
+
+
+def note_ending(session: Session, trial_id: int, attempt: int | Any, ending: Ending, reason: str | None) -> None:
+    """Record how an attempt ended."""
+    key = AttemptRecord.trial_id == trial_id, AttemptRecord.attempt == attempt, AttemptRecord.ending.is_(None)
+    ended = {"ended_at": unix_now(), "ending": ending, "reason": reason}
+    session.execute(sa.update(AttemptRecord).where(*key).values(ended))
+
+
+def _go_on(session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any], why: str) -> None:
+    if study.state not in ACTIVE_STUDY:
+        lifecycle.close_places(session, optuna, study, TrialRecord.id.in_([row.id for row in rows]))
+        return
+    attempts = StudySpec.model_validate(study.spec).budget.max_attempts
+    used_up = [row for row in rows if row.setbacks >= attempts]
+    for row in used_up:
+        _fail(session, optuna, study, row, f"given up after {attempts} attempts; the last was {why}")
+    if used_up:
+        comparisons.end_when_done(session, optuna, study, failed=True)
+
+
+def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, reason: str) -> None:
+    """Tell a trial FAIL, also one that was claimed and never asked: the budget counts it."""
+    from optuna.trial import TrialState, create_trial
+
+    from service.storage import optuna_tables
+
+    optuna_id = optuna.get_study_id_from_name(study.name)
+    number = row.number
+    if number is None:
+        asked_by_place = row.place if StudySpec.model_validate(study.spec).reproducible else None
+        number = optuna_tables.next_number(session, optuna_id) if asked_by_place is None else asked_by_place
+        template = create_trial(state=TrialState.RUNNING)
+        template.number, template.datetime_start = number, datetime.now()
+        trial_id = optuna_tables.create_trial(session, optuna_id, template)
+    else:
+        trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
+    told = {"state": "FAIL", "number": number, "reason": reason, "ended_at": unix_now()}
+    session.execute(sa.update(TrialRecord).where(TrialRecord.id == row.id).values(told))
+    optuna.set_trial_user_attr(trial_id, "reason", reason)
+    optuna_tables.finish_trial(session, trial_id, TrialState.FAIL, None)
+
+
+class Reaper:
+    """Watches all leases and ends the attempts whose lease is not renewed."""
+
+    def __init__(self, store: Store, lease_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._lease_seconds, self._clock = store, lease_seconds, clock
+        #: By trial, its lease as it stood when it was first seen so, and when that was.
+        self._seen: dict[int, tuple[tuple[str, float], float]] = {}
+
+    def look(self) -> int:
+        """Look at all leases once, and end the attempts of those that were lost; how many."""
+        try:
+            leases = self._store.leases()
+        except Exception:
+            # What happened to the leases meanwhile was not seen: a database that is back finds every worker alive.
+            self._seen = {}
+            raise
+        now = self._clock()
+        known = self._seen
+        self._seen = {
+            trial: known[trial] if trial in known and known[trial][0] == lease else (lease, now)
+            for trial, lease in leases.items()
+        }
+        lost = {trial: lease for trial, (lease, since) in self._seen.items() if now - since >= self._lease_seconds}
+        return self._store.reap(lost, self._lease_seconds) if lost else 0
