@@ -9,7 +9,7 @@ _armed: dict[str, int] = {}
 
 
 def arm(text: str | None) -> None:
-    """Arm from `NAME:COUNT` (several behind commas): the process is killed when it comes to that point the COUNTth time."""
+    """Arm from `NAME:COUNT`, several behind commas: the process dies when it comes to that point the COUNTth time."""
     for part in filter(None, (text or "").split(",")):
         name, _, count = part.partition(":")
         _armed[name] = int(count or 1)

@@ -133,8 +133,8 @@ class Budget(Part):
     )
     max_attempts: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
         3,
-        description="Attempts at a trial whose worker is lost, hangs, runs out of memory or fails for a reason that may "
-        "pass; then the trial is FAIL. An attempt that got further, by its checkpoint, starts the count anew.",
+        description="Attempts at a trial whose worker is lost, hangs or runs out of memory, or that fails for a reason "
+        "that may pass; then the trial is FAIL. An attempt that got further, by its checkpoint, starts the count anew.",
     )
 
 

@@ -210,7 +210,7 @@ class _SweptTrials:
                 for epoch, entry in enumerate(state.facts["entries"], start=1):
                     if is_rung(epoch):
                         self._judge(running, epoch, entry[self._objective], f"epoch {epoch}")
-        running.pruned, running.unreported = None, []
+        running.pruned = None
 
     def _trial(self, claim: Claim) -> Trial:
         if isinstance(self._asker, Mirror):
@@ -280,7 +280,8 @@ class _SweptTrials:
                 running.lost = True
 
     def _judge(self, running: _Running, step: int, value: float, when: str) -> None:
-        if running.trial is None or not math.isfinite(value):
+        # An engine that cannot go on from a checkpoint of another begins anew.
+        if running.trial is None or not math.isfinite(value) or step in frozen(running.trial).intermediate_values:
             return
         running.trial.report(value, step)
         running.unreported = [*running.unreported, (step, value)]

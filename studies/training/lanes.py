@@ -155,8 +155,8 @@ class _Group:
             # Between the epochs of a call nothing holds the optimizer's state.
             between = epoch < self._program.key.epochs - 1
             state = None if between else partial(self._state, lane, seat)
-            number, fold, entries = seat.job.number, seat.job.fold, seat.entries
-            reports.append(EpochReport(number, len(entries), entries[-1], fold, state, may_stop=not between))
+            number, fold, told = seat.job.number, seat.job.fold, seat.entries
+            reports.append(EpochReport(number, len(told), told[-1], fold, state, may_stop=not between))
         ending = trials.epoch(reports)
         for lane, seat in list(self._taken()):
             if lane not in diverged and not seat.ended and seat.job.number not in ending:

@@ -14,6 +14,7 @@ from service.storage.database import unix_now
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.storage.trials import Holder, TrialLedger
+from studies.errors import LeaseLostError
 from studies.ledger import Claim, Outcome, Report, Verdict
 from studies.mirror import Mirror, as_template
 from studies.spec import StudySpec
@@ -39,8 +40,11 @@ def claimed(book: TrialLedger) -> Claim:
 
 
 def report(book: TrialLedger, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
-    """One epoch's sign of life."""
-    return book.report([Report(claim, number, [] if value is None else [(step, value)])]).verdict
+    """One epoch's sign of life; LeaseLostError when the trial is no longer held."""
+    standing = book.report([Report(claim, number, [] if value is None else [(step, value)])])
+    if number in standing.lost:
+        raise LeaseLostError("a report was refused")
+    return standing.verdict
 
 
 def opened(book: TrialLedger, spec: StudySpec) -> tuple[Claim, int]:

@@ -52,9 +52,12 @@ def test_a_paused_study_is_not_claimed_from_until_it_is_resumed(store: Store, fo
     assert store.move("iris", "paused").state == "paused"
     assert book.claim(1) == []
     assert store.next_study() is None
-    assert report(book, claim, number, 1, 0.5) is Verdict.GO_ON  # what runs is finished
-    book.close(claim, number, outcome())
+    assert report(book, claim, number, 1, 0.5) is Verdict.HAND_BACK  # what runs keeps its state for later
+    book.hand_back(claim)
     assert store.move("iris", "running").state == "running"
+    again = claimed(book)
+    assert (again.key, again.number) == (claim.key, number)
+    book.close(again, number, outcome())
     assert [run(book, spec), run(book, spec)] == [1, 2]
     assert store.study("iris").state == "completed"
 

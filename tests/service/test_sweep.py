@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from service.storage.artifacts import Artifacts
 from service.storage.pages import Sort
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData, prepare
+from studies.errors import DivergedError
 from studies.sweep import sweep
 from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained
@@ -94,10 +96,24 @@ def test_a_training_that_raises_is_a_failed_trial_with_its_reason(store: Store, 
 
     spec = study(trials=2)
     store.create_study(spec)
-    assert sweep(spec, [prepare(spec.dataset, 0)], ledger(store, folder, "iris"), one_by_one(broken)) == 2
+    sweep(spec, [prepare(spec.dataset, 0)], ledger(store, folder, "iris"), one_by_one(broken))
     trials = store.trials("iris", (), NUMBERS, 10, None).items
-    assert [(trial.state, trial.reason) for trial in trials] == [("FAIL", "MemoryError: no room for the weights")] * 2
+    why = "MemoryError: no room for the weights"
+    assert [trial.reason for trial in trials] == [f"given up after 3 attempts; the last was out of memory: {why}"] * 2
+    assert [(trial.state, trial.attempt) for trial in trials] == [("FAIL", 3)] * 2
     assert store.study("iris").state == "completed"
+
+
+def test_a_training_that_diverges_fails_at_its_first_attempt(store: Store, folder: Path) -> None:
+    def diverging(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+        raise DivergedError.of("val_loss", math.nan, 1)
+
+    spec = study(trials=1)
+    store.create_study(spec)
+    sweep(spec, [prepare(spec.dataset, 0)], ledger(store, folder, "iris"), one_by_one(diverging))
+    [trial] = store.trials("iris", (), NUMBERS, 10, None).items
+    assert (trial.state, trial.attempt) == ("FAIL", 1)
+    assert trial.reason == "DivergedError: val_loss became nan in epoch 1; a smaller learning rate or λ may help"
 
 
 def test_a_hopeless_trial_is_pruned_by_the_studys_pruner(store: Store, folder: Path) -> None:
