@@ -24,6 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+db = typer.Typer(help="Look after the database.", no_args_is_help=True)
+app.add_typer(db, name="db")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study's name.")]
@@ -213,6 +215,66 @@ def demo(
 
     settings = _settings(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level="warning")
     sys.exit(run_demo(file, settings))
+
+
+@app.command()
+def pause(name: Name, server: Server = None) -> None:
+    """Let a study stand still; its running trials keep their state."""
+    _move(name, "pause", server)
+
+
+@app.command()
+def resume(name: Name, server: Server = None) -> None:
+    """Go on with a paused study."""
+    _move(name, "resume", server)
+
+
+@app.command()
+def stop(name: Name, server: Server = None) -> None:
+    """End a study and keep its results."""
+    _move(name, "stop", server)
+
+
+@app.command()
+def delete(
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Also one that has not ended.")] = False,
+    server: Server = None,
+) -> None:
+    """Delete a study with its trials, its comparison and its models."""
+    with _client(server) as client:
+        client.delete(name, force=force)
+
+
+def _move(name: str, way: str, server: str | None) -> None:
+    with _client(server) as client:
+        print(client.move(name, way).state)
+
+
+@db.command("backup")
+def back_up(
+    file: Annotated[Path, typer.Argument(help="A file that does not exist yet.")], database_url: DatabaseUrl = None
+) -> None:
+    """Copy the database as it stands now, also while everything runs."""
+    from service.storage.backup import backup
+
+    backup(_settings(database_url=database_url).database_url, file)
+    print(file)
+
+
+@db.command()
+def check(database_url: DatabaseUrl = None, artifacts_url: ArtifactsUrl = None) -> None:
+    """Verify that the records are whole: budgets, leases, attempts, Optuna's tables, files; exit 1 if they are not."""
+    from service.storage.artifacts import Artifacts
+    from service.storage.invariants import violations
+    from service.storage.store import Store
+
+    settings = _settings(database_url=database_url, artifacts_url=artifacts_url)
+    store = Store(settings.database_url)
+    found = violations(store, Artifacts(settings.artifacts_url))
+    store.close()
+    print("\n".join(found) or "everything holds")
+    sys.exit(1 if found else 0)
 
 
 def _show_comparison(console: Console, client: Client, study: StudyView) -> None:

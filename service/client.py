@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
 from service.errors import RefusedError
 from service.schemas import BestTrialsView, ComparisonView, StudyView, TrialView
 
+_AWAY = 503
+_RETRY_SECONDS = 0.5
+
 
 class Client:
     """The API of one server."""
 
-    def __init__(self, url: str, timeout_seconds: float = 30.0) -> None:
-        self._url = url
+    def __init__(self, url: str, timeout_seconds: float = 30.0, patience_seconds: float = 60.0) -> None:
+        self._url, self._patience_seconds = url, patience_seconds
+        self._met = False  # whether the server has answered yet
         self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
 
     def __enter__(self) -> Self:
@@ -36,16 +42,21 @@ class Client:
             return False
 
     def submit(self, spec: Mapping[str, Any]) -> StudyView:
-        """Submit a study."""
-        return StudyView.model_validate(self._call("POST", "/v1/studies", json=spec))
+        """Submit a study; it is accepted once, also when an answer is lost on its way."""
+        headers = {"Idempotency-Key": uuid4().hex}
+        return StudyView.model_validate(self._call("POST", "/v1/studies", json=spec, headers=headers))
 
     def study(self, name: str) -> StudyView:
         """One study."""
         return StudyView.model_validate(self._call("GET", _path(name)))
 
-    def stop(self, name: str) -> StudyView:
-        """End a study and keep its results."""
-        return StudyView.model_validate(self._call("POST", f"{_path(name)}/stop"))
+    def move(self, name: str, way: str) -> StudyView:
+        """Pause, resume or stop a study."""
+        return StudyView.model_validate(self._call("POST", f"{_path(name)}/{way}"))
+
+    def delete(self, name: str, *, force: bool) -> None:
+        """Delete a study with all its trials."""
+        self._answer("DELETE", _path(name), params={"force": force})
 
     def studies(self) -> Iterator[StudyView]:
         """All studies, newest first."""
@@ -84,15 +95,24 @@ class Client:
         return self._answer(method, path, **request).json()
 
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
-        try:
-            response = self._http.request(method, path, **request)
-        except httpx.TransportError as error:
-            raise RefusedError(
-                f"no server at {self._url} ({error}); start one with `regsweep serve`, or name it with --server"
-            ) from error
-        if response.is_success:
-            return response
-        raise RefusedError(_reason(response))
+        """A server that has answered before is waited for: it is restarting, or its database is."""
+        repeatable = method != "POST" or "headers" in request
+        ends = time.monotonic() + (self._patience_seconds if repeatable and self._met else 0.0)
+        while True:
+            try:
+                response = self._http.request(method, path, **request)
+            except httpx.TransportError as error:
+                if time.monotonic() >= ends:
+                    raise RefusedError(
+                        f"no server at {self._url} ({error}); start one with `regsweep serve`, or name it with --server"
+                    ) from error
+            else:
+                self._met = True
+                if response.is_success:
+                    return response
+                if response.status_code != _AWAY or time.monotonic() >= ends:
+                    raise RefusedError(_reason(response))
+            time.sleep(_RETRY_SECONDS)
 
 
 def _path(name: str) -> str:

@@ -51,7 +51,7 @@ def _follow(console: Console, client: Client, name: str) -> StudyView:
         return terminal.follow(console, lambda: client.study(name))
     except KeyboardInterrupt:
         # Otherwise the next demonstration would have to run the rest of this one first.
-        client.stop(name)
+        client.move(name, "stop")
         raise
 
 

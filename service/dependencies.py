@@ -2,7 +2,7 @@
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from service.dashboard import Dashboard
 from service.storage.artifacts import Artifacts
@@ -22,6 +22,31 @@ def _dashboard(request: Request) -> Dashboard:
     return cast(Dashboard, request.app.state.dashboard)
 
 
+def _tags(
+    if_match: Annotated[
+        str | None, Header(description="ETags of a GET of the study, behind commas: change it only if it stands so.")
+    ] = None,
+) -> frozenset[str] | None:
+    if if_match is None:
+        return None
+    return frozenset(tag.strip().removeprefix("W/").strip('"') for tag in if_match.split(","))
+
+
+def _key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            description="Made up by the client: a request is done once, however often it comes with the same key",
+        ),
+    ] = None,
+) -> str | None:
+    return idempotency_key
+
+
+TagsDependency = Annotated[frozenset[str] | None, Depends(_tags)]
+KeyDependency = Annotated[str | None, Depends(_key)]
 StoreDependency = Annotated[Store, Depends(_store)]
 ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]

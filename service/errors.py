@@ -4,8 +4,11 @@ ServiceError
 ├── NotFoundError       404  no such study, trial, model
 ├── ConflictError       409  the request does not fit the state things are in
 │   └── NameInUseError  409  a study of this name exists
+├── PreconditionError   412  If-Match names another version than there is
+├── KeyReusedError      422  an Idempotency-Key came with another request before
 ├── BadRequestError     400  a query parameter that makes no sense
 ├── StorageError        503  the database does not answer or its schema does not fit
+├── BackupError         the database cannot be copied
 ├── EngineMissingError  workers are asked for where TensorFlow is not installed
 ├── AddressError        the server cannot listen where it was told to
 └── RefusedError        a client's request was refused, or there is no server
@@ -42,6 +45,23 @@ class NameInUseError(ConflictError):
         super().__init__(f"a study named '{name}' exists; choose another name or delete it first")
 
 
+class PreconditionError(ServiceError):
+    """If-Match names another version than there is."""
+
+    status = 412
+    title = "Precondition failed"
+
+
+class KeyReusedError(ServiceError):
+    """An Idempotency-Key came with another request before."""
+
+    status = 422
+    title = "Key reused"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"Idempotency-Key '{key}' came with another request before; a new request needs a new key")
+
+
 class BadRequestError(ServiceError):
     """A query parameter that makes no sense; `field` names it."""
 
@@ -58,6 +78,10 @@ class EngineMissingError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("workers need TensorFlow: install regsweep[worker], or serve with --workers 0")
+
+
+class BackupError(ServiceError):
+    """The database cannot be copied."""
 
 
 class AddressError(ServiceError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.leases import Ending
+from service.storage.records import AttemptRecord, StudyRecord, TrialRecord
 from service.storage.store import Progress
 from studies.analysis.results import Comparison
 from studies.spec import Technique
@@ -65,6 +66,8 @@ class StudyView(BaseModel):
     task: str = Field(description="binary, multiclass or regression.")
     engine: EngineView | None = Field(description="How it is trained, and why; null until a worker took it up.")
     progress: ProgressView
+    priority: int = Field(description="Workers serve the highest first.")
+    earlier: int = Field(description="Trials of another study that its sampler knows, see warm_start.")
     comparison: ComparisonSummary | None = Field(description="See /comparison; null when none was asked for.")
     best: BestView | None = Field(
         description="Null while no trial is complete, and with several objectives: see /best."
@@ -73,6 +76,58 @@ class StudyView(BaseModel):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class StudyChanges(BaseModel):
+    """What can be changed of a study."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = Field(
+        description="Workers serve the studies of the highest priority first."
+    )
+
+
+class WantedTrial(BaseModel):
+    """Params that a user wants tried."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    params: dict[str, str | float | int | None] = Field(
+        description="By the names under which they are searched; the sampler gives those that are missing."
+    )
+
+
+class EnqueuedView(BaseModel):
+    """A place of the budget whose params a user has given."""
+
+    study: str
+    place: int = Field(description="In the budget, counted from 0; the trial's number is given when it starts.")
+    params: dict[str, Any]
+
+
+class Invalidation(BaseModel):
+    """Why a trial does not count."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(min_length=1, max_length=1000)] = Field(
+        "by the user", description="Shown with the trial."
+    )
+
+
+class AttemptView(BaseModel):
+    """One attempt at a trial."""
+
+    attempt: int = Field(description="Counted from 1.")
+    worker: str
+    started_at: datetime
+    ended_at: datetime | None
+    ending: Ending | None = Field(
+        description="told: it ended as it should; lost: its worker gave no sign of life; hung: no epoch ended; failed; "
+        "out of memory; null while it runs."
+    )
+    reason: str | None = Field(description="In words, when it was not told.")
 
 
 class ComparisonSummary(BaseModel):
@@ -115,7 +170,8 @@ class TrialView(BaseModel):
     best_epoch: int | None = Field(description="Epoch whose weights were kept, counted from 1.")
     stopped_early: bool | None = Field(description="Whether early stopping ended the training.")
     reason: str | None = Field(description="Why it was pruned or failed.")
-    attempt: int = Field(description="How often it was started; above 1 when a worker was lost.")
+    attempt: int = Field(description="Which attempt this is; above 1 when one was lost, see …/attempts.")
+    enqueued: dict[str, Any] | None = Field(description="Params that the user had asked for.")
     has_model: bool = Field(description="Whether its model was kept, as that of every best trial so far is.")
     started_at: datetime | None
     ended_at: datetime | None
@@ -188,12 +244,32 @@ def study_view(
         task=spec.task,
         engine=None if study.engine is None else EngineView.model_validate(study.engine),
         progress=ProgressView.model_validate(progress, from_attributes=True),
+        priority=study.priority,
+        earlier=len(study.earlier or ()),
         comparison=_comparison_summary(study),
         best=_best_view(best) if len(spec.objectives) == 1 else None,
         dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",
         created_at=instant(study.created_at),
         started_at=_instant(study.started_at),
         ended_at=_instant(study.ended_at),
+    )
+
+
+def untouched(study: StudyRecord) -> Progress:
+    """The progress of a study that was just accepted."""
+    trials = study.spec["budget"]["trials"]
+    return Progress(trials, waiting=trials)
+
+
+def attempt_view(attempt: AttemptRecord) -> AttemptView:
+    """An attempt as the API shows it."""
+    return AttemptView(
+        attempt=attempt.attempt,
+        worker=attempt.worker,
+        started_at=instant(attempt.started_at),
+        ended_at=_instant(attempt.ended_at),
+        ending=attempt.ending,
+        reason=attempt.reason,
     )
 
 
@@ -245,6 +321,7 @@ def trial_view(trial: TrialRecord) -> TrialView:
         stopped_early=trial.stopped_early,
         reason=trial.reason,
         attempt=trial.attempt,
+        enqueued=trial.asked,
         has_model=trial.model is not None,
         started_at=_instant(trial.started_at),
         ended_at=_instant(trial.ended_at),

@@ -26,6 +26,10 @@ PrunerName = Literal[
 ]
 
 
+#: Samplers that learn from whatever trials they are shown.
+_LEARNING: frozenset[SamplerName] = frozenset({"tpe", "gp"})
+
+
 class OptionedPart(Part):
     """A part chosen by name whose options stand beside the name; Optuna's own signature says which exist."""
 
@@ -118,6 +122,12 @@ class ComparisonSpec(Part):
         return self
 
 
+class WarmStartSpec(Part):
+    """Another study whose complete trials the sampler knows from the start; they cost none of the budget."""
+
+    study: str = Field(description="Its name; of the same objectives, with trials in this study's space.")
+
+
 class Budget(Part):
     """How much a study may cost."""
 
@@ -180,6 +190,7 @@ class StudySpec(Part):
     comparison: ComparisonSpec | None = Field(
         None, description="Which technique to use, asked beside the study's own search; see POST …/comparison."
     )
+    warm_start: WarmStartSpec | None = Field(None, description="Another study to learn from; for tpe and gp.")
     priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = Field(
         0, description="Workers serve the studies of the highest priority first, and those of the same in turns."
     )
@@ -237,6 +248,10 @@ class StudySpec(Part):
             raise ValueError(
                 "space.batch_size: lanes need a fixed batch size or a list, for each size is a program of its own; "
                 "list the sizes, or use training.engine: fit"
+            )
+        if self.warm_start is not None and self.sampler.name not in _LEARNING:
+            raise ValueError(
+                f"warm_start: the sampler {self.sampler.name} does not learn from another study's trials; use tpe or gp"
             )
         if self.model.kind == "cnn" and len(shape) != 3:
             raise ValueError("model.kind: cnn needs images and this dataset is a table; use mlp or digits_images")

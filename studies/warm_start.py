@@ -23,7 +23,7 @@ def documents(spec: StudySpec, trials: Iterable[tuple[Mapping[str, Any], Sequenc
     fitting: list[dict[str, Any]] = [
         {"params": {name: params[name] for name in space}, "values": list(values)}
         for params, values in trials
-        if all(name in params and _contains(distribution, params[name]) for name, distribution in space.items())
+        if all(name in params and contains(distribution, params[name]) for name, distribution in space.items())
     ]
     sign = 1 if spec.directions[0] == "minimize" else -1
     return sorted(fitting, key=lambda found: sign * float(found["values"][0]))[:MOST]
@@ -38,8 +38,9 @@ def trials(spec: StudySpec, found: Iterable[Mapping[str, Any]]) -> list[FrozenTr
     ]
 
 
-def _contains(distribution: Any, value: Any) -> bool:
+def contains(distribution: Any, value: Any) -> bool:
+    """Whether an Optuna distribution holds a value."""
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
-    except ValueError:  # not of the distribution's kind at all
+    except (ValueError, TypeError):  # not of the distribution's kind at all
         return False

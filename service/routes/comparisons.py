@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Query, Response
 
-from service.dependencies import ArtifactsDependency, DashboardDependency, StoreDependency
+from service.dependencies import ArtifactsDependency, DashboardDependency, StoreDependency, TagsDependency
 from service.errors import NotFoundError
 from service.schemas import ComparisonView, comparison_view
 from service.storage.artifacts import study_folder
@@ -29,11 +29,11 @@ def view(store: Store, name: str) -> ComparisonView:
 
 
 @router.post("/comparison", status_code=202)
-def ask(name: str, store: StoreDependency, asked: Asked = None) -> ComparisonView:
+def ask(name: str, store: StoreDependency, tags: TagsDependency, asked: Asked = None) -> ComparisonView:
     """Compare techniques: each is searched alone, confirmed on folds, measured on the test part. May be asked while the
     study runs, and after.
     """
-    ComparisonStore(store).ask(name, asked or ComparisonSpec())
+    ComparisonStore(store).ask(name, asked or ComparisonSpec(), tags)
     return view(store, name)
 
 
@@ -64,16 +64,22 @@ def model(
 
 
 @router.post("/comparison/stop")
-def stop(name: str, store: StoreDependency) -> ComparisonView:
+def stop(name: str, store: StoreDependency, tags: TagsDependency) -> ComparisonView:
     """End the comparison with what it has."""
-    ComparisonStore(store).stop(name)
+    ComparisonStore(store).stop(name, tags)
     return view(store, name)
 
 
 @router.delete("/comparison", status_code=204)
-def delete(name: str, store: StoreDependency, artifacts: ArtifactsDependency, dashboard: DashboardDependency) -> None:
+def delete(
+    name: str,
+    store: StoreDependency,
+    artifacts: ArtifactsDependency,
+    dashboard: DashboardDependency,
+    tags: TagsDependency,
+) -> None:
     """Delete the comparison, also one that runs, and make room for another."""
-    deleted = ComparisonStore(store).delete(name)
+    deleted = ComparisonStore(store).delete(name, tags)
     dashboard.forget()
     for study_id in deleted:
         artifacts.remove_folder(study_folder(study_id))

@@ -8,12 +8,20 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy.orm import Session
 
-from service.dependencies import ArtifactsDependency, DashboardDependency, StoreDependency
-from service.schemas import ListView, StudyState, StudyView, study_view
+from service.dependencies import (
+    ArtifactsDependency,
+    DashboardDependency,
+    KeyDependency,
+    StoreDependency,
+    TagsDependency,
+)
+from service.schemas import ListView, StudyChanges, StudyState, StudyView, study_view, untouched
 from service.storage.artifacts import study_folder
 from service.storage.pages import Cursor
 from service.storage.records import StudyRecord
+from service.storage.requests import Answer, once
 from service.storage.store import Store
 from studies.spec import StudySpec
 
@@ -35,17 +43,36 @@ def made_up_name(spec: StudySpec, key: str) -> str:
     return f"{spec.dataset.name}-{spec.model.kind}-{key[:6]}"
 
 
-@router.post("", status_code=201)
-def submit(spec: StudySpec, store: StoreDependency, response: Response) -> StudyView:
-    """Accept a study; workers start on it at once."""
+@router.post("", status_code=201, response_model=StudyView)
+def submit(spec: StudySpec, store: StoreDependency, key: KeyDependency) -> Response:
+    """Accept a study; workers start on it at once. Repeated with the same Idempotency-Key it is accepted once."""
     from studies import sampling
     from studies.analysis import techniques
 
     sampling.check(spec)
     if spec.comparison is not None:
         techniques.settled(spec, spec.comparison)
-    study = store.create_study(spec if spec.name else spec.named(made_up_name(spec, uuid4().hex)))
-    response.headers["Location"] = f"/v1/studies/{quote(study.name)}"
+    named = spec if spec.name else spec.named(made_up_name(spec, uuid4().hex))
+
+    def accept(session: Session) -> Answer:
+        study = store.accept(session, named)
+        view = study_view(study, untouched(study), [], store.optuna.get_study_id_from_name(study.name))
+        return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
+
+    return created(once(store, key, f"study {spec.model_dump_json()}", accept))
+
+
+def created(answer: Answer) -> Response:
+    """The response of a request that is done once."""
+    headers = {} if answer.location is None else {"Location": answer.location}
+    if answer.repeated:
+        headers["Idempotent-Replayed"] = "true"
+    return Response(answer.body, 201, headers, "application/json")
+
+
+def tagged(store: Store, study: StudyRecord, response: Response) -> StudyView:
+    """One study, with its ETag."""
+    response.headers["ETag"] = f'"{study.tag}"'
     return views(store, [study])[0]
 
 
@@ -59,27 +86,35 @@ def list_studies(
 
 
 @router.get("/{name}")
-def read(name: str, store: StoreDependency) -> StudyView:
-    """One study with its progress and its best trial."""
-    return views(store, [store.study(name)])[0]
+def read(name: str, store: StoreDependency, response: Response) -> StudyView:
+    """One study with its progress and its best trial. Its ETag names its state and priority, not its progress."""
+    return tagged(store, store.study(name), response)
+
+
+@router.patch("/{name}")
+def change(
+    name: str, changes: StudyChanges, store: StoreDependency, response: Response, tags: TagsDependency
+) -> StudyView:
+    """Change the study's priority."""
+    return tagged(store, store.set_priority(name, changes.priority, tags), response)
 
 
 @router.post("/{name}/pause")
-def pause(name: str, store: StoreDependency) -> StudyView:
-    """Start no further trial; those that run are finished."""
-    return views(store, [store.move(name, "paused")])[0]
+def pause(name: str, store: StoreDependency, response: Response, tags: TagsDependency) -> StudyView:
+    """Start no further trial; those that run finish their epoch and keep their state for later."""
+    return tagged(store, store.move(name, "paused", tags), response)
 
 
 @router.post("/{name}/resume")
-def resume(name: str, store: StoreDependency) -> StudyView:
+def resume(name: str, store: StoreDependency, response: Response, tags: TagsDependency) -> StudyView:
     """Go on with a paused study."""
-    return views(store, [store.move(name, "running")])[0]
+    return tagged(store, store.move(name, "running", tags), response)
 
 
 @router.post("/{name}/stop")
-def stop(name: str, store: StoreDependency) -> StudyView:
+def stop(name: str, store: StoreDependency, response: Response, tags: TagsDependency) -> StudyView:
     """End the study and keep its results; trials that run end at their next epoch and are told PRUNED."""
-    return views(store, [store.move(name, "stopped")])[0]
+    return tagged(store, store.move(name, "stopped", tags), response)
 
 
 @router.delete("/{name}", status_code=204)
@@ -88,10 +123,11 @@ def delete(
     store: StoreDependency,
     artifacts: ArtifactsDependency,
     dashboard: DashboardDependency,
+    tags: TagsDependency,
     force: bool = False,
 ) -> None:
     """Delete the study, its trials, its comparison and its models; an active study only with `force`."""
-    deleted = store.delete_study(name, force=force)
+    deleted = store.delete_study(name, force=force, tags=tags)
     dashboard.forget()
     for study_id in deleted:
         artifacts.remove_folder(study_folder(study_id))

@@ -7,14 +7,36 @@ import io
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
+from sqlalchemy.orm import Session
 
-from service.dependencies import ArtifactsDependency, StoreDependency
+from service.dependencies import (
+    ArtifactsDependency,
+    DashboardDependency,
+    KeyDependency,
+    StoreDependency,
+    TagsDependency,
+)
 from service.errors import BadRequestError, NotFoundError
-from service.routes.studies import CursorText, Limit
-from service.schemas import BestTrialsView, CurveView, ListView, TrialView, WeightsView, trial_view, weights_view
+from service.routes.studies import CursorText, Limit, created
+from service.schemas import (
+    AttemptView,
+    BestTrialsView,
+    CurveView,
+    EnqueuedView,
+    Invalidation,
+    ListView,
+    TrialView,
+    WantedTrial,
+    WeightsView,
+    attempt_view,
+    trial_view,
+    weights_view,
+)
+from service.storage import lifecycle, user_trials
 from service.storage.pages import SORTS, Cursor, Sort
 from service.storage.records import StudyRecord, TrialRecord
+from service.storage.requests import Answer, once
 from service.storage.store import Store
 from studies.hyperparameters import Hyperparameters
 from studies.spec import StudySpec
@@ -43,6 +65,21 @@ def list_trials(
     return ListView(items=[trial_view(trial) for trial in page.items], next=page.next)
 
 
+@router.post("/trials", status_code=201, response_model=EnqueuedView)
+def enqueue(
+    name: str, wanted: WantedTrial, store: StoreDependency, key: KeyDependency, tags: TagsDependency
+) -> Response:
+    """Have params tried in the next free place of the budget, before what the sampler would ask."""
+
+    def take(session: Session) -> Answer:
+        study = lifecycle.lock(session, lifecycle.find(session, name).id)
+        lifecycle.expect(study, tags)
+        place = user_trials.enqueue(session, study, wanted.params).place
+        return Answer(EnqueuedView(study=name, place=place, params=wanted.params).model_dump_json())
+
+    return created(once(store, key, f"trial of {name} {wanted.model_dump_json()}", take))
+
+
 def _states(given: list[str] | None) -> list[str]:
     states = [state.upper() for state in given or []]
     for state in states:
@@ -55,6 +92,27 @@ def _states(given: list[str] | None) -> list[str]:
 def read(name: str, number: Number, store: StoreDependency) -> TrialView:
     """One trial."""
     return trial_view(store.trial(name, number))
+
+
+@router.get("/trials/{number}/attempts")
+def attempts(name: str, number: Number, store: StoreDependency) -> list[AttemptView]:
+    """Every attempt at a trial: who made it, how it ended and why."""
+    return [attempt_view(attempt) for attempt in store.attempts(store.trial(name, number))]
+
+
+@router.post("/trials/{number}/invalidate")
+def invalidate(
+    name: str,
+    number: Number,
+    store: StoreDependency,
+    dashboard: DashboardDependency,
+    tags: TagsDependency,
+    why: Annotated[Invalidation | None, Body()] = None,
+) -> TrialView:
+    """Mark a finished trial invalid: it is FAIL from now on, the sampler forgets it and no ranking shows it."""
+    trial = store.mark_invalid(name, number, (why or Invalidation()).reason, tags)
+    dashboard.forget()
+    return trial_view(trial)
 
 
 @router.get("/trials/{number}/curve")

@@ -41,6 +41,10 @@ class Artifacts:
         except FileNotFoundError:
             raise NotFoundError(f"the artifact {path} is not in REGSWEEP_ARTIFACTS_URL") from None
 
+    def has(self, path: str) -> bool:
+        """Whether a file is there."""
+        return bool(self._files.exists(f"{self._root}/{path}"))
+
     def remove(self, path: str) -> None:
         """Remove a file; nothing happens when it is not there."""
         if self._files.exists(f"{self._root}/{path}"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -22,10 +24,11 @@ class ComparisonStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def ask(self, name: str, comparison: ComparisonSpec) -> StudyRecord:
+    def ask(self, name: str, comparison: ComparisonSpec, tags: Collection[str] | None = None) -> StudyRecord:
         """Begin a study's comparison; ConflictError when it has one, InvalidSpecError when it does not suit it."""
         with database.transaction(self._store.optuna) as session:
             study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            lifecycle.expect(study, tags)
             if study.parent_id is not None:
                 raise ConflictError(
                     f"'{name}' is a part of a comparison itself; ask for one of the study it belongs to"
@@ -38,17 +41,19 @@ class ComparisonStore:
             comparisons.begin(session, self._store.optuna, study, comparison)
         return self._store.study(name)
 
-    def stop(self, name: str) -> StudyRecord:
+    def stop(self, name: str, tags: Collection[str] | None = None) -> StudyRecord:
         """End a study's comparison with what it has; nothing happens when it has ended."""
         with database.transaction(self._store.optuna) as session:
             study = lifecycle.lock(session, _compared(session, name).id)
+            lifecycle.expect(study, tags)
             comparisons.stop(session, self._store.optuna, study)
         return self._store.study(name)
 
-    def delete(self, name: str) -> list[int]:
+    def delete(self, name: str, tags: Collection[str] | None = None) -> list[int]:
         """Delete a study's comparison, also one that is not finished; the ids of its parts."""
         with database.transaction(self._store.optuna) as session:
             study = lifecycle.lock(session, _compared(session, name).id)
+            lifecycle.expect(study, tags)
             study.comparison, study.comparison_state, study.presented = None, None, None
             return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
 

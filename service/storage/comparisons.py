@@ -47,10 +47,15 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
 
 
 def _check_names(session: Session, names: Sequence[str]) -> None:
-    optuna_studies = sa.table("studies", sa.column("study_name"))
-    taken = session.scalar(sa.select(optuna_studies.c.study_name).where(optuna_studies.c.study_name.in_(names)))
-    if taken is not None:
-        raise ConflictError(f"Optuna has a study named '{taken}', which the comparison needs; delete that one first")
+    name = taken(session, names)
+    if name is not None:
+        raise ConflictError(f"Optuna has a study named '{name}', which the comparison needs; delete that one first")
+
+
+def taken(session: Session, names: Sequence[str]) -> str | None:
+    """One of these names that a study of Optuna's has."""
+    optuna_studies = sa.table("studies", sa.column("study_name", sa.String))
+    return session.scalar(sa.select(optuna_studies.c.study_name).where(optuna_studies.c.study_name.in_(names)))
 
 
 def part_name(study: StudyRecord, part: str) -> str:

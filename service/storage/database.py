@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 
 from service.errors import StorageError
+from service.storage.backup import backup
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -128,9 +130,15 @@ def prepare(engine: sa.Engine) -> None:
     with _exclusive(engine):
         found = _known_revision(engine)
         if found != HEAD:
+            if found is not None and engine.dialect.name == "sqlite" and engine.url.database:
+                backup(engine.url, _free_name(Path(f"{engine.url.database}.{found}.backup")))
             # Ours comes last: where its revision stands, Optuna's tables stand too.
             optuna_storage(engine.url, create=True).engine.dispose()
             _upgrade(engine)
+
+
+def _free_name(path: Path) -> Path:
+    return next(free for n in count() if not (free := path if n == 0 else path.with_name(f"{path.name}.{n}")).exists())
 
 
 def check(url: str) -> None:

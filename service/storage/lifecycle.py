@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.errors import NotFoundError
+from service.errors import NotFoundError, PreconditionError
 from service.storage.database import unix_now
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, StudyRecord, TrialRecord
 from studies.plan import Plan
@@ -29,6 +29,14 @@ def find(session: Session, name: str) -> StudyRecord:
 def lock(session: Session, study_id: int) -> StudyRecord:
     """A study, locked where the database knows row locks. What changes a comparison's parts locks their study first."""
     return session.get_one(StudyRecord, study_id, with_for_update=True, populate_existing=True)
+
+
+def expect(study: StudyRecord, tags: Collection[str] | None) -> None:
+    """PreconditionError unless the study stands as one of these tags says; None and `*` fit any."""
+    if tags is not None and "*" not in tags and study.tag not in tags:
+        raise PreconditionError(
+            f"study '{study.name}' has changed since: If-Match does not name its ETag \"{study.tag}\"; read it again"
+        )
 
 
 def create(

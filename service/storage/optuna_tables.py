@@ -101,6 +101,17 @@ def finish_trial(session: Session, trial_id: int, state: TrialState, values: Seq
         session.execute(sa.insert(_table(models.TrialValueModel)), rows)
 
 
+def forget_values(session: Session, trial_id: int, reason: str) -> None:
+    """Make a finished trial a failed one without values, which samplers pass over."""
+    trials, values = _table(models.TrialModel), _table(models.TrialValueModel)
+    session.execute(sa.update(trials).where(trials.c.trial_id == trial_id).values(state=TrialState.FAIL))
+    session.execute(sa.delete(values).where(values.c.trial_id == trial_id))
+    noted = {"trial_id": trial_id, "key": "reason", "value_json": json.dumps(reason)}
+    attributes = _table(models.TrialUserAttributeModel)
+    session.execute(sa.delete(attributes).where(attributes.c.trial_id == trial_id, attributes.c.key == "reason"))
+    session.execute(sa.insert(attributes).values(noted))
+
+
 def read_trials(session: Session, study_id: int, after: int, among: Collection[int]) -> list[FrozenTrial]:
     """The study's trials whose number comes after one or is among some, by number; without user attributes."""
     trials = _table(models.TrialModel)

@@ -5,6 +5,7 @@ Optuna's tables stay the record for samplers and the dashboard; these answer the
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -50,6 +51,12 @@ class StudyRecord(Record):
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]
+
+    @property
+    def tag(self) -> str:
+        """Names what users can change of it and how it stands, for If-Match; its progress is no part of it."""
+        parts = self.id, self.state, self.priority, self.comparison_state, self.forgotten, self.ended_at
+        return sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
     def whole_id(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import comparisons, database, leases, lifecycle
+from service.storage import comparisons, database, leases, lifecycle, user_trials
 from service.storage.database import unix_now
 from service.storage.pages import Cursor, Page, Sort
-from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
+from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, AttemptRecord, CurveRecord, StudyRecord, TrialRecord
 from studies import pareto
 from studies.spec import StudySpec
 
@@ -68,19 +68,28 @@ class Store:
     # Studies
 
     def create_study(self, spec: StudySpec) -> StudyRecord:
-        """Accept a study: its record, its whole budget, its Optuna study and, where it compares, those of each
-        technique; or nothing and NameInUseError.
+        """Accept a study; see `accept`."""
+        with database.transaction(self.optuna) as session:
+            name = self.accept(session, spec).name
+        return self.study(name)
+
+    def accept(self, session: Session, spec: StudySpec) -> StudyRecord:
+        """Accept a study in a `database.transaction`: its record, its whole budget, its Optuna study and, where it
+        compares, those of each technique; or NameInUseError, InvalidSpecError.
         """
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
+        if comparisons.taken(session, [spec.name]) is not None:
+            raise NameInUseError(spec.name)
         try:
-            with database.transaction(self.optuna) as session:
-                study = lifecycle.create(session, self.optuna, spec, spec.name)
-                if spec.comparison is not None:
-                    comparisons.begin(session, self.optuna, study, spec.comparison)
+            study = lifecycle.create(session, self.optuna, spec, spec.name)
+            user_trials.learn_from(session, self.optuna, study)
+            if spec.comparison is not None:
+                comparisons.begin(session, self.optuna, study, spec.comparison)
+            session.flush()
         except sa.exc.IntegrityError:
             raise NameInUseError(spec.name) from None
-        return self.study(spec.name)
+        return study
 
     def study(self, name: str) -> StudyRecord:
         """One study."""
@@ -121,14 +130,15 @@ class Store:
                 counts[study_id][_COUNTED[state]] = count
         return {study.id: Progress(study.spec["budget"]["trials"], **counts[study.id]) for study in studies}
 
-    def move(self, name: str, to: str) -> StudyRecord:
+    def move(self, name: str, to: str, tags: Collection[str] | None = None) -> StudyRecord:
         """Pause, resume or stop a study with its comparison (`to` is paused, running or stopped); ConflictError when it
-        cannot go there.
+        cannot go there, PreconditionError when it is not as one of the tags says.
         """
         allowed = {"paused": LIVE_STUDY, "running": ("paused",), "stopped": ACTIVE_STUDY}[to]
         verb = {"paused": "paused", "running": "resumed", "stopped": "stopped"}[to]
         with database.transaction(self.optuna) as session:
             study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            lifecycle.expect(study, tags)
             comparing = study.comparison_state in comparisons.ACTIVE_COMPARISON
             if study.state not in (to, *allowed) and not comparing:
                 raise ConflictError(
@@ -142,6 +152,15 @@ class Store:
                 comparisons.move(session, study, to)
                 if study.state in allowed:
                     study.state = "queued" if to == "running" and study.started_at is None else to
+        return self.study(name)
+
+    def set_priority(self, name: str, priority: int, tags: Collection[str] | None = None) -> StudyRecord:
+        """Serve a study and its comparison before others, or after them."""
+        with self._write.begin() as session:
+            study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            lifecycle.expect(study, tags)
+            together = sa.or_(StudyRecord.id == study.id, StudyRecord.parent_id == study.id)
+            session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
         return self.study(name)
 
     # The answer in the dashboard
@@ -165,13 +184,14 @@ class Store:
         with self._write.begin() as session:
             session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id, same).values(presented=True))
 
-    def delete_study(self, name: str, *, force: bool) -> list[int]:
+    def delete_study(self, name: str, *, force: bool, tags: Collection[str] | None = None) -> list[int]:
         """Delete a study with all its trials and its comparison, here and in Optuna; their ids.
 
         An active one only when forced, a part of a comparison only with its study.
         """
         with database.transaction(self.optuna) as session:
-            study = lifecycle.find(session, name)
+            study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            lifecycle.expect(study, tags)
             if study.parent_id is not None:
                 raise ConflictError(f"'{name}' is a part of a comparison; delete the comparison of its study instead")
             active = study.state if study.state in ACTIVE_STUDY else study.comparison_state
@@ -229,6 +249,20 @@ class Store:
         if not found:
             return []
         return [found[i] for i in pareto.front([trial.values or [] for trial in found], spec.directions)]
+
+    def attempts(self, trial: TrialRecord) -> list[AttemptRecord]:
+        """How often a trial was tried, in order."""
+        query = sa.select(AttemptRecord).where(AttemptRecord.trial_id == trial.id).order_by(AttemptRecord.attempt)
+        with self._read() as session:
+            return list(session.scalars(query))
+
+    def mark_invalid(self, name: str, number: int, reason: str, tags: Collection[str] | None = None) -> TrialRecord:
+        """Have a finished trial forgotten by the sampler and left out of every ranking."""
+        with database.transaction(self.optuna) as session:
+            study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            lifecycle.expect(study, tags)
+            user_trials.mark_invalid(session, self.optuna, study, number, reason)
+        return self.trial(name, number)
 
     # Workers
 

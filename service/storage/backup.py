@@ -1,0 +1,54 @@
+"""A copy of the database as it stands at one moment, made while everything runs."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+
+from service.errors import BackupError
+
+
+def backup(url: URL | str, target: Path) -> None:
+    """Copy the database into a new file: SQLite as a database, PostgreSQL by pg_dump in its custom format.
+
+    BackupError when the file exists or cannot be written; no half of it stays.
+    """
+    if target.exists():
+        raise BackupError(f"{target} exists; name a file that does not")
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            _copy_sqlite(parsed, partial)
+        else:
+            _dump_postgresql(parsed, partial)
+        partial.rename(target)
+    except (OSError, sqlite3.Error) as error:
+        raise BackupError(f"cannot write {target}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _copy_sqlite(url: URL, target: Path) -> None:
+    if not url.database or not Path(url.database).exists():
+        raise BackupError(f"there is no database at {url.database}")
+    with closing(sqlite3.connect(url.database)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
+def _dump_postgresql(url: URL, target: Path) -> None:
+    command = shutil.which("pg_dump")
+    if command is None:
+        raise BackupError("pg_dump is not installed; install PostgreSQL's client, or back up as your server does")
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    dumped = subprocess.run(
+        [command, "--format=custom", f"--file={target}", plain], capture_output=True, text=True, check=False
+    )
+    if dumped.returncode:
+        raise BackupError(f"pg_dump: {dumped.stderr.strip()}")

@@ -1,0 +1,112 @@
+"""What must hold of the records at any moment, whoever was killed when; `regsweep db check` prints what does not."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.storage.artifacts import Artifacts
+from service.storage.database import unix_now
+from service.storage.records import ACTIVE_STUDY, AttemptRecord, StudyRecord, TrialRecord
+from service.storage.store import Store
+
+_ENDED = frozenset({"COMPLETE", "PRUNED", "FAIL"})
+
+
+def violations(store: Store, artifacts: Artifacts) -> list[str]:
+    """Everything that does not hold, a sentence each."""
+    with store.reading() as session:
+        found = list(_of_the_file(session))
+        for study in session.scalars(sa.select(StudyRecord).order_by(StudyRecord.id)):
+            trials = session.scalars(sa.select(TrialRecord).where(TrialRecord.study_id == study.id)).all()
+            checks = (_budget(study, trials), _leases(session, trials), _attempts(session, trials))
+            both = _both_books(session, study, trials)
+            files = _files(artifacts, trials)
+            found += [f"study '{study.name}': {what}" for check in (*checks, both, files) for what in check]
+    return found
+
+
+def _of_the_file(session: Session) -> Iterator[str]:
+    if session.get_bind().dialect.name == "sqlite":
+        for (what,) in session.execute(sa.text("PRAGMA integrity_check")):
+            if what != "ok":
+                yield f"the file: {what}"
+        for row in session.execute(sa.text("PRAGMA foreign_key_check")):
+            yield f"the file: a row of {row[0]} points to a row of {row[2]} that is not there"
+
+
+def _budget(study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
+    budget = study.spec["budget"]["trials"]
+    states = Counter(trial.state for trial in trials)
+    if (study.state in ACTIVE_STUDY or (study.state == "completed" and study.reason is None)) and len(trials) != budget:
+        yield f"has {len(trials)} places and a budget of {budget} trials"
+    if len(trials) > budget:
+        yield f"has {len(trials)} places, more than its budget of {budget} trials"
+    if study.state not in ACTIVE_STUDY and states["WAITING"]:
+        yield f"is {study.state} and {states['WAITING']} of its places wait"
+    if study.state in ACTIVE_STUDY and not states["WAITING"] + states["RUNNING"]:
+        yield f"is {study.state} and all its trials have ended"
+
+
+def _leases(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
+    now = session.scalar(sa.select(unix_now())) or 0.0
+    for trial in trials:
+        if trial.state != "RUNNING":
+            if trial.token is not None or trial.lease_expires_at is not None:
+                yield f"place {trial.place} is {trial.state} and still held by a claim"
+        elif trial.token is None or trial.lease_expires_at is None:
+            yield f"place {trial.place} runs and nobody holds it"
+        elif trial.lease_expires_at < now:
+            yield f"place {trial.place} runs {now - trial.lease_expires_at:.0f} seconds past its lease"
+
+
+def _attempts(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
+    by_trial: dict[int, list[AttemptRecord]] = defaultdict(list)
+    ids = sa.select(TrialRecord.id).where(TrialRecord.study_id.in_({trial.study_id for trial in trials}))
+    for attempt in session.scalars(sa.select(AttemptRecord).where(AttemptRecord.trial_id.in_(ids))):
+        by_trial[attempt.trial_id].append(attempt)
+    for trial in trials:
+        endings = Counter(attempt.ending for attempt in by_trial[trial.id])
+        if endings["told"] > 1:
+            yield f"place {trial.place} was told {endings['told']} times"
+        if trial.state not in _ENDED and endings["told"]:
+            yield f"place {trial.place} was told and is {trial.state}"
+        if endings[None] > (trial.state == "RUNNING"):
+            yield f"place {trial.place} is {trial.state} and {endings[None]} of its attempts have not ended"
+
+
+def _both_books(session: Session, study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
+    """Optuna's tables must say the same; a place that waits for its next attempt is RUNNING there."""
+    from service.storage import optuna_tables
+
+    optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
+    query = sa.select(optuna_studies.c.study_id).where(optuna_studies.c.study_name == study.name)
+    optuna_id = session.scalar(query)
+    if optuna_id is None:
+        yield "is not in Optuna's tables"
+        return
+    theirs = {trial.number: trial for trial in optuna_tables.read_trials(session, optuna_id, -1, ())}
+    ours = {trial.number: trial for trial in trials if trial.number is not None}
+    for number in theirs.keys() ^ ours.keys():
+        yield f"trial {number} is only in {'Optuna’s' if number in theirs else 'our'} tables"
+    for number in theirs.keys() & ours.keys():
+        yield from _one_of_both(ours[number], theirs[number])
+
+
+def _one_of_both(ours: TrialRecord, theirs: Any) -> Iterator[str]:
+    state = ours.state if ours.state in _ENDED else "RUNNING"
+    if theirs.state.name != state:
+        yield f"trial {ours.number} is {ours.state} in our tables and {theirs.state.name} in Optuna's"
+    elif state == "COMPLETE" and ours.values != theirs.values:
+        yield f"trial {ours.number} has the values {ours.values} in our tables and {theirs.values} in Optuna's"
+
+
+def _files(artifacts: Artifacts, trials: Sequence[TrialRecord]) -> Iterator[str]:
+    for trial in trials:
+        for what, path in (("model", trial.model), ("checkpoint", trial.checkpoint)):
+            if path is not None and not artifacts.has(path):
+                yield f"the {what} of place {trial.place}, {path}, is not there"

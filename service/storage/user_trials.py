@@ -1,0 +1,107 @@
+"""What users say of trials: params they want tried, trials the sampler is to forget, another study's to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.errors import ConflictError, NotFoundError
+from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
+from studies.errors import FieldError, InvalidSpecError
+from studies.spec import StudySpec
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+
+def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> TrialRecord:
+    """Have params tried in the next free place of the budget; those that are missing come from the sampler.
+
+    InvalidSpecError when they are not in the search space, ConflictError when no place is free.
+    """
+    spec = StudySpec.model_validate(study.spec)
+    _check_params(spec, params)
+    if study.state not in ACTIVE_STUDY:
+        raise ConflictError(f"study '{study.name}' is {study.state}; only one that has not ended takes trials")
+    if spec.reproducible:
+        raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
+    never_asked = TrialRecord.number.is_(None), TrialRecord.asked.is_(None), TrialRecord.plan.is_(None)
+    free = TrialRecord.study_id == study.id, TrialRecord.state == "WAITING", *never_asked
+    query = sa.select(TrialRecord).where(*free).order_by(TrialRecord.place).limit(1)
+    trial = session.scalar(query.with_for_update(skip_locked=True))
+    if trial is None:
+        raise ConflictError(f"study '{study.name}' has no free place left in its budget of {spec.budget.trials} trials")
+    trial.asked = dict(params)
+    return trial
+
+
+def _check_params(spec: StudySpec, params: Mapping[str, Any]) -> None:
+    from studies import warm_start
+
+    space = spec.space.distributions()
+    errors = []
+    for name, value in params.items():
+        if name not in space:
+            errors.append(FieldError(f"params.{name}", f"is not searched; choose from {', '.join(space)}"))
+        elif not warm_start.contains(space[name], value):
+            errors.append(FieldError(f"params.{name}", f"{value!r} is not in the space: {_form(space[name])}"))
+    if errors:
+        raise InvalidSpecError(errors)
+
+
+def _form(distribution: Any) -> str:
+    choices = getattr(distribution, "choices", None)
+    if choices is not None:
+        return f"one of {', '.join(map(str, choices))}"
+    return f"from {distribution.low:g} to {distribution.high:g}"
+
+
+def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, number: int, reason: str) -> TrialRecord:
+    """Make a finished trial a failed one, which no sampler learns from and no ranking shows."""
+    from service.storage import optuna_tables
+
+    found = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.number == number)
+    trial = session.scalar(found.with_for_update())
+    if trial is None:
+        raise NotFoundError(f"study '{study.name}' has no trial {number}")
+    if trial.state not in ("COMPLETE", "PRUNED"):
+        raise ConflictError(f"trial {number} is {trial.state}; only a COMPLETE or PRUNED one can be marked invalid")
+    if study.parent_id is not None:
+        raise ConflictError(f"'{study.name}' is a part of a comparison, whose result stands on its trials")
+    if study.spec["reproducible"] and study.state in ACTIVE_STUDY:
+        raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
+    trial.state, trial.reason = "FAIL", f"marked invalid: {reason}"
+    trial.value, trial.values = None, None
+    study.forgotten, study.presented = study.forgotten + 1, None
+    trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna.get_study_id_from_name(study.name), number)
+    optuna_tables.forget_values(session, trial_id, trial.reason)
+    return trial
+
+
+def learn_from(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
+    """Give a new study what the one it starts warm from has found; InvalidSpecError when that teaches it nothing."""
+    from service.storage import optuna_tables
+    from studies import warm_start
+
+    spec = StudySpec.model_validate(study.spec)
+    if spec.warm_start is None:
+        return
+    name = spec.warm_start.study
+    other = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
+    if other is None:
+        raise _cannot_learn(f"there is no study named '{name}'")
+    objectives = tuple(other.spec["objectives"])
+    if objectives != spec.objectives:
+        raise _cannot_learn(f"'{name}' optimises {', '.join(objectives)}; it must be {', '.join(spec.objectives)}")
+    trials = optuna_tables.read_trials(session, optuna.get_study_id_from_name(name), -1, ())
+    complete = [(trial.params, trial.values) for trial in trials if trial.state.name == "COMPLETE"]
+    study.earlier = warm_start.documents(spec, complete)
+    if not study.earlier:
+        raise _cannot_learn(f"none of the {len(complete)} complete trials of '{name}' lies in this study's space")
+
+
+def _cannot_learn(message: str) -> InvalidSpecError:
+    return InvalidSpecError([FieldError("warm_start.study", message)])
