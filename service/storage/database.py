@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 HEAD = "0004"  # the newest revision in migrations/versions
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
-_BUSY_MILLISECONDS = 30_000
+_BUSY_SECONDS = 30.0  # for which a writer waits for another; `?timeout=` of the URL overrides it
 
 
 class unix_now(FunctionElement[float]):  # noqa: N801  # SQL functions are written small
@@ -66,7 +66,8 @@ def engine_options(url: str) -> dict[str, Any]:
     """What every engine of the project is made with."""
     if make_url(url).get_backend_name() == "sqlite":
         # As a pool event, so that Optuna's storage has it from its first connection on.
-        return {"pool_events": [(_set_pragmas, "connect")]}
+        options: dict[str, Any] = {"pool_events": [(_set_pragmas, "connect")]}
+        return options if "timeout" in make_url(url).query else options | {"connect_args": {"timeout": _BUSY_SECONDS}}
     return {"pool_pre_ping": True}
 
 
@@ -74,7 +75,6 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     # The driver would begin transactions by itself, and only at the first write.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
     _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -86,7 +86,7 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
 
     While another connection does the same to a new file SQLite answers "locked" at once, whatever the busy timeout.
     """
-    ends = time.monotonic() + _BUSY_MILLISECONDS / 1000
+    ends = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
             cursor.execute("PRAGMA journal_mode = WAL")

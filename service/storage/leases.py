@@ -7,6 +7,7 @@ was away takes a trial from a worker that lives. (As the lock client of Amazon's
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -117,17 +118,17 @@ class Reaper:
         self._store, self._lease_seconds, self._clock = store, lease_seconds, clock
         #: By trial, its lease as it stood when it was first seen so, and when that was.
         self._seen: dict[int, tuple[tuple[str, float], float]] = {}
+        self._looked_at = -math.inf
 
     def look(self) -> int:
-        """Look at all leases once, and end the attempts of those that were lost; how many."""
-        try:
-            leases = self._store.leases()
-        except Exception:
-            # What happened to the leases meanwhile was not seen: a database that is back finds every worker alive.
-            self._seen = {}
-            raise
-        now = self._clock()
-        known = self._seen
+        """Look at all leases once, and end the attempts of those that were lost; how many.
+
+        To be called three times a lease. A watcher that could not look for most of a lease has seen nothing, and starts
+        over: it was stopped itself, or the database was away, and so may the others have been.
+        """
+        leases, now = self._store.leases(), self._clock()
+        known = self._seen if now - self._looked_at < 0.75 * self._lease_seconds else {}
+        self._looked_at = now
         self._seen = {
             trial: known[trial] if trial in known and known[trial][0] == lease else (lease, now)
             for trial, lease in leases.items()

@@ -14,6 +14,7 @@ from service.storage import database
 from service.storage.database import unix_now
 from service.storage.records import RequestRecord
 from service.storage.store import Store
+from studies import faults
 
 _KEPT_SECONDS = 7 * 24 * 3600.0
 
@@ -37,9 +38,13 @@ def once(store: Store, key: str | None, asked: str, act: Callable[[Session], Ans
             return act(session)
     fingerprint = sha256(asked.encode()).hexdigest()
     try:
+        faults.point("request received")
         with database.transaction(store.optuna) as session:
             known = session.get(RequestRecord, key)
-            return _act(session, key, fingerprint, act) if known is None else _again(known, fingerprint)
+            answer = _act(session, key, fingerprint, act) if known is None else _again(known, fingerprint)
+            faults.point("before the request commits")
+        faults.point("after the request commits")
+        return answer
     except _SeenError:
         # The same request came in twice at once: the other one has been answered now.
         with store.reading() as session:
