@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -65,7 +66,7 @@ def catalog() -> list[Scenario]:
             add(1, f"worker killed at “{point}”", act, short=True)
         swarm = partial(scenarios.random_killer, trials=500, probability=0.05)
         add(2, "random killer, 500 trials, p = 0.05 a second", swarm)
-        few = partial(scenarios.random_killer, trials=60, probability=0.3)
+        few = partial(scenarios.random_killer, trials=60, probability=0.3, slower=math.inf)
         add(2, "random killer, 60 trials, p = 0.3 a second", few, short=backend == "SQLite")
         add(3, "zombie: SIGSTOP past the lease, SIGCONT", scenarios.zombie, short=True)
         add(4, "reaper killed between its steps", scenarios.reaper_killed, short=True)
@@ -75,12 +76,12 @@ def catalog() -> list[Scenario]:
         for hours in (1, -1):
             act = partial(scenarios.clock_off, seconds=hours * HOUR)
             add(6, f"one worker's clock off by {hours:+d} hour", act, short=True)
-        crowd = partial(scenarios.crowd, workers=8, clients=50, seconds=120.0)
+        crowd = partial(scenarios.crowd, workers=8, clients=50, seconds=120.0, trials=20_000)
         add(7, "8 workers, 50 clients, 2 minutes", crowd)
         add(
             7,
             "4 workers, 20 clients, 5 seconds",
-            partial(scenarios.crowd, workers=4, clients=20, seconds=5.0),
+            partial(scenarios.crowd, workers=4, clients=20, seconds=5.0, trials=2_000),
             short=True,
         )
     held = partial(scenarios.write_lock_held, seconds=35.0)

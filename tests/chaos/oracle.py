@@ -24,9 +24,8 @@ class Count:
     attempts: Counter[str | None]
 
     def __str__(self) -> str:
-        setbacks = ", ".join(
-            f"{n} {ending}" for ending, n in sorted(self.attempts.items(), key=str) if ending != "told"
-        )
+        others = sorted((str(ending), n) for ending, n in self.attempts.items() if ending != "told")
+        setbacks = ", ".join(f"{n} {ending}" for ending, n in others)
         trials = ", ".join(f"{n} {state}" for state, n in sorted(self.trials.items()))
         return f"{trials}; {self.attempts['told']} told once{', attempts: ' if setbacks else ''}{setbacks}"
 

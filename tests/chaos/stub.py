@@ -9,6 +9,7 @@ import os
 import resource
 import socket
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -123,7 +124,7 @@ def _work(
     clock_seconds: float,
     file_bytes: int | None,
 ) -> None:
-    _log_to(log)
+    _begin(log)
     from service.worker.worker import Worker, serve
 
     if clock_seconds:
@@ -160,7 +161,7 @@ def server(settings: Settings, listener: socket.socket, log: Path, fault: str | 
 
 
 def _serve(settings: Settings, listener: socket.socket, log: Path, fault: str | None) -> None:
-    _log_to(log)
+    _begin(log)
     import uvicorn
 
     from service.app import create_app
@@ -169,7 +170,15 @@ def _serve(settings: Settings, listener: socket.socket, log: Path, fault: str | 
     uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None)).run(sockets=[listener])
 
 
-def _log_to(log: Path) -> None:
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        sleep(0.5)
+    os._exit(1)
+
+
+def _begin(log: Path) -> None:
+    """Write to the log, and end with whoever started this process."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     from service import logs
 
     stream = log.open("a", buffering=1)

@@ -30,7 +30,7 @@ from tests.service.conftest import served, settings_in
 from tests.service.contenders import sweep_here
 from tests.service.documents import study, train, write_model
 from tests.service.ledgers import claimed, expire, ledger, opened, outcome, run
-from tests.service.test_worker import working
+from tests.service.working import working
 
 NUMBERS = Sort.parse("number")
 

@@ -1,0 +1,49 @@
+"""A whole worker in a thread of this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from service.settings import Settings
+from service.storage.store import Store
+from service.worker.worker import Worker
+from studies.training.one_by_one import Train, one_by_one
+from tests.service.documents import train
+
+SHOWN = {"engine": "fit", "lanes": 1, "epochs_a_call": 1, "xla": False, "why": "a test"}
+
+
+def worker_on(url: str, folder: Path, engine: Train, only: str | None = None, **changes: Any) -> Worker:
+    """A worker that trains by a function; `changes` are settings."""
+    plain: dict[str, Any] = {"lease_seconds": 2.0, "poll_seconds": 0.05, "workers": 0}
+    settings = Settings(database_url=url, artifacts_url=f"file://{folder}", **plain | changes)
+    return Worker(settings, lambda *_: (one_by_one(engine), SHOWN), only)
+
+
+@contextmanager
+def working(
+    store: Store, folder: Path, engine: Train = train, only: str | None = None, **changes: Any
+) -> Iterator[Worker]:
+    """Such a worker in a thread; what it dies of is raised here."""
+    worker = worker_on(store.url, folder, engine, only, **changes)
+    died: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            worker.run()
+        except BaseException as error:  # noqa: BLE001  # raised again below
+            died.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.leave()
+        thread.join()
+    if died:
+        raise died[0]
