@@ -10,7 +10,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from service.errors import BadRequestError, ServiceError
@@ -18,6 +19,7 @@ from studies.errors import FieldError, InvalidSpecError
 from studies.study_file import field_errors
 
 _log = structlog.get_logger(__name__)
+_RETRY_SECONDS = "5"
 
 
 def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> JSONResponse:
@@ -33,7 +35,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidSpecError, _on_invalid_spec)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(OperationalError, _on_database_error)
+    for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
+        app.add_exception_handler(unavailable, _on_database_error)
     app.add_exception_handler(Exception, _on_unforeseen)
 
 
@@ -44,7 +47,10 @@ def _on_service_error(_: Request, error: Exception) -> JSONResponse:
         if isinstance(error, BadRequestError)
         else []
     )
-    return problem(error.status, error.title, str(error), errors)
+    response = problem(error.status, error.title, str(error), errors)
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = _RETRY_SECONDS
+    return response
 
 
 def _on_invalid_spec(_: Request, error: Exception) -> JSONResponse:
@@ -73,7 +79,7 @@ def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
 def _on_database_error(request: Request, error: Exception) -> JSONResponse:
     _log.error("database error", path=request.url.path, error=str(error))
     response = problem(503, "Storage unavailable", "the database does not answer; try again in a few seconds")
-    response.headers["Retry-After"] = "5"
+    response.headers["Retry-After"] = _RETRY_SECONDS
     return response
 
 

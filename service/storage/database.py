@@ -246,12 +246,16 @@ def transaction(storage: RDBStorage) -> Iterator[Session]:
 def optuna_storage(url: URL | str, *, create: bool = False, reads: bool = False) -> RDBStorage:
     """Optuna's storage on the same database; with `reads` it never takes the write lock, as for a dashboard."""
     import optuna
+    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
 
     # Importing Optuna has given it a log handler of its own that prints every study it makes.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plain = url if isinstance(url, str) else url.render_as_string(hide_password=False)
-    storage = RDBStorage(plain, engine_kwargs=engine_options(plain), skip_table_creation=not create)
+    try:
+        storage = RDBStorage(plain, engine_kwargs=engine_options(plain), skip_table_creation=not create)
+    except StorageInternalError as error:
+        raise error.__cause__ or error from None
     begin_at_once(storage.engine)
     bind = storage.engine.execution_options(reads=True) if reads else storage.engine
     storage.scoped_session = scoped_session(sessionmaker(bind, class_=JoinableSession))

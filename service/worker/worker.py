@@ -39,6 +39,7 @@ _log = structlog.get_logger(__name__)
 _PASSING = (SQLAlchemyError, StorageInternalError, OSError)
 #: The engine of a study, and what the API shows of it.
 EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[str, Any]]]
+_MOST_SECONDS = 5.0  # between two tries of a database that is away
 _LEAVING_SECONDS = 8.0  # before a worker that is to leave does so in the middle of an epoch
 _DATASETS_KEPT = 2  # prepared datasets in memory, for workers that serve studies in turn
 
@@ -114,7 +115,9 @@ class Worker:
 
     def _give_up(self) -> None:
         """Let go of what an interrupted sweep held, which the heartbeat would hold for ever; it is not to blame."""
-        while not self._leaving.wait(self._settings.poll_seconds):
+        seconds = self._settings.poll_seconds
+        while not self._leaving.wait(seconds):
+            seconds = min(2 * seconds, _MOST_SECONDS)
             try:
                 self._store.hand_back(self.name)
                 return

@@ -34,7 +34,7 @@ def _run(scenario: Scenario, server: PostgreSQL) -> bool:
         # A scenario that breaks is the finding; the others are run all the same.
         except Exception as error:  # noqa: BLE001
             traceback.print_exc()
-            sys.stderr.write("".join(Path(folder, "log").read_text().splitlines(keepends=True)[-30:]))
+            sys.stderr.write("".join(Path(folder, "log").read_text().splitlines(keepends=True)[-60:]))
             counted, holds = f"BROKEN: {type(error).__name__}: {error}", False
     print(f"| {scenario.title} | {counted} | {time.monotonic() - begun:.1f} s |", flush=True)
     return holds
