@@ -72,7 +72,7 @@ def enqueue(
     """Have params tried in the next free place of the budget, before what the sampler would ask."""
 
     def take(session: Session) -> Answer:
-        study = lifecycle.lock(session, lifecycle.find(session, name).id)
+        study = lifecycle.find(session, name, lock=True)
         lifecycle.expect(study, tags)
         place = user_trials.enqueue(session, study, wanted.params).place
         return Answer(EnqueuedView(study=name, place=place, params=wanted.params).model_dump_json())

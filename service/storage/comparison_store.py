@@ -27,7 +27,7 @@ class ComparisonStore:
     def ask(self, name: str, comparison: ComparisonSpec, tags: Collection[str] | None = None) -> StudyRecord:
         """Begin a study's comparison; ConflictError when it has one, InvalidSpecError when it does not suit it."""
         with database.transaction(self._store.optuna) as session:
-            study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            study = lifecycle.find(session, name, lock=True)
             lifecycle.expect(study, tags)
             if study.parent_id is not None:
                 raise ConflictError(
@@ -44,7 +44,7 @@ class ComparisonStore:
     def stop(self, name: str, tags: Collection[str] | None = None) -> StudyRecord:
         """End a study's comparison with what it has; nothing happens when it has ended."""
         with database.transaction(self._store.optuna) as session:
-            study = lifecycle.lock(session, _compared(session, name).id)
+            study = _compared(session, name, lock=True)
             lifecycle.expect(study, tags)
             comparisons.stop(session, self._store.optuna, study)
         return self._store.study(name)
@@ -52,7 +52,7 @@ class ComparisonStore:
     def delete(self, name: str, tags: Collection[str] | None = None) -> list[int]:
         """Delete a study's comparison, also one that is not finished; the ids of its parts."""
         with database.transaction(self._store.optuna) as session:
-            study = lifecycle.lock(session, _compared(session, name).id)
+            study = _compared(session, name, lock=True)
             lifecycle.expect(study, tags)
             study.comparison, study.comparison_state, study.presented = None, None, None
             return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
@@ -78,9 +78,9 @@ class ComparisonStore:
         return kept.get(technique)
 
 
-def _compared(session: Session, name: str) -> StudyRecord:
+def _compared(session: Session, name: str, *, lock: bool = False) -> StudyRecord:
     """The study, which must have a comparison."""
-    study = lifecycle.find(session, name)
+    study = lifecycle.find(session, name, lock=lock)
     if study.comparison is None:
         raise NotFoundError(f"study '{name}' has no comparison; POST to its /comparison asks for one")
     return study

@@ -64,8 +64,8 @@ def part_name(study: StudyRecord, part: str) -> str:
 
 
 def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, reason: str | None) -> None:
-    """End a study, and go on with the comparison that it is a part of."""
-    whole = None if study.parent_id is None else lifecycle.lock(session, study.parent_id)
+    """End a study that is locked, and go on with the comparison that it is a part of."""
+    whole = None if study.parent_id is None else session.get_one(StudyRecord, study.parent_id)
     if study.state not in ACTIVE_STUDY:
         return
     paused = study.state == "paused"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 HEAD = "0004"  # the newest revision in migrations/versions
+_SCHEMA_LOCK = 0x72656773  # PostgreSQL's advisory locks are numbers; anyone's but another program's in this database
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
 _BUSY_SECONDS = 30.0  # for which a writer waits for another; `?timeout=` of the URL overrides it
 
@@ -112,6 +113,14 @@ def begin_at_once(engine: sa.Engine) -> None:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
+def reading(engine: sa.Engine) -> sa.Engine:
+    """The engine for transactions that only read: they see one moment and never wait for writers."""
+    options: dict[str, Any] = {"reads": True}
+    if engine.dialect.name == "postgresql":  # where each statement would see a moment of its own
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return engine.execution_options(**options)
+
+
 def _make_folder(url: URL) -> None:
     if url.database and url.database != ":memory:":
         try:
@@ -170,11 +179,15 @@ def _revision(engine: sa.Engine) -> str | None:
 
 @contextmanager
 def _exclusive(engine: sa.Engine) -> Iterator[None]:
-    """One process at a time; SQLite by a lock file beside the database."""
-    if engine.dialect.name != "sqlite" or not engine.url.database:
-        yield
-        return
-    with FileLock(f"{engine.url.database}.lock"):
+    """One at a time; SQLite by a lock file beside the database, PostgreSQL by a lock of its own."""
+    if engine.dialect.name == "postgresql":
+        with engine.begin() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+            yield
+    elif engine.url.database:
+        with FileLock(f"{engine.url.database}.lock"):
+            yield
+    else:
         yield
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,14 +38,17 @@ def running() -> sa.ColumnElement[bool]:
     return TrialRecord.state == sa.literal_column("'RUNNING'")
 
 
-def hand_back(session: Session, which: sa.ColumnElement[bool]) -> int:
-    """Free running places for other workers, as if they had not been claimed; how many."""
-    changes: dict[str, Any] = _FREE | {"attempt": TrialRecord.attempt - 1}
-    columns = TrialRecord.id, TrialRecord.attempt
-    freed = session.execute(sa.update(TrialRecord).where(running(), which).values(changes).returning(*columns)).all()
+def hand_back(session: Session, optuna: RDBStorage, which: sa.ColumnElement[bool]) -> int:
+    """Free running places for other workers, as if they had not been claimed; how many.
+
+    Those of a study that has ended are closed.
+    """
+    freed = _free(session, which, {"attempt": TrialRecord.attempt - 1})
     for row in freed:
         key = AttemptRecord.trial_id == row.id, AttemptRecord.attempt == row.attempt + 1
         session.execute(sa.delete(AttemptRecord).where(*key))
+    for study, rows in _by_study(session, freed):
+        _close_if_ended(session, optuna, study, rows)
     return len(freed)
 
 
@@ -57,17 +60,37 @@ def end_attempts(
     Their trials wait for another worker, under the same number; one that has used its attempts up is told FAIL, and one
     whose study has ended is closed. All in the transaction that it is called in.
     """
-    changes: dict[str, Any] = _FREE | {"setbacks": TrialRecord.setbacks + 1}
-    columns = TrialRecord.study_id, TrialRecord.id, TrialRecord.number, TrialRecord.place, TrialRecord.attempt
-    update = sa.update(TrialRecord).where(running(), which).values(changes)
-    freed = session.execute(update.returning(*columns, TrialRecord.setbacks)).all()
+    freed = _free(session, which, {"setbacks": TrialRecord.setbacks + 1})
     faults.point("attempts ended")
     for row in freed:
         note_ending(session, row.id, row.attempt, ending, reason)
     faults.point("endings noted")
-    for study_id, rows in groupby(sorted(freed), key=lambda row: row.study_id):
-        _go_on(session, optuna, session.get_one(StudyRecord, study_id), list(rows), f"{ending}: {reason}")
+    for study, rows in _by_study(session, freed):
+        if not _close_if_ended(session, optuna, study, rows):
+            _fail_those_used_up(session, optuna, study, rows, f"{ending}: {reason}")
     return len(freed)
+
+
+def _free(session: Session, which: sa.ColumnElement[bool], changes: Mapping[str, Any]) -> Sequence[Any]:
+    """Let running places go; locked in everybody's order, see lifecycle.locked."""
+    for study_id in sorted(session.scalars(sa.select(TrialRecord.study_id).where(running(), which).distinct())):
+        lifecycle.locked(session, study_id)
+    ids = [key for key, _ in lifecycle.locked_trials(session, sa.and_(running(), which))]
+    columns = ("study_id", "id", "number", "place", "attempt", "setbacks")
+    update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids)).values(_FREE | dict(changes))
+    return session.execute(update.returning(*(getattr(TrialRecord, column) for column in columns))).all()
+
+
+def _by_study(session: Session, freed: Sequence[Any]) -> Iterator[tuple[StudyRecord, Sequence[Any]]]:
+    for study_id, rows in groupby(sorted(freed), key=lambda row: row.study_id):
+        yield session.get_one(StudyRecord, study_id), list(rows)
+
+
+def _close_if_ended(session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any]) -> bool:
+    if study.state in ACTIVE_STUDY:
+        return False
+    lifecycle.close_places(session, optuna, study, TrialRecord.id.in_([row.id for row in rows]))
+    return True
 
 
 def note_ending(session: Session, trial_id: int, attempt: int | Any, ending: Ending, reason: str | None) -> None:
@@ -77,10 +100,9 @@ def note_ending(session: Session, trial_id: int, attempt: int | Any, ending: End
     session.execute(sa.update(AttemptRecord).where(*key).values(ended))
 
 
-def _go_on(session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any], why: str) -> None:
-    if study.state not in ACTIVE_STUDY:
-        lifecycle.close_places(session, optuna, study, TrialRecord.id.in_([row.id for row in rows]))
-        return
+def _fail_those_used_up(
+    session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any], why: str
+) -> None:
     attempts = StudySpec.model_validate(study.spec).budget.max_attempts
     used_up = [row for row in rows if row.setbacks >= attempts]
     for row in used_up:

@@ -18,17 +18,37 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 
-def find(session: Session, name: str) -> StudyRecord:
-    """The study of a name; NotFoundError when there is none."""
-    study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
+def find(session: Session, name: str, *, lock: bool = False) -> StudyRecord:
+    """The study of a name, locked if asked; NotFoundError when there is none."""
+    # PostgreSQL refuses to compare a text with one that holds a NUL.
+    study = None if "\0" in name else session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
+    if study is not None and lock:
+        study = locked(session, study.id)
     if study is None:
         raise NotFoundError(f"there is no study named '{name}'")
     return study
 
 
-def lock(session: Session, study_id: int) -> StudyRecord:
-    """A study, locked where the database knows row locks. What changes a comparison's parts locks their study first."""
-    return session.get_one(StudyRecord, study_id, with_for_update=True, populate_existing=True)
+def locked(session: Session, study_id: int) -> StudyRecord | None:
+    """A study, locked where the database knows row locks; None when there is none.
+
+    Everybody locks in one order, or two would wait for each other: a part's study, the part, then trials by their id.
+    """
+    parent = session.scalar(sa.select(StudyRecord.parent_id).where(StudyRecord.id == study_id))
+    if parent is not None:
+        _lock(session, parent)
+    return _lock(session, study_id)
+
+
+def _lock(session: Session, study_id: int) -> StudyRecord | None:
+    # Not so tight that rows which only refer to the study would wait.
+    return session.get(StudyRecord, study_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
+def locked_trials(session: Session, which: sa.ColumnElement[bool]) -> Sequence[tuple[int, int | None]]:
+    """The ids and numbers of trials that are about to change, locked."""
+    query = sa.select(TrialRecord.id, TrialRecord.number).where(which).order_by(TrialRecord.id)
+    return [(row.id, row.number) for row in session.execute(query.with_for_update())]
 
 
 def expect(study: StudyRecord, tags: Collection[str] | None) -> None:
@@ -108,7 +128,7 @@ def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which
     from optuna.trial import TrialState
 
     these = sa.and_(TrialRecord.study_id == study.id, which)
-    begun = [trial.number for trial in session.scalars(sa.select(TrialRecord).where(these)) if trial.number is not None]
+    begun = {key: number for key, number in locked_trials(session, these) if number is not None}
     session.execute(sa.delete(TrialRecord).where(these, TrialRecord.number.is_(None)))
     pruned = {
         "state": "PRUNED",
@@ -117,16 +137,17 @@ def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which
         "reason": "the study ended before the trial did",
         "ended_at": unix_now(),
     }
-    session.execute(sa.update(TrialRecord).where(these).values(pruned))
+    session.execute(sa.update(TrialRecord).where(TrialRecord.id.in_(begun)).values(pruned))
     optuna_id = optuna.get_study_id_from_name(study.name)
-    for number in begun:
+    for number in begun.values():
         trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
         optuna.set_trial_state_values(trial_id, TrialState.PRUNED)
 
 
 def remove(session: Session, optuna: RDBStorage, study: StudyRecord) -> int:
     """Delete a study with all its trials, here and in Optuna; its id."""
-    session.execute(sa.delete(TrialRecord).where(TrialRecord.study_id == study.id))
+    locked_trials(session, these := TrialRecord.study_id == study.id)
+    session.execute(sa.delete(TrialRecord).where(these))
     session.delete(study)
     optuna.delete_study(optuna.get_study_id_from_name(study.name))
     return study.id

@@ -15,6 +15,7 @@ from service.errors import BadRequestError
 from service.storage.records import TrialRecord
 
 Row = TypeVar("Row")
+_END = 2**31  # of PostgreSQL's integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ class Cursor:
             value, after = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         except (binascii.Error, ValueError, TypeError):
             raise BadRequestError("cursor", "not a cursor of this service; take `next` of the page before") from None
-        whole = isinstance(after, int) and not isinstance(after, bool) and 0 <= after < 2**63
-        if not whole or isinstance(value, bool) or not isinstance(value, float | int | None):
+        whole = isinstance(after, int) and not isinstance(after, bool) and 0 <= after < _END
+        narrow = value is None or isinstance(value, float) or (type(value) is int and abs(value) < _END)
+        if not whole or not narrow:
             raise BadRequestError("cursor", "not a cursor of this service; take `next` of the page before")
         return cls(value, after)
 

@@ -48,7 +48,7 @@ class Store:
         self.engine = database.connect(url)
         database.prepare(self.engine)
         self._write = sessionmaker(self.engine, expire_on_commit=False)
-        self._read = sessionmaker(self.engine.execution_options(reads=True), expire_on_commit=False)
+        self._read = sessionmaker(database.reading(self.engine), expire_on_commit=False)
 
     @cached_property
     def optuna(self) -> RDBStorage:
@@ -137,7 +137,7 @@ class Store:
         allowed = {"paused": LIVE_STUDY, "running": ("paused",), "stopped": ACTIVE_STUDY}[to]
         verb = {"paused": "paused", "running": "resumed", "stopped": "stopped"}[to]
         with database.transaction(self.optuna) as session:
-            study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            study = lifecycle.find(session, name, lock=True)
             lifecycle.expect(study, tags)
             comparing = study.comparison_state in comparisons.ACTIVE_COMPARISON
             if study.state not in (to, *allowed) and not comparing:
@@ -157,7 +157,7 @@ class Store:
     def set_priority(self, name: str, priority: int, tags: Collection[str] | None = None) -> StudyRecord:
         """Serve a study and its comparison before others, or after them."""
         with self._write.begin() as session:
-            study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            study = lifecycle.find(session, name, lock=True)
             lifecycle.expect(study, tags)
             together = sa.or_(StudyRecord.id == study.id, StudyRecord.parent_id == study.id)
             session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
@@ -190,7 +190,7 @@ class Store:
         An active one only when forced, a part of a comparison only with its study.
         """
         with database.transaction(self.optuna) as session:
-            study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            study = lifecycle.find(session, name, lock=True)
             lifecycle.expect(study, tags)
             if study.parent_id is not None:
                 raise ConflictError(f"'{name}' is a part of a comparison; delete the comparison of its study instead")
@@ -259,7 +259,7 @@ class Store:
     def mark_invalid(self, name: str, number: int, reason: str, tags: Collection[str] | None = None) -> TrialRecord:
         """Have a finished trial forgotten by the sampler and left out of every ranking."""
         with database.transaction(self.optuna) as session:
-            study = lifecycle.lock(session, lifecycle.find(session, name).id)
+            study = lifecycle.find(session, name, lock=True)
             lifecycle.expect(study, tags)
             user_trials.mark_invalid(session, self.optuna, study, number, reason)
         return self.trial(name, number)
@@ -300,7 +300,7 @@ class Store:
     def fail_study(self, study_id: int, reason: str, worker: str) -> None:
         """End a study that cannot be run at all, and the trials of it that the worker holds."""
         with database.transaction(self.optuna) as session:
-            study = session.get(StudyRecord, study_id)
+            study = lifecycle.locked(session, study_id)
             if study is not None:
                 comparisons.end(session, self.optuna, study, "failed", reason)
                 leases.end_attempts(session, self.optuna, TrialRecord.worker == worker, "failed", reason)
@@ -313,15 +313,17 @@ class Store:
 
     def renew(self, worker: str, lease_seconds: float) -> int:
         """Renew every lease a worker holds; how many."""
-        held = sa.update(TrialRecord).where(TrialRecord.worker == worker, leases.running())
+        held = sa.and_(TrialRecord.worker == worker, leases.running())
         with self._write.begin() as session:
-            renewed = session.execute(held.values(lease_expires_at=unix_now() + lease_seconds))
-            return int(renewed.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result has it
+            ids = [key for key, _ in lifecycle.locked_trials(session, held)]
+            renewed = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
+            session.execute(renewed.values(lease_expires_at=unix_now() + lease_seconds))
+            return len(ids)
 
     def hand_back(self, worker: str) -> int:
         """Free every trial a worker holds for others, through no fault of the trials; how many."""
-        with self._write.begin() as session:
-            return leases.hand_back(session, TrialRecord.worker == worker)
+        with database.transaction(self.optuna) as session:
+            return leases.hand_back(session, self.optuna, TrialRecord.worker == worker)
 
     def end_attempts(self, worker: str, ending: leases.Ending, reason: str) -> int:
         """End every attempt of a worker that will not go on with them; how many."""

@@ -19,11 +19,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
-from service.storage import comparisons, database, leases, optuna_tables
+from service.storage import comparisons, database, leases, lifecycle, optuna_tables
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.database import unix_now
 from service.storage.leases import running
-from service.storage.lifecycle import claimable
+from service.storage.lifecycle import claimable, locked_trials
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, AttemptRecord, CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies import faults, warm_start
@@ -55,8 +55,12 @@ class TrialLedger:
         self._study_id = study.id
         self._spec = StudySpec.model_validate(study.spec)
         self._earlier = study.earlier or []
-        self._optuna_id = self._rdb.get_study_id_from_name(study.name)
+        try:
+            self._optuna_id = self._rdb.get_study_id_from_name(study.name)
+        except KeyError:
+            raise LeaseLostError(f"study '{study.name}' was deleted") from None
         self._trial_ids: dict[int, int] = {}
+        self._opened: dict[int, int] = {}  # numbers of the trials that were opened here, by place
         self._checkpoints: dict[tuple[str, int], str] = {}  # that this worker kept, by claim
         self._known, self._awaited = -1, set[int]()  # the last number read or opened; others' that had not ended
         self._holder = holder
@@ -72,9 +76,11 @@ class TrialLedger:
         if self._leaving():
             return []
         with database.transaction(self._rdb) as session:
+            study = lifecycle.locked(session, self._study_id)
+            if study is None:
+                return []
             self._end_when_overdue(session)
-            study = session.get(StudyRecord, self._study_id)
-            if study is None or study.state not in LIVE_STUDY:
+            if study.state not in LIVE_STUDY:
                 return []
             claims = self._take(session, ~self._on_last_attempt(), count, alone=False)
             if not claims and idle:
@@ -100,7 +106,8 @@ class TrialLedger:
         columns = ("id", "number", "place", "attempt", "plan", "asked", "checkpoint", "lease_expires_at")
         taken = (
             sa.update(TrialRecord)
-            .where(TrialRecord.id.in_(candidates.scalar_subquery()))
+            # Not as a subquery, which PostgreSQL may run more than once, past its limit.
+            .where(TrialRecord.id.in_(session.scalars(candidates).all()))
             .values(
                 state="RUNNING",
                 worker=self._holder.name,
@@ -212,7 +219,7 @@ class TrialLedger:
                 faults.point("asked")
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
-        self._trial_ids[template.number] = trial_id
+        self._trial_ids[template.number], self._opened[claim.key] = trial_id, template.number
         self._expect(template.number)
         faults.point("params written")
 
@@ -221,10 +228,11 @@ class TrialLedger:
         self._holder.progressed()
         claims = [(report.claim.key, report.claim.token) for report in reports]
         held = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
-        renewed = sa.update(TrialRecord).where(held).values(lease_expires_at=unix_now() + self._holder.lease_seconds)
         with database.transaction(self._rdb) as session:
-            kept = set(session.scalars(renewed.returning(TrialRecord.id)))
             self._end_when_overdue(session)
+            kept = {key for key, _ in locked_trials(session, held)}
+            renewed = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
+            session.execute(renewed.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
             reported = [report for report in reports if report.claim.key in kept]
             values = [(self._trial_id(r.number), step, value) for r in reported for step, value in r.values]
@@ -280,7 +288,7 @@ class TrialLedger:
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record everything it gave."""
-        with self._fenced(claim, **_closing(outcome)) as session:
+        with self._fenced(claim, ending=True, **_closing(outcome)) as session:
             leases.note_ending(session, claim.key, claim.attempt, "told", None)
             trial_id = self._trial_id(number)
             if outcome.result is not None:
@@ -299,14 +307,14 @@ class TrialLedger:
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
         """End an attempt that gave nothing; the trial waits for another, or is told FAIL when it had its last."""
-        with self._fenced(claim) as session:
+        with self._fenced(claim, ending=True) as session:
             leases.end_attempts(session, self._rdb, TrialRecord.id == claim.key, setback, reason)
         self._awaited.add(number)
 
     def hand_back(self, claim: Claim) -> None:
         """Give the place up; the attempt does not count against it."""
-        with self._fenced(claim) as session:
-            leases.hand_back(session, TrialRecord.id == claim.key)
+        with self._fenced(claim, ending=True) as session:
+            leases.hand_back(session, self._rdb, TrialRecord.id == claim.key)
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:
@@ -314,13 +322,20 @@ class TrialLedger:
         return self._trial_ids[number]
 
     @contextmanager
-    def _fenced(self, claim: Claim, **changes: Any) -> Iterator[Session]:
-        """One transaction that begins with a change of the claim's row, if the claim is still held."""
+    def _fenced(self, claim: Claim, *, ending: bool = False, **changes: Any) -> Iterator[Session]:
+        """One transaction that begins with a change of the claim's row, if the claim is still held.
+
+        What may be the end of the study locks it first: two that close its last trials at once would both see one more.
+        """
         self._holder.progressed()
         held = sa.and_(TrialRecord.id == claim.key, TrialRecord.token == claim.token, TrialRecord.state == "RUNNING")
         with database.transaction(self._rdb) as session:
+            if ending:
+                lifecycle.locked(session, self._study_id)
             changed = session.execute(sa.update(TrialRecord).where(held).values(changes or {"token": claim.token}))
             if changed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+                number = self._opened.get(claim.key) if claim.number is None else claim.number
+                self._awaited |= set() if number is None else {number}
                 raise LeaseLostError("another worker runs this trial now, or its study was deleted")
             yield session
 
@@ -330,11 +345,10 @@ class TrialLedger:
             return
         # The time in which it was paused does not count, and a paused study does not end.
         spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
-        overdue = sa.select(StudyRecord).where(
+        overdue = sa.select(sa.true()).where(
             StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
         )
-        study = session.scalar(overdue)
-        if study is not None:
+        if session.scalar(overdue) and (study := lifecycle.locked(session, self._study_id)) is not None:
             comparisons.end(session, self._rdb, study, "completed", f"budget.timeout_seconds of {seconds:g} ran out")
 
 

@@ -28,7 +28,7 @@ from service.worker.heartbeat import Heartbeat
 from service.worker.presentation import present
 from studies import faults
 from studies.datasets.preprocessing import PreparedData, prepare_folds
-from studies.errors import OutOfMemoryError
+from studies.errors import LeaseLostError, OutOfMemoryError
 from studies.spec import StudySpec
 from studies.sweep import sweep
 from studies.training.machine import fingerprint
@@ -36,7 +36,7 @@ from studies.training.result import Engine
 
 _log = structlog.get_logger(__name__)
 #: What may be different at the next try: the database, the artifacts' folder.
-_PASSING = (SQLAlchemyError, StorageInternalError, OSError)
+_PASSING = (LeaseLostError, SQLAlchemyError, StorageInternalError, OSError)
 #: The engine of a study, and what the API shows of it.
 EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[str, Any]]]
 _MOST_SECONDS = 5.0  # between two tries of a database that is away

@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
@@ -26,6 +26,7 @@ from studies.errors import LeaseLostError
 from studies.ledger import Claim, Report, Verdict
 from studies.mirror import Mirror, as_template
 from studies.spec import StudySpec
+from tests.service.comparing import places
 from tests.service.documents import study, write_model
 from tests.service.ledgers import claimed, ledger, outcome
 
@@ -42,11 +43,17 @@ steps = st.lists(
         st.tuples(st.sampled_from(OF_A_WORKER), st.integers(0, 2)),
         st.tuples(st.sampled_from(OF_THE_STUDY), st.integers(0, 9)),
     ),
-    min_size=10,
-    max_size=40,
+    min_size=8,
+    max_size=24,
 )
+#: Each example is a database, so what fails is not made smaller.
 calm = settings(
-    max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=25,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
@@ -189,11 +196,6 @@ class World:
                 book.open(claim, template)
             book.close(claim, number, outcome(number / 10))
 
-    def told(self) -> list[str | None]:
-        """The ends of all attempts, for each place."""
-        trials = self.store.trials("iris", (), Sort.parse("number"), 99, None).items
-        return [[attempt.ending for attempt in self.store.attempts(trial)][-1] for trial in trials]
-
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -249,7 +251,7 @@ def test_a_study_that_was_stopped_ends_whatever_happens_then(
         ended = here.store.study("iris").state
         assert ended in {"stopped", "completed"}
         for what, which in after[:20]:
-            assert what.startswith("claim") is False or here.books["a"].claim(3) == []
+            assert here.books["a"].claim(3) == []
             here.do(what, which)
             here.whole()
         here.finish()
@@ -267,7 +269,7 @@ def test_a_study_that_was_stopped_ends_whatever_happens_then(
     steps=st.lists(
         st.tuples(st.sampled_from(("claim three", "die", "leave", "lose", "end attempt", "claim")), st.integers(0, 9)),
         min_size=5,
-        max_size=30,
+        max_size=20,
     ),
     lanes=st.integers(1, 2),
 )
@@ -279,13 +281,10 @@ def test_a_generation_is_never_begun_before_the_one_before_has_ended(
         for what, which in steps:
             here.do(what, which)
             here.whole()
-            with here.store.reading() as session:
-                from service.storage.records import TrialRecord
-
-                places = {trial.place: trial.state for trial in session.query(TrialRecord)}
-            open_places = [place for place, state in places.items() if state in ("WAITING", "RUNNING")]
+            states = {trial.place: trial.state for trial in places(here.store, "iris")}
+            open_places = [place for place, state in states.items() if state in ("WAITING", "RUNNING")]
             first = min(open_places, default=0) // size
-            assert all(place // size == first for place, state in places.items() if state == "RUNNING")
+            assert all(place // size == first for place, state in states.items() if state == "RUNNING")
 
 
 def test_a_verdict_is_what_the_study_says_at_the_moment(empty: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
 from service.storage.pages import Sort
 from service.storage.store import Store
-from studies.mirror import Mirror
+from studies.mirror import Mirror, as_template
+from studies.seeds import ask_seed
+from studies.spec import StudySpec
 from tests.service.comparing import ASKED, PARTS
 from tests.service.contenders import sweep_here
 from tests.service.documents import document, study
@@ -271,7 +274,7 @@ def test_a_worker_at_work_forgets_a_trial_that_is_marked_invalid(
     for number in range(30):
         claim = claimed(book)
         trial = mirror.ask()
-        book.open(claim, _template(trial))
+        book.open(claim, as_template(trial))
         loss = 0.01 if number in (5, 11) else 0.3 + number % 7 / 10
         mirror.tell(trial, TrialState.COMPLETE, [loss])
         book.close(claim, number, outcome(loss))
@@ -283,12 +286,6 @@ def test_a_worker_at_work_forgets_a_trial_that_is_marked_invalid(
     theirs = optuna.load_study(study_name="iris", storage=store.url)
     assert mirror.study.best_trial.number == theirs.best_trial.number not in (5, 11)
     assert [t.state for t in mirror.own()[:30]] == [t.state for t in theirs.trials]
-
-
-def _template(trial: optuna.Trial) -> optuna.trial.FrozenTrial:
-    from studies.mirror import as_template
-
-    return as_template(trial)
 
 
 @pytest.mark.parametrize("options", [{}, {"multivariate": True}, {"multivariate": True, "constant_liar": True}])
@@ -308,11 +305,7 @@ def test_the_sampler_goes_on_as_optunas_when_the_first_trial_is_invalid(
     assert asked.params == theirs.ask(spec.space.distributions()).params
 
 
-def _optunas(spec: Any, number: int, options: dict[str, bool]) -> optuna.samplers.BaseSampler:
-    import warnings
-
-    from studies.seeds import ask_seed
-
+def _optunas(spec: StudySpec, number: int, options: dict[str, bool]) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(seed=ask_seed(spec.seed, number), n_startup_trials=4, **options)

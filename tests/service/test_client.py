@@ -1,0 +1,159 @@
+"""The client waits for a server that is restarting, repeats only what may be repeated, and says what was refused."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from service.app import create_app
+from service.client import Client
+from service.errors import RefusedError
+from tests.acceptance.polling import eventually
+from tests.service.conftest import settings_in
+from tests.service.documents import document
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that a server can take again and again."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def serving(folder: Path, port: int) -> Iterator[None]:
+    """The real service on a port."""
+    config = uvicorn.Config(create_app(settings_in(folder)), port=port, log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: server.started, 20)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def beside(call: Callable[[], object]) -> Iterator[Future[object]]:
+    """A call that is made in a thread meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(call)
+
+
+def client(port: int, patience: float = 30.0) -> Client:
+    return Client(f"http://127.0.0.1:{port}", patience_seconds=patience)
+
+
+def test_a_server_that_was_never_there_is_not_waited_for(port: int) -> None:
+    with client(port, 600.0) as here:
+        assert not here.healthy()
+        with pytest.raises(RefusedError, match=r"no server at .*; start one with `regsweep serve`"):
+            here.study("iris")
+
+
+@pytest.mark.parametrize("what", ["study", "studies", "trials", "submit", "delete"])
+def test_a_server_that_restarts_is_waited_for(tmp_path: Path, port: int, what: str) -> None:
+    with client(port) as here:
+        calls: dict[str, Callable[[], object]] = {
+            "study": lambda: here.study("iris").name,
+            "studies": lambda: [study.name for study in here.studies()],
+            "trials": lambda: list(here.trials("iris")),
+            "submit": lambda: here.submit(document("other")).name,
+            "delete": lambda: here.delete("iris", force=True),
+        }
+        expected = {"study": "iris", "studies": ["iris"], "trials": [], "submit": "other", "delete": None}
+        with serving(tmp_path, port):
+            here.submit(document())
+        with beside(calls[what]) as call:
+            # It comes back only after it was missed.
+            threading.Event().wait(0.1)
+            assert not call.done()
+            with serving(tmp_path, port):
+                assert call.result(30) == expected[what]
+
+
+def test_what_may_not_be_repeated_is_not(tmp_path: Path, port: int) -> None:
+    with client(port, 600.0) as here:
+        with serving(tmp_path, port):
+            here.submit(document())
+        with pytest.raises(RefusedError, match="no server at"):
+            here.move("iris", "pause")
+
+
+def test_patience_has_an_end(tmp_path: Path, port: int) -> None:
+    with client(port, 0.2) as here:
+        with serving(tmp_path, port):
+            here.submit(document())
+        with pytest.raises(RefusedError, match="no server at"):
+            here.study("iris")
+
+
+def test_what_a_server_refuses_is_raised_at_once_with_every_reason(tmp_path: Path, port: int) -> None:
+    with client(port, 600.0) as here, serving(tmp_path, port):
+        here.submit(document())
+        with pytest.raises(RefusedError, match="a study named 'iris' exists"):
+            here.submit(document())
+        with pytest.raises(RefusedError, match="there is no study named 'nowhere'"):
+            here.study("nowhere")
+        with pytest.raises(RefusedError) as refused:
+            here.submit(document("x", seed=-1, budget={"trials": 0}))
+        assert [line.split(":")[0] for line in str(refused.value).splitlines()] == ["budget.trials", "seed"]
+
+
+class Stuttering(BaseHTTPRequestHandler):
+    """A server of another making, whose answers get lost on their way: the service itself cannot be made to do so."""
+
+    keys: list[str | None]
+    away: int
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        type(self).keys.append(self.headers["Idempotency-Key"])
+        type(self).away -= 1
+        if self.away == 1:
+            self.close_connection = True  # without a word
+            return
+        self.send_response(503 if self.away >= 0 else 422)
+        self.end_headers()
+        self.wfile.write(b'{"detail": "away"}' if self.away >= 0 else b'{"detail": "at last"}')
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def stuttering() -> Iterator[int]:
+    Stuttering.keys, Stuttering.away = [], 2
+    with HTTPServer(("127.0.0.1", 0), Stuttering) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_a_submission_whose_answer_was_lost_is_sent_again_under_its_own_key(stuttering: int) -> None:
+    with client(stuttering) as here:
+        here.report("iris")  # it has met the server
+        with pytest.raises(RefusedError, match="at last"):
+            here.submit(document())
+        first, *more = Stuttering.keys
+        assert first
+        assert more == [first, first]
+        with pytest.raises(RefusedError, match="at last"):
+            here.submit(document())
+        assert Stuttering.keys[-1] not in {None, first}

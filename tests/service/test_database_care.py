@@ -1,0 +1,356 @@
+"""The database is copied while everything runs, before its schema changes, and looked over for what does not hold."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import optuna
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from service.errors import BackupError
+from service.settings import Settings
+from service.storage.artifacts import Artifacts
+from service.storage.backup import backup
+from service.storage.database import HEAD, connect, optuna_storage
+from service.storage.invariants import violations
+from service.storage.pages import Sort
+from service.storage.store import Store
+from tests.acceptance.polling import eventually
+from tests.service.conftest import served
+from tests.service.contenders import sweep_here
+from tests.service.documents import document, study, write_model
+from tests.service.ledgers import everything, expire, ledger, opened, outcome, run
+
+NUMBERS = Sort.parse("number")
+
+
+def regsweep(*arguments: str, database: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    urls = ["--database-url", f"sqlite:///{database}"]
+    if arguments[:2] == ("db", "check"):
+        urls += ["--artifacts-url", f"file://{folder}"]
+    return subprocess.run(
+        [sys.executable, "-m", "service.cli", *arguments, *urls], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def wrong(store: Store, folder: Path) -> list[str]:
+    return violations(store, Artifacts(f"file://{folder}"))
+
+
+def dump(database: Path) -> list[str]:
+    return everything(database, Path("nowhere"))
+
+
+# Copies
+
+
+def test_a_copy_is_the_database_and_the_same_service_on_it(
+    store: Store, database: Path, folder: Path, tmp_path: Path
+) -> None:
+    store.create_study(study())
+    sweep_here(store, folder, "iris")
+    backup(store.url, tmp_path / "kept" / "copy.db")
+    assert dump(tmp_path / "kept" / "copy.db") == dump(database)
+    copied = Store(f"sqlite:///{tmp_path / 'kept' / 'copy.db'}")
+    assert wrong(copied, folder) == []
+    assert copied.trials("iris", (), NUMBERS, 9, None).items[0].values
+    copied.close()
+
+
+def test_a_copy_made_while_workers_write_is_whole(store: Store, folder: Path, tmp_path: Path) -> None:
+    store.create_study(study(trials=40))
+    worker = threading.Thread(target=sweep_here, args=(store, folder, "iris"))
+    worker.start()
+    copies = []
+    while worker.is_alive():
+        copies.append(tmp_path / f"copy {len(copies)}.db")
+        backup(store.url, copies[-1])
+    worker.join()
+    assert len(copies) > 1
+    for copy in {copies[0], copies[len(copies) // 2], copies[-1]}:
+        copied = Store(f"sqlite:///{copy}")
+        # A lease may be over by now; every row stands with all that belongs to it.
+        assert [what for what in wrong(copied, folder) if "past its lease" not in what] == []
+        copied.close()
+
+
+@pytest.mark.parametrize("way", ["the file exists", "no folder can be made", "there is no database"])
+def test_a_copy_that_cannot_be_made_says_why_and_leaves_nothing(
+    store: Store, database: Path, folder: Path, tmp_path: Path, way: str
+) -> None:
+    target, source, why = tmp_path / "copy.db", store.url, "name a file that does not"
+    if way == "the file exists":
+        target.write_text("mine")
+    elif way == "no folder can be made":
+        target, why = Path("/proc/no/copy.db"), "cannot write /proc/no/copy.db"
+    else:
+        source, why = f"sqlite:///{tmp_path / 'nowhere.db'}", "there is no database at"
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(BackupError, match=why):
+        backup(source, target)
+    assert sorted(tmp_path.iterdir()) == before
+    assert way != "the file exists" or target.read_text() == "mine"
+
+
+def test_the_command_copies_once_and_refuses_to_write_over(
+    store: Store, database: Path, folder: Path, tmp_path: Path
+) -> None:
+    store.create_study(study())
+    target = tmp_path / "copy.db"
+    made = regsweep("db", "backup", str(target), database=database, folder=folder)
+    assert (made.returncode, made.stdout.strip(), made.stderr) == (0, str(target), "")
+    assert dump(target) == dump(database)
+    again = regsweep("db", "backup", str(target), database=database, folder=folder)
+    assert (again.returncode, again.stderr) == (2, f"regsweep: {target} exists; name a file that does not\n")
+
+
+# Before a new schema
+
+
+def upgrade(url: str, revision: str) -> None:
+    """Make the tables of an older regsweep."""
+    optuna_storage(url, create=True).engine.dispose()
+    config = Config()
+    config.set_main_option("script_location", "service.storage:migrations")
+    config.set_main_option("path_separator", "os")
+    engine = connect(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+@pytest.fixture
+def older(database: Path) -> Iterator[Path]:
+    """A database of schema 0003 with a study: a complete trial, one that runs and a place that waits."""
+    url = f"sqlite:///{database}"
+    upgrade(url, "0003")
+    spec = study(trials=3)
+    plain = spec.model_dump(mode="json")
+    for name in ("priority", "warm_start"):
+        del plain[name]
+    del plain["budget"]["max_attempts"]
+    theirs = optuna_storage(url)
+    optuna_id = theirs.create_new_study([optuna.study.StudyDirection.MINIMIZE], "iris")
+    asked = [optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=n)).ask(spec.space.distributions()) for n in (0, 1)]
+    for trial in asked:
+        frozen = trial.study._storage.get_trial(trial._trial_id)
+        theirs.create_new_trial(optuna_id, frozen)
+    theirs.set_trial_state_values(1, optuna.trial.TrialState.COMPLETE, [0.5])
+    theirs.engine.dispose()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        import json
+
+        connection.execute(
+            "INSERT INTO regsweep_studies (name, state, spec, created_at, started_at) VALUES ('iris', 'running', ?, 1, 2)",
+            [json.dumps(plain)],
+        )
+        places: list[tuple[Any, ...]] = [
+            (0, "COMPLETE", 0, 1, None, None, "[0.5]", 0.5, 4.0),
+            (1, "RUNNING", 1, 1, "t" * 32, 5.0, None, None, None),
+            (2, "WAITING", None, 0, None, None, None, None, None),
+        ]
+        connection.executemany(
+            "INSERT INTO regsweep_trials (study_id, place, state, number, attempt, token, lease_expires_at, `values`,"
+            " value, ended_at) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            places,
+        )
+    yield database
+
+
+def copies(database: Path) -> list[Path]:
+    return sorted(database.parent.glob("*.backup*"))
+
+
+def test_an_older_database_is_copied_before_its_schema_changes(older: Path) -> None:
+    before = dump(older)
+    Store(f"sqlite:///{older}").close()
+    [kept] = copies(older)
+    assert kept.name == "regsweep.db.0003.backup"
+    assert dump(kept) == before
+    Store(f"sqlite:///{older}").close()
+    assert copies(older) == [kept]  # it is this version's now
+
+
+def test_an_older_copy_is_never_written_over(older: Path) -> None:
+    kept = older.with_name("regsweep.db.0003.backup")
+    kept.write_text("of an earlier try")
+    Store(f"sqlite:///{older}").close()
+    assert kept.read_text() == "of an earlier try"
+    assert [path.name for path in copies(older)] == [kept.name, f"{kept.name}.1"]
+
+
+def test_a_new_database_needs_no_copy(store: Store, database: Path) -> None:
+    assert copies(database) == []
+
+
+def test_a_copy_that_cannot_be_made_leaves_the_older_schema_in_place(
+    older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dump(older)
+    monkeypatch.setattr("pathlib.Path.rename", _no_room)
+    with pytest.raises(BackupError, match="No space left"):
+        Store(f"sqlite:///{older}")
+    assert dump(older) == before
+    assert copies(older) == []
+
+
+def _no_room(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_what_an_older_version_left_goes_on(older: Path, folder: Path) -> None:
+    store = Store(f"sqlite:///{older}")
+    assert [what for what in wrong(store, folder) if "past its lease" not in what] == []
+    assert store.study("iris").priority == 0
+    expire(store)
+    assert sweep_here(store, folder, "iris") == 2
+    assert [trial.state for trial in store.trials("iris", (), NUMBERS, 9, None).items] == ["COMPLETE"] * 3
+    assert [attempt.ending for attempt in store.attempts(store.trial("iris", 1))] == ["told"]
+    assert wrong(store, folder) == []
+    store.close()
+
+
+def test_the_copy_of_an_older_schema_can_be_put_back(older: Path) -> None:
+    Store(f"sqlite:///{older}").close()
+    [kept] = copies(older)
+    shutil.move(kept, older)
+    reopened = Store(f"sqlite:///{older}")
+    assert reopened.study("iris").state == "running"
+    with reopened.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM regsweep_version")) == HEAD
+    reopened.close()
+
+
+# What does not hold
+
+
+@pytest.fixture
+def kept(store: Store, folder: Path, tmp_path: Path) -> Store:
+    """A study of five places: complete with a model, failed, running with a checkpoint, running, waiting."""
+    spec = study(trials=5)
+    store.create_study(spec)
+    book = ledger(store, folder, "iris")
+    write_model(tmp_path / "file")
+    claim, number = opened(book, spec)
+    book.keep_model(claim, number, tmp_path / "file")
+    book.close(claim, number, outcome())
+    run(book, spec, state=optuna.trial.TrialState.FAIL)
+    claim, number = opened(book, spec)
+    book.keep_checkpoint(claim, number, tmp_path / "file")
+    opened(book, spec)
+    assert wrong(store, folder) == []
+    return store
+
+
+@pytest.mark.parametrize(
+    ("harm", "found"),
+    [
+        ("DELETE FROM regsweep_trials WHERE place = 4", "has 4 places and a budget of 5 trials"),
+        (
+            "INSERT INTO regsweep_trials (study_id, place, state, attempt, setbacks) VALUES (1, 5, 'WAITING', 0, 0)",
+            "has 6 places, more than its budget of 5 trials",
+        ),
+        ("UPDATE regsweep_studies SET state = 'stopped'", "is stopped and 1 of its places wait"),
+        ("UPDATE regsweep_trials SET token = NULL WHERE place = 2", "place 2 runs and nobody holds it"),
+        ("UPDATE regsweep_trials SET lease_expires_at = 0 WHERE place = 2", "seconds past its lease"),
+        ("UPDATE regsweep_trials SET token = 'x' WHERE place = 4", "place 4 is WAITING and still held by a claim"),
+        ("UPDATE regsweep_attempts SET ending = 'told' WHERE trial_id = 3", "place 2 was told and is RUNNING"),
+        (
+            "INSERT INTO regsweep_attempts (trial_id, attempt, worker, started_at, ending) VALUES (1, 9, 'a', 1, 'told')",
+            "place 0 was told 2 times",
+        ),
+        ("UPDATE regsweep_attempts SET ending = NULL WHERE trial_id = 1", "1 of its attempts have not ended"),
+        ("UPDATE trials SET state = 'PRUNED' WHERE number = 0", "trial 0 is COMPLETE in our tables and PRUNED in"),
+        ("UPDATE trial_values SET value = 9", "trial 0 has the values [0.5] in our tables and [9.0] in Optuna's"),
+        ("UPDATE regsweep_trials SET number = 7 WHERE number = 3", "trial 7 is only in our tables"),
+        ("UPDATE regsweep_trials SET number = 7 WHERE number = 3", "trial 3 is only in Optuna’s tables"),
+        ("UPDATE studies SET study_name = 'other'", "is not in Optuna's tables"),
+        ("UPDATE regsweep_trials SET model = 'gone.keras' WHERE place = 0", "the model of place 0, gone.keras, is not"),
+        ("UPDATE regsweep_trials SET checkpoint = 'gone' WHERE place = 2", "the checkpoint of place 2, gone, is not"),
+        (
+            "INSERT INTO regsweep_curves (trial_id, curve) VALUES (99, '{}')",
+            "the file: a row of regsweep_curves points to a row of regsweep_trials that is not there",
+        ),
+    ],
+)
+def test_what_does_not_hold_is_found(kept: Store, database: Path, folder: Path, harm: str, found: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(harm)
+    assert found in "\n".join(wrong(kept, folder))
+
+
+def test_an_active_study_with_nothing_left_is_found(store: Store, database: Path, folder: Path) -> None:
+    store.create_study(study(trials=1))
+    sweep_here(store, folder, "iris")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE regsweep_studies SET state = 'running'")
+    assert wrong(store, folder) == ["study 'iris': is running and all its trials have ended"]
+
+
+def test_the_command_says_what_does_not_hold_by_its_exit_status(kept: Store, database: Path, folder: Path) -> None:
+    whole = regsweep("db", "check", database=database, folder=folder)
+    assert (whole.returncode, whole.stdout, whole.stderr) == (0, "everything holds\n", "")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM regsweep_trials WHERE place = 4")
+    broken = regsweep("db", "check", database=database, folder=folder)
+    assert (broken.returncode, broken.stdout) == (1, "study 'iris': has 4 places and a budget of 5 trials\n")
+
+
+def test_a_check_of_a_database_that_is_not_there_makes_none(tmp_path: Path, folder: Path) -> None:
+    checked = regsweep("db", "check", database=tmp_path / "typo.db", folder=folder)
+    assert checked.returncode == 2
+    assert "typo.db" in checked.stderr
+    assert not (tmp_path / "typo.db").exists()
+
+
+# A database that does not answer
+
+
+@pytest.mark.parametrize("since", ["the server's start", "a while"])
+def test_a_request_that_finds_no_database_is_told_to_come_again(tmp_path: Path, since: str) -> None:
+    database = tmp_path / "data" / "regsweep.db"
+    settings = Settings(database_url=f"sqlite:///{database}", artifacts_url=f"file://{tmp_path}", workers=0)
+    Store(settings.database_url).close()
+    if since == "the server's start":
+        _take_away(database)
+    with served(settings) as api:
+        if since == "a while":
+            api.post("/v1/studies", json=document()).raise_for_status()
+            _take_away(database)
+        for method, path in (("GET", "/v1/studies"), ("POST", "/v1/studies"), ("POST", "/v1/studies/iris/pause")):
+            away = _ask(api, method, path)
+            assert (away.status_code, away.headers["content-type"]) == (503, "application/problem+json"), away.text
+            assert int(away.headers["retry-after"]) > 0
+        _put_back(database)
+        found = eventually(lambda: (answer := _ask(api, "POST", "/v1/studies")).is_success and answer, 20)
+        assert found.status_code == 201
+
+
+def _ask(api: httpx.Client, method: str, path: str) -> httpx.Response:
+    return api.request(method, path, json=document("other") if path == "/v1/studies" and method == "POST" else None)
+
+
+def _take_away(database: Path) -> None:
+    """Put what is no database in its place, as a disk does that is not mounted."""
+    database.parent.rename(database.parent.with_name("away"))
+    database.parent.mkdir()
+    database.write_text("no database, but long enough to be taken for one\n" * 20)
+
+
+def _put_back(database: Path) -> None:
+    shutil.rmtree(database.parent)
+    database.parent.with_name("away").rename(database.parent)
