@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: setup demo test browser serve lint types bench lock clean
+.PHONY: setup demo test browser serve lint types chaos bench lock clean
 
 setup: $(READY)
 
@@ -36,6 +36,10 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+
+# Everything that may go wrong, at its full length (about a quarter of an hour); the short ones are in `make test`.
+chaos: setup
+	$(BIN)/python -m tests.chaos
 
 bench: setup
 	$(BIN)/python -m benchmarks.startup

@@ -265,11 +265,13 @@ def back_up(
 @db.command()
 def check(database_url: DatabaseUrl = None, artifacts_url: ArtifactsUrl = None) -> None:
     """Verify that the records are whole: budgets, leases, attempts, Optuna's tables, files; exit 1 if they are not."""
+    from service.storage import database
     from service.storage.artifacts import Artifacts
     from service.storage.invariants import violations
     from service.storage.store import Store
 
     settings = _settings(database_url=database_url, artifacts_url=artifacts_url)
+    database.check(settings.database_url, must_exist=True)
     store = Store(settings.database_url)
     found = violations(store, Artifacts(settings.artifacts_url))
     store.close()

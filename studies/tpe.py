@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -38,7 +39,8 @@ def thinned_tpe() -> type[BaseSampler]:
 
         def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
             # All trials of a study are asked from the same space, so one tells what Optuna would intersect.
-            one = [t for t in study.get_trials(deepcopy=False)[:1] if t.params]
+            asked = (t for t in study.get_trials(deepcopy=False) if t.params and t.state.name != "FAIL")
+            one = list(islice(asked, 1))
             return super().infer_relative_search_space(view(study, one, trial), trial)
 
         def sample_relative(

@@ -40,6 +40,8 @@ def trials(spec: StudySpec, found: Iterable[Mapping[str, Any]]) -> list[FrozenTr
 
 def contains(distribution: Any, value: Any) -> bool:
     """Whether an Optuna distribution holds a value."""
+    if isinstance(value, str | bool) and not hasattr(distribution, "choices"):
+        return False
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
     except (ValueError, TypeError):  # not of the distribution's kind at all

@@ -57,6 +57,11 @@ class Artifacts:
             self._files.rm(target, recursive=True)
 
 
+def checkpoints_folder(study_id: int) -> str:
+    """Where the state of a study's running trials is kept."""
+    return f"{study_folder(study_id)}/checkpoints"
+
+
 def study_folder(study_id: int) -> str:
     """Where everything of a study is kept."""
     return f"studies/{study_id}"

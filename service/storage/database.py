@@ -150,9 +150,14 @@ def _free_name(path: Path) -> Path:
     return next(free for n in count() if not (free := path if n == 0 else path.with_name(f"{path.name}.{n}")).exists())
 
 
-def check(url: str) -> None:
-    """Raise StorageError when the URL makes no sense or its database belongs to a newer version; changes nothing."""
+def check(url: str, *, must_exist: bool = False) -> None:
+    """Raise StorageError when the URL makes no sense or its database belongs to a newer version, or, if it must exist,
+    is not there; changes nothing.
+    """
     engine = connect(url)
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    if must_exist and file is not None and not Path(file).exists():
+        raise StorageError(f"there is no database at {file}")
     try:
         _known_revision(engine)
     finally:

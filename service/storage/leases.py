@@ -127,7 +127,7 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
         trial_id = optuna_tables.create_trial(session, optuna_id, template)
     else:
         trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
-    told = {"state": "FAIL", "number": number, "reason": reason, "ended_at": unix_now()}
+    told = {"state": "FAIL", "checkpoint": None, "number": number, "reason": reason, "ended_at": unix_now()}
     session.execute(sa.update(TrialRecord).where(TrialRecord.id == row.id).values(told))
     optuna.set_trial_user_attr(trial_id, "reason", reason)
     optuna_tables.finish_trial(session, trial_id, TrialState.FAIL, None)

@@ -77,6 +77,7 @@ def create(
         spec=spec.model_dump(mode="json"),
         created_at=unix_now(),
         priority=spec.priority if part_of is None else part_of.priority,
+        served_at=None if part_of is None else part_of.served_at,
         parent_id=None if part_of is None else part_of.id,
         technique=technique,
     )
@@ -110,7 +111,9 @@ def count_pause(session: Session, study: StudyRecord, to: str) -> None:
     """Note how long a study stands still, when it goes to another state: its timeout leaves that out."""
     now = session.scalar(sa.select(unix_now())) or 0.0
     if study.paused_at is not None and to != "paused":
-        study.paused_seconds, study.paused_at = study.paused_seconds + now - study.paused_at, None
+        # Before its first claim no time of it runs.
+        stood = now - study.paused_at if study.started_at is not None else 0.0
+        study.paused_seconds, study.paused_at = study.paused_seconds + stood, None
     elif study.paused_at is None and to == "paused":
         study.paused_at = now
 
@@ -134,6 +137,7 @@ def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which
         "state": "PRUNED",
         "token": None,
         "lease_expires_at": None,
+        "checkpoint": None,
         "reason": "the study ended before the trial did",
         "ended_at": unix_now(),
     }

@@ -184,6 +184,11 @@ class Store:
         with self._write.begin() as session:
             session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id, same).values(presented=True))
 
+    def family(self, study: StudyRecord) -> list[int]:
+        """The ids of a study and of the parts of its comparison."""
+        with self._read() as session:
+            return [study.id, *(part.id for part in comparisons.parts(session, study))]
+
     def delete_study(self, name: str, *, force: bool, tags: Collection[str] | None = None) -> list[int]:
         """Delete a study with all its trials and its comparison, here and in Optuna; their ids.
 
@@ -266,14 +271,16 @@ class Store:
 
     # Workers
 
-    def next_study(self, only: str | None = None, worker: str = "") -> StudyRecord | None:
+    def next_study(self, only: str | None = None, worker: str = "", serving: int | None = None) -> StudyRecord | None:
         """The study (or the one named) that has a trial to run and most right to this worker.
 
         That of the highest priority; among those the one that fewest other workers serve; then the one whose last turn
-        is longest ago. The parts of a comparison are one with their study, and served in their order.
+        is longest ago. The parts of a comparison are one with their study, and served in their order. The one it serves
+        already (`serving`, an id) is among them, also when none of its trials waits.
         """
         waits = sa.exists().where(TrialRecord.study_id == StudyRecord.id, lifecycle.claimable())
-        candidates = sa.select(StudyRecord).where(StudyRecord.state.in_(LIVE_STUDY), waits)
+        wanted = sa.or_(waits, StudyRecord.id == serving)
+        candidates = sa.select(StudyRecord).where(StudyRecord.state.in_(LIVE_STUDY), wanted)
         whole = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
         served = (
             sa.select(whole, sa.func.count(TrialRecord.worker.distinct()))

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
 from service.storage import comparisons, database, leases, lifecycle, optuna_tables
-from service.storage.artifacts import Artifacts, study_folder
+from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.database import unix_now
 from service.storage.leases import running
 from service.storage.lifecycle import claimable, locked_trials
@@ -41,6 +41,7 @@ class Holder:
     name: str
     lease_seconds: float
     turn_seconds: float = math.inf  # after which another study may take the worker
+    only: str | None = None  # the one study it serves
     leaving: Callable[[], bool] = lambda: False
     progressed: Callable[[], None] = lambda: None  # called when a training went on
 
@@ -52,7 +53,7 @@ class TrialLedger:
         self._store = store
         self._rdb = store.optuna
         self._artifacts = artifacts
-        self._study_id = study.id
+        self._study_id, self._whole_id = study.id, study.whole_id
         self._spec = StudySpec.model_validate(study.spec)
         self._earlier = study.earlier or []
         try:
@@ -73,6 +74,7 @@ class TrialLedger:
         A trial on its last attempt runs alone, when this worker is idle: if it takes its worker down, it takes no other
         trial with it.
         """
+        self._holder.progressed()
         if self._leaving():
             return []
         with database.transaction(self._rdb) as session:
@@ -145,8 +147,8 @@ class TrialLedger:
     def _gives_way(self) -> bool:
         """Whether this worker's turn is over and another study has more right to it."""
         if not self._yields and time.monotonic() >= self._turn_ends:
-            following = self._store.next_study(worker=self._holder.name)
-            self._yields = following is not None and self._study_id not in (following.id, following.parent_id)
+            following = self._store.next_study(self._holder.only, self._holder.name, self._study_id)
+            self._yields = following is not None and following.whole_id != self._whole_id
             self._turn_ends = time.monotonic() + self._holder.turn_seconds
         return self._yields
 
@@ -250,7 +252,7 @@ class TrialLedger:
         """Keep the state of a trial's trainings; what was kept of it before goes."""
         with self._fenced(claim):
             pass
-        path = f"{study_folder(self._study_id)}/checkpoints/{number}-{claim.token[:8]}-{uuid4().hex[:8]}"
+        path = f"{checkpoints_folder(self._study_id)}/{number}-{claim.token[:8]}-{uuid4().hex[:8]}"
         self._put(claim, path, state, checkpoint=path, setbacks=0)
         self._drop_checkpoint(claim)
         self._checkpoints[claim.token, claim.key] = path

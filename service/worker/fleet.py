@@ -60,12 +60,14 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            _close(process)
 
     def _keep(self) -> None:
         while True:
             for seat, process in enumerate(self._processes):
                 if process is not None and process.poll() is not None:
                     _log.warning("a worker died and is started again", pid=process.pid, status=process.returncode)
+                    _close(process)
                     self._release(self._names[seat], process.returncode)
                 if process is None or process.poll() is not None:
                     self._names[seat] = f"{self._fleet}-{self._spawned}"
@@ -95,3 +97,9 @@ class Fleet:
             start_new_session=True,
             env=os.environ | self._settings.environment(),
         )
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """Let go of the pipe that held a worker."""
+    if process.stdin is not None:
+        process.stdin.close()

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.settings import Settings
 from service.storage import database
-from service.storage.artifacts import Artifacts
+from service.storage.artifacts import Artifacts, checkpoints_folder
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.storage.trials import Holder, TrialLedger
@@ -103,6 +103,9 @@ class Worker:
         study = self._store.unpresented(self._study)
         if study is None:
             return False
+        # Whoever ended a trial that had one need not have been at the files.
+        for study_id in self._store.family(study):
+            self._artifacts.remove_folder(checkpoints_folder(study_id))
         try:
             present(self._store, study)
         except _PASSING:
@@ -130,7 +133,12 @@ class Worker:
         self._store.begin_turn(study)
         settings = self._settings
         holder = Holder(
-            self.name, settings.lease_seconds, settings.turn_seconds, self._leaving.is_set, self._progressed
+            self.name,
+            settings.lease_seconds,
+            settings.turn_seconds,
+            self._study,
+            self._leaving.is_set,
+            self._progressed,
         )
         ledger = TrialLedger(self._store, self._artifacts, study, holder)
         try:

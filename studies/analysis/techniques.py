@@ -40,6 +40,7 @@ def search(spec: StudySpec, comparison: ComparisonSpec, technique: Technique) ->
             "pruner": spec.pruner if len(spec.objectives) == 1 else PrunerSpec(),
             "budget": spec.budget.model_copy(update={"trials": comparison.trials_per_technique}),
             "comparison": None,
+            "warm_start": None,
         }
     )
 
@@ -54,6 +55,7 @@ def confirmation(spec: StudySpec, comparison: ComparisonSpec, trials: int) -> St
             "resampling": Resampling(kind="nested_kfold", folds=comparison.folds, repeats=comparison.repeats),
             "budget": spec.budget.model_copy(update={"trials": trials}),
             "comparison": None,
+            "warm_start": None,
         }
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,11 @@ def regsweep(*arguments: str, database: Path, folder: Path) -> subprocess.Comple
     if arguments[:2] == ("db", "check"):
         urls += ["--artifacts-url", f"file://{folder}"]
     return subprocess.run(
-        [sys.executable, "-m", "service.cli", *arguments, *urls], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "service.cli", *arguments, *urls],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -74,7 +78,7 @@ def test_a_copy_made_while_workers_write_is_whole(store: Store, folder: Path, tm
     store.create_study(study(trials=40))
     worker = threading.Thread(target=sweep_here, args=(store, folder, "iris"))
     worker.start()
-    copies = []
+    copies: list[Path] = []
     while worker.is_alive():
         copies.append(tmp_path / f"copy {len(copies)}.db")
         backup(store.url, copies[-1])
@@ -134,7 +138,7 @@ def upgrade(url: str, revision: str) -> None:
 
 
 @pytest.fixture
-def older(database: Path) -> Iterator[Path]:
+def older(database: Path) -> Path:
     """A database of schema 0003 with a study: a complete trial, one that runs and a place that waits."""
     url = f"sqlite:///{database}"
     upgrade(url, "0003")
@@ -145,17 +149,19 @@ def older(database: Path) -> Iterator[Path]:
     del plain["budget"]["max_attempts"]
     theirs = optuna_storage(url)
     optuna_id = theirs.create_new_study([optuna.study.StudyDirection.MINIMIZE], "iris")
-    asked = [optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=n)).ask(spec.space.distributions()) for n in (0, 1)]
+    asked = [
+        optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=n)).ask(spec.space.distributions())
+        for n in (0, 1)
+    ]
     for trial in asked:
         frozen = trial.study._storage.get_trial(trial._trial_id)
         theirs.create_new_trial(optuna_id, frozen)
     theirs.set_trial_state_values(1, optuna.trial.TrialState.COMPLETE, [0.5])
     theirs.engine.dispose()
     with closing(sqlite3.connect(database)) as connection, connection:
-        import json
-
         connection.execute(
-            "INSERT INTO regsweep_studies (name, state, spec, created_at, started_at) VALUES ('iris', 'running', ?, 1, 2)",
+            "INSERT INTO regsweep_studies (name, state, spec, created_at, started_at)"
+            " VALUES ('iris', 'running', ?, 1, 2)",
             [json.dumps(plain)],
         )
         places: list[tuple[Any, ...]] = [
@@ -168,7 +174,7 @@ def older(database: Path) -> Iterator[Path]:
             " value, ended_at) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             places,
         )
-    yield database
+    return database
 
 
 def copies(database: Path) -> list[Path]:
@@ -270,7 +276,8 @@ def kept(store: Store, folder: Path, tmp_path: Path) -> Store:
         ("UPDATE regsweep_trials SET token = 'x' WHERE place = 4", "place 4 is WAITING and still held by a claim"),
         ("UPDATE regsweep_attempts SET ending = 'told' WHERE trial_id = 3", "place 2 was told and is RUNNING"),
         (
-            "INSERT INTO regsweep_attempts (trial_id, attempt, worker, started_at, ending) VALUES (1, 9, 'a', 1, 'told')",
+            "INSERT INTO regsweep_attempts (trial_id, attempt, worker, started_at, ending)"
+            " VALUES (1, 9, 'a', 1, 'told')",
             "place 0 was told 2 times",
         ),
         ("UPDATE regsweep_attempts SET ending = NULL WHERE trial_id = 1", "1 of its attempts have not ended"),
@@ -320,37 +327,38 @@ def test_a_check_of_a_database_that_is_not_there_makes_none(tmp_path: Path, fold
 # A database that does not answer
 
 
-@pytest.mark.parametrize("since", ["the server's start", "a while"])
-def test_a_request_that_finds_no_database_is_told_to_come_again(tmp_path: Path, since: str) -> None:
+def test_a_server_that_starts_without_its_database_asks_to_come_again_until_it_is_there(tmp_path: Path) -> None:
     database = tmp_path / "data" / "regsweep.db"
     settings = Settings(database_url=f"sqlite:///{database}", artifacts_url=f"file://{tmp_path}", workers=0)
-    Store(settings.database_url).close()
-    if since == "the server's start":
-        _take_away(database)
-    with served(settings) as api:
-        if since == "a while":
-            api.post("/v1/studies", json=document()).raise_for_status()
-            _take_away(database)
-        for method, path in (("GET", "/v1/studies"), ("POST", "/v1/studies"), ("POST", "/v1/studies/iris/pause")):
-            away = _ask(api, method, path)
-            assert (away.status_code, away.headers["content-type"]) == (503, "application/problem+json"), away.text
-            assert int(away.headers["retry-after"]) > 0
-        _put_back(database)
-        found = eventually(lambda: (answer := _ask(api, "POST", "/v1/studies")).is_success and answer, 20)
-        assert found.status_code == 201
-
-
-def _ask(api: httpx.Client, method: str, path: str) -> httpx.Response:
-    return api.request(method, path, json=document("other") if path == "/v1/studies" and method == "POST" else None)
-
-
-def _take_away(database: Path) -> None:
-    """Put what is no database in its place, as a disk does that is not mounted."""
-    database.parent.rename(database.parent.with_name("away"))
     database.parent.mkdir()
+    # As of a disk that is not mounted yet.
     database.write_text("no database, but long enough to be taken for one\n" * 20)
+    with served(settings) as api:
+        come_again(api.get("/v1/studies"))
+        come_again(api.post("/v1/studies", json=document()))
+        database.unlink()
+        eventually(lambda: api.post("/v1/studies", json=document()).status_code == 201, 20)
 
 
-def _put_back(database: Path) -> None:
-    shutil.rmtree(database.parent)
-    database.parent.with_name("away").rename(database.parent)
+def test_a_request_that_the_database_keeps_waiting_is_asked_to_come_again(tmp_path: Path) -> None:
+    database = tmp_path / "regsweep.db"
+    url = f"sqlite:///{database}?timeout=0.1"
+    with served(Settings(database_url=url, artifacts_url=f"file://{tmp_path}", workers=0)) as api:
+        api.post("/v1/studies", json=document()).raise_for_status()
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            come_again(api.post("/v1/studies", json=document("other")))
+            come_again(api.post("/v1/studies", json=document("other"), headers={"Idempotency-Key": "mine"}))
+            come_again(api.patch("/v1/studies/iris", json={"priority": 3}))
+            come_again(api.post("/v1/studies/iris/trials", json={"params": {}}))
+            come_again(api.post("/v1/studies/iris/pause"))
+            come_again(api.delete("/v1/studies/iris?force=true"))
+            assert api.get("/v1/studies/iris").json()["state"] == "queued"  # who reads does not wait
+            other.execute("ROLLBACK")
+        keyed = api.post("/v1/studies", json=document("other"), headers={"Idempotency-Key": "mine"})
+        assert (keyed.status_code, "idempotent-replayed" in keyed.headers) == (201, False)
+
+
+def come_again(away: httpx.Response) -> None:
+    assert (away.status_code, away.headers["content-type"]) == (503, "application/problem+json"), away.text
+    assert int(away.headers["retry-after"]) > 0

@@ -79,12 +79,11 @@ def test_a_training_that_goes_on_is_not_hung_however_long_it_takes(store: Store,
         book = TrialLedger(
             store, Artifacts(f"file://{folder}"), store.study("iris"), Holder("a", 30.0, progressed=heart.progressed)
         )
-        claim, number = opened(book, spec)
+        claim, _ = opened(book, spec)
         until = time.monotonic() + 1.25 * hung_seconds
         while time.monotonic() < until:
             book.report([])
         assert not hung.is_set()
-        assert number in {0}
         assert claim.key in store.leases()
         assert hung.wait(20)  # it reports no longer
     assert ends(store) == [("hung", "its training ended no epoch for 2 seconds")]

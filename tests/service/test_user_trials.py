@@ -305,7 +305,7 @@ def test_the_sampler_goes_on_as_optunas_when_the_first_trial_is_invalid(
     assert asked.params == theirs.ask(spec.space.distributions()).params
 
 
-def _optunas(spec: StudySpec, number: int, options: dict[str, bool]) -> optuna.samplers.BaseSampler:
+def _optunas(spec: StudySpec, number: int, options: dict[str, Any]) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(seed=ask_seed(spec.seed, number), n_startup_trials=4, **options)

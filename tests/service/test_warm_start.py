@@ -61,9 +61,7 @@ def test_the_first_trial_is_what_optuna_asks_when_those_trials_are_added(
     )
     best_first = sorted(known, key=lambda trial: trial.values[0], reverse=direction == "maximize")
     for trial in best_first:
-        oracle.add_trial(
-            create_trial(params=trial.params, distributions=trial.distributions, values=trial.values)
-        )
+        oracle.add_trial(create_trial(params=trial.params, distributions=trial.distributions, values=trial.values))
     assert asked.params == oracle.ask(spec.space.distributions()).params
     assert asked.params != Mirror(spec, []).ask().params
     assert asked.number == 0
