@@ -42,6 +42,7 @@ class StudyRecord(Record):
     comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON, once it was asked for
     comparison_state: Mapped[str | None] = mapped_column(sa.String(10))  # see comparisons.py
     presented: Mapped[bool | None]  # whether figures and note are in the dashboard
+    presenting_at: Mapped[float | None]  # when a worker began to put them there
     earlier: Mapped[list[Any] | None]  # another study's trials that its sampler knows, see studies.warm_start
     priority: Mapped[int] = mapped_column(default=0)  # workers serve the highest first
     served_at: Mapped[float | None]  # when a worker last began a turn on it or on a part of its comparison

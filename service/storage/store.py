@@ -34,6 +34,7 @@ class Progress:
     waiting: int = 0
 
 
+_PRESENTING_SECONDS = 600.0
 _COUNTED = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
 
 
@@ -166,23 +167,35 @@ class Store:
     # The answer in the dashboard
 
     def unpresented(self, only: str | None = None) -> StudyRecord | None:
-        """A study (or the one named, if it is such) that has ended and whose answer is not in the dashboard yet."""
+        """A study (or the one named, if it is such) that has ended and whose answer is not in the dashboard yet; it is
+        given to one worker, and to another when that one has not put it there in ten minutes.
+        """
         ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
         compared = sa.or_(
             StudyRecord.comparison_state.is_(None),
             StudyRecord.comparison_state.not_in(comparisons.ACTIVE_COMPARISON),
         )
-        query = sa.select(StudyRecord).where(ended, compared, StudyRecord.presented.is_(None))
+        long_ago = unix_now() - _PRESENTING_SECONDS
+        free = sa.or_(StudyRecord.presenting_at.is_(None), StudyRecord.presenting_at < long_ago)
+        query = sa.select(StudyRecord).where(ended, compared, StudyRecord.presented.is_(None), free)
         if only is not None:
             query = query.where(StudyRecord.name == only)
         with self._read() as session:
-            return session.scalar(query.order_by(StudyRecord.id).limit(1))
+            found = session.scalar(query.order_by(StudyRecord.id).limit(1))
+        if found is None:
+            return None
+        mine = sa.update(StudyRecord).where(StudyRecord.id == found.id, free).values(presenting_at=unix_now())
+        with self._write.begin() as session:
+            taken = session.execute(mine.returning(StudyRecord.id)).all()
+        return found if taken else None
 
     def set_presented(self, study: StudyRecord) -> None:
         """Record that the answer of a study as it was read is in the dashboard: one asked for since is not."""
         same = StudyRecord.comparison_state.is_not_distinct_from(study.comparison_state)
+        update = sa.update(StudyRecord).where(StudyRecord.id == study.id)
         with self._write.begin() as session:
-            session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id, same).values(presented=True))
+            session.execute(update.where(same).values(presented=True))
+            session.execute(update.values(presenting_at=None))
 
     def family(self, study: StudyRecord) -> list[int]:
         """The ids of a study and of the parts of its comparison."""

@@ -156,6 +156,7 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
         self._monitor = job.spec.early_stopping.monitor
         self._rule = EarlyStopping.of(job.spec, job.hyperparameters)
         self._restores = self._rule.restores_best(job.spec)
+        self._most_epochs = job.spec.budget.epochs
         self._measures_test, self._state = job.measures_test, job.state
         self._data, self._judge, self._on_epoch = data, judge, on_epoch
         self._watch = Watch()
@@ -198,7 +199,8 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
         self._watch = self._rule.watch(self._watch, epoch, entry[self._monitor])
         if self._restores and self._watch.best_epoch == epoch:
             self._best_weights = self.model.get_weights()
-        if not self._on_epoch(epoch + 1, entry, self._state_now) or self._watch.stopped:
+        ended = self._watch.stopped or len(self._epochs) == self._most_epochs
+        if not self._on_epoch(epoch + 1, entry, None if ended else self._state_now) or ended:
             self.model.stop_training = True
 
     def result(self) -> TrialResult:

@@ -152,9 +152,9 @@ class _Group:
                 continue
             if seat.kept == len(seat.entries) - 1:
                 self._keep[lane] = epoch
-            # Between the epochs of a call nothing holds the optimizer's state.
+            # Between the epochs of a call nothing holds the optimizer's state; an ended training is not gone on with.
             between = epoch < self._program.key.epochs - 1
-            state = None if between else partial(self._state, lane, seat)
+            state = None if between or seat.ended else partial(self._state, lane, seat)
             number, fold, told = seat.job.number, seat.job.fold, seat.entries
             reports.append(EpochReport(number, len(told), told[-1], fold, state, may_stop=not between))
         ending = trials.epoch(reports)

@@ -154,7 +154,7 @@ class EpochReport:
     epoch: int  # counted from 1
     metrics: Mapping[str, float]
     fold: int = 0
-    state: Callable[[], TrainingState] | None = None  # gives the training's; None where it cannot be had
+    state: Callable[[], TrainingState] | None = None  # gives the training's; None where it cannot be had, or has ended
     may_stop: bool = True  # whether the training can be left here, to be gone on with by another worker
 
 

@@ -68,7 +68,7 @@ def _report(job: Job, epoch: int) -> EpochReport:
     def state() -> TrainingState:
         return TrainingState("stub", {"epochs": epoch, "entries": _entries(job, epoch)}, [])
 
-    return EpochReport(job.number, epoch, entry, job.fold, state)
+    return EpochReport(job.number, epoch, entry, job.fold, None if epoch == job.spec.budget.epochs else state)
 
 
 def _dropout(hyperparameters: Hyperparameters) -> float:

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from service.storage.artifacts import Artifacts
 from service.storage.comparison_store import ComparisonStore
-from service.storage.database import unix_now
 from service.storage.pages import Sort
 from service.storage.records import StudyRecord
 from service.storage.store import Store
@@ -226,7 +225,7 @@ def paused_for(store: Store, seconds: float) -> None:
     """Pause the study, so long ago, and go on."""
     store.move("iris", "paused")
     with store.engine.begin() as connection:
-        connection.execute(sa.update(StudyRecord).values(paused_at=unix_now() - seconds))
+        connection.execute(sa.update(StudyRecord).values(paused_at=StudyRecord.paused_at - seconds))
     store.move("iris", "running")
 
 

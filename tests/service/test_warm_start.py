@@ -145,8 +145,12 @@ def test_a_reproducible_study_starts_warm_alike_for_one_worker_and_for_three(tmp
         with ThreadPoolExecutor(workers) as pool:
             assert sum(pool.map(lambda worker: sweep_here(store, tmp_path, "warm", worker), "abc"[:workers])) == 12  # noqa: B023
         tables.append([(t.params, t.values) for t in store.trials("warm", (), NUMBERS, 99, None).items])
+        store.create_study(warm("cold twin", trials=4, reproducible=True, training={"lanes": 2}, warm_start=None))
+        sweep_here(store, tmp_path, "cold twin")
+        tables.append([(t.params, t.values) for t in store.trials("cold twin", (), NUMBERS, 99, None).items])
         store.close()
-    assert tables[0] == tables[1]
+    assert tables[0] == tables[2]
+    assert tables[0][0] != tables[1][0]  # warm from its first trial on
 
 
 @pytest.mark.parametrize(

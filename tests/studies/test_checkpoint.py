@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.datasets.preprocessing import prepare_folds
-from studies.ledger import Claim, Verdict
+from studies.ledger import Claim, Outcome, Verdict
 from studies.spec import StudySpec
 from studies.sweep import sweep
 from studies.training.engines import EngineChoice, Engines
@@ -153,3 +153,26 @@ def test_the_state_of_another_engine_is_left_aside(engines: Engines) -> None:
     swept(spec, engines, "lanes", ledger)
     for number in ledger.outcomes.keys() - done:
         assert repr(ledger.outcomes[number].result) == repr(undisturbed.outcomes[number].result)
+
+
+@dataclass
+class DyingAtTheEnd(Interrupted):
+    """Kills its worker when the first trial is to be told."""
+
+    def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
+        self.at -= 1
+        if self.at == 0:
+            raise KilledError
+        super().close(claim, number, outcome)
+
+
+@pytest.mark.parametrize("engine", CHOICES)
+def test_a_training_that_had_ended_is_not_trained_any_further(engines: Engines, engine: str) -> None:
+    spec = spec_of()
+    undisturbed = swept(spec, engines, engine, Interrupted(budget=2, at=0))
+    ledger = DyingAtTheEnd(budget=2, at=1)
+    with pytest.raises(KilledError):
+        swept(spec, engines, engine, ledger, every=0.0)
+    ledger.waiting, ledger.held = list(range(len(ledger.record))), set()
+    swept(spec, engines, engine, ledger)
+    same(ledger, undisturbed)

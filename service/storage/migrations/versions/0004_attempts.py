@@ -11,6 +11,7 @@ _RUNNING = sa.text("state = 'RUNNING'")
 
 def upgrade() -> None:
     """Add what keeps work from being lost. A trial that runs meanwhile has no attempt's row; its end needs none."""
+    op.add_column("regsweep_studies", sa.Column("presenting_at", sa.Float))
     op.add_column("regsweep_studies", sa.Column("earlier", sa.JSON))
     op.add_column("regsweep_studies", sa.Column("priority", sa.Integer, nullable=False, server_default="0"))
     op.add_column("regsweep_studies", sa.Column("served_at", sa.Float))
