@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House, serving
 from tests.acceptance.studies import SLOW_EPOCHS, document, ended, finished, ran_exactly, read, slow, submit, trials
+
+EPOCHS = 4_000  # of a training that is caught on its way
 
 pytestmark = pytest.mark.xdist_group("lifetimes")
 
@@ -48,6 +51,55 @@ def test_a_restarted_server_goes_on_where_it_was(house: House, engine: str) -> N
         ran_exactly(server.api, "long", 4)
         # A worker that was asked to leave has handed its trial back, which is no lost attempt.
         assert {trial["attempt"] for trial in trials(server.api, "long")} == {1}
+
+
+def test_a_study_that_is_paused_killed_and_restarted_has_the_table_of_one_that_was_not(house: House) -> None:
+    def table(name: str) -> list[dict[str, object]]:
+        ended(server.api, name)
+        ran_exactly(server.api, name, 2)
+        told = ("number", "params", "state", "values", "metrics", "weights", "epochs", "best_epoch")
+        return [{field: trial[field] for field in told} for trial in trials(server.api, name)]
+
+    def epochs(name: str) -> int:
+        shown = server.api.get(read(server.api, name)["dashboard"].replace("/dashboard/", "/api/")).json()["trials"]
+        return max((value["step"] for trial in shown for value in trial["intermediate_values"]), default=0)
+
+    plain = document("calm", 2, EPOCHS, reproducible=True, space={"patience": EPOCHS}, training={"lanes": 2})
+    house.environment["REGSWEEP_CHECKPOINT_SECONDS"] = "0.2"
+    with serving(house, workers=1) as server:
+        submit(server.api, plain)
+        calm = table("calm")
+        submit(server.api, plain | {"name": "rough"})
+        eventually(lambda: epochs("rough"))
+        server.api.post("/v1/studies/rough/pause").raise_for_status()
+        eventually(lambda: read(server.api, "rough")["progress"]["running"] == 0)
+        stood = epochs("rough")
+        assert 0 < stood < EPOCHS
+        server.api.post("/v1/studies/rough/resume").raise_for_status()
+        eventually(lambda: epochs("rough") > stood)
+        server.end(signal.SIGTERM)
+    with serving(house, workers=1) as server:
+        eventually(lambda: read(server.api, "rough")["progress"]["running"])
+        os.kill(house.workers()[0], signal.SIGKILL)
+        assert table("rough") == calm
+        endings = server.api.get("/v1/studies/rough/trials/0/attempts").json()
+        assert [attempt["ending"] for attempt in endings] in (["told"], ["lost", "told"])
+
+
+def test_a_worker_leaves_within_ten_seconds_also_in_the_middle_of_an_epoch(house: House) -> None:
+    data = {"kind": "synthetic", "name": "clean", "rows": 20_000}
+    endless = document("endless", 1, 5, dataset=data, space={"batch_size": 1}, training={"engine": "fit"})
+    with serving(house, workers=1) as server:
+        submit(server.api, endless)
+        eventually(lambda: read(server.api, "endless")["progress"]["running"])
+        [worker] = house.workers()
+        begun = time.monotonic()
+        os.kill(worker, signal.SIGTERM)
+        eventually(lambda: worker not in house.workers(), 20)
+        assert time.monotonic() - begun < 10
+        [attempt] = server.api.get("/v1/studies/endless/trials/0/attempts").json() or [{"ending": None}]
+        assert attempt["ending"] is None  # another worker's, or none yet: the one that left handed it back
+        server.api.delete("/v1/studies/endless", params={"force": True}).raise_for_status()
 
 
 def test_a_reproducible_study_has_the_same_table_with_one_worker_and_with_four(house: House) -> None:
