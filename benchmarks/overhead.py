@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from service.storage.artifacts import Artifacts
+from service.storage.claiming import Holder
 from service.storage.store import Store
-from service.storage.trials import Holder, TrialLedger
+from service.storage.trials import TrialLedger
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.study_file import parse
 from studies.sweep import is_rung, sweep

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -20,10 +20,11 @@ from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, NumberTakenError, TrainingError, ran_out_of_memory
 from studies.generations import Generations
 from studies.hyperparameters import Hyperparameters
-from studies.ledger import Claim, Ledger, Outcome, Report, Setback, Verdict
+from studies.ledger import Claim, Ledger, Report, Setback, Verdict
 from studies.mirror import Mirror, as_template, frozen, planned_template
 from studies.objectives import ObjectiveName
 from studies.plan import Plan
+from studies.running import RunningTrial, described
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
 from studies.training import checkpoint
@@ -34,7 +35,6 @@ from studies.training.result import (
     Trained,
     TrainingState,
     judged_on_fold,
-    mean_result,
     reported_objective,
 )
 
@@ -72,32 +72,6 @@ def is_rung(epoch: int) -> bool:
     return without_twos in (1, 3)
 
 
-@dataclass
-class _Running:
-    """A trial that is being trained, once or fold by fold."""
-
-    claim: Claim
-    number: int
-    trial: Trial | None  # none when it is planned
-    opened_with: Set[str]  # keys of the system attributes it was recorded with
-    trainings: int  # in all
-    outstanding: int  # not yet done
-    given: dict[int, Trained] = field(default_factory=dict)  # by fold
-    failed: Exception | None = None
-    pruned: str | None = None  # the reason to end it
-    unreported: list[tuple[int, float]] = field(default_factory=list)
-    lost: bool = False  # another worker's now
-    state_kept_at: float = field(default_factory=time.monotonic)
-    states: dict[int, TrainingState] = field(
-        default_factory=dict
-    )  # of folds that have not begun again since they were kept
-
-    @property
-    def ending(self) -> bool:
-        """Whether its trainings are to end where they are."""
-        return self.pruned is not None or self.failed is not None or self.lost
-
-
 class _SweptTrials:
     """studies.training.result.Trials of one sweep: asks the mirror, writes to the ledger."""
 
@@ -105,7 +79,7 @@ class _SweptTrials:
         self._spec, self._ledger = spec, ledger
         self._report_seconds, self._checkpoint_seconds = report_seconds, checkpoint_seconds
         self._objective = reported_objective(spec)
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, RunningTrial] = {}
         self._waiting: deque[Job] = deque()  # trainings of running trials that found no lane yet
         self._verdict = Verdict.GO_ON
         self._last_report = time.monotonic()
@@ -157,7 +131,7 @@ class _SweptTrials:
         trial = self._trial(claim)
         folds = range(self._spec.resampling.fits)
         opened_with = set(frozen(trial).system_attrs)
-        running = _Running(claim, trial.number, trial, opened_with, len(folds), len(folds))
+        running = RunningTrial(claim, trial.number, trial, opened_with, len(folds), len(folds))
         hyperparameters = self._spec.space.hyperparameters(trial.params)
         return self._jobs(running, hyperparameters, folds)
 
@@ -165,12 +139,12 @@ class _SweptTrials:
         number, folds = claim.place, plan.folds
         if claim.number is None:
             self._ledger.open(claim, planned_template(number, plan))
-        running = _Running(claim, number, None, set(), len(folds), len(folds))
+        running = RunningTrial(claim, number, None, set(), len(folds), len(folds))
         hyperparameters = Hyperparameters.from_effective(plan.params, self._spec.space.l1_mode)
         return self._jobs(running, hyperparameters, folds, test=plan.test)
 
     def _jobs(
-        self, running: _Running, hyperparameters: Hyperparameters, folds: Sequence[int], *, test: bool = False
+        self, running: RunningTrial, hyperparameters: Hyperparameters, folds: Sequence[int], *, test: bool = False
     ) -> list[Job]:
         """The trainings of a trial, from where an earlier attempt has left them."""
         self._running[running.number] = running
@@ -196,7 +170,7 @@ class _SweptTrials:
             self._end(running)
         return jobs
 
-    def _take_up(self, running: _Running, kept: checkpoint.Checkpoint) -> None:
+    def _take_up(self, running: RunningTrial, kept: checkpoint.Checkpoint) -> None:
         running.states = dict(kept.running)
         running.given, running.outstanding = dict(kept.ended), running.outstanding - len(kept.ended)
         if running.trial is None or self._objective is None:
@@ -269,17 +243,19 @@ class _SweptTrials:
             running.state_kept_at = now
             self._keep_checkpoint(running)
 
-    def _keep_checkpoint(self, running: _Running) -> None:
+    def _keep_checkpoint(self, running: RunningTrial) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "checkpoint")
-            states = {fold: state for fold, state in running.states.items() if fold not in running.given}
-            checkpoint.write(checkpoint.Checkpoint(running.given, states), path)
             try:
+                checkpoint.write(running.checkpoint(), path)
                 self._ledger.keep_checkpoint(running.claim, running.number, path)
             except LeaseLostError:
                 running.lost = True
+            except OSError as error:
+                # A disk that is full costs what another attempt would save, and not this one.
+                _log.warning("the state of trial %d is not kept: %s", running.number, error)
 
-    def _judge(self, running: _Running, step: int, value: float, when: str) -> None:
+    def _judge(self, running: RunningTrial, step: int, value: float, when: str) -> None:
         # An engine that cannot go on from a checkpoint of another begins anew.
         if running.trial is None or not math.isfinite(value) or step in frozen(running.trial).intermediate_values:
             return
@@ -317,7 +293,7 @@ class _SweptTrials:
     def _whole(self, outcome: Trained) -> bool:
         return outcome.result.stopped_early or outcome.result.epochs >= self._spec.budget.epochs
 
-    def _end(self, running: _Running) -> None:
+    def _end(self, running: RunningTrial) -> None:
         try:
             if not running.lost:
                 self._close(running)
@@ -325,7 +301,7 @@ class _SweptTrials:
             running.lost = True
             _log.warning("trial %d is not told: %s", running.number, error)
 
-    def _keep(self, running: _Running, fold: int, outcome: Trained) -> None:
+    def _keep(self, running: RunningTrial, fold: int, outcome: Trained) -> None:
         if self._verdict is Verdict.END and not self._whole(outcome):
             running.pruned = running.pruned or _CUT
         plan = running.claim.plan
@@ -335,7 +311,7 @@ class _SweptTrials:
         if self._objective is not None and running.trainings > 1:
             self._judge_folds(running, fold, self._objective)
 
-    def _judge_folds(self, running: _Running, fold: int, objective: ObjectiveName) -> None:
+    def _judge_folds(self, running: RunningTrial, fold: int, objective: ObjectiveName) -> None:
         """Let the pruner see the mean of the folds that have ended, or, where it compares fold by fold, this one."""
         values = {ended: trained.result.objective(objective) for ended, trained in running.given.items()}
         when = f"{len(values)} of {running.trainings} folds"
@@ -344,25 +320,23 @@ class _SweptTrials:
         else:
             self._judge(running, len(values), sum(values.values()) / len(values), when)
 
-    def _drop_waiting(self, running: _Running) -> None:
+    def _drop_waiting(self, running: RunningTrial) -> None:
         kept = deque(job for job in self._waiting if job.number != running.number)
         dropped = len(self._waiting) - len(kept)
         self._waiting, running.outstanding = kept, running.outstanding - dropped
         if dropped and self._verdict is Verdict.END:
             running.pruned = running.pruned or _CUT
 
-    def _close(self, running: _Running) -> None:
-        unforeseen = running.failed is not None and not isinstance(running.failed, TrainingError)
-        if unforeseen and running.failed is not None:
+    def _close(self, running: RunningTrial) -> None:
+        if running.failed is not None and not isinstance(running.failed, TrainingError):
             setback: Setback = "out of memory" if ran_out_of_memory(running.failed) else "failed"
-            reason = f"{type(running.failed).__name__}: {running.failed}"
-            self._ledger.end_attempt(running.claim, running.number, setback, reason)
+            self._ledger.end_attempt(running.claim, running.number, setback, described(running.failed))
             return
         finished = len(running.given) == running.trainings or running.ending
         if self._verdict is Verdict.HAND_BACK and not finished:
             self._ledger.hand_back(running.claim)
             return
-        ended = replace(_ended(running, self._spec), unreported=running.unreported)
+        ended = running.outcome(self._spec)
         if running.trial is None:
             keeps = running.claim.plan is not None and running.claim.plan.test and ended.state == TrialState.COMPLETE
         else:
@@ -380,18 +354,3 @@ class _SweptTrials:
             path = Path(folder, "model.keras")
             trained.save(path)
             self._ledger.keep_model(claim, number, path)
-
-
-def _ended(running: _Running, spec: StudySpec) -> Outcome:
-    if running.failed is not None:
-        return Outcome(TrialState.FAIL, None, None, f"{type(running.failed).__name__}: {running.failed}")
-    trained = [running.given[fold].result for fold in sorted(running.given)]
-    result = mean_result(trained, spec) if trained else None
-    if running.pruned is not None or result is None:
-        return Outcome(TrialState.PRUNED, None, result, running.pruned)
-    values = result.values(spec)
-    undefined = [name for name, value in zip(spec.objectives, values, strict=True) if not math.isfinite(value)]
-    if undefined:
-        reason = f"{', '.join(undefined)} has no finite value on this validation part"
-        return Outcome(TrialState.FAIL, None, result, reason)
-    return Outcome(TrialState.COMPLETE, values, result, None)

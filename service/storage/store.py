@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import comparisons, database, leases, lifecycle, user_trials
+from service.storage import comparisons, database, leases, lifecycle, turns, user_trials
 from service.storage.database import unix_now
 from service.storage.pages import Cursor, Page, Sort
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, AttemptRecord, CurveRecord, StudyRecord, TrialRecord
@@ -285,37 +285,14 @@ class Store:
     # Workers
 
     def next_study(self, only: str | None = None, worker: str = "", serving: int | None = None) -> StudyRecord | None:
-        """The study (or the one named) that has a trial to run and most right to this worker.
-
-        That of the highest priority; among those the one that fewest other workers serve; then the one whose last turn
-        is longest ago. The parts of a comparison are one with their study, and served in their order. The one it serves
-        already (`serving`, an id) is among them, also when none of its trials waits.
-        """
-        waits = sa.exists().where(TrialRecord.study_id == StudyRecord.id, lifecycle.claimable())
-        wanted = sa.or_(waits, StudyRecord.id == serving)
-        candidates = sa.select(StudyRecord).where(StudyRecord.state.in_(LIVE_STUDY), wanted)
-        whole = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
-        served = (
-            sa.select(whole, sa.func.count(TrialRecord.worker.distinct()))
-            .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
-            .where(leases.running(), TrialRecord.worker != worker)
-            .group_by(whole)
-        )
-        if only is not None:
-            named = sa.select(StudyRecord.id).where(StudyRecord.name == only).scalar_subquery()
-            candidates = candidates.where(whole == named)
+        """The study (or the one named) that has most right to this worker, see turns.following."""
         with self._read() as session:
-            found = session.scalars(candidates.order_by(whole, StudyRecord.id)).all()
-            if len({study.whole_id for study in found}) < 2:
-                return found[0] if found else None
-            workers = {row[0]: row[1] for row in session.execute(served)}
-        return min(found, key=lambda s: (-s.priority, workers.get(s.whole_id, 0), s.served_at or 0.0, s.whole_id, s.id))
+            return turns.following(session, only, worker, serving)
 
     def begin_turn(self, study: StudyRecord) -> None:
         """Record that a worker turns to a study now."""
-        together = sa.or_(StudyRecord.id == study.whole_id, StudyRecord.parent_id == study.whole_id)
         with self._write.begin() as session:
-            session.execute(sa.update(StudyRecord).where(together).values(served_at=unix_now()))
+            turns.begin(session, study)
 
     def fail_study(self, study_id: int, reason: str, worker: str) -> None:
         """End a study that cannot be run at all, and the trials of it that the worker holds."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,31 +18,19 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
-from service.storage import comparisons, database, leases, lifecycle, optuna_tables
+from service.storage import claiming, comparisons, database, leases, lifecycle, optuna_tables
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
+from service.storage.claiming import Holder
 from service.storage.database import unix_now
 from service.storage.leases import running
-from service.storage.lifecycle import claimable, locked_trials
-from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, AttemptRecord, CurveRecord, StudyRecord, TrialRecord
+from service.storage.lifecycle import locked_trials
+from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies import faults, warm_start
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
-from studies.plan import Plan
 from studies.spec import StudySpec
 from studies.training.result import TrialResult
-
-
-@dataclass(frozen=True)
-class Holder:
-    """A worker, as what it holds knows it."""
-
-    name: str
-    lease_seconds: float
-    turn_seconds: float = math.inf  # after which another study may take the worker
-    only: str | None = None  # the one study it serves
-    leaving: Callable[[], bool] = lambda: False
-    progressed: Callable[[], None] = lambda: None  # called when a training went on
 
 
 class TrialLedger:
@@ -84,62 +71,12 @@ class TrialLedger:
             self._end_when_overdue(session)
             if study.state not in LIVE_STUDY:
                 return []
-            claims = self._take(session, ~self._on_last_attempt(), count, alone=False)
-            if not claims and idle:
-                claims = self._take(session, self._on_last_attempt(), 1, alone=True)
+            claims = claiming.take(session, self._spec, study.id, self._holder, count, idle=idle)
             if claims and study.state == "queued":
                 study.state = "running"
                 study.started_at = study.started_at or session.scalar(sa.select(unix_now()))
         faults.point("claimed")
         return claims
-
-    def _on_last_attempt(self) -> sa.ColumnElement[bool]:
-        return TrialRecord.setbacks >= max(1, self._spec.budget.max_attempts - 1)
-
-    def _take(self, session: Session, which: sa.ColumnElement[bool], count: int, *, alone: bool) -> list[Claim]:
-        candidates = (
-            sa.select(TrialRecord.id)
-            .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-            .where(TrialRecord.study_id == self._study_id, claimable(), which, self._in_turn())
-            .order_by(TrialRecord.place)
-            .limit(count)
-            .with_for_update(skip_locked=True, of=TrialRecord)
-        )
-        columns = ("id", "number", "place", "attempt", "plan", "asked", "checkpoint", "lease_expires_at")
-        taken = (
-            sa.update(TrialRecord)
-            # Not as a subquery, which PostgreSQL may run more than once, past its limit.
-            .where(TrialRecord.id.in_(session.scalars(candidates).all()))
-            .values(
-                state="RUNNING",
-                worker=self._holder.name,
-                # One token for all: a place is fenced by the pair of its row and its token.
-                token=(token := uuid4().hex),
-                attempt=TrialRecord.attempt + 1,
-                lease_expires_at=unix_now() + self._holder.lease_seconds,
-                started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
-            )
-            .returning(*(getattr(TrialRecord, column) for column in columns))
-        )
-        rows = sorted(session.execute(taken).all(), key=lambda row: row.place)
-        if rows:
-            begun = {"worker": self._holder.name, "started_at": rows[0].lease_expires_at - self._holder.lease_seconds}
-            attempts = [{"trial_id": row.id, "attempt": row.attempt, **begun} for row in rows]
-            session.execute(sa.insert(AttemptRecord), attempts)
-        return [
-            Claim(
-                row.id,
-                row.place,
-                token,
-                row.number,
-                row.attempt,
-                plan=None if row.plan is None else Plan.read(row.plan),
-                asked=row.asked,
-                checkpoint=row.checkpoint,
-                alone=alone,
-            )
-            for row in rows
-        ]
 
     def _leaving(self) -> bool:
         return self._holder.leaving() or self._gives_way()
@@ -151,18 +88,6 @@ class TrialLedger:
             self._yields = following is not None and following.whole_id != self._whole_id
             self._turn_ends = time.monotonic() + self._holder.turn_seconds
         return self._yields
-
-    def _in_turn(self) -> sa.ColumnElement[bool]:
-        """Of a reproducible study, the places of the first generation that has not ended."""
-        if not self._spec.reproducible:
-            return sa.true()
-        size = self._spec.generation
-        return TrialRecord.place < (self._first_unfinished() // size + 1) * size
-
-    def _first_unfinished(self) -> sa.ScalarSelect[int]:
-        open_states = TrialRecord.state.in_(("WAITING", "RUNNING"))
-        query = sa.select(sa.func.min(TrialRecord.place)).where(TrialRecord.study_id == self._study_id, open_states)
-        return query.correlate(None).scalar_subquery()
 
     def blocked(self) -> bool:
         """Whether places of a reproducible study wait only for other workers to end a generation."""

@@ -21,9 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.settings import Settings
 from service.storage import database
 from service.storage.artifacts import Artifacts, checkpoints_folder
+from service.storage.claiming import Holder
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.storage.trials import Holder, TrialLedger
+from service.storage.trials import TrialLedger
 from service.worker.heartbeat import Heartbeat
 from service.worker.presentation import present
 from studies import faults

@@ -9,8 +9,9 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from service.storage.artifacts import Artifacts
+from service.storage.claiming import Holder
 from service.storage.store import Store
-from service.storage.trials import Holder, TrialLedger
+from service.storage.trials import TrialLedger
 from studies.datasets.preprocessing import prepare_folds
 from studies.spec import StudySpec
 from studies.sweep import sweep

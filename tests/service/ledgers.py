@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from service.storage.artifacts import Artifacts
+from service.storage.claiming import Holder
 from service.storage.database import unix_now
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.storage.trials import Holder, TrialLedger
+from service.storage.trials import TrialLedger
 from studies.errors import LeaseLostError
 from studies.ledger import Claim, Outcome, Report, Verdict
 from studies.mirror import Mirror, as_template

@@ -21,6 +21,8 @@ from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import LeaseLostError, OutOfMemoryError
 from studies.ledger import Claim
+from studies.mirror import Mirror
+from studies.seeds import ask_seed
 from studies.spec import StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import one_by_one
@@ -410,3 +412,19 @@ def test_trials_that_never_fit_into_the_memory_are_given_up(store: Store, folder
         eventually(lambda: store.study("iris").state == "completed", 20)
     assert states(store) == ["FAIL"] * 3
     assert {ending for number in range(3) for ending, _ in endings(store, number)} == {"out of memory"}
+
+
+def test_the_sampler_goes_on_as_optunas_while_the_first_trial_waits_for_its_last_attempt(
+    store: Store, folder: Path
+) -> None:
+    spec = limited(2, trials=30, sampler={"name": "tpe"})
+    store.create_study(spec)
+    book = ledger(store, folder, "iris")
+    first, _ = opened(book, spec)
+    lose(store, first)  # from now on it comes after all others
+    for number in range(20):
+        run(book, spec, 0.2 + number % 9 / 10)
+    trials = ledger(store, folder, "iris").trials()
+    oracle = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=ask_seed(spec.seed, len(trials))))
+    oracle.add_trials(optuna.load_study(study_name="iris", storage=store.url).trials)
+    assert Mirror(spec, trials).ask().params == oracle.ask(spec.space.distributions()).params

@@ -81,14 +81,6 @@ def test_a_server_that_restarts_is_waited_for(tmp_path: Path, port: int, what: s
                 assert call.result(30) == expected[what]
 
 
-def test_what_may_not_be_repeated_is_not(tmp_path: Path, port: int) -> None:
-    with client(port, 600.0) as here:
-        with serving(tmp_path, port):
-            here.submit(document())
-        with pytest.raises(RefusedError, match="no server at"):
-            here.move("iris", "pause")
-
-
 def test_patience_has_an_end(tmp_path: Path, port: int) -> None:
     with client(port, 0.2) as here:
         with serving(tmp_path, port):
@@ -155,3 +147,11 @@ def test_a_submission_whose_answer_was_lost_is_sent_again_under_its_own_key(stut
         with pytest.raises(RefusedError, match="at last"):
             here.submit(document())
         assert Stuttering.keys[-1] not in {None, first}
+
+
+def test_what_may_not_be_repeated_is_sent_once(stuttering: int) -> None:
+    with client(stuttering) as here:
+        here.report("iris")
+        with pytest.raises(RefusedError, match="no server at"):
+            here.move("iris", "pause")
+        assert Stuttering.keys == [None]

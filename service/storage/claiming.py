@@ -1,0 +1,97 @@
+"""Which places of a study a worker gets, and how it comes to hold them; inside a `database.transaction`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.storage.database import unix_now
+from service.storage.lifecycle import claimable
+from service.storage.records import AttemptRecord, StudyRecord, TrialRecord
+from studies.ledger import Claim
+from studies.plan import Plan
+from studies.spec import StudySpec
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A worker, as what it holds knows it."""
+
+    name: str
+    lease_seconds: float
+    turn_seconds: float = math.inf  # after which another study may take the worker
+    only: str | None = None  # the one study it serves
+    leaving: Callable[[], bool] = lambda: False
+    progressed: Callable[[], None] = lambda: None  # called when a training went on
+
+
+def take(session: Session, spec: StudySpec, study_id: int, holder: Holder, count: int, *, idle: bool) -> list[Claim]:
+    """Up to `count` places that nobody runs, or, when there is none and the worker is idle, one on its last attempt."""
+    last = TrialRecord.setbacks >= max(1, spec.budget.max_attempts - 1)
+    mine = sa.and_(TrialRecord.study_id == study_id, _in_turn(spec, study_id))
+    claims = _take(session, holder, sa.and_(mine, ~last), count, alone=False)
+    return claims or (_take(session, holder, sa.and_(mine, last), 1, alone=True) if idle else [])
+
+
+def _take(session: Session, holder: Holder, which: sa.ColumnElement[bool], count: int, *, alone: bool) -> list[Claim]:
+    candidates = (
+        sa.select(TrialRecord.id)
+        .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
+        .where(claimable(), which)
+        .order_by(TrialRecord.place)
+        .limit(count)
+        .with_for_update(skip_locked=True, of=TrialRecord)
+    )
+    columns = ("id", "number", "place", "attempt", "plan", "asked", "checkpoint", "lease_expires_at")
+    taken = (
+        sa.update(TrialRecord)
+        # Not as a subquery, which PostgreSQL may run more than once, past its limit.
+        .where(TrialRecord.id.in_(session.scalars(candidates).all()))
+        .values(
+            state="RUNNING",
+            worker=holder.name,
+            # One token for all: a place is fenced by the pair of its row and its token.
+            token=(token := uuid4().hex),
+            attempt=TrialRecord.attempt + 1,
+            lease_expires_at=unix_now() + holder.lease_seconds,
+            started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
+        )
+        .returning(*(getattr(TrialRecord, column) for column in columns))
+    )
+    rows = sorted(session.execute(taken).all(), key=lambda row: row.place)
+    if rows:
+        begun = {"worker": holder.name, "started_at": rows[0].lease_expires_at - holder.lease_seconds}
+        attempts = [{"trial_id": row.id, "attempt": row.attempt, **begun} for row in rows]
+        session.execute(sa.insert(AttemptRecord), attempts)
+    return [
+        Claim(
+            row.id,
+            row.place,
+            token,
+            row.number,
+            row.attempt,
+            plan=None if row.plan is None else Plan.read(row.plan),
+            asked=row.asked,
+            checkpoint=row.checkpoint,
+            alone=alone,
+        )
+        for row in rows
+    ]
+
+
+def _in_turn(spec: StudySpec, study_id: int) -> sa.ColumnElement[bool]:
+    """Of a reproducible study, the places of the first generation that has not ended."""
+    if not spec.reproducible:
+        return sa.true()
+    return TrialRecord.place < (_first_unfinished(study_id) // spec.generation + 1) * spec.generation
+
+
+def _first_unfinished(study_id: int) -> sa.ScalarSelect[int]:
+    open_states = TrialRecord.state.in_(("WAITING", "RUNNING"))
+    query = sa.select(sa.func.min(TrialRecord.place)).where(TrialRecord.study_id == study_id, open_states)
+    return query.correlate(None).scalar_subquery()
