@@ -7,6 +7,7 @@ import socket
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from service.app import create_app
 from service.errors import AddressError
@@ -25,10 +26,17 @@ def run(settings: Settings) -> None:
         if not _is_loopback(host):
             _log.warning("anyone who reaches this address can use the service: it has no keys yet", host=host)
         fleet = Fleet(settings, settings.workers) if settings.workers else None
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, fleet), log_config=None))
+        server = uvicorn.Server(configured(create_app(settings, fleet)))
         url = f"http://{host}:{port}"
         _log.info("regsweep listens", api=f"{url}/docs", dashboard=f"{url}/dashboard", workers=settings.workers)
         server.run(sockets=[listener])
+
+
+def configured(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves an app."""
+    # A server that is first to close an idle connection may do so while a request is on its way; most clients and
+    # proxies let go of one within a minute.
+    return uvicorn.Config(app, log_config=None, timeout_keep_alive=75)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Finished trials that the densities are estimated from, and the best among them: TPE calls at most 25 good.
 SEEN, BEST = 256, 64
+#: States of the trials that Optuna takes the space from.
+_TELLING = frozenset({"COMPLETE", "PRUNED"})
 
 
 @cache
@@ -39,7 +41,7 @@ def thinned_tpe() -> type[BaseSampler]:
 
         def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
             # All trials of a study are asked from the same space, so one tells what Optuna would intersect.
-            asked = (t for t in study.get_trials(deepcopy=False) if t.params and t.state.name != "FAIL")
+            asked = (t for t in study.get_trials(deepcopy=False) if t.state.name in _TELLING and t.params)
             one = list(islice(asked, 1))
             return super().infer_relative_search_space(view(study, one, trial), trial)
 

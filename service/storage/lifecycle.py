@@ -142,6 +142,8 @@ def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which
         "ended_at": unix_now(),
     }
     session.execute(sa.update(TrialRecord).where(TrialRecord.id.in_(begun)).values(pruned))
+    if not begun:
+        return
     optuna_id = optuna.get_study_id_from_name(study.name)
     for number in begun.values():
         trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)

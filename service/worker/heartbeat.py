@@ -55,6 +55,9 @@ class Heartbeat:
             except (SQLAlchemyError, StorageInternalError) as error:
                 # The next beat tries again; leases last three beats.
                 _log.warning("leases not renewed", error=str(error))
+            # A thread that ended here would lose every lease of a worker that trains on.
+            except Exception:
+                _log.exception("leases not renewed", worker=self._worker)
 
     def _beat(self) -> None:
         holds = self._store.renew(self._worker, self._lease_seconds)

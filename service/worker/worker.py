@@ -129,7 +129,6 @@ class Worker:
                 _log.warning("leases not given up", worker=self.name, error=str(error))
 
     def _sweep(self, study: StudyRecord) -> int:
-        spec = StudySpec.model_validate(study.spec)
         self._progressed()
         self._store.begin_turn(study)
         settings = self._settings
@@ -141,8 +140,9 @@ class Worker:
             self._leaving.is_set,
             self._progressed,
         )
-        ledger = TrialLedger(self._store, self._artifacts, study, holder)
         try:
+            spec = StudySpec.model_validate(study.spec)
+            ledger = TrialLedger(self._store, self._artifacts, study, holder)
             data = self._prepare(spec.dataset, spec.seed, spec.resampling)
             engine, shown = self._engine(spec, data)
             self._store.show(study.id, shown, facts(spec, data))
@@ -151,7 +151,10 @@ class Worker:
             raise
         except (MemoryError, OutOfMemoryError) as error:
             _log.exception("trials ran out of memory", worker=self.name, study=study.name)
-            return self._store.end_attempts(self.name, "out of memory", str(error))
+            ended = self._store.end_attempts(self.name, "out of memory", str(error))
+            if not ended:  # the data alone does not fit
+                self._store.fail_study(study.id, f"out of memory: {error}", self.name)
+            return ended
         # Anything else will happen again with every worker: the study ends, with the reason, and the workers live on.
         except Exception as error:  # noqa: BLE001
             _log.exception("a study cannot go on", worker=self.name, study=study.name)

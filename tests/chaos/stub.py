@@ -165,9 +165,10 @@ def _serve(settings: Settings, listener: socket.socket, log: Path, fault: str | 
     import uvicorn
 
     from service.app import create_app
+    from service.server import configured
 
     faults.arm(fault)
-    uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None)).run(sockets=[listener])
+    uvicorn.Server(configured(create_app(settings))).run(sockets=[listener])
 
 
 def _end_with(parent: int) -> None:
