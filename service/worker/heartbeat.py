@@ -56,7 +56,7 @@ class Heartbeat:
                 # The next beat tries again; leases last three beats.
                 _log.warning("leases not renewed", error=str(error))
             # A thread that ended here would lose every lease of a worker that trains on.
-            except Exception:
+            except Exception:  # noqa: BLE001
                 _log.exception("leases not renewed", worker=self._worker)
 
     def _beat(self) -> None:
