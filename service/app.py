@@ -18,6 +18,7 @@ from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.opening import Opening
 from service.version import VERSION
+from service.watch import Watch
 from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
@@ -40,12 +41,15 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.artifacts = Artifacts(settings.artifacts_url)
+        watch = Watch(opening, settings.lease_seconds)
+        watch.start()
         opener = threading.Thread(target=_open, args=(opening, fleet), name="opener")
         opener.start()
         try:
             yield
         finally:
             opener.join()
+            watch.stop()
             if fleet is not None:
                 fleet.stop()
             opening.close()

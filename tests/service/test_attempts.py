@@ -428,3 +428,14 @@ def test_the_sampler_goes_on_as_optunas_while_the_first_trial_waits_for_its_last
     oracle = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=ask_seed(spec.seed, len(trials))))
     oracle.add_trials(optuna.load_study(study_name="iris", storage=store.url).trials)
     assert Mirror(spec, trials).ask().params == oracle.ask(spec.space.distributions()).params
+
+
+def test_a_server_whose_workers_are_all_gone_sees_that_their_trials_are_lost(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
+    spec = study(trials=1)
+    store.create_study(spec)
+    opened(ledger(store, folder, "iris", "gone"), spec)
+    with served(settings_in(tmp_path).model_copy(update={"lease_seconds": 2.0})):
+        eventually(lambda: not store.leases(), 20)
+    assert endings(store, 0) == [("lost", "its worker gave no sign of life for 2 seconds")]
