@@ -71,6 +71,9 @@ class EarlyStoppingSpec(Part):
     restore_best_weights: bool = Field(True, description="Judge and keep the best epoch's weights, not the last's.")
 
 
+Division = Literal["auto", "random", "stratified", "group", "time"]
+
+
 class Resampling(Part):
     """On which rows a trial is judged; the test part is never among them."""
 
@@ -83,6 +86,13 @@ class Resampling(Part):
     folds: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(5, description="Folds of a division.")
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
         5, description="Divisions into folds; for repeated_kfold and nested_kfold."
+    )
+
+    split: Division = Field(
+        "auto",
+        description="How rows are divided, into the test part and into folds. random; stratified: each class has its share "
+        "of every part; group: no group stands on two sides; time: training rows come before those that judge, folds "
+        "grow. auto: as the dataset's `time` or `group` says, else stratified for classes and random for a regression.",
     )
 
     @property

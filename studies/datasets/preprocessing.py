@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.dataset_spec import DatasetSpec
-from studies.datasets.catalog import Dataset, load
+from studies.datasets import pipeline
+from studies.datasets.catalog import Dataset, Source, load
+from studies.datasets.pipeline import Block
 from studies.datasets.splits import Split, folds, split
 from studies.objectives import Task
 from studies.spec import Resampling
@@ -24,6 +26,7 @@ class Part:
 
     x: Array  # float32
     y: Array  # float32 of shape (rows, 1) for binary and regression, int32 of shape (rows,) for multiclass
+    weights: Array | None = None  # float32, how much each row counts in training; None where all count the same
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,14 @@ class PreparedData:
         return len(self.rows.train)
 
     @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """What is fitted of the inputs of a user's table."""
+        layout = self.dataset.layout
+        return () if layout is None else pipeline.fit(layout, self.dataset.x, self.rows.train)
+
+    @cached_property
     def input_scaling(self) -> Scaling:
-        """Per column for tables, one for all pixels for images."""
+        """Per column for tables, one for all pixels for images; a user's table has `blocks` instead."""
         return Scaling.fit(self.dataset.x[self.rows.train], whole=self.dataset.x.ndim > 2)
 
     @cached_property
@@ -102,22 +111,27 @@ class PreparedData:
         return self._part(self.rows.test)
 
     def _part(self, rows: npt.NDArray[np.int64]) -> Part:
-        x, y = self.input_scaling(self.dataset.x[rows]), self.dataset.y[rows]
-        if self.task == "multiclass":
-            return Part(x, y.astype(np.int32))
-        return Part(x, self.target_scaling(y)[:, np.newaxis])
+        x, y = self.dataset.x[rows], self.dataset.y[rows]
+        x = self.input_scaling(x) if self.dataset.layout is None else pipeline.transform(self.blocks, x)
+        y = y.astype(np.int32) if self.task == "multiclass" else self.target_scaling(y)[:, np.newaxis]
+        weights = self.dataset.weights
+        return Part(x, y, None if weights is None else weights[rows].astype(np.float32))
 
 
-def prepare(spec: DatasetSpec, seed: int) -> PreparedData:
+def prepare(
+    spec: DatasetSpec, seed: int, resampling: Resampling | None = None, source: Source | None = None
+) -> PreparedData:
     """Load, split and scale a study's dataset; the same seed gives the same parts everywhere."""
-    dataset = load(spec)
-    return PreparedData(dataset, split(dataset, seed))
+    dataset = load(spec, source)
+    return PreparedData(dataset, split(dataset, seed, resampling.split if resampling is not None else "auto"))
 
 
-def prepare_folds(spec: DatasetSpec, seed: int, resampling: Resampling) -> tuple[PreparedData, ...]:
+def prepare_folds(
+    spec: DatasetSpec, seed: int, resampling: Resampling, source: Source | None = None
+) -> tuple[PreparedData, ...]:
     """What `Job.fold` counts: the folds a trial is trained on, each scaled by its own training rows, and behind them,
-    where there are any, the dataset as `prepare` splits it.
+    where there are any, the dataset as `prepare` splits it. `source` gives an uploaded file by its digest.
     """
-    whole = prepare(spec, seed)
+    whole = prepare(spec, seed, resampling, source)
     found = tuple(PreparedData(whole.dataset, rows) for rows in folds(whole.dataset, whole.rows, resampling, seed))
     return found if resampling.kind == "holdout" else (*found, whole)
