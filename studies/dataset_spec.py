@@ -130,7 +130,9 @@ class UploadedDataset(Part):
     @model_validator(mode="after")
     def _filled_in(self) -> Self:
         if None in {self.digest, self.format} or self.options is None or self.known is None:
-            raise ValueError(f"name: only the service that '{self.name}' was uploaded to knows it; send the study there")
+            raise ValueError(
+                f"name: only the service that '{self.name}' was uploaded to knows it; send the study there"
+            )
         return self
 
     @property

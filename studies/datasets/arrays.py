@@ -89,7 +89,9 @@ def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Declared:
     if dtype.kind not in _KINDS:
         raise InvalidTableError(f"array '{name}' is of {dtype}, not of numbers, text, dates or booleans", column=name)
     if begin + prod(shape) * dtype.itemsize != member.file_size:
-        raise InvalidTableError(f"array '{name}' is not as long as its shape {shape} says; is it truncated?", column=name)
+        raise InvalidTableError(
+            f"array '{name}' is not as long as its shape {shape} says; is it truncated?", column=name
+        )
     return Declared(name, shape, dtype)
 
 
@@ -107,17 +109,21 @@ def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     return archive.open(f"{name}.npy" if f"{name}.npy" in names else name)
 
 
-def columns(arrays: Mapping[str, Declared], rows: int) -> dict[str, tuple[str, int | None]]:
+def columns(arrays: Mapping[str, Declared]) -> dict[str, tuple[str, int | None]]:
     """The columns that arrays give: one of one dimension is a column, one of two its columns, numbered from 0.
 
     By name, each with its array and its place there.
     """
     found: dict[str, tuple[str, int | None]] = {}
     for array in arrays.values():
-        if len(array.shape) == 1:
-            found[array.name] = array.name, None
-        else:
-            found |= {f"{array.name}{place}": (array.name, place) for place in range(array.shape[1])}
+        flat = len(array.shape) == 1
+        places = [None] if flat else range(array.shape[1])
+        for place in places:
+            name = array.name if place is None else f"{array.name}{place}"
+            if name in found:
+                message = f"arrays '{found[name][0]}' and '{array.name}' have the same name '{name}' for a column"
+                raise InvalidTableError(f"{message}; name one otherwise", column=name)
+            found[name] = array.name, place
     return found
 
 
@@ -133,7 +139,9 @@ def as_arrow(values: Array) -> pa.Array:
 def as_images(name: str, values: Array) -> Array:
     """Images with an axis of channels, as float32; InvalidTableError when a pixel is not a finite number."""
     if values.dtype.kind not in "buif":
-        raise InvalidTableError(f"array '{name}' has {values.ndim} dimensions, so its values must be numbers", column=name)
+        raise InvalidTableError(
+            f"array '{name}' has {values.ndim} dimensions, so its values must be numbers", column=name
+        )
     images = np.ascontiguousarray(values, dtype=np.float32)
     if not np.isfinite(images).all():
         row = int(np.flatnonzero(~np.isfinite(images.reshape(len(images), -1)).all(axis=1))[0]) + 1

@@ -30,7 +30,9 @@ def header(path: Path, file_format: TableFormat) -> list[str]:
         begin = file.read(_HEADER)
     kind = next((kind for magic, kind in _MAGIC.items() if begin.startswith(magic)), None)
     if kind is not None:
-        raise InvalidTableError(f"the file is {kind}, not {file_format.upper()} text; upload it as what it is, expanded")
+        raise InvalidTableError(
+            f"the file is {kind}, not {file_format.upper()} text; upload it as what it is, expanded"
+        )
     if not begin.strip():
         raise InvalidTableError("the file is empty; its first row must hold the columns' names")
     line = _first_line(path, begin)
@@ -58,12 +60,15 @@ def _check_delimiter(line: str, file_format: TableFormat) -> None:
         fitting = next((name for name, delimiter in _DELIMITERS.items() if delimiter == other), None)
         advice = f"upload it as {fitting}" if fitting else f"divide it by {expected}"
         raise InvalidTableError(
-            f"row 1: {expected} do not divide the header '{line[:80]}' into columns, but {_NAMES[other]} would; {advice}",
+            f"row 1: {expected} do not divide the header '{line[:80]}' into columns, but {_NAMES[other]} would; "
+            f"{advice}",
             row=1,
         )
 
 
-def batches(path: Path, file_format: TableFormat, names: Sequence[str], read: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def batches(
+    path: Path, file_format: TableFormat, names: Sequence[str], read: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
     """The values of some columns as text, in the rows' order; InvalidTableError names a row that is wrong."""
     try:
         reader = arrow_csv.open_csv(

@@ -18,7 +18,9 @@ def resolved(division: Division, dataset: Dataset) -> Division:
     """What `auto` stands for; DatasetError when the dataset cannot be divided as is asked for."""
     if division == "auto":
         if dataset.times is not None and dataset.groups is not None:
-            raise DatasetError("the dataset has a time and a group column; say with resampling.split which one divides it")
+            raise DatasetError(
+                "the dataset has a time and a group column; say with resampling.split which one divides it"
+            )
         if dataset.times is not None:
             return "time"
         if dataset.groups is not None:
@@ -77,8 +79,8 @@ def time_folds(dataset: Dataset, rows: Rows, count: int) -> list[tuple[Rows, Row
     if any(one >= next_one for one, next_one in pairwise(borders)):
         times = len(np.unique(_times(dataset)[rows]))
         raise DatasetError(
-            f"the rows beside the test part cannot be divided into {count} folds in the order of time: they are of {times} "
-            "times, and rows of the same time stand together; use fewer folds"
+            f"the rows beside the test part cannot be divided into {count} folds in the order of time: they are of "
+            f"{times} times, and rows of the same time stand together; use fewer folds"
         )
     return [(ordered[:begin], ordered[begin:end]) for begin, end in pairwise(borders)]
 

@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 #: What text is tried as, in this order; anything is a level.
 _KINDS: tuple[ColumnKind, ...] = ("boolean", "numeric", "date", "categorical")
 _BOOLEANS = pa.array(["true", "false"])
-#: Levels of a feature that are told apart at all; a column of more is an identifier, and its text would fill the memory.
+#: Levels of a feature that are told apart; a column of more is an identifier, and its text would fill the memory.
 _MOST_LEVELS = 100_000
 _LARGEST = np.finfo(np.float32).max
 _TIMES = (pa.timestamp("ms"), pa.timestamp("ms", "UTC"))
@@ -76,10 +76,12 @@ class Gathering:
         self._parts.clear()
         if kind != "categorical":
             return Column(self.name, kind, values, note=self.note)
-        codes, levels = by_frequency(values, list(self._levels))
+        untold = values >= _MOST_LEVELS if self.role is None else np.zeros(0, bool)
+        codes, levels = by_frequency(np.where(untold, -1, values) if untold.any() else values, list(self._levels))
         distinct = len(levels)
         if self.role is None and distinct > KEPT_LEVELS:
             codes, levels = np.minimum(codes, np.int32(KEPT_LEVELS)), levels[:KEPT_LEVELS]
+            codes[untold] = KEPT_LEVELS
         return Column(self.name, kind, codes, tuple(levels), distinct, self.note)
 
     def _kind(self, values: pa.Array) -> ColumnKind:
@@ -113,13 +115,13 @@ class Gathering:
 
     def _codes(self, values: pa.Array) -> Array:
         encoded = pc.cast(values, pa.string()).dictionary_encode()
-        known, capped = self._levels, self.role is None
-        for level in encoded.dictionary.to_pylist():
-            if level not in known and not (capped and len(known) >= _MOST_LEVELS):
+        levels, known = encoded.dictionary.to_pylist(), self._levels
+        for level in levels:
+            if level not in known and (self.role is not None or len(known) < _MOST_LEVELS):
                 known[level] = len(known)
-        rest = known.setdefault("", len(known)) if capped and len(known) >= _MOST_LEVELS else -1
-        places = [known.get(level, rest) for level in encoded.dictionary.to_pylist()]
-        return np.array([*places, -1], np.int32)[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+        places = np.array([*(known.get(level, _MOST_LEVELS) for level in levels), -1], np.int32)
+        indices = np.asarray(encoded.indices.fill_null(-1))
+        return np.asarray(places[indices])
 
     def _fail(self, values: pa.Array) -> None:
         self.failed = True

@@ -41,8 +41,8 @@ def check_size(path: Path, columns: int, most_bytes: int) -> None:
     expanded = sum(group.total_byte_size for group in groups)
     if 4 * declared.num_rows * columns > most_bytes or expanded > _TEXT_BYTES * most_bytes:
         raise InvalidTableError(
-            f"the file declares {declared.num_rows} rows of {columns} columns that are {expanded / 1e9:.1f} GB expanded; "
-            f"at most {most_bytes / 1e9:.1f} GB as 32-bit numbers are read"
+            f"the file declares {declared.num_rows} rows of {columns} columns that are {expanded / 1e9:.1f} GB "
+            f"expanded; at most {most_bytes / 1e9:.1f} GB as 32-bit numbers are read"
         )
 
 

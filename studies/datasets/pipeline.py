@@ -27,7 +27,7 @@ class Block:
 def fit(layout: Layout, x: Array, rows: npt.NDArray[np.int64]) -> tuple[Block, ...]:
     """The blocks of a layout, fitted on some rows of its inputs; inputs that are 0 or 1 everywhere are in none."""
     return tuple(
-        Block(inputs, _transformer(filled, scaled).fit(x[np.ix_(rows, inputs)]))
+        Block(inputs, _transformer(filled, scaled).fit(x[rows[:, np.newaxis], inputs]))
         for filled, scaled, inputs in _groups(layout, len(rows))
     )
 

@@ -14,6 +14,7 @@ from studies.datasets import pipeline
 from studies.datasets.catalog import Dataset, Source, load
 from studies.datasets.pipeline import Block
 from studies.datasets.splits import Split, folds, split
+from studies.errors import DatasetError
 from studies.objectives import Task
 from studies.spec import Resampling
 
@@ -26,7 +27,6 @@ class Part:
 
     x: Array  # float32
     y: Array  # float32 of shape (rows, 1) for binary and regression, int32 of shape (rows,) for multiclass
-    weights: Array | None = None  # float32, how much each row counts in training; None where all count the same
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,21 @@ class PreparedData:
         """What gradients are computed on."""
         return self._part(self.rows.train)
 
+    def train_weights(self, *, balanced: bool) -> Array | None:
+        """How much each training row counts, 1 on average: as the dataset says, and `balanced` as its class is rare.
+
+        None where all count the same.
+        """
+        from sklearn.utils.class_weight import compute_sample_weight
+
+        if self.dataset.weights is None and not balanced:
+            return None
+        own = np.ones(self.train_rows) if self.dataset.weights is None else self.dataset.weights[self.rows.train]
+        weights = own * compute_sample_weight("balanced", self.dataset.y[self.rows.train]) if balanced else own
+        if not weights.any():
+            raise DatasetError("no training row has a weight above 0")
+        return np.asarray(weights / weights.mean(), dtype=np.float32)
+
     @cached_property
     def validation(self) -> Part:
         """What trials are judged by."""
@@ -113,9 +128,7 @@ class PreparedData:
     def _part(self, rows: npt.NDArray[np.int64]) -> Part:
         x, y = self.dataset.x[rows], self.dataset.y[rows]
         x = self.input_scaling(x) if self.dataset.layout is None else pipeline.transform(self.blocks, x)
-        y = y.astype(np.int32) if self.task == "multiclass" else self.target_scaling(y)[:, np.newaxis]
-        weights = self.dataset.weights
-        return Part(x, y, None if weights is None else weights[rows].astype(np.float32))
+        return Part(x, y.astype(np.int32) if self.task == "multiclass" else self.target_scaling(y)[:, np.newaxis])
 
 
 def prepare(

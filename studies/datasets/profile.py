@@ -143,8 +143,8 @@ def _warnings(table: Table, found: Target) -> list[str]:
     if found.counts and max(found.counts) > _IMBALANCE * min(found.counts):
         rare = found.class_names[int(np.argmin(found.counts))]
         warnings.append(
-            f"class '{rare}' has {min(found.counts)} of {table.rows} rows; val_accuracy hides how well it is told, look "
-            "at val_balanced_accuracy or val_auc, and consider training.class_weights: balanced"
+            f"class '{rare}' has {min(found.counts)} of {table.rows} rows; val_accuracy hides how well it is told, "
+            "look at val_balanced_accuracy or val_auc, and consider class_weights: balanced"
         )
     for column in table.features:
         warnings += [f"column '{column.name}': {text}" for text in _oddities(column, column_layout(column), table.rows)]
@@ -163,7 +163,8 @@ def _oddities(column: Column, form: ColumnLayout, rows: int) -> list[str]:
         found.append(f"has {column.distinct} values, none of them frequent, and is left out; is it an identifier?")
     elif form.other:
         found.append(
-            f"has {column.distinct} values; the {len(form.levels)} most frequent are inputs of their own, the others one"
+            f"has {column.distinct} values; the {len(form.levels)} most frequent are inputs of their own, "
+            "the others one"
         )
     elif not inputs:
         found.append("is the same in every row and is left out")
@@ -189,9 +190,15 @@ def preview(path: Path, file_format: TableFormat, rows: int = 10) -> dict[str, A
             {"name": a.name, "shape": list(a.shape), "dtype": str(a.dtype)} for a in known.values()
         ]  # of images a row is too much to show
         flat = {n: arrays.load(path, n)[:rows].tolist() for n, a in known.items() if len(a.shape) == 1}
-        return {"arrays": shown, "columns": list(flat), "rows": [list(map(_json, r)) for r in zip(*flat.values(), strict=False)]}
+        return {
+            "arrays": shown,
+            "columns": list(flat),
+            "rows": [list(map(_json, r)) for r in zip(*flat.values(), strict=False)],
+        }
     found = (
-        parquet.batches(path, columns) if file_format == "parquet" else delimited.batches(path, file_format, columns, columns)
+        parquet.batches(path, columns)
+        if file_format == "parquet"
+        else delimited.batches(path, file_format, columns, columns)
     )
     first = (row for batch in found for row in batch.slice(0, rows).to_pylist())
     return {"columns": columns, "rows": [[_json(row[name]) for name in columns] for row in islice(first, rows)]}

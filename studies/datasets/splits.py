@@ -137,6 +137,6 @@ def _check_classes(dataset: Dataset, found: list[Split]) -> None:
         absent = np.setdiff1d(np.arange(len(dataset.class_names)), dataset.y[fold.train])
         if len(absent):
             raise DatasetError(
-                f"fold {number} has no training row of the class '{dataset.class_names[absent[0]]}'; use fewer folds, or "
-                "another resampling.split"
+                f"fold {number} has no training row of the class '{dataset.class_names[absent[0]]}'; use fewer folds, "
+                "or another resampling.split"
             )

@@ -29,7 +29,11 @@ def read(path: Path, file_format: TableFormat, options: TableOptions, most_bytes
     Raises InvalidTableError, whose message says what is wrong and in which row or column; a file that would be larger
     than `most_bytes` as 32-bit numbers is refused before it is expanded.
     """
-    return _read_arrays(path, options, most_bytes) if file_format == "npz" else _read(path, file_format, options, most_bytes)
+    return (
+        _read_arrays(path, options, most_bytes)
+        if file_format == "npz"
+        else _read(path, file_format, options, most_bytes)
+    )
 
 
 def names(path: Path, file_format: TableFormat) -> list[str]:
@@ -52,7 +56,9 @@ def _read(path: Path, file_format: TableFormat, options: TableOptions, most_byte
         columns = _columns(lambda some: parquet.batches(path, some), read_ones, file_format, options, most_bytes)
     else:
         text = file_format
-        columns = _columns(lambda some: delimited.batches(path, text, found, some), read_ones, text, options, most_bytes)
+        columns = _columns(
+            lambda some: delimited.batches(path, text, found, some), read_ones, text, options, most_bytes
+        )
     return _table(columns, file_format, options)
 
 
@@ -80,7 +86,7 @@ def _listed(found: Sequence[str]) -> str:
 def _columns(
     batches: _Batches, found: Sequence[str], file_format: TableFormat, options: TableOptions, most_bytes: int
 ) -> Iterator[Column]:
-    """The columns in the file's order; read once more as long as some turn out not to be what their first values were."""
+    """The columns in the file's order; some are read once more when later values are not what the first were."""
     from studies.datasets.gathering import Gathering
 
     role_of = {name: role for role, name in options.roles}
@@ -117,8 +123,7 @@ def _read_arrays(path: Path, options: TableOptions, most_bytes: int) -> Table:
     used = {name: array for name, array in known.items() if name not in set(options.ignore)}
     images = _check_shapes(used, options)
     flat = {name: array for name, array in used.items() if name != images}
-    places = arrays.columns(flat, used[options.target].shape[0])
-    _check_names(list(places), TableOptions(target=options.target))
+    places = arrays.columns(flat)
     loaded = {name: arrays.load(path, name) for name in flat}
 
     def batches(some: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -152,12 +157,16 @@ def _check_shapes(used: Mapping[str, Any], options: TableOptions) -> str | None:
     for role, name in options.roles:
         if len(used[name].shape) > 1:
             raise InvalidTableError(
-                f"{role}: array '{name}' of shape {used[name].shape} must have one number a row", column=name, option=role
+                f"{role}: array '{name}' of shape {used[name].shape} must have one number a row",
+                column=name,
+                option=role,
             )
     features = [name for name in used if name not in {column for _, column in options.roles}]
     images = [name for name in features if len(used[name].shape) > 2]
     if images and len(features) > 1:
-        raise InvalidTableError(f"the file has images '{images[0]}' and other inputs {_listed(features)}; ignore one of them")
+        raise InvalidTableError(
+            f"the file has images '{images[0]}' and other inputs {_listed(features)}; ignore one of them"
+        )
     return images[0] if images else None
 
 

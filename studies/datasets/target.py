@@ -61,7 +61,9 @@ def _classes(table: Table) -> Target:
     if len(names) == 1:
         raise _refused(table, f"has one class, '{names[0]}', in every row; there is nothing to predict")
     if len(names) > _MOST_CLASSES:
-        raise _refused(table, f"has {len(names)} classes; at most {_MOST_CLASSES} are told apart, or is it a regression?")
+        raise _refused(
+            table, f"has {len(names)} classes; at most {_MOST_CLASSES} are told apart, or is it a regression?"
+        )
     task: Task = table.options.task or ("binary" if len(names) == 2 else "multiclass")
     if task == "binary" and len(names) > 2:
         shown = ", ".join(f"'{name}'" for name in names[:5])
@@ -100,7 +102,11 @@ def _kind_words(column: Column) -> str:
 def _first_text(table: Table) -> tuple[int, ...]:
     """The first row that is no number."""
     column = table.target
-    return next(((i,) for i, code in enumerate(column.values) if not _is_number(column.levels[code])), ()) if column.levels else ()
+    return (
+        next(((i,) for i, code in enumerate(column.values) if not _is_number(column.levels[code])), ())
+        if column.levels
+        else ()
+    )
 
 
 def _is_number(text: str) -> bool:
