@@ -96,7 +96,8 @@ def compare(rows: int, columns: int, file_format: Literal["csv", "parquet"]) -> 
         path = Path(folder, f"table.{file_format}")
         write(path, rows, columns, file_format)
         size = 4 * rows * columns
-        print(f"{rows} rows × {columns} columns, {file_format} of {path.stat().st_size / 1e6:.0f} MB, float32 {size / 1e6:.0f} MB")
+        megabytes = path.stat().st_size / 1e6
+        print(f"{rows} rows × {columns} columns, {file_format} of {megabytes:.0f} MB, float32 {size / 1e6:.0f} MB")
         for step in _STEPS:
             begun = time.perf_counter()
             command = [sys.executable, "-m", "benchmarks.table_size", "--step", step, "--path", str(path)]

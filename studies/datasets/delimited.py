@@ -19,7 +19,7 @@ from studies.table_spec import TableFormat
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A", "?")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_BLOCK = 1 << 24  # bytes read at once; a row must be shorter
+_BLOCK = 1 << 22  # bytes read at once; a row must be shorter
 _HEADER = 1 << 20
 _MAGIC = {b"\x1f\x8b": "gzip data", b"PK\x03\x04": "a ZIP archive", b"PAR1": "a Parquet file", b"%PDF": "a PDF"}
 

@@ -26,6 +26,13 @@ _BOOLEANS = pa.array(["true", "false"])
 #: Levels of a feature that are told apart; a column of more is an identifier, and its text would fill the memory.
 _MOST_LEVELS = 100_000
 _LARGEST = np.finfo(np.float32).max
+#: What Arrow may hold the values of a kind as; text may be of any kind.
+_FITTING: dict[ColumnKind, set[ColumnKind | None]] = {
+    "boolean": {"boolean", "categorical"},
+    "numeric": {"numeric", "boolean", "categorical"},
+    "date": {"date", "categorical"},
+    "categorical": {"numeric", "boolean", "date", "categorical"},
+}
 _TIMES = (pa.timestamp("ms"), pa.timestamp("ms", "UTC"))
 
 
@@ -100,6 +107,10 @@ class Gathering:
 
     def _typed(self, kind: ColumnKind, values: pa.Array) -> Array | None:
         """The values as the array of a kind; None when they do not fit it."""
+        if not pa.types.is_null(values.type) and kind_of(values.type) not in _FITTING[kind]:
+            return None
+        if pa.types.is_null(values.type):
+            values = values.cast(pa.string())
         match kind:
             case "boolean":
                 return _booleans(values)
@@ -128,7 +139,7 @@ class Gathering:
         self._parts.clear()
         self._levels.clear()
         self._infinite = None
-        if self.kind == "numeric" and not self.note:
+        if self.kind == "numeric" and not self.note and kind_of(values.type) == "categorical":
             first = next(i for i, text in enumerate(values) if text.is_valid and _numbers(values[i : i + 1]) is None)
             at = row_words(self._format, self._rows + first)
             self.note = f"read as text, for {at} holds '{str(values[first])[:40]}' where numbers stand before it"

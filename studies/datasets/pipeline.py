@@ -13,7 +13,7 @@ from studies.datasets.layout import Layout
 
 Array = npt.NDArray[Any]
 
-_BLOCK = 1 << 24  # values transformed at once: scikit-learn holds several copies of what it is given
+_BLOCK = 1 << 22  # values transformed at once: scikit-learn holds several copies of what it is given
 
 
 @dataclass(frozen=True)

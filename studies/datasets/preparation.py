@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ Array = npt.NDArray[Any]
 Raw = Mapping[str, Sequence[Any] | Array] | Array
 
 _FORMAT = 1
+#: Beside what skops trusts of scikit-learn and NumPy; it is rebuilt from an empty array that is loaded without pickles.
+_TRUSTED = ["numpy.dtype"]
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ class Preparation:
         chosen = (
             outputs.argmax(axis=1) if self.task == "multiclass" else (outputs.reshape(len(outputs)) > 0.5).astype(int)
         )
-        return np.array(self.class_names)[chosen]
+        return np.asarray(np.array(self.class_names)[chosen])
 
     def save(self, path: Path) -> None:
         """Write it as a skops file, which holds data and the names of scikit-learn's classes, and no code."""
@@ -164,9 +167,9 @@ class Preparation:
         from skops.io.exceptions import UntrustedTypesFoundException
 
         try:
-            found = load(path)  # trusts scikit-learn's and NumPy's own types, nothing else
+            found = load(path, trusted=_TRUSTED)
             described = json.loads(found["described"])
-        except (UntrustedTypesFoundException, OSError, ValueError, KeyError, TypeError) as error:
+        except (UntrustedTypesFoundException, BadZipFile, OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{path.name} holds no preprocessing: {error}") from error
         if described["format"] != _FORMAT:
             raise DatasetError(f"{path.name} is of format {described['format']}, and this version reads {_FORMAT}")

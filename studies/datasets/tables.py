@@ -87,6 +87,8 @@ def _columns(
     batches: _Batches, found: Sequence[str], file_format: TableFormat, options: TableOptions, most_bytes: int
 ) -> Iterator[Column]:
     """The columns in the file's order; some are read once more when later values are not what the first were."""
+    import pyarrow as pa
+
     from studies.datasets.gathering import Gathering
 
     role_of = {name: role for role, name in options.roles}
@@ -106,6 +108,8 @@ def _columns(
         pending = [name for name in pending if gathered[name].failed]
         for name in pending:
             gathered[name] = Gathering(name, file_format, role_of.get(name), after=gathered[name])
+    # Arrow keeps what batches took for the next ones, as much as the columns themselves.
+    pa.default_memory_pool().release_unused()
     # One by one, so that no more than one column is in memory twice.
     return (gathered.pop(name).column() for name in found)
 

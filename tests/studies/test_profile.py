@@ -87,7 +87,7 @@ def test_what_is_odd_is_warned_of(tmp_path: Path, columns: dict[str, list[Any]],
 
 
 def test_the_first_rows_are_shown_as_they_are_written(tmp_path: Path) -> None:
-    columns = {"a": ["1.50", None, "3"], "b": ["x", "true", "2026-01-01"], "y": ["1", "2", "3"]}
+    columns: dict[str, list[Any]] = {"a": ["1.50", None, "3"], "b": ["x", "true", "2026-01-01"], "y": ["1", "2", "3"]}
     file = tmp_path / "table"
     file.write_text(text(columns))
     found = preview(file, "csv", 2)

@@ -116,16 +116,37 @@ REFUSED: dict[str, tuple[Dataset, Resampling, str]] = {
     "no groups": (dataset(60, 0), resampling("kfold", division="group"), "the dataset has no group column"),
     "no times": (dataset(60, 0), resampling("kfold", division="time"), "the dataset has no time column"),
     "no classes": (
-        dataset(60, 0, "regression"), resampling("kfold", division="stratified"), "a regression has no classes"),
-    "both": (dataset(60, 0, groups=9, times=9), resampling("kfold"), "a time and a group column; say with resampling.split"),
-    "few groups": (dataset(60, 0, groups=4), resampling("kfold"), "cannot be divided into shares of 1 to 4: .* 4 groups"),
+        dataset(60, 0, "regression"),
+        resampling("kfold", division="stratified"),
+        "a regression has no classes",
+    ),
+    "both": (
+        dataset(60, 0, groups=9, times=9),
+        resampling("kfold"),
+        "a time and a group column; say with resampling.split",
+    ),
+    "few groups": (
+        dataset(60, 0, groups=4),
+        resampling("kfold"),
+        "cannot be divided into shares of 1 to 4: .* 4 groups",
+    ),
     "fewer groups than folds": (
-        dataset(60, 0, groups=9), resampling("kfold", 8), "cannot be divided into 8 folds by group: they are of 7 groups"),
+        dataset(60, 0, groups=9),
+        resampling("kfold", 8),
+        "cannot be divided into 8 folds by group: they are of 7 groups",
+    ),
     "one time": (dataset(60, 0, times=1), resampling("kfold", 3, 1), "nearly all are of the same time"),
-    "few times": (dataset(60, 0, times=5), resampling("kfold", 9, 1), "into 9 folds in the order of time: they are of 4 times"),
+    "few times": (
+        dataset(60, 0, times=5),
+        resampling("kfold", 9, 1),
+        "into 9 folds in the order of time: they are of 4 times",
+    ),
     "repeats in time": (
-        dataset(60, 0, times=60), resampling("repeated_kfold", 3, 2), "divided into folds in one way only; use repeats: 1"),
-}  # fmt: skip
+        dataset(60, 0, times=60),
+        resampling("repeated_kfold", 3, 2),
+        "divided into folds in one way only; use repeats: 1",
+    ),
+}
 
 
 @pytest.mark.parametrize(("data", "how", "message"), REFUSED.values(), ids=REFUSED)
@@ -157,8 +178,11 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "both columns": ({}, {"time": "t", "group": "g"}, "resampling.split: the dataset has a time and a group column"),
     "repeats in time": ({"kind": "repeated_kfold"}, {"time": "t"}, "resampling.repeats: in the order of time"),
     "classes of a regression": (
-        {"split": "stratified"}, {"target": "a", "task": "regression"}, "resampling.split: a regression has no classes"),
-}  # fmt: skip
+        {"split": "stratified"},
+        {"target": "a", "task": "regression"},
+        "resampling.split: a regression has no classes",
+    ),
+}
 
 
 @pytest.mark.parametrize(("how", "options", "message"), WRONG.values(), ids=WRONG)

@@ -55,7 +55,11 @@ def test_each_column_is_of_the_kind_its_values_are(file: Path) -> None:
     assert [column.kind for column in found.values()] == ["numeric", "boolean", "categorical", "date", "categorical"]
     np.testing.assert_array_equal(found["number"].values, np.array([1.5, 2, np.nan], np.float32))
     assert found["flag"].values.tolist() == [1, 0, -1]
-    assert [found["city"].levels[code] if code >= 0 else None for code in found["city"].values] == ["Rome", None, "Oslo"]
+    assert [found["city"].levels[code] if code >= 0 else None for code in found["city"].values] == [
+        "Rome",
+        None,
+        "Oslo",
+    ]
     assert found["day"].values.tolist()[1].isoformat() == "2026-02-01T06:00:00"
     assert found["note"].levels == ("a, b", "line\nbreak", "x")
     assert found["number"].values.dtype == np.float32
@@ -119,7 +123,11 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "too few fields": ("a,b,y\n1,2,3\n\n4,5\n", {}, r"row 3 .* has 2 fields, and the header has 3"),
     "too many fields": ("a,b,y\n1,2,3\n4,5,6,7\n", {}, r"row 3 .* has 4 fields, and the header has 3"),
     "an open quote": ('a,b,y\n1,"2,3\n4,5,6\n', {}, r"row 2 .* has 2 fields"),
-    "no such target": ("price,b\n1,2\n", {"target": "prices"}, r"target: the file has no column 'prices'; did you mean 'price'"),
+    "no such target": (
+        "price,b\n1,2\n",
+        {"target": "prices"},
+        r"target: the file has no column 'prices'; did you mean 'price'",
+    ),
     "no such weight": ("a,y\n1,2\n", {"weight": "w"}, r"weight: the file has no column 'w'; it has 'a', 'y'"),
     "no such ignored": ("a,y\n1,2\n", {"ignore": ("w",)}, r"ignore: the file has no column 'w'"),
     "missing target": ("a,y\n1,2\n2,\n3,NA\n", {}, r"target: column 'y' has no value in row 3 .* and in 1 other rows"),
@@ -142,8 +150,12 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "text as weight": ("w,a,y\nx,1,1\ny,1,1\n", {"weight": "w"}, r"weight: column 'w' must hold numbers"),
     "no weight": ("w,a,y\n0,1,1\n0,1,1\n", {"weight": "w"}, r"weight: column 'w' is 0 in every row"),
     "missing group": ("g,a,y\nx,1,1\n,1,1\n", {"group": "g"}, r"group: column 'g' has no value in row 3"),
-    "text as time": ("t,a,y\n31.01.2026,1,1\nx,1,1\n", {"time": "t"}, r"time: column 't' must hold numbers or dates as 2026-"),
-}  # fmt: skip
+    "text as time": (
+        "t,a,y\n31.01.2026,1,1\nx,1,1\n",
+        {"time": "t"},
+        r"time: column 't' must hold numbers or dates as 2026-",
+    ),
+}
 
 
 @pytest.mark.parametrize(("text", "options", "message"), BAD.values(), ids=BAD)
@@ -164,7 +176,11 @@ def test_a_ragged_row_behind_the_first_block_is_named_as_well(file: Path, monkey
 BAD_TARGETS: dict[str, tuple[list[str], dict[str, Any], str]] = {
     "one class": (["u"] * 12, {}, r"has one class, 'u', in every row"),
     "one number": (["3"] * 12, {}, r"has one class, '3', in every row"),
-    "a class of one row": (["u"] * 9 + ["w"] + ["v"] * 9, {}, r"one row of the class 'w', row 11 \(the header is row 1\)"),
+    "a class of one row": (
+        ["u"] * 9 + ["w"] + ["v"] * 9,
+        {},
+        r"one row of the class 'w', row 11 \(the",
+    ),
     "a class of three": (["u"] * 9 + ["w"] * 3, {}, r"3 rows of the class 'w', the first row 11"),
     "few rows": (["1", "2"], {}, r"the file has 2 rows; at least 10"),
     "a binary of three": (list("uvw") * 5, {"task": "binary"}, r"has 3 classes .* use multiclass"),
@@ -235,7 +251,7 @@ def test_a_truncated_parquet_file_is_refused(file: Path) -> None:
     whole = written(file, a=list(range(1000)), y=list(range(1000))).read_bytes()
     for part in (whole[:-100], whole[: len(whole) // 2], whole[:4], whole[:3]):
         file.write_bytes(part)
-        with pytest.raises(InvalidTableError, match="not a whole Parquet file.*truncated"):
+        with pytest.raises(InvalidTableError, match=r"not a whole Parquet file.*truncated"):
             read(file, "parquet", TableOptions(target="y"))
 
 
@@ -299,7 +315,10 @@ BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     "objects": ({"x": np.array([{}, []], object), "y": [0, 1]}, r"array 'x' is of Python objects"),
     "complex": ({"x": np.zeros(2, complex), "y": [0, 1]}, r"array 'x' is of complex128"),
     "lengths": ({"x": np.zeros((3, 2)), "y": [0, 1]}, r"array 'x' has 3 rows, and the target 'y' has 2"),
-    "a target of two dimensions": ({"x": np.zeros((2, 2)), "y": np.zeros((2, 1))}, r"target: array 'y' of shape \(2, 1\)"),
+    "a target of two dimensions": (
+        {"x": np.zeros((2, 2)), "y": np.zeros((2, 1))},
+        r"target: array 'y' of shape \(2, 1\)",
+    ),
     "two inputs": ({"a": np.zeros((2, 2, 2)), "b": np.zeros((2, 2)), "y": [0, 1]}, r"images 'a' and other inputs"),
     "a pixel": ({"x": np.full((2, 2, 2), np.nan), "y": [0, 1]}, r"array 'x': row 1 has a pixel that is missing"),
     "infinite": ({"x": np.array([1, np.inf]), "y": [0, 1]}, r"column 'x': row 2 is infinite"),
@@ -365,7 +384,9 @@ CELLS = st.one_of(
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(CELLS, st.floats(-1e6, 1e6)), min_size=1, max_size=30))
-def test_what_arrow_writes_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, float]]) -> None:
+def test_what_arrow_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, float]]
+) -> None:
     file = tmp_path_factory.mktemp("table") / "table"
     texts, numbers = zip(*rows, strict=True)
     # A letter before it makes any text a level, and no text a missing value.
