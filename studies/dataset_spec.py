@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from studies.objectives import Task
 from studies.parameter import Part
+from studies.table_spec import TableFormat, TableOptions
 
 BuiltinName = Literal["breast_cancer", "wine", "iris", "digits", "digits_images", "diabetes"]
 SyntheticName = Literal["few_informative", "noisy_labels", "wide", "clean", "sparse_regression"]
@@ -112,4 +113,33 @@ class SyntheticDataset(Part):
         return DatasetFacts(recipe.task, recipe.rows, (recipe.features,), classes, recipe.about)
 
 
-DatasetSpec = Annotated[BuiltinDataset | SyntheticDataset, Field(discriminator="kind")]
+class UploadedDataset(Part):
+    """A user's own dataset by the name it was uploaded under.
+
+    A user gives the name; everything else is filled in by the service that has the file, so that a study says all that
+    is known of its data and is about that very file.
+    """
+
+    kind: Literal["uploaded"]
+    name: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="The name it was uploaded under.")
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(None, description="SHA-256 of the file.")
+    format: TableFormat | None = Field(None, description="The file's format.")
+    options: TableOptions | None = Field(None, description="What its columns are for.")
+    known: DatasetFacts | None = Field(None, description="What its profile says: task, rows, shape of a row, classes.")
+
+    @model_validator(mode="after")
+    def _filled_in(self) -> Self:
+        if None in {self.digest, self.format} or self.options is None or self.known is None:
+            raise ValueError(
+                f"name: only the service that '{self.name}' was uploaded to knows it; send the study there"
+            )
+        return self
+
+    @property
+    def facts(self) -> DatasetFacts:
+        """Task, size and meaning."""
+        assert self.known is not None  # noqa: S101  # validated
+        return self.known
+
+
+DatasetSpec = Annotated[BuiltinDataset | SyntheticDataset | UploadedDataset, Field(discriminator="kind")]

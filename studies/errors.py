@@ -3,6 +3,7 @@
 StudiesError
 ├── InvalidSpecError      a study that cannot be accepted; names every field that is wrong
 ├── DatasetError          a dataset that cannot be loaded, split or prepared
+│   └── InvalidTableError a file that cannot be read as the table its options describe; names the row or column
 ├── TrainingError         a trial whose training cannot give a result
 │   └── DivergedError     a loss that became NaN or infinite
 ├── OutOfMemoryError      trials that did not fit into the memory together
@@ -38,6 +39,17 @@ class InvalidSpecError(StudiesError):
 
 class DatasetError(StudiesError):
     """A dataset that cannot be loaded, split or prepared."""
+
+
+class InvalidTableError(DatasetError):
+    """A file that cannot be read as the table its options describe."""
+
+    def __init__(
+        self, message: str, *, row: int | None = None, column: str | None = None, option: str | None = None
+    ) -> None:
+        self.row, self.column = row, column  # where it is wrong; the message says it too
+        self.option = option  # the field of TableOptions that is wrong, if one is
+        super().__init__(message)
 
 
 class TrainingError(StudiesError):

@@ -6,9 +6,19 @@ from typing import Literal, get_args
 Task = Literal["binary", "multiclass", "regression"]
 Direction = Literal["minimize", "maximize"]
 ObjectiveName = Literal[
-    "val_loss", "val_penalized_loss", "val_accuracy", "val_auc", "val_mae", "val_r2", "epochs", "nonzero_weights"
+    "val_loss",
+    "val_penalized_loss",
+    "val_accuracy",
+    "val_balanced_accuracy",
+    "val_auc",
+    "val_mae",
+    "val_r2",
+    "epochs",
+    "nonzero_weights",
 ]
-MonitorName = Literal["val_loss", "val_penalized_loss", "val_accuracy", "val_auc", "val_mae", "val_r2"]
+MonitorName = Literal[
+    "val_loss", "val_penalized_loss", "val_accuracy", "val_balanced_accuracy", "val_auc", "val_mae", "val_r2"
+]
 
 _CLASSIFICATION: tuple[Task, ...] = ("binary", "multiclass")
 _ALL: tuple[Task, ...] = get_args(Task)
@@ -32,6 +42,9 @@ OBJECTIVES: dict[ObjectiveName, Objective] = {
     ),
     "val_penalized_loss": Objective("minimize", _ALL, "val_loss plus the penalty, the number Keras calls val_loss"),
     "val_accuracy": Objective("maximize", _CLASSIFICATION, "share of validation rows classified right"),
+    "val_balanced_accuracy": Objective(
+        "maximize", _CLASSIFICATION, "mean over the classes of the share of their validation rows classified right"
+    ),
     "val_auc": Objective("maximize", _CLASSIFICATION, "area under the ROC curve; one-against-rest mean for classes"),
     "val_mae": Objective("minimize", ("regression",), "mean absolute error in the target's own unit"),
     "val_r2": Objective("maximize", ("regression",), "share of the target's variance explained"),

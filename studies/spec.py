@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from studies.dataset_spec import DatasetSpec
+from studies.dataset_spec import DatasetSpec, UploadedDataset
 from studies.model_spec import MlpSpec, ModelSpec
 from studies.objectives import OBJECTIVES, Direction, MonitorName, ObjectiveName, Task, metrics_for
 from studies.optimizer_spec import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
@@ -71,6 +71,9 @@ class EarlyStoppingSpec(Part):
     restore_best_weights: bool = Field(True, description="Judge and keep the best epoch's weights, not the last's.")
 
 
+Division = Literal["auto", "random", "stratified", "group", "time"]
+
+
 class Resampling(Part):
     """On which rows a trial is judged; the test part is never among them."""
 
@@ -83,6 +86,13 @@ class Resampling(Part):
     folds: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(5, description="Folds of a division.")
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
         5, description="Divisions into folds; for repeated_kfold and nested_kfold."
+    )
+
+    split: Division = Field(
+        "auto",
+        description="How rows are divided, into the test part and into folds. random; stratified: each class has its "
+        "share of every part; group: no group stands on two sides; time: training rows come before those that judge, "
+        "folds grow. auto: as the dataset's `time` or `group` says, else stratified, or random for a regression.",
     )
 
     @property
@@ -165,6 +175,11 @@ class Training(Part):
     schedule: ScheduleSpec = Field(
         default_factory=ConstantSpec, description="How the learning rate goes on from its initial value."
     )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none",
+        description="balanced: a training row counts as much as its class is rare, so that all classes count the same; "
+        "what is measured is not weighted.",
+    )
 
 
 class StudySpec(Part):
@@ -173,7 +188,9 @@ class StudySpec(Part):
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
         None, description="The study's key: 1 to 100 letters, digits, blanks, dots, _ or -; made up when left out."
     )
-    dataset: DatasetSpec = Field(description="The data: {kind: builtin, name} or {kind: synthetic, name, …}.")
+    dataset: DatasetSpec = Field(
+        description="The data: {kind: builtin, name}, {kind: synthetic, name, …} or {kind: uploaded, name}."
+    )
     model: ModelSpec = Field(default_factory=MlpSpec, description="The architecture: {kind: mlp, …} or {kind: cnn, …}.")
     space: SearchSpace = Field(default_factory=SearchSpace, description="What is searched.")
     objectives: Annotated[tuple[ObjectiveName, ...], Field(min_length=1, max_length=4)] = Field(
@@ -213,6 +230,19 @@ class StudySpec(Part):
     def task(self) -> Task:
         """What the dataset asks for."""
         return self.dataset.facts.task
+
+    @property
+    def ordered(self) -> bool:
+        """Whether rows are divided in the order of time."""
+        options = self.dataset.options if isinstance(self.dataset, UploadedDataset) else None
+        split = self.resampling.split
+        return split == "time" or (split == "auto" and options is not None and options.time is not None)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether training rows count differently."""
+        options = self.dataset.options if isinstance(self.dataset, UploadedDataset) else None
+        return self.training.class_weights == "balanced" or (options is not None and options.weight is not None)
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -255,4 +285,29 @@ class StudySpec(Part):
             )
         if self.model.kind == "cnn" and len(shape) != 3:
             raise ValueError("model.kind: cnn needs images and this dataset is a table; use mlp or digits_images")
+        if self.training.class_weights == "balanced" and task == "regression":
+            raise ValueError("training.class_weights: a regression has no classes; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_divide(self) -> Self:
+        how, rows = self.resampling, self.dataset.facts.rows
+        uploaded = self.dataset if isinstance(self.dataset, UploadedDataset) else None
+        options = None if uploaded is None else uploaded.options
+        time, group = (None, None) if options is None else (options.time, options.group)
+        split = how.split
+        if split == "auto" and time is not None and group is not None:
+            raise ValueError("resampling.split: the dataset has a time and a group column; say time or group")
+        if (split == "time" and time is None) or (split == "group" and group is None):
+            raise ValueError(f"resampling.split: the dataset has no {split} column; name one where it is uploaded")
+        if split == "stratified" and self.task == "regression":
+            raise ValueError("resampling.split: a regression has no classes to stratify by; use random")
+        if self.ordered and how.fits > how.folds:
+            raise ValueError("resampling.repeats: in the order of time rows are divided in one way only; use 1")
+        if self.ordered and self.comparison is not None and self.comparison.repeats > 1:
+            raise ValueError("comparison.repeats: in the order of time rows are divided in one way only; use 1")
+        if uploaded is not None and how.kind != "holdout" and 2 * how.folds > rows:
+            raise ValueError(
+                f"resampling.folds: {rows} rows cannot be divided into {how.folds} folds of two; use fewer"
+            )
         return self

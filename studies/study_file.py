@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -12,12 +12,13 @@ import yaml
 from pydantic import ValidationError
 
 from studies import sampling
+from studies.dataset_spec import UploadedDataset
 from studies.errors import FieldError, InvalidSpecError
 from studies.parameter import PARAMETER_FORMS
 from studies.spec import StudySpec
 
 #: Names of union members that pydantic puts into an error's place.
-_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "mlp", "cnn", "adam", "adamw", "sgd", "rmsprop"}
+_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "adam", "adamw", "sgd", "rmsprop"}
 
 
 def read(path: Path) -> StudySpec:
@@ -40,14 +41,41 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def parse(document: Mapping[str, Any]) -> StudySpec:
-    """The study a document describes; InvalidSpecError names every field that is wrong."""
+#: From the name of an uploaded dataset to all that a study says of it; None when there is none of that name.
+Uploaded = Callable[[str], UploadedDataset | None]
+
+
+def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> StudySpec:
+    """The study a document describes; InvalidSpecError names every field that is wrong.
+
+    What a document says of an uploaded dataset beside its name is filled in by `uploaded`.
+    """
+    if uploaded is not None:
+        document = _filled_in(document, uploaded)
     try:
         spec = StudySpec.model_validate(document)
     except ValidationError as error:
         raise InvalidSpecError(field_errors(error.errors())) from None
     sampling.check(spec)
     return spec
+
+
+def _filled_in(document: Mapping[str, Any], uploaded: Uploaded) -> Mapping[str, Any]:
+    dataset = document.get("dataset")
+    if not isinstance(dataset, Mapping) or dataset.get("kind") != "uploaded":
+        return document
+    name = dataset.get("name")
+    found = uploaded(name) if isinstance(name, str) else None
+    if isinstance(name, str) and found is None:
+        raise InvalidSpecError([FieldError("dataset.name", f"there is no dataset '{name}'; upload it first")])
+    if found is None:
+        return document  # its validation says that a name is lacking
+    # A study that is sent again is about the same file or none.
+    if dataset.get("digest") not in {None, found.digest}:
+        message = f"the dataset '{name}' is another file now; leave the digest out to take that one"
+        raise InvalidSpecError([FieldError("dataset.digest", message)])
+    own = {field: value for field, value in dataset.items() if field not in UploadedDataset.model_fields}
+    return {**document, "dataset": {**found.model_dump(mode="json"), **own}}
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:

@@ -36,7 +36,9 @@ def search(spec: StudySpec, comparison: ComparisonSpec, technique: Technique) ->
             "objectives": spec.objectives[:1],
             "sampler": sampler,
             # The best of many trials on few validation rows is the luckiest.
-            "resampling": Resampling(kind="kfold", folds=comparison.folds) if small else spec.resampling,
+            "resampling": Resampling(kind="kfold", folds=comparison.folds, split=spec.resampling.split)
+            if small
+            else spec.resampling,
             "pruner": spec.pruner if len(spec.objectives) == 1 else PrunerSpec(),
             "budget": spec.budget.model_copy(update={"trials": comparison.trials_per_technique}),
             "comparison": None,
@@ -52,7 +54,9 @@ def confirmation(spec: StudySpec, comparison: ComparisonSpec, trials: int) -> St
             "objectives": spec.objectives[:1],
             "sampler": SamplerSpec(name="random"),
             "pruner": PrunerSpec(),
-            "resampling": Resampling(kind="nested_kfold", folds=comparison.folds, repeats=comparison.repeats),
+            "resampling": Resampling(
+                kind="nested_kfold", folds=comparison.folds, repeats=comparison.repeats, split=spec.resampling.split
+            ),
             "budget": spec.budget.model_copy(update={"trials": trials}),
             "comparison": None,
             "warm_start": None,
@@ -64,6 +68,9 @@ def settled(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
     """The comparison with its techniques: those that are named, which the space must not exclude, or, where none are,
     all that it does not; InvalidSpecError otherwise.
     """
+    if spec.ordered and comparison.repeats > 1:
+        message = "in the order of time rows are divided in one way only; use 1"
+        raise InvalidSpecError([FieldError("comparison.repeats", message)])
     if comparison.techniques is not None:
         check(spec, comparison.techniques)
         return comparison

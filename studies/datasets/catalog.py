@@ -2,34 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from studies.dataset_spec import BuiltinDataset, BuiltinName, DatasetSpec, Recipe
-from studies.datasets import synthetic
+from studies.dataset_spec import BuiltinDataset, BuiltinName, DatasetSpec, Recipe, SyntheticDataset, UploadedDataset
+from studies.datasets import synthetic, tables
+from studies.datasets.layout import Layout, encode, layout
+from studies.datasets.table import Table
+from studies.datasets.target import target
+from studies.errors import DatasetError
 from studies.objectives import Task
 
 Array = npt.NDArray[Any]
+#: From the digest of an uploaded file to the file.
+Source = Callable[[str], Path]
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Rows and targets as they came, before any split or scaling."""
 
-    x: Array  # float32, (rows, features) or (rows, height, width, channels)
+    x: Array  # float32, (rows, features) or (rows, height, width, channels); of a `layout` NaN where a value is missing
     y: Array  # int64 class numbers of shape (rows,), or float32 targets
     task: Task
     feature_names: tuple[str, ...]  # empty for images
     class_names: tuple[str, ...]  # empty for a regression
     informative: tuple[int, ...] | None = None  # columns the target depends on, where that is known
+    layout: Layout | None = None  # of a table of a user's: what its columns became
+    weights: Array | None = None  # how much each row counts in training
+    groups: Array | None = None  # the number of each row's group
+    times: Array | None = None  # whose order is that of the rows
 
 
-def load(spec: DatasetSpec) -> Dataset:
-    """The dataset a study names."""
-    return _builtin(spec.name) if isinstance(spec, BuiltinDataset) else _synthetic(spec.recipe, spec.name, spec.seed)
+def load(spec: DatasetSpec, source: Source | None = None) -> Dataset:
+    """The dataset a study names; an uploaded one's file is asked of `source`.
+
+    Raises DatasetError when there is no such file, or it is not what it was when it was uploaded.
+    """
+    match spec:
+        case BuiltinDataset():
+            return _builtin(spec.name)
+        case SyntheticDataset():
+            return _synthetic(spec.recipe, spec.name, spec.seed)
+    return _uploaded(spec, source)
+
+
+def _uploaded(spec: UploadedDataset, source: Source | None) -> Dataset:
+    if source is None or spec.digest is None or spec.format is None or spec.options is None:
+        raise DatasetError(f"the file of the dataset '{spec.name}' is not at hand here")
+    dataset = of_table(tables.read(source(spec.digest), spec.format, spec.options))
+    shape, facts = dataset.x.shape, spec.facts
+    if (dataset.task, *shape) != (facts.task, facts.rows, *facts.shape):
+        raise DatasetError(
+            f"the dataset '{spec.name}' is read as {shape} for a {dataset.task} task here, and as "
+            f"{(facts.rows, *facts.shape)} for a {facts.task} task where it was uploaded; upload it again"
+        )
+    return dataset
+
+
+def of_table(table: Table) -> Dataset:
+    """The dataset of a user's table, with an input for each thing its columns say; nothing is fitted yet."""
+    found = target(table)
+    columns = {column.name: column for column in table.features}
+    form = layout(table) if table.images is None else None
+    if form is not None and not form.columns:
+        raise DatasetError("every column is the same in all rows, or an identifier; there is nothing to predict from")
+    x = table.images if form is None else encode([columns[column.name] for column in form.columns], form)
+    assert x is not None  # noqa: S101
+    weights, groups, times = (None if c is None else c.values for c in (table.weight, table.group, table.time))
+    names = () if form is None else form.features
+    return Dataset(
+        x, found.y, found.task, names, found.class_names, None, form, weights=weights, groups=groups, times=times
+    )
 
 
 def _builtin(name: BuiltinName) -> Dataset:

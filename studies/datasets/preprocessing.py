@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.dataset_spec import DatasetSpec
-from studies.datasets.catalog import Dataset, load
+from studies.datasets import pipeline
+from studies.datasets.catalog import Dataset, Source, load
+from studies.datasets.pipeline import Block
 from studies.datasets.splits import Split, folds, split
+from studies.errors import DatasetError
 from studies.objectives import Task
 from studies.spec import Resampling
 
@@ -76,8 +79,14 @@ class PreparedData:
         return len(self.rows.train)
 
     @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """What is fitted of the inputs of a user's table."""
+        layout = self.dataset.layout
+        return () if layout is None else pipeline.fit(layout, self.dataset.x, self.rows.train)
+
+    @cached_property
     def input_scaling(self) -> Scaling:
-        """Per column for tables, one for all pixels for images."""
+        """Per column for tables, one for all pixels for images; a user's table has `blocks` instead."""
         return Scaling.fit(self.dataset.x[self.rows.train], whole=self.dataset.x.ndim > 2)
 
     @cached_property
@@ -92,6 +101,21 @@ class PreparedData:
         """What gradients are computed on."""
         return self._part(self.rows.train)
 
+    def train_weights(self, *, balanced: bool) -> Array | None:
+        """How much each training row counts, 1 on average: as the dataset says, and `balanced` as its class is rare.
+
+        None where all count the same.
+        """
+        from sklearn.utils.class_weight import compute_sample_weight
+
+        if self.dataset.weights is None and not balanced:
+            return None
+        own = np.ones(self.train_rows) if self.dataset.weights is None else self.dataset.weights[self.rows.train]
+        weights = own * compute_sample_weight("balanced", self.dataset.y[self.rows.train]) if balanced else own
+        if not weights.any():
+            raise DatasetError("no training row has a weight above 0")
+        return np.asarray(weights / weights.mean(), dtype=np.float32)
+
     @cached_property
     def validation(self) -> Part:
         """What trials are judged by."""
@@ -102,22 +126,25 @@ class PreparedData:
         return self._part(self.rows.test)
 
     def _part(self, rows: npt.NDArray[np.int64]) -> Part:
-        x, y = self.input_scaling(self.dataset.x[rows]), self.dataset.y[rows]
-        if self.task == "multiclass":
-            return Part(x, y.astype(np.int32))
-        return Part(x, self.target_scaling(y)[:, np.newaxis])
+        x, y = self.dataset.x[rows], self.dataset.y[rows]
+        x = self.input_scaling(x) if self.dataset.layout is None else pipeline.transform(self.blocks, x)
+        return Part(x, y.astype(np.int32) if self.task == "multiclass" else self.target_scaling(y)[:, np.newaxis])
 
 
-def prepare(spec: DatasetSpec, seed: int) -> PreparedData:
+def prepare(
+    spec: DatasetSpec, seed: int, resampling: Resampling | None = None, source: Source | None = None
+) -> PreparedData:
     """Load, split and scale a study's dataset; the same seed gives the same parts everywhere."""
-    dataset = load(spec)
-    return PreparedData(dataset, split(dataset, seed))
+    dataset = load(spec, source)
+    return PreparedData(dataset, split(dataset, seed, resampling.split if resampling is not None else "auto"))
 
 
-def prepare_folds(spec: DatasetSpec, seed: int, resampling: Resampling) -> tuple[PreparedData, ...]:
+def prepare_folds(
+    spec: DatasetSpec, seed: int, resampling: Resampling, source: Source | None = None
+) -> tuple[PreparedData, ...]:
     """What `Job.fold` counts: the folds a trial is trained on, each scaled by its own training rows, and behind them,
-    where there are any, the dataset as `prepare` splits it.
+    where there are any, the dataset as `prepare` splits it. `source` gives an uploaded file by its digest.
     """
-    whole = prepare(spec, seed)
+    whole = prepare(spec, seed, resampling, source)
     found = tuple(PreparedData(whole.dataset, rows) for rows in folds(whole.dataset, whole.rows, resampling, seed))
     return found if resampling.kind == "holdout" else (*found, whole)

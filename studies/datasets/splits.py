@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.datasets.catalog import Dataset
+from studies.datasets.divisions import Rows, by_group, by_time, group_folds, resolved, time_folds
 from studies.errors import DatasetError
-from studies.spec import Resampling
+from studies.spec import Division, Resampling
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
 STOPPING_SHARE = 0.2  # of a fold's training rows, watched by early stopping in a nested resampling
-
-Rows = npt.NDArray[np.int64]
+_LEFT_OUT = 0.05  # of a fold's training rows, at most, so that all folds train on equally many
 
 
 @dataclass(frozen=True)
@@ -28,83 +28,115 @@ class Split:
     test: Rows
 
 
-def split(dataset: Dataset, seed: int) -> Split:
-    """60 % of the rows to train on, 20 % to judge trials by, 20 % that no search sees; stratified by class.
+def split(dataset: Dataset, seed: int, division: Division = "auto") -> Split:
+    """60 % of the rows to train on, 20 % to judge trials by, 20 % that no search sees, divided as is asked for.
 
-    Raises DatasetError when a class has too few rows to stand in every part.
+    Raises DatasetError when a class has too few rows to stand in every part, or the dataset cannot be divided so.
     """
-    from sklearn.model_selection import train_test_split
-
     rows = np.arange(len(dataset.y))
-    classes: npt.NDArray[Any] | None = None if dataset.task == "regression" else dataset.y
-    try:
-        rest, test = train_test_split(rows, test_size=TEST_SHARE, random_state=seed, stratify=classes)
-        train, validation = train_test_split(
-            rest,
-            test_size=VALIDATION_SHARE / (1 - TEST_SHARE),
-            random_state=seed,
-            stratify=None if classes is None else classes[rest],
-        )
-    except ValueError as error:
-        raise DatasetError(f"the rows cannot be split: {error}") from error
-    if classes is not None:
-        present = {len(np.unique(classes[part])) for part in (rows, train, validation, test)}
+    kind = resolved(division, dataset)
+    rest, test = _cut(dataset, rows, TEST_SHARE, seed, kind)
+    train, validation = _cut(dataset, rest, VALIDATION_SHARE / (1 - TEST_SHARE), seed, kind)
+    if dataset.task != "regression":
+        present = {len(np.unique(dataset.y[part])) for part in (rows, train, validation, test)}
         if len(present) > 1:
             raise DatasetError("the rows cannot be split: a class has too few rows to stand in every part")
     return Split(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def _cut(
+    dataset: Dataset, rows: Rows, share: float, seed: int | np.random.RandomState, kind: Division, of: str = "the rows"
+) -> tuple[Rows, Rows]:
+    """Rows in two: the rest, and a share to be judged by."""
+    from sklearn.model_selection import train_test_split
+
+    if kind == "time":
+        return by_time(dataset, rows, share)
+    if kind == "group":
+        return by_group(dataset, rows, share, seed)
+    classes: npt.NDArray[Any] | None = dataset.y[rows] if kind == "stratified" else None
+    try:
+        rest, judging = train_test_split(rows, test_size=share, random_state=seed, stratify=classes)
+    except ValueError as error:
+        raise DatasetError(f"{of} cannot be split: {error}") from error
+    return rest, judging
 
 
 def folds(dataset: Dataset, whole: Split, resampling: Resampling, seed: int) -> list[Split]:
     """The splits a trial is trained on: the one that is given, or all but its test rows divided into folds.
 
     A fold is a split's validation rows; of a nested resampling its test rows, while a part of the training rows takes
-    the validation's place. All splits train on the same number of rows, so that one compiled program serves them: the
-    one or few rows that some would have more are left out. Raises DatasetError when there are too few rows.
+    the validation's place. All splits train on the same number of rows where few are left out for it, so that one
+    compiled program serves them; in time's order they grow. Raises DatasetError when there are too few rows.
     """
-    from sklearn.model_selection import KFold, StratifiedKFold
-
     if resampling.kind == "holdout":
         return [whole]
+    kind = resolved(resampling.split, dataset)
     rows = np.sort(np.concatenate([whole.train, whole.validation]))
-    _check_folds(dataset, rows, resampling.folds)
-    kind = KFold if dataset.task == "regression" else StratifiedKFold
+    if kind == "time" and resampling.fits > resampling.folds:
+        raise DatasetError("rows in the order of time are divided into folds in one way only; use repeats: 1")
+    if kind != "time":
+        _check_folds(dataset, rows, resampling.folds, stratified=kind == "stratified")
     found: list[Split] = []
     for repeat in range(resampling.fits // resampling.folds):
         # What confirms is divided apart from what was searched on.
         words = [seed, repeat, int(resampling.nested)]
-        division = kind(resampling.folds, shuffle=True, random_state=np.random.RandomState(words))
-        for train, fold in division.split(rows, dataset.y[rows]):
-            judged = Split(rows[train], rows[fold], whole.test)
-            found.append(_nested(dataset, judged, [seed, len(found)]) if resampling.nested else judged)
-    size = min(len(split.train) for split in found)
-    rng = np.random.default_rng([seed, len(found)])
+        for train, fold in _division(dataset, rows, resampling.folds, words, kind):
+            judged = Split(train, fold, whole.test)
+            found.append(_nested(dataset, judged, [seed, len(found)], kind) if resampling.nested else judged)
+    if dataset.task != "regression":
+        _check_classes(dataset, found)
+    return found if kind == "time" else _of_one_size(found, np.random.default_rng([seed, len(found)]))
+
+
+def _division(dataset: Dataset, rows: Rows, count: int, words: list[int], kind: Division) -> list[tuple[Rows, Rows]]:
+    """Rows divided into folds: of each, the training rows and the fold's own."""
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    random = np.random.RandomState(words)
+    if kind == "time":
+        return time_folds(dataset, rows, count)
+    if kind == "group":
+        return group_folds(dataset, rows, count, random)
+    division = (StratifiedKFold if kind == "stratified" else KFold)(count, shuffle=True, random_state=random)
+    return [(rows[train], rows[fold]) for train, fold in division.split(rows, dataset.y[rows])]
+
+
+def _of_one_size(found: list[Split], rng: np.random.Generator) -> list[Split]:
+    size, largest = (of(len(split.train) for split in found) for of in (min, max))
+    if size < (1 - _LEFT_OUT) * largest and largest - size > 1:
+        return found  # folds of large groups differ: each size is trained by a program of its own
     return [replace(split, train=np.sort(rng.permutation(split.train)[:size])) for split in found]
 
 
-def _nested(dataset: Dataset, judged: Split, seed: list[int]) -> Split:
+def _nested(dataset: Dataset, judged: Split, seed: list[int], kind: Division) -> Split:
     """The fold stands in the place of the test part, and a share of the training rows in its own."""
-    from sklearn.model_selection import train_test_split
-
-    classes = None if dataset.task == "regression" else dataset.y[judged.train]
-    try:
-        train, stopping = train_test_split(
-            judged.train, test_size=STOPPING_SHARE, random_state=np.random.RandomState(seed), stratify=classes
-        )
-    except ValueError as error:
-        raise DatasetError(f"the training rows of a fold cannot be split: {error}") from error
-    if classes is not None and len(np.unique(dataset.y[stopping])) < len(np.unique(classes)):
+    of = "the training rows of a fold"
+    train, stopping = _cut(dataset, judged.train, STOPPING_SHARE, np.random.RandomState(seed), kind, of)
+    if dataset.task != "regression" and len(np.unique(dataset.y[stopping])) < len(np.unique(dataset.y[judged.train])):
         raise DatasetError(
             "the training rows of a fold cannot be split: a class has too few rows to stand in each part"
         )
     return Split(np.sort(train), np.sort(stopping), judged.validation)
 
 
-def _check_folds(dataset: Dataset, rows: Rows, count: int) -> None:
+def _check_folds(dataset: Dataset, rows: Rows, count: int, *, stratified: bool) -> None:
     least = len(rows) // 2
-    if dataset.task != "regression":
+    if stratified:
         least = min(least, int(np.unique(dataset.y[rows], return_counts=True)[1].min()))
     if least < count:
         raise DatasetError(
             f"the rows beside the test part cannot be divided into {count} folds; use at most {least}, for every fold "
             "needs two rows and one of each class"
         )
+
+
+def _check_classes(dataset: Dataset, found: list[Split]) -> None:
+    """A model cannot learn a class that it is not shown."""
+    for number, fold in enumerate(found, 1):
+        absent = np.setdiff1d(np.arange(len(dataset.class_names)), dataset.y[fold.train])
+        if len(absent):
+            raise DatasetError(
+                f"fold {number} has no training row of the class '{dataset.class_names[absent[0]]}'; use fewer folds, "
+                "or another resampling.split"
+            )

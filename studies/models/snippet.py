@@ -6,6 +6,7 @@ import ast
 import re
 from pathlib import Path
 
+from studies.dataset_spec import DatasetSpec, UploadedDataset
 from studies.hyperparameters import Hyperparameters
 from studies.models.architecture import design, learning_rate_expression, optimizer_class, optimizer_expression
 from studies.models.expression import Code
@@ -15,6 +16,7 @@ from studies.spec import StudySpec
 
 #: What fit() cannot log as the study measures it: the scikit-learn function, and what stands behind its call.
 _MEASURED = {
+    "val_balanced_accuracy": ("balanced_accuracy_score", "{said}", ""),
     "val_auc": ("roc_auc_score", 'predicted, multi_class="ovr"', ""),
     "val_r2": ("r2_score", "predicted", ""),
     "val_mae": ("mean_absolute_error", "predicted", " * y_deviation"),
@@ -33,6 +35,8 @@ def snippet(spec: StudySpec, hyperparameters: Hyperparameters, number: int) -> s
     mode = "min" if OBJECTIVES[stop.monitor].direction == "minimize" else "max"
     stops = hyperparameters.patience is not None
     measured = stops and stop.monitor in _MEASURED
+    weighted = spec.weighted
+    said = (_WEIGHTS if weighted else "") + (_DEVIATION if stop.monitor == "val_mae" else "")
     steps, epochs = f"-(-len(x_train) // {hyperparameters.batch_size})", spec.budget.epochs
     rate = learning_rate_expression(
         spec.training.schedule, hyperparameters.learning_rate, Code(steps), Code(f"{epochs} * {steps}")
@@ -52,15 +56,15 @@ def snippet(spec: StudySpec, hyperparameters: Hyperparameters, number: int) -> s
     proximal = hyperparameters.regularization.proximal
     if proximal:
         optimizer = optimizer.replace("keras.optimizers.", "Proximal", 1)
-    defined = _measuring(stop.monitor) if measured else ""
+    defined = _measuring(stop.monitor, facts.task) if measured else ""
     defined += _proximal(optimizer_class(spec.training.optimizer)) if proximal else ""
     return f'''"""Trial {number} of the regsweep study {spec.name}."""
 
 import keras
 {defined}
-# x_*: one row {facts.shape}, {_inputs(facts.shape)} with the training part's mean and deviation
+# x_*: one row {facts.shape}, {_inputs(spec.dataset)}
 # y_*: {_targets(facts.task, facts.classes)}
-{_DEVIATION if stop.monitor == "val_mae" else ""}keras.utils.set_random_seed({trial_seed(spec.seed, number)})
+{said}keras.utils.set_random_seed({trial_seed(spec.seed, number)})
 model = keras.Sequential(
     [
 {layers}
@@ -77,16 +81,18 @@ model.fit(
     validation_data=(x_val, y_val),
     batch_size={hyperparameters.batch_size},
     epochs={epochs},
-    callbacks=[{callbacks if stops else ""}],
+{"    sample_weight=weights," + chr(10) if weighted else ""}    callbacks=[{callbacks if stops else ""}],
 )
 '''
 
 
+_WEIGHTS = "# weights: of the training rows, 1 on average; balanced classes each have the same sum\n"
 _DEVIATION = "# y_deviation: the standard deviation of the raw training targets\n"
 
 
-def _measuring(monitor: str) -> str:
+def _measuring(monitor: str, task: str) -> str:
     function, arguments, scale = _MEASURED[monitor]
+    arguments = arguments.format(said="predicted > 0.5" if task == "binary" else "predicted.argmax(axis=1)")
     return f'''from sklearn.metrics import {function}
 
 
@@ -112,8 +118,11 @@ def _proximal(optimizer: str) -> str:
     return f"from keras import ops\n\n\n{plain}\n\n"
 
 
-def _inputs(shape: tuple[int, ...]) -> str:
-    return "all pixels standardised" if len(shape) > 1 else "each column standardised"
+def _inputs(dataset: DatasetSpec) -> str:
+    if isinstance(dataset, UploadedDataset) and len(dataset.facts.shape) == 1:
+        return "as the preprocessing that is kept with the model gives them"
+    values = "all pixels" if len(dataset.facts.shape) > 1 else "each column"
+    return f"{values} standardised with the training part's mean and deviation"
 
 
 def _targets(task: str, classes: int) -> str:

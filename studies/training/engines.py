@@ -56,7 +56,8 @@ class Engines:
                 "space.batch_size is a range, and each size would be a program of its own; list the sizes for lanes"
             )
         # Those that train on equally many rows share a program; a dataset that stands behind its folds does not.
-        data = [fold for fold in data if fold.train_rows == data[0].train_rows]
+        most = max(fold.train_rows for fold in data[: spec.resampling.fits])
+        data = [fold for fold in data if fold.train_rows == most]
         size = LaneSize(spec, data)
         form, why = self._form(spec, size)
         memory = self._memory_share * memory_bytes() - size.shared_bytes
@@ -155,4 +156,5 @@ def program_key(spec: StudySpec, folds: Sequence[PreparedData], batch_size: int,
         l1_mode=spec.space.l1_mode,
         bias=spec.space.regularizes("bias"),
         activity=spec.space.regularizes("activity"),
+        balanced=spec.training.class_weights == "balanced",
     )

@@ -42,6 +42,7 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     model.fit(
         data.train.x,
         data.train.y,
+        sample_weight=_weights(job, data),
         batch_size=hyper.batch_size,
         epochs=job.spec.budget.epochs,
         initial_epoch=begun,
@@ -61,9 +62,14 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
 def trained_model(job: Job, data: PreparedData) -> keras.Model:
     """The Keras model as it is trained: the plain one, with a proximal step behind its optimizer where L1 needs one."""
     model = plain_model(job, data)
-    if job.hyperparameters.regularization.proximal:
-        _compile(model, _proximal(model.optimizer), model.loss)
+    weighted, proximal_step = _weights(job, data) is not None, job.hyperparameters.regularization.proximal
+    if weighted or proximal_step:
+        _compile(model, _proximal(model.optimizer) if proximal_step else model.optimizer, model.loss, weighted=weighted)
     return model
+
+
+def _weights(job: Job, data: PreparedData) -> npt.NDArray[Any] | None:
+    return data.train_weights(balanced=job.spec.training.class_weights == "balanced")
 
 
 def _proximal(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
@@ -71,11 +77,13 @@ def _proximal(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimiz
     return getattr(proximal, f"Proximal{type(optimizer).__name__}").from_config(optimizer.get_config())
 
 
-def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: str) -> None:
+def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: str, *, weighted: bool = False) -> None:
     model.compile(
         optimizer=optimizer,
         loss=loss,
-        metrics=[loss],  # the data loss; Keras' own `loss` holds the penalty too
+        # The data loss; Keras' own `loss` holds the penalty too.
+        metrics=None if weighted else [loss],
+        weighted_metrics=[loss] if weighted else None,
         jit_compile=False,  # compiling costs more than it saves on models of this size
     )
 

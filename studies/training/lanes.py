@@ -61,7 +61,7 @@ class _Group:
     def __init__(self, program: Program, folds: Mapping[int, PreparedData]) -> None:
         self._program, self._folds = program, folds
         self._places = {fold: place for place, fold in enumerate(folds)}
-        self._rows = stacked(list(folds.values()))
+        self._rows = stacked(list(folds.values()), balanced=program.key.balanced)
         self._course = program.empty()
         self._seats: list[Seat | None] = [None] * program.key.lanes
         self._settings = program.settings({}, self._places)

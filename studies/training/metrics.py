@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 
 def task_metrics(task: Task, y: Array, predicted: Array, target_deviation: float) -> dict[str, float]:
-    """Accuracy and AUC of classes, or MAE (in the target's unit) and R² of a regression.
+    """Accuracy, balanced accuracy and AUC of classes, or MAE (in the target's unit) and R² of a regression.
 
     `predicted` are probabilities of shape (rows, 1) or (rows, classes), or standardised targets of shape (rows, 1).
     AUC is NaN where a class is missing from `y`.
@@ -34,7 +34,17 @@ def by_lane(task: Task, y: Array, predicted: Array, target_deviation: float) -> 
             "r2": 1 - squares / np.square(y - y.mean()).sum(),
         }
     hits = (predicted > 0.5) == (y > 0.5) if task == "binary" else predicted.argmax(axis=2) == y
-    return {"accuracy": hits.reshape(len(predicted), -1).mean(axis=1), "auc": _auc_by_lane(task, y, predicted)}
+    hits = hits.reshape(len(predicted), -1)
+    return {
+        "accuracy": hits.mean(axis=1),
+        "balanced_accuracy": _recall_by_lane(y.ravel(), hits),
+        "auc": _auc_by_lane(task, y, predicted),
+    }
+
+
+def _recall_by_lane(y: Array, hits: Array) -> Array:
+    """The mean recall of the classes that are there, as scikit-learn's balanced accuracy."""
+    return np.asarray(np.mean([hits[:, y == label].mean(axis=1) for label in np.unique(y)], axis=0))
 
 
 def _auc_by_lane(task: Task, y: Array, predicted: Array) -> Array:

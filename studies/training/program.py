@@ -54,6 +54,7 @@ class ProgramKey:
     l1_mode: L1Mode
     bias: bool  # whether any trial regularizes biases
     activity: bool  # whether any trial regularizes the layers' outputs
+    balanced: bool  # whether classes are weighted
 
     @property
     def regularization(self) -> Regularization:
@@ -234,11 +235,12 @@ class Program:
         noise = mix(tf.bitwise.bitwise_xor(settings.seed, mix(tf.cast(lanes.step, tf.uint32))))
 
         def lane_gradients(given: Any) -> Any:
-            lane, x, y, *knobs = given
-            return gradients(self.model, self._data_loss, lane, x, y, Knobs(*knobs))
+            lane, x, y, knobs, *weighing = given
+            return gradients(self.model, self._data_loss, lane, x, y, Knobs(*knobs), *weighing)
 
         rows = tf.gather(data.x, chosen), tf.gather(data.y, chosen)
-        given = (lanes.lane, *rows, settings.dropout, settings.activity, noise)
+        weighing = () if data.weights is None else (tf.gather(data.weights, chosen),)
+        given = (lanes.lane, *rows, (settings.dropout, settings.activity, noise), *weighing)
         found = tf.vectorized_map(lane_gradients, given, fallback_to_while_loop=False)
         step = lanes.step + 1
         learning_rate = self._rate(settings.learning_rate, lanes.step)

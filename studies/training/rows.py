@@ -19,10 +19,17 @@ class Rows(NamedTuple):
     validation_x: Any  # by fold; folds that have fewer than the largest end with rows that do not count
     validation_y: Any
     validation_rows: Any  # that count, by fold
+    weights: Any = None  # of training rows, fold behind fold; None where all count the same
 
 
-def stacked(folds: Sequence[PreparedData]) -> Rows:
-    """The rows of these folds."""
+def stacked(folds: Sequence[PreparedData], *, balanced: bool = False) -> Rows:
+    """The rows of these folds; `balanced` weighs their classes."""
+    found = [fold.train_weights(balanced=balanced) for fold in folds]
+    weights = [of_fold for of_fold in found if of_fold is not None]
+    return _stacked(folds)._replace(weights=tf.constant(np.concatenate(weights)) if weights else None)
+
+
+def _stacked(folds: Sequence[PreparedData]) -> Rows:
     train, validation = [fold.train for fold in folds], [fold.validation for fold in folds]
     counts = tf.constant([len(part.y) for part in validation])
     if len(folds) == 1:

@@ -29,16 +29,19 @@ class Gradients(NamedTuple):
 
     weights: list[Any]  # of the data loss, and of what layers add of their outputs
     state: list[Any]  # the state after the forward pass
-    data_loss: Any  # mean over the batch's rows
+    data_loss: Any  # mean over the batch's rows, weighted where they are
 
 
-def gradients(model: keras.Model, data_loss: DataLoss, lane: Lane, x: Any, y: Any, knobs: Knobs) -> Gradients:
-    """Forward in training mode and backward, for one batch of one lane."""
+def gradients(
+    model: keras.Model, data_loss: DataLoss, lane: Lane, x: Any, y: Any, knobs: Knobs, weights: Any = None
+) -> Gradients:
+    """Forward in training mode and backward, for one batch of one lane; its rows may be weighted."""
     with tf.GradientTape() as tape:
         tape.watch(lane.weights)
         with _holding(model, lane) as scope, turned(knobs):
             predicted = model(x, training=True)
-            loss = tf.reduce_mean(data_loss(y, predicted))
+            losses = data_loss(y, predicted)
+            loss = tf.reduce_mean(losses if weights is None else weights * losses)
             total = tf.add_n([loss, *scope.losses])
             state = [scope.get_current_value(variable) for variable in model.non_trainable_weights]
     return Gradients(tape.gradient(total, lane.weights), state, loss)

@@ -97,7 +97,7 @@ class Tuning:
 def idle_call(program: Program, data: Sequence[PreparedData]) -> Callable[[], None]:
     """A call of the program, on the folds it is for, in which every lane trains a model of zeros."""
     key = program.key
-    rows = stacked(data)
+    rows = stacked(data, balanced=key.balanced)
     order = tf.tile(tf.range(key.train_rows)[None, None], [key.epochs, key.lanes, 1])
     settings = program.settings({}, {})
     keep = tf.constant(np.full(key.lanes, -1, np.int32))

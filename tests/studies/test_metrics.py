@@ -32,6 +32,7 @@ def test_a_binary_task_is_measured_as_scikit_learn_does(seed: int, rows: int, co
     predicted = predicted.round(1) if coarse else predicted  # ties count half in an AUC
     assert task_metrics("binary", y, predicted, 1.0) == {
         "accuracy": pytest.approx(oracle.accuracy_score(y, predicted > 0.5)),
+        "balanced_accuracy": pytest.approx(oracle.balanced_accuracy_score(y, predicted > 0.5)),
         "auc": pytest.approx(oracle.roc_auc_score(y, predicted)),
     }
 
@@ -44,6 +45,7 @@ def test_a_multiclass_task_is_measured_as_scikit_learn_does(seed: int, classes: 
     rest = [oracle.roc_auc_score(y == number, predicted[:, number]) for number in range(classes)]
     assert task_metrics("multiclass", y, predicted, 1.0) == {
         "accuracy": pytest.approx(oracle.accuracy_score(y, predicted.argmax(axis=1))),
+        "balanced_accuracy": pytest.approx(oracle.balanced_accuracy_score(y, predicted.argmax(axis=1))),
         "auc": pytest.approx(np.mean(rest)),
     }
 
@@ -59,10 +61,11 @@ def test_a_regression_is_measured_in_the_targets_own_unit(seed: int, rows: int, 
 
 def test_a_perfect_prediction_has_the_best_value_of_every_metric() -> None:
     y = np.array([[0.0], [1.0], [1.0]], dtype=np.float32)
-    assert task_metrics("binary", y, y, 1.0) == {"accuracy": 1.0, "auc": 1.0}
+    best = {"accuracy": 1.0, "balanced_accuracy": 1.0, "auc": 1.0}
+    assert task_metrics("binary", y, y, 1.0) == best
     assert task_metrics("regression", y, y, 3.0) == {"mae": 0.0, "r2": 1.0}
     classes = np.arange(3, dtype=np.int32)
-    assert task_metrics("multiclass", classes, np.eye(3, dtype=np.float32), 1.0) == {"accuracy": 1.0, "auc": 1.0}
+    assert task_metrics("multiclass", classes, np.eye(3, dtype=np.float32), 1.0) == best
 
 
 def test_predicting_the_mean_explains_nothing() -> None:

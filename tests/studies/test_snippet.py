@@ -26,7 +26,13 @@ CNN: Document = {"kind": "cnn", "filters": [2], "hidden_units": [8], "batch_norm
 
 
 def spec_of(
-    dataset: Document, regularizer: str, *, model: Document = MLP, also: Document | None = None, **early_stopping: Any
+    dataset: Document,
+    regularizer: str,
+    *,
+    model: Document = MLP,
+    also: Document | None = None,
+    balanced: bool = False,
+    **early_stopping: Any,
 ) -> StudySpec:
     space: Document = {
         "regularizer": regularizer,
@@ -47,6 +53,7 @@ def spec_of(
             "budget": budget,
             "seed": 7,
             "early_stopping": early_stopping,
+            "training": {"class_weights": "balanced" if balanced else "none"},
         }
     )
 
@@ -66,6 +73,7 @@ def pasted(spec: StudySpec, data: PreparedData) -> Any:
         "x_val": data.validation.x,
         "y_val": data.validation.y,
         "y_deviation": float(data.target_scaling.deviation),
+        "weights": data.train_weights(balanced=spec.weighted),
     }
     exec(snippet(spec, spec.space.hyperparameters({}), NUMBER), names)  # noqa: S102
     return names["model"]
@@ -78,6 +86,8 @@ CASES = {
     "multiclass": spec_of(IRIS, "elastic_net", min_delta=0.01),
     "multiclass, accuracy of the last weights": spec_of(IRIS, "l2", monitor="val_accuracy", restore_best_weights=False),
     "multiclass, auc": spec_of(IRIS, "l2", monitor="val_auc"),
+    "binary, balanced classes": spec_of(BINARY, "l1", balanced=True, monitor="val_balanced_accuracy"),
+    "multiclass, balanced classes": spec_of(IRIS, "l2", balanced=True, monitor="val_balanced_accuracy"),
     "regression, error with a least change": spec_of(DIABETES, "l1", monitor="val_mae", min_delta=1.0),
     "regression, variance": spec_of(DIABETES, "l1", monitor="val_r2"),
     "cnn": spec_of(IMAGES, "elastic_net", model=CNN),

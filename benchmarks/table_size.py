@@ -1,0 +1,111 @@
+"""What a large table costs: seconds, and memory at most, as a multiple of its float32 array.
+
+`python -m benchmarks.table_size [--rows N] [--columns N] [--format csv|parquet]` writes one, then reads, profiles and
+prepares it as a worker does, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from studies.table_spec import TableFormat, TableOptions
+
+_ROWS_AT_ONCE = 20_000
+_MISSING = 0.02  # of the values of every fifth column
+
+
+def write(path: Path, rows: int, columns: int, file_format: TableFormat) -> None:
+    """A table of numbers with a binary target, in which some values are missing."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    names = [*(f"x{i}" for i in range(columns)), "y"]
+    schema = pa.schema([*((name, pa.float32()) for name in names[:-1]), ("y", pa.int8())])
+    rng = np.random.default_rng(0)
+    kind = parquet.ParquetWriter if file_format == "parquet" else csv.CSVWriter
+    with kind(path, schema) as writer:
+        for start in range(0, rows, _ROWS_AT_ONCE):
+            x = rng.normal(size=(min(_ROWS_AT_ONCE, rows - start), columns)).astype(np.float32)
+            y = (x[:, 0] + rng.normal(size=len(x)) > 0).astype(np.int8)
+            lacking = rng.random((len(x), columns)) < _MISSING * (np.arange(columns) % 5 == 0)
+            arrays = [pa.array(x[:, i], mask=lacking[:, i]) for i in range(columns)]
+            writer.write_table(pa.table([*arrays, pa.array(y)], schema=schema))
+
+
+def read(path: Path, file_format: TableFormat) -> None:
+    """Reads and profiles, as the server does with an upload."""
+    from studies.datasets import tables
+    from studies.datasets.profile import profile
+
+    table = tables.read(path, file_format, TableOptions(target="y"))
+    print(f"    read after {time.process_time():.1f} s of processors' time", flush=True)
+    profile(table)
+
+
+def prepare(path: Path, file_format: TableFormat) -> None:
+    """Reads and prepares, as a worker does before it trains."""
+    from studies.datasets import tables
+    from studies.datasets.catalog import of_table
+    from studies.datasets.preprocessing import PreparedData
+    from studies.datasets.splits import split
+
+    dataset = of_table(tables.read(path, file_format, TableOptions(target="y")))
+    data = PreparedData(dataset, split(dataset, 0))
+    assert data.train.x.dtype == np.float32
+    assert len(data.validation.x) + len(data.test().x) + data.train_rows == len(dataset.y)
+
+
+def nothing(_path: Path, _file_format: TableFormat) -> None:
+    """Only imports, for what the libraries alone take."""
+    import pyarrow.csv
+    import pyarrow.parquet  # noqa: F401
+    import sklearn.pipeline  # noqa: F401
+
+
+_STEPS = {"nothing": nothing, "read and profile": read, "read and prepare": prepare}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--columns", type=int, default=100)
+    parser.add_argument("--format", choices=["csv", "parquet"], default="csv")
+    parser.add_argument("--step", choices=list(_STEPS), help=argparse.SUPPRESS)
+    parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.step:
+        _STEPS[arguments.step](arguments.path, arguments.format)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return
+    compare(arguments.rows, arguments.columns, arguments.format)
+
+
+def compare(rows: int, columns: int, file_format: Literal["csv", "parquet"]) -> None:
+    """Each step in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"table.{file_format}")
+        write(path, rows, columns, file_format)
+        size = 4 * rows * columns
+        megabytes = path.stat().st_size / 1e6
+        print(f"{rows} rows × {columns} columns, {file_format} of {megabytes:.0f} MB, float32 {size / 1e6:.0f} MB")
+        for step in _STEPS:
+            begun = time.perf_counter()
+            command = [sys.executable, "-m", "benchmarks.table_size", "--step", step, "--path", str(path)]
+            found = subprocess.run([*command, "--format", file_format], check=True, capture_output=True, text=True)
+            peak = 1024 * int(found.stdout.split()[-1])
+            seconds = time.perf_counter() - begun
+            print(f"  {step:18} {seconds:6.1f} s, at most {peak / 1e6:5.0f} MB, {peak / size:.2f} × the float32 array")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What is estimated of a table's inputs, by scikit-learn's transformers fitted on training rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from studies.datasets.layout import Layout
+
+Array = npt.NDArray[Any]
+
+_BLOCK = 1 << 22  # values transformed at once: scikit-learn holds several copies of what it is given
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some inputs and the fitted transformer that turns them into as many."""
+
+    inputs: tuple[int, ...]
+    transformer: Any  # scikit-learn's: imputation by the median, standardisation, or both
+
+
+def fit(layout: Layout, x: Array, rows: npt.NDArray[np.int64]) -> tuple[Block, ...]:
+    """The blocks of a layout, fitted on some rows of its inputs; inputs that are 0 or 1 everywhere are in none."""
+    return tuple(
+        Block(inputs, _transformer(filled, scaled).fit(x[rows[:, np.newaxis], inputs]))
+        for filled, scaled, inputs in _groups(layout, len(rows))
+    )
+
+
+def transform(blocks: Sequence[Block], x: Array) -> Array:
+    """The inputs as a model takes them; `x` itself, float32, is changed."""
+    for block in blocks:
+        x[:, block.inputs] = block.transformer.transform(x[:, block.inputs])
+    return x
+
+
+def _groups(layout: Layout, rows: int) -> Iterator[tuple[bool, bool, tuple[int, ...]]]:
+    """Inputs that are treated alike, few enough for the memory."""
+    filled, scaled = set(layout.filled), set(layout.scaled)
+    size = max(1, _BLOCK // max(1, rows))
+    for kind in ((True, True), (True, False), (False, True)):
+        alike = [i for i in sorted(filled | scaled) if (i in filled, i in scaled) == kind]
+        for start in range(0, len(alike), size):
+            yield *kind, tuple(alike[start : start + size])
+
+
+def _transformer(filled: bool, scaled: bool) -> Any:
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    # Where no training row has a value there is no median, and every fold must give the same inputs: then it is 0.
+    steps = [SimpleImputer(strategy="median", keep_empty_features=True)] if filled else []
+    return make_pipeline(*steps, *([StandardScaler()] if scaled else []))

@@ -1,0 +1,83 @@
+"""A table in memory: typed columns, and what those that are no features are for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from studies.table_spec import TableFormat, TableOptions
+
+Array = npt.NDArray[Any]
+ColumnKind = Literal["numeric", "boolean", "categorical", "date"]
+
+#: Levels of a feature that are kept by name, the most frequent; all others are one more code behind them.
+KEPT_LEVELS = 200
+
+
+@dataclass(frozen=True)
+class Column:
+    """The values of one column, as compact as their kind allows."""
+
+    name: str
+    kind: ColumnKind
+    #: numeric: float32 (float64 where it is no feature), NaN where missing; boolean: int8, −1 where missing;
+    #: categorical: int32 numbers of levels, −1 where missing; date: datetime64[ms], NaT where missing
+    values: Array
+    levels: tuple[str, ...] = ()  # of a categorical column, the most frequent first
+    distinct: int = 0  # levels of a categorical column, with those that are not kept by name
+    note: str = ""  # what was odd about it when it was read
+
+    @property
+    def missing(self) -> Array:
+        """Where it has no value."""
+        if self.kind == "date":
+            return np.isnat(self.values)
+        return np.isnan(self.values) if self.kind == "numeric" else self.values < 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was read of a file; the columns that have a role are not among the features."""
+
+    format: TableFormat
+    options: TableOptions
+    features: tuple[Column, ...]
+    target: Column
+    weight: Column | None = None  # numeric
+    group: Column | None = None  # categorical, all levels by number
+    time: Column | None = None  # numeric or date
+    ignored: tuple[str, ...] = ()
+    images: Array | None = None  # float32, (rows, height, width, channels); then there are no features
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return len(self.target.values)
+
+    def row(self, index: int) -> str:
+        """A row as the user counts them, for messages."""
+        return row_words(self.format, index)
+
+
+def row_number(file_format: TableFormat, index: int) -> int:
+    """The number of a row as the user counts them: in a text file the header is row 1, as in a spreadsheet."""
+    return index + (2 if file_format in {"csv", "tsv"} else 1)
+
+
+def row_words(file_format: TableFormat, index: int) -> str:
+    """The same with what it counts."""
+    number = row_number(file_format, index)
+    return f"row {number} (the header is row 1)" if file_format in {"csv", "tsv"} else f"row {number}"
+
+
+def by_frequency(codes: Array, levels: Sequence[str]) -> tuple[Array, list[str]]:
+    """Numbers of levels, and the levels, with the most frequent first; of those as frequent, by name."""
+    counts = np.bincount(codes[codes >= 0], minlength=len(levels))
+    order = sorted(np.flatnonzero(counts).tolist(), key=lambda level: (-counts[level], levels[level]))
+    places = np.full(len(levels) + 1, -1, np.int32)  # the last is what −1 points at
+    places[order] = np.arange(len(order), dtype=np.int32)
+    return places[codes], [levels[level] for level in order]

@@ -1,0 +1,171 @@
+"""A model's preprocessing on its own: saved, loaded, and used on raw rows."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+from skops.io import dump
+
+from studies.dataset_spec import BuiltinDataset
+from studies.datasets.catalog import of_table
+from studies.datasets.preparation import Preparation
+from studies.datasets.preprocessing import PreparedData, prepare
+from studies.datasets.splits import split
+from studies.errors import DatasetError, InvalidTableError
+from tests.studies.uploads import mixed, table, text
+
+
+def prepared(folder: Path, columns: dict[str, list[Any]], **options: Any) -> PreparedData:
+    dataset = of_table(table(folder, columns, **options))
+    return PreparedData(dataset, split(dataset, 0))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    return prepared(tmp_path_factory.mktemp("table"), mixed(300, classes=3))
+
+
+@pytest.fixture(scope="module")
+def loaded(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Preparation:
+    file = tmp_path_factory.mktemp("saved") / "preprocessing.skops"
+    Preparation.of(data).save(file)
+    return Preparation.load(file)
+
+
+def rows_of(rows: Any) -> dict[str, list[Any]]:
+    return {name: [values[row] for row in rows] for name, values in mixed(300, classes=3).items()}
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_raw_rows_become_the_inputs_they_were_in_training(data: PreparedData, loaded: Preparation, part: str) -> None:
+    rows = getattr(data.rows, part)
+    inputs = {"train": data.train, "validation": data.validation, "test": data.test()}[part].x
+    raw = rows_of(rows)
+    # As JSON has them: booleans are booleans, dates are text.
+    raw["member"] = [value == "true" for value in raw["member"]]
+    np.testing.assert_array_equal(loaded.transform(raw), inputs)
+    assert loaded.transform(raw).dtype == np.float32
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_file_of_raw_rows_may_lack_the_target_and_have_more_columns(
+    data: PreparedData, loaded: Preparation, tmp_path: Path, file_format: Any
+) -> None:
+    raw = rows_of(data.rows.test)
+    del raw["y"], raw["same"]
+    raw = {"more": list(range(len(data.rows.test))), **dict(reversed(raw.items()))}
+    file = tmp_path / "rows"
+    if file_format == "parquet":
+        parquet.write_table(pa.table(raw), file)
+    else:
+        file.write_text(text(raw))
+    np.testing.assert_array_equal(loaded.read(file, file_format), data.test().x)
+
+
+ONE: dict[str, list[Any]] = {
+    "age": [50.0], "income": [3000.0], "city": ["Rome"], "member": [True], "since": ["2024-05-06"]
+}  # fmt: skip
+
+
+def test_a_level_it_does_not_know_is_none_of_the_known(loaded: Preparation) -> None:
+    found = dict(zip(loaded.feature_names, loaded.transform(ONE | {"city": ["Paris"]})[0], strict=True))
+    assert [found[f"city={name}"] for name in ("Rome", "Oslo", "Lima", "Bonn")] == [0, 0, 0, 0]
+    assert found["city (missing)"] == 0
+
+
+def test_a_level_it_does_not_know_is_other_where_there_is_such_an_input(tmp_path: Path) -> None:
+    city = ["a", "b"] * 45 + [f"r{i}" for i in range(10)]
+    preparation = Preparation.of(prepared(tmp_path, {"city": city, "y": [0, 1] * 50}))
+    assert preparation.feature_names == ("city=a", "city=b", "city=(other)")
+    assert preparation.transform({"city": ["Paris", "a", "r3"]}).tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1]]
+
+
+def test_a_missing_value_is_filled_where_such_were_missing_in_the_file(data: PreparedData, loaded: Preparation) -> None:
+    found = loaded.transform(ONE | {"age": [None], "city": [None], "since": [None]})[0]
+    names = list(loaded.feature_names)
+    assert [found[names.index(f"{name} (missing)")] for name in ("age", "city", "since")] == [1, 1, 1]
+    ages = data.dataset.x[data.rows.train, 0]
+    filled = np.where(np.isnan(ages), np.nanmedian(ages), ages)
+    assert found[0] == pytest.approx((np.nanmedian(ages) - filled.mean()) / filled.std(), abs=1e-5)
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a column is missing": ({"age": ...}, r"column 'age' is missing; there are 'income', "),
+    "a value is missing": ({"income": [None]}, r"column 'income' has no value in row 1, and had one in every row"),
+    "text for a number": ({"age": ["old"]}, r"column 'age': row 1 holds 'old', not a number"),
+    "text for a date": ({"since": ["06.05.2024"]}, r"column 'since': row 1 holds '06.05.2024', not a date"),
+    "text for a boolean": ({"member": ["maybe"]}, r"column 'member': row 1 holds 'maybe', not true or false"),
+    "a number for a boolean": ({"member": [7]}, r"column 'member'"),
+    "infinite": ({"income": [float("inf")]}, r"column 'income': row 1 is infinite"),
+    "objects": ({"income": [object()]}, r"column 'income': its values are not of one kind"),
+    "lists": ({"income": [[1]]}, r"column 'income'"),
+    "lengths": ({"income": [1.0, 2.0]}, r"the columns are of different lengths: \[1, 2\]"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG.values(), ids=WRONG)
+def test_raw_rows_that_are_wrong_are_refused(loaded: Preparation, change: dict[str, Any], message: str) -> None:
+    raw = {name: values for name, values in (ONE | change).items() if values is not ...}
+    with pytest.raises(InvalidTableError, match=message):
+        loaded.transform(raw)
+
+
+def test_a_file_of_raw_rows_that_is_wrong_names_the_row(loaded: Preparation, tmp_path: Path) -> None:
+    file = tmp_path / "rows"
+    file.write_text(text({name: [*values, *values] for name, values in ONE.items()}).replace("50.0", "x", 2)[:-1])
+    with pytest.raises(InvalidTableError, match=r"column 'age': row 2 \(the header is row 1\) holds 'x'"):
+        loaded.read(file, "csv")
+    file.write_text("age\n1\n")
+    with pytest.raises(InvalidTableError, match="column 'income' is missing; there are 'age'"):
+        loaded.read(file, "csv")
+
+
+def test_outputs_are_classes_or_numbers_in_the_targets_own_unit(loaded: Preparation, tmp_path: Path) -> None:
+    assert loaded.decode(np.array([[0.1, 0.8, 0.1], [0.5, 0.2, 0.3]])).tolist() == ["c1", "c0"]
+    binary = Preparation.of(prepared(tmp_path, mixed(100)))
+    assert binary.decode(np.array([[0.2], [0.7]])).tolist() == ["c0", "c1"]
+    y = np.random.default_rng(0).normal(100, 20, 200).round(2).tolist()
+    data = prepared(tmp_path, {"a": list(range(200)), "y": y})
+    np.testing.assert_allclose(
+        Preparation.of(data).decode(data.validation.y), np.array(y)[data.rows.validation], rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", ["iris", "digits_images", "diabetes"])
+def test_built_in_datasets_have_a_preprocessing_too(name: Any, tmp_path: Path) -> None:
+    data = prepare(BuiltinDataset(kind="builtin", name=name), 0)
+    Preparation.of(data).save(tmp_path / "saved.skops")
+    found = Preparation.load(tmp_path / "saved.skops")
+    np.testing.assert_array_equal(found.transform(data.dataset.x[data.rows.test]), data.test().x)
+    with pytest.raises(InvalidTableError, match="as one array"):
+        found.transform({"a": [1]})
+    if name != "digits_images":
+        with pytest.raises(InvalidTableError, match="as one array"):
+            found.transform(np.zeros((1, 3)))
+
+
+class Foreign:
+    """What a file must not bring with it."""
+
+
+def test_a_file_that_holds_anything_else_is_refused(tmp_path: Path, loaded: Preparation) -> None:
+    file = tmp_path / "saved.skops"
+    dump({"described": Foreign()}, file)
+    with pytest.raises(DatasetError, match=r"saved\.skops holds no preprocessing: Untrusted types"):
+        Preparation.load(file)
+    for content in (b"", b"not a file"):
+        file.write_bytes(content)
+        with pytest.raises(DatasetError, match="holds no preprocessing"):
+            Preparation.load(file)
+    dump({"a": 1}, file)
+    with pytest.raises(DatasetError, match="holds no preprocessing"):
+        Preparation.load(file)
+    loaded.save(file)
+    assert zipfile.is_zipfile(file)
+    assert not any(name.endswith((".pkl", ".pickle")) for name in zipfile.ZipFile(file).namelist())

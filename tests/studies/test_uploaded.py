@@ -1,0 +1,127 @@
+"""A user's own table from its study to a trained model that predicts from raw rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studies.dataset_spec import UploadedDataset
+from studies.datasets.preparation import Preparation
+from studies.datasets.preprocessing import prepare_folds
+from studies.errors import InvalidSpecError
+from studies.models.snippet import snippet
+from studies.spec import ComparisonSpec, StudySpec
+from studies.study_file import parse
+from tests.studies.documents import Document
+from tests.studies.test_lanes import Given, job
+from tests.studies.uploads import mixed, text, uploaded
+
+pytestmark = [
+    pytest.mark.xdist_group("lanes"),
+    # Keras' writer of .keras files asks its variables for NumPy arrays in the way of NumPy 1.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "table.csv"
+    file.write_text(text(mixed(240) | {"w": [1 + i % 3 for i in range(240)], "t": list(range(240))}))
+    return file
+
+
+def spec_of(dataset: UploadedDataset, **parts: Any) -> StudySpec:
+    plain: Document = {
+        "name": "x",
+        "dataset": dataset.model_dump(mode="json"),
+        "model": {"kind": "mlp", "hidden_units": [8]},
+        "budget": {"epochs": 4, "trials": 2},
+        "space": {"learning_rate": 0.03},
+    }
+    return parse(plain | parts)
+
+
+CASES: dict[str, tuple[Document, Document]] = {
+    "by class": ({"ignore": ["w", "t"]}, {"kind": "kfold", "folds": 3}),
+    "weighted, in the order of time": ({"weight": "w", "time": "t"}, {"kind": "kfold", "folds": 3}),
+    "nested in the order of time": ({"ignore": ["w"], "time": "t"}, {"kind": "nested_kfold", "folds": 2, "repeats": 1}),
+}
+
+
+@pytest.mark.parametrize(("options", "how"), CASES.values(), ids=CASES)
+def test_folds_of_a_table_are_trained_in_lanes(file: Path, options: Document, how: Document, tmp_path: Path) -> None:
+    import keras
+
+    from studies.training.engines import Engines
+
+    dataset, source = uploaded(file, **options)
+    spec = spec_of(dataset, resampling=how, training={"lanes": 2, "class_weights": "balanced"})
+    data = prepare_folds(spec.dataset, spec.seed, spec.resampling, source)
+    engines = Engines(lanes=None, memory_share=0.5, cache=None)
+    choice = engines.choose(spec, data)
+    assert choice.engine == "lanes"
+    jobs = [job(spec, 0, dropout=0.0)] * len(data)
+    jobs = [type(jobs[0])(fold, spec, j.hyperparameters, 7, fold) for fold, j in enumerate(jobs)]
+    given = Given(jobs)
+    engines.make(choice, spec)(data, given)
+    for fold, prepared in enumerate(data):
+        trial = given.trained(fold)
+        assert len(trial.result.detail["feature_norms"]) == len(prepared.dataset.feature_names)
+        trial.save(tmp_path / "model.keras")
+        Preparation.of(prepared).save(tmp_path / "preprocessing.skops")
+        model, preparation = (
+            keras.models.load_model(tmp_path / "model.keras"),
+            Preparation.load(tmp_path / "preprocessing.skops"),
+        )
+        rows, raw = prepared.rows.validation, mixed(240)
+        predicted = model(preparation.transform({name: [values[row] for row in rows] for name, values in raw.items()}))
+        said = preparation.decode(predicted.numpy())
+        right = float(np.mean(said == np.array(raw["y"])[rows]))
+        assert right == pytest.approx(trial.result.metrics["val_accuracy"])
+        assert 0 <= trial.result.metrics["val_balanced_accuracy"] <= 1
+
+
+def test_the_service_fills_in_what_a_study_says_of_its_dataset(file: Path) -> None:
+    dataset, _ = uploaded(file)
+    known = {"mine": dataset}
+    spec = parse({"dataset": {"kind": "uploaded", "name": "mine"}}, known.get)
+    assert spec.dataset == dataset
+    assert (spec.task, spec.dataset.facts.rows) == ("binary", 240)
+    assert parse(spec.model_dump(mode="json"), known.get) == spec
+    assert hash(spec.dataset) == hash(dataset)
+
+
+def test_a_dataset_that_is_not_there_or_another_now_is_refused(file: Path) -> None:
+    dataset, _ = uploaded(file)
+    document = {"dataset": {"kind": "uploaded", "name": "mine"}}
+    with pytest.raises(InvalidSpecError, match=r"dataset\.name: there is no dataset 'mine'; upload it first"):
+        parse(document, {}.get)
+    with pytest.raises(InvalidSpecError, match=r"dataset\.name: only the service that 'mine' was uploaded to knows it"):
+        parse(document)
+    with pytest.raises(InvalidSpecError, match=r"dataset\.digest: the dataset 'mine' is another file now"):
+        parse({"dataset": {"kind": "uploaded", "name": "mine", "digest": "0" * 64}}, {"mine": dataset}.get)
+    with pytest.raises(InvalidSpecError, match=r"dataset\.name: this field is required"):
+        parse({"dataset": {"kind": "uploaded"}}, {"mine": dataset}.get)
+    with pytest.raises(InvalidSpecError, match=r"dataset\.nane: unknown field; did you mean name"):
+        parse({"dataset": {"kind": "uploaded", "name": "mine", "nane": 1}}, {"mine": dataset}.get)
+
+
+def test_a_comparison_in_the_order_of_time_has_one_division(file: Path) -> None:
+    from studies.analysis.techniques import settled
+
+    spec = spec_of(uploaded(file, time="t")[0])
+    with pytest.raises(InvalidSpecError, match=r"comparison\.repeats: in the order of time"):
+        settled(spec, ComparisonSpec())
+    assert settled(spec, ComparisonSpec(repeats=1)).repeats == 1
+
+
+def test_the_snippet_says_that_the_preprocessing_is_kept(file: Path) -> None:
+    spec = spec_of(
+        uploaded(file, weight="w")[0], space={"regularizer": "l2", "lambda": 0.1, "dropout": 0.0, "patience": 3}
+    )
+    found = snippet(spec, spec.space.hyperparameters({}), 0)
+    assert "as the preprocessing that is kept with the model gives them" in found
+    assert "sample_weight=weights," in found
