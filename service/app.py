@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service import problems
 from service.dashboard import Dashboard
 from service.errors import StorageError
-from service.routes import comparisons, health, studies, trials
+from service.routes import comparisons, datasets, health, studies, trials
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.opening import Opening
@@ -66,9 +66,10 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
+    app.include_router(datasets.router)
     app.include_router(comparisons.router)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
-    app.state.opening = opening
+    app.state.opening, app.state.settings = opening, settings
     app.state.dashboard = Dashboard(opening, writes=settings.dashboard_writes)
     app.router.default = app.state.dashboard
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -26,6 +27,9 @@ app = typer.Typer(
 )
 db = typer.Typer(help="Look after the database.", no_args_is_help=True)
 app.add_typer(db, name="db")
+
+datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
+app.add_typer(datasets, name="datasets")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study's name.")]
@@ -142,10 +146,17 @@ def run(
 @app.command()
 def submit(file: StudyFile, server: Server = None) -> None:
     """Submit a study to a server."""
-    from studies.study_file import read
+    from service.local_files import uploaded_to
+    from studies.study_file import document, parse
 
+    given = document(file)
     with _client(server) as client:
-        study = client.submit(read(file).model_dump(mode="json"))
+        kind = given["dataset"].get("kind") if isinstance(given.get("dataset"), dict) else None
+        if kind == "file":
+            given = uploaded_to(client, given, file.parent)
+        elif kind != "uploaded":  # which only the server knows
+            given = parse(given).model_dump(mode="json")
+        study = client.submit(given)
     print(study.name)
 
 
@@ -249,6 +260,88 @@ def delete(
 def _move(name: str, way: str, server: str | None) -> None:
     with _client(server) as client:
         print(client.move(name, way).state)
+
+
+@datasets.command("add")
+def add_dataset(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or .npz.")],
+    target: Annotated[str, typer.Option(help="The column that is to be predicted.")],
+    name: Annotated[str | None, typer.Option(help="What studies call it, default the file's name.")] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass or regression; seen when left out.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column that is not read; may stand often.")] = None,
+    weight: Annotated[str | None, typer.Option(help="The column that says how much a row counts.")] = None,
+    group: Annotated[str | None, typer.Option(help="The column whose rows stay on one side of every split.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column that says when a row came about.")] = None,
+    server: Server = None,
+) -> None:
+    """Upload a file to a server; prints the dataset's name."""
+    from service.local_files import format_of
+
+    options = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
+    with _client(server) as client:
+        try:
+            added = client.add_dataset(file, {"name": name or file.stem, "format": format_of(file), **options})
+        except OSError as error:
+            _refuse(f"cannot read {file}: {error.strerror}")
+    for warning in added.profile.warnings:
+        print(f"regsweep: {warning}", file=sys.stderr)
+    print(added.name)
+
+
+@datasets.command("list")
+def list_datasets(server: Server = None) -> None:
+    """List what a study's dataset can name."""
+    with _client(server) as client:
+        for one in client.datasets():
+            print(f"{one.kind}\t{one.name}\t{one.task}\t{one.rows} rows\t{one.about}")
+
+
+@datasets.command("delete")
+def delete_dataset(name: Annotated[str, typer.Argument(help="A dataset's name.")], server: Server = None) -> None:
+    """Delete an uploaded dataset; refused while a study is about it."""
+    with _client(server) as client:
+        client.delete_dataset(name)
+
+
+@app.command()
+def export(
+    name: Name,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the zip goes.")] = Path("model.zip"),
+    server: Server = None,
+) -> None:
+    """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
+    with _client(server) as client:
+        content = client.export(name)
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        _refuse(f"cannot write {output}: {error.strerror}")
+    print(output)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.zip", help="What `regsweep export` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="ROWS", help="New raw rows: CSV, TSV, Parquet or .npz.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the predictions go.")] = Path("predictions.csv"),
+) -> None:
+    """Predict new raw rows with an exported model; writes a CSV."""
+    from service.local_files import format_of, write_predictions
+
+    _quiet_tensorflow()
+    from studies.prediction import predict as predicted
+
+    try:
+        write_predictions(predicted(model, file, format_of(file)), output)
+    except OSError as error:
+        _refuse(f"cannot read or write a file: {error}")
+    print(output)
+
+
+def _quiet_tensorflow() -> None:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 @db.command("backup")

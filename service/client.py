@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from uuid import uuid4
 import httpx
 
 from service.errors import RefusedError
-from service.schemas import BestTrialsView, ComparisonView, StudyView, TrialView
+from service.schemas import BestTrialsView, ComparisonView, DatasetDetail, DatasetView, StudyView, TrialView
 
 _AWAY = 503
 _RETRY_SECONDS = 0.5
@@ -45,6 +46,25 @@ class Client:
         """Submit a study; it is accepted once, also when an answer is lost on its way."""
         headers = {"Idempotency-Key": uuid4().hex}
         return StudyView.model_validate(self._call("POST", "/v1/studies", json=spec, headers=headers))
+
+    def add_dataset(self, file: Path, asked: Mapping[str, Any]) -> DatasetDetail:
+        """Upload a file as a dataset, as it is read."""
+        params = {name: value for name, value in asked.items() if value not in (None, ())}
+        with file.open("rb") as content:
+            answer = self._call("POST", "/v1/datasets", params=params, content=content)
+        return DatasetDetail.model_validate(answer)
+
+    def datasets(self) -> list[DatasetView]:
+        """What a study's dataset can name."""
+        return [DatasetView.model_validate(item) for item in self._call("GET", "/v1/datasets")]
+
+    def delete_dataset(self, name: str) -> None:
+        """Delete an uploaded dataset."""
+        self._answer("DELETE", f"/v1/datasets/{quote(name, safe='')}")
+
+    def export(self, name: str) -> bytes:
+        """The best trial's model with its preprocessing, a zip."""
+        return self._answer("GET", f"{_path(name)}/export").content
 
     def study(self, name: str) -> StudyView:
         """One study."""

@@ -5,7 +5,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Request
 
 from service.dashboard import Dashboard
+from service.settings import Settings
 from service.storage.artifacts import Artifacts
+from service.storage.datasets import DatasetStore
 from service.storage.opening import Opening
 from service.storage.store import Store
 
@@ -47,6 +49,18 @@ def _key(
 
 TagsDependency = Annotated[frozenset[str] | None, Depends(_tags)]
 KeyDependency = Annotated[str | None, Depends(_key)]
+
+
+def _datasets(request: Request) -> DatasetStore:
+    return DatasetStore(_store(request), _artifacts(request))
+
+
+def _settings(request: Request) -> Settings:
+    return cast(Settings, request.app.state.settings)
+
+
+DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
+SettingsDependency = Annotated[Settings, Depends(_settings)]
 StoreDependency = Annotated[Store, Depends(_store)]
 ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]

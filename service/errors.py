@@ -3,9 +3,13 @@
 ServiceError
 ├── NotFoundError       404  no such study, trial, model
 ├── ConflictError       409  the request does not fit the state things are in
-│   └── NameInUseError  409  a study of this name exists
+│   ├── NameInUseError  409  a study of this name exists
+│   └── DatasetInUseError 409  a dataset is deleted while a study is about it
 ├── PreconditionError   412  If-Match names another version than there is
 ├── KeyReusedError      422  an Idempotency-Key came with another request before
+├── TooLargeError       413  an upload is larger than it may be
+├── InvalidDatasetError 422  a file that is no dataset as it was described
+├── DiskFullError       507  a file cannot be written here
 ├── BadRequestError     400  a query parameter that makes no sense
 ├── StorageError        503  the database does not answer or its schema does not fit
 ├── BackupError         the database cannot be copied
@@ -13,6 +17,8 @@ ServiceError
 ├── AddressError        the server cannot listen where it was told to
 └── RefusedError        a client's request was refused, or there is no server
 """
+
+from collections.abc import Sequence
 
 
 class ServiceError(Exception):
@@ -43,6 +49,47 @@ class NameInUseError(ConflictError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"a study named '{name}' exists; choose another name or delete it first")
+
+
+class DatasetInUseError(ConflictError):
+    """A dataset is deleted while a study is about it."""
+
+    title = "Dataset in use"
+
+    def __init__(self, name: str, studies: Sequence[str]) -> None:
+        named = ", ".join(f"'{study}'" for study in studies)
+        super().__init__(f"dataset '{name}' is that of the studies {named}; delete those first")
+
+
+class TooLargeError(ServiceError):
+    """An upload is larger than it may be."""
+
+    status = 413
+    title = "Too large"
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(f"the file is larger than {most_bytes:,} bytes, which REGSWEEP_MAX_UPLOAD_BYTES allows")
+
+
+class InvalidDatasetError(ServiceError):
+    """A file that is no dataset as it was described; `field` names the option that is wrong, or is empty."""
+
+    status = 422
+    title = "Invalid dataset"
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+class DiskFullError(ServiceError):
+    """A file cannot be written here."""
+
+    status = 507
+    title = "Cannot be stored"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the file cannot be written: {reason}")
 
 
 class PreconditionError(ServiceError):

@@ -9,16 +9,19 @@ from rich.console import Console
 
 from service import terminal
 from service.errors import ConflictError, NameInUseError
+from service.local_files import kept
 from service.routes.comparisons import view
 from service.routes.studies import made_up_name, views
 from service.schemas import StudyView, trial_view
 from service.settings import Settings
+from service.storage.artifacts import Artifacts
 from service.storage.comparisons import ACTIVE_COMPARISON
+from service.storage.datasets import DatasetStore
 from service.storage.pages import Sort
 from service.storage.store import Store
 from service.worker.fleet import Fleet
 from studies.spec import StudySpec
-from studies.study_file import read
+from studies.study_file import document, parse
 
 
 def run_study(file: Path, settings: Settings) -> int:
@@ -26,9 +29,13 @@ def run_study(file: Path, settings: Settings) -> int:
 
     A study of the same name and the same description is gone on with.
     """
-    spec = read(file)
     console = Console()
     store = Store(settings.database_url)
+    datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
+    given = document(file)
+    if isinstance(given.get("dataset"), dict) and given["dataset"].get("kind") == "file":
+        given = kept(datasets, given, file.parent)
+    spec = parse(given, datasets.uploaded)
     name = _accepted(store, spec)
 
     def look() -> StudyView:

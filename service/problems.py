@@ -14,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from service.errors import BadRequestError, ServiceError
+from service.errors import BadRequestError, InvalidDatasetError, ServiceError
 from studies.errors import FieldError, InvalidSpecError
 from studies.study_file import field_errors
 
@@ -42,11 +42,9 @@ def install(app: FastAPI) -> None:
 
 def _on_service_error(_: Request, error: Exception) -> JSONResponse:
     error = cast(ServiceError, error)
-    errors = (
-        [FieldError(error.field, str(error).removeprefix(f"{error.field}: "))]
-        if isinstance(error, BadRequestError)
-        else []
-    )
+    errors = []
+    if isinstance(error, BadRequestError | InvalidDatasetError):
+        errors = [FieldError(error.field, str(error).removeprefix(f"{error.field}: "))]
     response = problem(error.status, error.title, str(error), errors)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = _RETRY_SECONDS

@@ -9,10 +9,13 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.storage.leases import Ending
-from service.storage.records import AttemptRecord, StudyRecord, TrialRecord
+from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Progress
 from studies.analysis.results import Comparison
+from studies.dataset_spec import DatasetFacts
+from studies.datasets.profile import DatasetProfile
 from studies.spec import Technique
+from studies.table_spec import TableFormat, TableOptions
 
 Item = TypeVar("Item")
 ComparisonState = Literal["searching", "confirming", "completed", "stopped", "failed"]
@@ -227,6 +230,44 @@ class DatasetView(BaseModel):
     shape: list[int] = Field(description="Of one row: [features], or [height, width, channels].")
     classes: int = Field(description="0 for a regression.")
     about: str
+
+
+class DatasetDetail(BaseModel):
+    """An uploaded dataset."""
+
+    name: str
+    digest: str = Field(description="SHA-256 of the file.")
+    bytes: int
+    format: TableFormat
+    options: TableOptions
+    profile: DatasetProfile
+    created_at: datetime
+
+
+def dataset_view(kind: str, name: str, facts: DatasetFacts) -> DatasetView:
+    """A dataset as listings show it."""
+    return DatasetView(
+        kind=kind,
+        name=name,
+        task=facts.task,
+        rows=facts.rows,
+        shape=list(facts.shape),
+        classes=facts.classes,
+        about=facts.about,
+    )
+
+
+def dataset_detail(record: DatasetRecord) -> DatasetDetail:
+    """An uploaded dataset as the API shows it."""
+    return DatasetDetail(
+        name=record.name,
+        digest=record.digest,
+        bytes=record.bytes,
+        format=record.format,
+        options=record.options,
+        profile=record.profile,
+        created_at=instant(record.created_at),
+    )
 
 
 def study_view(

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     poll_seconds: Annotated[float, Field(gt=0)] = Field(
         0.2, description="Seconds between two looks of an idle worker at the database."
     )
+    max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
+        4_000_000_000, description="Largest file that can be uploaded as a dataset."
+    )
     dashboard_writes: bool = Field(
         False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
     )

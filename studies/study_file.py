@@ -21,20 +21,25 @@ from studies.spec import StudySpec
 _TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "adam", "adamw", "sgd", "rmsprop"}
 
 
-def read(path: Path) -> StudySpec:
-    """The study a YAML file describes; InvalidSpecError when it is not there, not YAML, or not a study."""
+def document(path: Path) -> dict[str, Any]:
+    """What a YAML file says, not validated; InvalidSpecError when it is not there, not YAML, or not a study."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidSpecError([FieldError("", f"cannot read {path}: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise InvalidSpecError([FieldError("", f"{path} is not UTF-8 text; a study file is YAML")]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML lets impossible dates and numbers through
         raise InvalidSpecError([FieldError("", f"{path} is not YAML: {_one_line(error)}")]) from error
-    if not isinstance(document, Mapping):
-        kind = type(document).__name__
+    if not isinstance(found, Mapping):
+        kind = type(found).__name__
         raise InvalidSpecError([FieldError("", f"{path} holds a {kind}, not a study; start with `dataset:`")])
-    return parse(document)
+    return dict(found)
+
+
+def read(path: Path) -> StudySpec:
+    """The study a YAML file describes; InvalidSpecError says what is wrong."""
+    return parse(document(path))
 
 
 def _one_line(error: Exception) -> str:

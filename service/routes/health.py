@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from service.schemas import DatasetView, HealthView
+from service.schemas import HealthView
 from service.version import VERSION
 
 router = APIRouter()
@@ -32,24 +32,3 @@ def study_schema() -> dict[str, Any]:
     `x-samplers` and `x-pruners`.
     """
     return _schema()
-
-
-@router.get("/v1/datasets", tags=["datasets"])
-def datasets() -> list[DatasetView]:
-    """The bundled and synthetic datasets."""
-    from studies.dataset_spec import BUILTIN, SYNTHETIC, SyntheticDataset
-
-    known = [("builtin", str(name), facts) for name, facts in BUILTIN.items()]
-    known += [("synthetic", str(name), SyntheticDataset(kind="synthetic", name=name).facts) for name in SYNTHETIC]
-    return [
-        DatasetView(
-            kind=kind,
-            name=name,
-            task=facts.task,
-            rows=facts.rows,
-            shape=list(facts.shape),
-            classes=facts.classes,
-            about=facts.about,
-        )
-        for kind, name, facts in known
-    ]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Body, Query, Response
 from sqlalchemy.orm import Session
 
 from service.dependencies import (
     ArtifactsDependency,
     DashboardDependency,
+    DatasetsDependency,
     KeyDependency,
     StoreDependency,
     TagsDependency,
@@ -27,6 +28,8 @@ from studies.spec import StudySpec
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
+#: What a body says; described in full by /v1/schema.
+_SPEC_SCHEMA = {"type": "object", "title": "StudySpec", "description": "See /v1/schema."}
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items of the page.")]
 CursorText = Annotated[str | None, Query(alias="cursor", description="`next` of the page before.")]
 
@@ -43,13 +46,23 @@ def made_up_name(spec: StudySpec, key: str) -> str:
     return f"{spec.dataset.name}-{spec.model.kind}-{key[:6]}"
 
 
-@router.post("", status_code=201, response_model=StudyView)
-def submit(spec: StudySpec, store: StoreDependency, key: KeyDependency) -> Response:
+@router.post(
+    "",
+    status_code=201,
+    response_model=StudyView,
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _SPEC_SCHEMA}}}},
+)
+def submit(
+    document: Annotated[dict[str, Any], Body()],
+    store: StoreDependency,
+    datasets: DatasetsDependency,
+    key: KeyDependency,
+) -> Response:
     """Accept a study; workers start on it at once. Repeated with the same Idempotency-Key it is accepted once."""
-    from studies import sampling
     from studies.analysis import techniques
+    from studies.study_file import parse
 
-    sampling.check(spec)
+    spec = parse(document, datasets.uploaded)
     if spec.comparison is not None:
         techniques.settled(spec, spec.comparison)
     named = spec if spec.name else spec.named(made_up_name(spec, uuid4().hex))

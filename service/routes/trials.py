@@ -18,6 +18,7 @@ from service.dependencies import (
     TagsDependency,
 )
 from service.errors import BadRequestError, NotFoundError
+from service.export import bundle
 from service.routes.studies import CursorText, Limit, created
 from service.schemas import (
     AttemptView,
@@ -176,6 +177,16 @@ def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, tri
     if chosen.model is None:
         raise NotFoundError(f"trial {chosen.number} never was the best, so its model was not kept; see has_model")
     return _download(artifacts.read(chosen.model), "application/octet-stream", f"{name} {chosen.number}.keras")
+
+
+@router.get("/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: Chosen = None) -> Response:
+    """The best trial's model with the fitted preprocessing of its raw rows and a README, as a zip."""
+    study, chosen = _chosen(store, name, trial)
+    if chosen.model is None:
+        raise NotFoundError(f"trial {chosen.number} never was the best, so its model was not kept; see has_model")
+    content = bundle(artifacts, study, chosen.model, 0, f"{name} {chosen.number}")
+    return _download(content, "application/zip", f"{name} {chosen.number}.zip")
 
 
 @router.get("/snippet", response_class=Response, responses={200: {"content": {"text/x-python": {}}}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,9 +42,27 @@ class Artifacts:
         except FileNotFoundError:
             raise NotFoundError(f"the artifact {path} is not in REGSWEEP_ARTIFACTS_URL") from None
 
+    def local(self, path: str) -> Path | None:
+        """Where a file stands on this machine; None when it stands elsewhere."""
+        here = "file" in (self._files.protocol if isinstance(self._files.protocol, tuple) else (self._files.protocol,))
+        return Path(self._root, path) if here else None
+
+    def fetch(self, path: str, target: Path) -> None:
+        """Copy a file to this machine; NotFoundError when it is not there."""
+        try:
+            self._files.get_file(f"{self._root}/{path}", str(target))
+        except FileNotFoundError:
+            raise NotFoundError(f"the artifact {path} is not in REGSWEEP_ARTIFACTS_URL") from None
+
     def has(self, path: str) -> bool:
         """Whether a file is there."""
         return bool(self._files.exists(f"{self._root}/{path}"))
+
+    def blocks(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file, block by block."""
+        with self._files.open(f"{self._root}/{path}", "rb") as file:
+            while block := file.read(1 << 20):
+                yield block
 
     def remove(self, path: str) -> None:
         """Remove a file; nothing happens when it is not there."""
@@ -60,6 +79,11 @@ class Artifacts:
 def checkpoints_folder(study_id: int) -> str:
     """Where the state of a study's running trials is kept."""
     return f"{study_folder(study_id)}/checkpoints"
+
+
+def preparation_path(study_id: int, fold: int) -> str:
+    """Where the preprocessing is kept that was fitted on a fold of a study's data."""
+    return f"{study_folder(study_id)}/preparation-{fold}.skops"
 
 
 def study_folder(study_id: int) -> str:

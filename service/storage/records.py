@@ -143,3 +143,18 @@ class RequestRecord(Record):
     answer: Mapped[str]  # the body, word for word
     location: Mapped[str | None]  # its header
     created_at: Mapped[float] = mapped_column(index=True)
+
+
+class DatasetRecord(Record):
+    """A dataset that a user uploaded; its file stands under the artifacts by its digest."""
+
+    __tablename__ = "regsweep_datasets"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(100), unique=True)
+    digest: Mapped[str] = mapped_column(sa.String(64), index=True)  # SHA-256 of the file
+    bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    format: Mapped[str] = mapped_column(sa.String(10))  # studies.table_spec.TableFormat
+    options: Mapped[dict[str, Any]]  # studies.table_spec.TableOptions
+    profile: Mapped[dict[str, Any]]  # studies.datasets.profile.DatasetProfile
+    created_at: Mapped[float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,10 @@ class Store:
     def reading(self) -> Session:
         """A session that only reads, and so never waits for writers."""
         return self._read()
+
+    def writing(self) -> AbstractContextManager[Session]:
+        """A transaction over our tables alone; commits at the block's end."""
+        return self._write.begin()
 
     def close(self) -> None:
         """Give all connections back."""

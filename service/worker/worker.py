@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,14 +21,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.settings import Settings
 from service.storage import database
-from service.storage.artifacts import Artifacts, checkpoints_folder
+from service.storage.artifacts import Artifacts, checkpoints_folder, preparation_path
 from service.storage.claiming import Holder
+from service.storage.datasets import Files
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.storage.trials import TrialLedger
 from service.worker.heartbeat import Heartbeat
 from service.worker.presentation import present
 from studies import faults
+from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import LeaseLostError, OutOfMemoryError
 from studies.spec import StudySpec
@@ -53,7 +56,8 @@ class Worker:
         self._settings, self._engine, self._study = settings, engine, study
         self._store = Store(settings.database_url)
         self._artifacts = Artifacts(settings.artifacts_url)
-        self._prepare = lru_cache(_DATASETS_KEPT)(prepare_folds)
+        files = Files(self._artifacts, settings.cache_folder)
+        self._prepare = lru_cache(_DATASETS_KEPT)(partial(prepare_folds, source=files))
         self._leaving, self._left = threading.Event(), threading.Event()
         self._progressed: Callable[[], None] = lambda: None  # the heartbeat's
 
@@ -84,6 +88,19 @@ class Worker:
         self._left.set()
         self._store.close()
         _log.info("worker has left", worker=self.name)
+
+    def _keep_preparations(self, study: StudyRecord, data: Sequence[PreparedData]) -> None:
+        """Keep what prepares raw rows for the models that can be kept: those of the first fold, and of the whole."""
+        if study.spec["dataset"]["kind"] != "uploaded":
+            return
+        for fold in {0, len(data) - 1}:
+            path = preparation_path(study.id, fold)
+            if self._artifacts.has(path):
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder, "preparation.skops")
+                Preparation.of(data[fold]).save(file)
+                self._artifacts.put(path, file)
 
     def _hung(self) -> None:
         """End this process, for nothing ends a thread that hangs; whoever started it starts it again."""
@@ -144,6 +161,7 @@ class Worker:
             spec = StudySpec.model_validate(study.spec)
             ledger = TrialLedger(self._store, self._artifacts, study, holder)
             data = self._prepare(spec.dataset, spec.seed, spec.resampling)
+            self._keep_preparations(study, data)
             engine, shown = self._engine(spec, data)
             self._store.show(study.id, shown, facts(spec, data))
             return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)

@@ -1,0 +1,74 @@
+"""Files of the user's own machine: datasets that a study file names by their path, and predictions."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.errors import InvalidDatasetError
+from service.storage.datasets import DatasetStore
+from service.upload import local
+from studies.errors import FieldError, InvalidSpecError
+from studies.table_spec import TableFormat
+
+if TYPE_CHECKING:
+    from service.client import Client
+    from studies.prediction import Predictions
+
+_FORMATS: Mapping[str, TableFormat] = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".npz": "npz"}
+
+
+def format_of(file: Path) -> TableFormat:
+    """The format of a file by its name."""
+    found = _FORMATS.get(file.suffix.lower())
+    if found is None:
+        raise InvalidSpecError([FieldError("", f"{file} must end in one of {', '.join(_FORMATS)}")])
+    return found
+
+
+def uploaded_to(client: Client, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A study whose dataset was a file, which is now on a server."""
+    file, asked = _asked(document, folder)
+    added = client.add_dataset(file, asked | {"format": format_of(file)})
+    return {**document, "dataset": {"kind": "uploaded", "name": added.name}}
+
+
+def kept(datasets: DatasetStore, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A study whose dataset was a file, which is now among the datasets here."""
+    from service.routes.datasets import described, keep
+
+    file, asked = _asked(document, folder)
+    name = asked.pop("name")
+    try:
+        with local(file) as upload:
+            record, _ = keep(datasets, upload, name, format_of(file), described(asked))
+    except InvalidDatasetError as error:
+        raise InvalidSpecError([FieldError(f"dataset.{error.field}".rstrip("."), str(error))]) from error
+    return {**document, "dataset": {"kind": "uploaded", "name": record.name}}
+
+
+def _asked(document: Mapping[str, Any], folder: Path) -> tuple[Path, dict[str, Any]]:
+    asked = dict(document["dataset"])
+    del asked["kind"]
+    path = asked.pop("path", None)
+    if not isinstance(path, str):
+        raise InvalidSpecError([FieldError("dataset.path", "is missing; it is the path from the study file")])
+    if "target" not in asked:
+        raise InvalidSpecError([FieldError("dataset.target", "is missing; it is the column that is to be predicted")])
+    file = folder / path
+    if not file.is_file():
+        raise InvalidSpecError([FieldError("dataset.path", f"there is no file {file}")])
+    asked.setdefault("name", file.stem)
+    return file, asked
+
+
+def write_predictions(found: Predictions, output: Path) -> None:
+    """A CSV of a row for each raw row: the prediction, and the probability of each class."""
+    shares = [] if found.probabilities is None else found.probabilities.tolist()
+    with output.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["prediction", *(f"p_{name}" for name in found.class_names)])
+        for index, value in enumerate(found.predicted.tolist()):
+            writer.writerow([value, *(shares[index] if shares else ())])

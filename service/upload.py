@@ -1,0 +1,51 @@
+"""Takes a file in as it comes, and leaves nothing behind when it does not come whole."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from service.errors import DiskFullError, TooLargeError
+from service.storage.datasets import Upload
+
+_BLOCK = 1 << 20
+
+
+@asynccontextmanager
+async def received(request: Request, most_bytes: int) -> AsyncIterator[Upload]:
+    """The body of a request as a file, for as long as the block lasts.
+
+    TooLargeError as soon as it is larger than it may be, while it still comes.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > most_bytes:
+        raise TooLargeError(most_bytes)
+    with tempfile.TemporaryDirectory(prefix="regsweep-upload-") as folder:
+        path, digest, size = Path(folder, "file"), sha256(), 0
+        try:
+            with path.open("wb") as file:
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > most_bytes:
+                        raise TooLargeError(most_bytes)
+                    digest.update(chunk)
+                    await run_in_threadpool(file.write, chunk)
+        except OSError as error:
+            raise DiskFullError(error.strerror or str(error)) from error
+        yield Upload(path, digest.hexdigest(), size)
+
+
+@contextmanager
+def local(path: Path) -> Iterator[Upload]:
+    """A file of this machine."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    yield Upload(path, digest.hexdigest(), path.stat().st_size)
