@@ -7,16 +7,20 @@ prepares it as a worker does, each in a process of its own.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from studies.dataset_spec import UploadedDataset
+from studies.datasets.tables import read as tables_read
 from studies.table_spec import TableFormat, TableOptions
 
 _ROWS_AT_ONCE = 20_000
@@ -43,25 +47,66 @@ def write(path: Path, rows: int, columns: int, file_format: TableFormat) -> None
 
 def read(path: Path, file_format: TableFormat) -> None:
     """Reads and profiles, as the server does with an upload."""
-    from studies.datasets import tables
     from studies.datasets.profile import profile
 
-    table = tables.read(path, file_format, TableOptions(target="y"))
+    table = tables_read(path, file_format, TableOptions(target="y"))
     print(f"    read after {time.process_time():.1f} s of processors' time", flush=True)
     profile(table)
 
 
 def prepare(path: Path, file_format: TableFormat) -> None:
     """Reads and prepares, as a worker does before it trains."""
-    from studies.datasets import tables
     from studies.datasets.catalog import of_table
     from studies.datasets.preprocessing import PreparedData
     from studies.datasets.splits import split
 
-    dataset = of_table(tables.read(path, file_format, TableOptions(target="y")))
+    dataset = of_table(tables_read(path, file_format, TableOptions(target="y")))
     data = PreparedData(dataset, split(dataset, 0))
     assert data.train.x.dtype == np.float32
     assert len(data.validation.x) + len(data.test().x) + data.train_rows == len(dataset.y)
+
+
+def train(path: Path, file_format: TableFormat) -> None:
+    """The same, and trains two trials for two epochs, with the engine that a worker would choose."""
+    from studies.datasets.preprocessing import prepare_folds
+    from studies.datasets.profile import profile
+    from studies.study_file import parse
+    from studies.training.engines import Engines
+    from studies.training.result import EpochReport, Job, Trained
+
+    options = TableOptions(target="y")
+    facts = profile(tables_read(path, file_format, options)).facts
+    known = UploadedDataset(
+        kind="uploaded", name="x", digest="0" * 64, format=file_format, options=options, known=facts
+    )
+    spec = parse(
+        {
+            "dataset": known.model_dump(mode="json"),
+            "model": {"kind": "mlp", "hidden_units": [64, 64]},
+            "space": {"batch_size": 1024},
+            "budget": {"epochs": 2, "trials": 2},
+        }
+    )
+    data = prepare_folds(spec.dataset, 0, spec.resampling, lambda _digest: path)
+    engines = Engines(None, 0.5, None)
+    choice = engines.choose(spec, data)
+    print(f"    {choice.engine}, {choice.lanes} lanes: {choice.why}")
+    values = {"regularizer": "l2", "lambda": 0.01, "dropout": 0.1, "patience": 5}
+    jobs = [Job(number, spec, spec.space.hyperparameters(values), number) for number in range(2)]
+
+    class Given:
+        def next(self, free: int) -> list[Job]:
+            given, jobs[:] = jobs[:free], jobs[free:]
+            return given
+
+        def epoch(self, _reports: Sequence[EpochReport]) -> set[int]:
+            return set()
+
+        def done(self, _job: Job, outcome: Trained | Exception) -> None:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    engines.make(choice, spec)(data, Given())
 
 
 def nothing(_path: Path, _file_format: TableFormat) -> None:
@@ -71,7 +116,7 @@ def nothing(_path: Path, _file_format: TableFormat) -> None:
     import sklearn.pipeline  # noqa: F401
 
 
-_STEPS = {"nothing": nothing, "read and profile": read, "read and prepare": prepare}
+_STEPS = {"nothing": nothing, "read and profile": read, "read and prepare": prepare, "and train": train}
 
 
 def main() -> None:
@@ -84,6 +129,7 @@ def main() -> None:
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         _STEPS[arguments.step](arguments.path, arguments.format)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         return

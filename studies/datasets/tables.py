@@ -29,11 +29,13 @@ def read(path: Path, file_format: TableFormat, options: TableOptions, most_bytes
     Raises InvalidTableError, whose message says what is wrong and in which row or column; a file that would be larger
     than `most_bytes` as 32-bit numbers is refused before it is expanded.
     """
-    return (
-        _read_arrays(path, options, most_bytes)
-        if file_format == "npz"
-        else _read(path, file_format, options, most_bytes)
-    )
+    import pyarrow as pa
+
+    arrays = file_format == "npz"
+    table = _read_arrays(path, options, most_bytes) if arrays else _read(path, file_format, options, most_bytes)
+    # Arrow keeps the memory of its batches for others, and there was as much of it as of the columns.
+    pa.default_memory_pool().release_unused()
+    return table
 
 
 def names(path: Path, file_format: TableFormat) -> list[str]:
@@ -87,8 +89,6 @@ def _columns(
     batches: _Batches, found: Sequence[str], file_format: TableFormat, options: TableOptions, most_bytes: int
 ) -> Iterator[Column]:
     """The columns in the file's order; some are read once more when later values are not what the first were."""
-    import pyarrow as pa
-
     from studies.datasets.gathering import Gathering
 
     role_of = {name: role for role, name in options.roles}
@@ -108,8 +108,6 @@ def _columns(
         pending = [name for name in pending if gathered[name].failed]
         for name in pending:
             gathered[name] = Gathering(name, file_format, role_of.get(name), after=gathered[name])
-    # Arrow keeps what batches took for the next ones, as much as the columns themselves.
-    pa.default_memory_pool().release_unused()
     # One by one, so that no more than one column is in memory twice.
     return (gathered.pop(name).column() for name in found)
 

@@ -23,6 +23,7 @@ from studies.training.seat import Seat
 from studies.training.step import Lane
 
 _ENGINE = "lanes"
+_ROWS_A_PASS = 1 << 16  # rows measured at once; bounds the memory of a large part's activations
 
 #: The program of a batch size and of folds that train on equally many rows.
 ProgramOf = Callable[[int, Sequence[PreparedData]], Program]
@@ -222,11 +223,15 @@ class _Group:
 
     def _on(self, data: PreparedData, part: Part, job: Job, model: Lane, prefix: str) -> dict[str, float]:
         """Losses and metrics of a model on a part of its data."""
-        loss, predictions = self._program.measure(model, part.x, part.y)
-        reg, mean = job.hyperparameters.regularization, float(loss) / len(part.y)
+        starts = range(0, len(part.y), _ROWS_A_PASS)
+        passes = [slice(start, start + _ROWS_A_PASS) for start in starts]
+        found_by_pass = [self._program.measure(model, part.x[rows], part.y[rows]) for rows in passes]
+        predictions = np.concatenate([predicted.numpy() for _, predicted in found_by_pass])
+        reg = job.hyperparameters.regularization
+        mean = sum(float(loss) for loss, _ in found_by_pass) / len(part.y)
         penalty = sum(reg.layer(i).kernel.of(model.weights[p]) for i, p in enumerate(self._program.kernels))
         penalty += sum(reg.bias.of(model.weights[p]) for p in self._program.biases)
-        measures = _measures(data, part, predictions.numpy()[None])
+        measures = _measures(data, part, predictions[None])
         found = {"loss": mean, "penalized_loss": mean + penalty}
         found |= {name: float(column[0]) for name, column in measures.items()}
         return {prefix + name: value for name, value in found.items()}
