@@ -17,7 +17,7 @@ from studies.parameter import PARAMETER_FORMS
 from studies.spec import StudySpec
 
 #: Names of union members that pydantic puts into an error's place.
-_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "mlp", "cnn", "adam", "adamw", "sgd", "rmsprop"}
+_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
 
 
 def read(path: Path) -> StudySpec:

@@ -7,7 +7,13 @@ import re
 from pathlib import Path
 
 from studies.hyperparameters import Hyperparameters
-from studies.models.architecture import design, learning_rate_expression, optimizer_class, optimizer_expression
+from studies.models.architecture import (
+    Architecture,
+    design,
+    learning_rate_expression,
+    optimizer_class,
+    optimizer_expression,
+)
 from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
 from studies.seeds import trial_seed
@@ -25,7 +31,6 @@ def snippet(spec: StudySpec, hyperparameters: Hyperparameters, number: int) -> s
     """Python source that needs Keras and the arrays x_train, y_train, x_val, y_val, prepared as its comments say."""
     facts = spec.dataset.facts
     architecture = design(spec.model, facts.shape, facts.task, facts.classes, hyperparameters.regularization)
-    layers = "\n".join(f"        {layer.source()}," for layer in architecture.layers)
     stop = spec.early_stopping
     # Keras watches what fit() logs: the data loss is logged as a metric of its own, for val_loss holds the penalty too.
     watched = {"val_loss": f"val_{architecture.loss}", "val_penalized_loss": "val_loss"}.get(stop.monitor, stop.monitor)
@@ -61,11 +66,7 @@ import keras
 # x_*: one row {facts.shape}, {_inputs(facts.shape)} with the training part's mean and deviation
 # y_*: {_targets(facts.task, facts.classes)}
 {_DEVIATION if stop.monitor == "val_mae" else ""}keras.utils.set_random_seed({trial_seed(spec.seed, number)})
-model = keras.Sequential(
-    [
-{layers}
-    ]
-)
+{_model(architecture)}
 model.compile(
     optimizer={optimizer},
     loss="{architecture.loss}",
@@ -80,6 +81,13 @@ model.fit(
     callbacks=[{callbacks if stops else ""}],
 )
 '''
+
+
+def _model(architecture: Architecture) -> str:
+    if architecture.wiring is not None:
+        return architecture.wiring.source(architecture.layers)
+    layers = "\n".join(f"        {layer.source()}," for layer in architecture.layers)
+    return f"model = keras.Sequential(\n    [\n{layers}\n    ]\n)"
 
 
 _DEVIATION = "# y_deviation: the standard deviation of the raw training targets\n"

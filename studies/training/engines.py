@@ -10,6 +10,8 @@ from typing import Literal
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError, OutOfMemoryError, ran_out_of_memory
+from studies.keras_config.lanes import not_held
+from studies.model_spec import KerasSpec
 from studies.optimizer_spec import ConstantSpec
 from studies.spec import REPRODUCIBLE_LANES, StudySpec
 from studies.training import fit
@@ -55,6 +57,8 @@ class Engines:
             return _fit(
                 "space.batch_size is a range, and each size would be a program of its own; list the sizes for lanes"
             )
+        if isinstance(spec.model, KerasSpec) and (why := not_held(spec.model.graph)) is not None:
+            return _fit(why)
         # Those that train on equally many rows share a program; a dataset that stands behind its folds does not.
         data = [fold for fold in data if fold.train_rows == data[0].train_rows]
         size = LaneSize(spec, data)
