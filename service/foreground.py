@@ -21,12 +21,12 @@ from studies.spec import StudySpec
 from studies.study_file import read
 
 
-def run_study(file: Path, settings: Settings) -> int:
-    """Run the study of a file to its end and show it; the exit status.
+def run_study(file: Path, settings: Settings, model: Path | None = None) -> int:
+    """Run the study of a file, perhaps with the model of another, to its end and show it; the exit status.
 
     A study of the same name and the same description is gone on with.
     """
-    spec = read(file)
+    spec = read(file, model)
     console = Console()
     store = Store(settings.database_url)
     name = _accepted(store, spec)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from studies import sampling
+from studies import model_file, sampling
 from studies.errors import FieldError, InvalidSpecError
 from studies.parameter import PARAMETER_FORMS
 from studies.spec import StudySpec
@@ -20,8 +20,11 @@ from studies.spec import StudySpec
 _TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
 
 
-def read(path: Path) -> StudySpec:
-    """The study a YAML file describes; InvalidSpecError when it is not there, not YAML, or not a study."""
+def read(path: Path, model: Path | None = None) -> StudySpec:
+    """The study a YAML file describes, with the model of a .json or .keras file in place of its own if one is given.
+
+    InvalidSpecError when it is not there, not YAML, or not a study.
+    """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -33,7 +36,9 @@ def read(path: Path) -> StudySpec:
     if not isinstance(document, Mapping):
         kind = type(document).__name__
         raise InvalidSpecError([FieldError("", f"{path} holds a {kind}, not a study; start with `dataset:`")])
-    return parse(document)
+    return parse(
+        document if model is None else {**document, "model": model_file.replaced(document.get("model"), model)}
+    )
 
 
 def _one_line(error: Exception) -> str:

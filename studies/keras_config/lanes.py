@@ -6,6 +6,7 @@ from studies.keras_config.graph import Graph, Layer
 
 _RECURRENT = {"LSTM", "GRU", "SimpleRNN"}
 _WRAPPERS = {"Bidirectional", "TimeDistributed"}
+_LOOKUPS = {"Embedding", "Discretization"}
 _NOISE = {"AlphaDropout", "GaussianDropout", "GaussianNoise"}
 _TRANSPOSED = {"Conv1DTranspose", "Conv2DTranspose"}
 
@@ -31,6 +32,8 @@ def _of_layer(layer: Layer, calls: int) -> str | None:
         ),
         f"{kind} copies or loops its layer, which a program of lanes does not hold": kind in _WRAPPERS,
         f"{kind} draws noise that lanes do not": kind in _NOISE,
+        # Adam and RMSprop square each occurrence's gradient before they sum them (keras.src.optimizers, IndexedSlices).
+        "Keras' optimizers treat the gradient of what is looked up by occurrence, which lanes do not": kind in _LOOKUPS,
         f"{kind} is a convolution whose kernel cannot differ by lane": kind in _TRANSPOSED,
         "a convolution in groups has a kernel that cannot differ by lane": (
             kind in {"Conv1D", "Conv2D"} and layer.argument("groups") > 1

@@ -74,7 +74,9 @@ def _unknown(where: str, kind: str, why: str) -> str:
 
 def _check_origin(document: Mapping[str, Any], kind: str, module: str, where: str) -> None:
     found, registered = document.get("module", module), document.get("registered_name")
-    if registered not in {None, kind} or found not in {module, "keras", "keras.src." + module.removeprefix("keras.")}:
+    family = module.removeprefix("keras.")
+    # Lists, for what is compared may be anything that JSON carries.
+    if registered not in [None, kind] or found not in [module, "keras", f"keras.src.{family}"]:
         raise ConfigError(
             f"{where}: {registered or found!r} is a custom object, which is not taken, for it would run code; "
             f"only what is in {module} is"
@@ -170,7 +172,7 @@ _readers: Mapping[Mark, Callable[[Any, Argument, str], Any]] = {
 
 
 def _operation(kind: str, name: str, where: str, document: Mapping[str, Any]) -> Layer:
-    if kind not in OPERATIONS or document.get("registered_name") not in {None, kind}:
+    if kind not in OPERATIONS or document.get("registered_name") not in [None, kind]:
         raise ConfigError(_unknown(where, f"the operation {kind}", f"choose from {', '.join(OPERATIONS)}"))
     function, checks = OPERATIONS[kind]
     arguments: dict[str, Any] = {}

@@ -71,7 +71,7 @@ class _Reading:
     ) -> Tensor:
         """Read a model whose layers' names get a prefix, and whose input is `given`; its output."""
         registered = document.get("registered_name")
-        if kind not in _MODELS or registered not in {None, "Sequential", "Functional", "Model"}:
+        if kind not in _MODELS or registered not in [None, *_MODELS]:
             raise ConfigError(
                 f"is a {registered or kind}, which is not taken; give a Sequential or Functional model, as "
                 "model.to_json() does of one"

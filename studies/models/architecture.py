@@ -36,8 +36,9 @@ class Architecture:
         """The Keras model; loads Keras. `instead` holds constructors to call in place of Keras' own, by name."""
         import keras
 
-        layers = [layer.evaluate(instead or {}) for layer in self.layers]
-        return keras.Sequential(layers) if self.wiring is None else self.wiring.model(layers)
+        if self.wiring is not None:
+            return self.wiring.model(self.layers, instead or {})
+        return keras.Sequential([layer.evaluate(instead or {}) for layer in self.layers])
 
 
 def design(

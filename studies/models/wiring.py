@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,13 +21,16 @@ class Wiring:
 
     graph: Graph
 
-    def model(self, layers: Sequence[Any]) -> Any:
-        """The Keras model of the input and the layers, in the graph's order without its operations."""
+    def model(self, layers: Sequence[Expression], instead: Mapping[str, Callable[..., Any]]) -> Any:
+        """The Keras model of the input and the layers, in the graph's order without its operations; loads Keras.
+
+        Layers are made in the order of the printed code, for some draw seeds when they are called.
+        """
         import keras
 
-        given, *rest = layers
-        objects = dict(zip(self._layered, rest, strict=True))
-        values = {Tensor(self.graph.input): given}
+        given, expressions = self._parted(layers)
+        values = {Tensor(self.graph.input): given.evaluate(instead)}
+        objects = {name: expressions[name].evaluate(instead) for name in self._shared()}
 
         def actual(value: Any) -> Any:
             if isinstance(value, Tensor):
@@ -38,20 +41,21 @@ class Wiring:
             operation = self._operation(call)
             if operation == _INDEXED:
                 target: Any = operator.getitem
+            elif operation:
+                target = getattr(keras.ops, operation)
             else:
-                target = getattr(keras.ops, operation) if operation else objects[call.layer]
+                target = objects.get(call.layer) or expressions[call.layer].evaluate(instead)
             keywords = {name: actual(value) for name, value in call.keywords.items()}
             values[call.result] = target(*map(actual, call.arguments), **keywords)
-        return keras.Model(given, values[self.graph.output])
+        return keras.Model(values[Tensor(self.graph.input)], values[self.graph.output])
 
     def source(self, layers: Sequence[Expression]) -> str:
         """The Python code that makes the model."""
         names = self._variables()
-        given, *rest = layers
-        expressions = dict(zip(self._layered, rest, strict=True))
-        shared = {c.layer for c in self.graph.calls if c.number}
+        given, expressions = self._parted(layers)
+        shared = self._shared()
         lines = [f"{names[Tensor(self.graph.input)]} = {given.source()}"]
-        lines += [f"{_identifier(name)}_layer = {expressions[name].source()}" for name in expressions if name in shared]
+        lines += [f"{_identifier(name)}_layer = {expressions[name].source()}" for name in shared]
         for call in self.graph.calls:
             operation = self._operation(call)
             arguments = [_source(value, names) for value in call.arguments]
@@ -67,9 +71,16 @@ class Wiring:
         ends = names[Tensor(self.graph.input)], names[self.graph.output]
         return "\n".join([*lines, f"model = keras.Model({ends[0]}, {ends[1]})"])
 
-    @property
-    def _layered(self) -> list[str]:
-        return [layer.name for layer in self.graph.layers if not layer.operation]
+    def _parted(self, layers: Sequence[Expression]) -> tuple[Expression, Mapping[str, Expression]]:
+        """The input, and the layers by name."""
+        given, *rest = layers
+        names = [layer.name for layer in self.graph.layers if not layer.operation]
+        return given, dict(zip(names, rest, strict=True))
+
+    def _shared(self) -> list[str]:
+        """The layers that are called more than once."""
+        again = {call.layer for call in self.graph.calls if call.number}
+        return [layer.name for layer in self.graph.layers if layer.name in again and not layer.operation]
 
     def _operation(self, call: Call) -> str | None:
         layer = self.graph.named[call.layer]

@@ -179,15 +179,6 @@ class BlockAveragePooling2D(BlockAveragePooling, keras.layers.AveragePooling2D):
     """keras.layers.AveragePooling2D as a reduction."""
 
 
-class ComparedDiscretization(keras.layers.Discretization):  # type: ignore[misc]
-    """keras.layers.Discretization by comparisons, for its own operation is none that `vectorized_map` takes."""
-
-    def call(self, inputs: Any) -> Any:
-        """How many boundaries a value has reached."""
-        reached = inputs[..., None] >= tf.constant(self.bin_boundaries, inputs.dtype)
-        return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
-
-
 #: What lanes hold in the place of Keras' own layers.
 LANE_LAYERS = {
     "layers.Conv1D": PatchConv1D,
@@ -200,5 +191,4 @@ LANE_LAYERS = {
     "layers.MaxPooling2D": BlockMaxPooling2D,
     "layers.AveragePooling1D": BlockAveragePooling1D,
     "layers.AveragePooling2D": BlockAveragePooling2D,
-    "layers.Discretization": ComparedDiscretization,
 }

@@ -41,9 +41,7 @@ def gradients(model: keras.Model, data_loss: DataLoss, lane: Lane, x: Any, y: An
             loss = tf.reduce_mean(data_loss(y, predicted))
             total = tf.add_n([loss, *scope.losses])
             state = [scope.get_current_value(variable) for variable in model.non_trainable_weights]
-    found = tape.gradient(total, lane.weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    # Of what is looked up, an embedding, TensorFlow gives the rows that were; optimizers here take whole arrays.
-    return Gradients([tf.convert_to_tensor(gradient) for gradient in found], state, loss)
+    return Gradients(tape.gradient(total, lane.weights), state, loss)
 
 
 def evaluate(
