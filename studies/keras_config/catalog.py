@@ -94,7 +94,7 @@ def _pooling(rank: int) -> LayerKind:
     sizes = wholes(1, (rank,))
     return LayerKind(
         {
-            "pool_size": Argument(sizes, (2,) * rank),
+            "pool_size": Argument(sizes, REQUIRED),
             "strides": Argument(optional(sizes)),
             "padding": Argument(_PADDING, "valid"),
             "data_format": _DATA_FORMAT,

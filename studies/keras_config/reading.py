@@ -149,8 +149,8 @@ class _Reading:
             raise ConfigError(f"{where} '{name}': rows are dense arrays of float32; give an Input of that")
         shape = config.get("batch_shape")
         if shape is not None:
-            sizes = shape if isinstance(shape, list) and all(n is None or type(n) is int for n in shape) else [0]
-            if sizes[0] is not None:
+            sizes = shape if isinstance(shape, list) and all(n is None or type(n) is int for n in shape) else []
+            if not sizes or sizes[0] is not None:
                 raise ConfigError(f"{where} '{name}': batch_shape must be a list of sizes that starts with null")
             self.shape = tuple(sizes[1:])
         return Tensor(name)

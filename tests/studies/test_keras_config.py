@@ -149,9 +149,9 @@ REFUSED = {
     ),
     "a loop": (
         functional(
-            called(HIDDEN, "other"), called(layer("Dense", "other", units=1), "hidden"), called(OUTPUT, "other")
+            called(HIDDEN, "b"), called(layer("Dense", "b", units=1), "hidden"), called(OUTPUT, "b")
         ),
-        "'hidden' is called on 'b', which no layer gives before it",
+        "is called on 'b', which no layer gives before it",
     ),
     "an array in the graph": (
         functional(
