@@ -38,6 +38,9 @@ def _of_layer(layer: Layer, calls: int) -> str | None:
         "a convolution in groups has a kernel that cannot differ by lane": (
             kind in {"Conv1D", "Conv2D"} and layer.argument("groups") > 1
         ),
+        "bilinear interpolation cannot differ by lane": (
+            kind == "UpSampling2D" and layer.argument("interpolation") != "nearest"
+        ),
         f"the dropout inside a {kind} draws noise that lanes do not": bool(layer.rates) and layer.rates != ("rate",),
         "it is called more than once, and lanes would drop the same activations each time": (
             bool(layer.rates) and calls > 1

@@ -14,7 +14,7 @@ from studies.keras_config.lanes import not_held
 from studies.model_spec import KerasSpec
 from studies.optimizer_spec import ConstantSpec
 from studies.spec import REPRODUCIBLE_LANES, StudySpec
-from studies.training import fit
+from studies.training import building, fit
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
 from studies.training.one_by_one import one_by_one
@@ -51,6 +51,8 @@ class Engines:
 
     def choose(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """The engine of a study on its folds: lanes where they can hold it, unless the study says otherwise."""
+        if isinstance(spec.model, KerasSpec):
+            building.check(spec, data[0])
         if spec.training.engine == "fit":
             return _fit("training.engine is fit")
         if not spec.space.batch_sizes:

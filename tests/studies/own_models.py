@@ -136,7 +136,7 @@ def gru_unrolled() -> Any:
     from keras import layers
 
     given = keras.Input((8,))
-    x = layers.Reshape((4, 2))(given)
+    x = layers.Reshape((2, 4))(given)
     x = layers.GRU(3, unroll=True, return_sequences=True)(x)
     x = layers.LSTM(3, unroll=True)(x)
     return keras.Model(given, layers.Dense(1, activation="sigmoid")(x))

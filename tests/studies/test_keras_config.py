@@ -148,9 +148,7 @@ REFUSED = {
         "the model must have one output",
     ),
     "a loop": (
-        functional(
-            called(HIDDEN, "b"), called(layer("Dense", "b", units=1), "hidden"), called(OUTPUT, "b")
-        ),
+        functional(called(HIDDEN, "b"), called(layer("Dense", "b", units=1), "hidden"), called(OUTPUT, "b")),
         "is called on 'b', which no layer gives before it",
     ),
     "an array in the graph": (

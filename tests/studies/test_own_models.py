@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from studies.datasets.preprocessing import prepare
+from studies.errors import EngineError
 from studies.model_spec import KerasSpec
 from studies.models.architecture import design
 from studies.models.snippet import snippet
@@ -23,6 +24,7 @@ from studies.training.result import EpochReport, Job, Trained
 from tests.studies.documents import IRIS, Document
 from tests.studies.own_models import BINARY, IMAGES, OWN_MODELS, attention, cnn, lstm, mlp, residual_mlp
 from tests.studies.test_fit import SAVES
+from tests.studies.test_keras_config import layer, sequential
 from tests.studies.test_lanes_contract import BATCH, follows, small
 
 pytestmark = [pytest.mark.xdist_group("own models"), SAVES]
@@ -92,7 +94,7 @@ def test_a_lane_follows_keras_fit(name: str) -> None:
     l1_mode: L1Mode = "proximal" if name == "attention" else "penalty"
     spec = spec_of(dataset, model(), space={"l1_mode": l1_mode, "batch_size": BATCH})
     elastic = Regularization.shared("elastic_net", 0.02, 0.4, 0.0)
-    follows(spec, [replace(elastic, l1_mode=l1_mode), Regularization.shared("none", 0.0, 0.0, 0.0)])
+    follows(spec, [replace(elastic, l1_mode=l1_mode)])
 
 
 @pytest.mark.parametrize("name", OWN_MODELS)
@@ -161,7 +163,7 @@ def test_dropout_is_inserted_behind_the_activation_of_hidden_layers_that_have_no
     assert spec_of(IRIS, residual_mlp()).model.regularized_layers == 3
 
 
-@pytest.mark.parametrize("name", ["cnn with batch norm", "residual mlp", "branches", "attention", "lstm", "embeddings"])
+@pytest.mark.parametrize("name", ["cnn with batch norm", "branches", "attention", "embeddings"])
 def test_the_snippet_trains_the_trial_again(name: str) -> None:
     from studies.training.fit import train
 
@@ -183,3 +185,24 @@ def test_a_spec_is_the_same_after_a_round_trip_and_can_be_hashed() -> None:
     assert again == spec == StudySpec.model_validate_json(spec.model_dump_json())
     assert hash(again.model) == hash(spec.model)
     assert isinstance(spec.model_dump(mode="json")["model"]["config"], dict)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (
+            [("Dense", {"units": 5})],
+            r"the output has the shape \(8, 8, 10\) a row and the multiclass task needs \(10,\)",
+        ),
+        ([("Reshape", {"target_shape": [3, 3]})], r"Keras cannot build the model: .*target_shape=\(3, 3\)$"),
+    ],
+)
+def test_layers_that_do_not_fit_each_other_end_the_study_with_the_reason(layers: Any, message: str) -> None:
+    from studies.training.engines import Engines
+
+    middle = [layer(kind, f"layer{i}", **config) for i, (kind, config) in enumerate(layers)]
+    output = layer("Dense", "out", units=10, activation="softmax")
+    config = sequential(layer("InputLayer", "rows", batch_shape=[None, 8, 8, 1]), *middle, output)
+    spec = parse({"dataset": IMAGES, "model": {"kind": "keras", "config": config}})
+    with pytest.raises(EngineError, match=message):
+        Engines(2, 0.5, None).choose(spec, [small(prepare(spec.dataset, 0))])
