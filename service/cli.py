@@ -32,6 +32,10 @@ datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=Tr
 app.add_typer(datasets, name="datasets")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
+ModelFile = Annotated[
+    Path | None,
+    typer.Option("--model", help="A Keras model, .json or .keras, in place of the study's; its weights are not read."),
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study's name.")]
 Server = Annotated[str | None, typer.Option("--server", help="The server's URL [REGSWEEP_SERVER_URL].")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the database [REGSWEEP_DATABASE_URL].")]
@@ -131,6 +135,7 @@ def worker(
 @app.command()
 def run(
     file: StudyFile,
+    model: ModelFile = None,
     workers: Workers = None,
     database_url: DatabaseUrl = None,
     artifacts_url: ArtifactsUrl = None,
@@ -140,16 +145,16 @@ def run(
     from service.foreground import run_study
 
     settings = _settings(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
-    sys.exit(run_study(file, settings))
+    sys.exit(run_study(file, settings, model))
 
 
 @app.command()
-def submit(file: StudyFile, server: Server = None) -> None:
+def submit(file: StudyFile, model: ModelFile = None, server: Server = None) -> None:
     """Submit a study to a server."""
     from service.local_files import uploaded_to
     from studies.study_file import document, parse
 
-    given = document(file)
+    given = document(file, model)
     with _client(server) as client:
         kind = given["dataset"].get("kind") if isinstance(given.get("dataset"), dict) else None
         if kind == "file":

@@ -31,7 +31,7 @@ or in Python, where regsweep is installed:
 
 
 def bundle(artifacts: Artifacts, study: StudyRecord, model: str, fold: int, title: str) -> bytes:
-    """The zip of a kept model, trained on a fold of its study; NotFoundError when there is nothing to prepare its inputs."""
+    """The zip of a kept model that was trained on a fold; NotFoundError when nothing prepares its inputs."""
     path = preparation_path(study.id, fold)
     if not artifacts.has(path):
         raise NotFoundError(

@@ -24,15 +24,15 @@ from studies.spec import StudySpec
 from studies.study_file import document, parse
 
 
-def run_study(file: Path, settings: Settings) -> int:
-    """Run the study of a file to its end and show it; the exit status.
+def run_study(file: Path, settings: Settings, model: Path | None = None) -> int:
+    """Run the study of a file, perhaps with the model of another, to its end and show it; the exit status.
 
     A study of the same name and the same description is gone on with.
     """
     console = Console()
     store = Store(settings.database_url)
     datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
-    given = document(file)
+    given = document(file, model)
     if isinstance(given.get("dataset"), dict) and given["dataset"].get("kind") == "file":
         given = kept(datasets, given, file.parent)
     spec = parse(given, datasets.uploaded)

@@ -1,9 +1,13 @@
 """How a study names its Keras architecture."""
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from studies.keras_config import reading
+from studies.keras_config.dropout import with_dropout
+from studies.keras_config.graph import Graph
 from studies.parameter import Part
 
 Activation = Literal["relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "linear"]
@@ -44,4 +48,37 @@ class CnnSpec(Part):
         return len(self.filters) + len(self.hidden_units)
 
 
-ModelSpec = Annotated[MlpSpec | CnnSpec, Field(discriminator="kind")]
+#: Kept as one text, so that a spec can be hashed; shown as the object it is.
+Config = Annotated[
+    str,
+    BeforeValidator(reading.canonical),
+    PlainSerializer(json.loads, return_type=dict[str, Any], when_used="json"),
+    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
+]
+
+
+class KerasSpec(Part):
+    """The user's own Keras model, Sequential or Functional, rebuilt by our code from a list of known layers.
+
+    The study's regularizers take the places of the model's own, its dropout rates those of the Dropout layers.
+    """
+
+    kind: Literal["keras"]
+    config: Config = Field(
+        description="What model.to_json() gives, as text or as an object; only the architecture counts."
+    )
+    insert_dropout: bool = Field(False, description="A Dropout layer after each hidden layer that has none behind it.")
+
+    @property
+    def graph(self) -> Graph:
+        """The model as data."""
+        graph = reading.graph(self.config)
+        return with_dropout(graph) if self.insert_dropout else graph
+
+    @property
+    def regularized_layers(self) -> int:
+        """Its layers with a kernel but the output's, or that when it is alone."""
+        return len(self.graph.regularized)
+
+
+ModelSpec = Annotated[MlpSpec | CnnSpec | KerasSpec, Field(discriminator="kind")]

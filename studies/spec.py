@@ -7,7 +7,10 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from studies.dataset_spec import DatasetSpec, UploadedDataset
-from studies.model_spec import MlpSpec, ModelSpec
+from studies.keras_config import fitting
+from studies.keras_config.errors import ConfigError
+from studies.keras_config.lanes import not_held
+from studies.model_spec import KerasSpec, MlpSpec, ModelSpec
 from studies.objectives import OBJECTIVES, Direction, MonitorName, ObjectiveName, Task, metrics_for
 from studies.optimizer_spec import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
 from studies.parameter import Part
@@ -191,7 +194,10 @@ class StudySpec(Part):
     dataset: DatasetSpec = Field(
         description="The data: {kind: builtin, name}, {kind: synthetic, name, …} or {kind: uploaded, name}."
     )
-    model: ModelSpec = Field(default_factory=MlpSpec, description="The architecture: {kind: mlp, …} or {kind: cnn, …}.")
+    model: ModelSpec = Field(
+        default_factory=MlpSpec,
+        description="The architecture: {kind: mlp, …}, {kind: cnn, …} or {kind: keras, config}.",
+    )
     space: SearchSpace = Field(default_factory=SearchSpace, description="What is searched.")
     objectives: Annotated[tuple[ObjectiveName, ...], Field(min_length=1, max_length=4)] = Field(
         ("val_loss",), description="What is optimised, each in its own direction; several give a Pareto front."
@@ -287,6 +293,8 @@ class StudySpec(Part):
             raise ValueError("model.kind: cnn needs images and this dataset is a table; use mlp or digits_images")
         if self.training.class_weights == "balanced" and task == "regression":
             raise ValueError("training.class_weights: a regression has no classes; leave it out")
+        if isinstance(self.model, KerasSpec):
+            self._own_model_fits(self.model)
         return self
 
     @model_validator(mode="after")
@@ -311,3 +319,13 @@ class StudySpec(Part):
                 f"resampling.folds: {rows} rows cannot be divided into {how.folds} folds of two; use fewer"
             )
         return self
+
+    def _own_model_fits(self, model: KerasSpec) -> None:
+        facts = self.dataset.facts
+        try:
+            fitting.check(model.graph, facts.shape, facts.task, facts.classes)
+        except ConfigError as error:
+            raise ValueError(f"model.config: {error}") from None
+        why = not_held(model.graph)
+        if self.training.engine == "lanes" and why is not None:
+            raise ValueError(f"training.engine: lanes cannot hold this model; use auto or fit. {why}")

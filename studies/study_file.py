@@ -11,18 +11,21 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from studies import sampling
+from studies import model_file, sampling
 from studies.dataset_spec import UploadedDataset
 from studies.errors import FieldError, InvalidSpecError
 from studies.parameter import PARAMETER_FORMS
 from studies.spec import StudySpec
 
 #: Names of union members that pydantic puts into an error's place.
-_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "adam", "adamw", "sgd", "rmsprop"}
+_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
 
 
-def document(path: Path) -> dict[str, Any]:
-    """What a YAML file says, not validated; InvalidSpecError when it is not there, not YAML, or not a study."""
+def document(path: Path, model: Path | None = None) -> dict[str, Any]:
+    """What a YAML file says, not validated, with the model of a .json or .keras file in place of its own if given.
+
+    InvalidSpecError when it is not there, not YAML, or not a study.
+    """
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -34,12 +37,14 @@ def document(path: Path) -> dict[str, Any]:
     if not isinstance(found, Mapping):
         kind = type(found).__name__
         raise InvalidSpecError([FieldError("", f"{path} holds a {kind}, not a study; start with `dataset:`")])
-    return dict(found)
+    if model is None:
+        return dict(found)
+    return {**found, "model": model_file.replaced(found.get("model"), model)}
 
 
-def read(path: Path) -> StudySpec:
-    """The study a YAML file describes; InvalidSpecError says what is wrong."""
-    return parse(document(path))
+def read(path: Path, model: Path | None = None) -> StudySpec:
+    """The study a YAML file describes, see `document`; InvalidSpecError says what is wrong."""
+    return parse(document(path, model))
 
 
 def _one_line(error: Exception) -> str:

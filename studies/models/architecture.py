@@ -1,13 +1,15 @@
-"""From a model's description and a trial's regularization to the list of its Keras layers."""
+"""From a model's description and a trial's regularization to its Keras layers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from studies.model_spec import CnnSpec, MlpSpec, ModelSpec
-from studies.models import cnn, mlp
+from studies.model_spec import CnnSpec, KerasSpec, MlpSpec, ModelSpec
+from studies.models import cnn, mlp, own
 from studies.models.expression import Code, Expression
+from studies.models.wiring import Wiring
 from studies.objectives import Task
 from studies.optimizer_spec import CosineSpec, ExponentialSpec, OptimizerSpec, ScheduleSpec
 from studies.regularization import Regularization
@@ -23,10 +25,20 @@ _OUTPUT_ACTIVATIONS: dict[Task, str] = {"binary": "sigmoid", "multiclass": "soft
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The layers of one trial's Sequential model, input first, output last."""
+    """The layers of one trial's model, input first, output last."""
 
     layers: tuple[Expression, ...]
     loss: str  # Keras' name of the data loss
+    wiring: Wiring | None = None  # of a functional model; the others are Sequential
+    dropped_after: Mapping[str, int] | None = None  # of Dropout layers by name: the hidden layer whose rate each has
+
+    def build(self, instead: Mapping[str, Callable[..., Any]] | None = None) -> Any:
+        """The Keras model; loads Keras. `instead` holds constructors to call in place of Keras' own, by name."""
+        import keras
+
+        if self.wiring is not None:
+            return self.wiring.model(self.layers, instead or {})
+        return keras.Sequential([layer.evaluate(instead or {}) for layer in self.layers])
 
 
 def design(
@@ -36,6 +48,8 @@ def design(
 
     The output kernel is regularized only when there is no hidden layer, that is, when it is the whole model.
     """
+    if isinstance(spec, KerasSpec):
+        return _own(spec, input_shape, task, regularization)
     hidden = _hidden(spec, input_shape, regularization)
     linear = isinstance(spec, MlpSpec) and not spec.hidden_units
     output: dict[str, Any] = {"units": classes if task == "multiclass" else 1, "activation": _OUTPUT_ACTIVATIONS[task]}
@@ -51,7 +65,17 @@ def design(
     )
 
 
-def _hidden(spec: ModelSpec, input_shape: tuple[int, ...], regularization: Regularization) -> list[Expression]:
+def _own(spec: KerasSpec, input_shape: tuple[int, ...], task: Task, regularization: Regularization) -> Architecture:
+    graph = spec.graph
+    return Architecture(
+        layers=own.expressions(graph, input_shape, regularization),
+        loss=LOSSES[task],
+        wiring=None if graph.sequential else Wiring(graph),
+        dropped_after=own.dropped_after(graph),
+    )
+
+
+def _hidden(spec: MlpSpec | CnnSpec, input_shape: tuple[int, ...], regularization: Regularization) -> list[Expression]:
     if isinstance(spec, CnnSpec):
         return cnn.hidden_layers(spec, input_shape, regularization)
     flat = [Expression("layers.Flatten")] if len(input_shape) > 1 else []

@@ -21,7 +21,7 @@ class Proximal:
         """Keras' own; the variables are the model's."""
         super().build(variables)  # type: ignore[misc]  # of the optimizer behind this
         l1 = [getattr(variable.regularizer, "l1", 0) for variable in variables]
-        self.l1 = [float(s) if v.name == "kernel" else 0.0 for s, v in zip(l1, variables)]  # noqa: B905
+        self.l1 = [0.0 if v.name == "bias" else float(s) for s, v in zip(l1, variables)]  # noqa: B905
 
     def update_step(self, gradient, variable, learning_rate):  # type: ignore[no-untyped-def]
         """Keras' own update of one variable, without L1's part of the gradient, then the proximal step."""

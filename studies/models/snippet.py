@@ -8,7 +8,13 @@ from pathlib import Path
 
 from studies.dataset_spec import DatasetSpec, UploadedDataset
 from studies.hyperparameters import Hyperparameters
-from studies.models.architecture import design, learning_rate_expression, optimizer_class, optimizer_expression
+from studies.models.architecture import (
+    Architecture,
+    design,
+    learning_rate_expression,
+    optimizer_class,
+    optimizer_expression,
+)
 from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
 from studies.seeds import trial_seed
@@ -27,7 +33,6 @@ def snippet(spec: StudySpec, hyperparameters: Hyperparameters, number: int) -> s
     """Python source that needs Keras and the arrays x_train, y_train, x_val, y_val, prepared as its comments say."""
     facts = spec.dataset.facts
     architecture = design(spec.model, facts.shape, facts.task, facts.classes, hyperparameters.regularization)
-    layers = "\n".join(f"        {layer.source()}," for layer in architecture.layers)
     stop = spec.early_stopping
     # Keras watches what fit() logs: the data loss is logged as a metric of its own, for val_loss holds the penalty too.
     watched = {"val_loss": f"val_{architecture.loss}", "val_penalized_loss": "val_loss"}.get(stop.monitor, stop.monitor)
@@ -65,11 +70,7 @@ import keras
 # x_*: one row {facts.shape}, {_inputs(spec.dataset)}
 # y_*: {_targets(facts.task, facts.classes)}
 {said}keras.utils.set_random_seed({trial_seed(spec.seed, number)})
-model = keras.Sequential(
-    [
-{layers}
-    ]
-)
+{_model(architecture)}
 model.compile(
     optimizer={optimizer},
     loss="{architecture.loss}",
@@ -84,6 +85,13 @@ model.fit(
 {"    sample_weight=weights," + chr(10) if weighted else ""}    callbacks=[{callbacks if stops else ""}],
 )
 '''
+
+
+def _model(architecture: Architecture) -> str:
+    if architecture.wiring is not None:
+        return architecture.wiring.source(architecture.layers)
+    layers = "\n".join(f"        {layer.source()}," for layer in architecture.layers)
+    return f"model = keras.Sequential(\n    [\n{layers}\n    ]\n)"
 
 
 _WEIGHTS = "# weights: of the training rows, 1 on average; balanced classes each have the same sum\n"

@@ -10,9 +10,11 @@ from typing import Literal
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError, OutOfMemoryError, ran_out_of_memory
+from studies.keras_config.lanes import not_held
+from studies.model_spec import KerasSpec
 from studies.optimizer_spec import ConstantSpec
 from studies.spec import REPRODUCIBLE_LANES, StudySpec
-from studies.training import fit
+from studies.training import building, fit
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
 from studies.training.one_by_one import one_by_one
@@ -49,12 +51,16 @@ class Engines:
 
     def choose(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """The engine of a study on its folds: lanes where they can hold it, unless the study says otherwise."""
+        if isinstance(spec.model, KerasSpec):
+            building.check(spec, data[0])
         if spec.training.engine == "fit":
             return _fit("training.engine is fit")
         if not spec.space.batch_sizes:
             return _fit(
                 "space.batch_size is a range, and each size would be a program of its own; list the sizes for lanes"
             )
+        if isinstance(spec.model, KerasSpec) and (why := not_held(spec.model.graph)) is not None:
+            return _fit(why)
         # Those that train on equally many rows share a program; a dataset that stands behind its folds does not.
         most = max(fold.train_rows for fold in data[: spec.resampling.fits])
         data = [fold for fold in data if fold.train_rows == most]

@@ -17,7 +17,6 @@ from studies.datasets.preprocessing import Part, PreparedData
 from studies.errors import DivergedError
 from studies.models import proximal
 from studies.models.architecture import design, learning_rate_expression, optimizer_expression
-from studies.regularization import Regularization
 from studies.training import weights
 from studies.training.early_stopping import EarlyStopping, Watch
 from studies.training.metrics import task_metrics
@@ -101,26 +100,29 @@ def plain_model(job: Job, data: PreparedData) -> keras.Model:
     architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
     steps = -(-len(data.train.y) // hyper.batch_size)
     rate = learning_rate_expression(training.schedule, hyper.learning_rate, steps, job.spec.budget.epochs * steps)
-    model = keras.Sequential([layer.evaluate() for layer in architecture.layers])
+    model = architecture.build()
     _compile(model, optimizer_expression(training.optimizer, rate).evaluate(), architecture.loss)
     return model
 
 
-def regularized(model: keras.Model) -> list[Any]:
-    """The regularized layers: every hidden one with a kernel, or the output when it is the only one."""
-    found = [layer for layer in model.layers if hasattr(layer, "kernel")]
-    return found[:-1] or found
+class _Penalized:
+    """The regularized weights of a model."""
 
+    def __init__(self, model: keras.Model, job: Job) -> None:
+        found = [weights.variables(layer) for layer in weights.regularized(model, job.spec.model)]
+        self._kernels = [kernels for kernels, _ in found]
+        self._biases = [bias for _, biases in found for bias in biases]
+        self._regularization = job.hyperparameters.regularization
 
-def kernels(model: keras.Model) -> list[npt.NDArray[Any]]:
-    """The regularized kernels from the input on."""
-    return [np.asarray(layer.kernel) for layer in regularized(model)]
+    def kernels(self) -> list[list[npt.NDArray[Any]]]:
+        """The kernels of each layer from the input on."""
+        return [[np.asarray(kernel) for kernel in layer] for layer in self._kernels]
 
-
-def _penalty(model: keras.Model, regularization: Regularization) -> float:
-    biases = [np.asarray(layer.bias) for layer in regularized(model) if layer.bias is not None]
-    of_kernels = sum(regularization.layer(i).kernel.of(kernel) for i, kernel in enumerate(kernels(model)))
-    return of_kernels + sum(map(regularization.bias.of, biases))
+    def penalty(self) -> float:
+        """What the weights add to the loss."""
+        reg = self._regularization
+        of_kernels = sum(reg.layer(i).kernel.of(k) for i, layer in enumerate(self.kernels()) for k in layer)
+        return of_kernels + sum(reg.bias.of(np.asarray(bias)) for bias in self._biases)
 
 
 class _Judge:
@@ -129,7 +131,7 @@ class _Judge:
     def __init__(self, model: keras.Model, loss: str, job: Job, data: PreparedData) -> None:
         self.model = model
         self._data = data
-        self._regularization = job.hyperparameters.regularization
+        self.penalized = _Penalized(model, job)
         data_loss = keras.losses.get(loss)
 
         def measure(x: Any, y: Any) -> Any:
@@ -147,7 +149,7 @@ class _Judge:
             total += float(loss)
             predictions.append(predicted.numpy())
         loss = total / len(part.y)
-        penalty = _penalty(self.model, self._regularization)
+        penalty = self.penalized.penalty()
         deviation = float(self._data.target_scaling.deviation)
         found = {"loss": loss, "penalized_loss": loss + penalty}
         if not math.isfinite(loss):
@@ -165,6 +167,7 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
         self._rule = EarlyStopping.of(job.spec, job.hyperparameters)
         self._restores = self._rule.restores_best(job.spec)
         self._most_epochs = job.spec.budget.epochs
+        self._tells_features = weights.tells_features(job.spec.model, data.input_shape)
         self._measures_test, self._state = job.measures_test, job.state
         self._data, self._judge, self._on_epoch = data, judge, on_epoch
         self._watch = Watch()
@@ -223,10 +226,11 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
         metrics = measured(self._judge(self._data.train, "train_"), self._judge(self._data.validation, "val_"))
         if self._measures_test:
             metrics |= self._judge(self._data.test(), "test_")
+        kernels = self._judge.penalized.kernels()
         return TrialResult(
             metrics=metrics,
-            weights=weights.summarize(kernels(self.model)),
-            detail=weights.detail(kernels(self.model), table=len(self._data.input_shape) == 1),
+            weights=weights.summarize([kernel for layer in kernels for kernel in layer]),
+            detail=weights.detail(kernels, features=self._tells_features),
             curve=curve,
             epochs=len(self._epochs),
             best_epoch=kept + 1,

@@ -6,7 +6,7 @@ one program serves every dropout rate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from studies.models.architecture import Architecture
+from studies.training.patches import LANE_LAYERS
 
 _WORD = tf.uint32
 _MANTISSA = 24  # bits of a float32 that a uniform number in [0, 1) can use
@@ -45,18 +46,29 @@ def turned(knobs: Knobs) -> Iterator[None]:
         _knobs.reset(token)
 
 
-def lane_model(architecture: Architecture) -> keras.Sequential:
+def lane_model(architecture: Architecture) -> keras.Model:
     """The model of an architecture with knobs in the places of its dropout rates.
 
     Its regularizers of weights only mark what they stand on: the program acts on the stacked weights by itself.
     """
     position = count()
-    knobbed = dict.fromkeys(("regularizers.L1", "regularizers.L2", "regularizers.L1L2"), KnobRegularizer) | {
-        "layers.Dropout": lambda rate: KnobDropout(next(position)),  # noqa: ARG005  # the knob replaces the rate
-        "layers.Conv2D": PatchConv2D,
-        "layers.MaxPooling2D": BlockMaxPooling2D,
+    after = architecture.dropped_after
+
+    def dropping(kind: type[KnobDropout]) -> Callable[..., KnobDropout]:
+        def made(rate: float, name: str | None = None, **_: Any) -> KnobDropout:  # noqa: ARG001  # the knob replaces it
+            here = next(position)
+            return kind(here, here if after is None or name is None else after[name], name=name)
+
+        return made
+
+    knobbed: dict[str, Callable[..., Any]] = {
+        **dict.fromkeys(("regularizers.L1", "regularizers.L2", "regularizers.L1L2"), KnobRegularizer),
+        "layers.Dropout": dropping(KnobDropout),
+        "layers.SpatialDropout1D": dropping(KnobSpatialDropout),
+        "layers.SpatialDropout2D": dropping(KnobSpatialDropout),
+        **LANE_LAYERS,
     }
-    return keras.Sequential([layer.evaluate(knobbed) for layer in architecture.layers])
+    return architecture.build(knobbed)
 
 
 class KnobRegularizer(keras.regularizers.Regularizer):  # type: ignore[misc]  # Keras carries no types
@@ -80,25 +92,38 @@ class KnobDropout(keras.layers.Layer):  # type: ignore[misc]
     TensorFlow's random operations would also take two thirds of a step's time.
     """
 
-    def __init__(self, position: int) -> None:
-        super().__init__()
-        self._position = position
+    def __init__(self, position: int, layer: int | None = None, name: str | None = None) -> None:
+        super().__init__(name=name)
+        self._position = position  # among the dropout layers, each of which has its own noise
+        self._layer = position if layer is None else layer  # whose rate it has
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Drop activations at the knob's rate and scale the rest by 1 / (1 − rate)."""
         if not training:
             return inputs
         knobs = _knobs.get()
-        size = int(np.prod(inputs.shape))
+        shape = self._noise_shape(inputs)
+        size = int(np.prod(shape))
         # Hashing the positions needs no run time: it is folded into the program as a constant.
-        positions = _mixed_words(np.arange(size, dtype=np.uint32)).reshape(inputs.shape)
+        positions = _mixed_words(np.arange(size, dtype=np.uint32)).reshape(shape)
         key = mix(knobs.noise + tf.constant(0x9E3779B9 * (self._position + 1) & 0xFFFFFFFF, _WORD))
         words = mix(tf.bitwise.bitwise_xor(tf.constant(positions), key))
         uniform = (
             tf.cast(tf.bitwise.right_shift(words, tf.constant(32 - _MANTISSA, _WORD)), inputs.dtype) * 2**-_MANTISSA
         )
-        rate = knobs.dropout[self._position]
+        rate = knobs.dropout[self._layer]
         return tf.where(uniform >= rate, inputs / (1 - rate), tf.zeros_like(inputs))
+
+    def _noise_shape(self, inputs: Any) -> tuple[int, ...]:
+        return tuple(inputs.shape)
+
+
+class KnobSpatialDropout(KnobDropout):
+    """keras.layers.SpatialDropout1D and 2D in the same way: whole channels are dropped."""
+
+    def _noise_shape(self, inputs: Any) -> tuple[int, ...]:
+        rows, *places, channels = inputs.shape
+        return (rows, *(1 for _ in places), channels)
 
 
 def mix(words: Any) -> Any:
@@ -116,28 +141,3 @@ def _mixed_words(words: Any) -> Any:
     words = words ^ (words >> 15)
     words = words * np.uint32(0x846CA68B)
     return words ^ (words >> 16)
-
-
-class PatchConv2D(keras.layers.Conv2D):  # type: ignore[misc]
-    """keras.layers.Conv2D as one matrix product over patches: `vectorized_map` takes no kernel that differs by lane."""
-
-    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        """The same convolution, of stride 1 and padding `same`."""
-        height, width = self.kernel_size
-        rows, columns = inputs.shape[1:3]
-        top, left = (height - 1) // 2, (width - 1) // 2
-        padded = tf.pad(inputs, [[0, 0], [top, height - 1 - top], [left, width - 1 - left], [0, 0]])
-        shifted = [padded[:, i : i + rows, j : j + columns, :] for i in range(height) for j in range(width)]
-        patches = tf.concat(shifted, axis=-1)
-        return tf.tensordot(patches, tf.reshape(kernel, [-1, self.filters]), axes=1)
-
-
-class BlockMaxPooling2D(keras.layers.MaxPooling2D):  # type: ignore[misc]
-    """keras.layers.MaxPooling2D of 2×2 blocks as a reduction, whose gradient compiles far better than a scatter's."""
-
-    def call(self, inputs: Any) -> Any:
-        """The largest of each whole block; an odd last row or column is left out, as Keras does."""
-        rows, columns, channels = inputs.shape[1:]
-        whole = inputs[:, : rows // 2 * 2, : columns // 2 * 2, :]
-        blocks = tf.reshape(whole, [-1, rows // 2, 2, columns // 2, 2, channels])
-        return tf.reduce_max(blocks, axis=[2, 4])

@@ -203,11 +203,11 @@ class _Group:
         metrics = measured(self._on(data, data.train, seat.job, model, "train_"), validation)
         if seat.job.measures_test:
             metrics |= self._on(data, data.test(), seat.job, model, "test_")
-        kernels = [model.weights[position] for position in self._program.kernels]
+        kernels = self._program.by_layer(model)
         result = TrialResult(
             metrics=metrics,
-            weights=weights.summarize(kernels),
-            detail=weights.detail(kernels, table=len(data.input_shape) == 1),
+            weights=weights.summarize([kernel for layer in kernels for kernel in layer]),
+            detail=weights.detail(kernels, features=weights.tells_features(seat.job.spec.model, data.input_shape)),
             curve=seat.curve(),
             epochs=len(seat.entries),
             best_epoch=kept + 1,
@@ -229,7 +229,7 @@ class _Group:
         predictions = np.concatenate([predicted.numpy() for _, predicted in found_by_pass])
         reg = job.hyperparameters.regularization
         mean = sum(float(loss) for loss, _ in found_by_pass) / len(part.y)
-        penalty = sum(reg.layer(i).kernel.of(model.weights[p]) for i, p in enumerate(self._program.kernels))
+        penalty = sum(reg.layer(i).kernel.of(model.weights[p]) for p, i in self._program.kernels.items())
         penalty += sum(reg.bias.of(model.weights[p]) for p in self._program.biases)
         measures = _measures(data, part, predictions[None])
         found = {"loss": mean, "penalized_loss": mean + penalty}

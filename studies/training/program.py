@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from studies.model_spec import ModelSpec
@@ -21,6 +20,8 @@ from studies.models.architecture import design
 from studies.objectives import Task
 from studies.optimizer_spec import OptimizerSpec, ScheduleSpec
 from studies.regularization import L1Mode, LayerRegularization, Penalty, Regularization
+from studies.training import weights
+from studies.training.initial import drawn
 from studies.training.knobs import Knobs, lane_model, mix
 from studies.training.optimizers import rule
 from studies.training.result import Job
@@ -113,10 +114,15 @@ class Program:
         self._rule = rule(key.optimizer)
         steps = -(-key.train_rows // key.batch_size)
         self._rate = schedule(key.schedule, steps, key.budget_epochs * steps)
+        owners = weights.regularized(self.model, key.model)
+        layer_of = {
+            variable.path: index for index, layer in enumerate(owners) for variable in layer.trainable_variables
+        }
+        self._layers = len(owners)
         marked = [i for i, v in enumerate(self.model.trainable_variables) if v.regularizer is not None]
         names = [variable.name for variable in self.model.trainable_variables]
-        #: Positions, among the weights, of the regularized kernels from the input on, and of regularized biases.
-        self.kernels = [i for i in marked if names[i] != "bias"]
+        #: Positions, among the weights, of the regularized kernels, with the layer of each, and of regularized biases.
+        self.kernels = {i: layer_of[self.model.trainable_variables[i].path] for i in marked if names[i] != "bias"}
         self.biases = [i for i in marked if names[i] == "bias"]
         self.train = tf.function(self._train, jit_compile=key.xla, autograph=False)
         self.seat = tf.function(self._seat, autograph=False)
@@ -125,7 +131,7 @@ class Program:
 
     def settings(self, taken: Mapping[int, Job], folds: Mapping[int, int]) -> Settings:
         """The knobs of the lanes that hold trainings, by lane; zeros in all others. `folds` places the jobs' folds."""
-        lanes, layers = self.key.lanes, len(self.kernels)
+        lanes, layers = self.key.lanes, self._layers
         l1, l2, dropout = (np.zeros((lanes, layers), np.float32) for _ in range(3))
         bias, activity = (np.zeros((lanes, 2), np.float32) for _ in range(2))
         rate, fold, seed = (np.zeros(lanes, kind) for kind in (np.float32, np.int32, np.uint32))
@@ -151,16 +157,15 @@ class Program:
 
     def initial(self, seed: int) -> Lane:
         """Initial values of one lane, drawn by the layers' own initializers."""
-        seeds = np.random.default_rng(seed)
-        values = {
-            variable.path: _initial(layer, variable, int(seeds.integers(2**31)))
-            for layer in self.model.layers
-            for variable in layer.weights
-        }
+        values = drawn(self.model, seed)
         return Lane(
             [values[variable.path] for variable in self.model.trainable_variables],
             [values[variable.path] for variable in self.model.non_trainable_weights],
         )
+
+    def by_layer(self, lane: Lane) -> list[list[Any]]:
+        """The kernels of each regularized layer."""
+        return [[lane.weights[p] for p, owner in self.kernels.items() if owner == i] for i in range(self._layers)]
 
     def _seat(self, lanes: Lanes, fresh: Any, initial: Lane) -> Lanes:
         """Put new values into the fresh lanes, with a new optimizer."""
@@ -244,7 +249,7 @@ class Program:
         found = tf.vectorized_map(lane_gradients, given, fallback_to_while_loop=False)
         step = lanes.step + 1
         learning_rate = self._rate(settings.learning_rate, lanes.step)
-        weights, slots = [], []
+        moved_weights, slots = [], []
         for position, weight in enumerate(lanes.lane.weights):
             gradient = found.weights[position]
             proximal = position in self.kernels and self.key.l1_mode == "proximal"
@@ -254,14 +259,14 @@ class Program:
                 gradient += 2 * l2 * weight if proximal else l1 * tf.sign(weight) + 2 * l2 * weight
             rate, count = _broadcast(learning_rate, weight), _broadcast(step, weight)
             moved, new_slots, eta = self._rule.update(weight, lanes.slots[position], gradient, rate, count)
-            weights.append(_soft_threshold(moved, eta * l1) if proximal else moved)
+            moved_weights.append(_soft_threshold(moved, eta * l1) if proximal else moved)
             slots.append(new_slots)
-        return Lanes(Lane(weights, list(found.state)), slots, step), loss_sum + found.data_loss * size
+        return Lanes(Lane(moved_weights, list(found.state)), slots, step), loss_sum + found.data_loss * size
 
     def _strengths(self, position: int, settings: Settings) -> tuple[Any, Any]:
         """λ1 and λ2 of a kernel in every lane, or of the biases."""
         if position in self.kernels:
-            layer = self.kernels.index(position)
+            layer = self.kernels[position]
             return settings.l1[:, layer], settings.l2[:, layer]
         return settings.bias[:, 0], settings.bias[:, 1]
 
@@ -314,11 +319,3 @@ def _soft_threshold(weight: Any, by: Any) -> Any:
 
 def _broadcast(by_lane: Any, stacked: Any) -> Any:
     return tf.reshape(by_lane, [-1] + [1] * (len(stacked.shape) - 1))
-
-
-def _initial(layer: Any, variable: Any, seed: int) -> npt.NDArray[Any]:
-    initializer = getattr(layer, f"{variable.name}_initializer")
-    config = initializer.get_config()
-    if "seed" in config:
-        initializer = type(initializer).from_config(config | {"seed": seed})
-    return np.asarray(initializer(variable.shape))

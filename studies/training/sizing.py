@@ -10,6 +10,7 @@ from studies.datasets.preprocessing import PreparedData
 from studies.models.architecture import design
 from studies.regularization import Regularization
 from studies.spec import StudySpec
+from studies.training import weights
 
 _COPIES = 8  # of a lane's weights: best, slots, gradients, and what an update holds meanwhile
 
@@ -18,12 +19,10 @@ class LaneSize:
     """The cost of one lane of a study's program."""
 
     def __init__(self, spec: StudySpec, folds: Sequence[PreparedData]) -> None:
-        import keras
-
         data = folds[0]
         unregularized = Regularization.shared("none", 0.0, 0.0, 0.0)
         architecture = design(spec.model, data.input_shape, data.task, data.classes, unregularized)
-        self._layers = keras.Sequential([layer.evaluate() for layer in architecture.layers]).layers
+        self._layers = architecture.build().layers
         self._rows, self._validation_rows = data.train_rows, max(len(fold.rows.validation) for fold in folds)
         self._row, self._folds = prod(data.input_shape), len(folds)
         self._batch = max(spec.space.batch_sizes)
@@ -35,11 +34,11 @@ class LaneSize:
 
     def bytes(self, epochs: int) -> int:
         """What it holds at most: copies of its weights, and the activations of a pass over validation rows."""
-        weights = sum(layer.count_params() for layer in self._layers)
-        activations = sum(prod(layer.output.shape[1:]) + _patch_floats(layer) for layer in self._layers)
+        count = sum(layer.count_params() for layer in self._layers)
+        activations = sum(prod(_output(layer)[1:]) + _patch_floats(layer) for layer in self._layers)
         rows = max(min(self._validation_rows, 4096), 3 * self._batch)
         own = self._validation_rows * self._row if self._folds > 1 else 0  # gathered from the lane's fold
-        return int(4 * (own + (_COPIES + epochs) * weights + rows * activations + epochs * self._rows))
+        return int(4 * (own + (_COPIES + epochs) * count + rows * activations + epochs * self._rows))
 
     def epoch_flops(self) -> float:
         """Multiplications and additions of an epoch's matrix products, forward and backward."""
@@ -48,13 +47,21 @@ class LaneSize:
 
 def _patch_floats(layer: Any) -> int:
     """Floats a row that a convolution's patches take."""
-    return int(_positions(layer) * prod(layer.kernel.shape[:-1])) if hasattr(layer, "kernel_size") else 0
+    kernels, _ = weights.variables(layer)
+    return int(_positions(layer) * prod(kernels[0].shape[:-1])) if hasattr(layer, "kernel_size") else 0
 
 
 def _products(layer: Any) -> int:
-    return int(_positions(layer) * prod(layer.kernel.shape)) if hasattr(layer, "kernel") else 0
+    kernels, _ = weights.variables(layer)
+    # What is looked up is not multiplied.
+    return sum(int(_positions(layer) * prod(kernel.shape)) for kernel in kernels if kernel.name != "embeddings")
 
 
 def _positions(layer: Any) -> int:
     """How often a row meets the kernel."""
-    return int(prod(layer.output.shape[1:-1]))
+    return int(prod(_output(layer)[1:-1]))
+
+
+def _output(layer: Any) -> tuple[int, ...]:
+    """The shape of what the layer gives, when it is first called."""
+    return tuple(layer._inbound_nodes[0].output_tensors[0].shape)  # Keras has no other for shared ones

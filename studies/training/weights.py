@@ -8,10 +8,33 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from studies.model_spec import KerasSpec, ModelSpec
+
 NEAR_ZERO = 1e-3
+_KERNELS = {"kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "embeddings"}
 _BINS = 40  # of a histogram, both signs together
 
 Kernel = npt.NDArray[Any]
+
+
+def regularized(model: Any, spec: ModelSpec) -> list[Any]:
+    """The regularized layers: every hidden one with a kernel, or the output when it is the only one."""
+    if isinstance(spec, KerasSpec):
+        return [model.get_layer(name) for name in spec.graph.regularized]
+    found = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    return found[:-1] or found
+
+
+def variables(layer: Any) -> tuple[list[Any], list[Any]]:
+    """The regularized variables of such a layer: its kernels, recurrent ones and embeddings too, and its biases."""
+    trained = layer.trainable_variables
+    # What else there is belongs to no kernel: the scale of an attention.
+    return [v for v in trained if v.name in _KERNELS], [v for v in trained if v.name == "bias"]
+
+
+def tells_features(spec: ModelSpec, input_shape: Sequence[int]) -> bool:
+    """Whether the first kernel's rows are the columns of a table, each of which is read there alone."""
+    return len(input_shape) == 1 and (not isinstance(spec, KerasSpec) or spec.graph.reads_features)
 
 
 def summarize(kernels: Sequence[Kernel]) -> dict[str, float]:
@@ -28,13 +51,14 @@ def summarize(kernels: Sequence[Kernel]) -> dict[str, float]:
     }
 
 
-def detail(kernels: Sequence[Kernel], *, table: bool) -> dict[str, Any]:
-    """The same by layer from the input on, a histogram of the weights, and of a table the norm of each input feature's
-    weights: exactly 0 where the model does not look at the feature.
+def detail(layers: Sequence[Sequence[Kernel]], *, features: bool) -> dict[str, Any]:
+    """The same by layer from the input on, a histogram of the weights, and, where the first layer tells of features,
+    the norm of each one's weights: exactly 0 where the model does not look at the feature.
     """
-    found: dict[str, Any] = {"layers": [summarize([kernel]) for kernel in kernels], "histogram": _histogram(kernels)}
-    if table:
-        norms = np.sqrt(np.square(kernels[0].astype(np.float64)).sum(axis=1))
+    every = [kernel for layer in layers for kernel in layer]
+    found: dict[str, Any] = {"layers": [summarize(layer) for layer in layers], "histogram": _histogram(every)}
+    if features:
+        norms = np.sqrt(np.square(every[0].astype(np.float64)).sum(axis=1))
         found["feature_norms"] = [float(f"{norm:.4g}") for norm in norms]
     return found
 

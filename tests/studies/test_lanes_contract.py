@@ -76,7 +76,7 @@ def laned(
     from studies.training.step import Lane
     from studies.training.tuning import Form
 
-    program = Program(program_key(spec, [data], BATCH, Form(len(regs), EPOCHS, xla=False)))
+    program = Program(program_key(spec, [data], BATCH, Form(len(regs), spec.budget.epochs, xla=False)))
     drawn = [program.initial(seed) for seed in range(len(regs))]
     initial = Lane(*([np.stack(values) for values in zip(*lists, strict=True)] for lists in zip(*drawn, strict=True)))
     course = program.empty()
@@ -105,7 +105,12 @@ def fitted(spec: StudySpec, data: PreparedData, reg: Regularization, initial: An
     steps = -(-len(data.train.y) // BATCH)
     validation = (data.validation.x, data.validation.y)
     history = model.fit(
-        batches(), epochs=EPOCHS, steps_per_epoch=steps, validation_data=validation, shuffle=False, verbose=0
+        batches(),
+        epochs=spec.budget.epochs,
+        steps_per_epoch=steps,
+        validation_data=validation,
+        shuffle=False,
+        verbose=0,
     )
     return model, history.history
 
@@ -149,7 +154,8 @@ def follows(spec: StudySpec, given: Sequence[Regularization] = ()) -> None:
     data, regs = small(prepare(spec.dataset, 0)), given or regularizations(spec)
     rng = np.random.default_rng(1)
     rows, lanes = len(data.train.y), len(regs)
-    order = np.stack([np.stack([rng.permutation(rows) for _ in range(lanes)]) for _ in range(EPOCHS)]).astype(np.int32)
+    order = np.stack([np.stack([rng.permutation(rows) for _ in range(lanes)]) for _ in range(spec.budget.epochs)])
+    order = order.astype(np.int32)
     drawn, last, epochs = laned(spec, data, order, regs)
     assert [len(drawn[0].weights), len(drawn[0].state)] == [len(last.weights), len(last.state)]
     for lane, reg in enumerate(regs):

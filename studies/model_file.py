@@ -1,0 +1,54 @@
+"""A Keras model in a file: what `model.to_json()` gave, or a .keras archive, whose weights are not read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
+
+from studies.errors import FieldError, InvalidSpecError
+from studies.keras_config.reading import LONGEST_TEXT
+
+_CONFIG = "config.json"  # within a .keras archive
+_MOST_BYTES = 4 * LONGEST_TEXT  # UTF-8 has at most four a character
+
+
+def replaced(model: Any, path: Path) -> dict[str, Any]:
+    """A study's `model` with this file's in its place; of a Keras model before, `insert_dropout` stays."""
+    insert = isinstance(model, dict) and model.get("kind") == "keras" and model.get("insert_dropout", False)
+    return {"kind": "keras", "config": read(path), "insert_dropout": insert}
+
+
+def read(path: Path) -> str:
+    """The config as JSON text; InvalidSpecError when there is none."""
+    try:
+        data = _archived(path) if is_zipfile(path) else _bounded(path)
+        return data.decode()
+    except OSError as error:
+        raise _refused(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _refused(f"{path} is neither JSON nor a .keras file; use model.to_json() or model.save()") from error
+
+
+def _bounded(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _checked(file.read(_MOST_BYTES + 1), path)
+
+
+def _archived(path: Path) -> bytes:
+    try:
+        with ZipFile(path) as archive, archive.open(_CONFIG) as file:
+            # What the archive says of its size need not be so.
+            return _checked(file.read(_MOST_BYTES + 1), path)
+    except (KeyError, BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise _refused(f"{path} has no {_CONFIG} that can be read; give what model.save() writes") from error
+
+
+def _checked(data: bytes, path: Path) -> bytes:
+    if len(data) > _MOST_BYTES:
+        raise _refused(f"the architecture in {path} has more than {_MOST_BYTES} bytes")
+    return data
+
+
+def _refused(message: str) -> InvalidSpecError:
+    return InvalidSpecError([FieldError("model", message)])

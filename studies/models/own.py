@@ -1,0 +1,59 @@
+"""The layers of a user's own model with a trial's regularization in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from studies.keras_config.catalog import LAYERS
+from studies.keras_config.graph import Graph, KerasObject, Layer
+from studies.models import mlp
+from studies.models.expression import Expression
+from studies.regularization import Regularization
+
+
+def expressions(graph: Graph, input_shape: tuple[int, ...], regularization: Regularization) -> tuple[Expression, ...]:
+    """The input and every layer: hidden kernels with their penalties, dropout at its rates."""
+    places = {name: index for index, name in enumerate(graph.regularized)}
+    made = [Expression("Input", {"shape": input_shape, "name": graph.input})]
+    for layer in graph.layers:
+        if not layer.operation:
+            rate = regularization.layer(graph.index_of(layer.name)).dropout if _drops(layer) else 0.0
+            made.append(_expression(layer, places.get(layer.name), regularization, rate))
+    return tuple(made)
+
+
+def dropped_after(graph: Graph) -> Mapping[str, int]:
+    """The regularized layer, by its index, whose rate each Dropout layer has."""
+    return {layer.name: graph.index_of(layer.name) for layer in graph.layers if "rate" in layer.rates}
+
+
+def _drops(layer: Layer) -> bool:
+    inner = layer.arguments.get("layer")
+    return bool(layer.rates or (isinstance(inner, Layer) and inner.rates))
+
+
+def _expression(layer: Layer, index: int | None, regularization: Regularization, rate: float) -> Expression:
+    arguments: dict[str, Any] = {"name": layer.name}
+    for name, value in layer.arguments.items():
+        if isinstance(value, Layer):
+            arguments[name] = _expression(value, index, regularization, rate)
+        else:
+            arguments[name] = _made(value)
+    arguments |= dict.fromkeys(layer.rates, rate)
+    if index is not None and not isinstance(layer.arguments.get("layer"), Layer):
+        arguments |= _penalties(layer, index, regularization)
+    return Expression(f"layers.{layer.kind}", arguments)
+
+
+def _penalties(layer: Layer, index: int, regularization: Regularization) -> dict[str, Expression]:
+    kernel = mlp.regularizer(regularization.layer(index).kernel)
+    found: dict[str, Expression | None] = dict.fromkeys(layer.kernels, kernel)
+    if "bias_regularizer" in LAYERS[layer.kind].arguments:
+        found["bias_regularizer"] = mlp.regularizer(regularization.bias)
+    found["activity_regularizer"] = mlp.regularizer(regularization.activity)
+    return {name: regularizer for name, regularizer in found.items() if regularizer is not None}
+
+
+def _made(value: Any) -> Any:
+    return Expression(value.name, dict(value.arguments)) if isinstance(value, KerasObject) else value

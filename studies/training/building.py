@@ -1,0 +1,34 @@
+"""Whether a user's own model can be built on a dataset: what its config alone does not tell."""
+
+from __future__ import annotations
+
+import re
+
+from studies.datasets.preprocessing import PreparedData
+from studies.errors import EngineError
+from studies.models.architecture import design
+from studies.regularization import Regularization
+from studies.spec import StudySpec
+
+
+def check(spec: StudySpec, data: PreparedData) -> None:
+    """EngineError when the layers do not fit each other, or give another shape than the task asks for."""
+    unregularized = Regularization.shared("none", 0.0, 0.0, 0.0)
+    architecture = design(spec.model, data.input_shape, data.task, data.classes, unregularized)
+    try:
+        given = architecture.build().output_shape[1:]
+    # Keras raises whatever its layers do.
+    except Exception as error:
+        raise EngineError(f"model.config: Keras cannot build the model: {_reason(error)}") from error
+    wanted = (data.classes if data.task == "multiclass" else 1,)
+    if given != wanted:
+        raise EngineError(
+            f"model.config: the output has the shape {given} a row and the {data.task} task needs {wanted}; put a "
+            "Flatten or a pooling layer before the output layer"
+        )
+
+
+def _reason(error: Exception) -> str:
+    """What Keras says, in one line without its colours and its list of arguments."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    return " ".join(plain.partition("Arguments received by")[0].split())

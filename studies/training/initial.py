@@ -1,0 +1,66 @@
+"""Initial values of a model's weights, drawn by the layers' own initializers from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+Values = npt.NDArray[Any]
+
+#: Where a weight's initializer is not the attribute of its own name.
+_ATTRIBUTES = {
+    "depthwise_kernel": "depthwise_initializer",
+    "pointwise_kernel": "pointwise_initializer",
+    "recurrent_kernel": "recurrent_initializer",
+}
+#: Weights whose initializer Keras fixes.
+_FIXED = {
+    ("Attention", "scale"): "ones",
+    ("Attention", "concat_score_weight"): "ones",
+    ("AdditiveAttention", "scale"): "glorot_uniform",
+    ("RMSNormalization", "scale"): "ones",
+}
+
+
+def drawn(model: keras.Model, seed: int) -> Mapping[str, Values]:
+    """A value of every weight by the weight's path."""
+    seeds = np.random.default_rng(seed)
+    return {
+        variable.path: _initial(layer, variable, int(seeds.integers(2**31)))
+        for layer in _holders(model)
+        for variable in (*layer._trainable_variables, *layer._non_trainable_variables)
+    }
+
+
+def _holders(model: keras.Model) -> Iterator[Any]:
+    """Every layer, and those within layers, such as an attention's."""
+    for outer in model.layers:
+        yield from outer._flatten_layers()  # Keras has no other
+
+
+def _initial(layer: Any, variable: Any, seed: int) -> Values:
+    if variable.name == "bias" and getattr(layer, "unit_forget_bias", False):
+        # After keras.src.layers.rnn.lstm: the forget gate is open at first.
+        first, rest = (_values(layer.bias_initializer, (n * layer.units,), seed) for n in (1, 2))
+        return np.concatenate([first, np.ones(layer.units, np.float32), rest])
+    return _values(_initializer(layer, variable.name), variable.shape, seed)
+
+
+def _initializer(layer: Any, name: str) -> Any:
+    fixed = next((_FIXED[key] for kind in type(layer).__mro__ if (key := (kind.__name__, name)) in _FIXED), None)
+    if fixed is not None:
+        return keras.initializers.get(fixed)
+    own = _ATTRIBUTES.get(name, f"{name}_initializer")
+    # A depthwise convolution's only kernel has the name of others'.
+    return getattr(layer, own if hasattr(layer, own) else "depthwise_initializer")
+
+
+def _values(initializer: Any, shape: tuple[int, ...], seed: int) -> Values:
+    config = initializer.get_config()
+    if "seed" in config:
+        initializer = type(initializer).from_config(config | {"seed": seed})
+    return np.asarray(initializer(shape))

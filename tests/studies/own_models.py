@@ -1,0 +1,184 @@
+"""Ten architectures as Keras users write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.studies.documents import IRIS, Document
+
+BINARY: Document = {"kind": "synthetic", "name": "noisy_labels", "rows": 90, "features": 8, "informative": 3}
+IMAGES: Document = {"kind": "builtin", "name": "digits_images"}
+DIABETES: Document = {"kind": "builtin", "name": "diabetes"}
+
+
+def mlp() -> Any:
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input((8,)),
+            layers.Dense(8, activation="relu", kernel_regularizer="l2", kernel_initializer="he_normal"),
+            layers.Dropout(0.3),
+            layers.Dense(4, activation="relu"),
+            layers.Dropout(0.3),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+
+
+def wide_and_deep() -> Any:
+    import keras
+    from keras import layers
+
+    given = keras.Input((10,), name="columns")
+    deep = layers.Dense(8, activation="relu")(given)
+    deep = layers.Dropout(0.1)(deep)
+    deep = layers.Dense(4, activation="relu")(deep)
+    return keras.Model(given, layers.Dense(1)(layers.Concatenate()([given, deep])))
+
+
+def residual_mlp() -> Any:
+    import keras
+    from keras import layers
+
+    given = keras.Input((4,))
+    x = layers.Dense(6)(given)
+    for _ in range(2):
+        y = layers.LayerNormalization()(x)
+        y = layers.Dense(6, activation="gelu")(y)
+        x = x + layers.Dropout(0.2)(y)
+    return keras.Model(given, layers.Dense(3, activation="softmax")(x))
+
+
+def embeddings() -> Any:
+    import keras
+    from keras import layers
+
+    given = keras.Input((8,))
+    categories = layers.Discretization([-0.5, 0.5])(given[:, :2])
+    embedded = layers.Flatten()(layers.Embedding(3, 2)(categories))
+    x = layers.Concatenate()([embedded, given[:, 2:]])
+    x = layers.Dense(6, activation="relu")(x)
+    return keras.Model(given, layers.Dense(1, activation="sigmoid")(x))
+
+
+def cnn() -> Any:
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(3, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+            layers.SpatialDropout2D(0.1),
+            layers.Conv2D(4, 3, strides=2, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def separable() -> Any:
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.SeparableConv2D(4, 3, activation="relu", depth_multiplier=2),
+            layers.DepthwiseConv2D(3, padding="same", activation="relu"),
+            layers.AveragePooling2D(3, strides=2, padding="same"),
+            layers.Flatten(),
+            layers.Dense(10),
+            layers.Softmax(),
+        ]
+    )
+
+
+def convolution_over_a_sequence() -> Any:
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input((10,)),
+            layers.Reshape((10, 1)),
+            layers.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="relu"),
+            layers.MaxPooling1D(3, strides=2),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+
+
+def lstm() -> Any:
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Reshape((8, 8)),
+            layers.Bidirectional(layers.LSTM(3, dropout=0.1)),
+            layers.Dropout(0.1),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def gru_unrolled() -> Any:
+    import keras
+    from keras import layers
+
+    given = keras.Input((8,))
+    x = layers.Reshape((2, 4))(given)
+    x = layers.GRU(3, unroll=True, return_sequences=True)(x)
+    x = layers.LSTM(3, unroll=True)(x)
+    return keras.Model(given, layers.Dense(1, activation="sigmoid")(x))
+
+
+def branches() -> Any:
+    import keras
+    from keras import layers
+
+    given = keras.Input((4,))
+    shared = layers.Dense(5, activation="tanh")
+    left = keras.Sequential([keras.Input((4,)), layers.Dense(4, activation="relu"), layers.Dropout(0.1)], name="left")
+    merged = layers.Add()([shared(given), shared(layers.Rescaling(0.5)(given))])
+    x = layers.Concatenate()([left(given), merged, layers.Dense(2)(given)])
+    return keras.Model(given, layers.Dense(3, activation="softmax")(x))
+
+
+def attention() -> Any:
+    import keras
+    from keras import layers
+
+    given = keras.Input((8, 8, 1))
+    tokens = layers.Dense(4)(layers.Reshape((8, 8))(given))
+    y = layers.MultiHeadAttention(2, 3)(tokens, tokens)
+    x = layers.LayerNormalization()(layers.Add()([tokens, y]))
+    y = layers.Dense(4, activation="gelu")(x)
+    x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(0.1)(y)]))
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(given, layers.Dense(10, activation="softmax")(x))
+
+
+#: Each with a dataset that it fits, and what is said of it where lanes do not hold it.
+OWN_MODELS: dict[str, tuple[Document, Callable[[], Any], str | None]] = {
+    "mlp": (BINARY, mlp, None),
+    "wide and deep": (DIABETES, wide_and_deep, None),
+    "residual mlp": (IRIS, residual_mlp, None),
+    "embeddings": (BINARY, embeddings, "layers[2] 'discretization': Keras' optimizers"),
+    "cnn with batch norm": (IMAGES, cnn, None),
+    "separable convolutions": (IMAGES, separable, None),
+    "convolution over a sequence": (DIABETES, convolution_over_a_sequence, None),
+    "lstm": (IMAGES, lstm, "layers[2] 'bidirectional': Bidirectional"),
+    "gru unrolled": (BINARY, gru_unrolled, None),
+    "branches": (IRIS, branches, None),
+    "attention": (IMAGES, attention, None),
+}
