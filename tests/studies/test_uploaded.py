@@ -98,7 +98,7 @@ def test_a_dataset_that_is_not_there_or_another_now_is_refused(file: Path) -> No
     dataset, _ = uploaded(file)
     document = {"dataset": {"kind": "uploaded", "name": "mine"}}
     with pytest.raises(InvalidSpecError, match=r"dataset\.name: there is no dataset 'mine'; upload it first"):
-        parse(document, lambda _: None)
+        parse(document, lambda _name: None)
     with pytest.raises(InvalidSpecError, match=r"dataset\.name: only the service that 'mine' was uploaded to knows it"):
         parse(document)
     with pytest.raises(InvalidSpecError, match=r"dataset\.digest: the dataset 'mine' is another file now"):
