@@ -210,11 +210,14 @@ def test_layers_that_do_not_fit_each_other_end_the_study_with_the_reason(layers:
 
 def test_the_code_of_a_model_has_names_of_its_own_for_every_layer() -> None:
     called_twice = {**called(layer("Dense", "a b", units=4), "rows"), "inbound_nodes": [node("rows"), node("a_b")]}
+    twice = node("a_b", "a b")
+    twice["args"][0][1]["config"]["keras_history"][1] = 1  # what the second call gives
     spoiled = functional(
         called_twice,
-        called(layer("Dense", "a_b", units=4), "x_train"),
+        called(layer("Dense", "a_b", units=4), "sum"),
+        called(layer("Add", "sum"), "x_train", "a b"),
         called(layer("Dense", "x_train", units=4), "rows"),
-        called(layer("Add", "'); import os #"), "a_b", "a b"),
+        {**layer("Add", "'); import os #"), "inbound_nodes": [twice]},
         called(layer("Dense", "out", units=3, activation="softmax"), "'); import os #"),
     )
     spec = parse({"dataset": IRIS, "model": {"kind": "keras", "config": spoiled}})
@@ -222,7 +225,7 @@ def test_the_code_of_a_model_has_names_of_its_own_for_every_layer() -> None:
         spec, spec.space.hyperparameters(dict.fromkeys(spec.space.searched(), 0) | {"regularizer": "none"}), 0
     )
     assigned = re.findall(r"^(\w+) = ", code, re.MULTILINE)
-    assert len(set(assigned)) == len(assigned) == 9
+    assert len(set(assigned)) == len(assigned) == 10
     assert not {"x_train", "keras"} & set(assigned)
     assert not re.search(r"^\s*import os", code, re.MULTILINE)
     compile(code, "snippet", "exec")
