@@ -13,6 +13,9 @@ from studies.keras_config.graph import Call, Graph, Tensor
 from studies.models.expression import Expression
 
 _INDEXED = "getitem"
+#: What the code around the model calls its own.
+_TAKEN = {"keras", "ops", "model", "x_train", "y_train", "x_val", "y_val", "y_deviation", "roc_auc_score", "r2_score"}
+_TAKEN |= {"Measure", "mean_absolute_error"}
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,10 @@ class Wiring:
 
     def source(self, layers: Sequence[Expression]) -> str:
         """The Python code that makes the model."""
-        names = self._variables()
+        names, held = self._variables()
         given, expressions = self._parted(layers)
-        shared = self._shared()
         lines = [f"{names[Tensor(self.graph.input)]} = {given.source()}"]
-        lines += [f"{_identifier(name)}_layer = {expressions[name].source()}" for name in shared]
+        lines += [f"{held[name]} = {expressions[name].source()}" for name in held]
         for call in self.graph.calls:
             operation = self._operation(call)
             arguments = [_source(value, names) for value in call.arguments]
@@ -65,7 +67,7 @@ class Wiring:
             elif operation:
                 made = f"keras.ops.{operation}({', '.join(arguments)})"
             else:
-                layer = f"{_identifier(call.layer)}_layer" if call.layer in shared else expressions[call.layer].source()
+                layer = held[call.layer] if call.layer in held else expressions[call.layer].source()
                 made = f"{layer}({', '.join(arguments)})"
             lines.append(f"{names[call.result]} = {made}")
         ends = names[Tensor(self.graph.input)], names[self.graph.output]
@@ -86,15 +88,21 @@ class Wiring:
         layer = self.graph.named[call.layer]
         return layer.kind if layer.operation else None
 
-    def _variables(self) -> Mapping[Tensor, str]:
-        """A Python name for every tensor."""
-        found: dict[Tensor, str] = {}
-        for tensor in (Tensor(self.graph.input), *(call.result for call in self.graph.calls)):
-            name = _identifier(tensor.layer) + (f"_{tensor.number + 1}" if tensor.number else "")
-            while name in found.values() or name in {"keras", "model"} or name.endswith("_layer"):
+    def _variables(self) -> tuple[Mapping[Tensor, str], Mapping[str, str]]:
+        """A Python name for every tensor and for every layer that is called more than once."""
+        taken = set(_TAKEN)
+
+        def free(name: str) -> str:
+            name = f"_{name}" if name.startswith("Proximal") else name
+            while name in taken:
                 name += "_"
-            found[tensor] = name
-        return found
+            taken.add(name)
+            return name
+
+        layers = {name: free(f"{_identifier(name)}_layer") for name in self._shared()}
+        tensors = [Tensor(self.graph.input), *(call.result for call in self.graph.calls)]
+        again = {t: f"_{t.number + 1}" if t.number else "" for t in tensors}
+        return {tensor: free(_identifier(tensor.layer) + again[tensor]) for tensor in tensors}, layers
 
 
 def _identifier(name: str) -> str:

@@ -24,7 +24,7 @@ from studies.training.result import EpochReport, Job, Trained
 from tests.studies.documents import IRIS, Document
 from tests.studies.own_models import BINARY, IMAGES, OWN_MODELS, attention, cnn, lstm, mlp, residual_mlp
 from tests.studies.test_fit import SAVES
-from tests.studies.test_keras_config import layer, sequential
+from tests.studies.test_keras_config import called, functional, layer, node, sequential
 from tests.studies.test_lanes_contract import BATCH, follows, small
 
 pytestmark = [pytest.mark.xdist_group("own models"), SAVES]
@@ -206,3 +206,26 @@ def test_layers_that_do_not_fit_each_other_end_the_study_with_the_reason(layers:
     spec = parse({"dataset": IMAGES, "model": {"kind": "keras", "config": config}})
     with pytest.raises(EngineError, match=message):
         Engines(2, 0.5, None).choose(spec, [small(prepare(spec.dataset, 0))])
+
+
+def test_the_code_of_a_model_has_names_of_its_own_for_every_layer() -> None:
+    called_twice = {**called(layer("Dense", "a b", units=4), "rows"), "inbound_nodes": [node("rows"), node("a_b")]}
+    twice = node("a_b", "a b")
+    twice["args"][0][1]["config"]["keras_history"][1] = 1  # what the second call gives
+    spoiled = functional(
+        called_twice,
+        called(layer("Dense", "a_b", units=4), "sum"),
+        called(layer("Add", "sum"), "x_train", "a b"),
+        called(layer("Dense", "x_train", units=4), "rows"),
+        {**layer("Add", "'); import os #"), "inbound_nodes": [twice]},
+        called(layer("Dense", "out", units=3, activation="softmax"), "'); import os #"),
+    )
+    spec = parse({"dataset": IRIS, "model": {"kind": "keras", "config": spoiled}})
+    code = snippet(
+        spec, spec.space.hyperparameters(dict.fromkeys(spec.space.searched(), 0) | {"regularizer": "none"}), 0
+    )
+    assigned = re.findall(r"^(\w+) = ", code, re.MULTILINE)
+    assert len(set(assigned)) == len(assigned) == 10
+    assert not {"x_train", "keras"} & set(assigned)
+    assert not re.search(r"^\s*import os", code, re.MULTILINE)
+    compile(code, "snippet", "exec")
