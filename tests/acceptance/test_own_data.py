@@ -68,7 +68,7 @@ def _right(house: House, predictions: Path) -> float:
         pairs = list(zip(csv.DictReader(given), csv.DictReader(true), strict=True))
     assert len(pairs) == NEW
     assert all(abs(float(row["p_no"]) + float(row["p_yes"]) - 1) < 1e-5 for row, _ in pairs)
-    return sum(row["prediction"] == answer["churned"] for row, answer in pairs) / NEW
+    return float(sum(row["prediction"] == answer["churned"] for row, answer in pairs)) / NEW
 
 
 def test_with_the_command_line_alone(house: House, server: Server) -> None:
