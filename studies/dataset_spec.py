@@ -19,11 +19,13 @@ SyntheticName = Literal["few_informative", "noisy_labels", "wide", "clean", "spa
 class DatasetFacts:
     """What the service says of a dataset before any worker loads it."""
 
-    task: Task
-    rows: int
-    shape: tuple[int, ...]  # of one row: (features,) or (height, width, channels)
-    classes: int  # 0 for a regression
-    about: str
+    task: Annotated[Task, Field(description="What is asked of the target.")]
+    rows: Annotated[int, Field(description="Rows of all parts together.")]
+    shape: Annotated[
+        tuple[int, ...], Field(description="Of one row as a model takes it: [inputs] or [height, width, channels].")
+    ]
+    classes: Annotated[int, Field(description="Number of classes; 0 for a regression.")]
+    about: Annotated[str, Field(description="What the data is, in words.")]
 
 
 BUILTIN: dict[BuiltinName, DatasetFacts] = {
