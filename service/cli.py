@@ -151,17 +151,15 @@ def run(
 @app.command()
 def submit(file: StudyFile, model: ModelFile = None, server: Server = None) -> None:
     """Submit a study to a server."""
-    from service.local_files import uploaded_to
+    from service.local_files import dataset_kind, uploaded_to
     from studies.study_file import document, parse
 
     given = document(file, model)
+    kind = dataset_kind(given)
+    if kind not in ("file", "uploaded"):  # which only the server knows
+        given = parse(given).model_dump(mode="json")
     with _client(server) as client:
-        kind = given["dataset"].get("kind") if isinstance(given.get("dataset"), dict) else None
-        if kind == "file":
-            given = uploaded_to(client, given, file.parent)
-        elif kind != "uploaded":  # which only the server knows
-            given = parse(given).model_dump(mode="json")
-        study = client.submit(given)
+        study = client.submit(uploaded_to(client, given, file.parent) if kind == "file" else given)
     print(study.name)
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from service import terminal
 from service.errors import ConflictError, NameInUseError
-from service.local_files import kept
+from service.local_files import dataset_kind, kept
 from service.routes.comparisons import view
 from service.routes.studies import made_up_name, views
 from service.schemas import StudyView, trial_view
@@ -29,11 +29,13 @@ def run_study(file: Path, settings: Settings, model: Path | None = None) -> int:
 
     A study of the same name and the same description is gone on with.
     """
+    given = document(file, model)
+    if dataset_kind(given) not in ("file", "uploaded"):
+        parse(given)  # what is wrong is said before a database is made
     console = Console()
     store = Store(settings.database_url)
     datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
-    given = document(file, model)
-    if isinstance(given.get("dataset"), dict) and given["dataset"].get("kind") == "file":
+    if dataset_kind(given) == "file":
         given = kept(datasets, given, file.parent)
     spec = parse(given, datasets.uploaded)
     name = _accepted(store, spec)

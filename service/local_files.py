@@ -28,6 +28,12 @@ def format_of(file: Path) -> TableFormat:
     return found
 
 
+def dataset_kind(document: Mapping[str, Any]) -> str | None:
+    """The kind of a study's dataset, as it stands there."""
+    dataset = document.get("dataset")
+    return dataset.get("kind") if isinstance(dataset, Mapping) else None
+
+
 def uploaded_to(client: Client, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """A study whose dataset was a file, which is now on a server."""
     file, asked = _asked(document, folder)
