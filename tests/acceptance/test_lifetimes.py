@@ -14,7 +14,7 @@ from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House, serving
 from tests.acceptance.studies import SLOW_EPOCHS, document, ended, finished, ran_exactly, read, slow, submit, trials
 
-EPOCHS = 4_000  # of a training that is caught on its way
+EPOCHS = 6_000  # of a training that is caught on its way
 
 pytestmark = pytest.mark.xdist_group("lifetimes")
 
@@ -79,8 +79,9 @@ def test_a_study_that_is_paused_killed_and_restarted_has_the_table_of_one_that_w
         eventually(lambda: epochs("rough") > stood)
         server.end(signal.SIGTERM)
     with serving(house, workers=1) as server:
-        eventually(lambda: read(server.api, "rough")["progress"]["running"])
-        os.kill(house.workers()[0], signal.SIGKILL)
+        eventually(lambda: read(server.api, "rough")["progress"]["running"] or read(server.api, "rough")["ended_at"])
+        for worker in house.workers():
+            os.kill(worker, signal.SIGKILL)
         assert table("rough") == calm
         endings = server.api.get("/v1/studies/rough/trials/0/attempts").json()
         assert [attempt["ending"] for attempt in endings] in (["told"], ["lost", "told"])
