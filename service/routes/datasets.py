@@ -16,6 +16,7 @@ from service.schemas import DatasetDetail, DatasetView, dataset_detail, dataset_
 from service.storage.datasets import DatasetStore, Files, Upload, file_path
 from service.upload import received
 from studies.objectives import Task
+from studies.spec import NAME_PATTERN
 from studies.table_spec import TableFormat, TableOptions
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
@@ -27,7 +28,6 @@ _FORMATS: Mapping[str, TableFormat] = {
     "application/parquet": "parquet",
     "application/x-npz": "npz",
 }
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
 Names = Annotated[list[str] | None, Query(description="May stand often.")]
 Rows = Annotated[int, Query(ge=1, le=1000, description="How many.")]
 

@@ -3,57 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from service.settings import Settings
 from service.storage.pages import Sort
 from service.storage.store import Progress, Store
-from service.worker.worker import Worker
 from studies.datasets.preprocessing import PreparedData
 from studies.spec import StudySpec
-from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained
 from tests.acceptance.polling import eventually
 from tests.service.documents import document, study, train
-
-LEASE_SECONDS = 2.0  # the least there may be
-
-
-@contextmanager
-def working(
-    store: Store, folder: Path, engine: Train = train, only: str | None = None, poll_seconds: float = 0.05
-) -> Iterator[Worker]:
-    """A worker in a thread; what it dies of is raised here."""
-    settings = Settings(
-        database_url=store.url,
-        artifacts_url=f"file://{folder}",
-        lease_seconds=LEASE_SECONDS,
-        poll_seconds=poll_seconds,
-        workers=0,
-    )
-    shown = {"engine": "fit", "lanes": 1, "xla": False, "why": "a test"}
-    worker = Worker(settings, lambda *_: (one_by_one(engine), shown), only)
-    died: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            worker.run()
-        except BaseException as error:  # noqa: BLE001  # raised again below
-            died.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield worker
-    finally:
-        worker.leave()
-        thread.join()
-    if died:
-        raise died[0]
+from tests.service.working import LEASE_SECONDS, working
 
 
 def progress(store: Store, name: str) -> Progress:

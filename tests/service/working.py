@@ -14,12 +14,13 @@ from service.worker.worker import Worker
 from studies.training.one_by_one import Train, one_by_one
 from tests.service.documents import train
 
+LEASE_SECONDS = 2.0  # the least there may be
 SHOWN = {"engine": "fit", "lanes": 1, "epochs_a_call": 1, "xla": False, "why": "a test"}
 
 
 def worker_on(url: str, folder: Path, engine: Train, only: str | None = None, **changes: Any) -> Worker:
     """A worker that trains by a function; `changes` are settings."""
-    plain: dict[str, Any] = {"lease_seconds": 2.0, "poll_seconds": 0.05, "workers": 0}
+    plain: dict[str, Any] = {"lease_seconds": LEASE_SECONDS, "poll_seconds": 0.05, "workers": 0}
     settings = Settings(database_url=url, artifacts_url=f"file://{folder}", **plain | changes)
     return Worker(settings, lambda *_: (one_by_one(engine), SHOWN), only)
 
