@@ -65,11 +65,16 @@ def connect(url: str) -> sa.Engine:
 
 def engine_options(url: str) -> dict[str, Any]:
     """What every engine of the project is made with."""
-    if make_url(url).get_backend_name() == "sqlite":
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
         # As a pool event, so that Optuna's storage has it from its first connection on.
         options: dict[str, Any] = {"pool_events": [(_set_pragmas, "connect")]}
-        return options if "timeout" in make_url(url).query else options | {"connect_args": {"timeout": _BUSY_SECONDS}}
-    return {"pool_pre_ping": True}
+        arguments: dict[str, Any] = {"timeout": _BUSY_SECONDS}
+    else:
+        options = {"pool_pre_ping": True}
+        # A client that is stopped inside a transaction, as by SIGSTOP, would hold its rows for as long as it stands.
+        arguments = {"options": f"-c idle_in_transaction_session_timeout={int(_BUSY_SECONDS)}s"}
+    return options | {"connect_args": {key: value for key, value in arguments.items() if key not in parsed.query}}
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
