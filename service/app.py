@@ -11,11 +11,15 @@ from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
 from service import problems
+from service.authentication import Authenticator
+from service.body_limit import BodyLimit
 from service.dashboard import Dashboard
 from service.errors import StorageError
-from service.routes import comparisons, datasets, health, studies, trials
+from service.guard import Guard
+from service.routes import comparisons, datasets, health, login, studies, trials
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
+from service.storage.keys import KeyStore
 from service.storage.opening import Opening
 from service.version import VERSION
 from service.watch import Watch
@@ -27,7 +31,8 @@ _log = structlog.get_logger(__name__)
 def _open(opening: Opening, fleet: Fleet | None) -> None:
     """Make the tables before the workers come, so that they need not wait for each other."""
     try:
-        opening.store()
+        if not KeyStore(opening.store()).any():
+            _log.info("no key was made, so this machine's users need none; see `regsweep keys create --help`")
     except (StorageError, SQLAlchemyError) as error:
         _log.error("the database does not answer; requests and workers try again", error=str(error))
     if fleet is not None:
@@ -64,6 +69,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     )
     problems.install(app)
     app.include_router(health.router)
+    app.include_router(login.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
     app.include_router(datasets.router)
@@ -72,4 +78,8 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.state.opening, app.state.settings = opening, settings
     app.state.dashboard = Dashboard(opening, writes=settings.dashboard_writes)
     app.router.default = app.state.dashboard
+    app.state.authenticator = Authenticator(opening)
+    # The last one added comes first: nothing is read of a body before its sender is known.
+    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
+    app.add_middleware(Guard, authenticator=app.state.authenticator)
     return app

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -11,6 +15,7 @@ import typer
 from pydantic import ValidationError
 
 from service import logs
+from service.scopes import Scope
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +23,10 @@ if TYPE_CHECKING:
 
     from service.client import Client
     from service.schemas import StudyView
+    from service.storage.keys import KeyStore
+    from service.storage.records import KeyRecord
+
+_LONGEST_KEY_NAME = 100
 
 app = typer.Typer(
     help="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -31,6 +40,9 @@ app.add_typer(db, name="db")
 datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
 app.add_typer(datasets, name="datasets")
 
+keys = typer.Typer(help="API keys, kept in the database that the server uses.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
 ModelFile = Annotated[
     Path | None,
@@ -38,6 +50,10 @@ ModelFile = Annotated[
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study's name.")]
 Server = Annotated[str | None, typer.Option("--server", help="The server's URL [REGSWEEP_SERVER_URL].")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", help="The server's API key [REGSWEEP_KEY, REGSWEEP_KEY_FILE]; others see a command line."),
+]
 DatabaseUrl = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the database [REGSWEEP_DATABASE_URL].")]
 ArtifactsUrl = Annotated[str | None, typer.Option(help="fsspec URL of the models' folder [REGSWEEP_ARTIFACTS_URL].")]
 Workers = Annotated[int | None, typer.Option(help="Worker processes, default one a core [REGSWEEP_WORKERS].")]
@@ -149,7 +165,7 @@ def run(
 
 
 @app.command()
-def submit(file: StudyFile, model: ModelFile = None, server: Server = None) -> None:
+def submit(file: StudyFile, model: ModelFile = None, server: Server = None, key: Key = None) -> None:
     """Submit a study to a server."""
     from service.local_files import dataset_kind, uploaded_to
     from studies.study_file import document, parse
@@ -158,44 +174,44 @@ def submit(file: StudyFile, model: ModelFile = None, server: Server = None) -> N
     kind = dataset_kind(given)
     if kind not in ("file", "uploaded"):  # which only the server knows
         given = parse(given).model_dump(mode="json")
-    with _client(server) as client:
+    with _client(server, key) as client:
         study = client.submit(uploaded_to(client, given, file.parent) if kind == "file" else given)
     print(study.name)
 
 
 @app.command()
-def watch(name: Name, server: Server = None) -> None:
+def watch(name: Name, server: Server = None, key: Key = None) -> None:
     """Follow a study until it ends, then show it."""
     from rich.console import Console
 
     from service import terminal
 
     console = Console()
-    with _client(server) as client:
+    with _client(server, key) as client:
         study = terminal.follow(console, lambda: client.study(name))
         terminal.show_study(console, study, client.trials(name), client.best(name))
         _show_comparison(console, client, study)
 
 
 @app.command()
-def studies(server: Server = None) -> None:
+def studies(server: Server = None, key: Key = None) -> None:
     """List the studies of a server."""
     from rich.console import Console
 
     from service import terminal
 
-    with _client(server) as client:
+    with _client(server, key) as client:
         terminal.show_studies(Console(), client.studies())
 
 
 @app.command()
-def show(name: Name, server: Server = None) -> None:
+def show(name: Name, server: Server = None, key: Key = None) -> None:
     """Show a study: its state, its best trial, the best of each regularizer kind."""
     from rich.console import Console
 
     from service import terminal
 
-    with _client(server) as client:
+    with _client(server, key) as client:
         console, study = Console(), client.study(name)
         terminal.show_study(console, study, client.trials(name), client.best(name))
         _show_comparison(console, client, study)
@@ -206,9 +222,10 @@ def report(
     name: Name,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the page goes.")] = Path("report.html"),
     server: Server = None,
+    key: Key = None,
 ) -> None:
     """Write a study's report: the recommendation, the techniques compared, every figure, in one HTML file."""
-    with _client(server) as client:
+    with _client(server, key) as client:
         page = client.report(name)
     try:
         output.write_text(page, encoding="utf-8")
@@ -232,21 +249,21 @@ def demo(
 
 
 @app.command()
-def pause(name: Name, server: Server = None) -> None:
+def pause(name: Name, server: Server = None, key: Key = None) -> None:
     """Let a study stand still; its running trials keep their state."""
-    _move(name, "pause", server)
+    _move(name, "pause", server, key)
 
 
 @app.command()
-def resume(name: Name, server: Server = None) -> None:
+def resume(name: Name, server: Server = None, key: Key = None) -> None:
     """Go on with a paused study."""
-    _move(name, "resume", server)
+    _move(name, "resume", server, key)
 
 
 @app.command()
-def stop(name: Name, server: Server = None) -> None:
+def stop(name: Name, server: Server = None, key: Key = None) -> None:
     """End a study and keep its results."""
-    _move(name, "stop", server)
+    _move(name, "stop", server, key)
 
 
 @app.command()
@@ -254,14 +271,15 @@ def delete(
     name: Name,
     force: Annotated[bool, typer.Option("--force", help="Also one that has not ended.")] = False,
     server: Server = None,
+    key: Key = None,
 ) -> None:
     """Delete a study with its trials, its comparison and its models."""
-    with _client(server) as client:
+    with _client(server, key) as client:
         client.delete(name, force=force)
 
 
-def _move(name: str, way: str, server: str | None) -> None:
-    with _client(server) as client:
+def _move(name: str, way: str, server: str | None, key: str | None) -> None:
+    with _client(server, key) as client:
         print(client.move(name, way).state)
 
 
@@ -276,12 +294,13 @@ def add_dataset(
     group: Annotated[str | None, typer.Option(help="The column whose rows stay on one side of every split.")] = None,
     time: Annotated[str | None, typer.Option(help="The column that says when a row came about.")] = None,
     server: Server = None,
+    key: Key = None,
 ) -> None:
     """Upload a file to a server; prints the dataset's name."""
     from service.local_files import format_of
 
     options = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
-    with _client(server) as client:
+    with _client(server, key) as client:
         try:
             added = client.add_dataset(file, {"name": name or file.stem, "format": format_of(file), **options})
         except OSError as error:
@@ -292,17 +311,19 @@ def add_dataset(
 
 
 @datasets.command("list")
-def list_datasets(server: Server = None) -> None:
+def list_datasets(server: Server = None, key: Key = None) -> None:
     """List what a study's dataset can name."""
-    with _client(server) as client:
+    with _client(server, key) as client:
         for one in client.datasets():
             print(f"{one.kind}\t{one.name}\t{one.task}\t{one.rows} rows\t{one.about}")
 
 
 @datasets.command("delete")
-def delete_dataset(name: Annotated[str, typer.Argument(help="A dataset's name.")], server: Server = None) -> None:
+def delete_dataset(
+    name: Annotated[str, typer.Argument(help="A dataset's name.")], server: Server = None, key: Key = None
+) -> None:
     """Delete an uploaded dataset; refused while a study is about it."""
-    with _client(server) as client:
+    with _client(server, key) as client:
         client.delete_dataset(name)
 
 
@@ -311,9 +332,10 @@ def export(
     name: Name,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the zip goes.")] = Path("model.zip"),
     server: Server = None,
+    key: Key = None,
 ) -> None:
     """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
-    with _client(server) as client:
+    with _client(server, key) as client:
         content = client.export(name)
     try:
         output.write_bytes(content)
@@ -375,6 +397,68 @@ def check(database_url: DatabaseUrl = None, artifacts_url: ArtifactsUrl = None) 
     sys.exit(1 if found else 0)
 
 
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what it is for.")],
+    scope: Annotated[Scope, typer.Option(help="read; submit: and submit and steer; admin: and delete.")] = "read",
+    days: Annotated[float | None, typer.Option(help="Days until it expires, default never.")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Make a key and print it, this once."""
+    if not 0 < len(name) <= _LONGEST_KEY_NAME or not name.isprintable():
+        _refuse(f"NAME: must be 1 to {_LONGEST_KEY_NAME} printable characters")
+    if days is not None and not 0 < days < float("inf"):
+        _refuse("--days: must be more than 0")
+    with _keys(database_url) as store:
+        print(store.create(name, scope, days).text)
+
+
+@keys.command("list")
+def list_keys(database_url: DatabaseUrl = None) -> None:
+    """List the keys: id, name, scope, the days it was made and last used, and how it stands."""
+    with _keys(database_url) as store:
+        for one in store.all():
+            print(one.id, one.name, one.scope, f"made {_day(one.created_at)}", _use(one), _standing(one), sep="\t")
+
+
+def _day(instant: float) -> str:
+    return f"{datetime.fromtimestamp(instant, UTC):%Y-%m-%d}"
+
+
+def _use(key: KeyRecord) -> str:
+    return "never used" if key.last_used_at is None else f"used {_day(key.last_used_at)}"
+
+
+def _standing(key: KeyRecord) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {_day(key.revoked_at)}"
+    if key.expires_at is None:
+        return "never expires"
+    return f"{'expired' if key.expires_at <= time.time() else 'expires'} {_day(key.expires_at)}"
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `regsweep keys list` shows it.")],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Let a key, and every browser logged in with it, be of no use from now on."""
+    with _keys(database_url) as store:
+        store.revoke(key_id)
+
+
+@contextmanager
+def _keys(database_url: str | None) -> Iterator[KeyStore]:
+    from service.storage.keys import KeyStore
+    from service.storage.store import Store
+
+    store = Store(_settings(database_url=database_url, log_level="warning").database_url)
+    try:
+        yield KeyStore(store)
+    finally:
+        store.close()
+
+
 def _show_comparison(console: Console, client: Client, study: StudyView) -> None:
     from service import terminal
 
@@ -382,10 +466,11 @@ def _show_comparison(console: Console, client: Client, study: StudyView) -> None
         terminal.show_comparison(console, client.comparison(study.name))
 
 
-def _client(server: str | None) -> Client:
-    from service.client import Client
+def _client(server: str | None, key: str | None) -> Client:
+    from service.client import Client, key_of
 
-    return Client(_settings(server_url=server, log_level="warning").server_url)
+    settings = _settings(server_url=server, key=key, log_level="warning")
+    return Client(settings.server_url, key_of(settings))
 
 
 if __name__ == "__main__":

@@ -13,19 +13,24 @@ from uuid import uuid4
 import httpx
 
 from service.errors import RefusedError
+from service.keys import ApiKey
 from service.schemas import BestTrialsView, ComparisonView, DatasetDetail, DatasetView, StudyView, TrialView
+from service.settings import Settings
 
-_AWAY = 503
+_UNAUTHORIZED, _AWAY = 401, 503
 _RETRY_SECONDS = 0.5
 
 
 class Client:
     """The API of one server."""
 
-    def __init__(self, url: str, timeout_seconds: float = 30.0, patience_seconds: float = 60.0) -> None:
+    def __init__(
+        self, url: str, key: str | None = None, timeout_seconds: float = 30.0, patience_seconds: float = 60.0
+    ) -> None:
         self._url, self._patience_seconds = url, patience_seconds
         self._met = False  # whether the server has answered yet
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, headers=headers)
 
     def __enter__(self) -> Self:
         return self
@@ -139,10 +144,29 @@ def _path(name: str) -> str:
     return f"/v1/studies/{quote(name, safe='')}"
 
 
+def key_of(settings: Settings) -> str | None:
+    """The key to send, from the settings or the file that they name; RefusedError when that cannot be read."""
+    if settings.key:
+        source, text = "REGSWEEP_KEY", settings.key.get_secret_value()
+    elif settings.key_file:
+        source = "REGSWEEP_KEY_FILE"
+        try:
+            text = settings.key_file.read_text("utf-8", "replace").strip()
+        except OSError as error:
+            raise RefusedError(f"{source}: cannot read {settings.key_file}: {error.strerror}") from error
+    else:
+        return None
+    if ApiKey.parse(text) is None:
+        raise RefusedError(f"{source}: holds no key; give one whole, as `regsweep keys create` printed it")
+    return text
+
+
 def _reason(response: httpx.Response) -> str:
     try:
         problem = response.json()
     except ValueError:
         return f"the server answered {response.status_code}: {response.text[:200]}"
+    if response.status_code == _UNAUTHORIZED:
+        return f"{problem['detail'].partition(';')[0]}; give one with --key, REGSWEEP_KEY or REGSWEEP_KEY_FILE"
     errors = [f"{error['field']}: {error['message']}".removeprefix(": ") for error in problem.get("errors", [])]
     return "\n".join(errors or [str(problem.get("detail", problem))])

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from service import terminal
-from service.client import Client
+from service.client import Client, key_of
 from service.schemas import StudyView
 from service.settings import Settings
 from studies.spec import StudySpec
@@ -31,7 +31,7 @@ def run(file: Path, settings: Settings) -> int:
     # In a session of its own: Ctrl-C reaches this process, which ends the server in order.
     server = subprocess.Popen(command, env=os.environ | settings.environment(), start_new_session=True)
     try:
-        with Client(url) as client:
+        with Client(url, key_of(settings)) as client:
             _wait(client, server)
             study = client.submit(_unused(client, spec).model_dump(mode="json"))
             console.print(f"Submitted [bold]{study.name}[/bold] to {url}")

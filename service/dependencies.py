@@ -4,6 +4,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request
 
+from service.authentication import Authenticator
 from service.dashboard import Dashboard
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -55,12 +56,17 @@ def _datasets(request: Request) -> DatasetStore:
     return DatasetStore(_store(request), _artifacts(request))
 
 
+def _authenticator(request: Request) -> Authenticator:
+    return cast(Authenticator, request.app.state.authenticator)
+
+
 def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
 DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
 SettingsDependency = Annotated[Settings, Depends(_settings)]
+AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
 StoreDependency = Annotated[Store, Depends(_store)]
 ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]

@@ -1,13 +1,15 @@
 """Everything the service raises on purpose, each with its HTTP status.
 
 ServiceError
+├── UnauthenticatedError 401 a request comes without a key, or with one that is of no use
+├── ForbiddenError      403  a key may not do this, or a request comes from elsewhere
 ├── NotFoundError       404  no such study, trial, model
 ├── ConflictError       409  the request does not fit the state things are in
 │   ├── NameInUseError  409  a study of this name exists
 │   └── DatasetInUseError 409  a dataset is deleted while a study is about it
 ├── PreconditionError   412  If-Match names another version than there is
 ├── KeyReusedError      422  an Idempotency-Key came with another request before
-├── TooLargeError       413  an upload is larger than it may be
+├── TooLargeError       413  an upload or another body is larger than it may be
 ├── InvalidDatasetError 422  a file that is no dataset as it was described
 ├── DiskFullError       507  a file cannot be written here
 ├── BadRequestError     400  a query parameter that makes no sense
@@ -15,6 +17,7 @@ ServiceError
 ├── BackupError         the database cannot be copied
 ├── EngineMissingError  workers are asked for where TensorFlow is not installed
 ├── AddressError        the server cannot listen where it was told to
+├── NoKeyError          the server can be reached from elsewhere and nobody has a key
 └── RefusedError        a client's request was refused, or there is no server
 """
 
@@ -26,6 +29,29 @@ class ServiceError(Exception):
 
     status = 500
     title = "Internal error"
+
+
+class UnauthenticatedError(ServiceError):
+    """A request comes without a key, or with one that is of no use."""
+
+    status = 401
+    title = "Unauthorized"
+
+    def __init__(self, *, given: bool) -> None:
+        what = "this key is not known, was revoked, or has expired" if given else "a key is needed"
+        super().__init__(f"{what}; send one as 'Authorization: Bearer rgs_…', or log in at /login")
+        self.challenge = 'Bearer realm="regsweep"' + (', error="invalid_token"' if given else "")
+
+
+class ForbiddenError(ServiceError):
+    """A key may not do this, or a request comes from elsewhere; `scope` names the one that is needed."""
+
+    status = 403
+    title = "Forbidden"
+
+    def __init__(self, message: str, scope: str | None = None) -> None:
+        super().__init__(message)
+        self.challenge = f'Bearer realm="regsweep", error="insufficient_scope", scope="{scope}"' if scope else None
 
 
 class NotFoundError(ServiceError):
@@ -62,13 +88,13 @@ class DatasetInUseError(ConflictError):
 
 
 class TooLargeError(ServiceError):
-    """An upload is larger than it may be."""
+    """An upload or another body is larger than it may be."""
 
     status = 413
     title = "Too large"
 
-    def __init__(self, most_bytes: int) -> None:
-        super().__init__(f"the file is larger than {most_bytes:,} bytes, which REGSWEEP_MAX_UPLOAD_BYTES allows")
+    def __init__(self, what: str, most_bytes: int, setting: str) -> None:
+        super().__init__(f"the {what} is larger than {most_bytes:,} bytes, which {setting} allows")
 
 
 class InvalidDatasetError(ServiceError):
@@ -133,6 +159,16 @@ class BackupError(ServiceError):
 
 class AddressError(ServiceError):
     """The server cannot listen where it was told to."""
+
+
+class NoKeyError(ServiceError):
+    """The server can be reached from elsewhere and nobody has a key."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"{host} can be reached from other machines and there is no key; make one with "
+            "`regsweep keys create NAME --scope admin`, or listen on 127.0.0.1"
+        )
 
 
 class RefusedError(ServiceError):

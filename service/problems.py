@@ -14,12 +14,15 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from service.errors import BadRequestError, InvalidDatasetError, ServiceError
+from service.errors import BadRequestError, ForbiddenError, InvalidDatasetError, ServiceError, UnauthenticatedError
 from studies.errors import FieldError, InvalidSpecError
 from studies.study_file import field_errors
 
 _log = structlog.get_logger(__name__)
 _RETRY_SECONDS = "5"
+
+#: What SQLAlchemy raises when the database does not answer.
+DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
 def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> JSONResponse:
@@ -35,19 +38,25 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidSpecError, _on_invalid_spec)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    for unavailable in (OperationalError, InterfaceError, PoolTimeoutError):
+    for unavailable in DATABASE_ERRORS:
         app.add_exception_handler(unavailable, _on_database_error)
     app.add_exception_handler(Exception, _on_unforeseen)
 
 
 def _on_service_error(_: Request, error: Exception) -> JSONResponse:
-    error = cast(ServiceError, error)
+    return of_service_error(cast(ServiceError, error))
+
+
+def of_service_error(error: ServiceError) -> JSONResponse:
+    """The problem that an error of ours is."""
     errors = []
     if isinstance(error, BadRequestError | InvalidDatasetError):
         errors = [FieldError(error.field, str(error).removeprefix(f"{error.field}: "))]
     response = problem(error.status, error.title, str(error), errors)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = _RETRY_SECONDS
+    if isinstance(error, UnauthenticatedError | ForbiddenError) and error.challenge is not None:
+        response.headers["WWW-Authenticate"] = error.challenge
     return response
 
 
@@ -75,7 +84,12 @@ def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
 
 
 def _on_database_error(request: Request, error: Exception) -> JSONResponse:
-    _log.error("database error", path=request.url.path, error=str(error))
+    return of_database_error(request.url.path, error)
+
+
+def of_database_error(path: str, error: Exception) -> JSONResponse:
+    """The problem that a database which does not answer is."""
+    _log.error("database error", path=path, error=str(error))
     response = problem(503, "Storage unavailable", "the database does not answer; try again in a few seconds")
     response.headers["Retry-After"] = _RETRY_SECONDS
     return response

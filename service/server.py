@@ -10,9 +10,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
-from service.errors import AddressError
+from service.errors import AddressError, NoKeyError
 from service.settings import Settings
 from service.storage import database
+from service.storage.keys import KeyStore
+from service.storage.store import Store
 from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
@@ -23,8 +25,8 @@ def run(settings: Settings) -> None:
     database.check(settings.database_url)
     with _listen(settings) as listener:
         host, port = listener.getsockname()[:2]
-        if not _is_loopback(host):
-            _log.warning("anyone who reaches this address can use the service: it has no keys yet", host=host)
+        if not ipaddress.ip_address(host).is_loopback:
+            _check_key(settings.database_url, host)
         fleet = Fleet(settings, settings.workers) if settings.workers else None
         server = uvicorn.Server(configured(create_app(settings, fleet)))
         url = f"http://{host}:{port}"
@@ -55,5 +57,11 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host).is_loopback
+def _check_key(database_url: str, host: str) -> None:
+    """NoKeyError unless there is a key: whoever comes from elsewhere is asked for one."""
+    store = Store(database_url)
+    try:
+        if not KeyStore(store).any_usable():
+            raise NoKeyError(host)
+    finally:
+        store.close()

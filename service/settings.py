@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     server_url: str = Field(
         "http://127.0.0.1:8000", description="Where the commands submit, watch, studies and show find the server."
     )
+    key: SecretStr | None = Field(None, description="The API key that commands send to a server.")
+    key_file: Path | None = Field(None, description="A file that holds this key.")
     workers: Annotated[int, Field(ge=0)] = Field(
         default_factory=_cores, description="Worker processes beside the server; default one a core."
     )
@@ -73,13 +75,16 @@ class Settings(BaseSettings):
     max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
         4_000_000_000, description="Largest file that can be uploaded as a dataset."
     )
+    max_body_bytes: Annotated[int, Field(ge=1)] = Field(
+        10_000_000, description="Largest body of any other request, such as a study with a Keras model in it."
+    )
     dashboard_writes: bool = Field(
         False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
     )
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables, for a child process."""
-        given = {name: value for name, value in self.model_dump().items() if value is not None}
+        """These settings as environment variables, for a child process, which needs no key."""
+        given = {name: value for name, value in self.model_dump(exclude={"key"}).items() if value is not None}
         return {f"REGSWEEP_{name.upper()}": str(value) for name, value in given.items()}
 
 

@@ -23,9 +23,10 @@ async def received(request: Request, most_bytes: int) -> AsyncIterator[Upload]:
 
     TooLargeError as soon as it is larger than it may be, while it still comes.
     """
+    too_large = TooLargeError("file", most_bytes, "REGSWEEP_MAX_UPLOAD_BYTES")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > most_bytes:
-        raise TooLargeError(most_bytes)
+        raise too_large
     with tempfile.TemporaryDirectory(prefix="regsweep-upload-") as folder:
         path, digest, size = Path(folder, "file"), sha256(), 0
         try:
@@ -33,7 +34,7 @@ async def received(request: Request, most_bytes: int) -> AsyncIterator[Upload]:
                 async for chunk in request.stream():
                     size += len(chunk)
                     if size > most_bytes:
-                        raise TooLargeError(most_bytes)
+                        raise too_large
                     digest.update(chunk)
                     await run_in_threadpool(file.write, chunk)
         except OSError as error:

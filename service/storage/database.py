@@ -24,7 +24,7 @@ from service.storage.backup import backup
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-HEAD = "0005"  # the newest revision in migrations/versions
+HEAD = "0006"  # the newest revision in migrations/versions
 _SCHEMA_LOCK = 0x72656773  # PostgreSQL's advisory locks are numbers; anyone's but another program's in this database
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
 _BUSY_SECONDS = 30.0  # for which a writer waits for another; `?timeout=` of the URL overrides it

@@ -158,3 +158,19 @@ class DatasetRecord(Record):
     options: Mapped[dict[str, Any]]  # studies.table_spec.TableOptions
     profile: Mapped[dict[str, Any]]  # studies.datasets.profile.DatasetProfile
     created_at: Mapped[float]
+
+
+class KeyRecord(Record):
+    """An API key, which only its holder has."""
+
+    __tablename__ = "regsweep_keys"
+
+    id: Mapped[str] = mapped_column(sa.String(12), primary_key=True)  # stands in the key
+    name: Mapped[str] = mapped_column(sa.String(100))  # whose it is, or what for
+    scope: Mapped[str] = mapped_column(sa.String(10))  # service.scopes.Scope
+    digest: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of its secret
+    signing_secret: Mapped[str] = mapped_column(sa.String(64))  # signs browsers' logins with it
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    revoked_at: Mapped[float | None]
+    last_used_at: Mapped[float | None]  # to the day

@@ -22,7 +22,13 @@ def _routes() -> list[tuple[str, str]]:
 
 
 def _commands() -> list[str]:
-    return [command.callback.__name__ for command in cli.app.registered_commands if command.callback is not None]
+    groups = {"": cli.app, "db ": cli.db, "datasets ": cli.datasets, "keys ": cli.keys}
+    assert len(groups) == len(cli.app.registered_groups) + 1
+    return [
+        f"{prefix}{command.name or getattr(command.callback, '__name__', None)}"
+        for prefix, group in groups.items()
+        for command in group.registered_commands
+    ]
 
 
 @pytest.mark.parametrize("variable", variables())

@@ -160,7 +160,7 @@ def test_a_file_that_says_it_is_too_large_is_refused_before_it_comes(api: httpx.
 def _begun(api: httpx.Client) -> socket.socket:
     """An upload whose length is not known beforehand."""
     connection = socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=20)
-    head = "POST /v1/datasets?target=y&format=csv HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = "POST /v1/datasets?target=y&format=csv HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     connection.sendall(head.encode())
     return connection
 

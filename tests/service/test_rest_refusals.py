@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.settings import Settings
 from tests.service.documents import document
 
 WIDE = 10**40  # more than any database's integer
@@ -98,6 +99,18 @@ def test_a_body_that_is_not_json_is_a_bad_request(shared_api: httpx.Client, body
     response = shared_api.post("/v1/studies", content=body, headers={"Content-Type": "application/json"})
     _problem(response, 422 if body == "" else 400)
     assert _studies(shared_api) == before
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_that_is_too_large_is_refused_before_it_is_held(shared_api: httpx.Client, declared: bool) -> None:
+    before = _studies(shared_api)
+    most = Settings().max_body_bytes
+    body = json.dumps(document()).encode().ljust(most + 1)
+    response = shared_api.post("/v1/studies", content=body if declared else iter([body[:most], body[most:]]))
+    _problem(response, 413)
+    assert "the body is larger than 10,000,000 bytes, which REGSWEEP_MAX_BODY_BYTES allows" in response.text
+    assert _studies(shared_api) == before
+    assert shared_api.post("/v1/studies", content=b"{}".ljust(most)).status_code == 422
 
 
 @pytest.mark.parametrize("body", [[], "iris", 5, None, [{"dataset": "iris"}]])

@@ -1,0 +1,362 @@
+"""Keys: nothing passes without the right one, on any route or mount, and what opens a server to its own machine."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import optuna
+import optuna_dashboard
+import pytest
+from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount
+from starlette.types import Message
+
+from service.app import create_app
+from service.scopes import RULES, SCOPES, Scope, needed
+from service.storage.keys import KeyStore
+from service.storage.store import Store
+from tests.service.conftest import served, settings_in
+from tests.service.documents import document
+
+OPEN = {("GET", "/healthz"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout")}
+READS = {"GET", "HEAD"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="module")
+def keys(folder: Path) -> Iterator[KeyStore]:
+    store = Store(settings_in(folder).database_url)
+    yield KeyStore(store)
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def texts(keys: KeyStore) -> Mapping[Scope, str]:
+    """A key of each scope."""
+    return {scope: keys.create(f"for {scope}", scope).text for scope in SCOPES}
+
+
+@pytest.fixture(scope="module")
+def api(folder: Path, texts: Mapping[Scope, str]) -> Iterator[httpx.Client]:
+    """A service with keys, whose dashboard may write."""
+    with served(settings_in(folder, dashboard_writes=True)) as client:
+        yield client
+
+
+def bearer(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
+
+
+def leaves(routes: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Methods and paths of routes, those of included routers among them; a mount is one that takes GET."""
+    for route in routes:
+        if hasattr(route, "path"):
+            yield from ((method, route.path) for method in getattr(route, "methods", None) or {"GET"})
+        else:
+            yield from leaves(route.original_router.routes)
+
+
+def routes(app: FastAPI) -> list[tuple[str, str]]:
+    """Every method and path of the app and of the dashboard, with an id in place of each name."""
+    dashboard = optuna_dashboard.wsgi(optuna.storages.InMemoryStorage())
+    found = [*leaves(app.routes), *((route.method, route.rule) for route in dashboard.routes)]
+    return sorted({(method, re.sub(r"\{[^}]*\}|<[^>]*>", "1", path)) for method, path in found})
+
+
+ROUTES = routes(create_app(settings_in(Path("nowhere"))))
+
+
+def problem(response: httpx.Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    return body
+
+
+# What needs which key
+
+
+def test_the_walk_sees_our_routes_the_documentation_and_the_dashboard() -> None:
+    assert {"/healthz", "/login", "/openapi.json", "/v1/studies", "/v1/studies/1/trials/1/invalidate"} <= {
+        path for _, path in ROUTES
+    }
+    assert {("POST", "/api/studies"), ("DELETE", "/api/studies/1"), ("GET", "/docs")} <= set(ROUTES)
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_no_route_answers_without_a_key(api: httpx.Client, method: str, path: str) -> None:
+    response = api.request(method, path)
+    if (method, path) in OPEN:
+        assert "www-authenticate" not in response.headers
+    else:
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == 'Bearer realm="regsweep"'
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_every_route_that_changes_something_is_named_in_the_table(method: str, path: str) -> None:
+    assert any(rule.covers(method, path) for rule in RULES), "name the scope it needs in service/scopes.py"
+
+
+@pytest.mark.parametrize(("method", "path"), [pair for pair in ROUTES if needed(*pair) not in {None, "read"}])
+def test_a_route_is_closed_to_the_scope_below_its_own(
+    api: httpx.Client, texts: Mapping[Scope, str], method: str, path: str
+) -> None:
+    wanted = needed(method, path)
+    assert wanted is not None
+    below = SCOPES[SCOPES.index(wanted) - 1]
+    response = api.request(method, path, headers=bearer(texts[below]))
+    assert f"needs the scope {wanted}, and the key 'for {below}' has {below}" in problem(response, 403)["detail"]
+    assert f'error="insufficient_scope", scope="{wanted}"' in response.headers["www-authenticate"]
+
+
+def asked(app: FastAPI, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
+    """An answer of an app that listens nowhere; it takes the URL's host for its own address."""
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+            return await client.request(method, url, headers=dict(headers))
+
+    return asyncio.run(ask())
+
+
+def test_what_is_mounted_later_is_closed_too(folder: Path, texts: Mapping[Scope, str]) -> None:
+    app = create_app(settings_in(folder))
+    app.router.routes.append(Mount("/extra", PlainTextResponse("inside")))
+    read, submit, admin = (bearer(texts[scope]) for scope in SCOPES)
+    for method, headers, status in (("GET", {}, 401), ("GET", read, 200), ("POST", submit, 403), ("POST", admin, 200)):
+        assert asked(app, method, "http://127.0.0.1/extra/page", headers).status_code == status
+
+
+def test_a_websocket_is_denied_also_with_a_key(folder: Path, texts: Mapping[Scope, str]) -> None:
+    app, sent = create_app(settings_in(folder)), list[Message]()
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"authorization", f"Bearer {texts['admin']}".encode())]
+    asyncio.run(app({"type": "websocket", "path": "/v1/studies", "headers": headers}, receive, send))
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_each_scope_may_do_what_it_is_for(api: httpx.Client, texts: Mapping[Scope, str]) -> None:
+    made = api.post("/v1/studies", json=document("mine"), headers=bearer(texts["submit"]))
+    assert made.status_code == 201
+    assert api.get("/v1/studies/mine", headers=bearer(texts["read"])).json() == made.json()
+    assert api.post("/v1/studies/mine/stop", headers=bearer(texts["submit"])).json()["state"] == "stopped"
+    written = api.put("/api/studies/1/note", json={"body": "x", "version": 1}, headers=bearer(texts["admin"]))
+    assert written.status_code == 204, written.text
+    assert api.delete("/v1/studies/mine", headers=bearer(texts["admin"])).status_code == 204
+
+
+# Keys that are of no use
+
+
+def test_a_key_that_is_not_one_of_ours_is_refused(api: httpx.Client, texts: Mapping[Scope, str]) -> None:
+    right = texts["admin"]
+    other = right[:-1] + ("0" if right[-1] != "0" else "1")
+    unknown = right.replace(right[4:16], "0" * 12)
+    for header in (f"Bearer {other}", f"Bearer {unknown}", "Bearer", "Bearer x", right, f"Basic {right}", ""):
+        response = api.get("/v1/studies", headers={"Authorization": header})
+        problem(response, 401)
+        assert 'error="invalid_token"' in response.headers["www-authenticate"]
+    assert api.get("/v1/studies", headers={"Authorization": f"bearer {right}"}).status_code == 200
+
+
+def test_a_revoked_key_and_an_expired_one_are_of_no_use_from_the_next_request_on(
+    api: httpx.Client, keys: KeyStore, folder: Path
+) -> None:
+    leaked, short = keys.create("leaked", "read"), keys.create("short", "read", days=1)
+    for key in (leaked, short):
+        assert api.get("/v1/studies", headers=bearer(key.text)).status_code == 200
+    keys.revoke(leaked.id)
+    with closing(sqlite3.connect(folder / "regsweep.db")) as connection, connection:
+        connection.execute("UPDATE regsweep_keys SET expires_at = created_at WHERE id = ?", [short.id])
+    for key in (leaked, short):
+        assert "was revoked, or has expired" in problem(api.get("/v1/studies", headers=bearer(key.text)), 401)["detail"]
+
+
+def test_the_database_has_the_digest_of_a_key_and_not_the_key(keys: KeyStore, folder: Path) -> None:
+    key = keys.create("secret", "read")
+    assert re.fullmatch(r"rgs_[0-9a-f]{12}_[0-9a-f]{64}", key.text)
+    with closing(sqlite3.connect(folder / "regsweep.db")) as connection:
+        [row] = connection.execute("SELECT * FROM regsweep_keys WHERE id = ?", [key.id])
+    assert sha256(key.secret.encode()).hexdigest() in row
+    assert key.secret not in map(str, row)
+
+
+def test_a_key_says_when_it_was_last_used(api: httpx.Client, keys: KeyStore) -> None:
+    key = keys.create("idle", "read")
+    assert {one.id: one.last_used_at for one in keys.all()}[key.id] is None
+    api.get("/v1/studies", headers=bearer(key.text))
+    used = {one.id: one.last_used_at for one in keys.all()}[key.id]
+    assert used is not None
+    api.get("/v1/studies", headers=bearer(key.text))
+    assert {one.id: one.last_used_at for one in keys.all()}[key.id] == used  # a write a day, not a request
+
+
+# Browsers
+
+
+def logged_in(api: httpx.Client, text: str, **fields: str) -> httpx.Response:
+    origin = f"http://{api.base_url.host}:{api.base_url.port}"
+    response = api.post("/login", data={"key": text, **fields}, headers={"Origin": origin})
+    api.cookies.clear()  # tests send it, or do not, by themselves
+    return response
+
+
+def cookie(response: httpx.Response) -> dict[str, str]:
+    return {"Cookie": response.headers["set-cookie"].partition(";")[0]}
+
+
+def test_a_browser_is_led_to_the_login_and_back(api: httpx.Client, texts: Mapping[Scope, str]) -> None:
+    led = api.get("/dashboard/?a=b&c", headers={"Accept": "text/html,*/*"})
+    assert (led.status_code, led.headers["location"]) == (303, "/login?next=%2Fdashboard%2F%3Fa%3Db%26c")
+    page = api.get(led.headers["location"])
+    assert (page.status_code, 'value="/dashboard/?a=b&amp;c"' in page.text) == (200, True)
+    response = logged_in(api, texts["read"], next="/dashboard/?a=b&c")
+    assert (response.status_code, response.headers["location"]) == (303, "/dashboard/?a=b&c")
+    attributes = response.headers["set-cookie"].lower()
+    assert all(part in attributes for part in ("httponly", "samesite=lax", "max-age=43200"))
+    assert "secure" not in attributes
+    for path in ("/dashboard/", "/api/studies", "/docs", "/v1/studies"):
+        assert api.get(path, headers=cookie(response)).status_code == 200
+
+
+def test_a_wrong_key_gets_the_page_again_and_no_cookie(api: httpx.Client) -> None:
+    refused = logged_in(api, "rgs_nothing", next='"><script>')
+    assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
+    assert "This key is not known" in refused.text
+    assert "<script>" not in refused.text
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a\nb"])
+def test_a_login_leads_to_no_other_site(api: httpx.Client, texts: Mapping[Scope, str], target: str) -> None:
+    assert logged_in(api, texts["read"], next=target).headers["location"] == "/"
+
+
+def test_the_cookie_of_a_login_over_https_stays_there(api: httpx.Client, texts: Mapping[Scope, str]) -> None:
+    forwarded = api.post("/login", data={"key": texts["read"]}, headers={"X-Forwarded-Proto": "https"})
+    api.cookies.clear()
+    assert "; secure" in forwarded.headers["set-cookie"].lower()
+
+
+def test_a_cookie_dies_with_its_key_and_cannot_be_made_up(api: httpx.Client, keys: KeyStore) -> None:
+    key, other = keys.create("browser", "read"), keys.create("another", "admin")
+    mine = cookie(logged_in(api, key.text))
+    assert api.get("/v1/studies", headers=mine).status_code == 200
+    name, _, value = mine["Cookie"].partition("=")
+    key_id, expires, signature = value.split(".")
+    for forged in (
+        f"{other.id}.{expires}.{signature}",
+        f"{key_id}.{int(expires) + 1}.{signature}",
+        f"{key_id}.{expires}.{'0' * 64}",
+        f"{key_id}.{expires}",
+        "x",
+    ):
+        assert api.get("/v1/studies", headers={"Cookie": f"{name}={forged}"}).status_code == 401
+    keys.revoke(key.id)
+    assert api.get("/v1/studies", headers=mine).status_code == 401
+
+
+def test_a_cookie_has_an_end(api: httpx.Client, keys: KeyStore) -> None:
+    from service.keys import Login
+
+    record = keys.usable(keys.create("long ago", "read").id)
+    assert record is not None
+    for expires, status in ((2_000_000_000_000, 401), (1_000_000_000, 401), (99_999_999_999, 200)):
+        login = Login.sign(record.id, expires, record.signing_secret)
+        assert api.get("/v1/studies", headers={"Cookie": f"regsweep_login={login.text}"}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 201),
+    ],
+)
+def test_another_sites_page_cannot_use_the_cookie(
+    api: httpx.Client, texts: Mapping[Scope, str], headers: dict[str, str], status: int
+) -> None:
+    mine = cookie(logged_in(api, texts["submit"]))
+    response = api.post("/v1/studies", json=document(None), headers={**mine, **headers})
+    assert response.status_code == status, response.text
+
+
+def test_logging_out_drops_the_cookie(api: httpx.Client) -> None:
+    response = api.post("/logout", headers={"Sec-Fetch-Site": "same-origin"})
+    assert (response.status_code, response.headers["location"]) == (303, "/login")
+    assert 'regsweep_login=""; ' in response.headers["set-cookie"]
+    assert "Max-Age=0" in response.headers["set-cookie"]
+
+
+# Without any key
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> FastAPI:
+    return create_app(settings_in(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1:8000", 200),
+        ("127.0.0.1", "localhost", 200),
+        ("127.0.0.1", "regsweep.localhost:8000", 200),
+        ("[::1]", "[::1]:8000", 200),
+        ("127.0.0.1", "[::1", 403),
+        ("127.0.0.1", "evil.example:8000", 403),
+        ("127.0.0.1", "127.0.0.1.evil.example", 403),
+        ("127.0.0.1", "", 403),
+        ("192.0.2.1", "localhost", 401),
+        ("testserver", "localhost", 401),
+    ],
+)
+def test_without_keys_only_this_machine_under_its_own_name_is_answered(
+    fresh: FastAPI, server: str, host: str, status: int
+) -> None:
+    assert asked(fresh, "GET", f"http://{server}/v1/schema", {"Host": host}).status_code == status
+
+
+def test_without_keys_another_sites_page_may_not_write(tmp_path: Path) -> None:
+    with served(settings_in(tmp_path)) as api:
+        for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            refused = api.post("/v1/studies", json=document(), headers=headers)
+            assert "another site" in problem(refused, 403)["detail"]
+        assert api.post("/v1/studies", json=document()).status_code == 201
+
+
+def test_a_server_is_closed_by_its_first_key_and_stays_so_when_that_is_revoked(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    with served(settings) as api:
+        assert api.get("/v1/studies").status_code == 200
+        store = Store(settings.database_url)
+        key = KeyStore(store).create("first", "read")
+        assert api.get("/v1/studies").status_code == 401
+        assert api.get("/v1/studies", headers=bearer(key.text)).status_code == 200
+        KeyStore(store).revoke(key.id)
+        assert api.get("/v1/studies").status_code == 401
+        store.close()
