@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service import terminal
+from service import limits, terminal
 from service.errors import ConflictError, NameInUseError
 from service.local_files import dataset_kind, kept
 from service.routes.comparisons import view
@@ -31,13 +31,14 @@ def run_study(file: Path, settings: Settings, model: Path | None = None) -> int:
     """
     given = document(file, model)
     if dataset_kind(given) not in ("file", "uploaded"):
-        parse(given)  # what is wrong is said before a database is made
+        limits.check(parse(given), settings)  # what is wrong is said before a database is made
     console = Console()
     store = Store(settings.database_url)
     datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
     if dataset_kind(given) == "file":
         given = kept(datasets, given, file.parent)
     spec = parse(given, datasets.uploaded)
+    limits.check(spec, settings)
     name = _accepted(store, spec)
 
     def look() -> StudyView:

@@ -78,6 +78,16 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(
         10_000_000, description="Largest body of any other request, such as a study with a Keras model in it."
     )
+    max_trials: Annotated[int, Field(ge=1)] = Field(
+        50_000, description="Most trials of a study, and of each technique that a comparison searches."
+    )
+    max_epochs: Annotated[int, Field(ge=1)] = Field(10_000, description="Most epochs of a trial.")
+    max_layers: Annotated[int, Field(ge=1)] = Field(100, description="Most hidden layers of a model.")
+    max_units: Annotated[int, Field(ge=1)] = Field(16_384, description="Most units or filters of a layer.")
+    max_parameters: Annotated[int, Field(ge=1)] = Field(50_000_000, description="Most parameters of a model.")
+    max_active_studies: Annotated[int, Field(ge=1)] = Field(
+        100, description="Most studies that have not ended, at any time."
+    )
     dashboard_writes: bool = Field(
         False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
     )

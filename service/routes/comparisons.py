@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Query, Response
 
-from service.dependencies import ArtifactsDependency, DashboardDependency, StoreDependency, TagsDependency
+from service import limits
+from service.dependencies import (
+    ArtifactsDependency,
+    DashboardDependency,
+    SettingsDependency,
+    StoreDependency,
+    TagsDependency,
+)
 from service.errors import NotFoundError
 from service.schemas import ComparisonView, comparison_view
 from service.storage.artifacts import study_folder
@@ -29,10 +36,13 @@ def view(store: Store, name: str) -> ComparisonView:
 
 
 @router.post("/comparison", status_code=202)
-def ask(name: str, store: StoreDependency, tags: TagsDependency, asked: Asked = None) -> ComparisonView:
+def ask(
+    name: str, store: StoreDependency, settings: SettingsDependency, tags: TagsDependency, asked: Asked = None
+) -> ComparisonView:
     """Compare techniques: each is searched alone, confirmed on folds, measured on the test part. May be asked while the
     study runs, and after.
     """
+    limits.check_comparison(asked or ComparisonSpec(), settings)
     ComparisonStore(store).ask(name, asked or ComparisonSpec(), tags)
     return view(store, name)
 

@@ -10,15 +10,18 @@ from uuid import uuid4
 from fastapi import APIRouter, Body, Query, Response
 from sqlalchemy.orm import Session
 
+from service import limits
 from service.dependencies import (
     ArtifactsDependency,
     DashboardDependency,
     DatasetsDependency,
     KeyDependency,
+    SettingsDependency,
     StoreDependency,
     TagsDependency,
 )
 from service.schemas import ListView, StudyChanges, StudyState, StudyView, study_view, untouched
+from service.storage import admission
 from service.storage.artifacts import study_folder
 from service.storage.pages import Cursor
 from service.storage.records import StudyRecord
@@ -56,6 +59,7 @@ def submit(
     document: Annotated[dict[str, Any], Body()],
     store: StoreDependency,
     datasets: DatasetsDependency,
+    settings: SettingsDependency,
     key: KeyDependency,
 ) -> Response:
     """Accept a study; workers start on it at once. Repeated with the same Idempotency-Key it is accepted once."""
@@ -63,11 +67,13 @@ def submit(
     from studies.study_file import parse
 
     spec = parse(document, datasets.uploaded)
+    limits.check(spec, settings)
     if spec.comparison is not None:
         techniques.settled(spec, spec.comparison)
     named = spec if spec.name else spec.named(made_up_name(spec, uuid4().hex))
 
     def accept(session: Session) -> Answer:
+        admission.check_room(session, settings.max_active_studies)
         study = store.accept(session, named)
         view = study_view(study, untouched(study), [], store.optuna.get_study_id_from_name(study.name))
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")

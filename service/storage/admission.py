@@ -1,0 +1,20 @@
+"""Whether there is room for one more study."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.errors import ConflictError
+from service.storage.comparisons import ACTIVE_COMPARISON
+from service.storage.records import ACTIVE_STUDY, StudyRecord
+
+
+def check_room(session: Session, most: int) -> None:
+    """ConflictError when so many studies have not ended, their comparisons included."""
+    active = sa.or_(StudyRecord.state.in_(ACTIVE_STUDY), StudyRecord.comparison_state.in_(ACTIVE_COMPARISON))
+    query = sa.select(sa.func.count()).select_from(StudyRecord).where(active, StudyRecord.parent_id.is_(None))
+    if (found := session.scalar(query) or 0) >= most:
+        raise ConflictError(
+            f"{found} studies have not ended, and REGSWEEP_MAX_ACTIVE_STUDIES allows {most}; stop one, or wait"
+        )

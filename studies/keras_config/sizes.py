@@ -1,0 +1,130 @@
+"""How many parameters a model has, as Keras counts them, before any of it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+
+from studies.keras_config import shapes
+from studies.keras_config.errors import ConfigError
+from studies.keras_config.graph import Graph, Layer, Tensor
+from studies.keras_config.shapes import Shape, axes, each
+
+
+def parameters(graph: Graph, row: Shape) -> int:
+    """Parameters of a model for rows of a shape, trained or not; ConfigError where a layer does not take its input."""
+    known: dict[Tensor, Shape] = {Tensor(graph.input): (1, *row)}
+    found: dict[str, int] = {}  # by layer: one that is called again has its parameters once
+    for call in graph.calls:
+        layer = graph.named[call.layer]
+        taken = [known[tensor] for tensor in call.tensors]
+        try:
+            known[call.result] = shapes.given(layer, call, known)
+            found.setdefault(layer.name, 0 if layer.operation else of_layer(layer, taken))
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+            raise ConfigError(
+                f"{layer.where}: does not take rows of shape {' and '.join(str(one[1:]) for one in taken)}: {error}"
+            ) from error
+    return sum(found.values())
+
+
+def of_layer(layer: Layer, taken: Sequence[Shape]) -> int:
+    """Parameters of one layer."""
+    rule = _RULES.get(layer.kind)
+    return 0 if rule is None else rule(layer, *taken)
+
+
+def _bias(layer: Layer, size: int) -> int:
+    return size if layer.argument("use_bias") else 0
+
+
+def _dense(layer: Layer, shape: Shape) -> int:
+    units: int = layer.argument("units")
+    return shape[-1] * units + _bias(layer, units)
+
+
+def _kernel(layer: Layer, shape: Shape) -> int:
+    return prod(each(layer.argument("kernel_size"), len(shape) - 2))
+
+
+def _convolution(layer: Layer, shape: Shape) -> int:
+    filters: int = layer.argument("filters")
+    groups: int = 1 if layer.kind.endswith("Transpose") else layer.argument("groups")
+    return _kernel(layer, shape) * (shape[-1] // groups) * filters + _bias(layer, filters)
+
+
+def _depthwise(layer: Layer, shape: Shape) -> int:
+    channels: int = shape[-1] * layer.argument("depth_multiplier")
+    return _kernel(layer, shape) * channels + _bias(layer, channels)
+
+
+def _separable(layer: Layer, shape: Shape) -> int:
+    channels: int = shape[-1] * layer.argument("depth_multiplier")
+    filters: int = layer.argument("filters")
+    return _kernel(layer, shape) * channels + channels * filters + _bias(layer, filters)
+
+
+def _recurrent(layer: Layer, shape: Shape) -> int:
+    units: int = layer.argument("units")
+    gates = {"LSTM": 4, "GRU": 3}.get(layer.kind, 1)
+    biases = 2 if layer.kind == "GRU" and layer.argument("reset_after") else 1
+    return gates * (shape[-1] * units + units * units + _bias(layer, biases * units))
+
+
+def _both_ways(layer: Layer, shape: Shape) -> int:
+    forward: Layer = layer.argument("layer")
+    backward: Layer = layer.argument("backward_layer") or forward
+    return of_layer(forward, [shape]) + of_layer(backward, [shape])
+
+
+def _at_each_step(layer: Layer, shape: Shape) -> int:
+    return of_layer(layer.argument("layer"), [(shape[0], *shape[2:])])
+
+
+def _heads(layer: Layer, query: Shape, value: Shape, key: Shape | None = None) -> int:
+    heads: int = layer.argument("num_heads")
+    size: int = layer.argument("key_dim")
+    values = heads * (layer.argument("value_dim") or size)
+    to = prod(each(shapes.attended(layer, [query]), 1))
+    inputs = [(query, heads * size), (key or value, heads * size), (value, values)]
+    inputs += [(query, values)] if layer.argument("use_gate") else []
+    projected = sum(shape[-1] * width + _bias(layer, width) for shape, width in inputs)
+    return projected + values * to + _bias(layer, to)
+
+
+def _attention(layer: Layer, *_: Shape) -> int:
+    return int(layer.argument("use_scale")) + int(layer.argument("score_mode") == "concat")
+
+
+def _normalized(layer: Layer, shape: Shape) -> int:
+    return prod(shape[axis] for axis in axes(layer.argument("axis"), len(shape)))
+
+
+def _switched(layer: Layer, shape: Shape) -> int:
+    switches = [bool(layer.argument(name)) for name in ("center", "scale")]
+    return sum(switches) * _normalized(layer, shape)
+
+
+def _prelu(layer: Layer, shape: Shape) -> int:
+    shared = axes(layer.argument("shared_axes") or (), len(shape))
+    return prod(size for at, size in enumerate(shape) if at and at not in shared)
+
+
+_RULES: Mapping[str, Callable[..., int]] = {
+    "Dense": _dense,
+    "Embedding": lambda layer, _: layer.argument("input_dim") * layer.argument("output_dim"),
+    **dict.fromkeys(("Conv1D", "Conv2D", "Conv1DTranspose", "Conv2DTranspose"), _convolution),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
+    "Bidirectional": _both_ways,
+    "TimeDistributed": _at_each_step,
+    "MultiHeadAttention": _heads,
+    "Attention": _attention,
+    "AdditiveAttention": lambda layer, query, *_: query[-1] if layer.argument("use_scale") else 0,
+    # Beside what is learnt the moving mean and variance.
+    "BatchNormalization": lambda layer, shape: _switched(layer, shape) + 2 * _normalized(layer, shape),
+    **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _switched),
+    "RMSNormalization": _normalized,
+    "PReLU": _prelu,
+}
