@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -111,6 +112,14 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_held(shared_api: httpx
     assert "the body is larger than 10,000,000 bytes, which REGSWEEP_MAX_BODY_BYTES allows" in response.text
     assert _studies(shared_api) == before
     assert shared_api.post("/v1/studies", content=b"{}".ljust(most)).status_code == 422
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(shared_api: httpx.Client) -> None:
+    address = shared_api.base_url.host, shared_api.base_url.port or 80
+    with socket.create_connection(address, timeout=20) as connection:
+        head = "POST /v1/studies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000001\r\n\r\n"
+        connection.sendall(head.encode())  # and nothing of the body
+        assert b"413" in connection.recv(1000).split(b"\r\n")[0]
 
 
 @pytest.mark.parametrize("body", [[], "iris", 5, None, [{"dataset": "iris"}]])
