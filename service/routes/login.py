@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 router = APIRouter(include_in_schema=False)
 
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": "no-store",
 }
@@ -67,8 +67,8 @@ async def login(request: Request, authenticator: AuthenticatorDependency) -> Res
 
 @router.post("/logout")
 def logout() -> RedirectResponse:
-    """Drop the cookie."""
-    response = RedirectResponse("/login", 303)
+    """Drop the cookie, and the pages that the browser has kept."""
+    response = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
     response.delete_cookie(COOKIE)
     return response
 

@@ -310,6 +310,7 @@ def test_logging_out_drops_the_cookie(api: httpx.Client) -> None:
     assert (response.status_code, response.headers["location"]) == (303, "/login")
     assert 'regsweep_login=""; ' in response.headers["set-cookie"]
     assert "Max-Age=0" in response.headers["set-cookie"]
+    assert response.headers["clear-site-data"] == '"cache"'  # else a browser shows the dashboard it has kept
 
 
 # Without any key
