@@ -310,11 +310,15 @@ def delete_dataset(name: Annotated[str, typer.Argument(help="A dataset's name.")
 def export(
     name: Name,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the zip goes.")] = Path("model.zip"),
+    technique: Annotated[
+        str | None,
+        typer.Option(help="Of a compared study: recommended, none, dropout, l1, l2, …; default: the best trial."),
+    ] = None,
     server: Server = None,
 ) -> None:
     """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
     with _client(server) as client:
-        content = client.export(name)
+        content = client.export(name, technique)
     try:
         output.write_bytes(content)
     except OSError as error:

@@ -62,9 +62,12 @@ class Client:
         """Delete an uploaded dataset."""
         self._answer("DELETE", f"/v1/datasets/{quote(name, safe='')}")
 
-    def export(self, name: str) -> bytes:
-        """The best trial's model with its preprocessing, a zip."""
-        return self._answer("GET", f"{_path(name)}/export").content
+    def export(self, name: str, technique: str | None = None) -> bytes:
+        """A model with its preprocessing, a zip: the best trial's, or that of a technique that was compared."""
+        if technique is None:
+            return self._answer("GET", f"{_path(name)}/export").content
+        params = {} if technique == "recommended" else {"technique": technique}
+        return self._answer("GET", f"{_path(name)}/comparison/export", params=params).content
 
     def study(self, name: str) -> StudyView:
         """One study."""
