@@ -139,7 +139,7 @@ def _histogram(y: Array) -> Histogram:
 
 
 def _warnings(table: Table, found: Target) -> list[str]:
-    warnings: list[str] = []
+    warnings = [table.note] if table.note else []
     if found.counts and max(found.counts) > _IMBALANCE * min(found.counts):
         rare = found.class_names[int(np.argmin(found.counts))]
         warnings.append(
@@ -179,7 +179,7 @@ def _blurred(values: Array) -> bool:
 
 
 def preview(path: Path, file_format: TableFormat, rows: int = 10) -> dict[str, Any]:
-    """The first rows as JSON: `columns`, their names, and `rows`, lists of values; text files as they are written."""
+    """The first rows as JSON: `columns`, their names, and `rows`, lists of values; of text files as they are read."""
     from studies.datasets import arrays, delimited, parquet
     from studies.datasets.tables import MOST_BYTES, names
 
