@@ -85,7 +85,7 @@ def profile(table: Table) -> DatasetProfile:
         classes=tuple(Level(name=n, rows=c) for n, c in zip(found.class_names, found.counts, strict=True)),
         histogram=_histogram(found.y) if found.task == "regression" else None,
         warnings=tuple(_warnings(table, found)),
-        facts=DatasetFacts(found.task, table.rows, shape, len(found.class_names), about),
+        facts=DatasetFacts(found.task, table.rows, shape, len(found.class_names), about, min(found.counts, default=0)),
     )
 
 

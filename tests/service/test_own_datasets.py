@@ -102,3 +102,21 @@ def test_a_study_says_all_that_is_known_of_its_dataset(api: httpx.Client) -> Non
     missing = api.post("/v1/studies", json=document("other", dataset={"kind": "uploaded", "name": "nobody"}))
     assert missing.status_code == 422
     assert missing.json()["errors"][0]["field"] == "dataset.name"
+
+
+@pytest.mark.parametrize(("rows", "rare", "most"), [(18, 9, 7), (60, 12, 10)], ids=["rows", "rows of a class"])
+def test_more_folds_than_rows_are_refused_with_the_study(api: httpx.Client, rows: int, rare: int, most: int) -> None:
+    upload(api, "a,y\n" + "".join(f"{i},{int(i < rare)}\n" for i in range(rows)), name="few").raise_for_status()
+
+    def submit(folds: int, **changes: Any) -> httpx.Response:
+        dataset = {"kind": "uploaded", "name": "few"}
+        return api.post(
+            "/v1/studies", json=document(dataset=dataset, resampling={"kind": "kfold", "folds": folds}, **changes)
+        )
+
+    for answer in (submit(most + 1), submit(most, comparison={"folds": most + 1})):
+        assert answer.status_code == 422, answer.text
+        assert f"cannot be divided into {most + 1} folds; use at most {most}" in answer.json()["detail"]
+        assert answer.json()["errors"][0]["field"] in {"resampling.folds", "comparison.folds"}
+    assert api.get("/v1/studies").json()["items"] == []
+    assert submit(most).status_code == 201
