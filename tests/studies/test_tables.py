@@ -112,6 +112,7 @@ DELIMITERS: dict[str, tuple[TableFormat, str, list[str], str]] = {
     "commas, bars in a name": ("csv", "a|b|c,y\n1,2\n", ["a|b|c"], ""),
     "commas, semicolons in quotes": ("csv", '"a;b",y\n1,2\n', ["a;b"], ""),
     "tabs in a csv": ("csv", "a\tb\ty\n1\t2\t3\n", ["a", "b"], "tabs"),
+    "tabs in a tsv, commas in a name": ("tsv", "a,b\ty\n1,5\t2\n", ["a,b"], ""),
     "commas in a tsv": ("tsv", "a,b,y\n1,2,3\n", ["a", "b"], "commas"),
 }
 
