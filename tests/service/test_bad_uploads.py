@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from structlog.testing import capture_logs
 
 from service.settings import Settings
 from tests.acceptance.polling import eventually
@@ -162,11 +163,13 @@ def test_a_file_that_turns_out_too_large_is_refused_while_it_comes(api: httpx.Cl
 def test_a_client_that_hangs_up_half_way_leaves_nothing(
     api: httpx.Client, incoming: Path, header: str, part: bytes
 ) -> None:
-    with begun(api, header) as connection:
-        connection.sendall(part)
-        eventually(lambda: bool(list(incoming.iterdir())), 20)
-    eventually(lambda: not list(incoming.iterdir()), 20)
-    assert api.get("/healthz").is_success
+    with capture_logs() as logged:
+        with begun(api, header) as connection:
+            connection.sendall(part)
+            eventually(lambda: bool(list(incoming.iterdir())), 20)
+        eventually(lambda: not list(incoming.iterdir()), 20)
+        assert api.get("/healthz").is_success
+    assert [line for line in logged if line["log_level"] == "error"] == []
 
 
 def test_a_disk_that_is_full_is_said(api: httpx.Client) -> None:
