@@ -25,6 +25,7 @@ class Client:
     def __init__(self, url: str, timeout_seconds: float = 30.0, patience_seconds: float = 60.0) -> None:
         self._url, self._patience_seconds = url, patience_seconds
         self._met = False  # whether the server has answered yet
+        self._timeout_seconds = timeout_seconds
         self._http = httpx.Client(base_url=url, timeout=timeout_seconds)
 
     def __enter__(self) -> Self:
@@ -51,7 +52,9 @@ class Client:
         """Upload a file as a dataset, as it is read."""
         params = {name: value for name, value in asked.items() if value not in (None, ())}
         with file.open("rb") as content:
-            answer = self._call("POST", "/v1/datasets", params=params, content=content)
+            # A large file is read for longer than any other answer takes.
+            timeout = httpx.Timeout(self._timeout_seconds, read=None)
+            answer = self._call("POST", "/v1/datasets", params=params, content=content, timeout=timeout)
         return DatasetDetail.model_validate(answer)
 
     def datasets(self) -> list[DatasetView]:

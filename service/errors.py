@@ -8,6 +8,7 @@ ServiceError
 ├── PreconditionError   412  If-Match names another version than there is
 ├── KeyReusedError      422  an Idempotency-Key came with another request before
 ├── TooLargeError       413  an upload is larger than it may be
+├── CutOffError         400  a client hung up before its upload was whole
 ├── InvalidDatasetError 422  a file that is no dataset as it was described
 ├── DiskFullError       507  a file cannot be written here
 ├── BadRequestError     400  a query parameter that makes no sense
@@ -69,6 +70,13 @@ class TooLargeError(ServiceError):
 
     def __init__(self, most_bytes: int) -> None:
         super().__init__(f"the file is larger than {most_bytes:,} bytes, which REGSWEEP_MAX_UPLOAD_BYTES allows")
+
+
+class CutOffError(ServiceError):
+    """A client hung up before its upload was whole; nobody reads the answer."""
+
+    status = 400
+    title = "Cut off"
 
 
 class InvalidDatasetError(ServiceError):

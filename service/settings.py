@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     memory_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.2, description="Share of the machine's memory that the lanes of one worker may take."
     )
+    dataset_memory_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1,
+        description="Share of the machine's memory in which one worker keeps the datasets of its last studies; the one "
+        "it trains on is kept whatever its size.",
+    )
     cache_folder: Path = Field(
         default_factory=_cache_folder,
         description="Folder of compiled programs and measured forms; may be emptied at any time.",

@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.errors import ConflictError, DatasetInUseError, NotFoundError
+from service.errors import ConflictError, DatasetInUseError, DiskFullError, NotFoundError
 from service.storage.artifacts import Artifacts
 from service.storage.database import unix_now
 from service.storage.records import DatasetRecord, StudyRecord
@@ -47,11 +47,14 @@ class DatasetStore:
     ) -> tuple[DatasetRecord, bool]:
         """Keep a dataset; whether it is new. The same bytes under the same options are one dataset.
 
-        ConflictError when the name is another dataset's.
+        ConflictError when the name is another dataset's, DiskFullError when the file cannot be kept.
         """
         path = file_path(upload.digest)
-        if not self._artifacts.has(path):
-            self._artifacts.put(path, upload.path)
+        try:
+            if not self._artifacts.has(path):
+                self._artifacts.put(path, upload.path)
+        except OSError as error:
+            raise DiskFullError(error.strerror or str(error)) from error
         record = DatasetRecord(
             name=name,
             digest=upload.digest,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.storage.datasets import file_path
 from service.storage.pages import Sort
+from service.storage.records import StudyRecord
 from service.storage.store import Progress, Store
 from studies.datasets.preprocessing import PreparedData
 from studies.spec import StudySpec
@@ -15,6 +18,7 @@ from studies.training.result import Job, OnEpoch, Trained
 from tests.acceptance.polling import eventually
 from tests.service.documents import document, study, train
 from tests.service.working import LEASE_SECONDS, working
+from tests.studies.uploads import mixed, text, uploaded
 
 
 def progress(store: Store, name: str) -> Progress:
@@ -117,3 +121,27 @@ def test_a_study_deleted_while_it_runs_is_given_up(store: Store, folder: Path) -
         deleted.set()
         eventually(lambda: store.study("next").state == "completed", 20)
     assert progress(store, "next").complete == 2
+
+
+@pytest.mark.parametrize(("share", "state"), [(0.1, "completed"), (1e-9, "failed")], ids=["kept", "no room"])
+def test_a_worker_keeps_datasets_within_its_share_of_memory(
+    store: Store, folder: Path, tmp_path: Path, share: float, state: str
+) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(text(mixed(60)))
+    dataset, _ = uploaded(file)
+    here = folder / file_path(str(dataset.digest))
+    here.parent.mkdir(parents=True)
+    file.rename(here)
+    ours = {"dataset": dataset.model_dump(mode="json")}
+
+    def run(name: str, **changes: Any) -> StudyRecord:
+        store.create_study(StudySpec.model_validate(document(name, **changes)))
+        eventually(lambda: store.study(name).ended_at is not None, 20)
+        return store.study(name)
+
+    with working(store, folder, dataset_memory_share=share):
+        assert run("first", **ours).state == "completed"
+        here.write_text(text(mixed(61)))  # which shows whether it is read again
+        assert run("between").state == "completed"
+        assert run("last", **ours, seed=4).state == state
