@@ -63,12 +63,14 @@ def test_a_file_put_again_is_replaced(artifacts: Artifacts, source: Path) -> Non
 
 
 def test_what_another_process_writes_is_seen(artifacts_url: str, source: Path) -> None:
-    ours, theirs = Artifacts(artifacts_url), Artifacts(artifacts_url)
-    assert (ours.has(MODEL), ours.paths()) == (False, [])
-    theirs.put(MODEL, source)
-    assert (ours.has(MODEL), ours.paths()) == (True, [MODEL])
-    theirs.remove(MODEL)
-    assert (ours.has(MODEL), ours.paths()) == (False, [])
+    ours = Artifacts(artifacts_url)
+    theirs, root = fsspec.core.url_to_fs(artifacts_url, skip_instance_cache=True)
+    ours.put("studies/1/trials/1.keras", source)
+    assert (ours.has(MODEL), len(ours.paths())) == (False, 1)
+    theirs.put_file(str(source), f"{root}/{MODEL}")
+    assert (ours.has(MODEL), len(ours.paths())) == (True, 2)
+    theirs.rm_file(f"{root}/{MODEL}")
+    assert (ours.has(MODEL), len(ours.paths())) == (False, 1)
 
 
 def test_a_removed_folder_takes_its_files_and_no_others(artifacts: Artifacts, source: Path) -> None:
