@@ -379,6 +379,29 @@ def check(database_url: DatabaseUrl = None, artifacts_url: ArtifactsUrl = None) 
     sys.exit(1 if found else 0)
 
 
+@db.command()
+def orphans(
+    remove: Annotated[bool, typer.Option("--remove", help="Remove them; otherwise they are only listed.")] = False,
+    hours: Annotated[float, typer.Option("--older-than", min=0, help="Hours since they were written.")] = 24.0,
+    database_url: DatabaseUrl = None,
+    artifacts_url: ArtifactsUrl = None,
+) -> None:
+    """List the files of models, checkpoints and datasets that no record points to; exit 1 if one cannot be removed."""
+    from service.storage import database
+    from service.storage import orphans as unclaimed
+    from service.storage.artifacts import Artifacts
+    from service.storage.store import Store
+
+    settings = _settings(database_url=database_url, artifacts_url=artifacts_url)
+    database.check(settings.database_url, must_exist=True)
+    store, artifacts = Store(settings.database_url), Artifacts(settings.artifacts_url)
+    found = unclaimed.find(store, artifacts, 3600 * hours)
+    gone = unclaimed.remove(store, artifacts, found) if remove else found
+    store.close()
+    print("\n".join(gone) or "there are none")
+    sys.exit(0 if gone == found else 1)
+
+
 def _show_comparison(console: Console, client: Client, study: StudyView) -> None:
     from service import terminal
 

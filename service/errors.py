@@ -13,6 +13,7 @@ ServiceError
 ├── DiskFullError       507  a file cannot be written here
 ├── BadRequestError     400  a query parameter that makes no sense
 ├── StorageError        503  the database does not answer or its schema does not fit
+│   └── ArtifactError   503  a model's or a dataset's file cannot be written, read or found
 ├── BackupError         the database cannot be copied
 ├── EngineMissingError  workers are asked for where TensorFlow is not installed
 ├── AddressError        the server cannot listen where it was told to
@@ -152,3 +153,7 @@ class StorageError(ServiceError):
 
     status = 503
     title = "Storage unavailable"
+
+
+class ArtifactError(StorageError, OSError):
+    """A model's or a dataset's file cannot be written, read or found; an OSError, so that `studies` knows it too."""

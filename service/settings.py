@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REGSWEEP_", frozen=True)
 
     database_url: str = Field("sqlite:///data/regsweep.db", description="SQLAlchemy URL of the database.")
-    artifacts_url: str = Field("file://data/artifacts", description="fsspec URL of the folder that keeps models.")
+    artifacts_url: str = Field(
+        "file://data/artifacts", description="fsspec URL of the folder that keeps models and datasets, also s3://…"
+    )
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8000, description="Port the server listens on; 0 takes a free one."

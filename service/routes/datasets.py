@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from service.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
 from service.errors import InvalidDatasetError
 from service.schemas import DatasetDetail, DatasetView, dataset_detail, dataset_view
-from service.storage.datasets import DatasetStore, Files, Upload, file_path
+from service.storage.content import file_path
+from service.storage.datasets import DatasetStore, Files, Upload
 from service.upload import received
 from studies.objectives import Task
 from studies.spec import NAME_PATTERN

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.storage.datasets import file_path
+from service.storage.content import file_path
 from service.storage.pages import Sort
 from service.storage.records import StudyRecord
 from service.storage.store import Progress, Store
