@@ -8,12 +8,17 @@ from typing import Any
 
 import pytest
 
+from service.storage.artifacts import Artifacts
 from service.storage.content import file_path
+from service.storage.datasets import DatasetStore, Upload
 from service.storage.pages import Sort
 from service.storage.records import StudyRecord
 from service.storage.store import Progress, Store
 from studies.datasets.preprocessing import PreparedData
+from studies.datasets.profile import profile
+from studies.datasets.tables import read
 from studies.spec import StudySpec
+from studies.table_spec import TableOptions
 from studies.training.result import Job, OnEpoch, Trained
 from tests.acceptance.polling import eventually
 from tests.service.documents import document, study, train
@@ -130,9 +135,11 @@ def test_a_worker_keeps_datasets_within_its_share_of_memory(
     file = tmp_path / "table.csv"
     file.write_text(text(mixed(60)))
     dataset, _ = uploaded(file)
-    here = folder / file_path(str(dataset.digest))
-    here.parent.mkdir(parents=True)
-    file.rename(here)
+    upload, options = Upload(file, str(dataset.digest), file.stat().st_size), TableOptions(target="y")
+    DatasetStore(store, Artifacts(f"file://{folder}")).add(
+        upload, "mine", "csv", options, profile(read(file, "csv", options))
+    )
+    here = folder / file_path(upload.digest)
     ours = {"dataset": dataset.model_dump(mode="json")}
 
     def run(name: str, **changes: Any) -> StudyRecord:
