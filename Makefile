@@ -51,6 +51,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.trials_an_hour
 	$(BIN)/python -m benchmarks.comparison
 	$(BIN)/python -m benchmarks.planted
+	$(BIN)/python -m benchmarks.table_size
 
 # The lock: names, versions and hashes, for every platform; needs uv.
 lock:

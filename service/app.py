@@ -41,11 +41,10 @@ def _open(opening: Opening, fleet: Fleet | None) -> None:
 
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     """The app on a database and a folder of artifacts; a fleet, if given, lives as long as the app."""
-    opening = Opening(settings.database_url)
+    opening, artifacts = Opening(settings.database_url), Artifacts(settings.artifacts_url)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.artifacts = Artifacts(settings.artifacts_url)
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watch = Watch(opening, settings.lease_seconds)
         watch.start()
         opener = threading.Thread(target=_open, args=(opening, fleet), name="opener")
@@ -76,6 +75,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(comparisons.router)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.state.opening, app.state.settings = opening, settings
+    app.state.artifacts = artifacts
     app.state.dashboard = Dashboard(opening, writes=settings.dashboard_writes)
     app.router.default = app.state.dashboard
     app.state.authenticator = Authenticator(opening)

@@ -331,12 +331,16 @@ def delete_dataset(
 def export(
     name: Name,
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the zip goes.")] = Path("model.zip"),
+    technique: Annotated[
+        str | None,
+        typer.Option(help="Of a compared study: recommended, none, dropout, l1, l2, …; default: the best trial."),
+    ] = None,
     server: Server = None,
     key: Key = None,
 ) -> None:
     """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
     with _client(server, key) as client:
-        content = client.export(name)
+        content = client.export(name, technique)
     try:
         output.write_bytes(content)
     except OSError as error:
@@ -395,6 +399,29 @@ def check(database_url: DatabaseUrl = None, artifacts_url: ArtifactsUrl = None) 
     store.close()
     print("\n".join(found) or "everything holds")
     sys.exit(1 if found else 0)
+
+
+@db.command()
+def orphans(
+    remove: Annotated[bool, typer.Option("--remove", help="Remove them; otherwise they are only listed.")] = False,
+    hours: Annotated[float, typer.Option("--older-than", min=0, help="Hours since they were written.")] = 24.0,
+    database_url: DatabaseUrl = None,
+    artifacts_url: ArtifactsUrl = None,
+) -> None:
+    """List the files of models, checkpoints and datasets that no record points to; exit 1 if one cannot be removed."""
+    from service.storage import database
+    from service.storage import orphans as unclaimed
+    from service.storage.artifacts import Artifacts
+    from service.storage.store import Store
+
+    settings = _settings(database_url=database_url, artifacts_url=artifacts_url)
+    database.check(settings.database_url, must_exist=True)
+    store, artifacts = Store(settings.database_url), Artifacts(settings.artifacts_url)
+    found = unclaimed.find(store, artifacts, 3600 * hours)
+    gone = unclaimed.remove(store, artifacts, found) if remove else found
+    store.close()
+    print("\n".join(gone) or "there are none")
+    sys.exit(0 if gone == found else 1)
 
 
 @keys.command("create")

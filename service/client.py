@@ -29,6 +29,7 @@ class Client:
     ) -> None:
         self._url, self._patience_seconds = url, patience_seconds
         self._met = False  # whether the server has answered yet
+        self._timeout_seconds = timeout_seconds
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._http = httpx.Client(base_url=url, timeout=timeout_seconds, headers=headers)
 
@@ -56,7 +57,9 @@ class Client:
         """Upload a file as a dataset, as it is read."""
         params = {name: value for name, value in asked.items() if value not in (None, ())}
         with file.open("rb") as content:
-            answer = self._call("POST", "/v1/datasets", params=params, content=content)
+            # A large file is read for longer than any other answer takes.
+            timeout = httpx.Timeout(self._timeout_seconds, read=None)
+            answer = self._call("POST", "/v1/datasets", params=params, content=content, timeout=timeout)
         return DatasetDetail.model_validate(answer)
 
     def datasets(self) -> list[DatasetView]:
@@ -67,9 +70,12 @@ class Client:
         """Delete an uploaded dataset."""
         self._answer("DELETE", f"/v1/datasets/{quote(name, safe='')}")
 
-    def export(self, name: str) -> bytes:
-        """The best trial's model with its preprocessing, a zip."""
-        return self._answer("GET", f"{_path(name)}/export").content
+    def export(self, name: str, technique: str | None = None) -> bytes:
+        """A model with its preprocessing, a zip: the best trial's, or that of a technique that was compared."""
+        if technique is None:
+            return self._answer("GET", f"{_path(name)}/export").content
+        params = {} if technique == "recommended" else {"technique": technique}
+        return self._answer("GET", f"{_path(name)}/comparison/export", params=params).content
 
     def study(self, name: str) -> StudyView:
         """One study."""

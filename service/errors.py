@@ -10,10 +10,12 @@ ServiceError
 ├── PreconditionError   412  If-Match names another version than there is
 ├── KeyReusedError      422  an Idempotency-Key came with another request before
 ├── TooLargeError       413  an upload or another body is larger than it may be
+├── CutOffError         400  a client hung up before its upload was whole
 ├── InvalidDatasetError 422  a file that is no dataset as it was described
 ├── DiskFullError       507  a file cannot be written here
 ├── BadRequestError     400  a query parameter that makes no sense
 ├── StorageError        503  the database does not answer or its schema does not fit
+│   └── ArtifactError   503  a model's or a dataset's file cannot be written, read or found
 ├── BackupError         the database cannot be copied
 ├── EngineMissingError  workers are asked for where TensorFlow is not installed
 ├── AddressError        the server cannot listen where it was told to
@@ -95,6 +97,13 @@ class TooLargeError(ServiceError):
 
     def __init__(self, what: str, most_bytes: int, setting: str) -> None:
         super().__init__(f"the {what} is larger than {most_bytes:,} bytes, which {setting} allows")
+
+
+class CutOffError(ServiceError):
+    """A client hung up before its upload was whole; nobody reads the answer."""
+
+    status = 400
+    title = "Cut off"
 
 
 class InvalidDatasetError(ServiceError):
@@ -180,3 +189,7 @@ class StorageError(ServiceError):
 
     status = 503
     title = "Storage unavailable"
+
+
+class ArtifactError(StorageError, OSError):
+    """A model's or a dataset's file cannot be written, read or found; an OSError, so that `studies` knows it too."""

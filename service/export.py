@@ -7,7 +7,7 @@ import zipfile
 
 from service.errors import NotFoundError
 from service.storage.artifacts import Artifacts, preparation_path
-from service.storage.records import StudyRecord
+from service.storage.records import TrialRecord
 
 README = """# {name}
 
@@ -30,13 +30,21 @@ or in Python, where regsweep is installed:
 """
 
 
-def bundle(artifacts: Artifacts, study: StudyRecord, model: str, fold: int, title: str) -> bytes:
-    """The zip of a kept model that was trained on a fold; NotFoundError when nothing prepares its inputs."""
-    path = preparation_path(study.id, fold)
+def kept_model(trial: TrialRecord) -> str:
+    """Where a trial's model is kept; NotFoundError when it is not."""
+    if trial.model is None:
+        raise NotFoundError(f"trial {trial.number} never was the best, so its model was not kept; see has_model")
+    return trial.model
+
+
+def bundle(artifacts: Artifacts, trial: TrialRecord, title: str) -> bytes:
+    """The zip of a trial's model and of what prepares its inputs; NotFoundError when one of them is not kept."""
+    model = kept_model(trial)
+    fold = trial.plan["folds"][0] if trial.plan else 0  # the first is the one whose model is kept
+    path = preparation_path(trial.study_id, fold)
     if not artifacts.has(path):
         raise NotFoundError(
-            f"study '{study.name}' has no preprocessing to export, which only uploaded datasets have; its /model is "
-            "there alone"
+            "there is no preprocessing to export, which only studies of uploaded datasets have; see the model alone"
         )
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:

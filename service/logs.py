@@ -38,5 +38,5 @@ def configure(level: LogLevel) -> None:
     root.setLevel(level.upper())
     # TensorFlow warns of functions traced anew, as every trial's are.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    for noisy in ("alembic", "optuna", "absl", "uvicorn.access", "httpx"):
+    for noisy in ("alembic", "optuna", "absl", "uvicorn.access", "httpx", "aiobotocore", "botocore"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))

@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REGSWEEP_", frozen=True)
 
     database_url: str = Field("sqlite:///data/regsweep.db", description="SQLAlchemy URL of the database.")
-    artifacts_url: str = Field("file://data/artifacts", description="fsspec URL of the folder that keeps models.")
+    artifacts_url: str = Field(
+        "file://data/artifacts", description="fsspec URL of the folder that keeps models and datasets, also s3://…"
+    )
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8000, description="Port the server listens on; 0 takes a free one."
@@ -49,6 +51,11 @@ class Settings(BaseSettings):
     )
     memory_share: Annotated[float, Field(gt=0, le=1)] = Field(
         0.2, description="Share of the machine's memory that the lanes of one worker may take."
+    )
+    dataset_memory_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1,
+        description="Share of the machine's memory in which one worker keeps the datasets of its last studies; the one "
+        "it trains on is kept whatever its size.",
     )
     cache_folder: Path = Field(
         default_factory=_cache_folder,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
-from service.errors import DiskFullError, TooLargeError
+from service.errors import CutOffError, DiskFullError, TooLargeError
 from service.storage.datasets import Upload
 
 _BLOCK = 1 << 20
@@ -37,6 +38,8 @@ async def received(request: Request, most_bytes: int) -> AsyncIterator[Upload]:
                         raise too_large
                     digest.update(chunk)
                     await run_in_threadpool(file.write, chunk)
+        except ClientDisconnect as error:
+            raise CutOffError("the client hung up before the file was whole") from error
         except OSError as error:
             raise DiskFullError(error.strerror or str(error)) from error
         yield Upload(path, digest.hexdigest(), size)

@@ -26,6 +26,9 @@ class DatasetFacts:
     ]
     classes: Annotated[int, Field(description="Number of classes; 0 for a regression.")]
     about: Annotated[str, Field(description="What the data is, in words.")]
+    rarest: Annotated[
+        int, Field(description="Rows of the rarest class; 0 where it is not known, or there are none.")
+    ] = 0
 
 
 BUILTIN: dict[BuiltinName, DatasetFacts] = {

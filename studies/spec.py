@@ -77,6 +77,11 @@ class EarlyStoppingSpec(Part):
 Division = Literal["auto", "random", "stratified", "group", "time"]
 
 
+def _test_rows(rows: int) -> int:
+    """The fewest of some rows that stand in the test part, a fifth."""
+    return rows // 5
+
+
 class Resampling(Part):
     """On which rows a trial is judged; the test part is never among them."""
 
@@ -245,6 +250,17 @@ class StudySpec(Part):
         return split == "time" or (split == "auto" and options is not None and options.time is not None)
 
     @property
+    def most_folds(self) -> int:
+        """Folds that there are rows for, as far as is known before the dataset is loaded."""
+        facts, split = self.dataset.facts, self.resampling.split
+        options = self.dataset.options if isinstance(self.dataset, UploadedDataset) else None
+        by_class = split == "stratified" or (
+            split == "auto" and (options is None or not (options.time or options.group))
+        )
+        halves = (facts.rows - _test_rows(facts.rows)) // 2
+        return min(halves, facts.rarest - _test_rows(facts.rarest)) if by_class and facts.rarest else halves
+
+    @property
     def weighted(self) -> bool:
         """Whether training rows count differently."""
         options = self.dataset.options if isinstance(self.dataset, UploadedDataset) else None
@@ -299,7 +315,7 @@ class StudySpec(Part):
 
     @model_validator(mode="after")
     def _rows_divide(self) -> Self:
-        how, rows = self.resampling, self.dataset.facts.rows
+        how = self.resampling
         uploaded = self.dataset if isinstance(self.dataset, UploadedDataset) else None
         options = None if uploaded is None else uploaded.options
         time, group = (None, None) if options is None else (options.time, options.group)
@@ -314,9 +330,10 @@ class StudySpec(Part):
             raise ValueError("resampling.repeats: in the order of time rows are divided in one way only; use 1")
         if self.ordered and self.comparison is not None and self.comparison.repeats > 1:
             raise ValueError("comparison.repeats: in the order of time rows are divided in one way only; use 1")
-        if uploaded is not None and how.kind != "holdout" and 2 * how.folds > rows:
+        if how.kind != "holdout" and how.folds > self.most_folds:
             raise ValueError(
-                f"resampling.folds: {rows} rows cannot be divided into {how.folds} folds of two; use fewer"
+                f"resampling.folds: the rows beside the test part cannot be divided into {how.folds} folds; use at "
+                f"most {self.most_folds}, for every fold needs two rows and one of each class"
             )
         return self
 

@@ -15,9 +15,12 @@ from service.dependencies import (
     TagsDependency,
 )
 from service.errors import NotFoundError
+from service.export import bundle, kept_model
+from service.routes.downloads import download
 from service.schemas import ComparisonView, comparison_view
 from service.storage.artifacts import study_folder
 from service.storage.comparison_store import ComparisonStore
+from service.storage.records import TrialRecord
 from service.storage.store import Store
 from studies.spec import ComparisonSpec, Technique
 
@@ -60,17 +63,31 @@ def model(
     name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
 ) -> Response:
     """The model of a technique's best, trained once more on the study's own split; default the recommended one."""
+    technique, final = _final(store, name, technique)
+    return download(artifacts.read(kept_model(final)), "application/octet-stream", f"{name} {technique}.keras")
+
+
+@router.get("/comparison/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+def export(
+    name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
+) -> Response:
+    """The same model with the fitted preprocessing of its raw rows and a README, as a zip."""
+    technique, final = _final(store, name, technique)
+    content = bundle(artifacts, final, f"{name} {technique}")
+    return download(content, "application/zip", f"{name} {technique}.zip")
+
+
+def _final(store: Store, name: str, technique: Technique | None) -> tuple[Technique, TrialRecord]:
     study = ComparisonStore(store).study(name)
     if technique is None:
         result = view(store, name).result
         if result is None:
             raise NotFoundError(f"the comparison of study '{name}' has no result, so no technique is recommended")
         technique = result.recommendation.technique
-    path = ComparisonStore(store).model(study, technique)
-    if path is None:
+    final = ComparisonStore(store).final(study, technique)
+    if final is None:
         raise NotFoundError(f"the comparison of study '{name}' has no model of {technique}")
-    headers = {"Content-Disposition": f'attachment; filename="{name} {technique}.keras"'}
-    return Response(artifacts.read(path), media_type="application/octet-stream", headers=headers)
+    return technique, final
 
 
 @router.post("/comparison/stop")

@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from service.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
 from service.errors import InvalidDatasetError
 from service.schemas import DatasetDetail, DatasetView, dataset_detail, dataset_view
-from service.storage.datasets import DatasetStore, Files, Upload, file_path
+from service.storage.content import file_path
+from service.storage.datasets import DatasetStore, Files, Upload
 from service.upload import received
 from studies.objectives import Task
 from studies.spec import NAME_PATTERN
@@ -28,6 +29,9 @@ _FORMATS: Mapping[str, TableFormat] = {
     "application/parquet": "parquet",
     "application/x-npz": "npz",
 }
+_MEMORY_PARTS = (
+    4  # a table is at most such a part of the machine's memory, for reading one takes more than twice its size
+)
 Names = Annotated[list[str] | None, Query(description="May stand often.")]
 Rows = Annotated[int, Query(ge=1, le=1000, description="How many.")]
 
@@ -90,9 +94,10 @@ def keep(
     from studies.datasets.profile import profile
     from studies.datasets.tables import read
     from studies.errors import DatasetError, InvalidTableError
+    from studies.training.machine import memory_bytes
 
     try:
-        found = profile(read(file.path, file_format, options))
+        found = profile(read(file.path, file_format, options, memory_bytes() // _MEMORY_PARTS))
     except InvalidTableError as error:
         raise InvalidDatasetError(error.option or "", str(error)) from error
     except DatasetError as error:

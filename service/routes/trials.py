@@ -18,7 +18,8 @@ from service.dependencies import (
     TagsDependency,
 )
 from service.errors import BadRequestError, NotFoundError
-from service.export import bundle
+from service.export import bundle, kept_model
+from service.routes.downloads import download
 from service.routes.studies import CursorText, Limit, created
 from service.schemas import (
     AttemptView,
@@ -157,7 +158,7 @@ def trials_csv(name: str, store: StoreDependency) -> Response:
     writer = csv.DictWriter(text, columns or ["number"])
     writer.writeheader()
     writer.writerows(rows)
-    return _download(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
+    return download(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
 
 
 def _flat(trial: TrialView) -> dict[str, Any]:
@@ -174,19 +175,15 @@ def _flat(trial: TrialView) -> dict[str, Any]:
 def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: Chosen = None) -> Response:
     """The best trial's trained model as a .keras file."""
     _, chosen = _chosen(store, name, trial)
-    if chosen.model is None:
-        raise NotFoundError(f"trial {chosen.number} never was the best, so its model was not kept; see has_model")
-    return _download(artifacts.read(chosen.model), "application/octet-stream", f"{name} {chosen.number}.keras")
+    return download(artifacts.read(kept_model(chosen)), "application/octet-stream", f"{name} {chosen.number}.keras")
 
 
 @router.get("/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
 def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: Chosen = None) -> Response:
     """The best trial's model with the fitted preprocessing of its raw rows and a README, as a zip."""
-    study, chosen = _chosen(store, name, trial)
-    if chosen.model is None:
-        raise NotFoundError(f"trial {chosen.number} never was the best, so its model was not kept; see has_model")
-    content = bundle(artifacts, study, chosen.model, 0, f"{name} {chosen.number}")
-    return _download(content, "application/zip", f"{name} {chosen.number}.zip")
+    _, chosen = _chosen(store, name, trial)
+    content = bundle(artifacts, chosen, f"{name} {chosen.number}")
+    return download(content, "application/zip", f"{name} {chosen.number}.zip")
 
 
 @router.get("/snippet", response_class=Response, responses={200: {"content": {"text/x-python": {}}}})
@@ -212,9 +209,3 @@ def _chosen(store: Store, name: str, number: int | None) -> tuple[StudyRecord, T
         numbers = ", ".join(str(trial.number) for trial in found)
         raise BadRequestError("trial", f"several trials are on the Pareto front; choose one of {numbers}")
     return study, found[0]
-
-
-def _download(content: str | bytes, media_type: str, filename: str) -> Response:
-    # A study's name holds nothing that would need escaping here.
-    headers = {"Content-Disposition": f'attachment; filename="{filename}"'}
-    return Response(content, media_type=media_type, headers=headers)

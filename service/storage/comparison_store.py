@@ -67,15 +67,15 @@ class ComparisonStore:
         with self._store.reading() as session:
             return list(comparisons.parts(session, study))
 
-    def model(self, study: StudyRecord, technique: str) -> str | None:
-        """Where the model is kept that a comparison trained last with a technique's best parameters."""
+    def final(self, study: StudyRecord, technique: str) -> TrialRecord | None:
+        """The trial that a comparison trained last with a technique's best parameters, if its model is kept."""
         confirming = sa.select(StudyRecord.id).where(StudyRecord.parent_id == study.id, StudyRecord.technique.is_(None))
         query = sa.select(TrialRecord).where(
             TrialRecord.study_id.in_(confirming), TrialRecord.state == "COMPLETE", TrialRecord.model.is_not(None)
         )
         with self._store.reading() as session:
-            kept = {trial.plan["technique"]: trial.model for trial in session.scalars(query) if trial.plan}
-        return kept.get(technique)
+            tested = [trial for trial in session.scalars(query) if trial.plan and trial.plan["test"]]
+        return next((trial for trial in tested if trial.plan and trial.plan["technique"] == technique), None)
 
 
 def _compared(session: Session, name: str, *, lock: bool = False) -> StudyRecord:

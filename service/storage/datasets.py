@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, DatasetInUseError, NotFoundError
 from service.storage.artifacts import Artifacts
+from service.storage.content import file_path, held
 from service.storage.database import unix_now
 from service.storage.records import DatasetRecord, StudyRecord
 from service.storage.store import Store
@@ -47,11 +48,8 @@ class DatasetStore:
     ) -> tuple[DatasetRecord, bool]:
         """Keep a dataset; whether it is new. The same bytes under the same options are one dataset.
 
-        ConflictError when the name is another dataset's.
+        ConflictError when the name is another dataset's, ArtifactError when the file cannot be kept.
         """
-        path = file_path(upload.digest)
-        if not self._artifacts.has(path):
-            self._artifacts.put(path, upload.path)
         record = DatasetRecord(
             name=name,
             digest=upload.digest,
@@ -62,18 +60,33 @@ class DatasetStore:
             created_at=unix_now(),
         )
         try:
-            with self._store.writing() as session:
-                same = session.scalars(sa.select(DatasetRecord).where(DatasetRecord.digest == upload.digest)).all()
-                known = [one for one in same if one.options == record.options and one.format == file_format]
-                if known:
-                    return next((one for one in known if one.name == name), known[0]), False
-                session.add(record)
+            known = None
+            while known is None:
+                known = self._recorded(record, upload.path)
         except sa.exc.IntegrityError:
-            self._drop(upload.digest)
+            self.drop(upload.digest)
             raise ConflictError(
                 f"a dataset named '{name}' exists and is another; choose another name or delete it first"
             ) from None
-        return self.find(name), True
+        return known, known is record
+
+    def _recorded(self, record: DatasetRecord, file: Path) -> DatasetRecord | None:
+        """The dataset that was already, or this one with its file; None when the file was removed in between."""
+        path = file_path(record.digest)
+        if not self._artifacts.has(path):
+            self._artifacts.put(path, file)
+        with self._store.writing() as session:
+            held(session, record.digest)
+            if not self._artifacts.has(path):
+                return None
+            same = session.scalars(sa.select(DatasetRecord).where(DatasetRecord.digest == record.digest)).all()
+            known = [one for one in same if one.options == record.options and one.format == record.format]
+            if known:
+                return next((one for one in known if one.name == record.name), known[0])
+            session.add(record)
+            session.flush()
+            session.refresh(record)  # its date is the database's
+        return record
 
     def find(self, name: str) -> DatasetRecord:
         """The dataset of a name; NotFoundError when there is none."""
@@ -111,18 +124,18 @@ class DatasetStore:
         """Delete a dataset; DatasetInUseError while a study is about it."""
         digest = self.find(name).digest
         with self._store.writing() as session:
+            held(session, digest)
             users = session.scalars(_users(digest).limit(_SHOWN)).all()
             if users:
                 raise DatasetInUseError(name, users)
             session.execute(sa.delete(DatasetRecord).where(DatasetRecord.name == name))
-        self._drop(digest)
+        self.drop(digest)
 
-    def _drop(self, digest: str) -> None:
-        """Remove a file that no dataset is of any more."""
-        with self._store.reading() as session:
-            kept = session.scalar(sa.select(DatasetRecord.id).where(DatasetRecord.digest == digest).limit(1))
-        if kept is None:
-            self._artifacts.remove(file_path(digest))
+    def drop(self, digest: str) -> bool:
+        """Remove a file that no dataset is of any more; whether it is gone."""
+        # Not with the record: a commit that fails would leave a record without its file.
+        with self._store.writing() as session:
+            return not held(session, digest) and self._artifacts.remove(file_path(digest))
 
 
 def _find(session: Session, name: str) -> DatasetRecord | None:
@@ -135,11 +148,6 @@ def _users(digest: str) -> sa.Select[str]:
     return sa.select(StudyRecord.name).where(about, StudyRecord.parent_id.is_(None)).order_by(StudyRecord.id)
 
 
-def file_path(digest: str) -> str:
-    """Where the file of a digest is kept."""
-    return f"datasets/{digest}"
-
-
 class Files:
     """The files of datasets on this machine: those of a folder where they are, others fetched once."""
 
@@ -148,13 +156,17 @@ class Files:
 
     def __call__(self, digest: str) -> Path:
         """The file of a digest; NotFoundError when it is gone."""
-        here = self._artifacts.local(file_path(digest))
+        path = file_path(digest)
+        here = self._artifacts.local(path)
         if here is not None:
+            if not self._artifacts.has(path):
+                raise NotFoundError(f"the artifact {path} is not in REGSWEEP_ARTIFACTS_URL")
             return here
         target = self._cache / "datasets" / digest
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as partial:
-                self._artifacts.fetch(file_path(digest), Path(partial.name))
-            Path(partial.name).rename(target)
+            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+                partial = Path(folder, digest)
+                self._artifacts.fetch(path, partial)
+                partial.rename(target)
         return target

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.artifacts import Artifacts
+from service.storage.content import file_path
 from service.storage.database import unix_now
-from service.storage.records import ACTIVE_STUDY, AttemptRecord, StudyRecord, TrialRecord
+from service.storage.records import ACTIVE_STUDY, AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 
 _ENDED = frozenset({"COMPLETE", "PRUNED", "FAIL"})
@@ -20,7 +21,7 @@ _ENDED = frozenset({"COMPLETE", "PRUNED", "FAIL"})
 def violations(store: Store, artifacts: Artifacts) -> list[str]:
     """Everything that does not hold, a sentence each."""
     with store.reading() as session:
-        found = list(_of_the_file(session))
+        found = [*_of_the_file(session), *_datasets(session, artifacts)]
         for study in session.scalars(sa.select(StudyRecord).order_by(StudyRecord.id)):
             trials = session.scalars(sa.select(TrialRecord).where(TrialRecord.study_id == study.id)).all()
             checks = (_budget(study, trials), _leases(session, trials), _attempts(session, trials))
@@ -37,6 +38,12 @@ def _of_the_file(session: Session) -> Iterator[str]:
                 yield f"the file: {what}"
         for row in session.execute(sa.text("PRAGMA foreign_key_check")):
             yield f"the file: a row of {row[0]} points to a row of {row[2]} that is not there"
+
+
+def _datasets(session: Session, artifacts: Artifacts) -> Iterator[str]:
+    for dataset in session.scalars(sa.select(DatasetRecord).order_by(DatasetRecord.id)):
+        if not artifacts.has(file_path(dataset.digest)):
+            yield f"dataset '{dataset.name}': its file, {file_path(dataset.digest)}, is not there"
 
 
 def _budget(study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import comparisons, database, leases, lifecycle, turns, user_trials
+from service.storage import comparisons, content, database, leases, lifecycle, turns, user_trials
 from service.storage.database import unix_now
 from service.storage.pages import Cursor, Page, Sort
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, AttemptRecord, CurveRecord, StudyRecord, TrialRecord
@@ -85,6 +85,7 @@ class Store:
         """
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
+        content.expect(session, spec.dataset)
         if comparisons.taken(session, [spec.name]) is not None:
             raise NameInUseError(spec.name)
         try:
@@ -173,7 +174,8 @@ class Store:
 
     def unpresented(self, only: str | None = None) -> StudyRecord | None:
         """A study (or the one named, if it is such) that has ended and whose answer is not in the dashboard yet; it is
-        given to one worker, and to another when that one has not put it there in ten minutes.
+        given to one worker, and to another when that one has not put it there in ten minutes. Nothing of it runs any
+        more, so that its checkpoints may go.
         """
         ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
         compared = sa.or_(
@@ -182,7 +184,11 @@ class Store:
         )
         long_ago = unix_now() - _PRESENTING_SECONDS
         free = sa.or_(StudyRecord.presenting_at.is_(None), StudyRecord.presenting_at < long_ago)
-        query = sa.select(StudyRecord).where(ended, compared, StudyRecord.presented.is_(None), free)
+        runs = sa.select(sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)).join(
+            TrialRecord, sa.and_(TrialRecord.study_id == StudyRecord.id, TrialRecord.state == "RUNNING")
+        )
+        still = StudyRecord.id.not_in(runs)
+        query = sa.select(StudyRecord).where(ended, compared, StudyRecord.presented.is_(None), free, still)
         if only is not None:
             query = query.where(StudyRecord.name == only)
         with self._read() as session:

@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,12 +29,13 @@ from service.storage.trials import TrialLedger
 from service.worker.heartbeat import Heartbeat
 from service.worker.presentation import present
 from studies import faults
+from studies.datasets.cache import PreparedCache
 from studies.datasets.preparation import Preparation
-from studies.datasets.preprocessing import PreparedData, prepare_folds
+from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, OutOfMemoryError
 from studies.spec import StudySpec
 from studies.sweep import sweep
-from studies.training.machine import fingerprint
+from studies.training.machine import fingerprint, memory_bytes
 from studies.training.result import Engine
 
 _log = structlog.get_logger(__name__)
@@ -45,7 +45,6 @@ _PASSING = (LeaseLostError, SQLAlchemyError, StorageInternalError, OSError)
 EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[str, Any]]]
 _MOST_SECONDS = 5.0  # between two tries of a database that is away
 _LEAVING_SECONDS = 8.0  # before a worker that is to leave does so in the middle of an epoch
-_DATASETS_KEPT = 2  # prepared datasets in memory, for workers that serve studies in turn
 
 
 class Worker:
@@ -57,7 +56,7 @@ class Worker:
         self._store = Store(settings.database_url)
         self._artifacts = Artifacts(settings.artifacts_url)
         files = Files(self._artifacts, settings.cache_folder)
-        self._prepare = lru_cache(_DATASETS_KEPT)(partial(prepare_folds, source=files))
+        self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
         self._leaving, self._left = threading.Event(), threading.Event()
         self._progressed: Callable[[], None] = lambda: None  # the heartbeat's
 

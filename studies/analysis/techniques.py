@@ -71,6 +71,9 @@ def settled(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
     if spec.ordered and comparison.repeats > 1:
         message = "in the order of time rows are divided in one way only; use 1"
         raise InvalidSpecError([FieldError("comparison.repeats", message)])
+    if comparison.folds > spec.most_folds:
+        message = f"the rows beside the test part cannot be divided into {comparison.folds} folds; use at most "
+        raise InvalidSpecError([FieldError("comparison.folds", f"{message}{spec.most_folds}")])
     if comparison.techniques is not None:
         check(spec, comparison.techniques)
         return comparison

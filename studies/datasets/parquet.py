@@ -48,5 +48,6 @@ def check_size(path: Path, columns: int, most_bytes: int) -> None:
 
 def batches(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The values of some columns in the rows' order."""
-    with _readable(), parquet.ParquetFile(path) as file:
+    # Unasked it would hold the whole file besides.
+    with _readable(), parquet.ParquetFile(path, pre_buffer=False) as file:
         yield from file.iter_batches(_ROWS, columns=list(names))

@@ -145,6 +145,11 @@ def prepare_folds(
     """What `Job.fold` counts: the folds a trial is trained on, each scaled by its own training rows, and behind them,
     where there are any, the dataset as `prepare` splits it. `source` gives an uploaded file by its digest.
     """
-    whole = prepare(spec, seed, resampling, source)
-    found = tuple(PreparedData(whole.dataset, rows) for rows in folds(whole.dataset, whole.rows, resampling, seed))
-    return found if resampling.kind == "holdout" else (*found, whole)
+    return divide(load(spec, source), seed, resampling)
+
+
+def divide(dataset: Dataset, seed: int, resampling: Resampling) -> tuple[PreparedData, ...]:
+    """The same of a dataset that is loaded."""
+    whole = split(dataset, seed, resampling.split)
+    found = tuple(PreparedData(dataset, rows) for rows in folds(dataset, whole, resampling, seed))
+    return found if resampling.kind == "holdout" else (*found, PreparedData(dataset, whole))

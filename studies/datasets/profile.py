@@ -85,7 +85,7 @@ def profile(table: Table) -> DatasetProfile:
         classes=tuple(Level(name=n, rows=c) for n, c in zip(found.class_names, found.counts, strict=True)),
         histogram=_histogram(found.y) if found.task == "regression" else None,
         warnings=tuple(_warnings(table, found)),
-        facts=DatasetFacts(found.task, table.rows, shape, len(found.class_names), about),
+        facts=DatasetFacts(found.task, table.rows, shape, len(found.class_names), about, min(found.counts, default=0)),
     )
 
 
@@ -139,7 +139,7 @@ def _histogram(y: Array) -> Histogram:
 
 
 def _warnings(table: Table, found: Target) -> list[str]:
-    warnings: list[str] = []
+    warnings = [table.note] if table.note else []
     if found.counts and max(found.counts) > _IMBALANCE * min(found.counts):
         rare = found.class_names[int(np.argmin(found.counts))]
         warnings.append(
@@ -179,7 +179,7 @@ def _blurred(values: Array) -> bool:
 
 
 def preview(path: Path, file_format: TableFormat, rows: int = 10) -> dict[str, Any]:
-    """The first rows as JSON: `columns`, their names, and `rows`, lists of values; text files as they are written."""
+    """The first rows as JSON: `columns`, their names, and `rows`, lists of values; of text files as they are read."""
     from studies.datasets import arrays, delimited, parquet
     from studies.datasets.tables import MOST_BYTES, names
 

@@ -52,6 +52,7 @@ class Table:
     time: Column | None = None  # numeric or date
     ignored: tuple[str, ...] = ()
     images: Array | None = None  # float32, (rows, height, width, channels); then there are no features
+    note: str = ""  # what was odd about the file when it was read
 
     @property
     def rows(self) -> int:

@@ -56,12 +56,10 @@ def _read(path: Path, file_format: TableFormat, options: TableOptions, most_byte
     if file_format == "parquet":
         parquet.check_size(path, len(read_ones), most_bytes)
         columns = _columns(lambda some: parquet.batches(path, some), read_ones, file_format, options, most_bytes)
-    else:
-        text = file_format
-        columns = _columns(
-            lambda some: delimited.batches(path, text, found, some), read_ones, text, options, most_bytes
-        )
-    return _table(columns, file_format, options)
+        return _table(columns, file_format, options)
+    text = file_format
+    columns = _columns(lambda some: delimited.batches(path, text, found, some), read_ones, text, options, most_bytes)
+    return _table(columns, text, options, note=delimited.note(path, text))
 
 
 def _check_names(found: Sequence[str], options: TableOptions) -> None:
@@ -78,6 +76,8 @@ def _check_names(found: Sequence[str], options: TableOptions) -> None:
         if name not in places:
             near = get_close_matches(name, found, n=1)
             advice = f"did you mean '{near[0]}'?" if near else f"it has {_listed(found)}"
+            if len(found) == 1:
+                advice += "; columns are divided by commas, semicolons, tabs or bars"
             raise InvalidTableError(f"{role}: the file has no column '{name}'; {advice}", column=name, option=role)
 
 
@@ -172,7 +172,9 @@ def _check_shapes(used: Mapping[str, Any], options: TableOptions) -> str | None:
     return images[0] if images else None
 
 
-def _table(columns: Iterable[Column], file_format: TableFormat, options: TableOptions, images: Any = None) -> Table:
+def _table(
+    columns: Iterable[Column], file_format: TableFormat, options: TableOptions, images: Any = None, note: str = ""
+) -> Table:
     features: list[Column] = []
     roles: dict[str, Column] = {}
     role_of = {name: role for role, name in options.roles}
@@ -181,7 +183,7 @@ def _table(columns: Iterable[Column], file_format: TableFormat, options: TableOp
             roles[role_of[column.name]] = column
         else:
             features.append(column)
-    table = Table(file_format, options, tuple(features), ignored=options.ignore, images=images, **roles)
+    table = Table(file_format, options, tuple(features), ignored=options.ignore, images=images, note=note, **roles)
     if not table.rows:
         raise InvalidTableError("the file has no rows beneath its header")
     if not features and images is None:

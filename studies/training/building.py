@@ -10,6 +10,8 @@ from studies.models.architecture import design
 from studies.regularization import Regularization
 from studies.spec import StudySpec
 
+_SHORT = 300
+
 
 def check(spec: StudySpec, data: PreparedData) -> None:
     """EngineError when the layers do not fit each other, or give another shape than the task asks for."""
@@ -19,7 +21,7 @@ def check(spec: StudySpec, data: PreparedData) -> None:
         given = architecture.build().output_shape[1:]
     # Keras raises whatever its layers do.
     except Exception as error:
-        raise EngineError(f"model.config: Keras cannot build the model: {_reason(error)}") from error
+        raise EngineError(f"model.config: Keras cannot build the model: {reason(error)}") from error
     wanted = (data.classes if data.task == "multiclass" else 1,)
     if given != wanted:
         raise EngineError(
@@ -28,7 +30,8 @@ def check(spec: StudySpec, data: PreparedData) -> None:
         )
 
 
-def _reason(error: Exception) -> str:
-    """What Keras says, in one line without its colours and its list of arguments."""
+def reason(error: Exception) -> str:
+    """What Keras or TensorFlow says, in a short line without colours, lists of arguments and nodes."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    return " ".join(plain.partition("Arguments received by")[0].split())
+    line = " ".join(re.split(r"Arguments received by|name: \"", plain)[0].split())
+    return line if len(line) <= _SHORT else f"{line[:_SHORT]}…"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from studies.datasets.preprocessing import PreparedData
-from studies.errors import EngineError, OutOfMemoryError, ran_out_of_memory
+from studies.errors import EngineError, OutOfMemoryError, StudiesError, ran_out_of_memory
 from studies.keras_config.lanes import not_held
 from studies.model_spec import KerasSpec
 from studies.optimizer_spec import ConstantSpec
@@ -21,7 +21,7 @@ from studies.training.one_by_one import one_by_one
 from studies.training.program import Program, ProgramKey
 from studies.training.result import Engine, Trials
 from studies.training.sizing import LaneSize
-from studies.training.tuning import Form, Tuning
+from studies.training.tuning import Form, Tuning, trace
 
 _MOST_LANES = 16  # more gain nothing on a CPU core and tell the sampler less
 _TRIALS_A_LANE = 16  # so that most trials are asked with the results of others in view, with two workers as well
@@ -61,6 +61,19 @@ class Engines:
             )
         if isinstance(spec.model, KerasSpec) and (why := not_held(spec.model.graph)) is not None:
             return _fit(why)
+        try:
+            return self._in_lanes(spec, data)
+        # Tracing and compiling raise whatever the layers of a user's model do.
+        except Exception as error:
+            if ran_out_of_memory(error):
+                self._memory_share /= 2  # fewer lanes, and at last `fit`, which asks for no share
+                return self.choose(spec, data)
+            if isinstance(error, StudiesError) or not isinstance(spec.model, KerasSpec):
+                raise
+            return _fit(f"a program of lanes cannot be made of this model: {building.reason(error)}")
+
+    def _in_lanes(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
+        """Lanes in the form that suits the study, or `fit` where the memory holds not one."""
         # Those that train on equally many rows share a program; a dataset that stands behind its folds does not.
         most = max(fold.train_rows for fold in data[: spec.resampling.fits])
         data = [fold for fold in data if fold.train_rows == most]
@@ -74,6 +87,8 @@ class Engines:
                     f"reproducible fixes {form.lanes} lanes, which take more than {self._memory_share:.0%} of this "
                     "machine's memory; set training.lanes lower"
                 )
+            if isinstance(spec.model, KerasSpec):
+                trace(self._program(program_key(spec, data, max(spec.space.batch_sizes), form)), data)
             return _lanes(form, f"{form}, fixed by the study, for it is reproducible")
         if room < 1:
             return _fit(f"one lane and the rows would need more than {self._memory_share:.0%} of this machine's memory")

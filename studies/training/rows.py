@@ -42,7 +42,13 @@ def _stacked(folds: Sequence[PreparedData]) -> Rows:
 
 
 def _constants(x: Any, y: Any, validation_x: Any, validation_y: Any) -> tuple[Any, Any, Any, Any]:
-    return tf.constant(x), tf.constant(y), tf.constant(validation_x), tf.constant(validation_y)
+    return _constant(x), _constant(y), _constant(validation_x), _constant(validation_y)
+
+
+def _constant(values: Any) -> Any:
+    """The values where they are trained."""
+    # As an operation's input they are copied once; `tf.constant` holds two copies.
+    return tf.raw_ops.Identity(input=values)
 
 
 def _padded(part: Part, rows: int) -> Part:

@@ -96,16 +96,24 @@ class Tuning:
 
 def idle_call(program: Program, data: Sequence[PreparedData]) -> Callable[[], None]:
     """A call of the program, on the folds it is for, in which every lane trains a model of zeros."""
-    key = program.key
-    rows = stacked(data, balanced=key.balanced)
-    order = tf.tile(tf.range(key.train_rows)[None, None], [key.epochs, key.lanes, 1])
-    settings = program.settings({}, {})
-    keep = tf.constant(np.full(key.lanes, -1, np.int32))
+    given = _idle(program, data)
 
     def call() -> None:
-        program.train(program.empty(), keep, settings, order, rows)[1].data_loss.numpy()
+        program.train(program.empty(), *given)[1].data_loss.numpy()
 
     return call
+
+
+def trace(program: Program, data: Sequence[PreparedData]) -> None:
+    """Make the program's graph, which its first call then uses; raises whatever a layer does that lanes cannot hold."""
+    program.train.get_concrete_function(program.empty(), *_idle(program, data))
+
+
+def _idle(program: Program, data: Sequence[PreparedData]) -> tuple[Any, ...]:
+    key = program.key
+    order = tf.tile(tf.range(key.train_rows)[None, None], [key.epochs, key.lanes, 1])
+    keep = tf.constant(np.full(key.lanes, -1, np.int32))
+    return keep, program.settings({}, {}), order, stacked(data, balanced=key.balanced)
 
 
 def _seconds(call: Callable[[], Any]) -> float:

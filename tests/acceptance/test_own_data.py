@@ -116,3 +116,25 @@ def test_with_curl_alone(house: House, server: Server) -> None:
     _curl("-o", str(bundle), f"{server.url}/v1/studies/curled/export")
     assert house.run("predict", str(bundle), str(house.folder / "new_rows.csv"), "-o", str(predictions)).returncode == 0
     assert _right(house, predictions) > 0.8
+
+
+def test_the_recommended_technique_is_exported_with_its_own_preprocessing(house: House, server: Server) -> None:
+    study = house.folder / "compared.yaml"
+    study.write_text(
+        "name: compared\ndataset: {kind: file, path: churn.csv, target: churned, ignore: [id]}\n"
+        "budget: {trials: 3, epochs: 30}\nmodel: {kind: mlp, hidden_units: [16]}\nspace: {learning_rate: 0.01}\n"
+        "comparison: {techniques: [none, l2], trials_per_technique: 2, folds: 2, repeats: 1}\n"
+    )
+    bundle, predictions = house.folder / "compared.zip", house.folder / "compared.csv"
+    for command in (
+        ("submit", str(study)),
+        ("watch", "compared"),
+        ("export", "compared", "--technique", "recommended", "-o", str(bundle)),
+        ("predict", str(bundle), str(house.folder / "new_rows.csv"), "-o", str(predictions)),
+    ):
+        done = house.run(*command)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    assert _right(house, predictions) > 0.8
+    unknown = house.run("export", "compared", "--technique", "dropout")
+    assert unknown.returncode == 2
+    assert "has no model of dropout" in unknown.stderr

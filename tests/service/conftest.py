@@ -16,6 +16,7 @@ from service.app import create_app
 from service.settings import Settings
 from service.storage.store import Store
 from tests.acceptance.polling import eventually
+from tests.s3 import S3
 
 
 @pytest.fixture
@@ -33,6 +34,30 @@ def store(database: Path) -> Iterator[Store]:
     opened = Store(f"sqlite:///{database}")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    server = S3()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The server of the tests as the one that the environment names."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server
+
+
+@pytest.fixture(params=["file", "s3"])
+def artifacts_url(request: pytest.FixtureRequest, folder: Path) -> str:
+    """An empty folder of artifacts, on each kind of place."""
+    if request.param == "file":
+        return f"file://{folder}"
+    server: S3 = request.getfixturevalue("s3")
+    return server.bucket()
 
 
 @contextmanager

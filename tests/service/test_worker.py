@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.storage.artifacts import Artifacts
+from service.storage.content import file_path
+from service.storage.datasets import DatasetStore, Upload
 from service.storage.pages import Sort
+from service.storage.records import StudyRecord
 from service.storage.store import Progress, Store
 from studies.datasets.preprocessing import PreparedData
+from studies.datasets.profile import profile
+from studies.datasets.tables import read
 from studies.spec import StudySpec
+from studies.table_spec import TableOptions
 from studies.training.result import Job, OnEpoch, Trained
 from tests.acceptance.polling import eventually
 from tests.service.documents import document, study, train
 from tests.service.working import LEASE_SECONDS, working
+from tests.studies.uploads import mixed, text, uploaded
 
 
 def progress(store: Store, name: str) -> Progress:
@@ -117,3 +126,29 @@ def test_a_study_deleted_while_it_runs_is_given_up(store: Store, folder: Path) -
         deleted.set()
         eventually(lambda: store.study("next").state == "completed", 20)
     assert progress(store, "next").complete == 2
+
+
+@pytest.mark.parametrize(("share", "state"), [(0.1, "completed"), (1e-9, "failed")], ids=["kept", "no room"])
+def test_a_worker_keeps_datasets_within_its_share_of_memory(
+    store: Store, folder: Path, tmp_path: Path, share: float, state: str
+) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(text(mixed(60)))
+    dataset, _ = uploaded(file)
+    upload, options = Upload(file, str(dataset.digest), file.stat().st_size), TableOptions(target="y")
+    DatasetStore(store, Artifacts(f"file://{folder}")).add(
+        upload, "mine", "csv", options, profile(read(file, "csv", options))
+    )
+    here = folder / file_path(upload.digest)
+    ours = {"dataset": dataset.model_dump(mode="json")}
+
+    def run(name: str, **changes: Any) -> StudyRecord:
+        store.create_study(StudySpec.model_validate(document(name, **changes)))
+        eventually(lambda: store.study(name).ended_at is not None, 20)
+        return store.study(name)
+
+    with working(store, folder, dataset_memory_share=share):
+        assert run("first", **ours).state == "completed"
+        here.write_text(text(mixed(61)))  # which shows whether it is read again
+        assert run("between").state == "completed"
+        assert run("last", **ours, seed=4).state == state

@@ -21,7 +21,8 @@ SHOWN = {"engine": "fit", "lanes": 1, "epochs_a_call": 1, "xla": False, "why": "
 def worker_on(url: str, folder: Path, engine: Train, only: str | None = None, **changes: Any) -> Worker:
     """A worker that trains by a function; `changes` are settings."""
     plain: dict[str, Any] = {"lease_seconds": LEASE_SECONDS, "poll_seconds": 0.05, "workers": 0}
-    settings = Settings(database_url=url, artifacts_url=f"file://{folder}", **plain | changes)
+    plain["artifacts_url"] = f"file://{folder}"
+    settings = Settings(database_url=url, **plain | changes)
     return Worker(settings, lambda *_: (one_by_one(engine), SHOWN), only)
 
 

@@ -229,3 +229,24 @@ def test_the_code_of_a_model_has_names_of_its_own_for_every_layer() -> None:
     assert not {"x_train", "keras"} & set(assigned)
     assert not re.search(r"^\s*import os", code, re.MULTILINE)
     compile(code, "snippet", "exec")
+
+
+@pytest.mark.parametrize("reproducible", [False, True])
+def test_a_model_that_no_program_of_lanes_can_be_made_of_is_trained_by_fit(
+    reproducible: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+    import tensorflow as tf
+
+    from studies.training.engines import Engines
+
+    def in_python(_: Any, values: Any) -> Any:  # no layer that is taken does this yet
+        return tf.ensure_shape(tf.py_function(lambda given: given, [values], values.dtype), values.shape)
+
+    monkeypatch.setattr(keras.layers.UnitNormalization, "call", in_python)
+    model = keras.Sequential([keras.Input((8,)), keras.layers.UnitNormalization(), keras.layers.Dense(1, "sigmoid")])
+    spec = spec_of(BINARY, model, space=FIXED, training={"lanes": 2}, reproducible=reproducible)
+    choice = Engines(2, 0.5, None).choose(spec, [prepare(spec.dataset, 0)])
+    assert choice.engine == "fit"
+    assert choice.why.startswith("a program of lanes cannot be made of this model: ")
+    assert "EagerPyFunc" in choice.why

@@ -172,7 +172,7 @@ def document(tmp_path: Any, how: dict[str, Any], **options: Any) -> dict[str, An
 
 
 WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "too many folds": ({"kind": "kfold", "folds": 30}, {}, "resampling.folds: 40 rows cannot be divided into 30 folds"),
+    "too many folds": ({"kind": "kfold", "folds": 30}, {}, "cannot be divided into 30 folds; use at most 16"),
     "time without a column": ({"split": "time"}, {}, "resampling.split: the dataset has no time column"),
     "group without a column": ({"split": "group"}, {}, "resampling.split: the dataset has no group column"),
     "both columns": ({}, {"time": "t", "group": "g"}, "resampling.split: the dataset has a time and a group column"),

@@ -104,6 +104,39 @@ def test_tabs_a_byte_order_mark_and_columns_without_a_name(file: Path) -> None:
     assert list(columns(table)) == ["column 1", "a b"]
 
 
+DELIMITERS: dict[str, tuple[TableFormat, str, list[str], str]] = {
+    "commas": ("csv", "a,b,y\n1,2,3\n", ["a", "b"], ""),
+    "semicolons": ("csv", "a;b;y\n1;2;3\n", ["a", "b"], "semicolons"),
+    "semicolons, commas in a name": ("csv", "a, b;c;y\n1;2;3\n", ["a, b", "c"], "semicolons"),
+    "semicolons, commas in a text": ("csv", "a;b;y\nu, v;2;3\n", ["a", "b"], "semicolons"),
+    "commas, bars in a name": ("csv", "a|b|c,y\n1,2\n", ["a|b|c"], ""),
+    "commas, semicolons in quotes": ("csv", '"a;b",y\n1,2\n', ["a;b"], ""),
+    "tabs in a csv": ("csv", "a\tb\ty\n1\t2\t3\n", ["a", "b"], "tabs"),
+    "tabs in a tsv, commas in a name": ("tsv", "a,b\ty\n1,5\t2\n", ["a,b"], ""),
+    "commas in a tsv": ("tsv", "a,b,y\n1,2,3\n", ["a", "b"], "commas"),
+}
+
+
+@pytest.mark.parametrize(("kind", "text", "found", "words"), DELIMITERS.values(), ids=DELIMITERS)
+def test_the_delimiter_is_seen_from_the_first_rows_and_said(
+    file: Path, kind: TableFormat, text: str, found: list[str], words: str
+) -> None:
+    table = table_of(file, text, kind)
+    assert list(columns(table)) == found
+    assert table.note.startswith(f"columns are divided by {words}, as row 1 is" if words else "")
+    assert bool(table.note) == bool(words)
+
+
+def test_a_comma_is_a_decimal_point_between_semicolons_alone(file: Path) -> None:
+    text = "a;b;c;y\n1,5; -2,25e3 ;1,2,3;1\n7;;x;2\n"
+    found = columns(table_of(file, text))
+    np.testing.assert_array_equal(found["a"].values, np.array([1.5, 7], np.float32))
+    np.testing.assert_array_equal(found["b"].values, np.array([-2250, np.nan], np.float32))
+    assert set(found["c"].levels) == {"1,2,3", "x"}
+    [price] = table_of(file, 'price,y\n"1,500",1\n"2,500",2\n').features
+    assert price.kind == "categorical"  # thousands, for all that is known
+
+
 def test_columns_with_a_role_are_no_features(file: Path) -> None:
     text = "id,w,g,t,x,y\n1,0.5,a,2026-01-01,1,0\n2,1,b,2026-01-02,2,1\n3,1,a,2026-01-03,2,1\n"
     table = table_of(file, text, ignore=("id",), weight="w", group="g", time="t")
@@ -118,8 +151,8 @@ def test_columns_with_a_role_are_no_features(file: Path) -> None:
 
 LONG = "a,y\n" + "".join(f"{i},{i % 2}\n" for i in range(30))
 BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
-    "wrong delimiter": ("a;b;y\n1;2;3\n", {}, r"row 1: commas do not divide the header 'a;b;y'.* semicolons would"),
-    "tabs in a csv": ("a\tb\ty\n1\t2\t3\n", {}, r"row 1: .* tabs would; upload it as tsv"),
+    "wrong delimiter": ("a:b:y\n1:2:3\n", {}, r"no column 'y'; it has 'a:b:y'; columns are divided by commas, semic"),
+    "two delimiters": ("a;b;y\n1,2,3\n", {}, r"row 2 .* has 1 fields, and the header has 3, divided by semicolons"),
     "too few fields": ("a,b,y\n1,2,3\n\n4,5\n", {}, r"row 3 .* has 2 fields, and the header has 3"),
     "too many fields": ("a,b,y\n1,2,3\n4,5,6,7\n", {}, r"row 3 .* has 4 fields, and the header has 3"),
     "an open quote": ('a,b,y\n1,"2,3\n4,5,6\n', {}, r"row 2 .* has 2 fields"),
