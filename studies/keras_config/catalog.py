@@ -132,7 +132,7 @@ def _recurrent(**arguments: Argument) -> LayerKind:
         go_backwards=Argument(flag, False),
         stateful=false,
         unroll=Argument(flag, False),
-        zero_output_for_mask=false,
+        zero_output_for_mask=Argument(flag, False),  # Bidirectional sets it; nothing that is taken makes masks
         **arguments,
     )
 
