@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from service import logs
 from service.settings import Settings
@@ -85,6 +86,8 @@ def _settings(**flags: Any) -> Settings:
     """The environment's settings with the flags that were given; a wrong one ends the command."""
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    except SettingsError as error:
+        _refuse(str(error))
     except ValidationError as error:
         from studies.study_file import field_errors
 

@@ -1,15 +1,22 @@
-"""Every setting of the service, read from the environment as REGSWEEP_…; flags of the command line go first."""
+"""Every setting of the service: from REGSWEEP_…, or from a file that REGSWEEP_…_FILE names; flags go first."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -23,6 +30,25 @@ def _cache_folder() -> Path:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "regsweep")
     except RuntimeError:  # a container's user without a home
         return Path(tempfile.gettempdir(), "regsweep")
+
+
+def _from_files(names: Iterable[str]) -> dict[str, str]:
+    """Settings whose variable ends in _FILE and names a file, so that a secret need not stand in an environment."""
+    files = {name: os.environ.get(f"{_variable(name)}_FILE") for name in names}
+    return {name: _content(_variable(name), Path(file)) for name, file in files.items() if file is not None}
+
+
+def _content(variable: str, file: Path) -> str:
+    if variable in os.environ:
+        raise SettingsError(f"{variable} and {variable}_FILE are both set; set one of them")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}_FILE: cannot read {file}: {error}") from error
+
+
+def _variable(name: str) -> str:
+    return f"REGSWEEP_{name.upper()}"
 
 
 class Settings(BaseSettings):
@@ -77,13 +103,27 @@ class Settings(BaseSettings):
         False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The library's own sources, and after them the files."""
+        files = InitSettingsSource(settings_cls, _from_files(cls.model_fields))
+        return init_settings, env_settings, dotenv_settings, file_secret_settings, files
+
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables, for a child process."""
+        """The environment of a child process that is to have these settings."""
+        kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
         given = {name: value for name, value in self.model_dump().items() if value is not None}
-        return {f"REGSWEEP_{name.upper()}": str(value) for name, value in given.items()}
+        return kept | {_variable(name): str(value) for name, value in given.items()}
 
 
 @cache
 def variables() -> dict[str, str]:
     """Each environment variable with its description."""
-    return {f"REGSWEEP_{n.upper()}": f.description or "" for n, f in Settings.model_fields.items()}
+    return {_variable(n): f.description or "" for n, f in Settings.model_fields.items()}
