@@ -78,6 +78,9 @@ class Settings(BaseSettings):
         default_factory=_cache_folder,
         description="Folder of compiled programs and measured forms; may be emptied at any time.",
     )
+    heartbeat_path: Path | None = Field(
+        None, description="File that a worker touches at every heartbeat, for `regsweep worker --check`."
+    )
     log_level: LogLevel = Field("info", description="Least severe log line that is printed.")
     lease_seconds: Annotated[float, Field(ge=2)] = Field(
         30.0, description="Seconds without a sign of life after which a worker's trial is given to another worker."
