@@ -1,9 +1,10 @@
 # Two commands: `make demo` and `make test`. Both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
+ENGINE ?= ../shared/container-engine
 READY := .venv/ready
 
-.PHONY: setup demo test browser serve lint types chaos bench lock clean
+.PHONY: setup demo test test-docker browser serve lint types chaos bench lock clean
 
 setup: $(READY)
 
@@ -22,6 +23,10 @@ serve: setup
 
 test: setup lint types browser
 	$(BIN)/pytest
+
+# docker/README.md, followed: images, compose, lost workers, backups; starts a Docker engine where none runs.
+test-docker: setup
+	docker version >/dev/null 2>&1 || environment="$$($(ENGINE)/start)" && eval "$$environment" && $(BIN)/python -m tests.docker
 
 # The report is opened in a real one.
 browser:
