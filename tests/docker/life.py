@@ -83,6 +83,9 @@ def _look_at_containers(deployment: Deployment) -> None:
             assert published == (["127.0.0.1"] if service == "server" else []), service
             secrets = [word for word in container["Config"]["Env"] if "PASSWORD=" in word or "DATABASE_URL=" in word]
             assert not secrets, service
+    [worker] = deployment.containers("worker")
+    seen = "from studies.training.machine import memory_bytes; print(memory_bytes())"
+    assert int(deployment.compose("exec", "-T", "worker", "python", "-c", seen)) == worker["HostConfig"]["Memory"]
 
 
 def _run_example(deployment: Deployment, api: httpx.Client, key: str | None) -> None:
