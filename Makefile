@@ -24,7 +24,8 @@ serve: setup
 test: setup lint types browser
 	$(BIN)/pytest
 
-# docker/README.md, followed: images, compose, lost workers, backups; starts a Docker engine where none runs.
+# docker/README.md, followed: images, compose, lost workers, backups; starts an engine where none runs,
+# which `$(ENGINE)/stop` ends. Not part of `make test`: it needs root where it starts the engine, and builds gigabytes.
 test-docker: setup
 	docker version >/dev/null 2>&1 || environment="$$($(ENGINE)/start)" && eval "$$environment" && $(BIN)/python -m tests.docker
 

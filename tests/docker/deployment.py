@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +24,19 @@ class Deployment:
     files: Sequence[str]  # those of docker/, each with the one of the same name that the test lays over it
     folder: Path  # for passwords and backups
     port: int
-    environment: Mapping[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def environment(self) -> dict[str, str]:
+        """What compose reads its files, its project and their variables from."""
         files = [DOCKER / name for name in self.files] + [Path(__file__).with_name(name) for name in self.files]
-        told = {
+        own = ("REGSWEEP_", "COMPOSE_")
+        return {name: value for name, value in os.environ.items() if not name.startswith(own)} | {
             "COMPOSE_FILE": os.pathsep.join(map(str, files)),
             "COMPOSE_PROJECT_NAME": "regsweep-test",
             "REGSWEEP_TAG": "test",
             "REGSWEEP_PUBLISH": f"127.0.0.1:{self.port}",
             "REGSWEEP_SECRETS": str(self.folder / "secrets"),
         }
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("REGSWEEP_", "COMPOSE_"))
-        }
-        object.__setattr__(self, "environment", inherited | told)
 
     @property
     def url(self) -> str:
@@ -68,9 +66,8 @@ class Deployment:
 
     def follow(self, heading: str) -> str:
         """Run the commands that stand under a heading of docker/README.md; what they print."""
-        section = re.search(
-            rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", (DOCKER / "README.md").read_text(), re.DOTALL | re.MULTILINE
-        )
+        readme = (DOCKER / "README.md").read_text()
+        section = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", readme, re.DOTALL | re.MULTILINE)
         assert section, f"docker/README.md has no section {heading}"
         commands = "".join(re.findall(r"^```\n(.*?)^```$", section[1], re.DOTALL | re.MULTILINE))
         return self._run("bash", "-euo", "pipefail", "-c", commands)
@@ -81,10 +78,9 @@ class Deployment:
         return self._run(sys.executable, "-m", "service.cli", *arguments, more=known)
 
     def make_key(self) -> str:
-        """The key that README's first command prints."""
-        return self.compose("run", "--rm", "server", "regsweep", "keys", "create", "test", "--scope", "admin").split()[
-            -1
-        ]
+        """A key of a scope that may do everything."""
+        printed = self.compose("run", "--rm", "server", "regsweep", "keys", "create", "test", "--scope", "admin")
+        return printed.split()[-1]
 
     def knows_keys(self) -> bool:
         """Whether this version of regsweep knows keys at all."""
