@@ -1,9 +1,10 @@
 # Two commands: `make demo` and `make test`. Both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
+ENGINE ?= ../shared/container-engine
 READY := .venv/ready
 
-.PHONY: setup demo test browser serve lint types chaos bench lock clean
+.PHONY: setup demo test test-docker browser serve lint types chaos bench lock clean
 
 setup: $(READY)
 
@@ -22,6 +23,11 @@ serve: setup
 
 test: setup lint types browser
 	$(BIN)/pytest
+
+# docker/README.md, followed: images, compose, lost workers, backups; starts an engine where none runs,
+# which `$(ENGINE)/stop` ends. Not part of `make test`: it needs root where it starts the engine, and builds gigabytes.
+test-docker: setup
+	docker version >/dev/null 2>&1 || environment="$$($(ENGINE)/start)" && eval "$$environment" && $(BIN)/python -m tests.docker
 
 # The report is opened in a real one.
 browser:
@@ -61,6 +67,10 @@ lock:
 	  --extra worker -c requirements/dev.txt -o requirements/worker.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  -c requirements/dev.txt -o requirements/server.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	  --extra gpu -c requirements/dev.txt -o requirements/worker-gpu.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	  --group build -c requirements/dev.txt -o requirements/build.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

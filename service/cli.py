@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from service import logs
 from service.scopes import Scope
@@ -101,6 +102,8 @@ def _settings(**flags: Any) -> Settings:
     """The environment's settings with the flags that were given; a wrong one ends the command."""
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    except SettingsError as error:
+        _refuse(str(error))
     except ValidationError as error:
         from studies.study_file import field_errors
 
@@ -139,10 +142,18 @@ def worker(
     study: Annotated[str | None, typer.Option(help="Serve this study only.")] = None,
     attached: Annotated[bool, typer.Option("--attached", help="Leave when standard input closes.")] = False,
     name: Annotated[str | None, typer.Option(help="The worker's name, made up when left out.")] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Tell by REGSWEEP_HEARTBEAT_PATH whether it lives: exit 0, or 1 and why not."),
+    ] = False,
     log_level: LogLevelText = None,
 ) -> None:
     """Run one worker alone."""
     settings = _settings(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
+    if check:
+        from service.worker.sign_of_life import missing
+
+        sys.exit(missing(settings.heartbeat_path, settings.lease_seconds))
     from service.worker.worker import main as work
 
     work(settings, study, attached, name)

@@ -151,19 +151,12 @@ def _path(name: str) -> str:
 
 
 def key_of(settings: Settings) -> str | None:
-    """The key to send, from the settings or the file that they name; RefusedError when that cannot be read."""
-    if settings.key:
-        source, text = "REGSWEEP_KEY", settings.key.get_secret_value()
-    elif settings.key_file:
-        source = "REGSWEEP_KEY_FILE"
-        try:
-            text = settings.key_file.read_text("utf-8", "replace").strip()
-        except OSError as error:
-            raise RefusedError(f"{source}: cannot read {settings.key_file}: {error.strerror}") from error
-    else:
+    """The key to send; RefusedError when what was given cannot be one."""
+    if settings.key is None:
         return None
+    text = settings.key.get_secret_value()
     if ApiKey.parse(text) is None:
-        raise RefusedError(f"{source}: holds no key; give one whole, as `regsweep keys create` printed it")
+        raise RefusedError("REGSWEEP_KEY: holds no key; give one whole, as `regsweep keys create` printed it")
     return text
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -29,7 +28,7 @@ def run(file: Path, settings: Settings) -> int:
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
     # In a session of its own: Ctrl-C reaches this process, which ends the server in order.
-    server = subprocess.Popen(command, env=os.environ | settings.environment(), start_new_session=True)
+    server = subprocess.Popen(command, env=settings.environment(), start_new_session=True)
     try:
         with Client(url, key_of(settings)) as client:
             _wait(client, server)

@@ -1,15 +1,22 @@
-"""Every setting of the service, read from the environment as REGSWEEP_…; flags of the command line go first."""
+"""Every setting of the service: from REGSWEEP_…, or from a file that REGSWEEP_…_FILE names; flags go first."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -23,6 +30,27 @@ def _cache_folder() -> Path:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "regsweep")
     except RuntimeError:  # a container's user without a home
         return Path(tempfile.gettempdir(), "regsweep")
+
+
+def _from_files(names: Iterable[str]) -> dict[str, str]:
+    """Settings whose variable ends in _FILE and names a file, so that a secret need not stand in an environment."""
+    files = {name: os.environ.get(f"{_variable(name)}_FILE") for name in names}
+    return {name: _content(_variable(name), Path(file)) for name, file in files.items() if file is not None}
+
+
+def _content(variable: str, file: Path) -> str:
+    if variable in os.environ:
+        raise SettingsError(f"{variable} and {variable}_FILE are both set; set one of them")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{variable}_FILE: cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{variable}_FILE: {file} is not UTF-8: {error}") from error
+
+
+def _variable(name: str) -> str:
+    return f"REGSWEEP_{name.upper()}"
 
 
 class Settings(BaseSettings):
@@ -42,7 +70,6 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8000", description="Where the commands submit, watch, studies and show find the server."
     )
     key: SecretStr | None = Field(None, description="The API key that commands send to a server.")
-    key_file: Path | None = Field(None, description="A file that holds this key.")
     workers: Annotated[int, Field(ge=0)] = Field(
         default_factory=_cores, description="Worker processes beside the server; default one a core."
     )
@@ -60,6 +87,9 @@ class Settings(BaseSettings):
     cache_folder: Path = Field(
         default_factory=_cache_folder,
         description="Folder of compiled programs and measured forms; may be emptied at any time.",
+    )
+    heartbeat_path: Path | None = Field(
+        None, description="File that a worker touches at every heartbeat, for `regsweep worker --check`."
     )
     log_level: LogLevel = Field("info", description="Least severe log line that is printed.")
     lease_seconds: Annotated[float, Field(ge=2)] = Field(
@@ -99,13 +129,27 @@ class Settings(BaseSettings):
         False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The library's own sources, and after them the files."""
+        files = InitSettingsSource(settings_cls, _from_files(cls.model_fields))
+        return init_settings, env_settings, dotenv_settings, file_secret_settings, files
+
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables, for a child process, which needs no key."""
+        """The environment of a child process that is to have these settings; it needs no key."""
+        kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
         given = {name: value for name, value in self.model_dump(exclude={"key"}).items() if value is not None}
-        return {f"REGSWEEP_{name.upper()}": str(value) for name, value in given.items()}
+        return kept | {_variable(name): str(value) for name, value in given.items()}
 
 
 @cache
 def variables() -> dict[str, str]:
     """Each environment variable with its description."""
-    return {f"REGSWEEP_{n.upper()}": f.description or "" for n, f in Settings.model_fields.items()}
+    return {_variable(n): f.description or "" for n, f in Settings.model_fields.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -95,7 +94,7 @@ class Fleet:
             [*self._command, "--name", name],
             stdin=subprocess.PIPE,
             start_new_session=True,
-            env=os.environ | self._settings.environment(),
+            env=self._settings.environment(),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,14 +22,21 @@ _log = structlog.get_logger(__name__)
 class Heartbeat:
     """A thread that renews all leases of a worker three times a lease, as long as the `with` block lasts.
 
-    `hung` is called when the worker holds trials and none has gone on for `hung_seconds`.
+    `hung` is called when the worker holds trials and none has gone on for `hung_seconds`. Each beat that the database
+    has answered touches the file at `path`.
     """
 
     def __init__(
-        self, store: Store, worker: str, lease_seconds: float, hung_seconds: float, hung: Callable[[], None]
+        self,
+        store: Store,
+        worker: str,
+        lease_seconds: float,
+        hung_seconds: float,
+        hung: Callable[[], None],
+        path: Path | None = None,
     ) -> None:
         self._store, self._worker, self._lease_seconds = store, worker, lease_seconds
-        self._hung_seconds, self._hung = hung_seconds, hung
+        self._hung_seconds, self._hung, self._path = hung_seconds, hung, path
         self._reaper = Reaper(store, lease_seconds)
         self._progressed_at = time.monotonic()
         self._ended = threading.Event()
@@ -49,7 +57,8 @@ class Heartbeat:
         self._thread.join()
 
     def _live(self) -> None:
-        while not self._ended.wait(min(self._lease_seconds, self._hung_seconds) / 3):
+        ended = False
+        while not ended:
             try:
                 self._beat()
             except (SQLAlchemyError, StorageInternalError) as error:
@@ -58,6 +67,7 @@ class Heartbeat:
             # A thread that ended here would lose every lease of a worker that trains on.
             except Exception:  # noqa: BLE001
                 _log.exception("leases not renewed", worker=self._worker)
+            ended = self._ended.wait(min(self._lease_seconds, self._hung_seconds) / 3)
 
     def _beat(self) -> None:
         holds = self._store.renew(self._worker, self._lease_seconds)
@@ -69,3 +79,5 @@ class Heartbeat:
         lost = self._reaper.look()
         if lost:
             _log.warning("trials of lost workers wait again", trials=lost)
+        if self._path is not None:
+            self._path.touch()

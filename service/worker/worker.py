@@ -79,7 +79,14 @@ class Worker:
         """Work until told to leave."""
         _log.info("worker is ready", worker=self.name)
         settings = self._settings
-        with Heartbeat(self._store, self.name, settings.lease_seconds, settings.hung_seconds, self._hung) as heartbeat:
+        with Heartbeat(
+            self._store,
+            self.name,
+            settings.lease_seconds,
+            settings.hung_seconds,
+            self._hung,
+            settings.heartbeat_path,
+        ) as heartbeat:
             self._progressed = heartbeat.progressed
             while not self._leaving.is_set():
                 if not self._work():

@@ -8,10 +8,15 @@ import platform
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
+#: A container's limit, by version 2 and version 1 of Linux' control groups.
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
 
 def memory_bytes() -> int:
-    """The machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """The memory there is: the machine's, or less where a container limits it."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [file.read_text().strip() for file in _LIMITS if file.exists()]
+    return min([machine, *(int(limit) for limit in limits if limit != "max")])
 
 
 def fingerprint() -> str:
