@@ -56,6 +56,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
             watch.stop()
             if fleet is not None:
                 fleet.stop()
+            app.state.dashboard.close()
             opening.close()
 
     app = FastAPI(

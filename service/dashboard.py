@@ -15,6 +15,7 @@ from service.storage.opening import Opening
 
 if TYPE_CHECKING:
     from a2wsgi import WSGIMiddleware
+    from optuna.storages import RDBStorage
 
 #: The dashboard cannot live under a sub-path; these are the paths it answers.
 _PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/favicon.ico")
@@ -52,13 +53,20 @@ class Dashboard:
         """Drop what the dashboard has cached: SQLite gives the number of a deleted Optuna study to the next one."""
         self.__dict__.pop("_wsgi", None)
 
+    def close(self) -> None:
+        """Give its connections back."""
+        if "_storage" in self.__dict__:
+            self._storage.engine.dispose()
+
+    @cached_property
+    def _storage(self) -> RDBStorage:
+        # Two that make Optuna's tables at once get in each other's way, so the store comes first.
+        return database.optuna_storage(self._opening.store().url, reads=not self._writes)
+
     @cached_property
     def _wsgi(self) -> WSGIMiddleware:
         import optuna_dashboard
         from a2wsgi import WSGIMiddleware
         from optuna.storages import get_storage
 
-        # Two that make Optuna's tables at once get in each other's way, so the store comes first.
-        url = self._opening.store().url
-        storage = get_storage(database.optuna_storage(url, reads=not self._writes))
-        return WSGIMiddleware(optuna_dashboard.wsgi(storage))
+        return WSGIMiddleware(optuna_dashboard.wsgi(get_storage(self._storage)))

@@ -34,8 +34,8 @@ class PostgreSQL:
         self._folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
         self._as: dict[str, Any] = {"cwd": self._folder, "env": {"PATH": os.defpath, "TZ": "UTC"}}
         self._server: subprocess.Popen[bytes] | None = None
-        self._programs = self._installed()
-        self._run(self._programs / "initdb", f"--pgdata={self._folder / 'data'}", *_INITDB.split())
+        self.programs = self._installed()
+        self._run(self.programs / "initdb", f"--pgdata={self._folder / 'data'}", *_INITDB.split())
 
     def _installed(self) -> Path:
         """The folder of the programs; what root starts is copied to where somebody else may read it."""
@@ -61,7 +61,7 @@ class PostgreSQL:
     def start(self) -> None:
         """Start the server, again with the data it had; it answers when this returns."""
         assert self._server is None
-        postgres = [str(self._programs / "postgres"), "-D", str(self._folder / "data"), "-p", str(self.port)]
+        postgres = [str(self.programs / "postgres"), "-D", str(self._folder / "data"), "-p", str(self.port)]
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         with (self._folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
@@ -92,12 +92,12 @@ class PostgreSQL:
             self._server.communicate(timeout=30)
             self._server = None
 
-    def url(self, database: str = "regsweep") -> str:
-        """SQLAlchemy's URL of a fresh database; one of this name goes."""
-        name = sql.Identifier(database)
+    def url(self, database: str = "regsweep", copied: str = "template1") -> str:
+        """SQLAlchemy's URL of a fresh database, a copy of another; one of this name goes."""
+        name, template = sql.Identifier(database), sql.Identifier(copied)
         with self._administration() as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template))
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
     def remove(self) -> None:

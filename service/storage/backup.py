@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -46,9 +47,12 @@ def _dump_postgresql(url: URL, target: Path) -> None:
     command = shutil.which("pg_dump")
     if command is None:
         raise BackupError("pg_dump is not installed; install PostgreSQL's client, or back up as your server does")
-    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    # A command's arguments are seen by everybody on the machine, so the password is none of them.
+    plain = url._replace(drivername="postgresql", password=None).render_as_string()
+    secret = {"PGPASSWORD": url.password} if url.password else {}
     dumped = subprocess.run(
-        [command, "--format=custom", f"--file={target}", plain], capture_output=True, text=True, check=False
-    )
+        [command, "--format=custom", f"--file={target}", plain],
+        capture_output=True, text=True, check=False, env=os.environ | secret,
+    )  # fmt: skip
     if dumped.returncode:
         raise BackupError(f"pg_dump: {dumped.stderr.strip()}")

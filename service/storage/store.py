@@ -48,7 +48,10 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = database.connect(url)
-        database.prepare(self.engine)
+        try:
+            database.prepare(self.engine)
+        finally:
+            self.engine.dispose()  # nobody closes a store that was not made; one that was connects again
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         self._read = sessionmaker(database.reading(self.engine), expire_on_commit=False)
 

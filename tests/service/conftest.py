@@ -16,6 +16,7 @@ from service.app import create_app
 from service.settings import Settings
 from service.storage.store import Store
 from tests.acceptance.polling import eventually
+from tests.postgresql import PostgreSQL, postgresql
 from tests.s3 import S3
 
 
@@ -29,9 +30,39 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "artifacts"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What is said of the store is a contract that both databases keep; what looks into SQLite's file is its own."""
+    if "store" in metafunc.fixturenames:
+        backends = ["SQLite"] if "database" in metafunc.fixturenames else ["SQLite", "PostgreSQL"]
+        metafunc.parametrize("backend", backends, indirect=True)
+
+
 @pytest.fixture
-def store(database: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{database}")
+def backend(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", "SQLite")
+
+
+@pytest.fixture(scope="session")
+def postgresql_template() -> Iterator[PostgreSQL]:
+    """A server with a prepared database of the name `prepared`, to be copied."""
+    with postgresql() as server:
+        Store(server.url("prepared")).close()
+        yield server
+
+
+@pytest.fixture
+def url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The database's, which is that of everything in the test."""
+    if backend == "SQLite":
+        yield f"sqlite:///{tmp_path / 'regsweep.db'}"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql_template")
+    yield server.url("test", "prepared")
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    opened = Store(url)
     yield opened
     opened.close()
 
@@ -79,9 +110,9 @@ def served(settings: Settings) -> Iterator[httpx.Client]:
             thread.join()
 
 
-def settings_in(folder: Path, *, dashboard_writes: bool = False) -> Settings:
+def settings_in(folder: Path, url: str | None = None, *, dashboard_writes: bool = False) -> Settings:
     return Settings(
-        database_url=f"sqlite:///{folder / 'regsweep.db'}",
+        database_url=url or f"sqlite:///{folder / 'regsweep.db'}",
         artifacts_url=f"file://{folder / 'artifacts'}",
         workers=0,
         dashboard_writes=dashboard_writes,
@@ -89,9 +120,9 @@ def settings_in(folder: Path, *, dashboard_writes: bool = False) -> Settings:
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Iterator[httpx.Client]:
+def api(tmp_path: Path, url: str) -> Iterator[httpx.Client]:
     """An empty service."""
-    with served(settings_in(tmp_path)) as client:
+    with served(settings_in(tmp_path, url)) as client:
         yield client
 
 

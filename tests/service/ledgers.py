@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from optuna.trial import TrialState
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
 
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
@@ -79,11 +80,34 @@ def set_back(store: Store, seconds: float) -> None:
         connection.execute(sa.update(StudyRecord).values(started_at=unix_now() - seconds))
 
 
-def everything(database: Path, folder: Path) -> list[str]:
-    """Every row of every table, Optuna's too, and every artifact."""
-    connection = sqlite3.connect(database)
+def shown(store: Store, name: str = "iris") -> list[FrozenTrial]:
+    """A study's trials as Optuna reads them, which keeps nothing in mind and no connection open."""
+    with optunas(store.url) as storage:
+        trials = storage.get_all_trials(storage.get_study_id_from_name(name))
+    return sorted(trials, key=lambda trial: trial.number)
+
+
+def study_names(store: Store) -> list[str]:
+    """The names of all studies as Optuna reads them."""
+    with optunas(store.url) as storage:
+        return [study.study_name for study in storage.get_all_studies()]
+
+
+@contextmanager
+def optunas(url: str) -> Iterator[RDBStorage]:
+    """Optuna's own storage on a database."""
+    storage = RDBStorage(url)
     try:
-        rows = list(connection.iterdump())
+        yield storage
     finally:
-        connection.close()
-    return rows + [f"{path} {path.read_bytes()!r}" for path in sorted(folder.rglob("*")) if path.is_file()]
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def everything(store: Store, folder: Path) -> list[str]:
+    """Every row of every table, Optuna's too, and every artifact."""
+    tables = sa.MetaData()
+    with store.engine.connect() as connection:
+        tables.reflect(connection)
+        rows = [f"{table.name} {row}" for table in tables.sorted_tables for row in connection.execute(sa.select(table))]
+    return sorted(rows) + [f"{path} {path.read_bytes()!r}" for path in sorted(folder.rglob("*")) if path.is_file()]

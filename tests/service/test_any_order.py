@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import optuna
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -28,7 +27,7 @@ from studies.mirror import Mirror, as_template
 from studies.spec import StudySpec
 from tests.service.comparing import places
 from tests.service.documents import study, write_model
-from tests.service.ledgers import claimed, ledger, outcome
+from tests.service.ledgers import claimed, ledger, outcome, shown
 
 WORKERS = ("a", "b", "c")
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -234,7 +233,7 @@ def test_the_budget_is_run_exactly_whatever_happens_in_between(
         progress = here.store.progress([accepted])[accepted.id]
         ended = progress.complete + progress.pruned + progress.failed
         assert (accepted.state, accepted.reason, ended) == ("completed", None, trials)
-        theirs = optuna.load_study(study_name="iris", storage=here.store.url).trials
+        theirs = shown(here.store)
         assert [trial.number for trial in theirs] == list(range(trials))
         assert all(trial.state.is_finished() for trial in theirs)
 
@@ -260,7 +259,7 @@ def test_a_study_that_was_stopped_ends_whatever_happens_then(
         accepted = here.store.study("iris")
         progress = here.store.progress([accepted])[accepted.id]
         assert (accepted.state, progress.waiting, progress.running) == (ended, 0, 0)
-        theirs = optuna.load_study(study_name="iris", storage=here.store.url).trials
+        theirs = shown(here.store)
         assert all(trial.state.is_finished() for trial in theirs)
 
 

@@ -31,7 +31,7 @@ from tests.acceptance.polling import eventually
 from tests.service.conftest import served, settings_in
 from tests.service.contenders import sweep_here
 from tests.service.documents import study, train, write_model
-from tests.service.ledgers import claimed, expire, ledger, opened, outcome, run
+from tests.service.ledgers import claimed, expire, ledger, opened, outcome, run, shown
 from tests.service.working import working
 
 NUMBERS = Sort.parse("number")
@@ -51,7 +51,7 @@ def endings(store: Store, number: int) -> list[tuple[str | None, str | None]]:
 def states(store: Store) -> list[str]:
     """The state of each trial by number, which both books must agree on, numbered without a gap."""
     ours = store.trials("iris", (), NUMBERS, 1000, None).items
-    theirs = optuna.load_study(study_name="iris", storage=store.url).trials
+    theirs = shown(store)
     assert [(trial.number, trial.state) for trial in ours] == [(t.number, t.state.name) for t in theirs]
     assert [trial.number for trial in ours] == list(range(len(ours)))
     return [trial.state for trial in ours]
@@ -82,7 +82,7 @@ def test_a_trial_that_loses_every_worker_is_given_up_after_its_last_attempt(
     assert endings(store, number) == [("lost", why)] * attempts
     assert [each.worker for each in store.attempts(store.trial("iris", number))] == workers
     given_up = f"given up after {attempts} attempts; the last was lost: {why}"
-    [theirs] = optuna.load_study(study_name="iris", storage=store.url).trials
+    [theirs] = shown(store)
     assert (states(store), store.trial("iris", number).reason) == (["FAIL"], given_up)
     assert theirs.user_attrs["reason"] == given_up
     assert store.study("iris").state == "completed"
@@ -426,7 +426,7 @@ def test_the_sampler_goes_on_as_optunas_while_the_first_trial_waits_for_its_last
         run(book, spec, 0.2 + number % 9 / 10)
     trials = ledger(store, folder, "iris").trials()
     oracle = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=ask_seed(spec.seed, len(trials))))
-    oracle.add_trials(optuna.load_study(study_name="iris", storage=store.url).trials)
+    oracle.add_trials(shown(store))
     assert Mirror(spec, trials).ask().params == oracle.ask(spec.space.distributions()).params
 
 
@@ -436,6 +436,6 @@ def test_a_server_whose_workers_are_all_gone_sees_that_their_trials_are_lost(
     spec = study(trials=1)
     store.create_study(spec)
     opened(ledger(store, folder, "iris", "gone"), spec)
-    with served(settings_in(tmp_path).model_copy(update={"lease_seconds": 2.0})):
+    with served(settings_in(tmp_path, store.url).model_copy(update={"lease_seconds": 2.0})):
         eventually(lambda: not store.leases(), 20)
     assert endings(store, 0) == [("lost", "its worker gave no sign of life for 2 seconds")]

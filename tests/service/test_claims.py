@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import optuna
 import pytest
 import sqlalchemy as sa
 
@@ -17,7 +16,7 @@ from studies.errors import LeaseLostError, NumberTakenError
 from studies.mirror import Mirror, as_template
 from tests.service.contenders import claim_all, processes
 from tests.service.documents import study
-from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome, report
+from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome, report, shown
 
 PLACES = 40
 PROCESSES = 4
@@ -41,19 +40,19 @@ def test_the_first_claim_starts_the_study(store: Store, folder: Path) -> None:
     assert started.started_at is not None
 
 
-def test_a_number_that_is_taken_is_refused_and_leaves_nothing(store: Store, database: Path, folder: Path) -> None:
+def test_a_number_that_is_taken_is_refused_and_leaves_nothing(store: Store, folder: Path) -> None:
     spec = study()
     store.create_study(spec)
     first, second = ledger(store, folder, "iris", "a"), ledger(store, folder, "iris", "b")
     late = as_template(Mirror(spec, second.trials()).ask())
     opened(first, spec)
     claim = claimed(second)
-    before = everything(database, folder)
+    before = everything(store, folder)
     with pytest.raises(NumberTakenError):
         second.open(claim, late)
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
     second.open(claim, as_template(Mirror(spec, second.trials()).ask()))
-    assert [trial.number for trial in optuna.load_study(study_name="iris", storage=store.url).trials] == [0, 1]
+    assert [trial.number for trial in shown(store)] == [0, 1]
 
 
 def test_a_lost_trial_is_claimed_again_with_its_number_before_any_new_one(store: Store, folder: Path) -> None:
@@ -118,7 +117,7 @@ def test_a_lost_trial_of_a_stopped_study_is_closed_when_its_loss_is_seen(store: 
     store.move("iris", "stopped")
     assert store.next_study() is None
     expire(store)
-    told = optuna.load_study(study_name="iris", storage=store.url).trials
+    told = shown(store)
     assert [store.trial("iris", number).state, told[number].state.name] == ["PRUNED", "PRUNED"]
     assert store.next_study() is None
 

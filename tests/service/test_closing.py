@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from service.storage.store import Store
 from studies.ledger import Verdict
 from tests.service.documents import study, trial_result
-from tests.service.ledgers import claimed, ledger, opened, outcome, report, run, set_back
+from tests.service.ledgers import claimed, ledger, opened, outcome, report, run, set_back, shown
 
 
 def _told(store: Store) -> list[FrozenTrial]:
-    return optuna.load_study(study_name="iris", storage=store.url).trials
+    return shown(store)
 
 
 @pytest.mark.parametrize("state", [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL], ids=lambda s: s.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-import optuna
 import pytest
 import sqlalchemy as sa
 
@@ -29,7 +28,7 @@ from tests.service.comparing import (
     work,
 )
 from tests.service.documents import study
-from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report
+from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report, study_names
 
 #: How far a comparison has come: what was swept before.
 STAGES: dict[str, list[str]] = {
@@ -111,7 +110,7 @@ def test_deleting_a_study_deletes_its_comparison_everywhere(
     with store.engine.connect() as connection:
         left = [connection.scalar(sa.select(sa.func.count(table.id))) for table in (StudyRecord, TrialRecord)]
         left.append(connection.scalar(sa.select(sa.func.count(CurveRecord.trial_id))))
-    assert (left, optuna.get_all_study_names(store.url)) == ([0, 0, 0], [])
+    assert (left, study_names(store)) == ([0, 0, 0], [])
     assert not list(folder.rglob("*.keras"))
     assert api.get("/api/studies").json()["study_summaries"] == []
 
@@ -126,7 +125,7 @@ def test_deleting_a_comparison_makes_room_for_another(
     kept = sorted((folder / "studies" / str(store.study("iris").id)).rglob("*.keras"))
     assert kept
     assert api.delete("/v1/studies/iris/comparison").status_code == 204
-    assert (states(store), optuna.get_all_study_names(store.url)) == ({"iris": "completed"}, ["iris"])
+    assert (states(store), study_names(store)) == ({"iris": "completed"}, ["iris"])
     assert api.get("/v1/studies/iris").json()["comparison"] is None
     assert api.get("/v1/studies/iris/trials").json() == own
     assert sorted(folder.rglob("*.keras")) == kept
@@ -137,32 +136,30 @@ def test_deleting_a_comparison_makes_room_for_another(
     assert api.get("/v1/studies/iris/comparison").json()["state"] == "completed"
 
 
-def test_a_worker_of_a_deleted_comparison_writes_nothing_more(store: Store, folder: Path, database: Path) -> None:
+def test_a_worker_of_a_deleted_comparison_writes_nothing_more(store: Store, folder: Path) -> None:
     store.create_study(compared_study())
     spec, book = StudySpec.model_validate(store.study(PARTS[0]).spec), ledger(store, folder, PARTS[0])
     claim, number = opened(book, spec)
     ComparisonStore(store).delete("iris")
     ComparisonStore(store).ask("iris", COMPARISON)  # of the same names
-    before = everything(database, folder)
+    before = everything(store, folder)
     with pytest.raises(LeaseLostError):
         report(book, claim, number, 1, 0.5)
     with pytest.raises(LeaseLostError):
         book.close(claim, number, outcome())
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
-def test_a_part_is_neither_deleted_nor_compared_alone(
-    api: httpx.Client, store: Store, folder: Path, database: Path
-) -> None:
+def test_a_part_is_neither_deleted_nor_compared_alone(api: httpx.Client, store: Store, folder: Path) -> None:
     api.post("/v1/studies", json=compared_document()).raise_for_status()
     sweep_all(store, folder, ["iris", *PARTS])
-    before = everything(database, folder)
+    before = everything(store, folder)
     for name in ("iris: l1", CONFIRMATION):
         for force in (False, True):
             refused = api.delete(f"/v1/studies/{name}", params={"force": force})
             assert (refused.status_code, "delete the comparison of its study" in refused.text) == (409, True)
         assert api.post(f"/v1/studies/{name}/comparison", json=ASKED).status_code == 409
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
 def test_a_study_without_a_comparison_has_none_to_stop_or_delete(store: Store) -> None:

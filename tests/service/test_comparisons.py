@@ -33,7 +33,7 @@ from tests.service.comparing import (
     work,
 )
 from tests.service.documents import document, study
-from tests.service.ledgers import claimed, everything, ledger
+from tests.service.ledgers import claimed, everything, ledger, study_names
 
 #: A study as far as a user may have come before a comparison is asked for, changed or deleted.
 STAGES: dict[str, Callable[[Store, Path], object]] = {
@@ -55,7 +55,7 @@ def _errors(response: httpx.Response, status: int) -> list[dict[str, str]]:
 def test_a_comparison_in_the_spec_begins_with_its_study(store: Store) -> None:
     store.create_study(compared_study())
     assert states(store) == dict.fromkeys(["iris", *PARTS], "queued")
-    assert sorted(optuna.get_all_study_names(store.url)) == sorted(["iris", *PARTS])
+    assert sorted(study_names(store)) == sorted(["iris", *PARTS])
     whole = store.study("iris")
     assert (whole.comparison_state, whole.comparison) == ("searching", COMPARISON.model_dump(mode="json"))
     parts = ComparisonStore(store).parts(whole)
@@ -104,24 +104,24 @@ def test_a_comparison_without_a_body_takes_every_default(api: httpx.Client) -> N
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_comparison_that_is_asked_for_twice_is_refused(
-    api: httpx.Client, store: Store, folder: Path, database: Path, ended: bool
+    api: httpx.Client, store: Store, folder: Path, ended: bool
 ) -> None:
     api.post("/v1/studies", json=compared_document()).raise_for_status()
     if ended:
         work(store, folder)
-    before = everything(database, folder)
+    before = everything(store, folder)
     assert _errors(api.post("/v1/studies/iris/comparison", json=ASKED), 409) == []
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
 @pytest.mark.parametrize("later", [False, True])
 def test_a_technique_that_the_space_excludes_is_named_and_nothing_is_begun(
-    store: Store, api: httpx.Client, database: Path, folder: Path, later: bool
+    store: Store, api: httpx.Client, folder: Path, later: bool
 ) -> None:
     space = {"dropout": 0, "regularizer": ["none", "l2"]}
     if later:
         api.post("/v1/studies", json=document(space=space)).raise_for_status()
-    before = everything(database, folder)
+    before = everything(store, folder)
     if later:
         response = api.post("/v1/studies/iris/comparison", json=ASKED)
     else:
@@ -130,7 +130,7 @@ def test_a_technique_that_the_space_excludes_is_named_and_nothing_is_begun(
     assert [error["field"] for error in errors] == ["comparison.techniques.1", "comparison.techniques.2"]
     assert "regularizer lacks l1" in errors[0]["message"]
     assert "dropout is 0" in errors[1]["message"]
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
 def test_a_comparison_that_makes_no_sense_is_refused_by_the_field(api: httpx.Client) -> None:
@@ -143,28 +143,24 @@ def test_a_comparison_that_makes_no_sense_is_refused_by_the_field(api: httpx.Cli
     assert api.get("/v1/studies/iris").json()["comparison"] is None
 
 
-def test_the_store_itself_begins_no_comparison_that_the_space_excludes(
-    store: Store, database: Path, folder: Path
-) -> None:
-    before = everything(database, folder)
+def test_the_store_itself_begins_no_comparison_that_the_space_excludes(store: Store, folder: Path) -> None:
+    before = everything(store, folder)
     with pytest.raises(InvalidSpecError, match=r"comparison\.techniques\.2"):
         store.create_study(compared_study(space={"dropout": 0}))
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
-def test_a_parts_name_that_only_optuna_knows_is_refused_and_nothing_is_begun(
-    store: Store, database: Path, folder: Path
-) -> None:
+def test_a_parts_name_that_only_optuna_knows_is_refused_and_nothing_is_begun(store: Store, folder: Path) -> None:
     optuna.create_study(storage=store.optuna, study_name="iris: dropout")
-    before = everything(database, folder)
+    before = everything(store, folder)
     with pytest.raises(ConflictError, match="'iris: dropout'"):
         store.create_study(compared_study())
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
     store.create_study(study())
-    before = everything(database, folder)
+    before = everything(store, folder)
     with pytest.raises(ConflictError, match="'iris: dropout'"):
         ComparisonStore(store).ask("iris", COMPARISON)
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
 def test_listings_hide_the_parts_of_comparisons(api: httpx.Client, store: Store, folder: Path) -> None:

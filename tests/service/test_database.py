@@ -37,12 +37,12 @@ def test_the_migrations_make_the_tables_that_the_records_describe(store: Store) 
         assert compare_metadata(context, Record.metadata) == []
 
 
-def test_opening_a_database_again_changes_nothing(store: Store, database: Path, folder: Path) -> None:
+def test_opening_a_database_again_changes_nothing(store: Store, folder: Path) -> None:
     store.create_study(study(trials=2))
     sweep_here(store, folder, "iris")
-    before = everything(database, folder)
+    before = everything(store, folder)
     Store(store.url).close()
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
 def test_the_schema_of_a_newer_regsweep_is_refused_with_a_sentence(store: Store) -> None:
@@ -80,7 +80,7 @@ def test_optunas_own_view_shows_params_curves_and_metric_names(store: Store, fol
     spec = study(trials=5)
     store.create_study(spec)
     sweep_here(store, folder, "iris")
-    theirs = optuna.load_study(study_name="iris", storage=store.url)
+    theirs = optuna.load_study(study_name="iris", storage=store.optuna)
     assert (theirs.metric_names, theirs.directions) == (["val_loss"], [optuna.study.StudyDirection.MINIMIZE])
     for trial in theirs.trials:
         assert trial.params.keys() == spec.space.distributions().keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -28,6 +29,7 @@ from service.storage.invariants import violations
 from service.storage.pages import Sort
 from service.storage.store import Store
 from tests.acceptance.polling import eventually
+from tests.postgresql import PostgreSQL
 from tests.service.conftest import served
 from tests.service.contenders import sweep_here
 from tests.service.documents import document, study, write_model
@@ -55,7 +57,8 @@ def wrong(store: Store, folder: Path) -> list[str]:
 
 
 def dump(database: Path) -> list[str]:
-    return everything(database, Path("nowhere"))
+    with closing(sqlite3.connect(database)) as connection:
+        return list(connection.iterdump())
 
 
 # Copies
@@ -74,7 +77,7 @@ def test_a_copy_is_the_database_and_the_same_service_on_it(
     copied.close()
 
 
-def test_a_copy_made_while_workers_write_is_whole(store: Store, folder: Path, tmp_path: Path) -> None:
+def test_a_copy_made_while_workers_write_is_whole(store: Store, database: Path, folder: Path, tmp_path: Path) -> None:
     store.create_study(study(trials=40))
     worker = threading.Thread(target=sweep_here, args=(store, folder, "iris"))
     worker.start()
@@ -89,6 +92,25 @@ def test_a_copy_made_while_workers_write_is_whole(store: Store, folder: Path, tm
         # A lease may be over by now; every row stands with all that belongs to it.
         assert [what for what in wrong(copied, folder) if "past its lease" not in what] == []
         copied.close()
+
+
+def test_a_copy_of_postgresql_is_a_dump_that_restores_to_the_same(
+    postgresql_template: PostgreSQL, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = postgresql_template
+    monkeypatch.setenv("PATH", str(server.programs), prepend=os.pathsep)
+    store, copy = Store(server.url("whole", "prepared")), tmp_path / "copy.dump"
+    store.create_study(study())
+    sweep_here(store, folder, "iris")
+    backup(store.url, copy)
+    url = server.url("restored")
+    plain = url.replace("+psycopg", "")
+    subprocess.run([server.programs / "pg_restore", f"--dbname={plain}", copy], check=True, capture_output=True)
+    restored = Store(url)
+    assert everything(restored, folder) == everything(store, folder)
+    assert wrong(restored, folder) == []
+    for one in (store, restored):
+        one.close()
 
 
 @pytest.mark.parametrize("way", ["the file exists", "no folder can be made", "there is no database"])

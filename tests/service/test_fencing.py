@@ -49,7 +49,7 @@ WRITES: list[Write] = [_report, _report_nothing, _close, _fail, _hand_back, _kee
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("closed", [False, True], ids=["running", "closed"])
 def test_a_write_with_a_stale_token_changes_nothing(
-    store: Store, database: Path, folder: Path, tmp_path: Path, write: Write, closed: bool
+    store: Store, folder: Path, tmp_path: Path, write: Write, closed: bool
 ) -> None:
     spec = study(trials=2)
     store.create_study(spec)
@@ -61,13 +61,13 @@ def test_a_write_with_a_stale_token_changes_nothing(
     if closed:
         heir.close(again, number, outcome(0.5))
     write_model(tmp_path / "model.keras")
-    before = everything(database, folder)
+    before = everything(store, folder)
     with pytest.raises(LeaseLostError):
         write(stale, lost, number, tmp_path / "model.keras")
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
-def test_a_stale_token_opens_no_trial(store: Store, database: Path, folder: Path) -> None:
+def test_a_stale_token_opens_no_trial(store: Store, folder: Path) -> None:
     spec = study(trials=2)
     store.create_study(spec)
     stale = ledger(store, folder, "iris", "a")
@@ -75,15 +75,15 @@ def test_a_stale_token_opens_no_trial(store: Store, database: Path, folder: Path
     template = as_template(Mirror(spec, stale.trials()).ask())
     expire(store)
     claimed(ledger(store, folder, "iris", "b"))
-    before = everything(database, folder)
+    before = everything(store, folder)
     with pytest.raises(LeaseLostError):
         stale.open(lost, template)
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
 @pytest.mark.parametrize("write", WRITES)
 def test_a_worker_of_a_deleted_study_has_lost_its_lease(
-    store: Store, database: Path, folder: Path, tmp_path: Path, write: Write
+    store: Store, folder: Path, tmp_path: Path, write: Write
 ) -> None:
     spec = study(trials=2)
     store.create_study(spec)
@@ -91,10 +91,10 @@ def test_a_worker_of_a_deleted_study_has_lost_its_lease(
     claim, number = opened(book, spec)
     store.delete_study("iris", force=True)
     write_model(tmp_path / "model.keras")
-    before = everything(database, folder)
+    before = everything(store, folder)
     with pytest.raises(LeaseLostError):
         write(book, claim, number, tmp_path / "model.keras")
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
 def test_a_deleted_study_gives_its_worker_no_claim_and_no_trials(store: Store, folder: Path) -> None:

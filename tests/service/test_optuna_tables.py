@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
@@ -14,6 +13,7 @@ from service.storage import database, optuna_tables
 from service.storage.store import Store
 from studies.mirror import Mirror, as_template
 from tests.service.documents import study
+from tests.service.ledgers import shown
 
 STEPS = [(1, 0.9), (2, 0.7), (4, 0.65)]
 NOTED = {"completed_rung_0": 0.7}
@@ -83,7 +83,7 @@ def test_trials_are_read_as_optuna_reads_them(store: Store, folder: Path) -> Non
             optuna_tables.set_intermediate_values(session, [(trial_id, step, value) for step, value in STEPS])
             if number % 3:
                 optuna_tables.finish_trial(session, trial_id, TrialState.COMPLETE, [number / 10])
-    theirs = optuna.load_study(study_name="read", storage=store.url).trials
+    theirs = shown(store, "read")
     with store.reading() as session:
         assert optuna_tables.read_trials(session, id_, -1, ()) == theirs
         assert optuna_tables.read_trials(session, id_, 9, (2, 5)) == [theirs[n] for n in (2, 5, 10, 11, 12, 13)]

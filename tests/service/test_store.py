@@ -16,32 +16,30 @@ from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.ledger import Verdict
 from tests.service.documents import study
-from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report, run
+from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report, run, shown, study_names
 
 
 def test_an_accepted_study_stands_in_both_books(store: Store) -> None:
     accepted = store.create_study(study(trials=5))
     assert (accepted.state, accepted.spec) == ("queued", study(trials=5).model_dump(mode="json"))
     assert store.progress([accepted])[accepted.id].waiting == 5
-    assert optuna.get_all_study_names(store.url) == ["iris"]
+    assert study_names(store) == ["iris"]
 
 
-def test_a_name_in_use_is_refused_and_changes_nothing(store: Store, database: Path, folder: Path) -> None:
+def test_a_name_in_use_is_refused_and_changes_nothing(store: Store, folder: Path) -> None:
     store.create_study(study(trials=5))
-    before = everything(database, folder)
+    before = everything(store, folder)
     with pytest.raises(NameInUseError, match="'iris' exists"):
         store.create_study(study(trials=7))
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
-def test_a_name_that_only_optuna_knows_is_refused_and_changes_nothing(
-    store: Store, database: Path, folder: Path
-) -> None:
+def test_a_name_that_only_optuna_knows_is_refused_and_changes_nothing(store: Store, folder: Path) -> None:
     optuna.create_study(storage=store.optuna, study_name="iris")
-    before = everything(database, folder)
+    before = everything(store, folder)
     with pytest.raises(NameInUseError):
         store.create_study(study())
-    assert everything(database, folder) == before
+    assert everything(store, folder) == before
 
 
 def test_a_paused_study_is_not_claimed_from_until_it_is_resumed(store: Store, folder: Path) -> None:
@@ -90,7 +88,7 @@ def test_a_trial_handed_back_and_then_stopped_does_not_run_forever_in_optuna(sto
     claim, _ = opened(book, spec)
     book.hand_back(claim)
     store.move("iris", "stopped")
-    states = [trial.state for trial in optuna.load_study(study_name="iris", storage=store.url).trials]
+    states = [trial.state for trial in shown(store)]
     assert states == [TrialState.PRUNED]
     assert [trial.state for trial in store.trials("iris", (), Sort.parse("number"), 10, None).items] == ["PRUNED"]
 
@@ -132,7 +130,7 @@ def test_a_deleted_study_leaves_nothing_in_any_table(store: Store, folder: Path)
     with store.engine.connect() as connection:
         left = [connection.scalar(sa.select(sa.func.count(table.id))) for table in (StudyRecord, TrialRecord)]
         left.append(connection.scalar(sa.select(sa.func.count(CurveRecord.trial_id))))
-    assert (left, optuna.get_all_study_names(store.url)) == ([0, 0, 0], [])
+    assert (left, study_names(store)) == ([0, 0, 0], [])
     assert store.create_study(spec).state == "queued"  # the name is free again
 
 

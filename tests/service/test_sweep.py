@@ -20,7 +20,7 @@ from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.contenders import processes, sweep_here, sweep_study
 from tests.service.documents import study
-from tests.service.ledgers import ledger
+from tests.service.ledgers import ledger, shown
 
 NUMBERS = Sort.parse("number")
 
@@ -28,7 +28,7 @@ NUMBERS = Sort.parse("number")
 def _run_exactly(store: Store, trials: int) -> None:
     """Every trial of the budget once, complete, numbered without a gap, and alike in both books."""
     ours = store.trials("iris", (), NUMBERS, 1000, None).items
-    theirs = optuna.load_study(study_name="iris", storage=store.url).trials
+    theirs = shown(store)
     assert [trial.number for trial in ours] == [trial.number for trial in theirs] == list(range(trials))
     assert {trial.state for trial in ours} == {"COMPLETE"}
     assert [trial.values for trial in ours] == [trial.values for trial in theirs]
@@ -73,7 +73,7 @@ def test_the_pareto_front_is_optunas(store: Store, folder: Path) -> None:
     store.create_study(study(trials=25, objectives=["val_loss", "epochs"]))
     sweep_here(store, folder, "iris")
     front = [trial.number for trial in store.best(store.study("iris"))]
-    theirs = optuna.load_study(study_name="iris", storage=store.url).best_trials
+    theirs = optuna.load_study(study_name="iris", storage=store.optuna).best_trials
     assert 1 < len(front) < 25
     assert set(front) == {trial.number for trial in theirs}
 
@@ -83,7 +83,7 @@ def test_the_best_trial_is_optunas_and_its_model_is_kept(store: Store, folder: P
     store.create_study(study(trials=15, objectives=[objective]))
     sweep_here(store, folder, "iris")
     [best] = store.best(store.study("iris"))
-    theirs = optuna.load_study(study_name="iris", storage=store.url).best_trial
+    theirs = optuna.load_study(study_name="iris", storage=store.optuna).best_trial
     assert (best.value, best.number) == (theirs.value, theirs.number)
     assert best.model is not None
     assert Artifacts(f"file://{folder}").read(best.model) == b"weights"
@@ -123,5 +123,5 @@ def test_a_hopeless_trial_is_pruned_by_the_studys_pruner(store: Store, folder: P
     pruned = store.trials("iris", ["PRUNED"], NUMBERS, 10, None).items
     assert pruned
     assert {trial.reason for trial in pruned} == {"pruned by threshold after epoch 1"}
-    states = [trial.state for trial in optuna.load_study(study_name="iris", storage=store.url).trials]
+    states = [trial.state for trial in shown(store)]
     assert states.count(TrialState.PRUNED) == len(pruned)

@@ -25,7 +25,7 @@ from studies.spec import StudySpec
 from tests.service.comparing import ASKED, PARTS
 from tests.service.contenders import sweep_here
 from tests.service.documents import document, study
-from tests.service.ledgers import claimed, expire, ledger, opened, outcome, run
+from tests.service.ledgers import claimed, expire, ledger, opened, outcome, run, shown
 
 TRIALS = "/v1/studies/iris/trials"
 NUMBERS = Sort.parse("number")
@@ -85,7 +85,7 @@ def test_wanted_params_are_tried_next_and_the_sampler_gives_the_rest(
     assert sweep_here(store, folder, "iris") == 4
     accepted = store.study("iris")
     assert (accepted.state, accepted.reason) == ("completed", None)
-    trials = optuna.load_study(study_name="iris", storage=store.url).trials
+    trials = shown(store)
     assert {name: trials[1].params[name] for name in params} == params
     space = spec.space.distributions()
     for trial in trials:
@@ -111,7 +111,7 @@ def test_wanted_params_are_tried_in_the_order_they_came(api: httpx.Client, books
     shown = api.get(TRIALS).json()["items"]
     assert [trial["params"]["dropout"] for trial in shown[:3]] == [0.3, 0.1, 0.2]
     assert [trial["enqueued"] for trial in shown] == [{"dropout": 0.3}, {"dropout": 0.1}, {"dropout": 0.2}, None]
-    theirs = optuna.load_study(study_name="iris", storage=books.url).trials
+    theirs = optuna.load_study(study_name="iris", storage=books.optuna).trials
     assert [trial.system_attrs.get("fixed_params") for trial in theirs] == [trial["enqueued"] for trial in shown]
 
 
@@ -214,7 +214,7 @@ def test_an_invalid_trial_has_failed_in_both_books_and_the_next_best_is_the_best
     assert (shown["best"]["number"], shown["progress"]["failed"], shown["progress"]["complete"]) == (2, 1, 2)
     assert [each["number"] for each in api.get("/v1/studies/iris/best").json()["items"]] == [2]
     assert [each["number"] for each in api.get(f"{TRIALS}?sort=value&state=COMPLETE").json()["items"]] == [2, 0]
-    theirs = optuna.load_study(study_name="iris", storage=books.url)
+    theirs = optuna.load_study(study_name="iris", storage=books.optuna)
     assert (theirs.best_trial.number, theirs.trials[1].state) == (2, TrialState.FAIL)
     assert (theirs.trials[1].values, theirs.trials[1].user_attrs["reason"]) == (None, trial["reason"])
     assert violations(books, Artifacts(f"file://{tmp_path / 'artifacts'}")) == []
@@ -225,7 +225,7 @@ def test_an_invalid_trial_leaves_the_pareto_front(store: Store, folder: Path) ->
     sweep_here(store, folder, "iris")
     for _ in range(3):
         front = [trial.number for trial in store.best(store.study("iris"))]
-        assert set(front) == {t.number for t in optuna.load_study(study_name="iris", storage=store.url).best_trials}
+        assert set(front) == {t.number for t in optuna.load_study(study_name="iris", storage=store.optuna).best_trials}
         store.mark_invalid("iris", front[0] or 0, "a test")
         assert front[0] not in {trial.number for trial in store.best(store.study("iris"))}
 
@@ -292,7 +292,7 @@ def test_a_worker_at_work_forgets_a_trial_that_is_marked_invalid(
     mirror.take_in(book.news())
     # As a worker asks that comes new, and as Optuna itself has it.
     assert mirror.ask().params == Mirror(spec, ledger(store, folder, "iris").trials()).ask().params
-    theirs = optuna.load_study(study_name="iris", storage=store.url)
+    theirs = optuna.load_study(study_name="iris", storage=store.optuna)
     assert mirror.study.best_trial.number == theirs.best_trial.number not in (5, 11)
     assert [t.state for t in mirror.own()[:30]] == [t.state for t in theirs.trials]
 
@@ -310,7 +310,7 @@ def test_the_sampler_goes_on_as_optunas_when_the_first_trial_is_invalid(
     trials = ledger(store, folder, "iris").trials()
     asked = Mirror(spec, trials).ask()
     theirs = optuna.create_study(sampler=_optunas(spec, len(trials), options))
-    theirs.add_trials(optuna.load_study(study_name="iris", storage=store.url).trials)
+    theirs.add_trials(shown(store))
     assert asked.params == theirs.ask(spec.space.distributions()).params
 
 

@@ -22,7 +22,7 @@ from studies.spec import StudySpec
 from tests.service.comparing import ASKED, CONFIRMATION, states, work
 from tests.service.contenders import sweep_here
 from tests.service.documents import document, study
-from tests.service.ledgers import claimed, ledger, opened, outcome, run
+from tests.service.ledgers import claimed, ledger, opened, outcome, run, shown, study_names
 
 NUMBERS = Sort.parse("number")
 TPE = {"name": "tpe"}
@@ -39,11 +39,11 @@ def cold(store: Store, folder: Path, trials: int = 30, **changes: Any) -> list[o
     """Run the study that others learn from; its trials."""
     store.create_study(study("cold", trials, **changes))
     sweep_here(store, folder, "cold")
-    return optuna.load_study(study_name="cold", storage=store.url).trials
+    return shown(store, "cold")
 
 
 def params(store: Store, name: str) -> list[dict[str, Any]]:
-    return [trial.params for trial in optuna.load_study(study_name=name, storage=store.url).trials]
+    return [trial.params for trial in optuna.load_study(study_name=name, storage=store.optuna).trials]
 
 
 @pytest.mark.parametrize("objectives", [["val_loss"], ["val_accuracy"]], ids=str)
@@ -76,7 +76,7 @@ def test_what_it_knows_is_no_trial_of_it_and_costs_none_of_its_budget(
     assert sweep_here(store, folder, "warm") == 5
     accepted = store.study("warm")
     assert (accepted.state, store.progress([accepted])[accepted.id].complete) == ("completed", 5)
-    theirs = optuna.load_study(study_name="warm", storage=store.url)
+    theirs = optuna.load_study(study_name="warm", storage=store.optuna)
     assert [trial.number for trial in theirs.trials] == [0, 1, 2, 3, 4]
     assert {trial.number for trial in store.best(accepted)} == {trial.number for trial in theirs.best_trials}
     # A model is kept of its own best, also where the other study has found better.
@@ -173,7 +173,7 @@ def test_a_study_that_would_learn_nothing_is_refused_and_leaves_nothing(
     [error] = refused.value.errors
     assert error.field == "warm_start.study"
     assert message in error.message
-    assert optuna.get_all_study_names(store.url) == ["cold"]
+    assert study_names(store) == ["cold"]
     assert states(store) == {"cold": "completed"}
 
 
