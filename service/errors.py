@@ -16,6 +16,7 @@ ServiceError
 ├── BadRequestError     400  a query parameter that makes no sense
 ├── StorageError        503  the database does not answer or its schema does not fit
 │   └── ArtifactError   503  a model's or a dataset's file cannot be written, read or found
+├── PredictorMissingError 501  predictions are asked of a server without TensorFlow
 ├── BackupError         the database cannot be copied
 ├── EngineMissingError  workers are asked for where TensorFlow is not installed
 ├── AddressError        the server cannot listen where it was told to
@@ -160,6 +161,19 @@ class EngineMissingError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("workers need TensorFlow: install regsweep[worker], or serve with --workers 0")
+
+
+class PredictorMissingError(ServiceError):
+    """Predictions are asked of a server where TensorFlow is not installed."""
+
+    status = 501
+    title = "No TensorFlow"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server has no TensorFlow to predict with; take the study's /export and run `regsweep predict` on it "
+            "where regsweep[worker] is installed"
+        )
 
 
 class BackupError(ServiceError):

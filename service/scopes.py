@@ -36,7 +36,7 @@ RULES: tuple[Rule, ...] = (
     # What adds and what steers.
     Rule(frozenset({"POST"}), "/v1/(studies|datasets)", "submit"),
     Rule(frozenset({"PATCH"}), _STUDY, "submit"),
-    Rule(frozenset({"POST"}), f"{_STUDY}/(pause|resume|stop|trials|comparison|comparison/stop)", "submit"),
+    Rule(frozenset({"POST"}), f"{_STUDY}/(pause|resume|stop|trials|predict|comparison|comparison/stop)", "submit"),
     # What loses results, for studies have no owners.
     Rule(frozenset({"DELETE"}), f"{_STUDY}(/comparison)?|/v1/datasets/[^/]+", "admin"),
     Rule(frozenset({"POST"}), f"{_STUDY}/trials/[^/]+/invalidate", "admin"),

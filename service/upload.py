@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +12,27 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from service.errors import CutOffError, DiskFullError, TooLargeError
+from service.errors import CutOffError, DiskFullError, InvalidDatasetError, TooLargeError
 from service.storage.datasets import Upload
+from studies.table_spec import TableFormat
 
+_FORMATS: Mapping[str, TableFormat] = {
+    "text/csv": "csv",
+    "text/tab-separated-values": "tsv",
+    "application/vnd.apache.parquet": "parquet",
+    "application/parquet": "parquet",
+    "application/x-npz": "npz",
+}
 _BLOCK = 1 << 20
+
+
+def format_of(content_type: str) -> TableFormat:
+    """The format of a body by its Content-Type; InvalidDatasetError when that names none."""
+    found = _FORMATS.get(content_type.partition(";")[0].strip().lower())
+    if found is None:
+        known = ", ".join(_FORMATS)
+        raise InvalidDatasetError("format", f"say csv, tsv, parquet or npz, or send a Content-Type out of {known}")
+    return found
 
 
 @asynccontextmanager

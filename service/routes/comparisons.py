@@ -63,8 +63,8 @@ def model(
     name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
 ) -> Response:
     """The model of a technique's best, trained once more on the study's own split; default the recommended one."""
-    technique, final = _final(store, name, technique)
-    return download(artifacts.read(kept_model(final)), "application/octet-stream", f"{name} {technique}.keras")
+    technique, tested = final(store, name, technique)
+    return download(artifacts.read(kept_model(tested)), "application/octet-stream", f"{name} {technique}.keras")
 
 
 @router.get("/comparison/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
@@ -72,22 +72,23 @@ def export(
     name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
 ) -> Response:
     """The same model with the fitted preprocessing of its raw rows and a README, as a zip."""
-    technique, final = _final(store, name, technique)
-    content = bundle(artifacts, final, f"{name} {technique}")
+    technique, tested = final(store, name, technique)
+    content = bundle(artifacts, tested, f"{name} {technique}")
     return download(content, "application/zip", f"{name} {technique}.zip")
 
 
-def _final(store: Store, name: str, technique: Technique | None) -> tuple[Technique, TrialRecord]:
+def final(store: Store, name: str, technique: Technique | None) -> tuple[Technique, TrialRecord]:
+    """A technique, the recommended one if none is named, and the trial that a comparison trained last of it."""
     study = ComparisonStore(store).study(name)
     if technique is None:
         result = view(store, name).result
         if result is None:
             raise NotFoundError(f"the comparison of study '{name}' has no result, so no technique is recommended")
         technique = result.recommendation.technique
-    final = ComparisonStore(store).final(study, technique)
-    if final is None:
+    tested = ComparisonStore(store).final(study, technique)
+    if tested is None:
         raise NotFoundError(f"the comparison of study '{name}' has no model of {technique}")
-    return technique, final
+    return technique, tested
 
 
 @router.post("/comparison/stop")

@@ -15,20 +15,13 @@ from service.errors import InvalidDatasetError
 from service.schemas import DatasetDetail, DatasetView, dataset_detail, dataset_view
 from service.storage.content import file_path
 from service.storage.datasets import DatasetStore, Files, Upload
-from service.upload import received
+from service.upload import format_of, received
 from studies.objectives import Task
 from studies.spec import NAME_PATTERN
 from studies.table_spec import TableFormat, TableOptions
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
-_FORMATS: Mapping[str, TableFormat] = {
-    "text/csv": "csv",
-    "text/tab-separated-values": "tsv",
-    "application/vnd.apache.parquet": "parquet",
-    "application/parquet": "parquet",
-    "application/x-npz": "npz",
-}
 _MEMORY_PARTS = (
     4  # a table is at most such a part of the machine's memory, for reading one takes more than twice its size
 )
@@ -57,21 +50,13 @@ async def upload(
     is the same dataset, and answered with 200.
     """
     given = {"target": target, "task": task, "ignore": ignore or (), "weight": weight, "group": group, "time": time}
-    file_format = format or _format_of(request.headers.get("content-type", ""))
+    file_format = format or format_of(request.headers.get("content-type", ""))
     options = described(given)
     async with received(request, settings.max_upload_bytes) as file:
         record, created = await run_in_threadpool(keep, datasets, file, name, file_format, options)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/datasets/{quote(record.name)}"
     return dataset_detail(record)
-
-
-def _format_of(content_type: str) -> TableFormat:
-    found = _FORMATS.get(content_type.partition(";")[0].strip().lower())
-    if found is None:
-        known = ", ".join(_FORMATS)
-        raise InvalidDatasetError("format", f"say csv, tsv, parquet or npz, or send a Content-Type out of {known}")
-    return found
 
 
 def described(given: Mapping[str, Any]) -> TableOptions:

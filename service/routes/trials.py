@@ -174,14 +174,14 @@ def _flat(trial: TrialView) -> dict[str, Any]:
 @router.get("/model", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
 def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: Chosen = None) -> Response:
     """The best trial's trained model as a .keras file."""
-    _, chosen = _chosen(store, name, trial)
+    _, chosen = chosen_trial(store, name, trial)
     return download(artifacts.read(kept_model(chosen)), "application/octet-stream", f"{name} {chosen.number}.keras")
 
 
 @router.get("/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
 def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: Chosen = None) -> Response:
     """The best trial's model with the fitted preprocessing of its raw rows and a README, as a zip."""
-    _, chosen = _chosen(store, name, trial)
+    _, chosen = chosen_trial(store, name, trial)
     content = bundle(artifacts, chosen, f"{name} {chosen.number}")
     return download(content, "application/zip", f"{name} {chosen.number}.zip")
 
@@ -191,14 +191,15 @@ def snippet(name: str, store: StoreDependency, trial: Chosen = None) -> Response
     """Keras code that rebuilds and trains the best trial."""
     from studies.models.snippet import snippet
 
-    study, chosen = _chosen(store, name, trial)
+    study, chosen = chosen_trial(store, name, trial)
     spec = StudySpec.model_validate(study.spec)
     hyperparameters = Hyperparameters.from_effective(chosen.params or {}, spec.space.l1_mode)
     code = snippet(spec, hyperparameters, chosen.number or 0)
     return Response(code, media_type="text/x-python; charset=utf-8")
 
 
-def _chosen(store: Store, name: str, number: int | None) -> tuple[StudyRecord, TrialRecord]:
+def chosen_trial(store: Store, name: str, number: int | None) -> tuple[StudyRecord, TrialRecord]:
+    """A study and its trial of a number, or its best."""
     study = store.study(name)
     if number is not None:
         return study, store.trial(name, number)

@@ -1,4 +1,4 @@
-"""The example study, made reproducible, has one table of trials: on SQLite and PostgreSQL, with one worker and with four."""
+"""The example study, made reproducible, has one table of trials on both databases, with one worker and with four."""
 
 from __future__ import annotations
 

@@ -114,8 +114,16 @@ def test_with_curl_alone(house: House, server: Server) -> None:
         assert ended(api, "curled")["state"] == "completed"
     bundle, predictions = house.folder / "curled.zip", house.folder / "curled.csv"
     _curl("-o", str(bundle), f"{server.url}/v1/studies/curled/export")
-    assert house.run("predict", str(bundle), str(house.folder / "new_rows.csv"), "-o", str(predictions)).returncode == 0
+    assert "model.keras" in zipfile.ZipFile(bundle).namelist()
+    rows = ("-X", "POST", "-H", "content-type: text/csv", "--data-binary")
+    predict = f"{server.url}/v1/studies/curled/predict"
+    _curl("-o", str(predictions), *rows, f"@{house.folder / 'new_rows.csv'}", predict)
     assert _right(house, predictions) > 0.8
+    refused = subprocess.run(
+        ["curl", "-sS", *rows, "age,city\n1,Rome\n", predict], capture_output=True, text=True, check=True
+    )
+    answer = json.loads(refused.stdout)
+    assert (answer["status"], answer["detail"]) == (422, "column 'member' is missing; there are 'age', 'city'")
 
 
 def test_the_recommended_technique_is_exported_with_its_own_preprocessing(house: House, server: Server) -> None:

@@ -30,7 +30,9 @@ CSV = "age,city,y\n" + "\n".join(f"{i},{'Rome' if i % 3 else 'Oslo'},{i % 2}" fo
 
 @pytest.fixture
 def settings(s3: S3, tmp_path: Path, url: str) -> Settings:
-    return settings_in(tmp_path, url).model_copy(update={"artifacts_url": s3.bucket(), "cache_folder": tmp_path / "cache"})
+    return settings_in(tmp_path, url).model_copy(
+        update={"artifacts_url": s3.bucket(), "cache_folder": tmp_path / "cache"}
+    )
 
 
 @pytest.fixture

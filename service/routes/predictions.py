@@ -1,0 +1,55 @@
+"""Predictions: a kept model on new raw rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from service.dependencies import ArtifactsDependency, SettingsDependency, StoreDependency
+from service.export import bundle
+from service.predicting import predicted
+from service.routes.comparisons import final
+from service.routes.downloads import download
+from service.routes.trials import Chosen, chosen_trial
+from service.storage.records import TrialRecord
+from service.storage.store import Store
+from service.upload import format_of, received
+from studies.spec import Technique
+from studies.table_spec import TableFormat
+
+router = APIRouter(prefix="/v1/studies/{name}", tags=["predictions"])
+
+
+@router.post("/predict", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+async def predict(
+    name: str,
+    request: Request,
+    store: StoreDependency,
+    artifacts: ArtifactsDependency,
+    settings: SettingsDependency,
+    trial: Chosen = None,
+    technique: Annotated[
+        Technique | Literal["recommended"] | None, Query(description="Of its comparison, in place of a trial.")
+    ] = None,
+    format: Annotated[  # noqa: A002  # the query parameter's name
+        TableFormat | None, Query(description="Seen from Content-Type when left out.")
+    ] = None,
+) -> Response:
+    """What the best trial's model says of the raw rows of a CSV, TSV, Parquet or .npz file, sent as the body; a CSV."""
+    file_format = format or format_of(request.headers.get("content-type", ""))
+    model = await run_in_threadpool(_model, store, name, trial, technique)
+    content = await run_in_threadpool(bundle, artifacts, model, name)
+    # One at a time: each is a process with TensorFlow in it.
+    async with received(request, settings.max_upload_bytes) as rows, request.app.state.predicting:
+        answer = await run_in_threadpool(predicted, content, rows.path, file_format)
+    return download(answer, "text/csv; charset=utf-8", f"{name} predictions.csv")
+
+
+def _model(
+    store: Store, name: str, trial: int | None, technique: Technique | Literal["recommended"] | None
+) -> TrialRecord:
+    if technique is None:
+        return chosen_trial(store, name, trial)[1]
+    return final(store, name, None if technique == "recommended" else technique)[1]
