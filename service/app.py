@@ -78,7 +78,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(predictions.router)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.state.opening, app.state.settings = opening, settings
-    app.state.predicting = asyncio.Semaphore(1)
+    app.state.predicting, app.state.reading = asyncio.Semaphore(1), asyncio.Semaphore(1)
     app.state.artifacts = artifacts
     app.state.dashboard = Dashboard(opening, writes=settings.dashboard_writes)
     app.router.default = app.state.dashboard

@@ -19,6 +19,8 @@ from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
 
+_GRACE_SECONDS = 5  # for requests that have begun; the workers need some of the time that a container has, too
+
 
 def run(settings: Settings) -> None:
     """Serve the API, the dashboard and a fleet of workers until SIGINT or SIGTERM."""
@@ -38,7 +40,7 @@ def configured(app: FastAPI) -> uvicorn.Config:
     """How uvicorn serves an app."""
     # A server that is first to close an idle connection may do so while a request is on its way; most clients and
     # proxies let go of one within a minute.
-    return uvicorn.Config(app, log_config=None, timeout_keep_alive=75)
+    return uvicorn.Config(app, log_config=None, timeout_keep_alive=75, timeout_graceful_shutdown=_GRACE_SECONDS)
 
 
 def _listen(settings: Settings) -> socket.socket:

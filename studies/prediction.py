@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from studies.datasets import arrays
 from studies.datasets.preparation import Preparation
 from studies.errors import DatasetError
 from studies.table_spec import TableFormat
+from studies.training.machine import memory_bytes
 
+_MEMORY_PARTS = 4  # rows are at most such a part of the machine's memory
 MODEL, PREPARATION = "model.keras", "preparation.skops"
 
 
@@ -52,9 +55,10 @@ def predict(bundle: Path, rows: Path, file_format: TableFormat) -> Predictions:
 
 def _inputs(preparation: Preparation, rows: Path, file_format: TableFormat) -> npt.NDArray[Any]:
     if file_format != "npz":
-        return preparation.read(rows, file_format)
-    with np.load(rows, allow_pickle=False) as arrays:
-        given = {name: arrays[name] for name in arrays.files}
+        return preparation.read(rows, file_format, memory_bytes() // _MEMORY_PARTS)
+    arrays.declared(rows, memory_bytes() // _MEMORY_PARTS)
+    with np.load(rows, allow_pickle=False) as archive:
+        given = {name: archive[name] for name in archive.files}
     if preparation.layout is not None:
         return preparation.transform(given)
     images = [array for array in given.values() if array.ndim > 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 _MEMORY_PARTS = (
     4  # a table is at most such a part of the machine's memory, for reading one takes more than twice its size
 )
+_LARGE_BYTES = 50_000_000
 Names = Annotated[list[str] | None, Query(description="May stand often.")]
 Rows = Annotated[int, Query(ge=1, le=1000, description="How many.")]
 
@@ -52,7 +54,9 @@ async def upload(
     given = {"target": target, "task": task, "ignore": ignore or (), "weight": weight, "group": group, "time": time}
     file_format = format or format_of(request.headers.get("content-type", ""))
     options = described(given)
-    async with received(request, settings.max_upload_bytes) as file:
+    # Large ones are read one at a time: each may take a good part of the memory.
+    one = request.app.state.reading
+    async with received(request, settings.max_upload_bytes) as file, one if file.size > _LARGE_BYTES else nullcontext():
         record, created = await run_in_threadpool(keep, datasets, file, name, file_format, options)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/datasets/{quote(record.name)}"

@@ -34,6 +34,9 @@ def _template() -> Template:
     return Template(Path(__file__).with_name("login.html").read_text("utf-8"))
 
 
+_MOST_BYTES = 8192
+
+
 def _page(target: str, message: str = "", status: int = 200) -> HTMLResponse:
     return HTMLResponse(_template().substitute(next=escape(target), message=escape(message)), status, _HEADERS)
 
@@ -47,7 +50,12 @@ def page(target: Next = "/") -> HTMLResponse:
 @router.post("/login")
 async def login(request: Request, authenticator: AuthenticatorDependency) -> Response:
     """Take a key in, and lead back to the page that was asked for."""
-    fields = parse_qs((await request.body()).decode(errors="replace"))
+    sent = b""
+    async for chunk in request.stream():
+        sent += chunk
+        if len(sent) > _MOST_BYTES:  # anyone may send this
+            return _page("/", "This is no key.", 413)
+    fields = parse_qs(sent.decode(errors="replace"))
     target, key = fields.get("next", ["/"])[0], fields.get("key", [""])[0].strip()
     record = await run_in_threadpool(authenticator.of_key, key)
     if record is None:

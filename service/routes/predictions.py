@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.dependencies import ArtifactsDependency, SettingsDependency, StoreDependency
+from service.errors import CutOffError
 from service.export import bundle
-from service.predicting import predicted
+from service.predicting import check, predicted
 from service.routes.comparisons import final
 from service.routes.downloads import download
 from service.routes.trials import Chosen, chosen_trial
@@ -39,11 +40,14 @@ async def predict(
 ) -> Response:
     """What the best trial's model says of the raw rows of a CSV, TSV, Parquet or .npz file, sent as the body; a CSV."""
     file_format = format or format_of(request.headers.get("content-type", ""))
+    check()
     model = await run_in_threadpool(_model, store, name, trial, technique)
-    content = await run_in_threadpool(bundle, artifacts, model, name)
     # One at a time: each is a process with TensorFlow in it.
-    async with received(request, settings.max_upload_bytes) as rows, request.app.state.predicting:
-        answer = await run_in_threadpool(predicted, content, rows.path, file_format)
+    async with received(request, settings.max_body_bytes) as rows, request.app.state.predicting:
+        if await request.is_disconnected():
+            raise CutOffError("the client hung up before its turn came")
+        content = await run_in_threadpool(bundle, artifacts, model, name)
+        answer = await predicted(content, rows.path, file_format)
     return download(answer, "text/csv; charset=utf-8", f"{name} predictions.csv")
 
 

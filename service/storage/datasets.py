@@ -128,7 +128,8 @@ class DatasetStore:
             users = session.scalars(_users(digest).limit(_SHOWN)).all()
             if users:
                 raise DatasetInUseError(name, users)
-            session.execute(sa.delete(DatasetRecord).where(DatasetRecord.name == name))
+            # One of this name may be of another file by now.
+            session.execute(sa.delete(DatasetRecord).where(DatasetRecord.name == name, DatasetRecord.digest == digest))
         self.drop(digest)
 
     def drop(self, digest: str) -> bool:

@@ -78,8 +78,8 @@ class Preparation:
             columns.append(self._column(form, values, "parquet"))
         return self._filled(columns)
 
-    def read(self, path: Path, file_format: TableFormat) -> Array:
-        """The model's inputs of the rows of a CSV, TSV or Parquet file."""
+    def read(self, path: Path, file_format: TableFormat, most_bytes: int = 1 << 34) -> Array:
+        """The model's inputs of the rows of a CSV, TSV or Parquet file, which is refused if it declares more bytes."""
         import pyarrow as pa
 
         from studies.datasets import delimited, parquet
@@ -91,6 +91,8 @@ class Preparation:
         absent = next((name for name in read if name not in found), None)
         if absent is not None:
             raise self._absent(absent, dict.fromkeys(found))
+        if file_format == "parquet":
+            parquet.check_size(path, len(read), most_bytes)
         batches = (
             parquet.batches(path, read)
             if file_format == "parquet"

@@ -361,3 +361,8 @@ def test_a_server_is_closed_by_its_first_key_and_stays_so_when_that_is_revoked(t
         KeyStore(store).revoke(key.id)
         assert api.get("/v1/studies").status_code == 401
         store.close()
+
+
+def test_a_login_that_is_no_key_by_its_size_is_refused(api: httpx.Client) -> None:
+    answer = api.post("/login", content=b"key=" + b"0" * 20_000)
+    assert answer.status_code == 413

@@ -120,3 +120,8 @@ def test_more_folds_than_rows_are_refused_with_the_study(api: httpx.Client, rows
         assert answer.json()["errors"][0]["field"] in {"resampling.folds", "comparison.folds"}
     assert api.get("/v1/studies").json()["items"] == []
     assert submit(most).status_code == 201
+
+
+def test_predictions_are_asked_of_a_study_that_is_there(api: httpx.Client) -> None:
+    answer = api.post("/v1/studies/nowhere/predict", content=b"a\n1\n", headers={"content-type": "text/csv"})
+    assert (answer.status_code, answer.json()["detail"]) == (404, "there is no study named 'nowhere'")
