@@ -46,7 +46,7 @@ def ask(
     study runs, and after.
     """
     limits.check_comparison(asked or ComparisonSpec(), settings)
-    ComparisonStore(store).ask(name, asked or ComparisonSpec(), tags)
+    ComparisonStore(store).ask(name, asked or ComparisonSpec(), tags, settings.max_active_studies)
     return view(store, name)
 
 

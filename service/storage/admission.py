@@ -9,9 +9,13 @@ from service.errors import ConflictError
 from service.storage.comparisons import ACTIVE_COMPARISON
 from service.storage.records import ACTIVE_STUDY, StudyRecord
 
+_ADMISSION_LOCK = 0x72656761  # PostgreSQL's advisory locks are numbers; another than that of the schema
+
 
 def check_room(session: Session, most: int) -> None:
     """ConflictError when so many studies have not ended, their comparisons included."""
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADMISSION_LOCK)))
     active = sa.or_(StudyRecord.state.in_(ACTIVE_STUDY), StudyRecord.comparison_state.in_(ACTIVE_COMPARISON))
     query = sa.select(sa.func.count()).select_from(StudyRecord).where(active, StudyRecord.parent_id.is_(None))
     if (found := session.scalar(query) or 0) >= most:

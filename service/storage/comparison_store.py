@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
 from service.storage import comparisons, database, lifecycle
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.admission import check_room
+from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.spec import ComparisonSpec
 
@@ -24,8 +25,12 @@ class ComparisonStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def ask(self, name: str, comparison: ComparisonSpec, tags: Collection[str] | None = None) -> StudyRecord:
-        """Begin a study's comparison; ConflictError when it has one, InvalidSpecError when it does not suit it."""
+    def ask(
+        self, name: str, comparison: ComparisonSpec, tags: Collection[str] | None = None, most: int | None = None
+    ) -> StudyRecord:
+        """Begin a study's comparison; ConflictError when it has one, or when it has ended and `most` have not yet;
+        InvalidSpecError when it does not suit it.
+        """
         with database.transaction(self._store.optuna) as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.expect(study, tags)
@@ -38,6 +43,8 @@ class ComparisonStore:
                     f"study '{name}' has a comparison, which is {study.comparison_state}; GET its /comparison shows "
                     "it, and DELETE its /comparison makes room for another"
                 )
+            if most is not None and study.state not in ACTIVE_STUDY:
+                check_room(session, most)
             comparisons.begin(session, self._store.optuna, study, comparison)
         return self._store.study(name)
 

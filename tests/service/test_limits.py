@@ -105,6 +105,9 @@ def test_what_stays_within_its_limits_is_accepted_until_too_many_studies_are_act
         assert api.post("/v1/studies", json=document("three"), headers=key).status_code == 409
         assert api.post("/v1/studies/one/stop").status_code == 200
         assert api.post("/v1/studies", json=document("three"), headers=key).status_code == 201
+        # One that has ended and is to be compared is one more.
+        crowded = api.post("/v1/studies/one/comparison", json={"trials_per_technique": 2})
+        assert (crowded.status_code, "REGSWEEP_MAX_ACTIVE_STUDIES allows 2" in crowded.text) == (409, True)
         # What was accepted before is answered again, also while there is no room.
         assert api.post("/v1/studies", json=document("three"), headers=key).status_code == 201
 
