@@ -9,6 +9,9 @@ import pytest
 
 from service import cli
 from service.app import create_app
+from service.commands.datasets import datasets
+from service.commands.db import db
+from service.commands.keys import keys
 from service.settings import Settings, variables
 from studies.study_file import read
 
@@ -22,7 +25,7 @@ def _routes() -> list[tuple[str, str]]:
 
 
 def _commands() -> list[str]:
-    groups = {"": cli.app, "db ": cli.db, "datasets ": cli.datasets, "keys ": cli.keys}
+    groups = {"": cli.app, "db ": db, "datasets ": datasets, "keys ": keys}
     assert len(groups) == len(cli.app.registered_groups) + 1
     return [
         f"{prefix}{command.name or getattr(command.callback, '__name__', None)}"

@@ -1,0 +1,1 @@
+"""The groups of commands of `regsweep`, and what all commands share."""

@@ -1,0 +1,84 @@
+"""`regsweep keys`: API keys, kept in the database that the server uses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.commands.options import DatabaseUrl, refuse, settings_of
+from service.scopes import Scope
+
+if TYPE_CHECKING:
+    from service.storage.keys import KeyStore
+    from service.storage.records import KeyRecord
+
+_LONGEST_KEY_NAME = 100
+
+keys = typer.Typer(help="API keys, kept in the database that the server uses.", no_args_is_help=True)
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what it is for.")],
+    scope: Annotated[Scope, typer.Option(help="read; submit: and submit and steer; admin: and delete.")] = "read",
+    days: Annotated[float | None, typer.Option(help="Days until it expires, default never.")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Make a key and print it, this once."""
+    if not 0 < len(name) <= _LONGEST_KEY_NAME or not name.isprintable():
+        refuse(f"NAME: must be 1 to {_LONGEST_KEY_NAME} printable characters")
+    if days is not None and not 0 < days < float("inf"):
+        refuse("--days: must be more than 0")
+    with _keys(database_url) as store:
+        print(store.create(name, scope, days).text)
+
+
+@keys.command("list")
+def list_keys(database_url: DatabaseUrl = None) -> None:
+    """List the keys: id, name, scope, the days it was made and last used, and how it stands."""
+    with _keys(database_url) as store:
+        for one in store.all():
+            print(one.id, one.name, one.scope, f"made {_day(one.created_at)}", _use(one), _standing(one), sep="\t")
+
+
+def _day(instant: float) -> str:
+    return f"{datetime.fromtimestamp(instant, UTC):%Y-%m-%d}"
+
+
+def _use(key: KeyRecord) -> str:
+    return "never used" if key.last_used_at is None else f"used {_day(key.last_used_at)}"
+
+
+def _standing(key: KeyRecord) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {_day(key.revoked_at)}"
+    if key.expires_at is None:
+        return "never expires"
+    return f"{'expired' if key.expires_at <= time.time() else 'expires'} {_day(key.expires_at)}"
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `regsweep keys list` shows it.")],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Let a key, and every browser logged in with it, be of no use from now on."""
+    with _keys(database_url) as store:
+        store.revoke(key_id)
+
+
+@contextmanager
+def _keys(database_url: str | None) -> Iterator[KeyStore]:
+    from service.storage.keys import KeyStore
+    from service.storage.store import Store
+
+    store = Store(settings_of(database_url=database_url, log_level="warning").database_url)
+    try:
+        yield KeyStore(store)
+    finally:
+        store.close()
