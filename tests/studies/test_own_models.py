@@ -250,3 +250,19 @@ def test_a_model_that_no_program_of_lanes_can_be_made_of_is_trained_by_fit(
     assert choice.engine == "fit"
     assert choice.why.startswith("a program of lanes cannot be made of this model: ")
     assert "EagerPyFunc" in choice.why
+
+
+def test_stacked_bidirectional_layers_are_taken() -> None:
+    import keras
+
+    both = [keras.layers.LSTM(3, return_sequences=True), keras.layers.GRU(2)]
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Reshape((8, 8)),
+            *map(keras.layers.Bidirectional, both),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    again = built(spec_of(IMAGES, model), Regularization.shared("none", 0.0, 0.0, 0.0))
+    assert again.count_params() == model.count_params()
