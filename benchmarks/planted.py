@@ -104,7 +104,7 @@ def noisy_labels(_: int, result: Comparison) -> tuple[bool, str]:
 def clean(_: int, result: Comparison) -> tuple[bool, str]:
     """No detectable difference, and the simplest."""
     answer = result.recommendation
-    right = answer.verdict == "no detectable difference" and answer.technique == "none"
+    right = answer.verdict == "practically the same" and answer.technique == "none"
     means = ", ".join(f"{row.technique} {row.objective.mean:.4f}" for row in result.techniques)
     return right, f"{answer.verdict}: {answer.technique} ({means})"
 

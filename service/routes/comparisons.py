@@ -63,8 +63,8 @@ def model(
     name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
 ) -> Response:
     """The model of a technique's best, trained once more on the study's own split; default the recommended one."""
-    technique, tested = final(store, name, technique)
-    return download(artifacts.read(kept_model(tested)), "application/octet-stream", f"{name} {technique}.keras")
+    chosen, tested = final(store, name, technique)
+    return download(artifacts.read(kept_model(tested)), "application/octet-stream", f"{name} {chosen}.keras")
 
 
 @router.get("/comparison/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
@@ -72,12 +72,12 @@ def export(
     name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
 ) -> Response:
     """The same model with the fitted preprocessing of its raw rows and a README, as a zip."""
-    technique, tested = final(store, name, technique)
-    content = bundle(artifacts, tested, f"{name} {technique}")
-    return download(content, "application/zip", f"{name} {technique}.zip")
+    chosen, tested = final(store, name, technique)
+    content = bundle(artifacts, tested, f"{name} {chosen}")
+    return download(content, "application/zip", f"{name} {chosen}.zip")
 
 
-def final(store: Store, name: str, technique: Technique | None) -> tuple[Technique, TrialRecord]:
+def final(store: Store, name: str, technique: str | None) -> tuple[str, TrialRecord]:
     """A technique, the recommended one if none is named, and the trial that a comparison trained last of it."""
     study = ComparisonStore(store).study(name)
     if technique is None:

@@ -97,7 +97,7 @@ def _trials(session: Session, study: StudyRecord) -> list[Trial]:
     ]
 
 
-def _samples(session: Session, confirmation: StudyRecord | None) -> dict[Technique, Sample]:
+def _samples(session: Session, confirmation: StudyRecord | None) -> dict[str, Sample]:
     """The training on the study's own split of each technique's best."""
     if confirmation is None:
         return {}

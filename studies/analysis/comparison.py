@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
 
-from studies.analysis.recommendation import recommend
+from studies.analysis.labels import parts_of
+from studies.analysis.posterior import Posterior, posterior
+from studies.analysis.recommendation import interval, recommend
 from studies.analysis.results import Comparison, Difference, Fit, Fits, Interval, Rows, TechniqueResult
 from studies.analysis.selection import SELECTING, select
 from studies.analysis.statistics import Estimate, holm
@@ -23,18 +25,22 @@ _OF_THE_MEAN: tuple[ObjectiveName, ...] = ("val_mae", "epochs", "nonzero_weights
 def compare(
     spec: StudySpec, asked: ComparisonSpec, found: Sequence[Fits], rows: Rows, feature_names: Sequence[str]
 ) -> Comparison | None:
-    """The comparison of the techniques that have results; None when fewer than two have, or have no folds in common."""
+    """The comparison of the candidates that have results; None when fewer than two have, or have no folds in common."""
     objective = spec.objectives[0]
     usable = [fits for fits in found if fits.params is not None and len(_values(fits, objective)) > 1]
-    common = set.intersection(*(set(_values(fits, objective)) for fits in usable)) if usable else set()
+    common = _common_folds(usable, objective)
     if len(usable) < 2 or len(common) < 2:
         return None
-    usable = [replace(fits, folds={fold: fits.folds[fold] for fold in sorted(common)}) for fits in usable]
+    usable = [
+        replace(fits, folds={fold: fits.folds[fold] for fold in sorted(common & set(fits.folds))}) for fits in usable
+    ]
     share = rows.fold / rows.train
-    table = [_row(fits, objective, spec.task, share) for fits in usable]
+    values = {fits.technique: _values(fits, objective) for fits in usable}
+    known = posterior(values, share, minimizes=_sign(objective) > 0)
+    table = [_row(fits, objective, spec.task, share, known) for fits in usable]
     best = min(table, key=lambda row: _sign(objective) * row.objective.mean)
     rope = asked.rope or _rope(objective, best.objective.mean)
-    differences = _differences(usable, objective, share, rope)
+    differences = _differences(values, objective, share, rope, known)
     selections = [
         select(fits.technique, [fit.features for fit in fits.folds.values()], feature_names)
         for fits in usable
@@ -42,7 +48,7 @@ def compare(
     ]
     compared = {fits.technique for fits in usable}
     missing = [fits.technique for fits in found if fits.technique not in compared]
-    recommendation = recommend(objective, table, best, differences, rope, rows, selections, missing)
+    recommendation = recommend(objective, table, known, differences, rope, rows, selections, missing)
     return Comparison(
         objective=objective,
         direction=OBJECTIVES[objective].direction,
@@ -53,6 +59,12 @@ def compare(
         recommendation=recommendation,
         selections=selections,
     )
+
+
+def _common_folds(usable: Sequence[Fits], objective: ObjectiveName) -> set[int]:
+    """The folds of all that have not been raced out."""
+    racing = [set(_values(fits, objective)) for fits in usable if not fits.raced_out]
+    return set.intersection(*racing) if racing else set()
 
 
 def _sign(objective: ObjectiveName) -> int:
@@ -72,15 +84,21 @@ def _values(fits: Fits, objective: ObjectiveName) -> dict[int, float]:
     return {fold: float(value) for fold, value in found.items() if value is not None}
 
 
-def _row(fits: Fits, objective: ObjectiveName, task: Task, share: float) -> TechniqueResult:
+def _row(fits: Fits, objective: ObjectiveName, task: Task, share: float, known: Posterior) -> TechniqueResult:
     metric = TASK_METRIC[task]
     on_test = objective.replace("val_", "test_")
-    known = [float(value) for fit in fits.folds.values() if (value := fit.metrics.get(f"val_{metric}")) is not None]
+    measured = [float(v) for fit in fits.folds.values() if (v := fit.metrics.get(f"val_{metric}")) is not None]
+    draws, params = known.sign * known.of(fits.technique), fits.params or {}
     return TechniqueResult(
         technique=fits.technique,
-        params=fits.params or {},
+        parts=parts_of(fits.technique, params),
+        params=params,
         objective=_interval(list(_values(fits, objective).values()), share),
-        task_metric=_interval(known, share) if len(known) > 1 else None,
+        expected=Interval(float(draws.mean()), *interval(draws)),
+        probability_best=known.probability_best(fits.technique),
+        regret=known.regret(fits.technique),
+        raced_out=fits.raced_out,
+        task_metric=_interval(measured, share) if len(measured) > 1 else None,
         test_objective=None if fits.test is None else fits.test.metrics.get(on_test),
         test_task_metric=None if fits.test is None else fits.test.metrics.get(f"test_{metric}"),
         gap=fmean(fit.metrics["gap"] or 0.0 for fit in fits.folds.values()),
@@ -101,18 +119,25 @@ def _rope(objective: ObjectiveName, best: float) -> float:
     return 0.01 * abs(best) if objective in _OF_THE_MEAN else _ROPE
 
 
-def _differences(found: Sequence[Fits], objective: ObjectiveName, share: float, rope: float) -> list[Difference]:
-    pairs = list(combinations(found, 2))
+def _differences(
+    values: Mapping[str, Mapping[int, float]], objective: ObjectiveName, share: float, rope: float, known: Posterior
+) -> list[Difference]:
+    pairs = [pair for pair in combinations(values, 2) if len(_shared(values, *pair)) > 1]
     estimates = []
     for first, second in pairs:
-        one, other = _values(first, objective), _values(second, objective)
-        estimates.append(Estimate.of([_sign(objective) * (one[fold] - other[fold]) for fold in one], share))
+        shared = _shared(values, first, second)
+        apart = [_sign(objective) * (values[first][fold] - values[second][fold]) for fold in shared]
+        estimates.append(Estimate.of(apart, share))
     p_values = [estimate.p_value() for estimate in estimates]
     adjusted = holm(p_values)
     differences = []
     for (first, second), estimate, p, p_holm in zip(pairs, estimates, p_values, adjusted, strict=True):
-        better, equivalent, worse = estimate.probabilities(rope)
         low, high = estimate.interval()
-        found_one = first.technique, second.technique, estimate.mean, low, high
-        differences.append(Difference(*found_one, p, p_holm, better, equivalent, worse))
+        of_both = known.probabilities(first, second, rope)
+        better = known.better(first, second)
+        differences.append(Difference(first, second, estimate.mean, low, high, p, p_holm, *of_both, better))
     return differences
+
+
+def _shared(values: Mapping[str, Mapping[int, float]], first: str, second: str) -> list[int]:
+    return sorted(values[first].keys() & values[second].keys())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studies import pareto
-from studies.analysis.recommendation import NAMES
+from studies.analysis.labels import label
 from studies.analysis.results import Findings, Trial
 from studies.objectives import OBJECTIVES
 
@@ -66,7 +66,7 @@ def techniques(found: Findings) -> Figure | None:
     if found.comparison is None:
         return None
     rows = list(reversed(found.comparison.techniques))
-    names = [NAMES[row.technique] for row in rows]
+    names = [label(row.technique) for row in rows]
     figure = _figure(found.comparison.objective, "")
     above = [row.objective.high - row.objective.mean for row in rows]
     error = {"type": "data", "array": above, "color": _COLORS[0]}
@@ -82,7 +82,7 @@ def learning_curves(found: Findings) -> Figure | None:
         return None
     figure = _figure("epoch", "loss, without the penalty")
     for color, (technique, sample) in zip(_COLORS, found.samples.items(), strict=False):
-        epochs, name = sample.curve["epoch"], NAMES[technique]
+        epochs, name = sample.curve["epoch"], label(technique)
         line = {"mode": "lines", "legendgroup": name}
         train = _points(name, epochs, sample.curve["loss"], color, line={"color": color, "dash": "dot"}, **line)
         train.showlegend = False
@@ -120,7 +120,7 @@ def weight_histograms(found: Findings) -> Figure | None:
     columns = 2
     rows = math.ceil(len(found.samples) / columns)
     titles = [
-        f"{NAMES[technique]}: {_zero_share(sample.histogram):.0%} zeros" for technique, sample in found.samples.items()
+        f"{label(technique)}: {_zero_share(sample.histogram):.0%} zeros" for technique, sample in found.samples.items()
     ]
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=titles, vertical_spacing=0.3 / rows)
     for index, (color, sample) in enumerate(zip(_COLORS, found.samples.values(), strict=False)):
@@ -149,7 +149,7 @@ def _zero_share(histogram: Mapping[str, Any]) -> float:
 
 def _searches(found: Findings) -> dict[str, Sequence[Trial]]:
     """The complete trials to show, by what searched them."""
-    all_of = {NAMES[technique]: trials for technique, trials in found.searched.items()}  # type: ignore[index]
+    all_of = {label(technique): trials for technique, trials in found.searched.items()}
     shown = {"the study's own search": found.trials, **all_of}
     complete = {name: [t for t in trials if t.state == "COMPLETE" and t.values] for name, trials in shown.items()}
     return {name: trials for name, trials in complete.items() if trials}

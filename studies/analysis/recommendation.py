@@ -1,23 +1,28 @@
-"""The answer in words: the simplest technique that is not distinguishable from the best, and the evidence for it."""
+"""The answer in words: the candidate with the least expected regret, and how sure that is.
+
+Simplicity decides only between candidates that are probably practically the same. What tests detect is evidence beside
+the answer, and makes it a clear one; it is not the rule, for "not detected" is not "none".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 
-from studies.analysis.results import CERTAIN, Difference, Recommendation, Rows, Selection, TechniqueResult, Verdict
-from studies.analysis.techniques import SIMPLEST_FIRST
+from studies.analysis.labels import complexity, label
+from studies.analysis.posterior import Posterior
+from studies.analysis.results import (
+    Contribution,
+    Difference,
+    Interval,
+    Recommendation,
+    Rows,
+    Selection,
+    TechniqueResult,
+    Verdict,
+)
 from studies.objectives import ObjectiveName
-from studies.spec import Technique
 
-NAMES: dict[Technique, str] = {
-    "none": "no regularization",
-    "l1": "L1",
-    "l2": "L2",
-    "elastic_net": "elastic net",
-    "dropout": "dropout",
-    "early_stopping": "early stopping",
-    "combined": "all combined",
-}
+_SAME = 0.8  # probability of practical equivalence from which the simpler one is taken
 _SMALL_TEST_PART = 50  # rows
 _FEW = 0.5  # of the features; fewer selected ones are worth naming
 
@@ -25,65 +30,128 @@ _FEW = 0.5  # of the features; fewer selected ones are worth naming
 def recommend(
     objective: ObjectiveName,
     table: Sequence[TechniqueResult],
-    best: TechniqueResult,
+    posterior: Posterior,
     differences: Sequence[Difference],
     rope: float,
     rows: Rows,
     selections: Sequence[Selection],
-    missing: Sequence[Technique],
+    missing: Sequence[str],
 ) -> Recommendation:
-    """The recommendation; `best` is the row with the best mean, `missing` could not be compared."""
-    against = {_other(d, best): d for d in differences if best.technique in (d.first, d.second)}
-    # Worse than any other, not only than the best mean, which may vary more from fold to fold.
-    worse = {difference.loser for difference in differences if difference.distinguishes()}
-    candidates = [row for row in table if row.technique not in worse]
-    chosen = min(candidates, key=lambda row: SIMPLEST_FIRST.index(row.technique))
-    verdict = _verdict(worse, differences)
+    """The recommendation; `missing` could not be compared."""
+    chosen = choose(table, posterior, rope)
+    worse = {d.loser for d in differences if chosen.technique in (d.first, d.second) and d.distinguishes()}
+    worse -= {chosen.technique}
+    verdict = _verdict(chosen, table, posterior, rope, worse)
+    contributions = _contributions(chosen, table, posterior)
     selection = _worth_naming(chosen, selections)
-    words = [
-        _verdict_words(verdict, chosen, worse, objective, rope),
-        _evidence(chosen, best, against, objective, rope),
-        *([_selection_words(selection)] if selection else []),
-    ]
     return Recommendation(
         technique=chosen.technique,
         params=chosen.params,
         verdict=verdict,
-        text=" ".join(words),
-        warnings=[*_missing(missing), *_too_small(worse, against, rope, objective, rows)],
+        probability=posterior.within(chosen.technique, rope),
+        regret=chosen.regret,
+        lines=[
+            _use(chosen, verdict, posterior, rope, objective),
+            _expect(chosen, table, posterior, objective),
+            _cost(chosen, contributions, objective),
+        ],
+        evidence=_evidence(chosen, worse, objective, selection),
+        warnings=[*_missing(missing), *_too_small(chosen, table, posterior, rope, objective, rows)],
+        contributions=contributions,
         selected_features=None if selection is None else selection.selected,
     )
 
 
-def _other(difference: Difference, best: TechniqueResult) -> Technique:
-    return difference.second if difference.first == best.technique else difference.first
+def choose(table: Sequence[TechniqueResult], posterior: Posterior, rope: float) -> TechniqueResult:
+    """The candidate with the least expected regret, or the simplest that is probably practically the same."""
+    best = min(table, key=lambda row: row.regret)
+    same = [row for row in table if _keeps_up(posterior, row, best, rope) >= _SAME]
+    return min([best, *same], key=_complexity)
 
 
-def _verdict(worse: Set[Technique], differences: Sequence[Difference]) -> Verdict:
-    if worse:
-        return "better"
-    detected = any(difference.detected for difference in differences)
-    return "no difference that matters" if detected else "no detectable difference"
+def _keeps_up(posterior: Posterior, row: TechniqueResult, best: TechniqueResult, rope: float) -> float:
+    """Probability that the best one is better by no more than the region of practical equivalence."""
+    return 1 - posterior.probabilities(row.technique, best.technique, rope)[2]
 
 
-def _verdict_words(
-    verdict: Verdict, chosen: TechniqueResult, worse: Set[Technique], objective: ObjectiveName, rope: float
+def _complexity(row: TechniqueResult) -> tuple[int, int]:
+    return complexity(row.technique, row.parts)
+
+
+def _verdict(
+    chosen: TechniqueResult, table: Sequence[TechniqueResult], posterior: Posterior, rope: float, worse: set[str]
+) -> Verdict:
+    """Clear where every simpler candidate, or every other one of the simplest, is detectably worse."""
+    simpler = [row.technique for row in table if _complexity(row) < _complexity(chosen)]
+    others = [row.technique for row in table if row is not chosen]
+    if all(name in worse for name in simpler or others):
+        return "clear"
+    same = not simpler and posterior.within(chosen.technique, rope) >= _SAME
+    return "practically the same" if same else "likely"
+
+
+def _use(chosen: TechniqueResult, verdict: Verdict, posterior: Posterior, rope: float, objective: ObjectiveName) -> str:
+    use = f"Use {label(chosen.technique)}{parameters(chosen.params)}"
+    sure = posterior.within(chosen.technique, rope)
+    nothing = f"nothing that was tried is better by more than {rope:g} {objective} with a probability of {sure:.0%}"
+    if verdict == "clear":
+        return f"{use}: clearly, for every simpler technique is detectably worse; {nothing}."
+    if verdict == "likely":
+        return f"{use}: likely the right choice, for {nothing}."
+    return f"{use}: the techniques are practically the same here and it is the simplest; {nothing}."
+
+
+def _expect(
+    chosen: TechniqueResult, table: Sequence[TechniqueResult], posterior: Posterior, objective: ObjectiveName
 ) -> str:
-    name = NAMES[chosen.technique]
-    if verdict == "no detectable difference":
-        return f"There is no detectable difference between the techniques on this data: use the simplest, {name}."
-    if verdict == "no difference that matters":
-        small = f"The differences that are detected are within ±{rope:g} of {objective}, which does not matter"
-        return f"{small}: use the simplest, {name}."
-    beaten = ", ".join(NAMES[technique] for technique in SIMPLEST_FIRST if technique in worse)
-    use = f"Use {name}{_parameters(chosen)}: the simplest technique that no other is detectably better than"
-    return f"{use}. Detectably worse: {beaten}."
+    expected = chosen.expected
+    words = f"Expect {objective} {expected.mean:.3g} on new rows (95 %: {expected.low:.3g} to {expected.high:.3g})"
+    none = next((row for row in table if row.technique == "none" and row is not chosen), None)
+    if none is None:
+        return f"{words}."
+    sure = posterior.better("none", chosen.technique)
+    return f"{words}; without regularization {none.expected.mean:.3g}, which is worse with a probability of {sure:.0%}."
 
 
-def _parameters(row: TechniqueResult) -> str:
+def _cost(chosen: TechniqueResult, contributions: Sequence[Contribution], objective: ObjectiveName) -> str:
+    words = f"Being wrong is expected to cost {chosen.regret:.2g} {objective}"
+    if not contributions:
+        return f"{words}."
+    worth = ", ".join(
+        f"{label(c.part)} {c.worth.mean:+.2g} ({c.worth.low:+.2g} to {c.worth.high:+.2g})" for c in contributions
+    )
+    return f"{words}. What each part is worth: {worth}."
+
+
+def _contributions(
+    chosen: TechniqueResult, table: Sequence[TechniqueResult], posterior: Posterior
+) -> list[Contribution]:
+    """What each part of the chosen is worth, where a candidate that lacks just that part was measured."""
+    found = []
+    for part in chosen.parts if len(chosen.parts) > 1 else ():
+        rest = set(chosen.parts) - {part}
+        without = next((row for row in table if set(row.parts) == rest and row.technique != "combined"), None)
+        if without is not None:
+            difference = posterior.of(without.technique) - posterior.of(chosen.technique)
+            worth = Interval(float(difference.mean()), *interval(difference))
+            better = posterior.better(without.technique, chosen.technique)
+            found.append(Contribution(part, without.technique, worth, better))
+    return found
+
+
+def interval(draws: Iterable[float]) -> tuple[float, float]:
+    """The middle 95 % of some draws."""
+    import numpy as np
+
+    low, high = np.quantile(list(draws), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def parameters(params: Mapping[str, object]) -> str:
+    """The parameters that a candidate's parts have, in brackets; nothing where it has none."""
     shown = {
         name.replace("lambda", "λ"): value
-        for name, value in row.params.items()
+        for name, value in params.items()
         if value is not None and name.rpartition("_")[2] in ("lambda", "ratio", "dropout", "patience") and value != 0
     }
     return f" ({', '.join(f'{name} {_number(value)}' for name, value in shown.items())})" if shown else ""
@@ -93,26 +161,16 @@ def _number(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _evidence(
-    chosen: TechniqueResult,
-    best: TechniqueResult,
-    against: Mapping[Technique, Difference],
-    objective: ObjectiveName,
-    rope: float,
-) -> str:
+def _evidence(chosen: TechniqueResult, worse: set[str], objective: ObjectiveName, selection: Selection | None) -> str:
     mean = chosen.objective
-    words = (
-        f"Over {chosen.fits} fits its {objective} is {mean.mean:.4g} (95 % interval {mean.low:.4g} to {mean.high:.4g})"
-    )
-    if chosen is best:
-        return f"{words}, the best mean."
-    d = against[chosen.technique]
-    better = d.second_better if d.first == chosen.technique else d.first_better
-    return (
-        f"{words}; the best mean, {best.objective.mean:.4g}, is that of {NAMES[best.technique]}: corrected resampled "
-        f"t-test p = {d.p_holm:.2g} after Holm; it is better by more than {rope:g} with a probability of {better:.0%}, "
-        f"practically the same with {d.equivalent:.0%}."
-    )
+    words = [
+        f"Over {chosen.fits} fits its {objective} is {mean.mean:.4g} (95 % interval {mean.low:.4g} to {mean.high:.4g})."
+    ]
+    if worse:
+        words.append(f"Detectably worse, after Holm's correction: {', '.join(map(label, sorted(worse)))}.")
+    else:
+        words.append("No difference to it is detected after Holm's correction, which is not to say that there is none.")
+    return " ".join([*words, *([_selection_words(selection)] if selection else [])])
 
 
 def _worth_naming(chosen: TechniqueResult, selections: Sequence[Selection]) -> Selection | None:
@@ -123,7 +181,7 @@ def _worth_naming(chosen: TechniqueResult, selections: Sequence[Selection]) -> S
 
 
 def _selection_words(selection: Selection) -> str:
-    name, selected = NAMES[selection.technique], selection.selected
+    name, selected = label(selection.technique), selection.selected
     if not selected:
         return f"{name} finds no feature that nearly all of its fits agree on."
     return (
@@ -132,26 +190,24 @@ def _selection_words(selection: Selection) -> str:
     )
 
 
-def _missing(missing: Sequence[Technique]) -> list[str]:
-    return [
-        f"{NAMES[technique]} could not be compared: not all of its trainings were complete." for technique in missing
-    ]
+def _missing(missing: Sequence[str]) -> list[str]:
+    return [f"{label(name)} could not be compared: not all of its trainings were complete." for name in missing]
 
 
 def _too_small(
-    worse: Set[Technique],
-    against: Mapping[Technique, Difference],
+    chosen: TechniqueResult,
+    table: Sequence[TechniqueResult],
+    posterior: Posterior,
     rope: float,
     objective: ObjectiveName,
     rows: Rows,
 ) -> list[str]:
     found: list[str] = []
-    open_ones = [d for t, d in against.items() if t not in worse and d.equivalent < CERTAIN]
-    if open_ones:
-        hidden = max(max(abs(d.low), abs(d.high)) for d in open_ones)
+    highest = max(interval(posterior.of(chosen.technique) - posterior.of(row.technique))[1] for row in table)
+    if posterior.within(chosen.technique, rope) < _SAME and highest > rope:
         found.append(
-            f"The data is too small to tell some techniques apart: differences of up to {hidden:.2g} in {objective} "
-            f"could hide behind the spread of the folds ({rows.fold} validation rows each), and {rope:g} would matter."
+            f"The data is too small to be surer: another technique could be better by up to {highest:.2g} {objective} "
+            f"({rows.fold} validation rows a fold), and {rope:g} would matter."
         )
     if rows.test < _SMALL_TEST_PART:
         found.append(f"The test part has {rows.test} rows only: its figures are rough.")

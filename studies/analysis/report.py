@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from studies.analysis.figures import figures
-from studies.analysis.recommendation import NAMES
+from studies.analysis.labels import label
 from studies.analysis.results import Comparison, Findings, Interval, Selection, TechniqueResult, Trial
 from studies.objectives import OBJECTIVES
 
@@ -104,7 +104,7 @@ def _techniques(comparison: Comparison) -> str:
 
 def _row(row: TechniqueResult, *, chosen: bool) -> str:
     cells = [
-        NAMES[row.technique],
+        label(row.technique),
         parameters(row.params),
         _interval(row.objective),
         _interval(row.task_metric),
@@ -130,7 +130,7 @@ def _features(selection: Selection) -> str:
     ]
     head = ["feature", f"among the {selection.most} largest", "not zero"]
     note = f"Shares of the fits; selected is what is among the largest in at least {selection.threshold:.0%} of them."
-    title = f"Features that {NAMES[selection.technique]} selects: {len(selection.selected)} of {len(selection.shares)}"
+    title = f"Features that {label(selection.technique)} selects: {len(selection.selected)} of {len(selection.shares)}"
     return (
         f"<section><details><summary>{escape(title)}</summary>{_table(head, rows)}"
         f"<p class='note'>{escape(note)}</p></details></section>"
@@ -142,7 +142,7 @@ def _pairs(comparison: Comparison) -> str:
     rows = [
         _tr(
             [
-                f"{NAMES[d.first]} – {NAMES[d.second]}",
+                f"{label(d.first)} – {label(d.second)}",
                 f"{d.difference:+.4g}",
                 f"{d.low:+.3g} to {d.high:+.3g}",
                 f"{d.p:.2g}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from studies.objectives import ObjectiveName
-from studies.spec import StudySpec, Technique
+from studies.spec import StudySpec
 
 SIGNIFICANCE = 0.05
 CERTAIN = 0.95  # posterior probability
@@ -25,13 +25,14 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """What was found of one technique."""
+    """What was found of one candidate: a technique, or a cocktail of their parts."""
 
-    technique: Technique
+    technique: str
     params: Mapping[str, Any] | None  # that were confirmed, the best of its search; None when nothing was
     folds: Mapping[int, Fit]  # of all repeats, by number, the same for every technique
     test: Fit | None  # trained once more, and measured on the test part
     seconds: float | None  # a search trial took from start to end, others beside it
+    raced_out: bool = False  # it had surely lost before all folds were trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,14 @@ class Interval:
 class TechniqueResult:
     """A row of the table."""
 
-    technique: Technique
+    technique: str  # one that was searched, or a cocktail, named by its parts: "l1+early_stopping"
+    parts: Sequence[str]  # what it is made of, of l1, l2, elastic_net, dropout, early_stopping; none of "none"
     params: Mapping[str, Any]  # the best found
     objective: Interval  # on the validation rows of the folds
+    expected: Interval  # on new rows: mean and 95 % interval of the posterior
+    probability_best: float  # that none of the others is better on new rows
+    regret: float  # by how much it is expected to be worse than the best on new rows, in the objective's unit, ≥ 0
+    raced_out: bool  # it had surely lost before all folds were trained
     task_metric: Interval | None  # None where no fold has it
     test_objective: float | None  # on the test part, measured once; None where it is not of a part of the data
     test_task_metric: float | None
@@ -65,8 +71,8 @@ class TechniqueResult:
 class Difference:
     """A pair of techniques; positive: the first is worse."""
 
-    first: Technique
-    second: Technique
+    first: str
+    second: str
     difference: float  # mean over the folds, in the objective's unit
     low: float  # 95 % confidence interval, not adjusted for the number of pairs
     high: float
@@ -75,9 +81,10 @@ class Difference:
     first_better: float  # posterior probabilities: by more than the region of practical equivalence,
     equivalent: float  # within it,
     second_better: float
+    probability: float  # posterior probability that the second is better at all
 
     @property
-    def loser(self) -> Technique:
+    def loser(self) -> str:
         """The one whose mean is worse."""
         return self.first if self.difference > 0 else self.second
 
@@ -95,7 +102,7 @@ class Difference:
 class Selection:
     """The features that a technique selects."""
 
-    technique: Technique
+    technique: str
     selected: Sequence[str]
     shares: Mapping[str, float]  # of the fits in which each feature is among the `most` of the largest norm
     nonzero: Mapping[str, float]  # of the fits in which each feature has a weight that is not 0
@@ -103,19 +110,39 @@ class Selection:
     threshold: float  # share from which a feature is selected
 
 
-Verdict = Literal["better", "no detectable difference", "no difference that matters"]
+#: clear: detected after correction; likely: with a probability; practically the same: the simplest then.
+Verdict = Literal["clear", "likely", "practically the same"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one part of the recommended technique is worth: how much worse it is without."""
+
+    part: str  # l1, l2, elastic_net, dropout or early_stopping
+    without: str  # the candidate that lacks it
+    worth: Interval  # posterior mean and 95 % interval, in the objective's unit; positive: the part helps
+    probability: float  # that it helps at all
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
     """The answer in words, and what it rests on."""
 
-    technique: Technique
+    technique: str
     params: Mapping[str, Any]
     verdict: Verdict
-    text: str
+    probability: float  # that no candidate is better on new rows by more than the region of practical equivalence
+    regret: float  # by how much it is expected to be worse than the best, in the objective's unit
+    lines: Sequence[str]  # the answer in three lines: what to use, how sure that is, what it brings
+    evidence: str  # tests and intervals, below the answer
     warnings: Sequence[str]
+    contributions: Sequence[Contribution]  # of each part that was left out for comparison
     selected_features: Sequence[str] | None  # where features have names and a technique selects them
+
+    @property
+    def text(self) -> str:
+        """The answer as one paragraph."""
+        return " ".join(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,5 +200,5 @@ class Findings:
     comparison_state: str | None
     trials: Sequence[Trial]  # of the study's own search, by number
     searched: Mapping[str, Sequence[Trial]]  # of each technique's search
-    samples: Mapping[Technique, Sample]
+    samples: Mapping[str, Sample]
     comparison: Comparison | None

@@ -20,7 +20,7 @@ THRESHOLD = 0.9  # share of the fits
 _WRONG = 1  # features expected to be selected wrongly, at most
 
 
-def select(technique: Technique, fits: Sequence[Sequence[int]], names: Sequence[str]) -> Selection:
+def select(technique: str, fits: Sequence[Sequence[int]], names: Sequence[str]) -> Selection:
     """The selected features; `fits` lists the columns with a weight that is not 0, the largest norm first."""
     most = max(1, isqrt(int((2 * THRESHOLD - 1) * _WRONG * len(names))))
     nonzero, among_most = _shares(fits, names), _shares([columns[:most] for columns in fits], names)

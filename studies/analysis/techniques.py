@@ -11,16 +11,6 @@ from studies.regularization import Regularizer
 from studies.search_space import LayerSpace, SearchSpace, kinds
 from studies.spec import TECHNIQUES, ComparisonSpec, PrunerSpec, Resampling, SamplerSpec, StudySpec, Technique
 
-#: From the simplest on: by what must be chosen and kept in the model, then by what training costs.
-SIMPLEST_FIRST: tuple[Technique, ...] = (
-    "none",
-    "early_stopping",
-    "l2",
-    "l1",
-    "dropout",
-    "elastic_net",
-    "combined",
-)
 _PENALTIES: dict[Technique, Regularizer] = {"l1": "l1", "l2": "l2", "elastic_net": "elastic_net"}
 _FEW_ROWS = 5000  # below which a technique is searched on folds
 _FINITE = ("grid", "brute_force")

@@ -1,0 +1,86 @@
+"""What candidates are called, what they are made of, and the colour that stands for each in every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+#: What a candidate can be made of; at most one of the first three.
+Part = Literal["l1", "l2", "elastic_net", "dropout", "early_stopping"]
+PARTS: tuple[Part, ...] = get_args(Part)
+PENALTIES: tuple[Part, ...] = ("l1", "l2", "elastic_net")
+_LABELS: Mapping[str, str] = {
+    "none": "no regularization",
+    "l1": "L1",
+    "l2": "L2",
+    "elastic_net": "elastic net",
+    "dropout": "dropout",
+    "early_stopping": "early stopping",
+    "combined": "all combined",
+}
+#: Every mixture of parts that is none of the searched techniques, in the order they are named.
+COCKTAILS: tuple[str, ...] = (
+    "dropout+early_stopping",
+    *("+".join((penalty, *rest)) for penalty in PENALTIES
+      for rest in (("dropout",), ("early_stopping",), ("dropout", "early_stopping"))),
+)  # fmt: skip
+#: From the simplest on: by what must be chosen and kept in the model, then by what training costs.
+_SIMPLEST_FIRST = ("none", "early_stopping", "l2", "l1", "dropout", "elastic_net")
+#: A colour each, no two alike: Okabe and Ito's for what is searched, tints and shades between them for cocktails.
+_COLORS: Mapping[str, str] = {
+    "none": "#7f7f7f",
+    "l1": "#0072b2",
+    "l2": "#d55e00",
+    "elastic_net": "#009e73",
+    "dropout": "#cc79a7",
+    "early_stopping": "#e69f00",
+    "combined": "#56b4e9",
+    "dropout+early_stopping": "#8c564b",
+    "l1+dropout": "#1b4f9c",
+    "l1+early_stopping": "#17becf",
+    "l1+dropout+early_stopping": "#3949ab",
+    "l2+dropout": "#b23a48",
+    "l2+early_stopping": "#f28e2b",
+    "l2+dropout+early_stopping": "#9c1c1c",
+    "elastic_net+dropout": "#4e8f3a",
+    "elastic_net+early_stopping": "#76b041",
+    "elastic_net+dropout+early_stopping": "#1b6b4f",
+}
+#: The study's own search, which is none of the candidates.
+OWN_SEARCH_COLOR = "#9467bd"
+
+
+def label(candidate: str) -> str:
+    """What people call a candidate: "L1 with early stopping"."""
+    if candidate in _LABELS:
+        return _LABELS[candidate]
+    first, *rest = (_LABELS[part] for part in candidate.split("+"))
+    return f"{first} with {' and '.join(rest)}"
+
+
+def color(candidate: str) -> str:
+    """The colour that stands for a candidate."""
+    return _COLORS[candidate]
+
+
+def parts_of(candidate: str, params: Mapping[str, Any]) -> tuple[Part, ...]:
+    """What a candidate is made of, by its parameters: of a penalty, dropout, early stopping those that act."""
+    if candidate != "combined":
+        return () if candidate == "none" else tuple(part for part in PARTS if part in candidate.split("+"))
+    kinds = [value for name, value in params.items() if _named(name, "regularizer") and value != "none"]
+    rates = [value for name, value in params.items() if _named(name, "dropout") and value]
+    found: list[Part] = [part for part in PENALTIES if part in kinds]
+    found += ["dropout"] if rates else []
+    return (*found, "early_stopping") if params.get("patience") is not None else tuple(found)
+
+
+def _named(name: str, parameter: str) -> bool:
+    """Whether a name is the parameter's, for all layers or for one of them."""
+    return name == parameter or (name.startswith("layer") and name.endswith(f"_{parameter}"))
+
+
+def complexity(candidate: str, parts: Sequence[str]) -> tuple[int, int]:
+    """How simple a candidate is: fewer parts are simpler, then the order of `_SIMPLEST_FIRST`."""
+    order = (*_SIMPLEST_FIRST, *COCKTAILS, "combined")
+    # Everything combined was chosen by a search of everything, so it counts as more than its parts.
+    return (len(parts) + (candidate == "combined"), order.index(candidate))
