@@ -8,6 +8,7 @@ import zipfile
 from service.errors import NotFoundError
 from service.storage.artifacts import Artifacts, preparation_path
 from service.storage.records import TrialRecord
+from studies.plan import Plan
 
 README = """# {name}
 
@@ -40,7 +41,7 @@ def kept_model(trial: TrialRecord) -> str:
 def bundle(artifacts: Artifacts, trial: TrialRecord, title: str) -> bytes:
     """The zip of a trial's model and of what prepares its inputs; NotFoundError when one of them is not kept."""
     model = kept_model(trial)
-    fold = trial.plan["folds"][0] if trial.plan else 0  # the first is the one whose model is kept
+    fold = 0 if trial.plan is None else Plan.read(trial.plan).preparation
     path = preparation_path(trial.study_id, fold)
     if not artifacts.has(path):
         raise NotFoundError(

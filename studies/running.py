@@ -24,6 +24,7 @@ class RunningTrial:
     trial: Trial | None  # none when it is planned
     opened_with: Set[str]  # keys of the system attributes it was recorded with
     trainings: int  # in all
+    epochs: int  # the most of each
     outstanding: int  # not yet done
     given: dict[int, Trained] = field(default_factory=dict)  # by fold
     failed: Exception | None = None
@@ -40,7 +41,10 @@ class RunningTrial:
 
     def checkpoint(self) -> Checkpoint:
         """What is kept of it for another attempt."""
-        return Checkpoint(self.given, {fold: state for fold, state in self.states.items() if fold not in self.given})
+        plan = self.claim.plan
+        every = plan is not None and plan.deliver == "folds"
+        states = {fold: state for fold, state in self.states.items() if fold not in self.given}
+        return Checkpoint(self.given, states, every_model=every)
 
     def outcome(self, spec: StudySpec) -> Outcome:
         """How it ended, once all its trainings have."""

@@ -127,6 +127,20 @@ class ComparisonSpec(Part):
         10, description="Random divisions into folds on which each technique's best parameters are confirmed."
     )
     folds: Annotated[int, Field(ge=2, le=20, strict=True)] = Field(5, description="Folds of each division.")
+    cocktails: bool = Field(
+        True,
+        description="Whether mixtures are confirmed beside the techniques: everything combined with a part left out, "
+        "the best technique with a part added.",
+    )
+    racing: bool = Field(
+        True, description="Whether what has surely lost is given no more folds; false trains every candidate on all."
+    )
+    deliver: Literal["refit", "folds", "split"] = Field(
+        "folds",
+        description="The model of the recommended technique that people take away. folds: the mean of models trained "
+        "on the folds, in one Keras model; refit: one trained on all rows, for as many epochs as on the folds; split: "
+        "the one that is trained on the study's own split, as of every candidate.",
+    )
     rope: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None,
         description="Region of practical equivalence: a difference of the first objective up to this much does not "

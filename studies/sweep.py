@@ -28,6 +28,7 @@ from studies.running import RunningTrial, described
 from studies.seeds import trial_seed
 from studies.spec import StudySpec
 from studies.training import checkpoint
+from studies.training.mean_model import write_mean
 from studies.training.result import (
     Engine,
     EpochReport,
@@ -58,7 +59,7 @@ def sweep(
     A trial that runs for longer than `checkpoint_seconds` has its state kept so often. One whose lease was lost is
     dropped: it is another worker's now.
     """
-    trials = _SweptTrials(spec, ledger, report_seconds, checkpoint_seconds)
+    trials = _SweptTrials(spec, data, ledger, report_seconds, checkpoint_seconds)
     engine(data, trials)
     return trials.closed
 
@@ -75,8 +76,15 @@ def is_rung(epoch: int) -> bool:
 class _SweptTrials:
     """studies.training.result.Trials of one sweep: asks the mirror, writes to the ledger."""
 
-    def __init__(self, spec: StudySpec, ledger: Ledger, report_seconds: float, checkpoint_seconds: float) -> None:
-        self._spec, self._ledger = spec, ledger
+    def __init__(
+        self,
+        spec: StudySpec,
+        data: Sequence[PreparedData],
+        ledger: Ledger,
+        report_seconds: float,
+        checkpoint_seconds: float,
+    ) -> None:
+        self._spec, self._data, self._ledger = spec, data, ledger
         self._report_seconds, self._checkpoint_seconds = report_seconds, checkpoint_seconds
         self._objective = reported_objective(spec)
         self._running: dict[int, RunningTrial] = {}
@@ -131,7 +139,8 @@ class _SweptTrials:
         trial = self._trial(claim)
         folds = range(self._spec.resampling.fits)
         opened_with = set(frozen(trial).system_attrs)
-        running = RunningTrial(claim, trial.number, trial, opened_with, len(folds), len(folds))
+        epochs = self._spec.budget.epochs
+        running = RunningTrial(claim, trial.number, trial, opened_with, len(folds), epochs, len(folds))
         hyperparameters = self._spec.space.hyperparameters(trial.params)
         return self._jobs(running, hyperparameters, folds)
 
@@ -139,7 +148,8 @@ class _SweptTrials:
         number, folds = claim.place, plan.folds
         if claim.number is None:
             self._ledger.open(claim, planned_template(number, plan))
-        running = RunningTrial(claim, number, None, set(), len(folds), len(folds))
+        epochs = plan.epochs or self._spec.budget.epochs
+        running = RunningTrial(claim, number, None, set(), len(folds), epochs, len(folds))
         hyperparameters = Hyperparameters.from_effective(plan.params, self._spec.space.l1_mode)
         return self._jobs(running, hyperparameters, folds, test=plan.test)
 
@@ -152,10 +162,11 @@ class _SweptTrials:
         if content is not None:
             self._take_up(running, checkpoint.read(content))
         measures_test = test or self._spec.resampling.nested
+        budget = self._spec.budget.model_copy(update={"epochs": running.epochs})
         jobs = [
             Job(
                 running.number,
-                self._spec,
+                self._spec.model_copy(update={"budget": budget}),
                 hyperparameters,
                 trial_seed(self._spec.seed, running.number, fold),
                 fold,
@@ -278,7 +289,11 @@ class _SweptTrials:
         running.outstanding -= 1
         if isinstance(outcome, Exception):
             running.failed = running.failed or outcome
-        elif not running.lost and (not running.ending or running.trainings == 1) and not self._cut_short(outcome):
+        elif (
+            not running.lost
+            and (not running.ending or running.trainings == 1)
+            and not self._cut_short(running, outcome)
+        ):
             self._keep(running, job.fold, outcome)
         if running.ending or self._verdict is not Verdict.GO_ON:
             self._drop_waiting(running)
@@ -286,12 +301,12 @@ class _SweptTrials:
             del self._running[job.number]
             self._end(running)
 
-    def _cut_short(self, outcome: Trained) -> bool:
+    def _cut_short(self, running: RunningTrial, outcome: Trained) -> bool:
         """Whether a training ended only because this worker leaves."""
-        return self._verdict is Verdict.HAND_BACK and not self._whole(outcome)
+        return self._verdict is Verdict.HAND_BACK and not self._whole(running, outcome)
 
-    def _whole(self, outcome: Trained) -> bool:
-        return outcome.result.stopped_early or outcome.result.epochs >= self._spec.budget.epochs
+    def _whole(self, running: RunningTrial, outcome: Trained) -> bool:
+        return outcome.result.stopped_early or outcome.result.epochs >= running.epochs
 
     def _end(self, running: RunningTrial) -> None:
         try:
@@ -302,7 +317,7 @@ class _SweptTrials:
             _log.warning("trial %d is not told: %s", running.number, error)
 
     def _keep(self, running: RunningTrial, fold: int, outcome: Trained) -> None:
-        if self._verdict is Verdict.END and not self._whole(outcome):
+        if self._verdict is Verdict.END and not self._whole(running, outcome):
             running.pruned = running.pruned or _CUT
         plan = running.claim.plan
         if self._spec.resampling.nested and not (plan is not None and plan.test):
@@ -337,20 +352,35 @@ class _SweptTrials:
             self._ledger.hand_back(running.claim)
             return
         ended = running.outcome(self._spec)
+        plan = running.claim.plan
         if running.trial is None:
-            keeps = running.claim.plan is not None and running.claim.plan.test and ended.state == TrialState.COMPLETE
+            keeps = plan is not None and (plan.test or plan.deliver is not None) and ended.state == TrialState.COMPLETE
         else:
             told = self._asker.tell(running.trial, ended.state, ended.values)
             noted = {key: value for key, value in told.system_attrs.items() if key not in running.opened_with}
             ended = replace(ended, values=told.values, attributes=noted)
             keeps = bool(running.given) and self._asker.is_best(told)
         if keeps:
-            self._keep_model(running.claim, running.number, running.given[min(running.given)])
+            self._keep_model(running)
         self._ledger.close(running.claim, running.number, ended)
         self.closed += 1
 
-    def _keep_model(self, claim: Claim, number: int, trained: Trained) -> None:
+    def _keep_model(self, running: RunningTrial) -> None:
+        """Keep the first training's model, or, for delivery on folds, the mean of all."""
+        plan = running.claim.plan
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.keras")
-            trained.save(path)
-            self._ledger.keep_model(claim, number, path)
+            if plan is not None and plan.deliver == "folds" and plan.prepared_by is not None:
+                members = self._saved(running, Path(folder))
+                write_mean(members, self._data[plan.prepared_by], path)
+            else:
+                running.given[min(running.given)].save(path)
+            self._ledger.keep_model(running.claim, running.number, path)
+
+    def _saved(self, running: RunningTrial, folder: Path) -> list[tuple[PreparedData, Path]]:
+        """The models of all trainings of a trial, each with the data it was trained on."""
+        found = []
+        for fold, trained in sorted(running.given.items()):
+            trained.save(path := folder / f"{fold}.keras")
+            found.append((self._data[fold], path))
+        return found

@@ -78,13 +78,18 @@ def export(
 
 
 def final(store: Store, name: str, technique: str | None) -> tuple[str, TrialRecord]:
-    """A technique, the recommended one if none is named, and the trial that a comparison trained last of it."""
+    """A technique and the trial that a comparison trained last of it; of the recommended one, which is taken where none
+    is named, the trial that trained it for delivery.
+    """
     study = ComparisonStore(store).study(name)
     if technique is None:
         result = view(store, name).result
         if result is None:
             raise NotFoundError(f"the comparison of study '{name}' has no result, so no technique is recommended")
         technique = result.recommendation.technique
+        delivered = ComparisonStore(store).delivered(study)
+        if delivered is not None:
+            return technique, delivered
     tested = ComparisonStore(store).final(study, technique)
     if tested is None:
         raise NotFoundError(f"the comparison of study '{name}' has no model of {technique}")

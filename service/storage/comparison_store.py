@@ -12,6 +12,7 @@ from service.storage import comparisons, database, lifecycle
 from service.storage.admission import check_room
 from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
 from service.storage.store import Store
+from studies.plan import Plan
 from studies.spec import ComparisonSpec
 
 
@@ -75,14 +76,21 @@ class ComparisonStore:
             return list(comparisons.parts(session, study))
 
     def final(self, study: StudyRecord, technique: str) -> TrialRecord | None:
-        """The trial that a comparison trained last with a technique's best parameters, if its model is kept."""
+        """The trial that a comparison trained last with a candidate's parameters, if its model is kept."""
+        return next((t for t, plan in self._kept(study) if plan.test and plan.technique == technique), None)
+
+    def delivered(self, study: StudyRecord) -> TrialRecord | None:
+        """The trial that trained the recommended candidate for delivery, if there is one."""
+        return next((trial for trial, plan in self._kept(study) if plan.deliver is not None), None)
+
+    def _kept(self, study: StudyRecord) -> list[tuple[TrialRecord, Plan]]:
+        """The complete trials of a comparison whose models are kept."""
         confirming = sa.select(StudyRecord.id).where(StudyRecord.parent_id == study.id, StudyRecord.technique.is_(None))
         query = sa.select(TrialRecord).where(
             TrialRecord.study_id.in_(confirming), TrialRecord.state == "COMPLETE", TrialRecord.model.is_not(None)
         )
         with self._store.reading() as session:
-            tested = [trial for trial in session.scalars(query) if trial.plan and trial.plan["test"]]
-        return next((trial for trial in tested if trial.plan and trial.plan["technique"] == technique), None)
+            return [(trial, Plan.read(trial.plan)) for trial in session.scalars(query) if trial.plan]
 
 
 def _compared(session: Session, name: str, *, lock: bool = False) -> StudyRecord:

@@ -1,5 +1,5 @@
 """Comparisons: studies of a study. Each technique is searched in a study of its own; when all of those have ended, one
-more confirms their best parameters in planned trials, a repeat of all folds each, and on the test part.
+more confirms their best parameters in rounds of planned trials, see confirmation.py.
 
 What begins the next step stands in the transaction that ends the last, so no crash can come between.
 """
@@ -13,10 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
-from service.storage import lifecycle
+from service.storage import confirmation, lifecycle
 from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
 from studies.analysis import techniques
-from studies.plan import Plan
 from studies.spec import ComparisonSpec, StudySpec
 
 if TYPE_CHECKING:
@@ -89,8 +88,18 @@ def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, f
             end(session, optuna, study, "failed", f"{count} trials failed and budget.max_failed_trials is {borne}")
             return
     unfinished = sa.exists().where(these, TrialRecord.state.in_(("WAITING", "RUNNING")))
-    if not session.scalar(sa.select(unfinished)):
+    if not session.scalar(sa.select(unfinished)) and not _go_on(session, study):
         end(session, optuna, study, "completed", None)
+
+
+def _go_on(session: Session, study: StudyRecord) -> bool:
+    """Plan what a confirmation trains next; False when it has done all, and for every other study."""
+    whole = None if study.parent_id is None else session.get_one(StudyRecord, study.parent_id)
+    if whole is None or study.technique is not None or study.state not in ACTIVE_STUDY:
+        return False
+    plans = confirmation.next_round(session, whole, study)
+    lifecycle.add_places(session, study, plans)
+    return bool(plans)
 
 
 def move(session: Session, study: StudyRecord, to: str) -> None:
@@ -126,25 +135,13 @@ def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused
     if len(params) < _LEAST:
         study.comparison_state = "failed"
         return
-    plans = _plans(comparison, params)
+    plans = confirmation.first_round(comparison, params)
     spec = techniques.confirmation(StudySpec.model_validate(study.spec), comparison, len(plans))
     part = lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
     if paused:
         lifecycle.count_pause(session, part, "paused")
         part.state = "paused"
     study.comparison_state = "confirming"
-
-
-def _plans(comparison: ComparisonSpec, params: dict[str, dict[str, object]]) -> list[Plan]:
-    """Repeat by repeat, so that what a stopped comparison has is of all techniques; then the test part."""
-    among, folds = list(params), comparison.folds
-    plans = [
-        Plan(technique, among, params[technique], range(repeat * folds, (repeat + 1) * folds))
-        for repeat in range(comparison.repeats)
-        for technique in among
-    ]
-    whole = comparison.repeats * folds  # stands behind the folds, see studies.datasets.preprocessing.prepare_folds
-    return [*plans, *(Plan(technique, among, params[technique], [whole], test=True) for technique in among)]
 
 
 def best_trial(session: Session, study: StudyRecord) -> TrialRecord | None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage import comparisons
+from service.storage import comparisons, confirmation
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
-from studies.analysis.comparison import compare
-from studies.analysis.results import Comparison, Findings, Fit, Fits, Rows, Sample, Trial
-from studies.spec import ComparisonSpec, StudySpec, Technique
+from studies.analysis.results import Comparison, Findings, Sample, Trial
+from studies.spec import StudySpec
 
 
 def findings(store: Store, study: StudyRecord) -> Findings:
@@ -39,46 +37,10 @@ def comparison(store: Store, study: StudyRecord) -> Comparison | None:
 
 
 def _compared(session: Session, study: StudyRecord, parts: Mapping[str | None, StudyRecord]) -> Comparison | None:
-    confirmation = parts.get(None)
-    if confirmation is None or confirmation.facts is None or study.comparison_state in comparisons.ACTIVE_COMPARISON:
+    confirming = parts.get(None)
+    if confirming is None or study.comparison_state in comparisons.ACTIVE_COMPARISON:
         return None
-    spec, asked = StudySpec.model_validate(study.spec), ComparisonSpec.model_validate(study.comparison)
-    planned = _planned(session, confirmation)
-    counts = confirmation.facts["rows"]
-    found = [_fits(session, technique, parts[technique], planned) for technique in asked.techniques or ()]
-    rows = Rows(fold=counts["validation"], train=counts["train"], test=counts["test"])
-    return compare(spec, asked, found, rows, confirmation.facts["feature_names"])
-
-
-#: A complete planned trial: its plan, and what it gave in detail.
-_Planned = tuple[Mapping[str, Any], Mapping[str, Any]]
-
-
-def _planned(session: Session, confirmation: StudyRecord) -> list[_Planned]:
-    query = (
-        sa.select(TrialRecord.plan, CurveRecord.detail)
-        .join(CurveRecord, CurveRecord.trial_id == TrialRecord.id)
-        .where(TrialRecord.study_id == confirmation.id, TrialRecord.state == "COMPLETE")
-        .order_by(TrialRecord.place)
-    )
-    return [(plan or {}, detail or {}) for plan, detail in session.execute(query)]
-
-
-def _fits(session: Session, technique: Technique, part: StudyRecord, planned: Sequence[_Planned]) -> Fits:
-    folds: dict[int, Fit] = {}
-    test, params = None, None
-    for plan, detail in planned:
-        if plan["technique"] != technique:
-            continue
-        params = plan["params"]
-        fits = [Fit(f["metrics"], f["weights"], f["epochs"], f.get("features", ())) for f in detail.get("folds", [])]
-        if plan["test"]:
-            test = fits[0]
-        else:
-            folds |= dict(zip(plan["folds"], fits, strict=True))
-    lasted = TrialRecord.ended_at - TrialRecord.started_at
-    seconds = session.scalar(sa.select(sa.func.avg(lasted)).where(TrialRecord.study_id == part.id))
-    return Fits(technique, params, folds, test, seconds)
+    return confirmation.result(session, study, confirming)
 
 
 def _trials(session: Session, study: StudyRecord) -> list[Trial]:
@@ -97,14 +59,14 @@ def _trials(session: Session, study: StudyRecord) -> list[Trial]:
     ]
 
 
-def _samples(session: Session, confirmation: StudyRecord | None) -> dict[str, Sample]:
+def _samples(session: Session, confirming: StudyRecord | None) -> dict[str, Sample]:
     """The training on the study's own split of each technique's best."""
-    if confirmation is None:
+    if confirming is None:
         return {}
     query = (
         sa.select(TrialRecord, CurveRecord)
         .join(CurveRecord, CurveRecord.trial_id == TrialRecord.id)
-        .where(TrialRecord.study_id == confirmation.id, TrialRecord.state == "COMPLETE")
+        .where(TrialRecord.study_id == confirming.id, TrialRecord.state == "COMPLETE")
     )
     return {
         trial.plan["technique"]: Sample(

@@ -83,23 +83,34 @@ def create(
     )
     session.add(study)
     session.flush()
-    planned: Sequence[Plan | None] = plans if plans is not None else [None] * spec.budget.trials
+    _insert_places(session, study, plans if plans is not None else [None] * spec.budget.trials, 0)
+    directions = [StudyDirection[direction.upper()] for direction in spec.directions]
+    optuna_id = optuna.create_new_study(directions, study.name)
+    optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
+    return study
+
+
+def add_places(session: Session, study: StudyRecord, plans: Sequence[Plan]) -> None:
+    """Add planned places to the budget of a study that is locked."""
+    if plans:
+        budget = study.spec["budget"]
+        _insert_places(session, study, plans, budget["trials"])
+        study.spec = {**study.spec, "budget": {**budget, "trials": budget["trials"] + len(plans)}}
+
+
+def _insert_places(session: Session, study: StudyRecord, plans: Sequence[Plan | None], first: int) -> None:
     places: list[dict[str, Any]] = [
         {
             "study_id": study.id,
-            "place": place,
+            "place": first + index,
             "state": "WAITING",
             "attempt": 0,
             "setbacks": 0,
             "plan": None if plan is None else plan.document(),
         }
-        for place, plan in enumerate(planned)
+        for index, plan in enumerate(plans)
     ]
     session.execute(sa.insert(TrialRecord), places)
-    directions = [StudyDirection[direction.upper()] for direction in spec.directions]
-    optuna_id = optuna.create_new_study(directions, study.name)
-    optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
-    return study
 
 
 def claimable() -> sa.ColumnElement[bool]:

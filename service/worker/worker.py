@@ -96,10 +96,11 @@ class Worker:
         _log.info("worker has left", worker=self.name)
 
     def _keep_preparations(self, study: StudyRecord, data: Sequence[PreparedData]) -> None:
-        """Keep what prepares raw rows for the models that can be kept: those of the first fold, and of the whole."""
+        """Keep what prepares raw rows for the models that can be kept: of the first fold, and of what is behind all."""
         if study.spec["dataset"]["kind"] != "uploaded":
             return
-        for fold in {0, len(data) - 1}:
+        fits = StudySpec.model_validate(study.spec).resampling.fits
+        for fold in (0, *range(fits, len(data))):
             path = preparation_path(study.id, fold)
             if self._artifacts.has(path):
                 continue
@@ -188,7 +189,8 @@ class Worker:
 
 def facts(spec: StudySpec, data: Sequence[PreparedData]) -> dict[str, Any]:
     """What the API shows of a study's data without loading it."""
-    dataset, rows, test = data[0].dataset, data[0].rows, len(data[-1].rows.test)
+    whole = data[0] if spec.resampling.kind == "holdout" else data[spec.resampling.fits]
+    dataset, rows, test = data[0].dataset, data[0].rows, len(whole.rows.test)
     train, judging = len(rows.train), len(rows.validation)
     if spec.resampling.nested:
         train, judging = train + judging, len(rows.test)

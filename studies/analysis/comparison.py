@@ -37,9 +37,9 @@ def compare(
     share = rows.fold / rows.train
     values = {fits.technique: _values(fits, objective) for fits in usable}
     known = posterior(values, share, minimizes=_sign(objective) > 0)
-    table = [_row(fits, objective, spec.task, share, known) for fits in usable]
-    best = min(table, key=lambda row: _sign(objective) * row.objective.mean)
-    rope = asked.rope or _rope(objective, best.objective.mean)
+    best = min(_sign(objective) * fmean(of_folds.values()) for of_folds in values.values())
+    rope = asked.rope or _rope(objective, best)
+    table = [_row(fits, objective, spec.task, share, known, rope) for fits in usable]
     differences = _differences(values, objective, share, rope, known)
     selections = [
         select(fits.technique, [fit.features for fit in fits.folds.values()], feature_names)
@@ -84,7 +84,9 @@ def _values(fits: Fits, objective: ObjectiveName) -> dict[int, float]:
     return {fold: float(value) for fold, value in found.items() if value is not None}
 
 
-def _row(fits: Fits, objective: ObjectiveName, task: Task, share: float, known: Posterior) -> TechniqueResult:
+def _row(
+    fits: Fits, objective: ObjectiveName, task: Task, share: float, known: Posterior, rope: float
+) -> TechniqueResult:
     metric = TASK_METRIC[task]
     on_test = objective.replace("val_", "test_")
     measured = [float(v) for fit in fits.folds.values() if (v := fit.metrics.get(f"val_{metric}")) is not None]
@@ -96,6 +98,7 @@ def _row(fits: Fits, objective: ObjectiveName, task: Task, share: float, known: 
         objective=_interval(list(_values(fits, objective).values()), share),
         expected=Interval(float(draws.mean()), *interval(draws)),
         probability_best=known.probability_best(fits.technique),
+        keeps_up=known.within(fits.technique, rope),
         regret=known.regret(fits.technique),
         raced_out=fits.raced_out,
         task_metric=_interval(measured, share) if len(measured) > 1 else None,

@@ -76,7 +76,7 @@ def parts_of(candidate: str, params: Mapping[str, Any]) -> tuple[Part, ...]:
 
 def _named(name: str, parameter: str) -> bool:
     """Whether a name is the parameter's, for all layers or for one of them."""
-    return name == parameter or (name.startswith("layer") and name.endswith(f"_{parameter}"))
+    return name == parameter or (name.startswith("layer") and name.split("_", 1)[1:] == [parameter])
 
 
 def complexity(candidate: str, parts: Sequence[str]) -> tuple[int, int]:

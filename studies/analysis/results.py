@@ -54,6 +54,7 @@ class TechniqueResult:
     objective: Interval  # on the validation rows of the folds
     expected: Interval  # on new rows: mean and 95 % interval of the posterior
     probability_best: float  # that none of the others is better on new rows
+    keeps_up: float  # probability that none is better by more than the region of practical equivalence
     regret: float  # by how much it is expected to be worse than the best on new rows, in the objective's unit, ≥ 0
     raced_out: bool  # it had surely lost before all folds were trained
     task_metric: Interval | None  # None where no fold has it

@@ -57,3 +57,15 @@ def _transformer(filled: bool, scaled: bool) -> Any:
     # Where no training row has a value there is no median, and every fold must give the same inputs: then it is 0.
     steps = [SimpleImputer(strategy="median", keep_empty_features=True)] if filled else []
     return make_pipeline(*steps, *([StandardScaler()] if scaled else []))
+
+
+def scaling(blocks: Sequence[Block], inputs: int) -> tuple[Array, Array]:
+    """The mean and the deviation that each of so many inputs is standardised with: 0 and 1 where it is not."""
+    from sklearn.preprocessing import StandardScaler
+
+    mean, deviation = np.zeros(inputs), np.ones(inputs)
+    for block in blocks:
+        for _, step in block.transformer.steps:
+            if isinstance(step, StandardScaler):
+                mean[list(block.inputs)], deviation[list(block.inputs)] = step.mean_, step.scale_
+    return mean, deviation

@@ -13,7 +13,7 @@ from studies.dataset_spec import DatasetSpec
 from studies.datasets import pipeline
 from studies.datasets.catalog import Dataset, Source, load
 from studies.datasets.pipeline import Block
-from studies.datasets.splits import Split, folds, split
+from studies.datasets.splits import Split, everything, folds, split
 from studies.errors import DatasetError
 from studies.objectives import Task
 from studies.spec import Resampling
@@ -142,8 +142,9 @@ def prepare(
 def prepare_folds(
     spec: DatasetSpec, seed: int, resampling: Resampling, source: Source | None = None
 ) -> tuple[PreparedData, ...]:
-    """What `Job.fold` counts: the folds a trial is trained on, each scaled by its own training rows, and behind them,
-    where there are any, the dataset as `prepare` splits it. `source` gives an uploaded file by its digest.
+    """What `Job.fold` counts: the folds a trial is trained on, each scaled by its own training rows; behind them, where
+    there are any, the dataset as `prepare` splits it; of a nested resampling all its rows to train on behind that.
+    `source` gives an uploaded file by its digest.
     """
     return divide(load(spec, source), seed, resampling)
 
@@ -151,5 +152,7 @@ def prepare_folds(
 def divide(dataset: Dataset, seed: int, resampling: Resampling) -> tuple[PreparedData, ...]:
     """The same of a dataset that is loaded."""
     whole = split(dataset, seed, resampling.split)
-    found = tuple(PreparedData(dataset, rows) for rows in folds(dataset, whole, resampling, seed))
-    return found if resampling.kind == "holdout" else (*found, PreparedData(dataset, whole))
+    found = [*folds(dataset, whole, resampling, seed)]
+    found += [] if resampling.kind == "holdout" else [whole]
+    found += [everything(whole)] if resampling.nested else []
+    return tuple(PreparedData(dataset, rows) for rows in found)

@@ -44,6 +44,12 @@ def split(dataset: Dataset, seed: int, division: Division = "auto") -> Split:
     return Split(np.sort(train), np.sort(validation), np.sort(test))
 
 
+def everything(whole: Split) -> Split:
+    """All rows to train on; nothing is left that could judge, so the other two parts are those of the split."""
+    rows = np.sort(np.concatenate([whole.train, whole.validation, whole.test]))
+    return Split(rows, whole.validation, whole.test)
+
+
 def _cut(
     dataset: Dataset, rows: Rows, share: float, seed: int | np.random.RandomState, kind: Division, of: str = "the rows"
 ) -> tuple[Rows, Rows]:

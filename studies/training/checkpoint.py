@@ -24,6 +24,7 @@ class Checkpoint:
 
     ended: Mapping[int, Trained] = field(default_factory=dict)
     running: Mapping[int, TrainingState] = field(default_factory=dict)
+    every_model: bool = False  # whether the model of every fold that has ended is kept, and not of the first alone
 
 
 def write(checkpoint: Checkpoint, path: Path) -> None:
@@ -32,8 +33,8 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
     ended = {}
     for fold, trained in checkpoint.ended.items():
         ended[str(fold)] = asdict(trained.result)
-        # Only the first fold's model can be asked for.
-        if fold == min(checkpoint.ended):
+        # Elsewhere only the first fold's model can be asked for.
+        if checkpoint.every_model or fold == min(checkpoint.ended):
             arrays[f"model {fold}"] = np.frombuffer(_model(trained), np.uint8)
     running = {}
     for fold, state in checkpoint.running.items():

@@ -122,7 +122,12 @@ def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
 def _of_fold(result: TrialResult) -> dict[str, Any]:
     # JSON knows no NaN; what is undefined is null.
     metrics = {name: value if isfinite(value) else None for name, value in result.metrics.items()}
-    found = {"metrics": metrics, "epochs": result.epochs, "weights": dict(result.weights)}
+    found = {
+        "metrics": metrics,
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch,
+        "weights": dict(result.weights),
+    }
     norms = result.detail.get("feature_norms", [])
     ordered = sorted((column for column, norm in enumerate(norms) if norm), key=lambda column: -norms[column])
     return found | {"features": ordered[:_FEATURES]}
