@@ -26,7 +26,6 @@ from studies.spec import TECHNIQUES, ComparisonSpec, StudySpec
 Params = Mapping[str, Any]
 #: A complete planned trial: its plan, and what it gave in detail.
 Planned = tuple[Plan, Mapping[str, Any]]
-_DELIVERED_FOLDS = 25  # models of a mean, at most
 
 
 def first_round(comparison: ComparisonSpec, params: Mapping[str, Params]) -> list[Plan]:
@@ -80,14 +79,15 @@ def _last(
     confirmation: StudyRecord,
 ) -> list[Plan]:
     """Every candidate on the test part, and the recommended one for delivery."""
-    whole = asked.repeats * asked.folds  # stands behind the folds, see studies.datasets.preprocessing.prepare_folds
+    # Behind the folds stand the whole, all rows, and the folds of a delivery: datasets.preprocessing.prepare_folds.
+    whole = asked.repeats * asked.folds
     plans = [Plan(name, _AMONG, params[name], [whole], test=True) for name in params]
     if found is None or asked.deliver == "split":
         return plans
     chosen = found.recommendation.technique
     if asked.deliver == "folds":
-        folds = range(min(whole, _DELIVERED_FOLDS))
-        return [*plans, Plan(chosen, _AMONG, params[chosen], folds, deliver="folds", prepared_by=whole)]
+        folds = range(whole + 2, whole + 2 + (confirmation.facts or {})["delivery_folds"])
+        return [*plans, Plan(chosen, _AMONG, params[chosen], folds, deliver="folds", prepared_by=whole + 1)]
     settled = {**params[chosen], "patience": None}
     epochs = _epochs(planned(session, confirmation), chosen) if params[chosen]["patience"] is not None else None
     return [*plans, Plan(chosen, _AMONG, settled, [whole + 1], deliver="refit", epochs=epochs)]

@@ -100,7 +100,7 @@ class Worker:
         if study.spec["dataset"]["kind"] != "uploaded":
             return
         fits = StudySpec.model_validate(study.spec).resampling.fits
-        for fold in (0, *range(fits, len(data))):
+        for fold in {0, *range(fits, min(fits + 2, len(data)))}:
             path = preparation_path(study.id, fold)
             if self._artifacts.has(path):
                 continue
@@ -198,6 +198,7 @@ def facts(spec: StudySpec, data: Sequence[PreparedData]) -> dict[str, Any]:
         "feature_names": list(dataset.feature_names),
         "class_names": list(dataset.class_names),
         "rows": {"train": train, "validation": judging, "test": test},
+        "delivery_folds": max(0, len(data) - spec.resampling.fits - 2),
     }
 
 

@@ -13,7 +13,7 @@ from studies.dataset_spec import DatasetSpec
 from studies.datasets import pipeline
 from studies.datasets.catalog import Dataset, Source, load
 from studies.datasets.pipeline import Block
-from studies.datasets.splits import Split, everything, folds, split
+from studies.datasets.splits import Split, delivery_folds, everything, folds, split
 from studies.errors import DatasetError
 from studies.objectives import Task
 from studies.spec import Resampling
@@ -143,8 +143,8 @@ def prepare_folds(
     spec: DatasetSpec, seed: int, resampling: Resampling, source: Source | None = None
 ) -> tuple[PreparedData, ...]:
     """What `Job.fold` counts: the folds a trial is trained on, each scaled by its own training rows; behind them, where
-    there are any, the dataset as `prepare` splits it; of a nested resampling all its rows to train on behind that.
-    `source` gives an uploaded file by its digest.
+    there are any, the dataset as `prepare` splits it; of a nested resampling then all its rows to train on, and the
+    folds of a delivery. `source` gives an uploaded file by its digest.
     """
     return divide(load(spec, source), seed, resampling)
 
@@ -154,5 +154,5 @@ def divide(dataset: Dataset, seed: int, resampling: Resampling) -> tuple[Prepare
     whole = split(dataset, seed, resampling.split)
     found = [*folds(dataset, whole, resampling, seed)]
     found += [] if resampling.kind == "holdout" else [whole]
-    found += [everything(whole)] if resampling.nested else []
+    found += [everything(whole), *delivery_folds(dataset, resampling, seed)] if resampling.nested else []
     return tuple(PreparedData(dataset, rows) for rows in found)

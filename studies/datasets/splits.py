@@ -16,6 +16,7 @@ from studies.spec import Division, Resampling
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
 STOPPING_SHARE = 0.2  # of a fold's training rows, watched by early stopping in a nested resampling
+DELIVERY_FOLDS = 10
 _LEFT_OUT = 0.05  # of a fold's training rows, at most, so that all folds train on equally many
 
 
@@ -48,6 +49,29 @@ def everything(whole: Split) -> Split:
     """All rows to train on; nothing is left that could judge, so the other two parts are those of the split."""
     rows = np.sort(np.concatenate([whole.train, whole.validation, whole.test]))
     return Split(rows, whole.validation, whole.test)
+
+
+def delivery_folds(dataset: Dataset, resampling: Resampling, seed: int) -> list[Split]:
+    """All rows divided into folds for the models of a delivery: each trains on the rest and is stopped by its fold.
+
+    In the order of time there is one, whose fold are the latest rows.
+    """
+    rows, kind = np.arange(len(dataset.y)), resolved(resampling.split, dataset)
+    words = [seed, DELIVERY_FOLDS]
+    if kind == "time":
+        divided = [_cut(dataset, rows, 1 / DELIVERY_FOLDS, seed, kind)]
+    else:
+        divided = _division(dataset, rows, _most_folds(dataset, kind), words, kind)
+    found = [Split(np.sort(train), np.sort(fold), np.sort(fold)) for train, fold in divided]
+    return _of_one_size(found, np.random.default_rng(words))
+
+
+def _most_folds(dataset: Dataset, kind: Division) -> int:
+    """Folds of a delivery that there are rows for."""
+    if dataset.groups is not None and kind == "group":
+        return min(DELIVERY_FOLDS, len(np.unique(dataset.groups)))
+    rarest = int(np.unique(dataset.y, return_counts=True)[1].min()) if kind == "stratified" else DELIVERY_FOLDS
+    return max(2, min(DELIVERY_FOLDS, rarest, len(dataset.y) // 2))
 
 
 def _cut(

@@ -24,8 +24,10 @@ from tests.service.ledgers import ledger
 TECHNIQUES = ("none", "l1", "dropout")
 REPEATS, FOLDS, SEARCHED = 2, 2, 2
 PLANNED = len(TECHNIQUES) * (REPEATS + 1)
+#: Without what makes more of a comparison: see test_rounds.py.
 ASKED: dict[str, Any] = {
     "techniques": list(TECHNIQUES), "repeats": REPEATS, "folds": FOLDS, "trials_per_technique": SEARCHED,
+    "cocktails": False, "racing": False, "deliver": "split",
 }  # fmt: skip
 COMPARISON = ComparisonSpec.model_validate(ASKED)
 PARTS = [f"iris: {technique}" for technique in TECHNIQUES]
