@@ -86,7 +86,7 @@ def test_groups_that_can_be_confirmed_on_can_be_delivered(sizes: list[int], task
     try:
         folds(data, split(data, seed), NESTED, seed)
     except DatasetError:
-        assume(False)  # noqa: FBT003
+        assume(False)
     found = delivery_folds(data, NESTED, seed)
     assert 2 <= len(found) <= min(DELIVERY_FOLDS, len(sizes))
     assert sorted(stopped_by(found)) == list(range(len(groups)))

@@ -1,4 +1,4 @@
-"""The mean of models, each of a fold with its own scaling, is one model of Keras' own that takes rows as all were scaled."""
+"""The mean of models, each of a fold with its own scaling, is one model of Keras' own layers."""
 
 from __future__ import annotations
 
