@@ -157,7 +157,7 @@ def test_cocktails_are_made_of_what_was_searched(finished: Store) -> None:
     params = {plan.technique: plan.params for plan in planned(store)}
     for name, part in zip(TECHNIQUES, PARTS, strict=True):
         assert params[name] == store.best(store.study(part))[0].params
-    combined = params["combined"]
+    combined = dict(params["combined"])
     assert params["l1+dropout"] == combined | {"patience": None}
     assert params["l1+early_stopping"] == combined | {"dropout": 0.0}
     assert params["dropout+early_stopping"] == combined | {"regularizer": "none", "lambda": None}
