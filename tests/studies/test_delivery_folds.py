@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -113,15 +112,6 @@ def test_behind_the_folds_stand_the_whole_all_rows_and_the_folds_of_a_delivery()
         np.testing.assert_array_equal(part.train, wanted.train)
         np.testing.assert_array_equal(part.validation, wanted.validation)
         np.testing.assert_array_equal(part.test, wanted.test)
-
-
-def test_what_is_delivered_is_divided_apart_from_what_confirmed() -> None:
-    spec = study(resampling={"kind": "nested_kfold", "folds": 10, "repeats": 1})
-    found = prepare_folds(spec.dataset, 3, spec.resampling)
-    confirmed = [set(part.rows.test.tolist()) for part in found[:10]]
-    delivered = [set(part.rows.validation.tolist()) for part in found[12:]]
-    assert all(len(one & other) < len(other) for one in confirmed for other in delivered)
-    assert all(not one & other for one, other in combinations(delivered, 2))
 
 
 def test_nothing_is_prepared_for_a_delivery_where_nothing_is_confirmed() -> None:
