@@ -64,7 +64,7 @@ def test_the_least_expected_regret_decides_and_the_simpler_one_only_where_it_is_
     assert answer.lines[0].startswith("Use L2 (λ 0.01): clearly, for every simpler technique is detectably worse")
     assert "without regularization 0.5" in answer.lines[1]
     assert "dropout, no regularization" in answer.evidence
-    assert answer.probability > 0.95
+    assert answer.probability > 0.85
     assert answer.text == " ".join(answer.lines)
     assert (answer.warnings, answer.selected_features, len(found.differences)) == ([], None, 10)
 
@@ -129,7 +129,7 @@ def test_a_cocktail_is_recommended_with_what_each_of_its_parts_is_worth() -> Non
     assert worth["l1"][1].mean == pytest.approx(0.2, abs=0.02)
     assert worth["dropout"][1].low < 0.1 < worth["dropout"][1].high
     assert all(each.probability > 0.99 for each in answer.contributions)
-    assert "What each part is worth: L1 +0.2" in answer.lines[2]
+    assert "What each part is worth: L1 +0.19" in answer.lines[2]
 
 
 def test_what_was_raced_out_is_compared_on_the_folds_it_has() -> None:
@@ -154,7 +154,7 @@ def test_probabilities_of_being_best_add_up_and_regret_is_never_negative() -> No
 
 
 def test_folds_that_spread_widely_are_warned_of_as_too_little_data() -> None:
-    found = compared(fits("none", around(0.5, 0.15)), fits("l1", around(0.49, 0.15, 1)), rows=Rows(30, 120, 30))
+    found = compared(fits("l2", around(0.5, 0.15)), fits("l1", around(0.49, 0.15, 1)), rows=Rows(30, 120, 30))
     too_small, test_part = found.recommendation.warnings
     assert "The data is too small to be surer" in too_small
     assert "30 validation rows a fold" in too_small
@@ -255,3 +255,18 @@ def test_pure_noise_selects_nothing_and_says_so() -> None:
     assert found.selections[0].selected == []
     assert "L1 finds no feature that nearly all of its fits agree on." in found.recommendation.evidence
     assert compared(fits("l2", around(0.5, 0.02)), fits("l1", around(0.3, 0.02), features=orders)).selections == []
+
+
+def test_on_few_rows_the_answer_leans_on_what_regularization_usually_does_and_on_many_it_does_not() -> None:
+    # No regularization is a little better here; usually it is far worse.
+    rough = compared(fits("none", around(0.39, 0.2)), fits("l1", around(0.4, 0.2, 1)))
+    assert pair(rough, "none", "l1").difference < 0
+    assert rough.recommendation.technique == "l1"
+    sure = compared(fits("none", around(0.39, 0.002)), fits("l1", around(0.4, 0.002, 1)), rope=0.001)
+    assert (sure.recommendation.technique, sure.recommendation.verdict) == ("none", "clear")
+
+
+def test_a_score_that_is_maximised_has_no_prior_for_none_was_learned() -> None:
+    same = around(0.8, 0.05)
+    none, l1 = fits("none", same, "val_accuracy"), fits("l1", same[::-1], "val_accuracy")
+    assert pair(compared(none, l1, objective="val_accuracy"), "none", "l1").probability == pytest.approx(0.5, abs=0.05)
