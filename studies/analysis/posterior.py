@@ -40,6 +40,11 @@ class Posterior:
         """By how much a candidate is expected to be worse than the best."""
         return float(np.mean(self.of(name) - self.draws.min(axis=1)))
 
+    def cost(self, name: str) -> float:
+        """By how much the best is better on average, where it is another one; 0 where it never is."""
+        behind = self.of(name) - self.draws.min(axis=1)
+        return float(behind[behind > 0].mean()) if (behind > 0).any() else 0.0
+
     def probability_best(self, name: str) -> float:
         """That no other candidate is better."""
         return float(np.mean(self.draws.argmin(axis=1) == self.names.index(name)))

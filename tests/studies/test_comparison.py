@@ -80,8 +80,8 @@ def test_a_difference_that_is_not_detected_is_not_taken_for_none() -> None:
     assert (answer.technique, answer.verdict) == ("l1", "likely")
     assert f"{answer.probability:.0%}" in answer.lines[0]
     assert f"worse with a probability of {difference.probability:.0%}" in answer.lines[1]
-    assert answer.regret > 0
-    assert f"{answer.regret:.2g} val_loss" in answer.lines[2]
+    assert answer.cost > answer.regret > 0
+    assert f"{answer.cost:.2g} val_loss on average" in answer.lines[2]
     assert "which is not to say that there is none" in answer.evidence
 
 
