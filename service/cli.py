@@ -144,7 +144,7 @@ def run(
 
     settings = settings_of(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
     given = document(file, model)
-    sys.exit(run_study(file, compared(given, {}) if compare else given, settings))
+    sys.exit(run_study(compared(given, {}) if compare else given, settings, file, model))
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rich.console import Console
@@ -31,8 +32,8 @@ from studies.spec import ComparisonSpec, StudySpec
 from studies.study_file import parse
 
 
-def run_study(file: Path, given: Mapping[str, Any], settings: Settings) -> int:
-    """Run the study that a file describes, as it was read, to its end and show it; the exit status.
+def run_study(given: Mapping[str, Any], settings: Settings, file: Path, model: Path | None = None) -> int:
+    """Run a study as a file describes it, perhaps with the model of another, to its end; the exit status.
 
     A study of the same name and the same description is gone on with.
     """
@@ -60,10 +61,14 @@ def run_study(file: Path, given: Mapping[str, Any], settings: Settings) -> int:
     terminal.show_study(console, study, map(trial_view, trials.items), [trial_view(trial) for trial in front])
     if study.comparison is not None:
         show_comparison(console, view(store, name))
-    console.print(next_step_here(study, settings, str(file)), highlight=False, markup=False, soft_wrap=True)
+    console.print(next_step_here(study, settings, _command(file, model)), highlight=False, markup=False, soft_wrap=True)
     store.close()
     compared = study.comparison is None or study.comparison.state == "completed"
     return 0 if study.state == "completed" and study.progress.complete and compared else 1
+
+
+def _command(file: Path, model: Path | None) -> str:
+    return f"regsweep run {quote(str(file))}" + ("" if model is None else f" --model {quote(str(model))}")
 
 
 def _accepted(store: Store, spec: StudySpec) -> str:
@@ -89,12 +94,17 @@ def _alone(spec: StudySpec) -> StudySpec:
 
 
 def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
-    """Ask for the comparison that a description has and its study lacks; ConflictError when it has another."""
+    """Ask for the comparison that a description has and its study lacks; ConflictError when it has another.
+
+    One that is asked for without a word of how is content with any.
+    """
     if spec.comparison is None:
         return
     if study.comparison is None:
         ComparisonStore(store).ask(study.name, spec.comparison)
-    elif techniques.settled(spec, spec.comparison) != ComparisonSpec.model_validate(study.comparison):
+        return
+    asked, there = techniques.settled(spec, spec.comparison), ComparisonSpec.model_validate(study.comparison)
+    if spec.comparison != ComparisonSpec() and asked != there:
         raise ConflictError(
             f"study '{study.name}' has another comparison than this one, which is {study.comparison_state}; leave "
             "`comparison` as it was, or choose another name"

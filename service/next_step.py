@@ -18,18 +18,21 @@ def next_step(study: StudyView, server: str | None = None) -> str:
     return f"Next: {_command(study)}{_on(server)}{_why(study)}"
 
 
-def next_step_here(study: StudyView, settings: Settings, file: str) -> str:
-    """Where the results of a study that ran without a server are, and the next step with it."""
+def next_step_here(study: StudyView, settings: Settings, run: str) -> str:
+    """Where the results of a study that ran without a server are, and the next step; `run` is what ran it."""
     from sqlalchemy.engine import make_url
 
     where = make_url(settings.database_url).render_as_string(hide_password=True)
-    if study.comparison is None:
-        command = f"regsweep run {quote(file)} --compare   {_ASKS}"
-    elif active(study):
-        command = f"regsweep run {quote(file)}"
+    flags = _flags(settings, where)
+    if active(study):
+        command = f"{run}{flags}"
+    elif study.comparison is not None:
+        command = f"regsweep serve{flags}, then {_command(study)}"
+    elif study.progress.complete:
+        command = f"{run} --compare{flags}{_why(study)}"
     else:
-        command = f"{_serve(settings, where)}, then {_command(study)}"
-    return f"Results are in {where}. Next: {command}"
+        command = f"regsweep serve{flags}, then {_command(study)}{_why(study)}"
+    return f"Results are in {where}\nNext: {command}"
 
 
 def active(study: StudyView) -> bool:
@@ -63,12 +66,11 @@ def _on(server: str | None) -> str:
     return "" if server is None else f" --server {quote(server)}"
 
 
-def _serve(settings: Settings, where: str) -> str:
-    """The command that serves these results: what the environment says need not be repeated."""
-    usual = type(settings)()
-    command = "regsweep serve"
+def _flags(settings: Settings, where: str) -> str:
+    """The flags that lead to these results; what the environment says need not be repeated."""
+    usual, flags = type(settings)(), ""
     if settings.database_url != usual.database_url:
-        command += f" --database-url {quote(where)}"
+        flags += f" --database-url {quote(where)}"
     if settings.artifacts_url != usual.artifacts_url:
-        command += f" --artifacts-url {quote(settings.artifacts_url)}"
-    return command
+        flags += f" --artifacts-url {quote(settings.artifacts_url)}"
+    return flags

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from service.next_step import active
 from service.schemas import OverallView, StudyView, TrialView
 from service.terminal_comparison import number
 from studies.objectives import Task
@@ -42,11 +43,13 @@ def follow(console: Console, look: Callable[[], StudyView]) -> StudyView:
             bar.update(line, completed=whole.fits_done, total=whole.fits, done=whole.done, trials=whole.trials)
             bar.update(line, left=_left(whole))
             live.update(Group(Text(f"{study.name}: {_note(study)}", overflow="ellipsis", no_wrap=True), bar))
-            comparing = study.comparison is not None and study.comparison.active
-            if study.state in _ENDED and study.progress.running == 0 and not comparing:
-                return study
+            if not active(study) and study.progress.running == 0:
+                break
             time.sleep(_LOOK_SECONDS)
             study = look()
+    if not console.is_terminal:
+        console.print()  # a live display ends no line there
+    return study
 
 
 def _left(whole: OverallView) -> str:
@@ -93,7 +96,7 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
         console.print(
             f"Its comparison is {study.comparison.state}: {progress_line(study.overall)} in all", highlight=False
         )
-    elif study.state not in _ENDED:
+    elif active(study):
         console.print(f"In all {progress_line(study.overall)}", highlight=False)
     spec = StudySpec.model_validate(study.spec)
     trials = list(trials)
@@ -132,9 +135,8 @@ def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
 
 def _state(study: StudyView) -> str:
     """The study's, or that of its comparison, which goes on when the study has ended."""
-    if study.state in _ENDED and study.comparison is not None and study.comparison.active:
-        return study.comparison.state
-    return study.state
+    comparison, ended = study.comparison, study.state in _ENDED
+    return comparison.state if ended and comparison is not None and comparison.active else study.state
 
 
 def _best_of_each(complete: Sequence[TrialView], spec: StudySpec) -> list[TrialView]:

@@ -106,7 +106,7 @@ def test_the_snippet_of_a_technique_has_its_parameters_and_no_others(compared: h
     assert response.headers["content-type"].startswith("text/x-python")
     code = response.text
     ast.parse(code)
-    [rate] = re.findall(r"Dropout\(([^)]*)\)", code)
+    [rate] = re.findall(r"Dropout\(rate=([^)]*)\)", code)
     assert ("Proximal" in code, float(rate)) == (technique == "l1", params["dropout"])
     if technique == "l1":
         assert str(params["lambda"]) in code
