@@ -33,8 +33,20 @@ Candidate = Annotated[
 ]
 
 
+def delivered(store: Store, name: str, candidate: str | None) -> tuple[str, TrialRecord]:
+    """A candidate and the trial whose model people take away: of the recommended one, which is taken where none is
+    named, the trial that trained it for delivery, of any other that of `final`.
+    """
+    study = ComparisonStore(store).study(name)
+    if candidate in (None, RECOMMENDED):
+        chosen, trial = _recommended(store, study), ComparisonStore(store).delivered(study)
+        if trial is not None:
+            return chosen, trial
+    return final(store, name, candidate)
+
+
 def final(store: Store, name: str, candidate: str | None) -> tuple[str, TrialRecord]:
-    """A candidate, the recommended one if none is named, and the trial that the study's comparison trained last of it.
+    """A candidate, the recommended one if none is named, and the trial that measured it on the test part.
 
     Raises NotFoundError when there is no such trial, with what there is instead.
     """

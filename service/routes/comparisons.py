@@ -15,7 +15,7 @@ from service.dependencies import (
     TagsDependency,
 )
 from service.export import bundle, kept_model
-from service.routes.candidates import Candidate, final
+from service.routes.candidates import Candidate, delivered
 from service.routes.downloads import download
 from service.schemas import ComparisonView, comparison_view
 from service.storage.artifacts import study_folder
@@ -63,14 +63,14 @@ def read(name: str, store: StoreDependency) -> ComparisonView:
 )
 def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Candidate = None) -> Response:
     """The model of a technique's best, trained once more on the study's own split; default the recommended one."""
-    chosen, tested = final(store, name, technique)
+    chosen, tested = delivered(store, name, technique)
     return download(artifacts.read(kept_model(tested)), "application/octet-stream", f"{name} {chosen}.keras")
 
 
 @router.get("/comparison/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
 def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Candidate = None) -> Response:
     """The same model with the fitted preprocessing of its raw rows and a README, as a zip."""
-    chosen, tested = final(store, name, technique)
+    chosen, tested = delivered(store, name, technique)
     content = bundle(artifacts, tested, f"{name} {chosen}")
     return download(content, "application/zip", f"{name} {chosen}.zip")
 

@@ -11,7 +11,7 @@ from service.dependencies import ArtifactsDependency, SettingsDependency, StoreD
 from service.errors import CutOffError
 from service.export import bundle
 from service.predicting import check, predicted
-from service.routes.candidates import Candidate, final, not_both
+from service.routes.candidates import Candidate, delivered, not_both
 from service.routes.downloads import download
 from service.routes.trials import Chosen, chosen_trial
 from service.storage.records import TrialRecord
@@ -50,4 +50,4 @@ async def predict(
 
 
 def _model(store: Store, name: str, trial: int | None, technique: str | None) -> TrialRecord:
-    return chosen_trial(store, name, trial)[1] if technique is None else final(store, name, technique)[1]
+    return chosen_trial(store, name, trial)[1] if technique is None else delivered(store, name, technique)[1]

@@ -19,7 +19,7 @@ from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
 from studies.spec import Resampling
 
 _OPEN = ("WAITING", "RUNNING")
-_MOST_DELIVERED = 25  # models of a mean
+_MOST_DELIVERED = 10  # datasets.splits.DELIVERY_FOLDS; importing that would load scikit-learn for a listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ def _to_come(study: StudyRecord, plans: Sequence[Mapping[str, Any]]) -> Work:
 
 
 def _delivery(asked: Mapping[str, Any]) -> Work:
-    fits = {"folds": min(asked["repeats"] * asked["folds"], _MOST_DELIVERED), "refit": 1}.get(asked.get("deliver", ""))
-    return Work() if fits is None else Work(1, fits)
+    fits = {"folds": _MOST_DELIVERED, "refit": 1, "split": 0}[asked["deliver"]]
+    return Work(min(fits, 1), fits)
 
 
 def _seconds_left(family: Sequence[StudyRecord], done: Work, left: Work, now: float) -> float | None:
