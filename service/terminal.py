@@ -94,7 +94,7 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     )
     if study.comparison is not None:
         console.print(
-            f"Its comparison is {study.comparison.state}: {progress_line(study.overall)} in all", highlight=False
+            f"Its comparison is {study.comparison.state}; in all {progress_line(study.overall)}", highlight=False
         )
     elif active(study):
         console.print(f"In all {progress_line(study.overall)}", highlight=False)

@@ -105,7 +105,7 @@ def test_a_listing_shows_all_trials_and_fits_and_the_state_of_a_comparison_that_
     [line] = [line for line in lines if line.strip().startswith("iris")]
     assert line.split()[1:6] == ["confirming", f"5/{overall.trials}", "7/12345", "1.5", "h"]
     show_study(console := _console(), going_on, [], [])
-    said = f"Its comparison is confirming: 5 of {overall.trials} trials, 7 of 12345 fits, 1.5 h left in all"
+    said = f"Its comparison is confirming; in all 5 of {overall.trials} trials, 7 of 12345 fits, 1.5 h left"
     assert said in " ".join(" ".join(_lines(console)).split())
 
 
