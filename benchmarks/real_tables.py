@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,6 +52,7 @@ def main() -> None:
     arguments.add_argument("--script", choices=["auto", "fit"], default="auto")
     arguments.add_argument("--keep", type=Path, help="a JSON-lines file that every outcome is added to")
     given = arguments.parse_args()
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}  # as a worker has them
     names = given.tables or sorted(HELD_BACK if given.held_back else TABLES)
     outcomes = []
     for outcome in _outcomes(names, given.seeds, given.script):
