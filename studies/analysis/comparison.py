@@ -90,12 +90,14 @@ def _row(
     metric = TASK_METRIC[task]
     on_test = objective.replace("val_", "test_")
     measured = [float(v) for fit in fits.folds.values() if (v := fit.metrics.get(f"val_{metric}")) is not None]
+    values = _values(fits, objective)
     draws, params = known.sign * known.of(fits.technique), fits.params or {}
     return TechniqueResult(
         technique=fits.technique,
         parts=parts_of(fits.technique, params),
         params=params,
-        objective=_interval(list(_values(fits, objective).values()), share),
+        objective=_interval(list(values.values()), share),
+        folds=values,
         expected=Interval(float(draws.mean()), *interval(draws)),
         probability_best=known.probability_best(fits.technique),
         keeps_up=known.within(fits.technique, rope),

@@ -52,6 +52,7 @@ class TechniqueResult:
     parts: Sequence[str]  # what it is made of, of l1, l2, elastic_net, dropout, early_stopping; none of "none"
     params: Mapping[str, Any]  # the best found
     objective: Interval  # on the validation rows of the folds
+    folds: Mapping[int, float]  # the same fold by fold, by number
     expected: Interval  # on new rows: mean and 95 % interval of the posterior
     probability_best: float  # that none of the others is better on new rows
     keeps_up: float  # probability that none is better by more than the region of practical equivalence
