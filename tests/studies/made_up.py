@@ -27,7 +27,7 @@ def params(candidate: str, chance: random.Random) -> dict[str, Any]:
     return {
         "regularizer": kind,
         "lambda": 10 ** chance.uniform(-5, -2) if kinds else None,
-        "l1_ratio": chance.random() if kind == "elastic_net" else None,
+        "l1_ratio": chance.uniform(0.1, 0.9) if kind == "elastic_net" else None,
         "dropout": chance.uniform(0.1, 0.5) if "dropout" in parts else 0.0,
         "patience": chance.randint(5, 15) if "early_stopping" in parts else None,
         "learning_rate": 0.001,
