@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from studies.analysis.drawing import blank, logarithmic, points, scale, whole_numbers, wrapped
 from studies.analysis.labels import color, label
+from studies.analysis.markup import percentage
 from studies.analysis.results import Comparison, Findings, TechniqueResult
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ def candidates(found: Findings) -> Figure | None:
     for row in reversed(rows):
         _draw_candidate(figure, row, chosen=row.technique == found.comparison.recommendation.technique)
     values = [v for row in rows for v in (row.expected.low, row.expected.high, row.test_objective)]
-    title = f"{found.comparison.objective}<br>● expected, 95 % interval<br>◇ test part"
+    title = f"{found.comparison.objective}<br>● expected<br>◇ test part"
     figure.update_xaxes(title=title, row=1, col=1, **scale(values, wide=5))
     highest = max(row.probability_best for row in rows)
-    figure.update_xaxes(title="probability<br>of being best", range=[0, highest * 1.6], showticklabels=False, col=2)
+    figure.update_xaxes(title="probability<br>to be best", range=[0, highest * 2], showticklabels=False, col=2)
     figure.update_xaxes(showgrid=False, col=2)
     figure.update_yaxes(showgrid=False)
     figure.update_layout(showlegend=False, bargap=0.5)
@@ -62,7 +63,7 @@ def _draw_candidate(figure: Figure, row: TechniqueResult, *, chosen: bool) -> No
         marker = {"color": its, "size": 11, "symbol": "diamond-open", "line": {"width": 2}}
         figure.add_trace(points(name, [row.test_objective], at, its, marker=marker), row=1, col=1)
     share = [row.probability_best]
-    text = {"texttemplate": "%{x:.0%}", "textposition": "outside", "cliponaxis": False}
+    text = {"text": [percentage(row.probability_best)], "textposition": "outside", "cliponaxis": False}
     figure.add_trace(Bar(name=name, x=share, y=at, orientation="h", marker_color=its, **text), row=1, col=2)
 
 
@@ -77,7 +78,9 @@ def learning_curves(found: Findings) -> Figure | None:
         dotted = {"color": its, "dash": "dot", "width": 1.5}
         training = {"line": dotted, "showlegend": False} | grouped
         figure.add_trace(points(name, epochs, sample.curve["loss"], its, **training))
-        figure.add_trace(points(name, epochs, sample.curve["val_loss"], its, line={"color": its, "width": 2}, **grouped))
+        figure.add_trace(
+            points(name, epochs, sample.curve["val_loss"], its, line={"color": its, "width": 2}, **grouped)
+        )
         if sample.stopped_early:
             kept = sample.best_epoch - 1
             marker = {"color": its, "size": 11, "symbol": "x"}
@@ -121,7 +124,8 @@ def _histogram(technique: str, histogram: Mapping[str, Any]) -> list[Any]:
     centers = [-largest + (i + 0.5) * width for i in range(len(counts))]
     its, name = color(technique), label(technique)
     others = Bar(x=centers, y=counts, width=width, marker_color=its, name=name, hovertext="not zero")
-    hatched = {"color": its, "pattern": {"shape": "/", "fgcolor": its, "bgcolor": "rgba(0, 0, 0, 0)", "fillmode": "replace"}}
+    pattern = {"shape": "/", "fgcolor": its, "bgcolor": "rgba(0, 0, 0, 0)", "fillmode": "replace"}
+    hatched = {"color": its, "pattern": pattern}
     zeros = Bar(x=[0], y=[histogram["zeros"]], width=2 * width, marker=hatched, name=name, hovertext="exactly 0")
     return [others, zeros]
 

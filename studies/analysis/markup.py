@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from studies.analysis.results import Interval
 
+_NEARLY = 0.005  # probability below which its percentage would be 0
+
 
 class Cell(NamedTuple):
     """A cell of a table: what counts, and smaller what goes with it."""
@@ -58,9 +60,16 @@ def interval(found: Interval | None) -> Cell:
     return Cell(number(found.mean), f"{number(found.low, 3)} to {number(found.high, 3)}")
 
 
-def parameters(params: Mapping[str, Any]) -> str:
-    """The parameters of regularization that have an effect, in a line."""
-    skipped = ("learning_rate", "batch_size")
+def percentage(probability: float) -> str:
+    """A probability; what is only nearly sure is not shown as sure."""
+    if probability < _NEARLY:
+        return "< 1%"
+    return "> 99%" if probability > 1 - _NEARLY else f"{probability:.0%}"
+
+
+def parameters(params: Mapping[str, Any], *, kinds: bool = True) -> str:
+    """The parameters of regularization that have an effect, in a line; without `kinds` not which regularizer."""
+    skipped = ("learning_rate", "batch_size", *(() if kinds else ("regularizer",)))
     shown = {name: value for name, value in params.items() if name not in skipped and value not in (None, 0, "none")}
     return ", ".join(f"{name.replace('lambda', 'λ')} {number(value, 3)}" for name, value in shown.items())
 

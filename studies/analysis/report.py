@@ -50,7 +50,7 @@ def as_html(found: Findings) -> str:
     drawn = figures(found)
     first = drawn.pop(CANDIDATES, None)
     parts = [
-        f"<h1>{escape(str(found.spec.name))}</h1>",
+        f"<h1>{escape(str(found.spec.name))}</h1>{note(_headline(found))}",
         _answer(found),
         "" if first is None else _section(CANDIDATES, first, 0),
         "" if found.comparison is None else _compared(found.comparison),
@@ -83,9 +83,21 @@ def _answer(found: Findings) -> str:
         return f"<div class='answer'><p>{escape(text)}</p></div>{_links(found)}"
     answer = found.comparison.recommendation
     badge = f"<strong class='verdict {answer.verdict.replace(' ', '-')}'>{escape(answer.verdict)}</strong>"
-    lines = "".join(f"<p>{escape(line)}</p>" for line in answer.lines)
+    lines = "".join(f"<p>{_emphasized(line) if line is answer.lines[0] else escape(line)}</p>" for line in answer.lines)
     warnings = "".join(f"<p class='warning'>{escape(warning)}</p>" for warning in answer.warnings)
     return f"<div class='answer'>{badge}{lines}</div>{warnings}{_links(found)}"
+
+
+def _emphasized(line: str) -> str:
+    """What to use in bold, before what is said of it."""
+    use, colon, rest = line.partition(":")
+    return f"<b>{escape(use)}</b>{colon}{escape(rest)}"
+
+
+def _headline(found: Findings) -> str:
+    told = about(found)
+    ended = "not ended yet" if found.ended_at is None else told["ended"]
+    return " · ".join([told["data"], told["budget"], f"seed {told['seed']}", ended, told["version"]])
 
 
 def _compared(comparison: Comparison) -> str:
@@ -170,9 +182,9 @@ def best(found: Findings) -> list[Trial]:
 
 def _best_table(found: Findings) -> str:
     rows: list[tuple[list[Cell | str], str]] = [
-        ([str(trial.number), *map(number, trial.values or []), parameters(trial.params), str(trial.epochs)], "")
+        ([f"trial {trial.number}", *map(number, trial.values or []), parameters(trial.params), str(trial.epochs)], "")
         for trial in best(found)
     ]
     title = "Pareto front of the study's own search" if len(found.spec.objectives) > 1 else "Best of its own search"
-    head = ["trial", *found.spec.objectives, "parameters", "epochs"]
+    head = ["found in", *found.spec.objectives, "parameters", "epochs"]
     return f"<section><h2>{title}</h2>{table(head, rows)}</section>" if rows else ""

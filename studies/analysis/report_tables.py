@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from studies.analysis.candidate_figures import ranked
 from studies.analysis.labels import label
-from studies.analysis.markup import Cell, folded, interval, note, number, parameters, table
+from studies.analysis.markup import Cell, folded, interval, note, number, parameters, percentage, table
 from studies.analysis.results import Comparison, Recommendation, Selection, TechniqueResult
 
 _FEATURES = 20  # in the table, the steadiest first
-_UNLIKELY = 0.005  # probability below which its percentage would be 0
 
 
 def candidates(comparison: Comparison) -> str:
@@ -22,7 +21,7 @@ def candidates(comparison: Comparison) -> str:
         "Nadeau and Bengio. The test part was used once. Gap: validation minus training loss. Zeros: share of weights "
         "that are exactly 0."
     )
-    return f"<section><h2>Table</h2>{table(head, rows)}{explained}</section>"
+    return f"<section><h2>In numbers</h2>{table(head, rows)}{explained}</section>"
 
 
 def _kind(row: TechniqueResult, comparison: Comparison) -> str:
@@ -32,7 +31,10 @@ def _kind(row: TechniqueResult, comparison: Comparison) -> str:
 def _candidate(row: TechniqueResult) -> list[Cell | str]:
     lost = f"lost after {row.fits} fits" if row.raced_out else ""
     return [
-        Cell(label(row.technique), "; ".join(filter(None, [parameters(row.params), lost]))),
+        Cell(
+            label(row.technique),
+            "; ".join(filter(None, [parameters(row.params, kinds=row.technique == "combined"), lost])),
+        ),
         percentage(row.probability_best),
         interval(row.expected),
         interval(row.objective),
@@ -43,11 +45,6 @@ def _candidate(row: TechniqueResult) -> list[Cell | str]:
         f"{row.zero_share:.1%}",
         f"{row.epochs:.0f}",
     ]
-
-
-def percentage(probability: float) -> str:
-    """A probability; one that is small and not 0 is not shown as 0."""
-    return "< 1%" if 0 < probability < _UNLIKELY else f"{probability:.0%}"
 
 
 def contributions(answer: Recommendation, objective: str) -> str:
@@ -107,8 +104,8 @@ def pairs(comparison: Comparison) -> str:
     ]
     head = ["pair", "difference", "p", "p, Holm", "second is better", "practically the same"]
     explained = note(
-        "Positive: the first is worse; in small its 95 % interval. p: corrected resampled t-test. Practically the same: "
-        f"probability that the difference is within ±{comparison.rope:g} {comparison.objective}."
+        "Positive: the first is worse; in small its 95 % interval. p: corrected resampled t-test. Practically the "
+        f"same: probability that the difference is within ±{comparison.rope:g} {comparison.objective}."
     )
     return folded("Pairwise differences", table(head, rows) + explained)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,17 +18,17 @@ _FOLDS = 20
 _PENALTIES = ("l1", "l2", "elastic_net")
 
 
-def params(candidate: str, chance: random.Random) -> dict[str, Any]:
+def params(candidate: str, chance: np.random.Generator) -> dict[str, Any]:
     """Effective params of a candidate; of `combined` any."""
     parts = PARTS if candidate == "combined" else candidate.split("+")
     kinds = [part for part in parts if part in _PENALTIES]
-    kind = chance.choice(kinds) if kinds else "none"
+    kind = kinds[chance.integers(len(kinds))] if kinds else "none"
     return {
         "regularizer": kind,
-        "lambda": 10 ** chance.uniform(-5, -2) if kinds else None,
-        "l1_ratio": chance.uniform(0.1, 0.9) if kind == "elastic_net" else None,
-        "dropout": chance.uniform(0.1, 0.5) if "dropout" in parts else 0.0,
-        "patience": chance.randint(5, 15) if "early_stopping" in parts else None,
+        "lambda": float(10 ** chance.uniform(-5, -2)) if kinds else None,
+        "l1_ratio": float(chance.uniform(0.1, 0.9)) if kind == "elastic_net" else None,
+        "dropout": float(chance.uniform(0.1, 0.5)) if "dropout" in parts else 0.0,
+        "patience": int(chance.integers(5, 16)) if "early_stopping" in parts else None,
         "learning_rate": 0.001,
         "batch_size": 32,
     }
@@ -37,12 +36,12 @@ def params(candidate: str, chance: random.Random) -> dict[str, Any]:
 
 def trials(candidate: str, number: int, seed: int = 0) -> list[Trial]:
     """Complete trials of a search; a candidate's dropout makes its loss worse."""
-    chance, found = random.Random(seed), []
+    chance, found = np.random.default_rng(seed), []
     for i in range(number):
         its = params(candidate, chance)
-        loss = chance.uniform(0.1, 0.2) + its["dropout"]
+        loss = float(chance.uniform(0.1, 0.2)) + its["dropout"]
         suggested = {**its, "lambda": its["lambda"] or 1e-4, "l1_ratio": its["l1_ratio"] or 0.5}
-        share = chance.random() if its["regularizer"] == "l1" else 0.0
+        share = float(chance.random()) if its["regularizer"] == "l1" else 0.0
         found.append(Trial(i, "COMPLETE", [loss], its, {"val_loss": loss}, {"zero_share": share}, 20, suggested))
     return found
 
@@ -52,7 +51,7 @@ def fits(candidate: str, index: int, folds: int = _FOLDS, *, raced_out: bool = F
     losses = 0.1 + 0.02 * index + 0.01 * np.random.default_rng(index).random(folds)
     of_folds = {fold: _fit({"val_loss": float(loss), "val_accuracy": 0.95}) for fold, loss in enumerate(losses)}
     test = _fit({"test_loss": float(losses.mean()) + 0.01, "test_accuracy": 0.94})
-    return Fits(candidate, params(candidate, random.Random(index)), of_folds, test, 1.5, raced_out)
+    return Fits(candidate, params(candidate, np.random.default_rng(index)), of_folds, test, 1.5, raced_out)
 
 
 def _fit(metrics: Mapping[str, float]) -> Fit:
@@ -62,7 +61,11 @@ def _fit(metrics: Mapping[str, float]) -> Fit:
 def sample(epochs: int = 30) -> Sample:
     """A training that early stopping ended."""
     loss = [1 / (epoch + 1) for epoch in range(epochs)]
-    curve = {"epoch": list(range(1, epochs + 1)), "loss": loss, "val_loss": [value + 0.1 for value in loss]}
+    curve: dict[str, list[float | None]] = {
+        "epoch": list(range(1, epochs + 1)),
+        "loss": [*loss],
+        "val_loss": [value + 0.1 for value in loss],
+    }
     counts = [int(100 * np.exp(-(((i - 20) / 6) ** 2))) for i in range(40)]
     return Sample(curve, {"counts": counts, "largest": 1.2, "zeros": 400}, best_epoch=20, stopped_early=True)
 
