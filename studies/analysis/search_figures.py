@@ -48,7 +48,7 @@ def zeros(found: Findings) -> Figure | None:
 
 
 def _by_kind(found: Findings, kinds: Iterable[str], y: Reading, title: str) -> Figure | None:
-    traces = {kind: _traces(found, _strength_of(kind), y) for kind in kinds}
+    traces = {kind: _traces(found, _strength_of(kind), y, _strength) for kind in kinds}
     traces = {kind: drawn for kind, drawn in traces.items() if drawn}
     if not traces:
         return None
@@ -73,14 +73,19 @@ def _by_kind(found: Findings, kinds: Iterable[str], y: Reading, title: str) -> F
 
 def _strength_of(kind: str) -> Reading:
     """λ of the first layer that has a penalty, where it is of this kind."""
+    return lambda trial: _strength(trial) if _penalty(trial)[0] == kind else None
 
-    def strength(trial: Trial) -> Any:
-        for name, given in trial.params.items():
-            if _of_kernels(name, "lambda") and given:
-                return given if trial.params.get(f"{name.removesuffix('lambda')}regularizer") == kind else None
-        return None
 
-    return strength
+def _strength(trial: Trial) -> float | None:
+    return _penalty(trial)[1]
+
+
+def _penalty(trial: Trial) -> tuple[str, float | None]:
+    """Kind and λ of the first layer that has a penalty."""
+    for name, given in trial.params.items():
+        if _of_kernels(name, "lambda") and given:
+            return str(trial.params.get(f"{name.removesuffix('lambda')}regularizer")), float(given)
+    return "none", None
 
 
 def against(found: Findings, parameter: str) -> Figure | None:
@@ -101,12 +106,12 @@ def against(found: Findings, parameter: str) -> Figure | None:
     return figure
 
 
-def _traces(found: Findings, x: Reading, y: Reading) -> list[Any]:
-    """The points of each search in which the parameter was not fixed, which would say nothing of it."""
+def _traces(found: Findings, x: Reading, y: Reading, varied: Reading | None = None) -> list[Any]:
+    """The points of each search in which what is to be varied, by default x, was not fixed: that would say nothing."""
     drawn = []
     for search in _searches(found):
         at = sorted((x(t), y(t), t.number) for t in search.trials if x(t) is not None and y(t) is not None)
-        if len({point[0] for point in at}) > 1:
+        if at and len({(varied or x)(t) for t in search.trials} - {None}) > 1:
             xs, ys, numbers = (list(column) for column in zip(*at, strict=True))
             drawn.append(points(search.name, xs, ys, search.color, text=[f"trial {n}" for n in numbers]))
     return drawn
