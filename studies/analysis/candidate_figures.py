@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studies.analysis.drawing import blank, logarithmic, points, scale, whole_numbers, wrapped
 from studies.analysis.labels import color, label
 from studies.analysis.markup import percentage
-from studies.analysis.results import Comparison, Findings, TechniqueResult
+from studies.analysis.results import Comparison, Findings, Sample, TechniqueResult
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _ROW_HEIGHT = 40  # pixels a candidate
-_COLUMNS = 2  # of the weights' panels
+_COLUMNS = 2  # of panels, one a candidate
+_PANEL_HEIGHT = 200  # pixels
 
 
 def ranked(comparison: Comparison) -> list[TechniqueResult]:
@@ -71,49 +72,61 @@ def learning_curves(found: Findings) -> Figure | None:
     """Training and validation loss of each candidate on the study's own split, to where training ended."""
     if not found.samples:
         return None
-    figure = blank("epoch (solid: validation, dotted: training)", "loss, without the penalty", height=440)
-    for technique, sample in found.samples.items():
-        name, its, epochs = label(technique), color(technique), sample.curve["epoch"]
-        grouped = {"mode": "lines", "legendgroup": name}
-        dotted = {"color": its, "dash": "dot", "width": 1.5}
-        training = {"line": dotted, "showlegend": False} | grouped
-        figure.add_trace(points(name, epochs, sample.curve["loss"], its, **training))
-        figure.add_trace(
-            points(name, epochs, sample.curve["val_loss"], its, line={"color": its, "width": 2}, **grouped)
-        )
-        if sample.stopped_early:
-            kept = sample.best_epoch - 1
-            marker = {"color": its, "size": 11, "symbol": "x"}
-            at = [epochs[kept]], [sample.curve["val_loss"][kept]]
-            figure.add_trace(points(name, *at, its, marker=marker, legendgroup=name, showlegend=False))
+    names = [label(technique) for technique in found.samples]
+    figure = _panels(names, shared_xaxes="all", shared_yaxes="all")
+    for index, (technique, sample) in enumerate(found.samples.items()):
+        for line in _curves(technique, sample):
+            figure.add_trace(line, **_place(index))
     # A technique that overfits would flatten all others.
-    figure.update_yaxes(**scale((value for trace in figure.data for value in trace.y), wide=5))
-    figure.update_xaxes(**whole_numbers(epoch for trace in figure.data for epoch in trace.x))
+    figure.update_yaxes(showticklabels=True, **scale((v for trace in figure.data for v in trace.y), wide=5))
+    figure.update_xaxes(showticklabels=True, **whole_numbers(epoch for trace in figure.data for epoch in trace.x))
     return figure
+
+
+def _curves(technique: str, sample: Sample) -> list[Any]:
+    name, its, epochs = label(technique), color(technique), sample.curve["epoch"]
+    dotted, solid = {"color": its, "dash": "dot", "width": 2}, {"color": its, "width": 2}
+    drawn = [
+        points(name, epochs, sample.curve["loss"], its, mode="lines", line=dotted, hovertext="training"),
+        points(name, epochs, sample.curve["val_loss"], its, mode="lines", line=solid, hovertext="validation"),
+    ]
+    if sample.stopped_early:
+        kept = sample.best_epoch - 1
+        marker = {"color": its, "size": 11, "symbol": "x"}
+        at = [epochs[kept]], [sample.curve["val_loss"][kept]]
+        drawn.append(points(name, *at, its, marker=marker, hovertext="weights kept"))
+    return drawn
 
 
 def weights(found: Findings) -> Figure | None:
     """How large each candidate's weights are; exact zeros stand in a hatched bar of their own."""
     if not found.samples:
         return None
-    rows = math.ceil(len(found.samples) / _COLUMNS)
-    titles = [
-        wrapped(f"{label(technique)}: {_zero_share(sample.histogram):.0%} zeros", 26)
-        for technique, sample in found.samples.items()
-    ]
-    gap = min(0.12, 0.35 / rows)
-    panels = {"rows": rows, "cols": _COLUMNS, "subplot_titles": titles, "vertical_spacing": gap}
-    figure = blank(panels=panels | {"horizontal_spacing": 0.14}, height=60 + 210 * rows)
+    titles = [f"{label(technique)}: {_zero_share(s.histogram):.0%} zeros" for technique, s in found.samples.items()]
+    figure = _panels(titles)
     for index, (technique, sample) in enumerate(found.samples.items()):
-        place = {"row": index // _COLUMNS + 1, "col": index % _COLUMNS + 1}
         for bar in _histogram(technique, sample.histogram):
-            figure.add_trace(bar, **place)
-        most = max(1, sample.histogram["zeros"], *sample.histogram["counts"])
-        figure.update_yaxes(**place, **logarithmic(1, max(most, 10)))
-    figure.update_layout(showlegend=False, barmode="overlay", bargap=0, margin={"t": 44})
-    figure.update_annotations(font_size=11)
+            figure.add_trace(bar, **_place(index))
+        most = max(10, sample.histogram["zeros"], *sample.histogram["counts"])
+        figure.update_yaxes(**_place(index), **logarithmic(1, most))
+    figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(nticks=4)
     return figure
+
+
+def _panels(titles: Sequence[str], **shared: str) -> Figure:
+    """A figure with a small panel for each candidate, so that none hides another."""
+    rows = math.ceil(len(titles) / _COLUMNS)
+    panels = {"rows": rows, "cols": _COLUMNS, "subplot_titles": [wrapped(title, 26) for title in titles]}
+    spacing = {"vertical_spacing": min(0.12, 0.35 / rows), "horizontal_spacing": 0.14}
+    figure = blank(panels=panels | spacing | shared, height=60 + _PANEL_HEIGHT * rows)
+    figure.update_layout(showlegend=False, margin={"t": 44})
+    figure.update_annotations(font_size=11)
+    return figure
+
+
+def _place(index: int) -> dict[str, int]:
+    return {"row": index // _COLUMNS + 1, "col": index % _COLUMNS + 1}
 
 
 def _histogram(technique: str, histogram: Mapping[str, Any]) -> list[Any]:

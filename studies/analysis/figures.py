@@ -31,8 +31,8 @@ _MAKERS: Mapping[str, Callable[[Findings], Figure | None]] = {
 NOTES: Mapping[str, str] = {
     CANDIDATES: "The line is where 95 % of what is to be expected on new rows lies, by the folds; the test part was "
     "used once. The recommended technique is in bold.",
-    "Learning curves of each technique's best": "Trained once more on the study's own split. Solid: validation, "
-    "dotted: training, ✕: early stopping kept these weights.",
+    "Learning curves of each technique's best": "Loss by epoch, without the penalty, trained once more on the "
+    "study's own split. Solid: validation, dotted: training, ✕: early stopping kept these weights.",
     "Weights of each technique's best": "Count of weights by size; hatched: those that are exactly 0.",
     "Regularization path: λ against the objective": "A penalty's λ cannot be compared with another's, so each has a "
     "panel of its own. A point is a trial.",

@@ -63,8 +63,8 @@ def interval(found: Interval | None) -> Cell:
 def percentage(probability: float) -> str:
     """A probability; what is only nearly sure is not shown as sure."""
     if probability < _NEARLY:
-        return "< 1%"
-    return "> 99%" if probability > 1 - _NEARLY else f"{probability:.0%}"
+        return "<\u00a01%"
+    return ">\u00a099%" if probability > 1 - _NEARLY else f"{probability:.0%}"
 
 
 def parameters(params: Mapping[str, Any], *, kinds: bool = True) -> str:

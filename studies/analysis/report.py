@@ -182,9 +182,16 @@ def best(found: Findings) -> list[Trial]:
 
 def _best_table(found: Findings) -> str:
     rows: list[tuple[list[Cell | str], str]] = [
-        ([f"trial {trial.number}", *map(number, trial.values or []), parameters(trial.params), str(trial.epochs)], "")
+        (
+            [
+                Cell(f"trial {trial.number}", parameters(trial.params)),
+                *map(number, trial.values or []),
+                str(trial.epochs),
+            ],
+            "",
+        )
         for trial in best(found)
     ]
     title = "Pareto front of the study's own search" if len(found.spec.objectives) > 1 else "Best of its own search"
-    head = ["found in", *found.spec.objectives, "parameters", "epochs"]
+    head = ["found in", *found.spec.objectives, "epochs"]
     return f"<section><h2>{title}</h2>{table(head, rows)}</section>" if rows else ""

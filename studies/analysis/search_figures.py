@@ -67,7 +67,7 @@ def _by_kind(found: Findings, kinds: Iterable[str], y: Reading, title: str) -> F
     figure.update_xaxes(showticklabels=True, **logarithmic(min(strengths), max(strengths)))
     figure.update_annotations(font_size=12)
     # Room for the legend above the first panel's title.
-    figure.update_layout(margin={"t": 56}, legend={"yanchor": "top", "yref": "container", "y": 1})
+    figure.update_layout(margin={"t": 72}, legend={"yanchor": "top", "yref": "container", "y": 1})
     return figure
 
 
