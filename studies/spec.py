@@ -124,7 +124,7 @@ class ComparisonSpec(Part):
         30, description="Trials that each technique is searched with."
     )
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
-        10, description="Random divisions into folds on which each technique's best parameters are confirmed."
+        5, description="Random divisions into folds on which each technique's best parameters are confirmed."
     )
     folds: Annotated[int, Field(ge=2, le=20, strict=True)] = Field(5, description="Folds of each division.")
     cocktails: bool = Field(

@@ -50,10 +50,11 @@ def recommend(
         verdict=verdict,
         probability=posterior.within(chosen.technique, rope),
         regret=chosen.regret,
+        cost=posterior.cost(chosen.technique),
         lines=[
             _use(chosen, verdict, posterior, rope, objective),
             _expect(chosen, table, posterior, objective),
-            _cost(chosen, contributions, objective),
+            _cost(posterior.cost(chosen.technique), contributions, objective),
         ],
         evidence=_evidence(chosen, worse, objective, selection),
         warnings=[*_missing(missing), *_too_small(chosen, table, posterior, rope, objective, rows)],
@@ -113,8 +114,8 @@ def _expect(
     return f"{words}; without regularization {none.expected.mean:.3g}, which is worse with a probability of {sure:.0%}."
 
 
-def _cost(chosen: TechniqueResult, contributions: Sequence[Contribution], objective: ObjectiveName) -> str:
-    words = f"Being wrong is expected to cost {chosen.regret:.2g} {objective}"
+def _cost(cost: float, contributions: Sequence[Contribution], objective: ObjectiveName) -> str:
+    words = f"If another one is better after all, it is by {cost:.2g} {objective} on average"
     if not contributions:
         return f"{words}."
     worth = ", ".join(

@@ -134,6 +134,7 @@ class Recommendation:
     verdict: Verdict
     probability: float  # that no candidate is better on new rows by more than the region of practical equivalence
     regret: float  # by how much it is expected to be worse than the best, in the objective's unit
+    cost: float  # by how much the best is better on average where it is another one, in the objective's unit
     lines: Sequence[str]  # the answer in three lines: what to use, how sure that is, what it brings
     evidence: str  # tests and intervals, below the answer
     warnings: Sequence[str]

@@ -1,0 +1,51 @@
+"""What regularization usually does: `python -m benchmarks.learn_prior FILE`, from what real_tables --keep has written.
+
+Prints the numbers of studies/analysis/prior.py, learned on the tables that are not held back. Cocktails of the same
+kinds of parts are taken together, whichever their penalty is, for each of them is seen on few tables.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from studies.analysis.labels import COCKTAILS, PENALTIES
+from studies.spec import TECHNIQUES
+
+_LEAST = 0.02  # deviation: no two techniques are surely the same
+
+
+def main(path: Path) -> None:
+    """Print a line a candidate: the mean and the deviation from table to table."""
+    cases = [json.loads(line) for line in path.read_text().splitlines()]
+    usual = learned([case for case in cases if not case["held_back"]])
+    for name in (*TECHNIQUES, *COCKTAILS):
+        found = usual[kind(name)]
+        print(f'    "{name}": Belief({np.mean(found):+.3f}, {max(_LEAST, float(np.std(found))):.3f}),')
+
+
+def kind(name: str) -> str:
+    """A technique's own name; of a cocktail its parts, every penalty alike."""
+    parts = name.split("+")
+    return name if len(parts) == 1 else "+".join("penalty" if part in PENALTIES else part for part in parts)
+
+
+def learned(cases: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """By kind, over the cases: the logarithm of the model's loss against the middle of all candidates."""
+    usual: dict[str, list[float]] = defaultdict(list)
+    for case in cases:
+        losses = {name: float(np.log(loss)) for name, loss in case["losses"].items()}
+        middle = float(np.median(list(losses.values())))
+        for name, value in losses.items():
+            usual[kind(name)].append(value - middle)
+    return usual
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

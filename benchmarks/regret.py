@@ -1,0 +1,116 @@
+"""What the outcomes of many tables say together: regret by rule, delivery, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from studies.spec import TECHNIQUES
+
+Case = Mapping[str, Any]
+BINS = ((0.5, 0.7), (0.7, 0.9), (0.9, 1.0))
+_SIMPLEST = ("none", "early_stopping", "l2", "l1", "dropout", "elastic_net", "combined")
+
+
+def summary(cases: Sequence[Case]) -> str:
+    """The tables that the benchmark prints."""
+    return "\n".join([*_regrets(cases), *_delivery(cases), *calibration(_statements(cases))])
+
+
+def recommended(case: Case) -> str:
+    """What the comparison recommends."""
+    return str(case["result"]["recommendation"]["technique"])
+
+
+def lowest_mean(case: Case) -> str:
+    """The technique with the lowest mean over the folds, cocktails apart."""
+    rows = [row for row in case["result"]["techniques"] if row["technique"] in TECHNIQUES]
+    return str(min(rows, key=lambda row: row["objective"]["mean"])["technique"])
+
+
+def not_detectably_worse(case: Case) -> str:
+    """The rule of before: the simplest technique that no other is detectably better than."""
+    pairs = [d for d in case["result"]["differences"] if {d["first"], d["second"]} <= set(TECHNIQUES)]
+    worse = {d["first"] if d["difference"] > 0 else d["second"] for d in pairs if d["p_holm"] < 0.05}
+    there = {row["technique"] for row in case["result"]["techniques"]}
+    return next(name for name in _SIMPLEST if name in there - worse)
+
+
+RULES: Mapping[str, Callable[[Case], str]] = {
+    "recommended": recommended,
+    "lowest mean over the folds": lowest_mean,
+    "simplest not detectably worse (before)": not_detectably_worse,
+}
+
+
+def _regrets(cases: Sequence[Case]) -> list[str]:
+    rules = {**RULES, **{f"always {name}": _always(name) for name in TECHNIQUES}}
+    lines = ["", f"{len(cases)} cases of {len({case['table'] for case in cases})} tables", ""]
+    lines += ["| rule | mean regret | worst | against techniques alone | worst |", "|---|---|---|---|---|"]
+    for rule, choose in rules.items():
+        chosen = [(case, choose(case)) for case in cases]
+        cells = []
+        for among in (None, TECHNIQUES):
+            found = [_regret(case, name, among) for case, name in chosen if name in case["losses"]]
+            cells += [f"{np.mean(found):.1%}", f"{np.max(found):.0%}"]
+        lines.append(f"| {rule} | {' | '.join(cells)} |")
+    return lines
+
+
+def _always(name: str) -> Callable[[Case], str]:
+    return lambda _: name
+
+
+def _regret(case: Case, name: str, among: Iterable[str] | None) -> float:
+    """Over the best of every candidate, or of some; never below 0, for a cocktail may beat all of those."""
+    losses = case["losses"]
+    best = min(losses[other] for other in (losses if among is None else among) if other in losses)
+    return max(0.0, float(losses[name] / best - 1))
+
+
+def _delivery(cases: Sequence[Case]) -> list[str]:
+    single = [case["delivered"] / min(case["losses"][t] for t in TECHNIQUES if t in case["losses"]) for case in cases]
+    own = [case["delivered"] / case["losses"][recommended(case)] for case in cases]
+    script = [case["delivered"] / case["script"] for case in cases]
+    better, tables = np.mean(np.array(script) < 1), {case["table"] for case in cases}
+    by_table = [np.mean([c["delivered"] / c["script"] for c in cases if c["table"] == table]) < 1 for table in tables]
+    return [
+        "",
+        f"delivered model against the best single technique's 60 % model: {np.mean(single) - 1:+.1%} loss on average",
+        f"  against the recommended technique's own 60 % model: {np.mean(own) - 1:+.1%}",
+        f"  against the script's best trial: {np.mean(script) - 1:+.1%}; better in {better:.0%} of the cases, on "
+        f"{np.mean(by_table):.0%} of the tables",
+        f"seconds a case: {np.median([case['seconds'] for case in cases]):.0f} (median)",
+        "verdicts: "
+        + ", ".join(
+            f"{verdict} {sum(case['result']['recommendation']['verdict'] == verdict for case in cases)}"
+            for verdict in ("clear", "likely", "practically the same")
+        ),
+    ]
+
+
+def _statements(cases: Sequence[Case]) -> list[tuple[float, bool]]:
+    """Every "the recommended technique is better than this one" with its probability, and whether it was."""
+    found = []
+    for case in cases:
+        name, losses = recommended(case), case["losses"]
+        for d in case["result"]["differences"]:
+            if name in (d["first"], d["second"]):
+                other = d["second"] if d["first"] == name else d["first"]
+                better = d["probability"] if d["second"] == name else 1 - d["probability"]
+                found.append((better, losses[name] < losses[other]))
+    return [(p, right) if p >= 0.5 else (1 - p, not right) for p, right in found]
+
+
+def calibration(statements: Sequence[tuple[float, bool]]) -> list[str]:
+    """The observed share of what was said with a probability, bin by bin."""
+    lines = ["", "| said with a probability of | statements | mean said | observed | |", "|---|---|---|---|---|"]
+    for low, high in BINS:
+        these = [(p, right) for p, right in statements if low <= p < high or p == high == 1]
+        if these:
+            said, seen = (float(np.mean(column)) for column in zip(*these, strict=True))
+            honest = low - 0.05 <= seen <= high + 0.05
+            lines.append(f"| {low}–{high} | {len(these)} | {said:.2f} | {seen:.2f} | {'ok' if honest else 'OFF'} |")
+    return lines
