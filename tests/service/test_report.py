@@ -34,8 +34,8 @@ def etag(response: httpx.Response) -> str:
 
 
 @pytest.fixture
-def ended(api: httpx.Client, store: Store, folder: Path) -> httpx.Client:
-    """A study with an ended comparison."""
+def ended(api: httpx.Client, store: Store, folder: Path, database: Path) -> httpx.Client:
+    """A study with an ended comparison; `database` keeps it to SQLite, for what is asked of both is asked below."""
     api.post("/v1/studies", json=compared_document()).raise_for_status()
     sweep_all(store, folder, ["iris", *PARTS, CONFIRMATION])
     return api
