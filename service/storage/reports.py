@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -87,8 +89,15 @@ def _ended(study: StudyRecord) -> bool:
 
 def _tag(family: Sequence[StudyRecord], kind: ReportFormat) -> str:
     """Names all a report is made from: a comparison that took another's place has other parts, whose ids are new."""
-    parts = VERSION, kind, [each.tag for each in family]
+    parts = VERSION, _renderer(), kind, [each.tag for each in family]
     return sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def _renderer() -> str:
+    """Names the code that renders: in a checkout it changes while the version stays."""
+    code = sorted((each.name, each.read_bytes()) for each in files("studies.analysis").iterdir() if each.is_file())
+    return sha256(repr(code).encode()).hexdigest()
 
 
 def _path(standing: Standing, kind: ReportFormat) -> str:

@@ -68,6 +68,13 @@ def test_a_kept_report_takes_less_than_a_tenth_of_a_second(ended: httpx.Client) 
     assert min(seconds) < 0.1
 
 
+def test_another_version_renders_it_anew(ended: httpx.Client, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = etag(ended.get(REPORT))
+    monkeypatch.setattr(reports, "VERSION", "0.0.0")
+    assert etag(ended.get(REPORT)) != before
+    assert len(kept(folder)) == 1
+
+
 def test_who_has_the_report_already_is_told_so(ended: httpx.Client) -> None:
     tag = etag(ended.get(REPORT))
     for held in (tag, f'"other", W/{tag}', "*"):
