@@ -13,12 +13,12 @@ _FEATURES = 20  # in the table, the steadiest first
 def candidates(comparison: Comparison) -> str:
     """A row for each candidate, those that are expected to be best first."""
     objective, metric = comparison.objective, comparison.task_metric
-    head = ["candidate", "best", f"{objective}, expected", f"{objective}, folds", f"test {objective}"]
+    head = ["candidate", "best", "keeps up", f"{objective}, expected", f"{objective}, folds", f"test {objective}"]
     head += [metric, f"test {metric}", "gap", "zeros", "epochs"]
     rows = [(_candidate(row), _kind(row, comparison)) for row in ranked(comparison)]
     explained = note(
-        "Best: probability that none of the others is better on new rows. In small: 95 % intervals, over the folds by "
-        "Nadeau and Bengio. The test part was used once. Gap: validation minus training loss. Zeros: share of weights "
+        "Best: probability that none of the others is better on new rows. Keeps up: that none is better by more than "
+        f"{comparison.rope:g}, which would matter. In small: 95 % intervals, over the folds by Nadeau and Bengio. The test part was used once. Gap: validation minus training loss. Zeros: share of weights "
         "that are exactly 0."
     )
     return f"<section><h2>In numbers</h2>{table(head, rows)}{explained}</section>"
@@ -36,6 +36,7 @@ def _candidate(row: TechniqueResult) -> list[Cell | str]:
             "; ".join(filter(None, [parameters(row.params, kinds=row.technique == "combined"), lost])),
         ),
         percentage(row.probability_best),
+        percentage(row.keeps_up),
         interval(row.expected),
         interval(row.objective),
         number(row.test_objective),
@@ -67,7 +68,6 @@ def more(comparison: Comparison) -> str:
             [
                 label(row.technique),
                 number(row.regret, 3),
-                percentage(row.keeps_up),
                 str(row.fits),
                 number(row.l2_norm),
                 number(row.seconds, 2),
@@ -78,11 +78,8 @@ def more(comparison: Comparison) -> str:
         )
         for row in ranked(comparison)
     ]
-    head = ["candidate", "regret", "keeps up", "fits", "L2 norm", "seconds a trial", "learning rate", "batch size"]
-    explained = note(
-        f"Regret: by how much it is expected to be worse than the best, in {comparison.objective}. Keeps up: "
-        f"probability that none is better by more than {comparison.rope:g}."
-    )
+    head = ["candidate", "regret", "fits", "L2 norm", "seconds a trial", "learning rate", "batch size"]
+    explained = note(f"Regret: by how much it is expected to be worse than the best, in {comparison.objective}.")
     return folded("More of each candidate", table(head, rows) + explained)
 
 
