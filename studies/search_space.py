@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -177,6 +178,19 @@ class SearchSpace(Part):
                 whole = isinstance(form.low, int)
                 found[name] = (IntDistribution if whole else FloatDistribution)(form.low, form.high, log=form.log)
         return found
+
+    @property
+    def choices(self) -> float:
+        """How many trials differ by more than their seed: infinite where a parameter is continuous."""
+        counts = [
+            len(form)
+            if isinstance(form, tuple)
+            else form.high - form.low + 1
+            if isinstance(form.low, int)
+            else math.inf
+            for form in self.searched().values()
+        ]
+        return math.prod(counts)
 
     def hyperparameters(self, params: Mapping[str, Any]) -> Hyperparameters:
         """The values of one trial, from what the sampler suggested and what is fixed."""

@@ -19,10 +19,11 @@ _FINITE = ("grid", "brute_force")
 def search(spec: StudySpec, comparison: ComparisonSpec, technique: Technique) -> StudySpec:
     """The study that searches one technique alone; InvalidSpecError when the space excludes it."""
     small = spec.dataset.facts.rows < _FEW_ROWS and spec.resampling.kind == "holdout"
+    own = space(spec.space, technique)
     sampler = SamplerSpec() if spec.sampler.name in _FINITE or len(spec.objectives) > 1 else spec.sampler
     return spec.model_copy(
         update={
-            "space": space(spec.space, technique),
+            "space": own,
             "objectives": spec.objectives[:1],
             "sampler": sampler,
             # The best of many trials on few validation rows is the luckiest.
@@ -30,7 +31,8 @@ def search(spec: StudySpec, comparison: ComparisonSpec, technique: Technique) ->
             if small
             else spec.resampling,
             "pruner": spec.pruner if len(spec.objectives) == 1 else PrunerSpec(),
-            "budget": spec.budget.model_copy(update={"trials": comparison.trials_per_technique}),
+            # Trials that differ by their seed alone would only find the luckiest.
+            "budget": spec.budget.model_copy(update={"trials": min(comparison.trials_per_technique, own.choices)}),
             "comparison": None,
             "warm_start": None,
         }
