@@ -30,8 +30,8 @@ _MAKERS: Mapping[str, Callable[[Findings], Figure | None]] = {
 #: What a reader needs to know to read a figure.
 NOTES: Mapping[str, str] = {
     CANDIDATES: "The line is where 95 % of what is to be expected on new rows lies, by the folds; the test part was "
-    "used once. In bold the recommended technique, which need not be the likeliest to be best: of those that are probably "
-    "practically the same the simplest is taken.",
+    "used once. In bold the recommended technique, which need not be the likeliest to be best: of those that are "
+    "probably practically the same the simplest is taken.",
     "Learning curves of each technique's best": "Loss by epoch, without the penalty, trained once more on the "
     "study's own split. Solid: validation, dotted: training, ✕: early stopping kept these weights.",
     "Weights of each technique's best": "Count of weights by size; hatched: those that are exactly 0.",

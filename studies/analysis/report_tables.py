@@ -18,8 +18,8 @@ def candidates(comparison: Comparison) -> str:
     rows = [(_candidate(row), _kind(row, comparison)) for row in ranked(comparison)]
     explained = note(
         "Best: probability that none of the others is better on new rows. Keeps up: that none is better by more than "
-        f"{comparison.rope:g}, which would matter. In small: 95 % intervals, over the folds by Nadeau and Bengio. The test part was used once. Gap: validation minus training loss. Zeros: share of weights "
-        "that are exactly 0."
+        f"{comparison.rope:g}, which would matter. In small: 95 % intervals, over the folds by Nadeau and Bengio. The "
+        "test part was used once. Gap: validation minus training loss. Zeros: share of weights that are exactly 0."
     )
     return f"<section><h2>In numbers</h2>{table(head, rows)}{explained}</section>"
 
