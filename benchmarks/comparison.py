@@ -18,7 +18,7 @@ def main() -> None:
     with serving(workers=2) as client:
         start = time.perf_counter()
         client.submit(study)
-        while (found := client.comparison("compared")).state in ("searching", "confirming"):
+        while (found := client.comparison("compared")).active:
             time.sleep(0.25)
         seconds = time.perf_counter() - start
         report = client.report("compared")

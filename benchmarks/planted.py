@@ -63,7 +63,7 @@ def compared(client: Client, kind: str, seed: int) -> Comparison:
     ends = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < ends:
         found = client.comparison(str(document(kind, seed)["name"]))
-        if found.state not in ("searching", "confirming"):
+        if not found.active:
             if found.result is None:
                 raise SystemExit(f"{kind} {seed}: {found.state} without a result")
             return found.result

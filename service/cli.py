@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.commands.compare import compare, compared
 from service.commands.datasets import datasets
 from service.commands.db import db
 from service.commands.keys import keys
@@ -26,6 +27,7 @@ from service.commands.options import (
     refuse,
     settings_of,
 )
+from service.commands.results import export, model, snippet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +44,8 @@ app = typer.Typer(
 app.add_typer(db, name="db")
 app.add_typer(datasets, name="datasets")
 app.add_typer(keys, name="keys")
+for command in (compare, export, model, snippet):
+    app.command()(command)
 
 
 def _show_version(asked: bool) -> None:
@@ -125,6 +129,9 @@ def worker(
 @app.command()
 def run(
     file: StudyFile,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare techniques as well, as `comparison` says.")
+    ] = False,
     model: ModelFile = None,
     workers: Workers = None,
     database_url: DatabaseUrl = None,
@@ -133,23 +140,23 @@ def run(
 ) -> None:
     """Run a study here, without a server; the same file again goes on with what was left."""
     from service.foreground import run_study
+    from studies.study_file import document
 
     settings = settings_of(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
-    sys.exit(run_study(file, settings, model))
+    given = document(file, model)
+    sys.exit(run_study(compared(given, {}) if compare else given, settings, file, model))
 
 
 @app.command()
 def submit(file: StudyFile, model: ModelFile = None, server: Server = None, key: Key = None) -> None:
     """Submit a study to a server."""
-    from service.local_files import dataset_kind, uploaded_to
-    from studies.study_file import document, parse
+    from service.local_files import submit as send
+    from service.local_files import uploaded
+    from studies.study_file import document
 
     given = document(file, model)
-    kind = dataset_kind(given)
-    if kind not in ("file", "uploaded"):  # which only the server knows
-        given = parse(given).model_dump(mode="json")
     with client_of(server, key) as client:
-        study = client.submit(uploaded_to(client, given, file.parent) if kind == "file" else given)
+        study = send(client, uploaded(client, given, file.parent))
     print(study.name)
 
 
@@ -163,8 +170,7 @@ def watch(name: Name, server: Server = None, key: Key = None) -> None:
     console = Console()
     with client_of(server, key) as client:
         study = terminal.follow(console, lambda: client.study(name))
-        terminal.show_study(console, study, client.trials(name), client.best(name))
-        _show_comparison(console, client, study)
+        _show(console, client, study, server)
 
 
 @app.command()
@@ -183,12 +189,8 @@ def show(name: Name, server: Server = None, key: Key = None) -> None:
     """Show a study: its state, its best trial, the best of each regularizer kind."""
     from rich.console import Console
 
-    from service import terminal
-
     with client_of(server, key) as client:
-        console, study = Console(), client.study(name)
-        terminal.show_study(console, study, client.trials(name), client.best(name))
-        _show_comparison(console, client, study)
+        _show(Console(), client, client.study(name), server)
 
 
 @app.command()
@@ -258,27 +260,6 @@ def _move(name: str, way: str, server: str | None, key: str | None) -> None:
 
 
 @app.command()
-def export(
-    name: Name,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the zip goes.")] = Path("model.zip"),
-    technique: Annotated[
-        str | None,
-        typer.Option(help="Of a compared study: recommended, none, dropout, l1, l2, …; default: the best trial."),
-    ] = None,
-    server: Server = None,
-    key: Key = None,
-) -> None:
-    """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
-    with client_of(server, key) as client:
-        content = client.export(name, technique)
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        refuse(f"cannot write {output}: {error.strerror}")
-    print(output)
-
-
-@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL.zip", help="What `regsweep export` wrote.")],
     file: Annotated[Path, typer.Argument(metavar="ROWS", help="New raw rows: CSV, TSV, Parquet or .npz.")],
@@ -303,11 +284,15 @@ def _quiet_tensorflow() -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
-def _show_comparison(console: Console, client: Client, study: StudyView) -> None:
+def _show(console: Console, client: Client, study: StudyView, server: str | None) -> None:
     from service import terminal
+    from service.next_step import next_step
+    from service.terminal_comparison import show_comparison
 
+    terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
     if study.comparison is not None:
-        terminal.show_comparison(console, client.comparison(study.name))
+        show_comparison(console, client.comparison(study.name))
+    console.print(next_step(study, server), highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -74,12 +75,24 @@ class Client:
         """A model with its preprocessing, a zip: the best trial's, or that of a technique that was compared."""
         if technique is None:
             return self._answer("GET", f"{_path(name)}/export").content
-        params = {} if technique == "recommended" else {"technique": technique}
-        return self._answer("GET", f"{_path(name)}/comparison/export", params=params).content
+        return self._answer("GET", f"{_path(name)}/comparison/export", params={"technique": technique}).content
 
     def study(self, name: str) -> StudyView:
         """One study."""
         return StudyView.model_validate(self._call("GET", _path(name)))
+
+    def find(self, name: str) -> StudyView | None:
+        """One study, None when there is none of the name."""
+        try:
+            return self.study(name)
+        except RefusedError as error:
+            if error.answered != HTTPStatus.NOT_FOUND:
+                raise
+            return None
+
+    def compare(self, name: str, asked: Mapping[str, Any]) -> ComparisonView:
+        """Ask for a study's comparison; what is not asked takes its default."""
+        return ComparisonView.model_validate(self._call("POST", f"{_path(name)}/comparison", json=dict(asked)))
 
     def move(self, name: str, way: str) -> StudyView:
         """Pause, resume or stop a study."""
@@ -109,9 +122,16 @@ class Client:
         """A study's report, an HTML page."""
         return self._answer("GET", f"{_path(name)}/report").text
 
-    def model(self, name: str) -> bytes:
-        """The best trial's trained model, a .keras file."""
-        return self._answer("GET", f"{_path(name)}/model").content
+    def model(self, name: str, technique: str | None = None) -> bytes:
+        """A trained model, a .keras file: the best trial's, or that of a technique that was compared."""
+        if technique is None:
+            return self._answer("GET", f"{_path(name)}/model").content
+        return self._answer("GET", f"{_path(name)}/comparison/model", params={"technique": technique}).content
+
+    def snippet(self, name: str, technique: str | None = None) -> str:
+        """Keras code of the best trial, or of a technique that was compared."""
+        params = {} if technique is None else {"technique": technique}
+        return self._answer("GET", f"{_path(name)}/snippet", params=params).text
 
     def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         params: dict[str, str] = {}
@@ -142,7 +162,7 @@ class Client:
                 if response.is_success:
                     return response
                 if response.status_code != _AWAY or time.monotonic() >= ends:
-                    raise RefusedError(_reason(response))
+                    raise RefusedError(_reason(response), response.status_code)
             time.sleep(_RETRY_SECONDS)
 
 

@@ -14,6 +14,7 @@ from service import terminal
 from service.client import Client, key_of
 from service.schemas import StudyView
 from service.settings import Settings
+from service.terminal_comparison import show_comparison
 from studies.spec import StudySpec
 from studies.study_file import read
 
@@ -37,7 +38,7 @@ def run(file: Path, settings: Settings) -> int:
             study = _follow(console, client, study.name)
             terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
             if study.comparison is not None:
-                terminal.show_comparison(console, client.comparison(study.name))
+                show_comparison(console, client.comparison(study.name))
             _show_urls(console, settings, study)
         return 0 if study.state == "completed" and study.progress.complete else 1
     finally:

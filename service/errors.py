@@ -197,6 +197,10 @@ class NoKeyError(ServiceError):
 class RefusedError(ServiceError):
     """A server refused a client's request, or there is none; the text says why, a line a reason."""
 
+    def __init__(self, message: str, answered: int | None = None) -> None:
+        super().__init__(message)
+        self.answered = answered  # the HTTP status, None when there was no answer
+
 
 class StorageError(ServiceError):
     """The database does not answer or its schema does not fit."""

@@ -11,10 +11,12 @@ from service.errors import InvalidDatasetError
 from service.storage.datasets import DatasetStore
 from service.upload import local
 from studies.errors import FieldError, InvalidSpecError
+from studies.study_file import parse
 from studies.table_spec import TableFormat
 
 if TYPE_CHECKING:
     from service.client import Client
+    from service.schemas import StudyView
     from studies.prediction import Predictions
 
 _FORMATS: Mapping[str, TableFormat] = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".npz": "npz"}
@@ -34,11 +36,23 @@ def dataset_kind(document: Mapping[str, Any]) -> str | None:
     return dataset.get("kind") if isinstance(dataset, Mapping) else None
 
 
-def uploaded_to(client: Client, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A study whose dataset was a file, which is now on a server."""
+def uploaded(client: Client, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A study whose dataset was a file, which is now on a server; any other is checked as far as it can be here."""
+    kind = dataset_kind(document)
+    if kind not in ("file", "uploaded"):
+        parse(document)
+    if kind != "file":
+        return dict(document)
     file, asked = _asked(document, folder)
     added = client.add_dataset(file, asked | {"format": format_of(file)})
     return {**document, "dataset": {"kind": "uploaded", "name": added.name}}
+
+
+def submit(client: Client, document: Mapping[str, Any]) -> StudyView:
+    """Submit a study whose dataset is no file; what a server says of a dataset that is uploaded only it knows."""
+    if dataset_kind(document) == "uploaded":
+        return client.submit(document)
+    return client.submit(parse(document).model_dump(mode="json"))
 
 
 def kept(datasets: DatasetStore, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.storage.comparisons import ACTIVE_COMPARISON
 from service.storage.leases import Ending
+from service.storage.progress import Overall
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Progress
 from studies.analysis.results import Comparison
@@ -18,7 +20,7 @@ from studies.spec import Technique
 from studies.table_spec import TableFormat, TableOptions
 
 Item = TypeVar("Item")
-ComparisonState = Literal["searching", "confirming", "completed", "stopped", "failed"]
+ComparisonState = Literal["searching", "confirming", "delivering", "completed", "stopped", "failed"]
 StudyState = Literal["queued", "running", "paused", "completed", "stopped", "failed"]
 TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
 
@@ -39,6 +41,19 @@ class ProgressView(BaseModel):
     failed: int
     running: int
     waiting: int
+
+
+class OverallView(BaseModel):
+    """How far all of it is, a comparison with every search and its confirmation."""
+
+    trials: int = Field(description="Done and to come. Until a comparison's last round it is an estimate.")
+    done: int = Field(description="Trials that have ended, whatever way.")
+    fits: int = Field(description="Trainings that the trials are: of a trial on 5 folds 5.")
+    fits_done: int = Field(description="Trainings of the trials that have ended.")
+    seconds_left: float | None = Field(
+        description="Estimated from the trainings done so far and those to come, pauses left out; null until one is "
+        "done, 0 when nothing is to come."
+    )
 
 
 class BestView(BaseModel):
@@ -68,7 +83,8 @@ class StudyView(BaseModel):
     spec: dict[str, Any] = Field(description="The StudySpec as accepted, every default filled in.")
     task: str = Field(description="binary, multiclass or regression.")
     engine: EngineView | None = Field(description="How it is trained, and why; null until a worker took it up.")
-    progress: ProgressView
+    progress: ProgressView = Field(description="Of the study's own trials.")
+    overall: OverallView = Field(description="Of the study with its whole comparison.")
     priority: int = Field(description="Workers serve the highest first.")
     earlier: int = Field(description="Trials of another study that its sampler knows, see warm_start.")
     comparison: ComparisonSummary | None = Field(description="See /comparison; null when none was asked for.")
@@ -139,6 +155,11 @@ class ComparisonSummary(BaseModel):
     state: ComparisonState
     techniques: list[Technique]
 
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in ACTIVE_COMPARISON
+
 
 class PartView(BaseModel):
     """A study of a comparison."""
@@ -153,10 +174,16 @@ class PartView(BaseModel):
 class ComparisonView(BaseModel):
     """A comparison of techniques."""
 
-    state: ComparisonState = Field(description="searching, confirming, then completed, stopped or failed.")
+    state: ComparisonState = Field(description="searching, confirming, delivering, then completed, stopped or failed.")
     spec: dict[str, Any] = Field(description="What was asked, every default filled in.")
+    overall: OverallView = Field(description="Of the comparison alone, without the study's own trials.")
     parts: list[PartView]
     result: Comparison | None = Field(description="Null while it runs, or when it ended with too little to compare.")
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in ACTIVE_COMPARISON
 
 
 class TrialView(BaseModel):
@@ -271,7 +298,7 @@ def dataset_detail(record: DatasetRecord) -> DatasetDetail:
 
 
 def study_view(
-    study: StudyRecord, progress: Progress, best: Sequence[TrialRecord], dashboard_id: int | None
+    study: StudyRecord, progress: Progress, overall: Overall, best: Sequence[TrialRecord], dashboard_id: int | None
 ) -> StudyView:
     """A study as the API shows it."""
     from studies.spec import StudySpec
@@ -285,6 +312,7 @@ def study_view(
         task=spec.task,
         engine=None if study.engine is None else EngineView.model_validate(study.engine),
         progress=ProgressView.model_validate(progress, from_attributes=True),
+        overall=OverallView.model_validate(overall, from_attributes=True),
         priority=study.priority,
         earlier=len(study.earlier or ()),
         comparison=_comparison_summary(study),
@@ -321,12 +349,17 @@ def _comparison_summary(study: StudyRecord) -> ComparisonSummary | None:
 
 
 def comparison_view(
-    study: StudyRecord, parts: Sequence[StudyRecord], progress: Mapping[int, Progress], result: Comparison | None
+    study: StudyRecord,
+    parts: Sequence[StudyRecord],
+    progress: Mapping[int, Progress],
+    overall: Overall,
+    result: Comparison | None,
 ) -> ComparisonView:
     """A comparison as the API shows it."""
     return ComparisonView(
         state=study.comparison_state,
         spec=study.comparison or {},
+        overall=OverallView.model_validate(overall, from_attributes=True),
         parts=[
             PartView(
                 name=part.name,

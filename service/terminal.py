@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from service.schemas import ComparisonView, StudyView, TrialView
+from service.next_step import active
+from service.schemas import OverallView, StudyView, TrialView
+from service.terminal_comparison import number
 from studies.objectives import Task
 from studies.regularization import REGULARIZERS
 from studies.spec import StudySpec
@@ -23,25 +27,51 @@ _TASK_COLUMN: dict[Task, dict[str, str]] = {
     "regression": {"val_r2": "R²"},
 }
 _LOOK_SECONDS = 0.3
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def follow(console: Console, look: Callable[[], StudyView]) -> StudyView:
-    """Show a study's progress until it has ended and no trial of it runs; the study then."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as bar:
-        study = look()
-        line = bar.add_task(study.name, total=study.progress.trials, note="")
+    """Show a study's progress with its comparison until both have ended and no trial of it runs; the study then."""
+    trials = TextColumn("{task.fields[done]}/{task.fields[trials]} trials")
+    fits = TextColumn("{task.completed:.0f}/{task.total:.0f} fits")
+    bar = Progress(BarColumn(20), trials, fits, TextColumn("{task.fields[left]}"), TimeElapsedColumn(), console=console)
+    study = look()
+    line = bar.add_task(study.name, total=None, done=0, trials=0, left="")
+    with Live(console=console) as live:
         while True:
-            done = study.progress.complete + study.progress.pruned + study.progress.failed
-            bar.update(line, completed=done, note=_note(study))
-            if study.state in _ENDED and study.progress.running == 0 and not _comparing(study):
-                return study
+            whole = study.overall
+            bar.update(line, completed=whole.fits_done, total=whole.fits, done=whole.done, trials=whole.trials)
+            bar.update(line, left=_left(whole))
+            live.update(Group(Text(f"{study.name}: {_note(study)}", overflow="ellipsis", no_wrap=True), bar))
+            if not active(study) and study.progress.running == 0:
+                break
             time.sleep(_LOOK_SECONDS)
             study = look()
+    if not console.is_terminal:
+        console.print()  # a live display ends no line there
+    return study
 
 
-def _comparing(study: StudyView) -> bool:
-    return study.comparison is not None and study.comparison.state in ("searching", "confirming")
+def _left(whole: OverallView) -> str:
+    """The time left in words, nothing where it is not known or all is done."""
+    return "" if not whole.seconds_left else f"{duration(whole.seconds_left)} left"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, to a unit or two."""
+    if seconds < _MINUTE:
+        return f"{max(1, round(seconds))} s"
+    if seconds < _HOUR:
+        return f"{round(seconds / _MINUTE)} min"
+    if seconds < _DAY:
+        return f"{seconds / _HOUR:.1f} h"
+    return f"{seconds / _DAY:.1f} days"
+
+
+def progress_line(whole: OverallView) -> str:
+    """How far something is, in one line."""
+    left = _left(whole)
+    return f"{whole.done} of {whole.trials} trials, {whole.fits_done} of {whole.fits} fits" + (left and f", {left}")
 
 
 def _note(study: StudyView) -> str:
@@ -62,6 +92,12 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
         f"[bold]{study.name}[/bold] is {study.state}{ended}: {', '.join(counts)} of {progress.trials} trials",
         highlight=False,
     )
+    if study.comparison is not None:
+        console.print(
+            f"Its comparison is {study.comparison.state}: {progress_line(study.overall)} in all", highlight=False
+        )
+    elif active(study):
+        console.print(f"In all {progress_line(study.overall)}", highlight=False)
     spec = StudySpec.model_validate(study.spec)
     trials = list(trials)
     complete = [trial for trial in trials if trial.state == "COMPLETE"]
@@ -73,58 +109,34 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     if len(spec.objectives) > 1:
         console.print(_table(f"Pareto front of {', '.join(spec.objectives)}", front, spec))
         return
-    console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {_number(front[0].value)}")
+    console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {number(front[0].value)}")
     console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))
 
 
-def show_comparison(console: Console, comparison: ComparisonView) -> None:
-    """Print the answer of a comparison: the table of techniques and the recommendation."""
-    result = comparison.result
-    if result is None:
-        console.print(f"The comparison of techniques is {comparison.state} and has no result.")
-        return
-    table = Table(title="Techniques", title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    for column in (
-        "technique",
-        result.objective,
-        "95 % interval",
-        result.task_metric,
-        "test",
-        "gap",
-        "zeros",
-        "epochs",
-    ):
-        table.add_column(column, justify="left" if column == "technique" else "right", no_wrap=True)
-    for row in result.techniques:
-        style = "bold" if row.technique == result.recommendation.technique else None
+def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
+    """Print a line a study, its comparison's trials and fits included."""
+    table = Table(title="Studies", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("name", overflow="fold")
+    for column in ("state", "trials", "fits", "left", "best", "created"):
+        table.add_column(column, no_wrap=True, justify="right" if column in ("trials", "fits", "left") else "left")
+    for study in studies:
+        whole = study.overall
         table.add_row(
-            row.technique,
-            _number(row.objective.mean),
-            f"{_number(row.objective.low, 3)}–{_number(row.objective.high, 3)}",
-            _number(None if row.task_metric is None else row.task_metric.mean, 3),
-            _number(row.test_objective, 3),
-            _number(row.gap, 2),
-            f"{row.zero_share:.0%}",
-            f"{row.epochs:.0f}",
-            style=style,
+            study.name,
+            _state(study),
+            f"{whole.done}/{whole.trials}",
+            f"{whole.fits_done}/{whole.fits}",
+            duration(whole.seconds_left) if whole.seconds_left else "",
+            "" if study.best is None else number(study.best.value),
+            f"{study.created_at:%Y-%m-%d}",
         )
     console.print(table)
-    console.print(f"[bold]{result.recommendation.text}[/bold]", highlight=False)
-    for warning in result.recommendation.warnings:
-        console.print(warning, highlight=False)
 
 
-def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
-    """Print a line a study."""
-    table = Table(title="Studies")
-    for column in ("name", "state", "trials", "best", "created"):
-        table.add_column(column)
-    for study in studies:
-        done = study.progress.trials - study.progress.waiting - study.progress.running
-        best = "" if study.best is None else _number(study.best.value)
-        created = f"{study.created_at:%Y-%m-%d %H:%M}"
-        table.add_row(study.name, study.state, f"{done}/{study.progress.trials}", best, created)
-    console.print(table)
+def _state(study: StudyView) -> str:
+    """The study's, or that of its comparison, which goes on when the study has ended."""
+    comparison, ended = study.comparison, study.state in _ENDED
+    return comparison.state if ended and comparison is not None and comparison.active else study.state
 
 
 def _best_of_each(complete: Sequence[TrialView], spec: StudySpec) -> list[TrialView]:
@@ -147,11 +159,11 @@ def _table(title: str, trials: Sequence[TrialView], spec: StudySpec) -> Table:
         params = trial.params
         table.add_row(
             str(_of_layers(params, "regularizer")),
-            _number(_of_layers(params, "lambda"), 2),
-            _number(_of_layers(params, "l1_ratio"), 2),
-            _number(_of_layers(params, "dropout"), 2),
+            number(_of_layers(params, "lambda"), 2),
+            number(_of_layers(params, "l1_ratio"), 2),
+            number(_of_layers(params, "dropout"), 2),
             "–" if params["patience"] is None else str(params["patience"]),
-            *(_number(trial.metrics.get(name)) for name in metrics),
+            *(number(trial.metrics.get(name)) for name in metrics),
             str(trial.epochs),
             str(trial.number),
         )
@@ -161,7 +173,3 @@ def _table(title: str, trials: Sequence[TrialView], spec: StudySpec) -> Table:
 def _of_layers(params: Mapping[str, Any], name: str) -> Any:
     """A parameter that all layers share, or the first layer's."""
     return params[name] if name in params else params[f"layer1_{name}"]
-
-
-def _number(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}g}"

@@ -162,16 +162,16 @@ class _SweptTrials:
         if content is not None:
             self._take_up(running, checkpoint.read(content))
         measures_test = test or self._spec.resampling.nested
-        budget = self._spec.budget.model_copy(update={"epochs": running.epochs})
         jobs = [
             Job(
                 running.number,
-                self._spec.model_copy(update={"budget": budget}),
+                self._spec,
                 hyperparameters,
                 trial_seed(self._spec.seed, running.number, fold),
                 fold,
                 measures_test,
                 running.states.get(fold),
+                running.epochs,
             )
             for fold in folds
             if fold not in running.given

@@ -14,15 +14,15 @@ from service.dependencies import (
     StoreDependency,
     TagsDependency,
 )
-from service.errors import NotFoundError
 from service.export import bundle, kept_model
+from service.routes.candidates import Candidate, delivered
 from service.routes.downloads import download
 from service.schemas import ComparisonView, comparison_view
 from service.storage.artifacts import study_folder
 from service.storage.comparison_store import ComparisonStore
-from service.storage.records import TrialRecord
+from service.storage.progress import of_comparison
 from service.storage.store import Store
-from studies.spec import ComparisonSpec, Technique
+from studies.spec import ComparisonSpec
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"])
 
@@ -35,7 +35,9 @@ def view(store: Store, name: str) -> ComparisonView:
 
     study = ComparisonStore(store).study(name)
     parts = ComparisonStore(store).parts(study)
-    return comparison_view(study, parts, store.progress(parts), comparison(store, study))
+    with store.reading() as session:
+        overall = of_comparison(session, study)
+    return comparison_view(study, parts, store.progress(parts), overall, comparison(store, study))
 
 
 @router.post("/comparison", status_code=202)
@@ -59,41 +61,18 @@ def read(name: str, store: StoreDependency) -> ComparisonView:
 @router.get(
     "/comparison/model", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}}
 )
-def model(
-    name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
-) -> Response:
+def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Candidate = None) -> Response:
     """The model of a technique's best, trained once more on the study's own split; default the recommended one."""
-    chosen, tested = final(store, name, technique)
+    chosen, tested = delivered(store, name, technique)
     return download(artifacts.read(kept_model(tested)), "application/octet-stream", f"{name} {chosen}.keras")
 
 
 @router.get("/comparison/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
-def export(
-    name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Technique | None = None
-) -> Response:
+def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Candidate = None) -> Response:
     """The same model with the fitted preprocessing of its raw rows and a README, as a zip."""
-    chosen, tested = final(store, name, technique)
+    chosen, tested = delivered(store, name, technique)
     content = bundle(artifacts, tested, f"{name} {chosen}")
     return download(content, "application/zip", f"{name} {chosen}.zip")
-
-
-def final(store: Store, name: str, technique: str | None) -> tuple[str, TrialRecord]:
-    """A technique and the trial that a comparison trained last of it; of the recommended one, which is taken where none
-    is named, the trial that trained it for delivery.
-    """
-    study = ComparisonStore(store).study(name)
-    if technique is None:
-        result = view(store, name).result
-        if result is None:
-            raise NotFoundError(f"the comparison of study '{name}' has no result, so no technique is recommended")
-        technique = result.recommendation.technique
-        delivered = ComparisonStore(store).delivered(study)
-        if delivered is not None:
-            return technique, delivered
-    tested = ComparisonStore(store).final(study, technique)
-    if tested is None:
-        raise NotFoundError(f"the comparison of study '{name}' has no model of {technique}")
-    return technique, tested
 
 
 @router.post("/comparison/stop")

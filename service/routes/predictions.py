@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -11,13 +11,12 @@ from service.dependencies import ArtifactsDependency, SettingsDependency, StoreD
 from service.errors import CutOffError
 from service.export import bundle
 from service.predicting import check, predicted
-from service.routes.comparisons import final
+from service.routes.candidates import Candidate, delivered, not_both
 from service.routes.downloads import download
 from service.routes.trials import Chosen, chosen_trial
 from service.storage.records import TrialRecord
 from service.storage.store import Store
 from service.upload import format_of, received
-from studies.spec import Technique
 from studies.table_spec import TableFormat
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["predictions"])
@@ -31,15 +30,14 @@ async def predict(
     artifacts: ArtifactsDependency,
     settings: SettingsDependency,
     trial: Chosen = None,
-    technique: Annotated[
-        Technique | Literal["recommended"] | None, Query(description="Of its comparison, in place of a trial.")
-    ] = None,
+    technique: Candidate = None,
     format: Annotated[  # noqa: A002  # the query parameter's name
         TableFormat | None, Query(description="Seen from Content-Type when left out.")
     ] = None,
 ) -> Response:
     """What the best trial's model says of the raw rows of a CSV, TSV, Parquet or .npz file, sent as the body; a CSV."""
     file_format = format or format_of(request.headers.get("content-type", ""))
+    not_both(trial, technique)
     check()
     model = await run_in_threadpool(_model, store, name, trial, technique)
     # One at a time: each is a process with TensorFlow in it.
@@ -51,9 +49,5 @@ async def predict(
     return download(answer, "text/csv; charset=utf-8", f"{name} predictions.csv")
 
 
-def _model(
-    store: Store, name: str, trial: int | None, technique: Technique | Literal["recommended"] | None
-) -> TrialRecord:
-    if technique is None:
-        return chosen_trial(store, name, trial)[1]
-    return final(store, name, None if technique == "recommended" else technique)[1]
+def _model(store: Store, name: str, trial: int | None, technique: str | None) -> TrialRecord:
+    return chosen_trial(store, name, trial)[1] if technique is None else delivered(store, name, technique)[1]

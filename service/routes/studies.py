@@ -24,6 +24,7 @@ from service.schemas import ListView, StudyChanges, StudyState, StudyView, study
 from service.storage import admission
 from service.storage.artifacts import study_folder
 from service.storage.pages import Cursor
+from service.storage.progress import whole
 from service.storage.records import StudyRecord
 from service.storage.requests import Answer, once
 from service.storage.store import Store
@@ -40,8 +41,13 @@ CursorText = Annotated[str | None, Query(alias="cursor", description="`next` of 
 def views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
     """Studies as the API shows them."""
     progress = store.progress(studies)
-    dashboard = store.dashboard_ids(study.name for study in studies)
-    return [study_view(s, progress[s.id], store.best(s), dashboard.get(s.name)) for s in studies]
+    best, dashboard = store.bests(studies), store.dashboard_ids(study.name for study in studies)
+    with store.reading() as session:
+        overall = whole(session, studies)
+    return [
+        study_view(s, progress[s.id], overall[s.id], [best[s.id]] if s.id in best else [], dashboard.get(s.name))
+        for s in studies
+    ]
 
 
 def made_up_name(spec: StudySpec, key: str) -> str:
@@ -75,7 +81,8 @@ def submit(
     def accept(session: Session) -> Answer:
         admission.check_room(session, settings.max_active_studies)
         study = store.accept(session, named)
-        view = study_view(study, untouched(study), [], store.optuna.get_study_id_from_name(study.name))
+        overall = whole(session, [study])[study.id]
+        view = study_view(study, untouched(study), overall, [], store.optuna.get_study_id_from_name(study.name))
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
 
     return created(once(store, key, f"study {spec.model_dump_json()}", accept))

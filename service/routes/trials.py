@@ -19,6 +19,7 @@ from service.dependencies import (
 )
 from service.errors import BadRequestError, NotFoundError
 from service.export import bundle, kept_model
+from service.routes.candidates import Candidate, final, not_both
 from service.routes.downloads import download
 from service.routes.studies import CursorText, Limit, created
 from service.schemas import (
@@ -40,6 +41,7 @@ from service.storage.pages import SORTS, Cursor, Sort
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.requests import Answer, once
 from service.storage.store import Store
+from studies.analysis.labels import label
 from studies.hyperparameters import Hyperparameters
 from studies.spec import StudySpec
 
@@ -187,15 +189,31 @@ def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, tr
 
 
 @router.get("/snippet", response_class=Response, responses={200: {"content": {"text/x-python": {}}}})
-def snippet(name: str, store: StoreDependency, trial: Chosen = None) -> Response:
-    """Keras code that rebuilds and trains the best trial."""
+def snippet(name: str, store: StoreDependency, trial: Chosen = None, technique: Candidate = None) -> Response:
+    """Keras code that rebuilds and trains the best trial, or a technique that was compared."""
+    not_both(trial, technique)
+    code = _trial_code(store, name, trial) if technique is None else _candidate_code(store, name, technique)
+    return Response(code, media_type="text/x-python; charset=utf-8")
+
+
+def _trial_code(store: Store, name: str, number: int | None) -> str:
     from studies.models.snippet import snippet
 
-    study, chosen = chosen_trial(store, name, trial)
+    study, chosen = chosen_trial(store, name, number)
     spec = StudySpec.model_validate(study.spec)
     hyperparameters = Hyperparameters.from_effective(chosen.params or {}, spec.space.l1_mode)
-    code = snippet(spec, hyperparameters, chosen.number or 0)
-    return Response(code, media_type="text/x-python; charset=utf-8")
+    return snippet(spec, hyperparameters, chosen.number or 0)
+
+
+def _candidate_code(store: Store, name: str, technique: str) -> str:
+    from studies.models.snippet import snippet
+
+    candidate, chosen = final(store, name, technique)
+    spec, plan = StudySpec.model_validate(store.study(name).spec), chosen.plan or {}
+    hyperparameters = Hyperparameters.from_effective(plan["params"], spec.space.l1_mode)
+    called = label(candidate)
+    title = f"{called[0].upper()}{called[1:]}, as compared in the regsweep study {spec.name}."
+    return snippet(spec, hyperparameters, chosen.number or 0, title=title, fit=plan["folds"][0])
 
 
 def chosen_trial(store: Store, name: str, number: int | None) -> tuple[StudyRecord, TrialRecord]:

@@ -282,6 +282,19 @@ class Store:
             return []
         return [found[i] for i in pareto.front([trial.values or [] for trial in found], spec.directions)]
 
+    def bests(self, studies: Sequence[StudyRecord]) -> dict[int, TrialRecord]:
+        """The best complete trial of each study of one objective that has one, by the study's id."""
+        specs = {study.id: StudySpec.model_validate(study.spec) for study in studies}
+        single = {key: spec.directions[0] for key, spec in specs.items() if len(spec.directions) == 1}
+        maximized = [key for key, direction in single.items() if direction == "maximize"]
+        badness = sa.case((TrialRecord.study_id.in_(maximized), -TrialRecord.value), else_=TrialRecord.value)
+        rank = sa.func.row_number().over(partition_by=TrialRecord.study_id, order_by=(badness, TrialRecord.number))
+        complete = sa.and_(TrialRecord.study_id.in_(single), TrialRecord.state == "COMPLETE")
+        ranked = sa.select(TrialRecord.id, rank.label("rank")).where(complete).subquery()
+        query = sa.select(TrialRecord).join(ranked, ranked.c.id == TrialRecord.id).where(ranked.c.rank == 1)
+        with self._read() as session:
+            return {trial.study_id: trial for trial in session.scalars(query)}
+
     def attempts(self, trial: TrialRecord) -> list[AttemptRecord]:
         """How often a trial was tried, in order."""
         query = sa.select(AttemptRecord).where(AttemptRecord.trial_id == trial.id).order_by(AttemptRecord.attempt)

@@ -16,7 +16,7 @@ from studies.spec import Division, Resampling
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
 STOPPING_SHARE = 0.2  # of a fold's training rows, watched by early stopping in a nested resampling
-DELIVERY_FOLDS = 10
+DELIVERY_FOLDS, DELIVERY_REPEATS = 10, 2
 _LEFT_OUT = 0.05  # of a fold's training rows, at most, so that all folds train on equally many
 
 
@@ -52,18 +52,18 @@ def everything(whole: Split) -> Split:
 
 
 def delivery_folds(dataset: Dataset, resampling: Resampling, seed: int) -> list[Split]:
-    """All rows divided into folds for the models of a delivery: each trains on the rest and is stopped by its fold.
-
-    In the order of time there is one, whose fold are the latest rows.
+    """All rows divided into folds, twice, for the models of a delivery: each trains on the rest and is stopped by its
+    fold. In the order of time there is one, whose fold are the latest rows.
     """
     rows, kind = np.arange(len(dataset.y)), resolved(resampling.split, dataset)
-    words = [seed, DELIVERY_FOLDS]
     if kind == "time":
         divided = [_cut(dataset, rows, 1 / DELIVERY_FOLDS, seed, kind)]
     else:
-        divided = _division(dataset, rows, _most_folds(dataset, kind), words, kind)
+        count = _most_folds(dataset, kind)
+        words = [[seed, DELIVERY_FOLDS, repeat] for repeat in range(DELIVERY_REPEATS)]
+        divided = [fold for of_repeat in words for fold in _division(dataset, rows, count, of_repeat, kind)]
     found = [Split(np.sort(train), np.sort(fold), np.sort(fold)) for train, fold in divided]
-    return _of_one_size(found, np.random.default_rng(words))
+    return _of_one_size(found, np.random.default_rng([seed, DELIVERY_FOLDS]))
 
 
 def _most_folds(dataset: Dataset, kind: Division) -> int:

@@ -29,8 +29,13 @@ _MEASURED = {
 }
 
 
-def snippet(spec: StudySpec, hyperparameters: Hyperparameters, number: int) -> str:
-    """Python source that needs Keras and the arrays x_train, y_train, x_val, y_val, prepared as its comments say."""
+def snippet(
+    spec: StudySpec, hyperparameters: Hyperparameters, number: int, *, title: str | None = None, fit: int = 0
+) -> str:
+    """Python source that needs Keras and the arrays x_train, y_train, x_val, y_val, prepared as its comments say.
+
+    It trains as one of a trial's trainings did; `title` stands in its first line in place of the trial's number.
+    """
     facts = spec.dataset.facts
     architecture = design(spec.model, facts.shape, facts.task, facts.classes, hyperparameters.regularization)
     stop = spec.early_stopping
@@ -63,13 +68,13 @@ def snippet(spec: StudySpec, hyperparameters: Hyperparameters, number: int) -> s
         optimizer = optimizer.replace("keras.optimizers.", "Proximal", 1)
     defined = _measuring(stop.monitor, facts.task) if measured else ""
     defined += _proximal(optimizer_class(spec.training.optimizer)) if proximal else ""
-    return f'''"""Trial {number} of the regsweep study {spec.name}."""
+    return f'''"""{title or f"Trial {number} of the regsweep study {spec.name}."}"""
 
 import keras
 {defined}
 # x_*: one row {facts.shape}, {_inputs(spec.dataset)}
 # y_*: {_targets(facts.task, facts.classes)}
-{said}keras.utils.set_random_seed({trial_seed(spec.seed, number)})
+{said}keras.utils.set_random_seed({trial_seed(spec.seed, number, fit)})
 {_model(architecture)}
 model.compile(
     optimizer={optimizer},

@@ -43,7 +43,7 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
         data.train.y,
         sample_weight=_weights(job, data),
         batch_size=hyper.batch_size,
-        epochs=job.spec.budget.epochs,
+        epochs=job.most_epochs,
         initial_epoch=begun,
         callbacks=[course],
         verbose=0,
@@ -166,7 +166,7 @@ class _Course(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries 
         self._monitor = job.spec.early_stopping.monitor
         self._rule = EarlyStopping.of(job.spec, job.hyperparameters)
         self._restores = self._rule.restores_best(job.spec)
-        self._most_epochs = job.spec.budget.epochs
+        self._most_epochs = job.most_epochs
         self._tells_features = weights.tells_features(job.spec.model, data.input_shape)
         self._measures_test, self._state = job.measures_test, job.state
         self._data, self._judge, self._on_epoch = data, judge, on_epoch

@@ -53,6 +53,12 @@ class Job:
     fold: int = 0  # on which of the engine's data it is trained
     measures_test: bool = False  # whether it is measured on the test part as well: no search may
     state: TrainingState | None = None  # to go on from; an engine that cannot begins anew
+    epochs: int | None = None  # in place of the budget's, over which a schedule still runs
+
+    @property
+    def most_epochs(self) -> int:
+        """After how many epochs it ends."""
+        return self.epochs or self.spec.budget.epochs
 
 
 @dataclass(frozen=True)

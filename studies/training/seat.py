@@ -40,7 +40,7 @@ class Seat:
     @property
     def ended(self) -> bool:
         """Whether early stopping or the budget of epochs ends it."""
-        return self.watch.stopped or len(self.entries) >= self.job.spec.budget.epochs
+        return self.watch.stopped or len(self.entries) >= self.job.most_epochs
 
     @property
     def kept(self) -> int | None:

@@ -28,10 +28,14 @@ def test_a_study_is_submitted_watched_and_shown(client: House, server: Server, t
     watched = client.run("watch", "by hand")
     assert watched.returncode == 0, watched.stderr
     assert "by hand is completed: 3 complete" in watched.stdout
+    assert "3/3 trials 3/3 fits" in watched.stdout
+    following = "Next: regsweep compare 'by hand'   (which technique to use, and how sure)"
+    assert watched.stdout.splitlines()[-1] == following
     assert ended(server.api, "by hand")["state"] == "completed"
     shown = client.run("show", "by hand")
     assert "Best trial:" in shown.stdout
     assert "Best of each regularizer kind" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == following
     listed = client.run("studies", "--server", server.url)
     assert listed.returncode == 0
     assert "by hand" in listed.stdout

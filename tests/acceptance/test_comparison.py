@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 import pytest
 
+from service.storage.comparisons import ACTIVE_COMPARISON
 from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House, Server
 from tests.acceptance.studies import document, read, submit
@@ -47,7 +48,7 @@ def comparison(api: httpx.Client) -> dict[str, Any]:
 
     def look() -> dict[str, Any] | None:
         found: dict[str, Any] = api.get(f"/v1/studies/{NAME}/comparison").json()
-        return found if found["state"] not in {"searching", "confirming"} else None
+        return found if found["state"] not in ACTIVE_COMPARISON else None
 
     found = eventually(look, 240)
     assert found is not None

@@ -30,6 +30,9 @@ def test_a_study_runs_without_a_server_and_is_shown_again_by_the_same_command(ho
     done = house.run("run", study, "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert "alone is completed: 4 complete" in done.stdout
+    where, following = done.stdout.splitlines()[-2:]
+    assert where == f"Results are in {house.database_url}"
+    assert following.startswith(f"Next: regsweep run {study} --compare ")
     assert house.everybody() == []
     before = [(trial.number, trial.value, trial.ended_at) for trial in _trials(house, "alone")]
     assert [number for number, *_ in before] == [0, 1, 2, 3]
@@ -54,3 +57,25 @@ def test_ctrl_c_leaves_nobody_behind_and_the_same_command_runs_the_rest(house: H
     assert done.returncode == 0, done.stderr
     trials = _trials(house, "interrupted")
     assert [(trial.number, trial.state, trial.attempt) for trial in trials] == [(n, "COMPLETE", 1) for n in range(5)]
+
+
+def test_a_study_that_ran_is_compared_by_the_same_command_and_gone_on_with(house: House, tmp_path: Path) -> None:
+    asked = {"techniques": ["none", "l2"], "trials_per_technique": 2, "repeats": 2, "folds": 2}
+    asked |= {"cocktails": False, "racing": False, "deliver": "split"}
+    alone = document("alone", 2)
+    assert house.run("run", file(tmp_path, alone), "--workers", "1").returncode == 0
+    before = [(trial.number, trial.ended_at) for trial in _trials(house, "alone")]
+    compared = house.run("run", file(tmp_path, alone | {"comparison": asked}), "--workers", "1")
+    assert compared.returncode == 0, compared.stderr
+    assert "The answer: " in compared.stdout
+    assert compared.stdout.splitlines()[-1] == "Next: regsweep serve, then regsweep report alone -o alone.html"
+    assert [(trial.number, trial.ended_at) for trial in _trials(house, "alone")] == before
+    confirmed = [(trial.number, trial.ended_at) for trial in _trials(house, "alone: confirmation")]
+    assert len(confirmed) == 2 * 3
+    # A comparison without a word of how goes on with the one that there is, one with other words does not.
+    again = house.run("run", file(tmp_path, alone), "--compare", "--workers", "1")
+    assert (again.returncode, "The answer: " in again.stdout) == (0, True), again.stderr
+    assert [(trial.number, trial.ended_at) for trial in _trials(house, "alone: confirmation")] == confirmed
+    other = house.run("run", file(tmp_path, alone | {"comparison": asked | {"folds": 3}}))
+    assert (other.returncode, len(other.stderr.splitlines())) == (2, 1), other.stderr
+    assert "study 'alone' has another comparison than this one, which is completed" in other.stderr

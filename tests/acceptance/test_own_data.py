@@ -134,9 +134,14 @@ def test_the_recommended_technique_is_exported_with_its_own_preprocessing(house:
         "comparison: {techniques: [none, l2], trials_per_technique: 2, folds: 2, repeats: 1}\n"
     )
     bundle, predictions = house.folder / "compared.zip", house.folder / "compared.csv"
+    waited = house.run("compare", str(study), "--wait")
+    assert waited.returncode == 0, (waited.stdout, waited.stderr)
+    following = "Next: regsweep export compared --technique recommended -o compared.zip"
+    assert waited.stdout.splitlines()[-1] == following
+    # The file's dataset is that of the study which is there.
+    again = house.run("compare", str(study))
+    assert (again.returncode, again.stdout) == (0, f"compared\n{following}\n"), again.stderr
     for command in (
-        ("submit", str(study)),
-        ("watch", "compared"),
         ("export", "compared", "--technique", "recommended", "-o", str(bundle)),
         ("predict", str(bundle), str(house.folder / "new_rows.csv"), "-o", str(predictions)),
     ):
@@ -145,4 +150,4 @@ def test_the_recommended_technique_is_exported_with_its_own_preprocessing(house:
     assert _right(house, predictions) > 0.8
     unknown = house.run("export", "compared", "--technique", "dropout")
     assert unknown.returncode == 2
-    assert "has no model of dropout" in unknown.stderr
+    assert "has no dropout; it compared none, l2" in unknown.stderr

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from optuna.trial import TrialState
 
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
 from service.worker.worker import facts
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import DivergedError
+from studies.ledger import Claim, Outcome
 from studies.spec import ComparisonSpec, StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import Train, one_by_one
-from studies.training.result import Job, OnEpoch, Trained
+from studies.training.result import Job, OnEpoch, Trained, mean_result
 from tests.service.documents import document, study, trial_result, write_model
 from tests.service.ledgers import ledger
 
@@ -56,6 +58,14 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
 
 def diverge(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     raise DivergedError.of("loss", float("nan"), 1)
+
+
+def of_folds(claim: Claim, loss: float = 0.5) -> Outcome:
+    """What a sweep would record of a planned trial whose every fold gave this loss."""
+    assert claim.plan is not None
+    spec = compared_study(resampling={"kind": "nested_kfold", "folds": FOLDS, "repeats": REPEATS})
+    result = mean_result([trial_result(loss, 1) for _ in claim.plan.folds], spec)
+    return Outcome(TrialState.COMPLETE, [loss], result, None)
 
 
 def sweep_as_worker(store: Store, folder: Path, name: str, training: Train = train) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,7 +112,6 @@ def test_what_stays_within_its_limits_is_accepted_until_too_many_studies_are_act
 
 
 def test_a_study_in_the_foreground_has_the_same_limits(tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text(json.dumps(document("large", 11)))
     with pytest.raises(InvalidSpecError, match=r"budget\.trials: 11 trials are more than the 10"):
-        run_study(tmp_path / "study.yaml", limited(tmp_path))
+        run_study(document("large", 11), limited(tmp_path), tmp_path / "study.yaml")
     assert not (tmp_path / "regsweep.db").exists()

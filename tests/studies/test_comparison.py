@@ -62,9 +62,9 @@ def test_the_least_expected_regret_decides_and_the_simpler_one_only_where_it_is_
     answer = found.recommendation
     assert (answer.technique, answer.verdict, answer.params["lambda"]) == ("l2", "clear", 0.01)
     assert answer.lines[0].startswith("Use L2 (λ 0.01): clearly, for every simpler technique is detectably worse")
-    assert "without regularization 0.5" in answer.lines[1]
+    assert "which is worse with a probability of 100%" in answer.lines[1]
     assert "dropout, no regularization" in answer.evidence
-    assert answer.probability > 0.85
+    assert answer.probability >= 0.8
     assert answer.text == " ".join(answer.lines)
     assert (answer.warnings, answer.selected_features, len(found.differences)) == ([], None, 10)
 

@@ -143,9 +143,10 @@ def test_too_many_folds_are_refused_with_the_largest_number_that_is_possible(
 
 def test_every_fold_is_scaled_by_its_own_training_rows_and_the_whole_split_stands_behind_them() -> None:
     spec = study(dataset={"kind": "builtin", "name": "diabetes"}, resampling={"kind": "nested_kfold", "repeats": 2})
-    *parts, last = prepare_folds(spec.dataset, 3, spec.resampling)
+    found = prepare_folds(spec.dataset, 3, spec.resampling)
+    parts, whole = found[: spec.resampling.fits], found[spec.resampling.fits]
     assert len(parts) == 10
-    assert _listed(last.rows) == _listed(split(DATASETS["diabetes"], 3))
+    assert _listed(whole.rows) == _listed(split(DATASETS["diabetes"], 3))
     for part in parts:
         np.testing.assert_allclose(part.train.x.mean(axis=0, dtype=np.float64), 0, atol=1e-4)
         np.testing.assert_allclose(part.train.y.std(dtype=np.float64), 1, atol=1e-4)

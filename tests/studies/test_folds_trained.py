@@ -54,9 +54,10 @@ def laned(data: Sequence[PreparedData], jobs: Sequence[Job], lanes: int) -> list
 
 @dataclass(frozen=True)
 class Together:
-    """A training on each fold and one on the whole split behind them, each with its own regularizer and seed."""
+    """A training on each fold and on all that stands behind the folds, each with its own regularizer and seed."""
 
     data: Sequence[PreparedData]
+    fits: int  # how many of the data are folds
     jobs: list[Job]
 
     @cached_property
@@ -77,12 +78,14 @@ def together(case: str) -> Together:
             "resampling": resampling,
         }
     )
-    data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
+    fits = spec.resampling.fits
+    # Behind the folds the whole, and, nested, all rows and two of the folds of a delivery.
+    data = prepare_folds(spec.dataset, spec.seed, spec.resampling)[: fits + 4]
     fixed = {"lambda": 0.01, "l1_ratio": 0.5, "dropout": 0.2, "patience": 2}
     kinds = [REGULARIZERS[fold % len(REGULARIZERS)] for fold in range(len(data))]
     found = [spec.space.hyperparameters({**fixed, "regularizer": kind}) for kind in kinds]
     jobs = [Job(fold, spec, hyper, 50 + fold, fold, measures_test=True) for fold, hyper in enumerate(found)]
-    return Together(data, jobs)
+    return Together(data, fits, jobs)
 
 
 def loaded(trial: Trained, folder: Path) -> Any:
@@ -94,7 +97,8 @@ def loaded(trial: Trained, folder: Path) -> Any:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_folds_are_of_two_sizes_and_train_on_equally_many_rows(case: str) -> None:
-    *folds, whole = together(case).data
+    data, fits = together(case).data, together(case).fits
+    folds, whole = data[:fits], data[fits]
     nested = "nested" in case
     assert len({len(fold.test().y if nested else fold.validation.y) for fold in folds}) == 2
     assert len({fold.train_rows for fold in folds}) == 1
@@ -121,7 +125,7 @@ def test_the_model_of_a_lane_gives_what_is_recorded_of_its_fold(case: str, tmp_p
 def test_the_model_of_fit_gives_what_is_recorded_of_its_fold(case: str, tmp_path: Path) -> None:
     from studies.training.fit import train
 
-    for job in (together(case).jobs[0], together(case).jobs[-2]):  # a large fold and a small one
+    for job in (together(case).jobs[0], together(case).jobs[together(case).fits - 1]):  # a large fold and a small one
         fold = together(case).data[job.fold]
         trial = train(job, fold, lambda *_: True)
         assert_recorded(trial.result, loaded(trial, tmp_path), fold)

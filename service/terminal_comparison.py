@@ -1,0 +1,66 @@
+"""What the command line shows of a comparison: the answer first, then the candidates it rests on."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from service.schemas import ComparisonView
+from studies.analysis.labels import label
+from studies.analysis.results import Comparison, Interval, TechniqueResult
+
+
+def show_comparison(console: Console, comparison: ComparisonView) -> None:
+    """Print the answer of a comparison, the table of candidates, what each part is worth, and warnings."""
+    result = comparison.result
+    if result is None:
+        console.print(f"The comparison of techniques is {comparison.state} and has no result.", highlight=False)
+        return
+    answer = result.recommendation
+    console.print(f"The answer: [bold]{label(answer.technique)}[/bold], {answer.verdict}", highlight=False)
+    for line in answer.lines:
+        console.print(line, style="bold", highlight=False, markup=False)
+    console.print(_table(result))
+    for part in answer.contributions:
+        worth = f"{_interval(part.worth, sign=True)}, helps with a probability of {part.probability:.0%}"
+        console.print(f"{label(part.part)} is worth {worth}", highlight=False, markup=False)
+    for line in (answer.evidence, *answer.warnings):
+        console.print(line, highlight=False, markup=False)
+
+
+def _table(result: Comparison) -> Table:
+    # Narrow enough for a terminal of 80 columns: only names, which are long, take a second line.
+    table = Table(
+        title=f"Techniques by {result.objective}", title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False
+    )
+    table.add_column("technique", min_width=14, ratio=1)
+    for column in ("expected", "95 %", "best", "test", "gap", "zeros", "epochs"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in sorted(result.techniques, key=lambda row: row.regret):
+        recommended = row.technique == result.recommendation.technique
+        table.add_row(*_cells(row), style="bold" if recommended else None)
+    return table
+
+
+def _cells(row: TechniqueResult) -> list[str]:
+    return [
+        label(row.technique) + (" (lost early)" if row.raced_out else ""),
+        number(row.expected.mean),
+        f"{number(row.expected.low, 3)} to {number(row.expected.high, 3)}",
+        f"{row.probability_best:.0%}",
+        number(row.test_objective, 3),
+        number(row.gap, 2),
+        f"{row.zero_share:.0%}",
+        f"{row.epochs:.0f}",
+    ]
+
+
+def _interval(found: Interval, *, sign: bool = False) -> str:
+    form = "+.2g" if sign else ".3g"
+    return f"{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A value as tables show it."""
+    return "–" if value is None else f"{value:.{digits}g}"
