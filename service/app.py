@@ -17,7 +17,7 @@ from service.body_limit import BodyLimit
 from service.dashboard import Dashboard
 from service.errors import StorageError
 from service.guard import Guard
-from service.routes import comparisons, datasets, health, login, predictions, studies, trials
+from service.routes import comparisons, datasets, health, login, predictions, report, studies, trials
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.keys import KeyStore
@@ -75,6 +75,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(trials.router)
     app.include_router(datasets.router)
     app.include_router(comparisons.router)
+    app.include_router(report.router)
     app.include_router(predictions.router)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.state.opening, app.state.settings = opening, settings

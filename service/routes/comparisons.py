@@ -1,10 +1,10 @@
-"""A study's comparison of techniques, and its report."""
+"""A study's comparison of techniques."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Response
 
 from service import limits
 from service.dependencies import (
@@ -95,19 +95,3 @@ def delete(
     dashboard.forget()
     for study_id in deleted:
         artifacts.remove_folder(study_folder(study_id))
-
-
-@router.get("/report", response_class=Response, responses={200: {"content": {"text/html": {}, "application/json": {}}}})
-def report(
-    name: str,
-    store: StoreDependency,
-    kind: Annotated[Literal["html", "json"], Query(alias="format", description="html or json.")] = "html",
-) -> Response:
-    """The whole answer: one self-contained page, or the same as JSON."""
-    from service.storage.findings import findings
-    from studies.analysis.report import as_html, as_json
-
-    found = findings(store, store.study(name))
-    if kind == "json":
-        return Response(as_json(found), media_type="application/json")
-    return Response(as_html(found), media_type="text/html; charset=utf-8")

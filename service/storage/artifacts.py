@@ -155,6 +155,11 @@ def preparation_path(study_id: int, fold: int) -> str:
     return f"{study_folder(study_id)}/preparation-{fold}.skops"
 
 
+def report_folder(study_id: int, kind: str) -> str:
+    """Where the report of a study that has ended is kept in one format."""
+    return f"{study_folder(study_id)}/report-{kind}"
+
+
 def study_folder(study_id: int) -> str:
     """Where everything of a study is kept."""
     return f"studies/{study_id}"

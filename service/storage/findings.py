@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -10,6 +12,7 @@ from sqlalchemy.orm import Session
 from service.storage import comparisons, confirmation
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
+from service.version import VERSION
 from studies.analysis.results import Comparison, Findings, Sample, Trial
 from studies.spec import StudySpec
 
@@ -23,10 +26,13 @@ def findings(store: Store, study: StudyRecord) -> Findings:
             spec=StudySpec.model_validate(study.spec),
             state=study.state,
             comparison_state=study.comparison_state,
-            trials=_trials(session, study),
+            trials=_trials(session, study, _suggested(session, store, study)),
             searched=searched,
             samples=_samples(session, parts.get(None)),
             comparison=_compared(session, study, parts),
+            version=VERSION,
+            created_at=study.created_at,
+            ended_at=max((each.ended_at for each in (study, *parts.values()) if each.ended_at), default=None),
         )
 
 
@@ -43,7 +49,17 @@ def _compared(session: Session, study: StudyRecord, parts: Mapping[str | None, S
     return confirmation.result(session, study, confirming)
 
 
-def _trials(session: Session, study: StudyRecord) -> list[Trial]:
+def _suggested(session: Session, store: Store, study: StudyRecord) -> dict[int, Mapping[str, Any]]:
+    """What the sampler gave each trial, by number: Optuna's table holds also what has no effect."""
+    from service.storage import optuna_tables
+
+    optuna_id = store.optuna.get_study_id_from_name(study.name)
+    return {trial.number: trial.params for trial in optuna_tables.read_trials(session, optuna_id, -1, ())}
+
+
+def _trials(
+    session: Session, study: StudyRecord, suggested: Mapping[int, Mapping[str, Any]] = MappingProxyType({})
+) -> list[Trial]:
     query = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.number.is_not(None))
     return [
         Trial(
@@ -54,6 +70,7 @@ def _trials(session: Session, study: StudyRecord) -> list[Trial]:
             metrics=trial.metrics or {},
             weights=trial.weights or {},
             epochs=trial.epochs,
+            suggested=suggested.get(trial.number or 0, {}),
         )
         for trial in session.scalars(query.order_by(TrialRecord.number))
     ]

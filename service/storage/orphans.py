@@ -19,9 +19,10 @@ from service.storage.records import DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 
 #: What this service writes; anything else in that folder is somebody else's.
-_OURS = re.compile(r"datasets/[0-9a-f]{64}|studies/\d+/(trials/|checkpoints/|preparation-)")
+_OURS = re.compile(r"datasets/[0-9a-f]{64}|studies/\d+/(trials/|checkpoints/|preparation-|report-)")
 _DATASET = re.compile(r"datasets/([0-9a-f]{64})")
-_PREPARATION = re.compile(r"studies/(\d+)/preparation-\d+\.skops")
+#: What belongs to a study as a whole and has no record of its own.
+_OF_A_STUDY = re.compile(r"studies/(\d+)/(preparation-\d+\.skops|report-(html|json)/[0-9a-f]+)")
 
 
 def find(store: Store, artifacts: Artifacts, older_than_seconds: float) -> list[str]:
@@ -34,8 +35,8 @@ def find(store: Store, artifacts: Artifacts, older_than_seconds: float) -> list[
     def orphan(path: str) -> bool:
         if path in pointed_to or not _OURS.match(path):
             return False
-        preparation = _PREPARATION.fullmatch(path)
-        if preparation is not None and int(preparation[1]) in studies:
+        whole = _OF_A_STUDY.fullmatch(path)
+        if whole is not None and int(whole[1]) in studies:
             return False
         return artifacts.written_at(path) <= before
 

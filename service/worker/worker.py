@@ -132,7 +132,7 @@ class Worker:
         for study_id in self._store.family(study):
             self._artifacts.remove_folder(checkpoints_folder(study_id))
         try:
-            present(self._store, study)
+            present(self._store, self._artifacts, study)
         except _PASSING:
             raise
         # The answer stands in the report all the same, and another try would fail as well.

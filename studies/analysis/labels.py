@@ -26,25 +26,26 @@ COCKTAILS: tuple[str, ...] = (
 )  # fmt: skip
 #: From the simplest on: by what must be chosen and kept in the model, then by what training costs.
 _SIMPLEST_FIRST = ("none", "early_stopping", "l2", "l1", "dropout", "elastic_net")
-#: A colour each, no two alike: Okabe and Ito's for what is searched, tints and shades between them for cocktails.
+#: A colour each: near Okabe and Ito's for what is searched, for cocktails those farthest from them and from each other
+#: (in OKLab) of what shows on white and on black.
 _COLORS: Mapping[str, str] = {
     "none": "#7f7f7f",
     "l1": "#0072b2",
     "l2": "#d55e00",
     "elastic_net": "#009e73",
     "dropout": "#cc79a7",
-    "early_stopping": "#e69f00",
-    "combined": "#56b4e9",
-    "dropout+early_stopping": "#8c564b",
-    "l1+dropout": "#1b4f9c",
-    "l1+early_stopping": "#17becf",
-    "l1+dropout+early_stopping": "#3949ab",
-    "l2+dropout": "#b23a48",
-    "l2+early_stopping": "#f28e2b",
-    "l2+dropout+early_stopping": "#9c1c1c",
-    "elastic_net+dropout": "#4e8f3a",
-    "elastic_net+early_stopping": "#76b041",
-    "elastic_net+dropout+early_stopping": "#1b6b4f",
+    "early_stopping": "#dd9a00",
+    "combined": "#45b0e6",
+    "dropout+early_stopping": "#b42d5a",
+    "l1+dropout": "#2d87ff",
+    "l1+early_stopping": "#3c6969",
+    "l1+dropout+early_stopping": "#b496ff",
+    "l2+dropout": "#965a2d",
+    "l2+early_stopping": "#96870f",
+    "l2+dropout+early_stopping": "#ff8778",
+    "elastic_net+dropout": "#5a6900",
+    "elastic_net+early_stopping": "#87b400",
+    "elastic_net+dropout+early_stopping": "#87b496",
 }
 #: The study's own search, which is none of the candidates.
 OWN_SEARCH_COLOR = "#9467bd"

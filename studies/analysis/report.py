@@ -1,29 +1,37 @@
-"""The whole answer as one self-contained page, and as JSON."""
+"""Writes the whole answer as one self-contained page, and as JSON."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from studies.analysis.figures import figures
-from studies.analysis.labels import label
-from studies.analysis.results import Comparison, Findings, Interval, Selection, TechniqueResult, Trial
+from studies import pareto
+from studies.analysis import report_tables
+from studies.analysis.figures import CANDIDATES, NOTES, figures
+from studies.analysis.markup import Cell, folded, instant, note, number, parameters, table
+from studies.analysis.results import Comparison, Findings, Trial
+from studies.dataset_spec import UploadedDataset
 from studies.objectives import OBJECTIVES
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
 def as_json(found: Findings) -> str:
     """The recommendation, the table, the differences, and each figure as Plotly's JSON."""
-    comparison = None if found.comparison is None else asdict(found.comparison)
     document = {
         "study": found.spec.name,
         "state": found.state,
         "comparison_state": found.comparison_state,
-        "comparison": comparison,
+        "about": about(found),
+        "links": links(found),
+        "comparison": None if found.comparison is None else asdict(found.comparison),
         "best": [asdict(trial) for trial in best(found)],
         "figures": {title: figure.to_plotly_json() for title, figure in figures(found).items()},
     }
@@ -40,15 +48,15 @@ def as_html(found: Findings) -> str:
     from plotly.offline import get_plotlyjs
 
     drawn = figures(found)
+    first = drawn.pop(CANDIDATES, None)
     parts = [
-        f"<h1>{escape(str(found.spec.name))}</h1>",
-        f"<p class='state'>{_state(found)}</p>",
+        f"<h1>{escape(str(found.spec.name))}</h1>{note(_headline(found))}",
         _answer(found),
+        "" if first is None else _section(CANDIDATES, first, 0),
+        "" if found.comparison is None else _compared(found.comparison),
+        *(_section(title, figure, index) for index, (title, figure) in enumerate(drawn.items(), start=1)),
         _best_table(found),
-        *(
-            f"<section><h2>{escape(title)}</h2>{_drawn(figure, f'figure{index}')}</section>"
-            for index, (title, figure) in enumerate(drawn.items())
-        ),
+        _about(found),
     ]
     style = files("studies.analysis").joinpath("report.css").read_text(encoding="utf-8")
     return (
@@ -59,114 +67,110 @@ def as_html(found: Findings) -> str:
     )
 
 
-def _drawn(figure: Any, name: str) -> str:
+def _section(title: str, figure: Figure, index: int) -> str:
     config = {"responsive": True, "displayModeBar": False}
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=config))
-
-
-def _state(found: Findings) -> str:
-    spec = found.spec
-    facts = spec.dataset.facts
-    data = f"{spec.dataset.name} ({facts.task}, {facts.rows} rows)"
-    comparing = f"; its comparison is {found.comparison_state}" if found.comparison_state else ""
-    return escape(f"{data}, {spec.model.kind}. The study is {found.state}{comparing}.")
+    drawn = figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"figure{index}", config=config)
+    explained = note(NOTES[title]) if title in NOTES else ""
+    return f"<section><h2>{escape(title)}</h2>{drawn}{explained}</section>"
 
 
 def _answer(found: Findings) -> str:
+    """The answer in three lines, how sure it is as a badge, and where to go from here."""
     if found.comparison is None:
         text = "No comparison was asked for: POST …/comparison does."
         if found.comparison_state is not None:
             text = f"The comparison is {found.comparison_state} and has no result."
-        return f"<p class='answer'>{escape(text)}</p>"
+        return f"<div class='answer'><p>{escape(text)}</p></div>{_links(found)}"
     answer = found.comparison.recommendation
+    badge = f"<strong class='verdict {answer.verdict.replace(' ', '-')}'>{escape(answer.verdict)}</strong>"
+    lines = "".join(f"<p>{_emphasized(line) if line is answer.lines[0] else escape(line)}</p>" for line in answer.lines)
     warnings = "".join(f"<p class='warning'>{escape(warning)}</p>" for warning in answer.warnings)
-    text = f"<p class='answer'>{escape(answer.text)}</p>"
-    selections = "".join(_features(selection) for selection in found.comparison.selections)
-    return text + warnings + _techniques(found.comparison) + selections + _pairs(found.comparison)
+    return f"<div class='answer'>{badge}{lines}</div>{warnings}{_links(found)}"
 
 
-_FEATURES = 20  # in the table, the steadiest first
-_COLUMNS = ("technique", "parameters", "{objective}", "{metric}", "test {objective}", "test {metric}")
-_MORE = ("gap", "zeros", "L2 norm", "epochs", "seconds")
+def _emphasized(line: str) -> str:
+    """What to use in bold, before what is said of it."""
+    use, colon, rest = line.partition(":")
+    return f"<b>{escape(use)}</b>{colon}{escape(rest)}"
 
 
-def _techniques(comparison: Comparison) -> str:
-    names = {"objective": comparison.objective, "metric": comparison.task_metric}
-    head = [column.format(**names) for column in (*_COLUMNS, *_MORE)]
-    chosen = comparison.recommendation.technique
-    rows = [_row(row, chosen=row.technique == chosen) for row in comparison.techniques]
-    note = (
-        f"Means over {max(row.fits for row in comparison.techniques)} fits with 95 % intervals (Nadeau and Bengio); "
-        "the test part was used once. Gap: validation minus training loss. Seconds: a trial of the search."
-    )
-    return f"<section><h2>Techniques</h2>{_table(head, rows)}<p class='note'>{escape(note)}</p></section>"
+def _headline(found: Findings) -> str:
+    told = about(found)
+    ended = "not ended yet" if found.ended_at is None else told["ended"]
+    return " · ".join([told["data"], told["budget"], f"seed {told['seed']}", ended, told["version"]])
 
 
-def _row(row: TechniqueResult, *, chosen: bool) -> str:
-    cells = [
-        label(row.technique),
-        parameters(row.params),
-        _interval(row.objective),
-        _interval(row.task_metric),
-        number(row.test_objective),
-        number(row.test_task_metric),
-        number(row.gap),
-        f"{row.zero_share:.1%}",
-        number(row.l2_norm),
-        f"{row.epochs:.1f}",
-        number(row.seconds, 2),
-    ]
-    return _tr(cells, "chosen" if chosen else "")
-
-
-def _features(selection: Selection) -> str:
-    shown = sorted(selection.shares, key=lambda name: -selection.shares[name])[:_FEATURES]
-    rows = [
-        _tr(
-            [name, f"{selection.shares[name]:.0%}", f"{selection.nonzero[name]:.0%}"],
-            "chosen" if name in selection.selected else "",
-        )
-        for name in shown
-    ]
-    head = ["feature", f"among the {selection.most} largest", "not zero"]
-    note = f"Shares of the fits; selected is what is among the largest in at least {selection.threshold:.0%} of them."
-    title = f"Features that {label(selection.technique)} selects: {len(selection.selected)} of {len(selection.shares)}"
-    return (
-        f"<section><details><summary>{escape(title)}</summary>{_table(head, rows)}"
-        f"<p class='note'>{escape(note)}</p></details></section>"
+def _compared(comparison: Comparison) -> str:
+    answer = comparison.recommendation
+    return "".join(
+        [
+            report_tables.candidates(comparison),
+            report_tables.contributions(answer, comparison.objective),
+            folded("Tests and intervals behind the answer", f"<p>{escape(answer.evidence)}</p>"),
+            report_tables.more(comparison),
+            report_tables.pairs(comparison),
+            *map(report_tables.features, comparison.selections),
+        ]
     )
 
 
-def _pairs(comparison: Comparison) -> str:
-    head = ["pair", "difference", "95 % interval", "p", "p, Holm", "practically the same"]
-    rows = [
-        _tr(
-            [
-                f"{label(d.first)} – {label(d.second)}",
-                f"{d.difference:+.4g}",
-                f"{d.low:+.3g} to {d.high:+.3g}",
-                f"{d.p:.2g}",
-                f"{d.p_holm:.2g}",
-                f"{d.equivalent:.0%}",
-            ],
-            "detected" if d.detected else "",
-        )
-        for d in sorted(comparison.differences, key=lambda d: d.p)
-    ]
-    note = (
-        f"Positive: the first is worse. p: corrected resampled t-test. Practically the same: probability that the "
-        f"difference is within ±{comparison.rope:g} {comparison.objective}."
-    )
-    return (
-        f"<section><details><summary>Pairwise differences</summary>{_table(head, rows)}"
-        f"<p class='note'>{escape(note)}</p></details></section>"
-    )
+def links(found: Findings) -> dict[str, str]:
+    """Where the service has the model, its export, its code and all trials."""
+    study = f"/v1/studies/{quote(str(found.spec.name))}"
+    exported = isinstance(found.spec.dataset, UploadedDataset)
+    if found.comparison is not None:
+        given = {
+            "model": f"{study}/comparison/model",
+            "export": f"{study}/comparison/export",
+            "snippet": f"{study}/snippet?technique=recommended",
+        }
+    elif best(found):
+        given = {name: f"{study}/{name}" for name in ("model", "export", "snippet")}
+    else:
+        given = {}
+    # What prepares raw rows is kept of uploaded datasets alone.
+    kept = {name: link for name, link in given.items() if exported or name != "export"}
+    return kept | {"trials": f"{study}/trials.csv", "comparison": f"{study}/comparison", "study": study}
+
+
+_LINKED: Mapping[str, str] = {
+    "model": "model (.keras)",
+    "export": "export (.zip)",
+    "snippet": "code to train it",
+    "trials": "all trials (.csv)",
+}
+
+
+def _links(found: Findings) -> str:
+    shown = {name: link for name, link in links(found).items() if name in _LINKED}
+    written = "".join(f"<a href='{escape(link)}'>{_LINKED[name]}</a>" for name, link in shown.items())
+    return f"<nav>{written}</nav>"
+
+
+def about(found: Findings) -> dict[str, str]:
+    """What was done on which data, when, and by which version."""
+    spec, facts, budget = found.spec, found.spec.dataset.facts, found.spec.budget
+    compared = f"; its comparison is {found.comparison_state}" if found.comparison_state else ""
+    shape = " × ".join(map(str, facts.shape))
+    return {
+        "state": f"the study is {found.state}{compared}",
+        "data": f"{spec.dataset.name}: {facts.task}, {facts.rows:,} rows, {shape} inputs",
+        "model": spec.model.kind,
+        "budget": f"{budget.trials:,} trials of at most {budget.epochs:,} epochs",
+        "seed": str(spec.seed),
+        "submitted": instant(found.created_at),
+        "ended": instant(found.ended_at),
+        "version": f"regsweep {found.version}" if found.version else "–",
+    }
+
+
+def _about(found: Findings) -> str:
+    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in about(found).items())
+    return f"<section><h2>About this study</h2><dl>{items}</dl></section>"
 
 
 def best(found: Findings) -> list[Trial]:
     """The best complete trial of the study's own search, or the Pareto front of several objectives."""
-    from studies import pareto
-
     complete = [trial for trial in found.trials if trial.state == "COMPLETE" and trial.values]
     if not complete:
         return []
@@ -177,39 +181,17 @@ def best(found: Findings) -> list[Trial]:
 
 
 def _best_table(found: Findings) -> str:
-    rows = [
-        _tr([str(trial.number), *map(number, trial.values or []), parameters(trial.params), str(trial.epochs)], "")
+    rows: list[tuple[list[Cell | str], str]] = [
+        (
+            [
+                Cell(f"trial {trial.number}", parameters(trial.params)),
+                *map(number, trial.values or []),
+                str(trial.epochs),
+            ],
+            "",
+        )
         for trial in best(found)
     ]
     title = "Pareto front of the study's own search" if len(found.spec.objectives) > 1 else "Best of its own search"
-    head = ["trial", *found.spec.objectives, "parameters", "epochs"]
-    return f"<section><h2>{title}</h2>{_table(head, rows)}</section>" if rows else ""
-
-
-def _table(head: Sequence[str], rows: Sequence[str]) -> str:
-    cells = "".join(f"<th>{escape(name)}</th>" for name in head)
-    return f"<div class='wide'><table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-
-
-def _tr(cells: Sequence[str], kind: str) -> str:
-    return f"<tr class='{kind}'>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-
-
-def parameters(params: Any) -> str:
-    """The parameters that have an effect, in a line."""
-    skipped = ("learning_rate", "batch_size")
-    shown = {name: value for name, value in params.items() if name not in skipped and value not in (None, 0, "none")}
-    return ", ".join(f"{name.replace('lambda', 'λ')} {number(value, 3)}" for name, value in shown.items())
-
-
-def _interval(interval: Interval | None) -> str:
-    if interval is None:
-        return "–"
-    return f"{number(interval.mean)} ({number(interval.low, 3)} to {number(interval.high, 3)})"
-
-
-def number(value: Any, digits: int = 4) -> str:
-    """A value to so many digits; a dash where there is none."""
-    if value is None:
-        return "–"
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+    head = ["found in", *found.spec.objectives, "epochs"]
+    return f"<section><h2>{title}</h2>{table(head, rows)}</section>" if rows else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from studies.objectives import ObjectiveName
@@ -182,6 +182,7 @@ class Trial:
     metrics: Mapping[str, float | None]
     weights: Mapping[str, float]
     epochs: int | None
+    suggested: Mapping[str, Any] = field(default_factory=dict)  # by the sampler, also what has no effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +206,6 @@ class Findings:
     searched: Mapping[str, Sequence[Trial]]  # of each technique's search
     samples: Mapping[str, Sample]
     comparison: Comparison | None
+    version: str = ""  # of the software that found it
+    created_at: float | None = None  # when the study was submitted, in seconds since 1970
+    ended_at: float | None = None  # when the last of the study and its comparison ended

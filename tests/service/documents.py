@@ -41,8 +41,16 @@ def trial_result(val_loss: float, epochs: int = EPOCHS) -> TrialResult:
             "gap": val_loss / 2,
         },
         weights={"count": 8, "nonzero": 6, "zero_share": 0.25, "l2_norm": 1.0},
-        detail={"layers": [{"zero_share": 0.25}], "feature_norms": [1.0, 0.0, 2.0, 0.5]},
-        curve={"epoch": [float(step) for step in steps], "val_loss": [val_loss + 1 / step for step in steps]},
+        detail={
+            "layers": [{"zero_share": 0.25}],
+            "feature_norms": [1.0, 0.0, 2.0, 0.5],
+            "histogram": {"counts": [1, 2, 2, 1], "largest": 2.0, "zeros": 2},
+        },
+        curve={
+            "epoch": [float(step) for step in steps],
+            "loss": [val_loss / 2 + 1 / step for step in steps],
+            "val_loss": [val_loss + 1 / step for step in steps],
+        },
         epochs=epochs,
         best_epoch=epochs,
         stopped_early=False,

@@ -1,0 +1,103 @@
+"""Draws what all figures share: a look that suits light and dark pages, and axes whose ticks people read."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+HEIGHT = 380  # pixels
+WIDE = 10  # largest to smallest value from which an axis is logarithmic
+_INK = "#7b838c"  # is legible on white and on black; the report's page sets its own
+_GRID = "rgba(128, 136, 144, 0.28)"
+_MOST_TICKS = 6
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def blank(x: str = "", y: str = "", *, panels: dict[str, Any] | None = None, height: int = HEIGHT) -> Figure:
+    """A figure without data; `panels` are arguments of Plotly's make_subplots."""
+    from plotly.graph_objects import Figure
+    from plotly.subplots import make_subplots
+
+    figure = Figure() if panels is None else make_subplots(**panels)
+    figure.update_layout(
+        template="none",
+        paper_bgcolor="rgba(0, 0, 0, 0)",
+        plot_bgcolor="rgba(0, 0, 0, 0)",
+        height=height,
+        margin={"l": 8, "r": 8, "t": 24, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+        font={"size": 12, "color": _INK},
+        hoverlabel={"namelength": -1},
+    )
+    axis = {"automargin": True, "gridcolor": _GRID, "zeroline": False, "linecolor": _GRID, "exponentformat": "none"}
+    figure.update_xaxes(title=x, title_standoff=8, **axis)
+    figure.update_yaxes(title=y, title_standoff=8, **axis)
+    return figure
+
+
+def points(name: str, x: Sequence[Any], y: Sequence[Any], color: str, **options: Any) -> Any:
+    """A trace of markers in one colour; options are Plotly's."""
+    from plotly.graph_objects import Scatter
+
+    marker = {"color": color, "size": 7, "opacity": 0.8}
+    return Scatter(**({"name": name, "x": x, "y": y, "mode": "markers", "marker": marker} | options))
+
+
+def scale(values: Iterable[float | None], *, wide: float = WIDE) -> dict[str, Any]:
+    """An axis for these values: logarithmic where all are positive and far apart."""
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    if finite and min(finite) > 0 and max(finite) / min(finite) >= wide:
+        return logarithmic(min(finite), max(finite))
+    return {"type": "linear", "nticks": _MOST_TICKS, "separatethousands": True}
+
+
+def logarithmic(low: float, high: float) -> dict[str, Any]:
+    """A logarithmic axis from one value to another, with ticks written out."""
+    ticks = _log_ticks(low, high)
+    return {"type": "log", "tickmode": "array", "tickvals": ticks, "ticktext": [plain(tick) for tick in ticks]}
+
+
+def whole_numbers(values: Iterable[float]) -> dict[str, Any]:
+    """An axis of whole numbers, on which no tick stands between two of them."""
+    found = list(values)
+    step = _nice((max(found) - min(found)) / _MOST_TICKS) if found else 1
+    return {"type": "linear", "tick0": 0, "dtick": max(1, math.ceil(step)), "tickformat": ",d"}
+
+
+def plain(value: float) -> str:
+    """A number without exponent, or as a power of ten where that would be long."""
+    if value == 0 or 1e-6 <= abs(value) < 1e7:
+        written = f"{value:,.12f}".rstrip("0").rstrip(".")
+        return written or "0"
+    digits, exponent = f"{value:.0e}".split("e")
+    power = f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    return power if digits == "1" else f"{digits}·{power}"
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5)):
+        ticks = [step * 10.0**exponent for exponent in exponents for step in steps]
+        within = [tick for tick in ticks if low <= tick <= high]
+        if len(within) >= 3:
+            return within[:: math.ceil(len(within) / _MOST_TICKS)]
+    step = _nice((high - low) / _MOST_TICKS) or 1
+    return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1) if step * i > 0]
+
+
+def _nice(step: float) -> float:
+    """The next of 1, 2, 5, 10, 20, … times a power of ten; 0 for 0."""
+    if step <= 0:
+        return 0
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
+
+
+def wrapped(text: str, width: int = 20) -> str:
+    """A text in lines of at most so many characters, as Plotly breaks them."""
+    return "<br>".join(textwrap.wrap(text, width))
