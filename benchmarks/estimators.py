@@ -97,7 +97,8 @@ def main(path: Path) -> None:
 def _judged(case: Mapping[str, Any], estimator: Estimator) -> tuple[float, list[tuple[float, bool]]]:
     """The regret of an estimator's choice, and what it says of the choice and each other one."""
     rows = [row for row in case["result"]["techniques"] if not row["raced_out"]]
-    names, losses = [row["technique"] for row in rows], case["losses"]
+    names: list[str] = [row["technique"] for row in rows]
+    losses: Mapping[str, float] = case["losses"]
     common = sorted(set.intersection(*(set(row["folds"]) for row in rows)))
     values = np.array([[row["folds"][fold] for fold in common] for row in rows])
     mean, covariance = estimator(names, values)
