@@ -19,7 +19,8 @@ from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
 from studies.spec import Resampling
 
 _OPEN = ("WAITING", "RUNNING")
-_MOST_DELIVERED = 10  # datasets.splits.DELIVERY_FOLDS; importing that would load scikit-learn for a listing
+#: Models of a delivered mean, as datasets.splits divides for them, which would load scikit-learn for a listing.
+_MOST_DELIVERED = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from service.routes.studies import views
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData
+from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.comparing import (
     ASKED,
@@ -31,7 +32,7 @@ from tests.service.comparing import (
 from tests.service.documents import document, study
 
 OWN = 4
-SEARCH_TRIALS = len(TECHNIQUES) * SEARCHED
+SEARCH_TRIALS = 1 + (len(TECHNIQUES) - 1) * SEARCHED  # no regularization has nothing to search
 SEARCH_FITS = SEARCH_TRIALS * FOLDS  # iris is small, so techniques are searched on folds
 CONFIRMED = REPEATS * FOLDS
 
@@ -74,7 +75,7 @@ def test_a_comparison_counts_its_searches_and_a_confirmation_that_is_not_planned
     api: httpx.Client, store: Store, folder: Path
 ) -> None:
     api.post("/v1/studies", json=compared_document()).raise_for_status()
-    sweep_all(store, folder, ["iris", PARTS[0]])
+    sweep_all(store, folder, ["iris", PARTS[1]])
     found, alone = _overall(api), _overall(api, "/comparison")
     assert (found["done"], found["fits_done"]) == (OWN + SEARCHED, OWN + SEARCHED * FOLDS)
     assert (alone["done"], alone["fits_done"]) == (SEARCHED, SEARCHED * FOLDS)
@@ -84,7 +85,9 @@ def test_a_comparison_counts_its_searches_and_a_confirmation_that_is_not_planned
     assert alone["fits"] == SEARCH_FITS + len(TECHNIQUES) * (CONFIRMED + 1)
 
 
-@pytest.mark.parametrize(("deliver", "trials", "fits"), [("refit", 1, 1), ("folds", 1, 10), ("split", 0, 0)])
+@pytest.mark.parametrize(
+    ("deliver", "trials", "fits"), [("refit", 1, 1), ("folds", 1, DELIVERY_FOLDS * DELIVERY_REPEATS), ("split", 0, 0)]
+)
 def test_the_delivery_of_the_recommended_technique_counts_as_well(
     api: httpx.Client, deliver: str, trials: int, fits: int
 ) -> None:
