@@ -109,12 +109,12 @@ def _judged(case: Mapping[str, Any], estimator: Estimator) -> tuple[float, list[
         for other in range(len(names))
         if other != best
     ]
-    regret = float(losses[names[best]] / min(losses.values()) - 1)
+    regret = losses[names[best]] / min(losses.values()) - 1
     return regret, [(p, right) if p >= 0.5 else (1 - p, not right) for p, right in said]
 
 
 def _width(values: Array, times: float) -> float:
-    return 1 / values.shape[1] + times * _SHARE
+    return 1 / len(values[0]) + times * _SHARE
 
 
 if __name__ == "__main__":

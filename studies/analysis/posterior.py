@@ -76,10 +76,13 @@ def posterior(values: Mapping[str, Mapping[int, float]], test_to_train: float, *
     table, counts = _table(values, logarithmic=logarithmic)
     folds = table.shape[1]
     width = np.sqrt(1 / counts + _CHOSEN * test_to_train)
-    mean, covariance = sign * table.mean(axis=1), np.atleast_2d(np.cov(table)) * np.outer(width, width)
+    seen = np.atleast_2d(np.cov(table)) * (_students_variance(folds - 1) * np.outer(width, width))
+    mean, covariance = sign * table.mean(axis=1), seen
     if logarithmic:
         mean, covariance = _with_prior(names, mean, covariance)
-    draws = _students_t(mean, covariance, folds - 1)
+    draws = np.random.default_rng(_SEED).multivariate_normal(
+        mean, covariance, _DRAWS, method="eigh", check_valid="ignore"
+    )
     return Posterior(names, np.exp(draws) if logarithmic else draws, sign)
 
 
@@ -112,10 +115,6 @@ def _with_prior(names: Sequence[str], mean: Array, covariance: Array) -> tuple[A
     return usual + gain @ (mean - usual), trust - gain @ trust
 
 
-def _students_t(mean: Array, covariance: Array, degrees: int) -> Array:
-    """Draws of a multivariate Student's t, always the same."""
-    rng = np.random.default_rng(_SEED)
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.clip(values, 0, None))
-    normal = rng.standard_normal((_DRAWS, len(root))) @ root.T
-    return np.asarray(mean + normal * np.sqrt(degrees / rng.chisquare(degrees, _DRAWS))[:, np.newaxis])
+def _students_variance(degrees: int) -> float:
+    """By how much the covariance of few folds is too small; above 3 as large as Student's t has it."""
+    return degrees / (degrees - 2) if degrees > 3 else 3.0

@@ -41,20 +41,21 @@ def recommend(
     chosen = choose(table, posterior, rope)
     worse = {d.loser for d in differences if chosen.technique in (d.first, d.second) and d.distinguishes()}
     worse -= {chosen.technique}
-    verdict = _verdict(chosen, table, posterior, rope, worse)
+    simplest = min(table, key=_complexity)
+    verdict = _verdict(chosen, table, worse)
     contributions = _contributions(chosen, table, posterior)
     selection = _worth_naming(chosen, selections)
     return Recommendation(
         technique=chosen.technique,
         params=chosen.params,
         verdict=verdict,
-        probability=posterior.within(chosen.technique, rope),
+        probability=chosen.keeps_up,
         regret=chosen.regret,
         cost=posterior.cost(chosen.technique),
         lines=[
-            _use(chosen, verdict, posterior, rope, objective),
-            _expect(chosen, table, posterior, objective),
-            _cost(posterior.cost(chosen.technique), contributions, objective),
+            _use(chosen, simplest, verdict, posterior),
+            _expect(chosen, simplest, objective),
+            _cost(chosen, posterior.cost(chosen.technique), rope, contributions, objective),
         ],
         evidence=_evidence(chosen, worse, objective, selection),
         warnings=[*_missing(missing), *_too_small(chosen, table, posterior, rope, objective, rows)],
@@ -79,49 +80,49 @@ def _complexity(row: TechniqueResult) -> tuple[int, int]:
     return complexity(row.technique, row.parts)
 
 
-def _verdict(
-    chosen: TechniqueResult, table: Sequence[TechniqueResult], posterior: Posterior, rope: float, worse: set[str]
-) -> Verdict:
+def _verdict(chosen: TechniqueResult, table: Sequence[TechniqueResult], worse: set[str]) -> Verdict:
     """Clear where every simpler candidate, or every other one of the simplest, is detectably worse."""
     simpler = [row.technique for row in table if _complexity(row) < _complexity(chosen)]
     others = [row.technique for row in table if row is not chosen]
     if all(name in worse for name in simpler or others):
         return "clear"
-    same = not simpler and posterior.within(chosen.technique, rope) >= _SAME
+    same = not simpler and chosen.keeps_up >= _SAME
     return "practically the same" if same else "likely"
 
 
-def _use(chosen: TechniqueResult, verdict: Verdict, posterior: Posterior, rope: float, objective: ObjectiveName) -> str:
+def _use(chosen: TechniqueResult, simplest: TechniqueResult, verdict: Verdict, posterior: Posterior) -> str:
     use = f"Use {label(chosen.technique)}{parameters(chosen.params)}"
-    sure = posterior.within(chosen.technique, rope)
-    nothing = f"nothing that was tried is better by more than {rope:g} {objective} with a probability of {sure:.0%}"
+    if verdict == "practically the same":
+        return f"{use}: the techniques are practically the same on this data, and it is the simplest."
+    if chosen is simplest:
+        surely = "clearly better than every other technique" if verdict == "clear" else "likely as good as any other"
+        return f"{use}: {surely}, and the simplest."
+    than = f"better than {label(simplest.technique)}"
     if verdict == "clear":
-        return f"{use}: clearly, for every simpler technique is detectably worse; {nothing}."
-    if verdict == "likely":
-        return f"{use}: likely the right choice, for {nothing}."
-    return f"{use}: the techniques are practically the same here and it is the simplest; {nothing}."
+        return f"{use}: clearly {than}, and than every simpler technique."
+    sure = posterior.better(simplest.technique, chosen.technique)
+    return f"{use}: likely {than}, with a probability of {sure:.0%}."
 
 
-def _expect(
-    chosen: TechniqueResult, table: Sequence[TechniqueResult], posterior: Posterior, objective: ObjectiveName
-) -> str:
+def _expect(chosen: TechniqueResult, simplest: TechniqueResult, objective: ObjectiveName) -> str:
     expected = chosen.expected
     words = f"Expect {objective} {expected.mean:.3g} on new rows (95 %: {expected.low:.3g} to {expected.high:.3g})"
-    none = next((row for row in table if row.technique == "none" and row is not chosen), None)
-    if none is None:
-        return f"{words}."
-    sure = posterior.better("none", chosen.technique)
-    return f"{words}; without regularization {none.expected.mean:.3g}, which is worse with a probability of {sure:.0%}."
+    return f"{words}." if chosen is simplest else f"{words}; {label(simplest.technique)}: {simplest.expected.mean:.3g}."
 
 
-def _cost(cost: float, contributions: Sequence[Contribution], objective: ObjectiveName) -> str:
-    words = f"If another one is better after all, it is by {cost:.2g} {objective} on average"
+def _cost(
+    chosen: TechniqueResult, cost: float, rope: float, contributions: Sequence[Contribution], objective: ObjectiveName
+) -> str:
+    words = (
+        f"With a probability of {chosen.keeps_up:.0%} nothing that was tried is better by more than {rope:g}; if "
+        f"another one is better, it is by {cost:.2g} {objective} on average."
+    )
     if not contributions:
-        return f"{words}."
+        return words
     worth = ", ".join(
         f"{label(c.part)} {c.worth.mean:+.2g} ({c.worth.low:+.2g} to {c.worth.high:+.2g})" for c in contributions
     )
-    return f"{words}. What each part is worth: {worth}."
+    return f"{words} What each part is worth: {worth}."
 
 
 def _contributions(
@@ -205,7 +206,7 @@ def _too_small(
 ) -> list[str]:
     found: list[str] = []
     highest = max(interval(posterior.of(chosen.technique) - posterior.of(row.technique))[1] for row in table)
-    if posterior.within(chosen.technique, rope) < _SAME and highest > rope:
+    if chosen.keeps_up < _SAME and highest > rope:
         found.append(
             f"The data is too small to be surer: another technique could be better by up to {highest:.2g} {objective} "
             f"({rows.fold} validation rows a fold), and {rope:g} would matter."
