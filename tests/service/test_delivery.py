@@ -19,7 +19,7 @@ from service.storage.invariants import violations
 from service.storage.store import Store
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
-from studies.datasets.splits import DELIVERY_FOLDS
+from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.plan import Plan
 from studies.training.result import Job, OnEpoch, Trained, TrainingState
 from tests.acceptance.polling import eventually
@@ -31,7 +31,8 @@ from tests.studies.uploads import text
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 FOLDS, EPOCHS = 3, 5
 WHOLE, ALL = FOLDS, FOLDS + 1  # what stands behind the folds
-DELIVERY = range(ALL + 1, ALL + 1 + DELIVERY_FOLDS)
+MEMBERS = DELIVERY_FOLDS * DELIVERY_REPEATS
+DELIVERY = range(ALL + 1, ALL + 1 + MEMBERS)
 PARTS = ["iris: none", "iris: early_stopping"]
 ASKED: dict[str, Any] = {
     "techniques": ["none", "early_stopping"], "repeats": 1, "folds": FOLDS, "trials_per_technique": 1,
@@ -141,7 +142,7 @@ def test_a_delivery_that_was_interrupted_goes_on_and_has_every_member(
     assert [job.fold for job in training.delivered()] == [*DELIVERY[:4], *DELIVERY[3:]]
     found = loaded(model(api).content, tmp_path)
     inner = [layer for layer in found.layers if layer.name.startswith("member_")]
-    assert len(inner) == DELIVERY_FOLDS
+    assert len(inner) == MEMBERS
     for layer, job in zip(inner, training.delivered()[:3], strict=False):
         for one, other in zip(
             layer.get_weights(), member(job.seed, training.data[job.fold]).get_weights(), strict=True
@@ -241,7 +242,7 @@ def test_the_export_of_a_delivered_model_predicts_raw_rows_as_its_members_do(
     for job in training.delivered():
         own = Preparation.of(training.data[job.fold])
         each.append(own.decode(member(job.seed, training.data[job.fold])(own.transform(raw)).numpy()))
-    assert len(each) == DELIVERY_FOLDS
+    assert len(each) == MEMBERS
     given = preparation.decode(exported.predict(preparation.transform(raw), verbose=0))
     np.testing.assert_allclose(given, np.mean(each, axis=0), rtol=1e-5)
     # Rows that lack a value are filled with the median of all rows, and are predicted.
