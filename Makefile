@@ -65,6 +65,8 @@ bench: bench-setup
 	$(BIN)/python -m benchmarks.trials_an_hour
 	$(BIN)/python -m benchmarks.comparison
 	$(BIN)/python -m benchmarks.planted
+	$(BIN)/python -m benchmarks.simulated
+	$(BIN)/python -m benchmarks.real_tables
 	$(BIN)/python -m benchmarks.table_size
 
 # The lock: names, versions and hashes, for every platform; needs uv.
