@@ -39,7 +39,8 @@ def delivered(store: Store, name: str, candidate: str | None) -> tuple[str, Tria
     """
     study = ComparisonStore(store).study(name)
     if candidate in (None, RECOMMENDED):
-        chosen, trial = _recommended(store, study), ComparisonStore(store).delivered(study)
+        chosen = _recommended(store, study)
+        trial = ComparisonStore(store).delivered(study, chosen)
         if trial is not None:
             return chosen, trial
     return final(store, name, candidate)

@@ -79,9 +79,10 @@ class ComparisonStore:
         """The trial that a comparison trained last with a candidate's parameters, if its model is kept."""
         return next((t for t, plan in self._kept(study) if plan.test and plan.technique == technique), None)
 
-    def delivered(self, study: StudyRecord) -> TrialRecord | None:
-        """The trial that trained the recommended candidate for delivery, if there is one."""
-        return next((trial for trial, plan in self._kept(study) if plan.deliver is not None), None)
+    def delivered(self, study: StudyRecord, technique: str) -> TrialRecord | None:
+        """The trial that trained a candidate for delivery, if there is one: another version may recommend another."""
+        kept = self._kept(study)
+        return next((t for t, plan in kept if plan.deliver is not None and plan.technique == technique), None)
 
     def _kept(self, study: StudyRecord) -> list[tuple[TrialRecord, Plan]]:
         """The complete trials of a comparison whose models are kept."""
