@@ -54,7 +54,8 @@ def test_what_is_not_finite_is_kept_as_null(store: Store, folder: Path) -> None:
     kept = store.trial("iris", number)
     assert kept.metrics is not None
     assert kept.metrics["val_loss"] is None
-    assert store.curve(kept) == {"epoch": [1.0, 2.0, 3.0], "val_loss": [None, None, None]}
+    nothing = [None, None, None]
+    assert store.curve(kept) == {"epoch": [1.0, 2.0, 3.0], "loss": nothing, "val_loss": nothing}
 
 
 def test_a_trial_told_twice_counts_once(store: Store, folder: Path) -> None:
