@@ -37,7 +37,7 @@ class Judge:
 
     @classmethod
     def of(cls, table: str, seed: int, shown: int, most: int, folder: Path) -> Self:
-        """Divide a table; rows that judge are of classes, and lack values in columns, that the shown rows do too."""
+        """Divide a table; rows that judge are of classes, lack values in columns, and have texts where the shown do."""
         source, rows = TABLES[table], frame(table)
         order = np.random.default_rng([seed, len(rows)]).permutation(len(rows))
         first, rest = order[:shown].tolist(), order[shown : shown + most].tolist()
@@ -46,13 +46,26 @@ class Judge:
             frequent = set(counts[counts >= _RAREST].index)
             first, rest = ([i for i in part if rows[source.target].iloc[i] in frequent] for part in (first, rest))
         full = [column for column in rows.columns if rows.iloc[first][column].notna().all()]
-        rest = [i for i, known in zip(rest, rows.iloc[rest][full].notna().all(axis=1), strict=True) if known]
+        readable = rows.iloc[rest][full].notna().all(axis=1)
+        for column in rows.columns:
+            readable &= _of_a_kind(rows[column].iloc[first], rows[column].iloc[rest])
+        rest = [i for i, known in zip(rest, readable, strict=True) if known]
         files = folder / f"{table}-{seed}.csv", folder / f"{table}-{seed}-unseen.csv"
         write_csv(rows, first, files[0])
         write_csv(rows, rest, files[1])
         truth = rows[source.target].iloc[rest].tolist()
         variance = float(rows[source.target].iloc[first].var(ddof=0)) if source.task == "regression" else 1.0
         return cls(table, seed, source.target, source.task, *files, truth, variance)
+
+
+def _of_a_kind(shown: Any, unseen: Any) -> Any:
+    """Which unseen values are numbers, or all where not all that are shown are."""
+    import pandas as pd
+
+    def known(values: Any) -> Any:
+        return pd.to_numeric(values, errors="coerce").notna() | values.isna()
+
+    return known(unseen) if known(shown).all() else unseen.notna() | True
 
 
 def judged(judge: Judge, bundle: bytes) -> float:
