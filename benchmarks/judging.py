@@ -58,6 +58,14 @@ class Judge:
         return cls(table, seed, source.target, source.task, *files, truth, variance)
 
 
+def divides(table: str, seed: int, shown: int) -> bool:
+    """Whether the rows that go in hold enough of two classes, or there are none."""
+    source, rows = TABLES[table], frame(table)
+    first = np.random.default_rng([seed, len(rows)]).permutation(len(rows))[:shown]
+    counts = rows.iloc[first][source.target].value_counts()
+    return source.task == "regression" or int((counts >= _RAREST).sum()) > 1
+
+
 def _of_a_kind(shown: Any, unseen: Any) -> Any:
     """Which unseen values are numbers, or all where not all that are shown are."""
     import pandas as pd

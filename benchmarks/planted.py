@@ -40,11 +40,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "clean": {
         "model": {"kind": "mlp", "hidden_units": []},
         "space": _SPACE | {"batch_size": 128, "learning_rate": 0.01},
-        "budget": {"trials": 1, "epochs": 15},
+        "budget": {"trials": 1, "epochs": 40},
         "comparison": {
             "techniques": ["none", "l1", "l2", "elastic_net", "early_stopping"],
             "trials_per_technique": 8,
-            "repeats": 2,
+            "repeats": 5,
             "folds": 5,
         },
     },

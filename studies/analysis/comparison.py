@@ -36,10 +36,12 @@ def compare(
     ]
     share = rows.fold / rows.train
     values = {fits.technique: _values(fits, objective) for fits in usable}
-    known = posterior(values, share, minimizes=_sign(objective) > 0)
+    minimizes = _sign(objective) > 0
+    known = posterior(values, share, minimizes=minimizes)
+    average = posterior(values, share, minimizes=minimizes, folds_a_repeat=asked.folds)
     best = min(_sign(objective) * fmean(of_folds.values()) for of_folds in values.values())
     rope = asked.rope or _rope(objective, best)
-    table = [_row(fits, objective, spec.task, share, known, rope) for fits in usable]
+    table = [_row(fits, objective, spec.task, share, known, average.within(fits.technique, rope)) for fits in usable]
     differences = _differences(values, objective, share, rope, known)
     selections = [
         select(fits.technique, [fit.features for fit in fits.folds.values()], feature_names)
@@ -48,7 +50,7 @@ def compare(
     ]
     compared = {fits.technique for fits in usable}
     missing = [fits.technique for fits in found if fits.technique not in compared]
-    recommendation = recommend(objective, table, known, differences, rope, rows, selections, missing)
+    recommendation = recommend(objective, table, known, average, differences, rope, rows, selections, missing)
     return Comparison(
         objective=objective,
         direction=OBJECTIVES[objective].direction,
@@ -85,7 +87,7 @@ def _values(fits: Fits, objective: ObjectiveName) -> dict[int, float]:
 
 
 def _row(
-    fits: Fits, objective: ObjectiveName, task: Task, share: float, known: Posterior, rope: float
+    fits: Fits, objective: ObjectiveName, task: Task, share: float, known: Posterior, keeps_up: float
 ) -> TechniqueResult:
     metric = TASK_METRIC[task]
     on_test = objective.replace("val_", "test_")
@@ -100,7 +102,7 @@ def _row(
         folds=values,
         expected=Interval(float(draws.mean()), *interval(draws)),
         probability_best=known.probability_best(fits.technique),
-        keeps_up=known.within(fits.technique, rope),
+        keeps_up=keeps_up,
         regret=known.regret(fits.technique),
         raced_out=fits.raced_out,
         task_metric=_interval(measured, share) if len(measured) > 1 else None,

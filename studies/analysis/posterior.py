@@ -68,14 +68,25 @@ class Posterior:
         return float(np.mean(difference > 0) + np.mean(difference == 0) / 2)
 
 
-def posterior(values: Mapping[str, Mapping[int, float]], test_to_train: float, *, minimizes: bool) -> Posterior:
-    """From the values of each candidate by fold; `test_to_train` is the share of a fold's rows to those trained on."""
+def posterior(
+    values: Mapping[str, Mapping[int, float]],
+    test_to_train: float,
+    *,
+    minimizes: bool,
+    folds_a_repeat: int | None = None,
+) -> Posterior:
+    """From the values of each candidate by fold; `test_to_train` is the share of a fold's rows to those trained on.
+
+    What one model of each candidate gives, or, where the folds of a repeat are counted, what its models give on
+    average: what differs between repeats, which judge on the same rows, is the luck of single trainings.
+    """
     names = tuple(values)
     sign = 1 if minimizes else -1
     logarithmic = minimizes and all(value > 0 for of_folds in values.values() for value in of_folds.values())
     table, counts = _table(values, logarithmic=logarithmic)
     folds = table.shape[1]
-    width = np.sqrt(1 / counts + _CHOSEN * test_to_train)
+    times = _CHOSEN if folds_a_repeat is None else 1 - _luck(table, folds_a_repeat)
+    width = np.sqrt(1 / counts + times * test_to_train)
     seen = np.atleast_2d(np.cov(table)) * (_students_variance(folds - 1) * np.outer(width, width))
     mean, covariance = sign * table.mean(axis=1), seen
     if logarithmic:
@@ -102,6 +113,18 @@ def _table(values: Mapping[str, Mapping[int, float]], *, logarithmic: bool) -> t
     away = np.nanmean(table - center, axis=1, keepdims=True)
     table = np.where(there, table, center + away)
     return table, there.sum(axis=1)
+
+
+def _luck(table: Array, folds: int) -> float:
+    """The share of the variance over folds that single trainings have: 1 where repeats differ as much as folds do."""
+    repeats = table.shape[1] // folds
+    if repeats < 2:
+        return 0.0
+    apart = (table - table.mean(axis=0))[:, : repeats * folds].reshape(len(table), repeats, folds)
+    of_repeats = apart.mean(axis=2, keepdims=True)
+    within = np.square(apart - of_repeats).sum() / (repeats * (folds - 1))
+    between = folds * np.square(of_repeats - apart.mean(axis=(1, 2), keepdims=True)).sum() / (repeats - 1)
+    return float(np.clip(between / within, 0, 1)) if within > 0 else 0.0
 
 
 def _with_prior(names: Sequence[str], mean: Array, covariance: Array) -> tuple[Array, Array]:

@@ -22,7 +22,8 @@ from studies.analysis.results import (
 )
 from studies.objectives import ObjectiveName
 
-_SAME = 0.8  # probability of practical equivalence from which the simpler one is taken
+_SAME = 0.9  # probability of practical equivalence from which the simpler one is taken
+_LIKELY = 0.5  # probability
 _SMALL_TEST_PART = 50  # rows
 _FEW = 0.5  # of the features; fewer selected ones are worth naming
 
@@ -31,14 +32,17 @@ def recommend(
     objective: ObjectiveName,
     table: Sequence[TechniqueResult],
     posterior: Posterior,
+    average: Posterior,
     differences: Sequence[Difference],
     rope: float,
     rows: Rows,
     selections: Sequence[Selection],
     missing: Sequence[str],
 ) -> Recommendation:
-    """The recommendation; `missing` could not be compared."""
-    chosen = choose(table, posterior, rope)
+    """The recommendation, from what one model of each candidate gives on new rows, and what its models give on average;
+    `missing` could not be compared.
+    """
+    chosen = choose(table, average, rope)
     worse = {d.loser for d in differences if chosen.technique in (d.first, d.second) and d.distinguishes()}
     worse -= {chosen.technique}
     simplest = min(table, key=_complexity)
@@ -51,11 +55,11 @@ def recommend(
         verdict=verdict,
         probability=chosen.keeps_up,
         regret=chosen.regret,
-        cost=posterior.cost(chosen.technique),
+        cost=average.cost(chosen.technique),
         lines=[
             _use(chosen, simplest, verdict, posterior),
             _expect(chosen, simplest, objective),
-            _cost(chosen, posterior.cost(chosen.technique), rope, contributions, objective),
+            _cost(chosen, average.cost(chosen.technique), rope, contributions, objective),
         ],
         evidence=_evidence(chosen, worse, objective, selection),
         warnings=[*_missing(missing), *_too_small(chosen, table, posterior, rope, objective, rows)],
@@ -64,16 +68,16 @@ def recommend(
     )
 
 
-def choose(table: Sequence[TechniqueResult], posterior: Posterior, rope: float) -> TechniqueResult:
+def choose(table: Sequence[TechniqueResult], average: Posterior, rope: float) -> TechniqueResult:
     """The candidate with the least expected regret, or the simplest that is probably practically the same."""
     best = min(table, key=lambda row: row.regret)
-    same = [row for row in table if _keeps_up(posterior, row, best, rope) >= _SAME]
+    same = [row for row in table if _keeps_up(average, row, best, rope) >= _SAME]
     return min([best, *same], key=_complexity)
 
 
-def _keeps_up(posterior: Posterior, row: TechniqueResult, best: TechniqueResult, rope: float) -> float:
+def _keeps_up(average: Posterior, row: TechniqueResult, best: TechniqueResult, rope: float) -> float:
     """Probability that the best one is better by no more than the region of practical equivalence."""
-    return 1 - posterior.probabilities(row.technique, best.technique, rope)[2]
+    return 1 - average.probabilities(row.technique, best.technique, rope)[2]
 
 
 def _complexity(row: TechniqueResult) -> tuple[int, int]:
@@ -86,7 +90,7 @@ def _verdict(chosen: TechniqueResult, table: Sequence[TechniqueResult], worse: s
     others = [row.technique for row in table if row is not chosen]
     if all(name in worse for name in simpler or others):
         return "clear"
-    same = not simpler and chosen.keeps_up >= _SAME
+    same = not simpler and chosen.keeps_up >= _LIKELY
     return "practically the same" if same else "likely"
 
 

@@ -55,7 +55,7 @@ class TechniqueResult:
     folds: Mapping[int, float]  # the same fold by fold, by number
     expected: Interval  # on new rows: mean and 95 % interval of the posterior
     probability_best: float  # that none of the others is better on new rows
-    keeps_up: float  # probability that none is better by more than the region of practical equivalence
+    keeps_up: float  # probability that on average over trainings none is better by more than the rope
     regret: float  # by how much it is expected to be worse than the best on new rows, in the objective's unit, ≥ 0
     raced_out: bool  # it had surely lost before all folds were trained
     task_metric: Interval | None  # None where no fold has it
@@ -133,7 +133,7 @@ class Recommendation:
     technique: str
     params: Mapping[str, Any]
     verdict: Verdict
-    probability: float  # that no candidate is better on new rows by more than the region of practical equivalence
+    probability: float  # that on average over trainings no candidate is better by more than the rope
     regret: float  # by how much it is expected to be worse than the best, in the objective's unit
     cost: float  # by how much the best is better on average where it is another one, in the objective's unit
     lines: Sequence[str]  # the answer in three lines: what to use, how sure that is, what it brings
