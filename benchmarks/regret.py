@@ -1,22 +1,47 @@
-"""What the outcomes of many tables say together: regret by rule, delivery, calibration."""
+"""What the outcomes of many tables say together: regret by rule, delivery, calibration.
+
+`python -m benchmarks.regret FILE …` decides anew by the rule of today, from what real_tables --keep has written.
+A model that was delivered stays the one of its day.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from studies.analysis.posterior import posterior
+from studies.analysis.recommendation import choose
+from studies.analysis.results import TechniqueResult
 from studies.spec import TECHNIQUES
 
 Case = Mapping[str, Any]
 BINS = ((0.5, 0.7), (0.7, 0.9), (0.9, 1.0))
+_FOLDS, _SHARE = 5, 0.25  # of a repeat; rows of a fold to rows trained on
 _SIMPLEST = ("none", "early_stopping", "l2", "l1", "dropout", "elastic_net", "combined")
 
 
 def summary(cases: Sequence[Case]) -> str:
     """The tables that the benchmark prints."""
     return "\n".join([*_regrets(cases), *_delivery(cases), *calibration(_statements(cases))])
+
+
+def decided(case: Case) -> Case:
+    """The same case with what would be recommended today."""
+    rows = [TechniqueResult(**row) for row in case["result"]["techniques"]]
+    values = {row.technique: {int(fold): value for fold, value in row.folds.items()} for row in rows}
+    known = posterior(values, _SHARE, minimizes=True)
+    average = posterior(values, _SHARE, minimizes=True, folds_a_repeat=_FOLDS)
+    table = [replace(row, regret=known.regret(row.technique)) for row in rows]
+    chosen = choose(table, average, case["result"]["rope"]).technique
+    differences = [{**d, "probability": known.better(d["first"], d["second"])} for d in case["result"]["differences"]]
+    answer = {**case["result"]["recommendation"], "technique": chosen}
+    return {**case, "result": {**case["result"], "differences": differences, "recommendation": answer}}
 
 
 def recommended(case: Case) -> str:
@@ -50,8 +75,8 @@ def _regrets(cases: Sequence[Case]) -> list[str]:
     lines = ["", f"{len(cases)} cases of {len({case['table'] for case in cases})} tables", ""]
     lines += ["| rule | mean regret | worst table | worst case | among techniques alone | worst table |"]
     lines += ["|---|---|---|---|---|---|"]
-    for rule, choose in rules.items():
-        chosen = [(case, choose(case)) for case in cases]
+    for rule, pick in rules.items():
+        chosen = [(case, pick(case)) for case in cases]
         mean, table, case = _spread(chosen, None)
         alone, alone_table, _ = _spread(chosen, TECHNIQUES)
         lines.append(f"| {rule} | {mean:.1%} | {table:.0%} | {case:.0%} | {alone:.1%} | {alone_table:.0%} |")
@@ -123,3 +148,8 @@ def calibration(statements: Sequence[tuple[float, bool]]) -> list[str]:
             honest = low - 0.05 <= seen <= high + 0.05
             lines.append(f"| {low}–{high} | {len(these)} | {said:.2f} | {seen:.2f} | {'ok' if honest else 'OFF'} |")
     return lines
+
+
+if __name__ == "__main__":
+    lines = [line for name in sys.argv[1:] for line in Path(name).read_text().splitlines()]
+    print(summary([decided(json.loads(line)) for line in lines]))
