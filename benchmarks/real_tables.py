@@ -73,9 +73,7 @@ def _outcomes(names: Sequence[str], seeds: int, script: str) -> Iterator[Outcome
         for case in [*cases, None]:
             # The next is compared while the last is judged.
             begun = (
-                None if case is None else _submitted(client, Judge.of(*case, #: Of the tables that were tuned on, a few beside those that are held back.
-OTHERS = frozenset({"beps", "charity", "email", "hotel", "interest", "monica", "pitches"})
-ROWS, MOST_JUDGES, Path(folder)), script)
+                None if case is None else _submitted(client, Judge.of(*case, ROWS, MOST_JUDGES, Path(folder)), script)
             )
             if running is not None:
                 yield _outcome(client, *running)
