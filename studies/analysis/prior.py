@@ -1,6 +1,7 @@
 """What regularization usually does, by the logarithm of the loss, before a table's own rows are looked at.
 
-Learned on the real tables of the benchmark that are not held back, at 240 training rows: `benchmarks.learn_prior`.
+Learned on the real tables of the benchmark that are not held back, of models of 240 rows each:
+`python -m benchmarks.learn_prior benchmarks/prior_cases.jsonl` prints these numbers.
 """
 
 from __future__ import annotations

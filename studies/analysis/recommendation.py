@@ -48,6 +48,7 @@ def recommend(
     simplest = min(table, key=_complexity)
     verdict = _verdict(chosen, table, worse)
     contributions = _contributions(chosen, table, posterior)
+    cost = average.cost(chosen.technique)
     selection = _worth_naming(chosen, selections)
     return Recommendation(
         technique=chosen.technique,
@@ -55,11 +56,11 @@ def recommend(
         verdict=verdict,
         probability=chosen.keeps_up,
         regret=chosen.regret,
-        cost=average.cost(chosen.technique),
+        cost=cost,
         lines=[
             _use(chosen, simplest, verdict, posterior),
             _expect(chosen, simplest, objective),
-            _cost(chosen, average.cost(chosen.technique), rope, contributions, objective),
+            _cost(chosen, cost, rope, contributions, objective),
         ],
         evidence=_evidence(chosen, worse, objective, selection),
         warnings=[*_missing(missing), *_too_small(chosen, table, posterior, rope, objective, rows)],
