@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
@@ -20,6 +22,7 @@ from studies.spec import ComparisonSpec, StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained, mean_result
+from tests.service.conftest import served, settings_in
 from tests.service.documents import document, study, trial_result, write_model
 from tests.service.ledgers import ledger
 
@@ -89,6 +92,18 @@ def work(store: Store, folder: Path) -> list[str]:
         names.append(found.name)
         assert sweep_as_worker(store, folder, found.name)
     return names
+
+
+@contextmanager
+def serving_compared(folder: Path) -> Iterator[httpx.Client]:
+    """A service with a study whose comparison has ended."""
+    settings = settings_in(folder)
+    with served(settings) as api:
+        api.post("/v1/studies", json=compared_document()).raise_for_status()
+        store = Store(settings.database_url)
+        work(store, folder / "artifacts")
+        store.close()
+        yield api
 
 
 def states(store: Store) -> dict[str, str]:

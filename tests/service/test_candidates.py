@@ -9,11 +9,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from service.storage.store import Store
 from studies.analysis.labels import COCKTAILS
 from studies.spec import TECHNIQUES as ALL_TECHNIQUES
-from tests.service.comparing import TECHNIQUES, compared_document, work
-from tests.service.conftest import served, settings_in
+from tests.service.comparing import TECHNIQUES, compared_document, serving_compared
 from tests.service.documents import document
 
 #: Every way to name a technique.
@@ -23,13 +21,7 @@ PLACES = [("GET", "comparison/model"), ("GET", "comparison/export"), ("GET", "sn
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A service with a study whose comparison has ended; nothing here changes it."""
-    folder = tmp_path_factory.mktemp("compared")
-    settings = settings_in(folder)
-    with served(settings) as api:
-        api.post("/v1/studies", json=compared_document()).raise_for_status()
-        store = Store(settings.database_url)
-        work(store, folder / "artifacts")
-        store.close()
+    with serving_compared(tmp_path_factory.mktemp("compared")) as api:
         yield api
 
 

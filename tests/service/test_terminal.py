@@ -12,12 +12,10 @@ from rich.console import Console
 from service.next_step import next_step, next_step_here
 from service.schemas import ComparisonView, StudyView
 from service.settings import Settings
-from service.storage.store import Store
 from service.terminal import duration, show_studies, show_study
 from service.terminal_comparison import show_comparison
 from studies.analysis.labels import label
-from tests.service.comparing import ASKED, compared_document, work
-from tests.service.conftest import served, settings_in
+from tests.service.comparing import ASKED, serving_compared
 from tests.service.documents import document
 
 COCKTAIL = "elastic_net+dropout+early_stopping"
@@ -26,13 +24,7 @@ COCKTAIL = "elastic_net+dropout+early_stopping"
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyView, ComparisonView]:
     """A study and its comparison as the API shows them at their end."""
-    folder = tmp_path_factory.mktemp("shown")
-    settings = settings_in(folder)
-    with served(settings) as api:
-        api.post("/v1/studies", json=compared_document()).raise_for_status()
-        store = Store(settings.database_url)
-        work(store, folder / "artifacts")
-        store.close()
+    with serving_compared(tmp_path_factory.mktemp("shown")) as api:
         study, comparison = (api.get(f"/v1/studies/iris{path}").json() for path in ("", "/comparison"))
     return StudyView.model_validate(study), ComparisonView.model_validate(comparison)
 
