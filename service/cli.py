@@ -89,7 +89,7 @@ def serve(
     log_level: LogLevelText = None,
 ) -> None:
     """Run the server with its workers."""
-    from service.server import run
+    from service.api.server import run
 
     settings = settings_of(
         host=host,

@@ -11,11 +11,11 @@ from typing import Any
 from rich.console import Console
 
 from service import limits, terminal
+from service.api.routes.comparisons import view
+from service.api.routes.studies import made_up_name, views
 from service.errors import ConflictError, NameInUseError
 from service.local_files import dataset_kind, kept
 from service.next_step import next_step_here
-from service.routes.comparisons import view
-from service.routes.studies import made_up_name, views
 from service.schemas import trial_view
 from service.settings import Settings
 from service.storage.artifacts import Artifacts

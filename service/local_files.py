@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.api.uploads import local
 from service.errors import InvalidDatasetError
 from service.storage.datasets import DatasetStore
-from service.upload import local
 from studies.errors import FieldError, InvalidSpecError
 from studies.study_file import parse
 from studies.table_spec import TableFormat
@@ -57,7 +57,7 @@ def submit(client: Client, document: Mapping[str, Any]) -> StudyView:
 
 def kept(datasets: DatasetStore, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """A study whose dataset was a file, which is now among the datasets here."""
-    from service.routes.datasets import described, keep
+    from service.api.routes.datasets import described, keep
 
     file, asked = _asked(document, folder)
     name = asked.pop("name")

@@ -164,8 +164,8 @@ def _serve(settings: Settings, listener: socket.socket, log: Path, fault: str | 
     _begin(log)
     import uvicorn
 
-    from service.app import create_app
-    from service.server import configured
+    from service.api.app import create_app
+    from service.api.server import configured
 
     faults.arm(fault)
     uvicorn.Server(configured(create_app(settings))).run(sockets=[listener])

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
-from service.app import create_app
+from service.api.app import create_app
 from service.settings import Settings
 from service.storage.store import Store
 from tests.acceptance.polling import eventually

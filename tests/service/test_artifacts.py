@@ -9,7 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from service.app import create_app
+from service.api.app import create_app
 from service.errors import ArtifactError, NotFoundError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from service.app import create_app
+from service.api.app import create_app
 from service.client import Client
 from service.errors import RefusedError
 from tests.acceptance.polling import eventually

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service import cli
-from service.app import create_app
+from service.api.app import create_app
 from service.commands.datasets import datasets
 from service.commands.db import db
 from service.commands.keys import keys

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import Message
 
-from service.app import create_app
+from service.api.app import create_app
 from service.scopes import RULES, SCOPES, Scope, needed
 from service.storage.keys import KeyStore
 from service.storage.store import Store

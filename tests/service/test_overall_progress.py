@@ -9,7 +9,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service.routes.studies import views
+from service.api.routes.studies import views
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import problems
+from service.api import problems
 from service.errors import TooLargeError
 
 _UPLOADS = "/v1/datasets"

@@ -11,19 +11,19 @@ import structlog
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import problems
-from service.authentication import Authenticator
-from service.body_limit import BodyLimit
-from service.dashboard import Dashboard
+from service.api import problems
+from service.api.authentication import Authenticator
+from service.api.body_limit import BodyLimit
+from service.api.dashboard import Dashboard
+from service.api.guard import Guard
+from service.api.lazy_store import Opening
+from service.api.lease_watch import Watch
+from service.api.routes import comparisons, datasets, health, login, predictions, report, studies, trials
 from service.errors import StorageError
-from service.guard import Guard
-from service.routes import comparisons, datasets, health, login, predictions, report, studies, trials
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.keys import KeyStore
-from service.storage.opening import Opening
 from service.version import VERSION
-from service.watch import Watch
 from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from service.app import create_app
+from service.api.app import create_app
 from service.errors import AddressError, NoKeyError
 from service.settings import Settings
 from service.storage import database

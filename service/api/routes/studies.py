@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Query, Response
 from sqlalchemy.orm import Session
 
 from service import limits
-from service.dependencies import (
+from service.api.dependencies import (
     ArtifactsDependency,
     DashboardDependency,
     DatasetsDependency,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.dependencies import ArtifactsDependency, StoreDependency
+from service.api.dependencies import ArtifactsDependency, StoreDependency
 from service.storage.reports import ReportFormat, Reports
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"])

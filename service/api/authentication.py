@@ -6,9 +6,9 @@ import time
 
 from starlette.requests import HTTPConnection
 
+from service.api.lazy_store import Opening
 from service.keys import ApiKey, Login
 from service.storage.keys import KeyStore
-from service.storage.opening import Opening
 from service.storage.records import KeyRecord
 
 COOKIE = "regsweep_login"

@@ -4,12 +4,12 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request
 
-from service.authentication import Authenticator
-from service.dashboard import Dashboard
+from service.api.authentication import Authenticator
+from service.api.dashboard import Dashboard
+from service.api.lazy_store import Opening
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
-from service.storage.opening import Opening
 from service.storage.store import Store
 
 

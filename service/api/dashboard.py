@@ -9,9 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.problems import problem
+from service.api.lazy_store import Opening
+from service.api.problems import problem
 from service.storage import database
-from service.storage.opening import Opening
 
 if TYPE_CHECKING:
     from a2wsgi import WSGIMiddleware

@@ -10,18 +10,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Response
 from sqlalchemy.orm import Session
 
-from service.dependencies import (
+from service.api.dependencies import (
     ArtifactsDependency,
     DashboardDependency,
     KeyDependency,
     StoreDependency,
     TagsDependency,
 )
+from service.api.routes.candidates import Candidate, final, not_both
+from service.api.routes.downloads import download
+from service.api.routes.studies import CursorText, Limit, created
 from service.errors import BadRequestError, NotFoundError
 from service.export import bundle, kept_model
-from service.routes.candidates import Candidate, final, not_both
-from service.routes.downloads import download
-from service.routes.studies import CursorText, Limit, created
 from service.schemas import (
     AttemptView,
     BestTrialsView,

@@ -7,16 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.dependencies import ArtifactsDependency, SettingsDependency, StoreDependency
+from service.api.dependencies import ArtifactsDependency, SettingsDependency, StoreDependency
+from service.api.prediction_process import check, predicted
+from service.api.routes.candidates import Candidate, delivered, not_both
+from service.api.routes.downloads import download
+from service.api.routes.trials import Chosen, chosen_trial
+from service.api.uploads import format_of, received
 from service.errors import CutOffError
 from service.export import bundle
-from service.predicting import check, predicted
-from service.routes.candidates import Candidate, delivered, not_both
-from service.routes.downloads import download
-from service.routes.trials import Chosen, chosen_trial
 from service.storage.records import TrialRecord
 from service.storage.store import Store
-from service.upload import format_of, received
 from studies.table_spec import TableFormat
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["predictions"])

@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from service.authentication import COOKIE, LOGIN_SECONDS, new_login
-from service.dependencies import AuthenticatorDependency
+from service.api.authentication import COOKIE, LOGIN_SECONDS, new_login
+from service.api.dependencies import AuthenticatorDependency
 
 _log = structlog.get_logger(__name__)
 

@@ -7,16 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from service import limits
-from service.dependencies import (
+from service.api.dependencies import (
     ArtifactsDependency,
     DashboardDependency,
     SettingsDependency,
     StoreDependency,
     TagsDependency,
 )
+from service.api.routes.candidates import Candidate, delivered
+from service.api.routes.downloads import download
 from service.export import bundle, kept_model
-from service.routes.candidates import Candidate, delivered
-from service.routes.downloads import download
 from service.schemas import ComparisonView, comparison_view
 from service.storage.artifacts import study_folder
 from service.storage.comparison_store import ComparisonStore

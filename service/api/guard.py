@@ -12,8 +12,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import problems, scopes
-from service.authentication import COOKIE, Authenticator
+from service import scopes
+from service.api import problems
+from service.api.authentication import COOKIE, Authenticator
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
 
 _POLICY_VIOLATION = 1008  # WebSocket's code

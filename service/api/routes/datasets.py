@@ -11,12 +11,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
+from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
+from service.api.uploads import format_of, received
 from service.errors import InvalidDatasetError
 from service.schemas import DatasetDetail, DatasetView, dataset_detail, dataset_view
 from service.storage.content import file_path
 from service.storage.datasets import DatasetStore, Files, Upload
-from service.upload import format_of, received
 from studies.objectives import Task
 from studies.spec import NAME_PATTERN
 from studies.table_spec import TableFormat, TableOptions
