@@ -97,7 +97,7 @@ def _beside(settings: Settings) -> subprocess.Popen[bytes]:
         "REGSWEEP_ARTIFACTS_URL": settings.artifacts_url,
         "REGSWEEP_LOG_LEVEL": "error",
     }
-    return subprocess.Popen([sys.executable, "-m", "service.cli", "worker"], env=environment)
+    return subprocess.Popen([sys.executable, "-m", "service.cli.main", "worker"], env=environment)
 
 
 def _watch_all(watch: Stopwatch) -> None:

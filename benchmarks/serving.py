@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.workloads import document
+from service.cli.demo import free_port
 from service.client import Client
-from service.demo import free_port
 
 
 @contextmanager
 def serving(workers: int) -> Iterator[Client]:
     """A server whose workers have loaded TensorFlow and trained something."""
     port = free_port()
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", str(port), "--workers", str(workers)]
+    command = [sys.executable, "-m", "service.cli.main", "serve", "--port", str(port), "--workers", str(workers)]
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {
             "REGSWEEP_DATABASE_URL": f"sqlite:///{folder}/regsweep.db",

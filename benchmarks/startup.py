@@ -32,7 +32,7 @@ def main() -> None:
         Path(folder, "bare.py").write_text(_BARE)
         environment = os.environ | {"REGSWEEP_DATABASE_URL": f"sqlite:///{folder}/new.db"}
         bare = [sys.executable, "-m", "uvicorn", "bare:app", "--log-level", "error", "--port"]
-        ours = [sys.executable, "-m", "service.cli", "serve", "--workers", "0", "--log-level", "error", "--port"]
+        ours = [sys.executable, "-m", "service.cli.main", "serve", "--workers", "0", "--log-level", "error", "--port"]
         first = _seconds_to_answer(ours, Path.cwd(), environment)
         times: dict[str, list[float]] = {"bare": [], "regsweep": []}
         for _ in range(PAIRS):

@@ -48,7 +48,7 @@ async def _run(*arguments: str) -> tuple[int, str]:
     """Run `regsweep …`; how it ended, and what it said of that."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "service.cli", *arguments,
+        sys.executable, "-m", "service.cli.main", *arguments,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env=environment | {"COLUMNS": "1000"},
     )  # fmt: skip
     try:

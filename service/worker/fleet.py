@@ -34,7 +34,7 @@ class Fleet:
         if find_spec("tensorflow") is None:
             raise EngineMissingError
         self._settings = settings
-        self._command = [sys.executable, "-m", "service.cli", "worker", "--attached"]
+        self._command = [sys.executable, "-m", "service.cli.main", "worker", "--attached"]
         self._command += [] if study is None else ["--study", study]
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * workers
         self._names = [""] * workers

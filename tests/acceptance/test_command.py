@@ -102,6 +102,6 @@ def test_a_taken_port_is_one_line_and_exit_2(client: House, server: Server) -> N
 
 def test_the_version_is_that_of_the_package() -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "service.cli", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "service.cli.main", "--version"], capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == version("regsweep")

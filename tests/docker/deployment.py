@@ -74,7 +74,7 @@ class Deployment:
     def regsweep(self, *arguments: str, key: str) -> str:
         """What the command line of this machine prints, told where the server is."""
         known = {"REGSWEEP_SERVER_URL": self.url, "REGSWEEP_KEY": key}
-        return self._run(sys.executable, "-m", "service.cli", *arguments, more=known)
+        return self._run(sys.executable, "-m", "service.cli.main", *arguments, more=known)
 
     def make_key(self) -> str:
         """A key of a scope that may do everything."""

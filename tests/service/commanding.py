@@ -15,7 +15,7 @@ def regsweep(url: str, *arguments: str, columns: int = 80) -> subprocess.Complet
     """Run `regsweep …` with a server in its environment, on a terminal of so many columns."""
     theirs = {name: value for name, value in os.environ.items() if not name.startswith("REGSWEEP_")}
     return subprocess.run(
-        [sys.executable, "-m", "service.cli", *arguments],
+        [sys.executable, "-m", "service.cli.main", *arguments],
         env=theirs | {"REGSWEEP_SERVER_URL": url, "COLUMNS": str(columns)},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

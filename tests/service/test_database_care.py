@@ -44,7 +44,7 @@ def regsweep(*arguments: str, database: Path, folder: Path) -> subprocess.Comple
     if arguments[:2] == ("db", "check"):
         urls += ["--artifacts-url", f"file://{folder}"]
     return subprocess.run(
-        [sys.executable, "-m", "service.cli", *arguments, *urls],
+        [sys.executable, "-m", "service.cli.main", *arguments, *urls],
         capture_output=True,
         text=True,
         timeout=60,

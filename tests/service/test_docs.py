@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from service import cli
 from service.api.app import create_app
-from service.commands.datasets import datasets
-from service.commands.db import db
-from service.commands.keys import keys
+from service.cli import main
+from service.cli.datasets import datasets
+from service.cli.db import db
+from service.cli.keys import keys
 from service.settings import Settings, variables
 from studies.study_file import read
 
@@ -25,8 +25,8 @@ def _routes() -> list[tuple[str, str]]:
 
 
 def _commands() -> list[str]:
-    groups = {"": cli.app, "db ": db, "datasets ": datasets, "keys ": keys}
-    assert len(groups) == len(cli.app.registered_groups) + 1
+    groups = {"": main.app, "db ": db, "datasets ": datasets, "keys ": keys}
+    assert len(groups) == len(main.app.registered_groups) + 1
     return [
         f"{prefix}{command.name or getattr(command.callback, '__name__', None)}"
         for prefix, group in groups.items()

@@ -43,7 +43,7 @@ def regsweep(folder: Path, *arguments: str, **variables: str) -> subprocess.Comp
     """Run the command."""
     theirs = {name: value for name, value in os.environ.items() if not name.startswith("REGSWEEP_")}
     return subprocess.run(
-        [sys.executable, "-m", "service.cli", *arguments],
+        [sys.executable, "-m", "service.cli.main", *arguments],
         env=theirs | {"REGSWEEP_DATABASE_URL": settings_in(folder).database_url, **variables},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.foreground import run_study
+from service.cli.local_run import run_study
 from service.settings import Settings
 from studies.errors import InvalidSpecError
 from tests.service.conftest import served, settings_in

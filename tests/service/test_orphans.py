@@ -14,7 +14,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from typer.testing import CliRunner
 
-from service.cli import app
+from service.cli.main import app
 from service.errors import ArtifactError
 from service.storage import orphans
 from service.storage.artifacts import Artifacts, preparation_path, study_folder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsError
 
-from service import cli
+from service.cli import main
 from service.settings import Settings
 
 _URL = "postgresql+psycopg://regsweep:a-secret@postgres/regsweep"
@@ -47,7 +47,7 @@ def test_a_file_that_cannot_be_read_is_one_line_and_exit_2(
     secret.unlink()
     monkeypatch.setattr("sys.argv", ["regsweep", "studies"])
     with pytest.raises(SystemExit) as left:
-        cli.main()
+        main.main()
     said = capsys.readouterr().err
     assert left.value.code == 2
     assert said.startswith(f"regsweep: REGSWEEP_DATABASE_URL_FILE: cannot read {secret}: ")

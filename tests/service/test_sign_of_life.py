@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service import cli
+from service.cli import main
 from service.storage.store import Store
 from tests.acceptance.polling import eventually
 from tests.service.working import LEASE_SECONDS, working
@@ -21,7 +21,7 @@ def checked(heartbeat: Path | None, monkeypatch: pytest.MonkeyPatch) -> str | in
     if heartbeat is not None:
         monkeypatch.setenv("REGSWEEP_HEARTBEAT_PATH", str(heartbeat))
     with pytest.raises(SystemExit) as left:
-        cli.main()
+        main.main()
     return left.value.code
 
 

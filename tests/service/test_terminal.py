@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from service.next_step import next_step, next_step_here
+from service.cli.next_step import next_step, next_step_here
+from service.cli.terminal import duration, show_studies, show_study
+from service.cli.terminal_comparison import show_comparison
 from service.schemas import ComparisonView, StudyView
 from service.settings import Settings
-from service.terminal import duration, show_studies, show_study
-from service.terminal_comparison import show_comparison
 from studies.analysis.labels import label
 from tests.service.comparing import ASKED, serving_compared
 from tests.service.documents import document

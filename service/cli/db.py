@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import ArtifactsUrl, DatabaseUrl, settings_of
+from service.cli.options import ArtifactsUrl, DatabaseUrl, settings_of
 
 db = typer.Typer(help="Look after the database.", no_args_is_help=True)
 

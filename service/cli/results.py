@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import Key, Name, Server, client_of, refuse
+from service.cli.options import Key, Name, Server, client_of, refuse
 
 Technique = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.commands.options import Key, ModelFile, Server, client_of, refuse
+from service.cli.options import Key, ModelFile, Server, client_of, refuse
 
 if TYPE_CHECKING:
     from service.client import Client
@@ -40,14 +40,14 @@ def compare(
         found = _of_file(client, file, model, asked) if is_file else _of_name(client, client.study(study), asked)
         if wait:
             sys.exit(_follow(client, found.name, server))
-    from service.next_step import next_step
+    from service.cli.next_step import next_step
 
     print(found.name)
     print(next_step(found, server))
 
 
 def _of_file(client: Client, file: Path, model: Path | None, asked: Mapping[str, Any]) -> StudyView:
-    from service.local_files import submit, uploaded
+    from service.cli.local_files import submit, uploaded
     from studies.study_file import document
 
     given = uploaded(client, compared(document(file, model), asked), file.parent)
@@ -87,7 +87,7 @@ def _of_name(client: Client, study: StudyView, asked: Mapping[str, Any]) -> Stud
     if study.comparison is None:
         client.compare(study.name, asked)
     else:
-        from service.terminal import progress_line
+        from service.cli.terminal import progress_line
 
         print(
             f"regsweep: '{study.name}' has a comparison already, which is {study.comparison.state}: "
@@ -100,9 +100,9 @@ def _of_name(client: Client, study: StudyView, asked: Mapping[str, Any]) -> Stud
 def _follow(client: Client, name: str, server: str | None) -> int:
     from rich.console import Console
 
-    from service import terminal
-    from service.next_step import next_step
-    from service.terminal_comparison import show_comparison
+    from service.cli import terminal
+    from service.cli.next_step import next_step
+    from service.cli.terminal_comparison import show_comparison
 
     console = Console()
     study = terminal.follow(console, lambda: client.study(name))

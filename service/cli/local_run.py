@@ -10,12 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
-from service import limits, terminal
+from service import limits
 from service.api.routes.comparisons import view
 from service.api.routes.studies import made_up_name, views
+from service.cli import terminal
+from service.cli.local_files import dataset_kind, kept
+from service.cli.next_step import next_step_here
+from service.cli.terminal_comparison import show_comparison
 from service.errors import ConflictError, NameInUseError
-from service.local_files import dataset_kind, kept
-from service.next_step import next_step_here
 from service.schemas import trial_view
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -25,7 +27,6 @@ from service.storage.datasets import DatasetStore
 from service.storage.pages import Sort
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.terminal_comparison import show_comparison
 from service.worker.fleet import Fleet
 from studies.analysis import techniques
 from studies.spec import ComparisonSpec, StudySpec

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.compare import compare, compared
-from service.commands.datasets import datasets
-from service.commands.db import db
-from service.commands.keys import keys
-from service.commands.options import (
+from service.cli.compare import compare, compared
+from service.cli.datasets import datasets
+from service.cli.db import db
+from service.cli.keys import keys
+from service.cli.options import (
     ArtifactsUrl,
     DatabaseUrl,
     Key,
@@ -27,7 +27,7 @@ from service.commands.options import (
     refuse,
     settings_of,
 )
-from service.commands.results import export, model, snippet
+from service.cli.results import export, model, snippet
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,7 +139,7 @@ def run(
     log_level: LogLevelText = "warning",
 ) -> None:
     """Run a study here, without a server; the same file again goes on with what was left."""
-    from service.foreground import run_study
+    from service.cli.local_run import run_study
     from studies.study_file import document
 
     settings = settings_of(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
@@ -150,8 +150,8 @@ def run(
 @app.command()
 def submit(file: StudyFile, model: ModelFile = None, server: Server = None, key: Key = None) -> None:
     """Submit a study to a server."""
-    from service.local_files import submit as send
-    from service.local_files import uploaded
+    from service.cli.local_files import submit as send
+    from service.cli.local_files import uploaded
     from studies.study_file import document
 
     given = document(file, model)
@@ -165,7 +165,7 @@ def watch(name: Name, server: Server = None, key: Key = None) -> None:
     """Follow a study until it ends, then show it."""
     from rich.console import Console
 
-    from service import terminal
+    from service.cli import terminal
 
     console = Console()
     with client_of(server, key) as client:
@@ -178,7 +178,7 @@ def studies(server: Server = None, key: Key = None) -> None:
     """List the studies of a server."""
     from rich.console import Console
 
-    from service import terminal
+    from service.cli import terminal
 
     with client_of(server, key) as client:
         terminal.show_studies(Console(), client.studies())
@@ -218,7 +218,7 @@ def demo(
     artifacts_url: ArtifactsUrl = None,
 ) -> None:
     """Start a server, submit a study over REST, follow it to its end and show the result."""
-    from service.demo import run as run_demo
+    from service.cli.demo import run as run_demo
 
     settings = settings_of(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level="warning")
     sys.exit(run_demo(file, settings))
@@ -266,7 +266,7 @@ def predict(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the predictions go.")] = Path("predictions.csv"),
 ) -> None:
     """Predict new raw rows with an exported model; writes a CSV."""
-    from service.local_files import format_of, write_predictions
+    from service.cli.local_files import format_of, write_predictions
 
     _quiet_tensorflow()
     from studies.prediction import predict as predicted
@@ -285,9 +285,9 @@ def _quiet_tensorflow() -> None:
 
 
 def _show(console: Console, client: Client, study: StudyView, server: str | None) -> None:
-    from service import terminal
-    from service.next_step import next_step
-    from service.terminal_comparison import show_comparison
+    from service.cli import terminal
+    from service.cli.next_step import next_step
+    from service.cli.terminal_comparison import show_comparison
 
     terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
     if study.comparison is not None:

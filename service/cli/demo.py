@@ -10,11 +10,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from service import terminal
+from service.cli import terminal
+from service.cli.terminal_comparison import show_comparison
 from service.client import Client, key_of
 from service.schemas import StudyView
 from service.settings import Settings
-from service.terminal_comparison import show_comparison
 from studies.spec import StudySpec
 from studies.study_file import read
 
@@ -27,7 +27,7 @@ def run(file: Path, settings: Settings) -> int:
     spec = read(file)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "service.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "service.cli.main", "serve", "--host", "127.0.0.1", "--port", str(port)]
     # In a session of its own: Ctrl-C reaches this process, which ends the server in order.
     server = subprocess.Popen(command, env=settings.environment(), start_new_session=True)
     try:

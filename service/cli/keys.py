@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.options import DatabaseUrl, refuse, settings_of
+from service.cli.options import DatabaseUrl, refuse, settings_of
 from service.scopes import Scope
 
 if TYPE_CHECKING:

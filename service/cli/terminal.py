@@ -13,9 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from service.next_step import active
+from service.cli.next_step import active
+from service.cli.terminal_comparison import number
 from service.schemas import OverallView, StudyView, TrialView
-from service.terminal_comparison import number
 from studies.objectives import Task
 from studies.regularization import REGULARIZERS
 from studies.spec import StudySpec

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import Key, Server, client_of, refuse
+from service.cli.options import Key, Server, client_of, refuse
 
 datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
 
@@ -27,7 +27,7 @@ def add_dataset(
     key: Key = None,
 ) -> None:
     """Upload a file to a server; prints the dataset's name."""
-    from service.local_files import format_of
+    from service.cli.local_files import format_of
 
     options = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
     with client_of(server, key) as client:

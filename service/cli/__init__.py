@@ -1,0 +1,1 @@
+"""The command `regsweep`: its commands, and how they show studies in a terminal."""

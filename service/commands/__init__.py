@@ -1,1 +1,0 @@
-"""The groups of commands of `regsweep`, and what all commands share."""
