@@ -16,8 +16,8 @@ import numpy as np
 
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
+from service.storage.ledger import TrialLedger
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.study_file import parse
 from studies.sweep import is_rung, sweep

@@ -22,8 +22,8 @@ from benchmarks.workloads import WORKLOADS, document
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
+from service.storage.ledger import TrialLedger
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from service.worker.worker import keras_engines
 from studies.datasets.preprocessing import prepare
 from studies.study_file import parse

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import httpx
 
+from service.api_keys import ApiKey
 from service.errors import RefusedError
-from service.keys import ApiKey
 from service.schemas import BestTrialsView, ComparisonView, DatasetDetail, DatasetView, StudyView, TrialView
 from service.settings import Settings
 

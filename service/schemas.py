@@ -8,8 +8,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.storage.attempts import Ending
 from service.storage.comparisons import ACTIVE_COMPARISON
-from service.storage.leases import Ending
 from service.storage.progress import Overall
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Progress

@@ -7,7 +7,7 @@ import time
 from starlette.requests import HTTPConnection
 
 from service.api.lazy_store import Opening
-from service.keys import ApiKey, Login
+from service.api_keys import ApiKey, Login
 from service.storage.keys import KeyStore
 from service.storage.records import KeyRecord
 

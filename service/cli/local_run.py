@@ -24,7 +24,7 @@ from service.storage.artifacts import Artifacts
 from service.storage.comparison_store import ComparisonStore
 from service.storage.comparisons import ACTIVE_COMPARISON
 from service.storage.datasets import DatasetStore
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.worker.fleet import Fleet

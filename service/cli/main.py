@@ -118,7 +118,7 @@ def worker(
     """Run one worker alone."""
     settings = settings_of(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
     if check:
-        from service.worker.sign_of_life import missing
+        from service.worker.liveness import missing
 
         sys.exit(missing(settings.heartbeat_path, settings.lease_seconds))
     from service.worker.worker import main as work

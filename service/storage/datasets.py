@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, DatasetInUseError, NotFoundError
 from service.storage.artifacts import Artifacts
-from service.storage.content import file_path, held
 from service.storage.database import unix_now
+from service.storage.dataset_files import file_path, held
 from service.storage.records import DatasetRecord, StudyRecord
 from service.storage.store import Store
 from studies.dataset_spec import UploadedDataset

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.artifacts import Artifacts
-from service.storage.content import file_path
 from service.storage.database import unix_now
+from service.storage.dataset_files import file_path
 from service.storage.records import ACTIVE_STUDY, AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from service.api_keys import ApiKey, new_signing_secret
 from service.errors import NotFoundError
-from service.keys import ApiKey, new_signing_secret
 from service.scopes import Scope
 from service.storage.database import unix_now
 from service.storage.records import KeyRecord

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from service.storage.artifacts import Artifacts
-from service.storage.content import file_path
+from service.storage.dataset_files import file_path
 from service.storage.datasets import DatasetStore
 from service.storage.records import DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Store

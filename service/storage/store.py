@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import comparisons, content, database, leases, lifecycle, turns, user_trials
+from service.storage import attempts, comparisons, database, dataset_files, lifecycle, scheduling, user_trials
+from service.storage.attempts import Ending
 from service.storage.database import unix_now
-from service.storage.pages import Cursor, Page, Sort
+from service.storage.pagination import Cursor, Page, Sort
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, AttemptRecord, CurveRecord, StudyRecord, TrialRecord
 from studies import pareto
 from studies.spec import StudySpec
@@ -88,7 +89,7 @@ class Store:
         """
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
-        content.expect(session, spec.dataset)
+        dataset_files.expect(session, spec.dataset)
         if comparisons.taken(session, [spec.name]) is not None:
             raise NameInUseError(spec.name)
         try:
@@ -312,14 +313,14 @@ class Store:
     # Workers
 
     def next_study(self, only: str | None = None, worker: str = "", serving: int | None = None) -> StudyRecord | None:
-        """The study (or the one named) that has most right to this worker, see turns.following."""
+        """The study (or the one named) that has most right to this worker, see scheduling.following."""
         with self._read() as session:
-            return turns.following(session, only, worker, serving)
+            return scheduling.following(session, only, worker, serving)
 
     def begin_turn(self, study: StudyRecord) -> None:
         """Record that a worker turns to a study now."""
         with self._write.begin() as session:
-            turns.begin(session, study)
+            scheduling.begin(session, study)
 
     def fail_study(self, study_id: int, reason: str, worker: str) -> None:
         """End a study that cannot be run at all, and the trials of it that the worker holds."""
@@ -327,7 +328,7 @@ class Store:
             study = lifecycle.locked(session, study_id)
             if study is not None:
                 comparisons.end(session, self.optuna, study, "failed", reason)
-                leases.end_attempts(session, self.optuna, TrialRecord.worker == worker, "failed", reason)
+                attempts.end_attempts(session, self.optuna, TrialRecord.worker == worker, "failed", reason)
 
     def show(self, study_id: int, engine: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Record which engine a worker trains a study with, and what it knows of its data."""
@@ -337,7 +338,7 @@ class Store:
 
     def renew(self, worker: str, lease_seconds: float) -> int:
         """Renew every lease a worker holds; how many."""
-        held = sa.and_(TrialRecord.worker == worker, leases.running())
+        held = sa.and_(TrialRecord.worker == worker, attempts.running())
         with self._write.begin() as session:
             ids = [key for key, _ in lifecycle.locked_trials(session, held)]
             renewed = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
@@ -347,16 +348,16 @@ class Store:
     def hand_back(self, worker: str) -> int:
         """Free every trial a worker holds for others, through no fault of the trials; how many."""
         with database.transaction(self.optuna) as session:
-            return leases.hand_back(session, self.optuna, TrialRecord.worker == worker)
+            return attempts.hand_back(session, self.optuna, TrialRecord.worker == worker)
 
-    def end_attempts(self, worker: str, ending: leases.Ending, reason: str) -> int:
+    def end_attempts(self, worker: str, ending: Ending, reason: str) -> int:
         """End every attempt of a worker that will not go on with them; how many."""
         with database.transaction(self.optuna) as session:
-            return leases.end_attempts(session, self.optuna, TrialRecord.worker == worker, ending, reason)
+            return attempts.end_attempts(session, self.optuna, TrialRecord.worker == worker, ending, reason)
 
     def leases(self) -> dict[int, tuple[str, float]]:
         """Token and end of every lease, by trial; each renewal changes the end."""
-        query = sa.select(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at).where(leases.running())
+        query = sa.select(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at).where(attempts.running())
         with self._read() as session:
             return {row.id: (row.token, row.lease_expires_at) for row in session.execute(query)}
 
@@ -366,7 +367,7 @@ class Store:
         unchanged = lease.in_([(trial, *as_seen) for trial, as_seen in lost.items()])
         reason = f"its worker gave no sign of life for {lease_seconds:g} seconds"
         with database.transaction(self.optuna) as session:
-            return leases.end_attempts(session, self.optuna, unchanged, "lost", reason)
+            return attempts.end_attempts(session, self.optuna, unchanged, "lost", reason)
 
 
 def _asked(study: StudyRecord) -> sa.Select[TrialRecord]:

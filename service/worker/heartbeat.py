@@ -13,7 +13,7 @@ import structlog
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.storage.leases import Reaper
+from service.storage.attempts import Reaper
 from service.storage.store import Store
 
 _log = structlog.get_logger(__name__)

@@ -23,11 +23,11 @@ from service.storage import database
 from service.storage.artifacts import Artifacts, checkpoints_folder, preparation_path
 from service.storage.claiming import Holder
 from service.storage.datasets import Files
+from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from service.worker.heartbeat import Heartbeat
-from service.worker.presentation import present
+from service.worker.publishing import present
 from studies import faults
 from studies.datasets.cache import PreparedCache
 from studies.datasets.preparation import Preparation

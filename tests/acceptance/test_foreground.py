@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.records import TrialRecord
 from service.storage.store import Store
 from tests.acceptance.polling import eventually

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
+from service.storage.ledger import TrialLedger
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from studies.datasets.preprocessing import prepare_folds
 from studies.spec import StudySpec
 from studies.sweep import sweep

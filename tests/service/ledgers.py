@@ -13,9 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
+from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from studies.errors import LeaseLostError
 from studies.ledger import Claim, Outcome, Report, Verdict
 from studies.mirror import Mirror, as_template

@@ -18,9 +18,9 @@ from optuna.trial import TrialState
 from service.errors import ConflictError
 from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
-from service.storage.pages import Sort
+from service.storage.ledger import TrialLedger
+from service.storage.pagination import Sort
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from studies.errors import LeaseLostError
 from studies.ledger import Claim, Report, Verdict
 from studies.mirror import Mirror, as_template

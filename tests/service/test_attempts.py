@@ -14,9 +14,9 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from service.storage.artifacts import Artifacts
+from service.storage.attempts import Reaper
 from service.storage.invariants import violations
-from service.storage.leases import Reaper
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import LeaseLostError, OutOfMemoryError

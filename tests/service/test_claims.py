@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from service.storage.leases import Reaper
+from service.storage.attempts import Reaper
 from service.storage.records import TrialRecord
 from service.storage.store import Store
 from studies.errors import LeaseLostError, NumberTakenError

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from optuna.trial import TrialState
 
+from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from studies.analysis.labels import COCKTAILS
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError

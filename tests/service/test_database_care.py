@@ -26,7 +26,7 @@ from service.storage.artifacts import Artifacts
 from service.storage.backup import backup
 from service.storage.database import HEAD, connect, optuna_storage
 from service.storage.invariants import violations
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.store import Store
 from tests.acceptance.polling import eventually
 from tests.postgresql import PostgreSQL

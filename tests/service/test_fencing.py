@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from service.storage.ledger import TrialLedger
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from studies.errors import LeaseLostError
 from studies.ledger import Claim
 from studies.mirror import Mirror, as_template

@@ -14,8 +14,8 @@ from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.invariants import violations
+from service.storage.ledger import TrialLedger
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from service.worker.fleet import Fleet
 from service.worker.heartbeat import Heartbeat
 from tests.acceptance.polling import eventually

@@ -276,7 +276,7 @@ def test_a_cookie_dies_with_its_key_and_cannot_be_made_up(api: httpx.Client, key
 
 
 def test_a_cookie_has_an_end(api: httpx.Client, keys: KeyStore) -> None:
-    from service.keys import Login
+    from service.api_keys import Login
 
     record = keys.usable(keys.create("long ago", "read").id)
     assert record is not None

@@ -19,12 +19,12 @@ from service.errors import ArtifactError
 from service.storage import orphans
 from service.storage.artifacts import Artifacts, preparation_path, study_folder
 from service.storage.claiming import Holder
-from service.storage.content import file_path
+from service.storage.dataset_files import file_path
 from service.storage.datasets import DatasetStore, Upload
 from service.storage.invariants import violations
+from service.storage.ledger import TrialLedger
 from service.storage.records import DatasetRecord
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from studies.datasets.profile import profile
 from studies.datasets.tables import read
 from studies.errors import InvalidSpecError

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import BadRequestError
-from service.storage.pages import SORTS, Cursor, Page, Sort
+from service.storage.pagination import SORTS, Cursor, Page, Sort
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
 from tests.service.documents import study

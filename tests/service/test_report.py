@@ -12,7 +12,7 @@ from service.errors import ArtifactError
 from service.storage import orphans, reports
 from service.storage.artifacts import Artifacts
 from service.storage.store import Store
-from service.worker.presentation import present
+from service.worker.publishing import present
 from tests.service.comparing import ASKED, CONFIRMATION, PARTS, compared_document, sweep_all
 from tests.service.documents import document
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.store import Store
 from tests.service.contenders import sweep_here
 from tests.service.documents import study

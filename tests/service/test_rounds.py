@@ -17,9 +17,9 @@ from service.storage.artifacts import Artifacts
 from service.storage.comparison_store import ComparisonStore
 from service.storage.findings import comparison
 from service.storage.invariants import violations
+from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from studies.analysis.results import Comparison
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError

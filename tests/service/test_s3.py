@@ -15,7 +15,7 @@ from service.settings import Settings
 from service.storage import orphans
 from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData
 from studies.training.result import Job, OnEpoch, Trained

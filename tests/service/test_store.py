@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from optuna.trial import TrialState
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.ledger import Verdict

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from service.storage.artifacts import Artifacts
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.errors import DivergedError

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.comparison_store import ComparisonStore
-from service.storage.pages import Sort
+from service.storage.ledger import TrialLedger
+from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.storage.trials import TrialLedger
 from studies.datasets.preprocessing import PreparedData
 from studies.ledger import Verdict
 from studies.training.result import Job, OnEpoch, Trained, TrainingState

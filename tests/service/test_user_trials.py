@@ -16,7 +16,7 @@ from service.errors import ConflictError
 from service.storage import database, lifecycle, user_trials
 from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.store import Store
 from studies.errors import InvalidSpecError
 from studies.mirror import Mirror, as_template

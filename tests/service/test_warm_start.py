@@ -13,7 +13,7 @@ from optuna.trial import TrialState, create_trial
 
 from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.store import Store
 from studies.errors import InvalidSpecError
 from studies.mirror import Mirror, as_template

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from service.storage.artifacts import Artifacts
-from service.storage.content import file_path
+from service.storage.dataset_files import file_path
 from service.storage.datasets import DatasetStore, Upload
-from service.storage.pages import Sort
+from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.store import Progress, Store
 from studies.datasets.preprocessing import PreparedData

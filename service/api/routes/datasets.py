@@ -15,7 +15,7 @@ from service.api.dependencies import ArtifactsDependency, DatasetsDependency, Se
 from service.api.uploads import format_of, received
 from service.errors import InvalidDatasetError
 from service.schemas import DatasetDetail, DatasetView, dataset_detail, dataset_view
-from service.storage.content import file_path
+from service.storage.dataset_files import file_path
 from service.storage.datasets import DatasetStore, Files, Upload
 from studies.objectives import Task
 from studies.spec import NAME_PATTERN

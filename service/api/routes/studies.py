@@ -23,10 +23,10 @@ from service.api.dependencies import (
 from service.schemas import ListView, StudyChanges, StudyState, StudyView, study_view, untouched
 from service.storage import admission
 from service.storage.artifacts import study_folder
-from service.storage.pages import Cursor
+from service.storage.idempotency import Answer, once
+from service.storage.pagination import Cursor
 from service.storage.progress import whole
 from service.storage.records import StudyRecord
-from service.storage.requests import Answer, once
 from service.storage.store import Store
 from studies.spec import StudySpec
 

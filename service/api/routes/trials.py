@@ -37,9 +37,9 @@ from service.schemas import (
     weights_view,
 )
 from service.storage import lifecycle, user_trials
-from service.storage.pages import SORTS, Cursor, Sort
+from service.storage.idempotency import Answer, once
+from service.storage.pagination import SORTS, Cursor, Sort
 from service.storage.records import StudyRecord, TrialRecord
-from service.storage.requests import Answer, once
 from service.storage.store import Store
 from studies.analysis.labels import label
 from studies.hyperparameters import Hyperparameters

@@ -18,11 +18,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
-from service.storage import claiming, comparisons, database, leases, lifecycle, optuna_tables
+from service.storage import attempts, claiming, comparisons, database, lifecycle, optuna_tables
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
+from service.storage.attempts import running
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
-from service.storage.leases import running
 from service.storage.lifecycle import locked_trials
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
@@ -216,7 +216,7 @@ class TrialLedger:
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record everything it gave."""
         with self._fenced(claim, ending=True, **_closing(outcome)) as session:
-            leases.note_ending(session, claim.key, claim.attempt, "told", None)
+            attempts.note_ending(session, claim.key, claim.attempt, "told", None)
             trial_id = self._trial_id(number)
             if outcome.result is not None:
                 session.execute(sa.insert(CurveRecord), _curve(claim, outcome.result))
@@ -235,13 +235,13 @@ class TrialLedger:
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
         """End an attempt that gave nothing; the trial waits for another, or is told FAIL when it had its last."""
         with self._fenced(claim, ending=True) as session:
-            leases.end_attempts(session, self._rdb, TrialRecord.id == claim.key, setback, reason)
+            attempts.end_attempts(session, self._rdb, TrialRecord.id == claim.key, setback, reason)
         self._awaited.add(number)
 
     def hand_back(self, claim: Claim) -> None:
         """Give the place up; the attempt does not count against it."""
         with self._fenced(claim, ending=True) as session:
-            leases.hand_back(session, self._rdb, TrialRecord.id == claim.key)
+            attempts.hand_back(session, self._rdb, TrialRecord.id == claim.key)
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:

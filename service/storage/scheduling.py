@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage import leases, lifecycle
+from service.storage import attempts, lifecycle
 from service.storage.database import unix_now
 from service.storage.records import LIVE_STUDY, StudyRecord, TrialRecord
 
@@ -24,7 +24,7 @@ def following(session: Session, only: str | None, worker: str, serving: int | No
     served = (
         sa.select(whole, sa.func.count(TrialRecord.worker.distinct()))
         .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
-        .where(leases.running(), TrialRecord.worker != worker)
+        .where(attempts.running(), TrialRecord.worker != worker)
         .group_by(whole)
     )
     if only is not None:
