@@ -15,7 +15,7 @@ from benchmarks.workloads import document
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.models.architecture import design
 from studies.regularization import REGULARIZERS, Regularization, Regularizer
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 
 

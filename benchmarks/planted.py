@@ -15,8 +15,8 @@ from typing import Any
 from benchmarks.serving import serving
 from service.client import Client
 from studies.analysis.results import Comparison
-from studies.dataset_spec import SyntheticDataset
 from studies.datasets.catalog import load
+from studies.spec.dataset import SyntheticDataset
 
 _SPACE = {"dropout": {"low": 0.1, "high": 0.6}, "lambda": {"low": 1e-4, "high": 1e-1, "log": True}}
 KINDS: dict[str, dict[str, Any]] = {

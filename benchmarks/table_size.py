@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.serving import run, serving
 from service.client import Client
-from studies.table_spec import TableFormat
+from studies.spec.table import TableFormat
 
 _ROWS_AT_ONCE = 20_000
 _MISSING = 0.02  # of the values of every fifth column

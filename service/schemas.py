@@ -14,10 +14,10 @@ from service.storage.progress import Overall
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Progress
 from studies.analysis.results import Comparison
-from studies.dataset_spec import DatasetFacts
 from studies.datasets.profile import DatasetProfile
-from studies.spec import Technique
-from studies.table_spec import TableFormat, TableOptions
+from studies.spec.dataset import DatasetFacts
+from studies.spec.study import Technique
+from studies.spec.table import TableFormat, TableOptions
 
 Item = TypeVar("Item")
 ComparisonState = Literal["searching", "confirming", "delivering", "completed", "stopped", "failed"]
@@ -301,7 +301,7 @@ def study_view(
     study: StudyRecord, progress: Progress, overall: Overall, best: Sequence[TrialRecord], dashboard_id: int | None
 ) -> StudyView:
     """A study as the API shows it."""
-    from studies.spec import StudySpec
+    from studies.spec.study import StudySpec
 
     spec = StudySpec.model_validate(study.spec)
     return StudyView(

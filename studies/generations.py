@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from studies import pareto
 from studies.mirror import Mirror
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 
 class Generations:

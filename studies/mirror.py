@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from studies import pareto, sampling
 from studies.plan import Plan
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.tpe import course_of
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from studies.datasets import arrays
 from studies.datasets.preparation import Preparation
 from studies.errors import DatasetError
-from studies.table_spec import TableFormat
+from studies.spec.table import TableFormat
 from studies.training.machine import memory_bytes
 
 _MEMORY_PARTS = 4  # rows are at most such a part of the machine's memory

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from optuna.trial import Trial, TrialState
 
 from studies.ledger import Claim, Outcome
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.training.checkpoint import Checkpoint
 from studies.training.result import Trained, TrainingState, mean_result
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from studies.errors import FieldError, InvalidSpecError
-from studies.parameter import Range
-from studies.search_space import SearchSpace
 from studies.seeds import ask_seed
-from studies.spec import PrunerName, PrunerSpec, SamplerName, SamplerSpec, StudySpec
+from studies.spec.parameter import Range
+from studies.spec.space import SearchSpace
+from studies.spec.study import PrunerName, PrunerSpec, SamplerName, SamplerSpec, StudySpec
 from studies.tpe import thinned_tpe
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import yaml
 from pydantic import ValidationError
 
 from studies import model_file, sampling
-from studies.dataset_spec import UploadedDataset
 from studies.errors import FieldError, InvalidSpecError
-from studies.parameter import PARAMETER_FORMS
-from studies.spec import StudySpec
+from studies.spec.dataset import UploadedDataset
+from studies.spec.parameter import PARAMETER_FORMS
+from studies.spec.study import StudySpec
 
 #: Names of union members that pydantic puts into an error's place.
 _TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}

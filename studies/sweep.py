@@ -26,7 +26,7 @@ from studies.objectives import ObjectiveName
 from studies.plan import Plan
 from studies.running import RunningTrial, described
 from studies.seeds import trial_seed
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.training import checkpoint
 from studies.training.mean_model import write_mean
 from studies.training.result import (

@@ -11,7 +11,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 #: Trials that are taken at most: the best.
 MOST = 1000

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from service.errors import InvalidDatasetError, PredictorMissingError, ServiceError
-from studies.table_spec import TableFormat
+from studies.spec.table import TableFormat
 
 _log = structlog.get_logger(__name__)
 _SECONDS = 600.0

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from service.errors import CutOffError, DiskFullError, InvalidDatasetError, TooLargeError
 from service.storage.datasets import Upload
-from studies.table_spec import TableFormat
+from studies.spec.table import TableFormat
 
 _FORMATS: Mapping[str, TableFormat] = {
     "text/csv": "csv",

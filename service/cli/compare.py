@@ -67,8 +67,8 @@ def compared(document: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str,
 
 def _same(document: Mapping[str, Any], found: StudyView) -> bool:
     """Whether a document describes a study that there is, but for its comparison."""
-    from studies.dataset_spec import UploadedDataset
-    from studies.spec import StudySpec
+    from studies.spec.dataset import UploadedDataset
+    from studies.spec.study import StudySpec
     from studies.study_file import parse
 
     there = StudySpec.model_validate(found.spec)

@@ -15,7 +15,7 @@ from service.cli.terminal_comparison import show_comparison
 from service.client import Client, key_of
 from service.schemas import StudyView
 from service.settings import Settings
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.study_file import read
 
 _START_SECONDS = 60

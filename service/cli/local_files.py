@@ -11,8 +11,8 @@ from service.api.uploads import local
 from service.errors import InvalidDatasetError
 from service.storage.datasets import DatasetStore
 from studies.errors import FieldError, InvalidSpecError
+from studies.spec.table import TableFormat
 from studies.study_file import parse
-from studies.table_spec import TableFormat
 
 if TYPE_CHECKING:
     from service.client import Client

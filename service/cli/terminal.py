@@ -18,7 +18,7 @@ from service.cli.terminal_comparison import number
 from service.schemas import OverallView, StudyView, TrialView
 from studies.objectives import Task
 from studies.regularization import REGULARIZERS
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 _ENDED = frozenset({"completed", "stopped", "failed"})
 _TASK_COLUMN: dict[Task, dict[str, str]] = {

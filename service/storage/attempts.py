@@ -21,7 +21,7 @@ from service.storage import comparisons, lifecycle
 from service.storage.database import unix_now
 from service.storage.records import ACTIVE_STUDY, AttemptRecord, StudyRecord, TrialRecord
 from studies import faults
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

@@ -15,7 +15,7 @@ from service.storage.lifecycle import claimable
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord
 from studies.ledger import Claim
 from studies.plan import Plan
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 
 @dataclass(frozen=True)

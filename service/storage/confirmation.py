@@ -21,7 +21,7 @@ from studies.analysis.labels import COCKTAILS
 from studies.analysis.racing import rounds, survivors
 from studies.analysis.results import Comparison, Fit, Fits, Rows
 from studies.plan import Plan
-from studies.spec import TECHNIQUES, ComparisonSpec, StudySpec
+from studies.spec.study import TECHNIQUES, ComparisonSpec, StudySpec
 
 Params = Mapping[str, Any]
 #: A complete planned trial: its plan, and what it gave in detail.

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.records import DatasetRecord
-from studies.dataset_spec import DatasetSpec, UploadedDataset
 from studies.errors import FieldError, InvalidSpecError
+from studies.spec.dataset import DatasetSpec, UploadedDataset
 
 
 def file_path(digest: str) -> str:

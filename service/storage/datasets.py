@@ -16,9 +16,9 @@ from service.storage.database import unix_now
 from service.storage.dataset_files import file_path, held
 from service.storage.records import DatasetRecord, StudyRecord
 from service.storage.store import Store
-from studies.dataset_spec import UploadedDataset
 from studies.datasets.profile import DatasetProfile
-from studies.table_spec import TableFormat, TableOptions
+from studies.spec.dataset import UploadedDataset
+from studies.spec.table import TableFormat, TableOptions
 
 _SHOWN = 5  # studies that an error names
 

@@ -14,7 +14,7 @@ from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from service.version import VERSION
 from studies.analysis.results import Comparison, Findings, Sample, Trial
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 
 def findings(store: Store, study: StudyRecord) -> Findings:

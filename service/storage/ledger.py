@@ -29,7 +29,7 @@ from service.storage.store import Store
 from studies import faults, warm_start
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.training.result import TrialResult
 
 

@@ -12,7 +12,7 @@ from service.errors import NotFoundError, PreconditionError
 from service.storage.database import unix_now
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, StudyRecord, TrialRecord
 from studies.plan import Plan
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

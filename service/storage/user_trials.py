@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.errors import ConflictError, NotFoundError
 from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
 from studies.errors import FieldError, InvalidSpecError
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

@@ -33,7 +33,7 @@ from studies.datasets.cache import PreparedCache
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, OutOfMemoryError
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.sweep import sweep
 from studies.training.machine import fingerprint, memory_bytes
 from studies.training.result import Engine

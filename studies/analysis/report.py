@@ -16,8 +16,8 @@ from studies.analysis import report_tables
 from studies.analysis.figures import CANDIDATES, NOTES, figures
 from studies.analysis.markup import Cell, folded, instant, note, number, parameters, table
 from studies.analysis.results import Comparison, Findings, Trial
-from studies.dataset_spec import UploadedDataset
 from studies.objectives import OBJECTIVES
+from studies.spec.dataset import UploadedDataset
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

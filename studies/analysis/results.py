@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from studies.objectives import ObjectiveName
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 SIGNIFICANCE = 0.05
 CERTAIN = 0.95  # posterior probability

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from studies.errors import FieldError, InvalidSpecError
-from studies.parameter import Range
 from studies.regularization import Regularizer
-from studies.search_space import LayerSpace, SearchSpace, kinds
-from studies.spec import TECHNIQUES, ComparisonSpec, PrunerSpec, Resampling, SamplerSpec, StudySpec, Technique
+from studies.spec.parameter import Range
+from studies.spec.space import LayerSpace, SearchSpace, kinds
+from studies.spec.study import TECHNIQUES, ComparisonSpec, PrunerSpec, Resampling, SamplerSpec, StudySpec, Technique
 
 _PENALTIES: dict[Technique, Regularizer] = {"l1": "l1", "l2": "l2", "elastic_net": "elastic_net"}
 _FEW_ROWS = 5000  # below which a technique is searched on folds

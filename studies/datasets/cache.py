@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from studies.dataset_spec import DatasetSpec
 from studies.datasets.catalog import Dataset, Source, load
 from studies.datasets.preprocessing import PreparedData, divide
-from studies.spec import Resampling
+from studies.spec.dataset import DatasetSpec
+from studies.spec.study import Resampling
 
 _Key = tuple[DatasetSpec, int, Resampling]
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from studies.dataset_spec import BuiltinDataset, BuiltinName, DatasetSpec, Recipe, SyntheticDataset, UploadedDataset
 from studies.datasets import synthetic, tables
 from studies.datasets.layout import Layout, encode, layout
 from studies.datasets.table import Table
 from studies.datasets.target import target
 from studies.errors import DatasetError
 from studies.objectives import Task
+from studies.spec.dataset import BuiltinDataset, BuiltinName, DatasetSpec, Recipe, SyntheticDataset, UploadedDataset
 
 Array = npt.NDArray[Any]
 #: From the digest of an uploaded file to the file.

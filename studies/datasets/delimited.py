@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from studies.errors import InvalidTableError
-from studies.table_spec import TableFormat
+from studies.spec.table import TableFormat
 
 #: What stands for a missing value.
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A", "?")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from studies.datasets.catalog import Dataset
 from studies.errors import DatasetError
-from studies.spec import Division
+from studies.spec.study import Division
 
 Rows = npt.NDArray[np.int64]
 

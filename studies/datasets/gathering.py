@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from studies.datasets.table import KEPT_LEVELS, Column, ColumnKind, by_frequency, row_number, row_words
 from studies.errors import InvalidTableError
-from studies.table_spec import TableFormat
+from studies.spec.table import TableFormat
 
 Array = npt.NDArray[Any]
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.datasets.table import Column, ColumnKind, Table
-from studies.parameter import Part
+from studies.spec.parameter import Part
 
 Array = npt.NDArray[Any]
 DatePart = Literal["days", "month", "day", "weekday", "hour"]

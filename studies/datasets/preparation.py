@@ -19,7 +19,7 @@ from studies.datasets.preprocessing import PreparedData, Scaling
 from studies.datasets.table import Column, row_number, row_words
 from studies.errors import DatasetError, InvalidTableError
 from studies.objectives import Task
-from studies.table_spec import TableFormat
+from studies.spec.table import TableFormat
 
 Array = npt.NDArray[Any]
 #: Raw rows: columns by name, or an array of them.

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from studies.dataset_spec import DatasetSpec
 from studies.datasets import pipeline
 from studies.datasets.catalog import Dataset, Source, load
 from studies.datasets.pipeline import Block
 from studies.datasets.splits import Split, delivery_folds, everything, folds, split
 from studies.errors import DatasetError
 from studies.objectives import Task
-from studies.spec import Resampling
+from studies.spec.dataset import DatasetSpec
+from studies.spec.study import Resampling
 
 Array = npt.NDArray[Any]
 

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from studies.dataset_spec import DatasetFacts
 from studies.datasets.layout import ColumnLayout, column_layout, layout
 from studies.datasets.table import Column, Table
 from studies.datasets.target import Target, target
 from studies.objectives import Task
-from studies.parameter import Part
-from studies.table_spec import TableFormat
+from studies.spec.dataset import DatasetFacts
+from studies.spec.parameter import Part
+from studies.spec.table import TableFormat
 
 Array = npt.NDArray[Any]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from studies.datasets.catalog import Dataset
 from studies.datasets.divisions import Rows, by_group, by_time, group_folds, resolved, time_folds
 from studies.errors import DatasetError
-from studies.spec import Division, Resampling
+from studies.spec.study import Division, Resampling
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from studies.dataset_spec import Recipe
+from studies.spec.dataset import Recipe
 
 Array = npt.NDArray[Any]
 

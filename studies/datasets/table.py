@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from studies.table_spec import TableFormat, TableOptions
+from studies.spec.table import TableFormat, TableOptions
 
 Array = npt.NDArray[Any]
 ColumnKind = Literal["numeric", "boolean", "categorical", "date"]

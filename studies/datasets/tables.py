@@ -11,7 +11,7 @@ import numpy as np
 
 from studies.datasets.table import Column, Table, row_number, row_words
 from studies.errors import InvalidTableError
-from studies.table_spec import TableFormat, TableOptions
+from studies.spec.table import TableFormat, TableOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa

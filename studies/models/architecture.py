@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from studies.model_spec import CnnSpec, KerasSpec, MlpSpec, ModelSpec
 from studies.models import cnn, mlp, own
 from studies.models.expression import Code, Expression
 from studies.models.wiring import Wiring
 from studies.objectives import Task
-from studies.optimizer_spec import CosineSpec, ExponentialSpec, OptimizerSpec, ScheduleSpec
 from studies.regularization import Regularization
+from studies.spec.model import CnnSpec, KerasSpec, MlpSpec, ModelSpec
+from studies.spec.optimizer import CosineSpec, ExponentialSpec, OptimizerSpec, ScheduleSpec
 
 LOSSES: dict[Task, str] = {
     "binary": "binary_crossentropy",

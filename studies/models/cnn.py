@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from studies.model_spec import CnnSpec
 from studies.models import mlp
 from studies.models.expression import Expression
 from studies.regularization import Regularization
+from studies.spec.model import CnnSpec
 
 _SMALLEST_POOLED_SIDE = 4  # pixels; below it another 2×2 pooling would leave a single pixel
 

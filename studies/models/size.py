@@ -7,11 +7,11 @@ from operator import itemgetter
 
 from studies.keras_config import sizes
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
-from studies.model_spec import KerasSpec, ModelSpec
 from studies.models.architecture import design
 from studies.models.expression import Expression
 from studies.regularization import Regularization
-from studies.spec import StudySpec
+from studies.spec.model import KerasSpec, ModelSpec
+from studies.spec.study import StudySpec
 
 _INPUT = "input"
 #: Arguments of layers that say how wide they are.

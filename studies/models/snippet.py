@@ -6,7 +6,6 @@ import ast
 import re
 from pathlib import Path
 
-from studies.dataset_spec import DatasetSpec, UploadedDataset
 from studies.hyperparameters import Hyperparameters
 from studies.models.architecture import (
     Architecture,
@@ -18,7 +17,8 @@ from studies.models.architecture import (
 from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
 from studies.seeds import trial_seed
-from studies.spec import StudySpec
+from studies.spec.dataset import DatasetSpec, UploadedDataset
+from studies.spec.study import StudySpec
 
 #: What fit() cannot log as the study measures it: the scikit-learn function, and what stands behind its call.
 _MEASURED = {

@@ -8,7 +8,7 @@ from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError
 from studies.models.architecture import design
 from studies.regularization import Regularization
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 _SHORT = 300
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from studies.hyperparameters import Hyperparameters
 from studies.objectives import OBJECTIVES, Direction
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Literal
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError, OutOfMemoryError, StudiesError, ran_out_of_memory
 from studies.keras_config.lanes import not_held
-from studies.model_spec import KerasSpec
-from studies.optimizer_spec import ConstantSpec
-from studies.spec import REPRODUCIBLE_LANES, StudySpec
+from studies.spec.model import KerasSpec
+from studies.spec.optimizer import ConstantSpec
+from studies.spec.study import REPRODUCIBLE_LANES, StudySpec
 from studies.training import building, fit
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from studies.optimizer_spec import AdamSpec, AdamWSpec, OptimizerSpec, RmspropSpec, SgdSpec
+from studies.spec.optimizer import AdamSpec, AdamWSpec, OptimizerSpec, RmspropSpec, SgdSpec
 
 Arrays = list[Any]
 #: weight, its slots, gradient, learning rate (shaped to broadcast), step counted from 1 -> new weight, new slots, and

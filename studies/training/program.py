@@ -15,11 +15,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from studies.model_spec import ModelSpec
 from studies.models.architecture import design
 from studies.objectives import Task
-from studies.optimizer_spec import OptimizerSpec, ScheduleSpec
 from studies.regularization import L1Mode, LayerRegularization, Penalty, Regularization
+from studies.spec.model import ModelSpec
+from studies.spec.optimizer import OptimizerSpec, ScheduleSpec
 from studies.training import weights
 from studies.training.initial import drawn
 from studies.training.knobs import Knobs, lane_model, mix

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from studies.datasets.preprocessing import PreparedData
 from studies.hyperparameters import Hyperparameters
 from studies.objectives import MONITORS, ObjectiveName
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 _NESTED = {"val": "stopping", "test": "val"}
 _FEATURES = 1000  # of a fold whose order is kept

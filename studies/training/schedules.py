@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from studies.optimizer_spec import CosineSpec, ExponentialSpec, ScheduleSpec
+from studies.spec.optimizer import CosineSpec, ExponentialSpec, ScheduleSpec
 
 #: initial learning rate, steps taken before -> learning rate of this step; all by lane
 Schedule = Callable[[Any, Any], Any]

@@ -9,7 +9,7 @@ from typing import Any
 from studies.datasets.preprocessing import PreparedData
 from studies.models.architecture import design
 from studies.regularization import Regularization
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.training import weights
 
 _COPIES = 8  # of a lane's weights: best, slots, gradients, and what an update holds meanwhile

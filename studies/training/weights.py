@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from studies.model_spec import KerasSpec, ModelSpec
+from studies.spec.model import KerasSpec, ModelSpec
 
 NEAR_ZERO = 1e-3
 _KERNELS = {"kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "embeddings"}

@@ -20,7 +20,7 @@ def main(model: str, snippet: str, spec: str) -> None:
     import numpy as np
 
     from studies.datasets.preprocessing import prepare
-    from studies.spec import StudySpec
+    from studies.spec.study import StudySpec
 
     study = StudySpec.model_validate_json(Path(spec).read_text())
     data = prepare(study.dataset, study.seed)

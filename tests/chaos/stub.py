@@ -22,7 +22,7 @@ from studies import faults
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import StudiesError
 from studies.hyperparameters import Hyperparameters
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.training.result import Engine, EpochReport, Job, Trained, TrainingState, TrialResult, Trials
 
 LANES = 3

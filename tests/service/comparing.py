@@ -18,7 +18,7 @@ from service.worker.worker import facts
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import DivergedError
 from studies.ledger import Claim, Outcome
-from studies.spec import ComparisonSpec, StudySpec
+from studies.spec.study import ComparisonSpec, StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained, mean_result

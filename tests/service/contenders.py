@@ -13,7 +13,7 @@ from service.storage.claiming import Holder
 from service.storage.ledger import TrialLedger
 from service.storage.store import Store
 from studies.datasets.preprocessing import prepare_folds
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import one_by_one
 from tests.service.documents import train

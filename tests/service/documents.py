@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.datasets.preprocessing import PreparedData
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import Job, OnEpoch, Trained, TrialResult
 

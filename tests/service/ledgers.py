@@ -19,7 +19,7 @@ from service.storage.store import Store
 from studies.errors import LeaseLostError
 from studies.ledger import Claim, Outcome, Report, Verdict
 from studies.mirror import Mirror, as_template
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from tests.service.documents import trial_result
 
 REASONS = {TrialState.FAIL: "it diverged", TrialState.PRUNED: "hopeless"}

@@ -24,7 +24,7 @@ from service.storage.store import Store
 from studies.errors import LeaseLostError
 from studies.ledger import Claim, Report, Verdict
 from studies.mirror import Mirror, as_template
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from tests.service.comparing import places
 from tests.service.documents import study, write_model
 from tests.service.ledgers import claimed, ledger, outcome, shown

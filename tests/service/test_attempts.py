@@ -23,7 +23,7 @@ from studies.errors import LeaseLostError, OutOfMemoryError
 from studies.ledger import Claim
 from studies.mirror import Mirror
 from studies.seeds import ask_seed
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained, Trials

@@ -14,7 +14,7 @@ from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.errors import LeaseLostError
 from studies.ledger import Verdict
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from tests.service.comparing import (
     ASKED,
     COMPARISON,

@@ -19,8 +19,8 @@ from studies.errors import LeaseLostError
 from studies.ledger import Claim
 from studies.mirror import planned_template
 from studies.plan import Plan
-from studies.spec import TECHNIQUES as EVERY_TECHNIQUE
-from studies.spec import StudySpec
+from studies.spec.study import TECHNIQUES as EVERY_TECHNIQUE
+from studies.spec.study import StudySpec
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.comparing import (
     CONFIRMATION,

@@ -28,9 +28,9 @@ from service.storage.store import Store
 from studies.datasets.profile import profile
 from studies.datasets.tables import read
 from studies.errors import InvalidSpecError
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
+from studies.spec.table import TableOptions
 from studies.study_file import parse
-from studies.table_spec import TableOptions
 from tests.service.documents import document, study, write_model
 from tests.service.filesystem import SteppedFileSystem
 from tests.service.ledgers import ledger, opened, outcome

@@ -18,7 +18,7 @@ from service.storage.store import Store
 from studies.errors import InvalidSpecError
 from studies.mirror import Mirror, as_template
 from studies.seeds import ask_seed
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from tests.service.comparing import ASKED, CONFIRMATION, states, work
 from tests.service.contenders import sweep_here
 from tests.service.documents import document, study

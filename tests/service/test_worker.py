@@ -17,8 +17,8 @@ from service.storage.store import Progress, Store
 from studies.datasets.preprocessing import PreparedData
 from studies.datasets.profile import profile
 from studies.datasets.tables import read
-from studies.spec import StudySpec
-from studies.table_spec import TableOptions
+from studies.spec.study import StudySpec
+from studies.spec.table import TableOptions
 from studies.training.result import Job, OnEpoch, Trained
 from tests.acceptance.polling import eventually
 from tests.service.documents import document, study, train

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from studies import study_file
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 Document = dict[str, Any]
 IRIS: Document = {"kind": "builtin", "name": "iris"}

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from studies.datasets.preprocessing import prepare_folds
 from studies.ledger import Claim, Outcome, Verdict
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.sweep import sweep
 from studies.training.engines import EngineChoice, Engines
 from tests.studies.documents import study

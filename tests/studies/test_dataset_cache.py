@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from studies.dataset_spec import UploadedDataset
 from studies.datasets.cache import PreparedCache
 from studies.datasets.preprocessing import prepare_folds
-from studies.spec import Resampling
+from studies.spec.dataset import UploadedDataset
+from studies.spec.study import Resampling
 from tests.studies.uploads import text, uploaded
 
 ROWS, COLUMNS = 40, 5

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.dataset_spec import BuiltinDataset, BuiltinName, DatasetSpec, SyntheticDataset, SyntheticName
 from studies.datasets.catalog import Dataset, load
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.datasets.splits import split
 from studies.errors import DatasetError
+from studies.spec.dataset import BuiltinDataset, BuiltinName, DatasetSpec, SyntheticDataset, SyntheticName
 
 BUILTINS: list[DatasetSpec] = [BuiltinDataset(kind="builtin", name=name) for name in get_args(BuiltinName)]
 SYNTHETICS: list[DatasetSpec] = [SyntheticDataset(kind="synthetic", name=name) for name in get_args(SyntheticName)]

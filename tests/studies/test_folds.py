@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.dataset_spec import BuiltinDataset, BuiltinName
 from studies.datasets.catalog import Dataset, load
 from studies.datasets.preprocessing import prepare_folds
 from studies.datasets.splits import Split, folds, split
 from studies.errors import DatasetError
-from studies.spec import Resampling
+from studies.spec.dataset import BuiltinDataset, BuiltinName
+from studies.spec.study import Resampling
 from studies.training.result import TrialResult, mean_result
 from tests.studies.documents import study
 

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import DivergedError
 from studies.seeds import trial_seed
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.training.result import Job, OnEpoch, Trained, TrialResult
 from tests.studies.ledger import MemoryLedger
 from tests.studies.trainings import formula, random_study, sequence, states, swept

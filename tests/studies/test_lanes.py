@@ -11,7 +11,7 @@ import pytest
 
 from studies.datasets.preprocessing import prepare, prepare_folds
 from studies.errors import DivergedError
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import EpochReport, Job, Trained, TrialResult
 

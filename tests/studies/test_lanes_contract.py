@@ -12,7 +12,7 @@ import pytest
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.hyperparameters import Hyperparameters
 from studies.regularization import REGULARIZERS, L1Mode, LayerRegularization, Penalty, Regularization
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import Job
 from tests.studies.documents import Document

@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from studies.mirror import Mirror, as_template
-from studies.spec import SamplerName, StudySpec
+from studies.spec.study import SamplerName, StudySpec
 from tests.studies.documents import FINITE, study
 
 SEVERAL = ["val_loss", "val_accuracy"]

@@ -10,7 +10,7 @@ import pytest
 
 from studies import study_file
 from studies.errors import InvalidSpecError
-from studies.model_spec import KerasSpec
+from studies.spec.model import KerasSpec
 from tests.studies.test_keras_config import GOOD
 
 STUDY = "dataset: {kind: builtin, name: iris}\nmodel: {kind: cnn}"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.model_spec import CnnSpec, MlpSpec, ModelSpec
 from studies.models.architecture import Architecture, design
 from studies.objectives import Task
 from studies.regularization import REGULARIZERS, Regularization, Regularizer
+from studies.spec.model import CnnSpec, MlpSpec, ModelSpec
 
 pytestmark = pytest.mark.xdist_group("keras")
 

@@ -13,12 +13,12 @@ import pytest
 
 from studies.datasets.preprocessing import prepare
 from studies.errors import EngineError
-from studies.model_spec import KerasSpec
 from studies.models.architecture import design
 from studies.models.snippet import snippet
 from studies.regularization import L1Mode, LayerRegularization, Penalty, Regularization
 from studies.seeds import trial_seed
-from studies.spec import StudySpec
+from studies.spec.model import KerasSpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import EpochReport, Job, Trained
 from tests.studies.documents import IRIS, Document

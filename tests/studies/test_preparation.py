@@ -12,12 +12,12 @@ import pytest
 from pyarrow import parquet
 from skops.io import dump
 
-from studies.dataset_spec import BuiltinDataset
 from studies.datasets.catalog import of_table
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.datasets.splits import split
 from studies.errors import DatasetError, InvalidTableError
+from studies.spec.dataset import BuiltinDataset
 from tests.studies.uploads import mixed, table, text
 
 

@@ -14,7 +14,7 @@ from pyarrow import parquet
 from studies.datasets.catalog import of_table
 from studies.datasets.profile import DatasetProfile, preview, profile
 from studies.datasets.tables import read
-from studies.table_spec import TableOptions
+from studies.spec.table import TableOptions
 from tests.studies.uploads import mixed, table, text
 
 

@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import Trial, TrialState
 
 from studies.mirror import Mirror
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from tests.studies.documents import study
 
 HEIGHTS = [0.5, 0.4, 0.3, 0.9, 0.8, 0.2, 0.95, 0.1, 0.85, 0.99, 0.05, 0.7]

@@ -14,7 +14,7 @@ import pytest
 from studies import sampling, study_file
 from studies.errors import InvalidSpecError
 from studies.mirror import Mirror
-from studies.spec import PrunerName, SamplerName
+from studies.spec.study import PrunerName, SamplerName
 from tests.studies.documents import FINITE, IRIS, Document, study
 
 TWO = ["val_loss", "epochs"]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from studies.hyperparameters import Hyperparameters
 from studies.regularization import REGULARIZERS, Regularization, Regularizer
-from studies.search_space import SearchSpace
+from studies.spec.space import SearchSpace
 from tests.studies.documents import SPACES, Document
 
 

@@ -11,7 +11,7 @@ from studies.datasets.preprocessing import PreparedData, prepare
 from studies.models.architecture import design
 from studies.models.snippet import snippet
 from studies.seeds import trial_seed
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.training.result import Job, TrialResult
 from tests.studies.documents import IRIS, Document
 

@@ -17,7 +17,7 @@ from studies.datasets.catalog import Dataset
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.datasets.splits import Split
 from studies.regularization import L1Mode
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import Job, Trained
 from tests.studies.documents import Document

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from studies import study_file
 from studies.errors import InvalidSpecError
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from tests.studies.documents import IRIS, STUDIES, Document
 
 

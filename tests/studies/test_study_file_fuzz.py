@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from studies import sampling, study_file
 from studies.errors import InvalidSpecError
 from studies.mirror import Mirror
-from studies.spec import PrunerName, SamplerName, StudySpec
+from studies.spec.study import PrunerName, SamplerName, StudySpec
 from tests.studies.documents import FINITE, IRIS, JSON, STUDIES, Document
 
 

@@ -12,7 +12,7 @@ from studies.errors import LeaseLostError
 from studies.ledger import Claim, Report, Standing, Verdict
 from studies.mirror import Mirror, as_template
 from studies.seeds import trial_seed
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression
 
-from studies.dataset_spec import SYNTHETIC, SyntheticDataset, SyntheticName
 from studies.datasets.catalog import Dataset, load
 from studies.datasets.preprocessing import prepare
+from studies.spec.dataset import SYNTHETIC, SyntheticDataset, SyntheticName
 
 
 def drawn(name: SyntheticName, **parts: Any) -> Dataset:

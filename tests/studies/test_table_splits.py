@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from studies.datasets.catalog import Dataset
 from studies.datasets.splits import Split, folds, split
 from studies.errors import DatasetError
-from studies.spec import Division, Resampling
+from studies.spec.study import Division, Resampling
 from studies.study_file import parse
 from tests.studies.uploads import uploaded
 

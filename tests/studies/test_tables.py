@@ -21,7 +21,7 @@ from studies.datasets.table import Column, Table
 from studies.datasets.tables import names, read
 from studies.datasets.target import target
 from studies.errors import InvalidTableError
-from studies.table_spec import TableFormat, TableOptions
+from studies.spec.table import TableFormat, TableOptions
 
 Write = Callable[..., Path]
 

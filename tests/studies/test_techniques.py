@@ -12,7 +12,7 @@ from studies.analysis import techniques
 from studies.errors import InvalidSpecError
 from studies.mirror import Mirror
 from studies.regularization import REGULARIZERS
-from studies.spec import TECHNIQUES, ComparisonSpec, StudySpec, Technique
+from studies.spec.study import TECHNIQUES, ComparisonSpec, StudySpec, Technique
 from tests.studies.documents import FINITE, Document, study
 
 RATES: Document = {"low": 1e-4, "high": 1e-2, "log": True}

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from studies.mirror import Mirror
 from studies.seeds import ask_seed
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.tpe import BEST, SEEN, course_of
 from tests.studies.documents import study
 

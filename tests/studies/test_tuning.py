@@ -10,7 +10,7 @@ import pytest
 
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import EngineError
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 
 pytestmark = pytest.mark.xdist_group("lanes")

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from studies.dataset_spec import UploadedDataset
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import prepare_folds
 from studies.errors import InvalidSpecError
 from studies.models.snippet import snippet
-from studies.spec import ComparisonSpec, StudySpec
+from studies.spec.dataset import UploadedDataset
+from studies.spec.study import ComparisonSpec, StudySpec
 from studies.study_file import parse
 from tests.studies.documents import Document
 from tests.studies.test_lanes import Given, job

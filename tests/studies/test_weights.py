@@ -12,7 +12,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.errors import DatasetError, InvalidSpecError
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.metrics import task_metrics
 from tests.studies.documents import IRIS, Document

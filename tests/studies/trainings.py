@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from studies.datasets.preprocessing import PreparedData, prepare_folds
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 from studies.sweep import sweep
 from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained, TrialResult

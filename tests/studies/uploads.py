@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from studies.dataset_spec import UploadedDataset
 from studies.datasets.catalog import Source
 from studies.datasets.profile import profile
 from studies.datasets.table import Table
 from studies.datasets.tables import read
-from studies.table_spec import TableFormat, TableOptions
+from studies.spec.dataset import UploadedDataset
+from studies.spec.table import TableFormat, TableOptions
 
 Columns = Mapping[str, Sequence[Any]]
 

@@ -18,8 +18,8 @@ from service.schemas import DatasetDetail, DatasetView, dataset_detail, dataset_
 from service.storage.dataset_files import file_path
 from service.storage.datasets import DatasetStore, Files, Upload
 from studies.objectives import Task
-from studies.spec import NAME_PATTERN
-from studies.table_spec import TableFormat, TableOptions
+from studies.spec.study import NAME_PATTERN
+from studies.spec.table import TableFormat, TableOptions
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
@@ -97,7 +97,7 @@ def keep(
 @router.get("")
 def list_datasets(datasets: DatasetsDependency) -> list[DatasetView]:
     """The uploaded datasets, newest first, then the bundled and the synthetic ones."""
-    from studies.dataset_spec import BUILTIN, SYNTHETIC, SyntheticDataset
+    from studies.spec.dataset import BUILTIN, SYNTHETIC, SyntheticDataset
 
     known = [("builtin", str(name), facts) for name, facts in BUILTIN.items()]
     known += [("synthetic", str(name), SyntheticDataset(kind="synthetic", name=name).facts) for name in SYNTHETIC]

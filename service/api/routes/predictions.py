@@ -17,7 +17,7 @@ from service.errors import CutOffError
 from service.export import bundle
 from service.storage.records import TrialRecord
 from service.storage.store import Store
-from studies.table_spec import TableFormat
+from studies.spec.table import TableFormat
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["predictions"])
 

@@ -28,7 +28,7 @@ from service.storage.pagination import Cursor
 from service.storage.progress import whole
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 

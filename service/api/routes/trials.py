@@ -43,7 +43,7 @@ from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.analysis.labels import label
 from studies.hyperparameters import Hyperparameters
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
 

@@ -6,15 +6,15 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from studies.dataset_spec import DatasetSpec, UploadedDataset
 from studies.keras_config import fitting
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.lanes import not_held
-from studies.model_spec import KerasSpec, MlpSpec, ModelSpec
 from studies.objectives import OBJECTIVES, Direction, MonitorName, ObjectiveName, Task, metrics_for
-from studies.optimizer_spec import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
-from studies.parameter import Part
-from studies.search_space import SearchSpace
+from studies.spec.dataset import DatasetSpec, UploadedDataset
+from studies.spec.model import KerasSpec, MlpSpec, ModelSpec
+from studies.spec.optimizer import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
+from studies.spec.parameter import Part
+from studies.spec.space import SearchSpace
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
 

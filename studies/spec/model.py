@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from studies.keras_config import reading
 from studies.keras_config.dropout import with_dropout
 from studies.keras_config.graph import Graph
-from studies.parameter import Part
+from studies.spec.parameter import Part
 
 Activation = Literal["relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "linear"]
 Units = Annotated[int, Field(ge=1, le=65_536, strict=True)]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from studies.hyperparameters import Hyperparameters, layer_prefixes
-from studies.parameter import (
+from studies.regularization import REGULARIZERS, L1Mode, LayerRegularization, Penalty, Regularization
+from studies.spec.parameter import (
     BatchSize,
     BatchSizeRange,
     Kinds,
@@ -28,7 +29,6 @@ from studies.parameter import (
     RatioRange,
     form_of,
 )
-from studies.regularization import REGULARIZERS, L1Mode, LayerRegularization, Penalty, Regularization
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

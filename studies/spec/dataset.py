@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from studies.objectives import Task
-from studies.parameter import Part
-from studies.table_spec import TableFormat, TableOptions
+from studies.spec.parameter import Part
+from studies.spec.table import TableFormat, TableOptions
 
 BuiltinName = Literal["breast_cancer", "wine", "iris", "digits", "digits_images", "diabetes"]
 SyntheticName = Literal["few_informative", "noisy_labels", "wide", "clean", "sparse_regression"]

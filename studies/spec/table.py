@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from studies.objectives import Task
-from studies.parameter import Part
+from studies.spec.parameter import Part
 
 TableFormat = Literal["csv", "tsv", "parquet", "npz"]
 

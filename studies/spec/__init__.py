@@ -1,0 +1,1 @@
+"""The validated description of a study, a module for each of its parts."""
