@@ -27,7 +27,7 @@ from service.storage.store import Store
 from service.worker.worker import keras_engines
 from studies.datasets.preprocessing import prepare
 from studies.study_file import parse
-from studies.sweep import sweep
+from studies.sweep.loop import sweep
 
 
 class Stopwatch:
@@ -101,7 +101,7 @@ def _beside(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def _watch_all(watch: Stopwatch) -> None:
-    from studies.mirror import Mirror
+    from studies.search.mirror import Mirror
     from studies.training import lanes
     from studies.training.program import Program
 

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from studies import model_file, sampling
+from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
+from studies.search import sampling
 from studies.spec.dataset import UploadedDataset
 from studies.spec.parameter import PARAMETER_FORMS
 from studies.spec.study import StudySpec

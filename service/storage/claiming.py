@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from service.storage.database import unix_now
 from service.storage.lifecycle import claimable
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord
-from studies.ledger import Claim
 from studies.plan import Plan
 from studies.spec.study import StudySpec
+from studies.sweep.ledger import Claim
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,16 @@ from service.storage.database import unix_now
 from service.storage.lifecycle import locked_trials
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
-from studies import faults, warm_start
+from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
-from studies.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
+from studies.search import warm_start
 from studies.spec.study import StudySpec
+from studies.sweep.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
 from studies.training.result import TrialResult
 
 
 class TrialLedger:
-    """studies.ledger.Ledger on the database, for one study and one worker."""
+    """studies.sweep.ledger.Ledger on the database, for one study and one worker."""
 
     def __init__(self, store: Store, artifacts: Artifacts, study: StudyRecord, holder: Holder) -> None:
         self._store = store

@@ -43,7 +43,7 @@ class StudyRecord(Record):
     comparison_state: Mapped[str | None] = mapped_column(sa.String(10))  # see comparisons.py
     presented: Mapped[bool | None]  # whether figures and note are in the dashboard
     presenting_at: Mapped[float | None]  # when a worker began to put them there
-    earlier: Mapped[list[Any] | None]  # another study's trials that its sampler knows, see studies.warm_start
+    earlier: Mapped[list[Any] | None]  # another study's trials that its sampler knows, see studies.search.warm_start
     priority: Mapped[int] = mapped_column(default=0)  # workers serve the highest first
     served_at: Mapped[float | None]  # when a worker last began a turn on it or on a part of its comparison
     forgotten: Mapped[int] = mapped_column(default=0)  # trials marked invalid, so that workers see a change
@@ -154,8 +154,8 @@ class DatasetRecord(Record):
     name: Mapped[str] = mapped_column(sa.String(100), unique=True)
     digest: Mapped[str] = mapped_column(sa.String(64), index=True)  # SHA-256 of the file
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
-    format: Mapped[str] = mapped_column(sa.String(10))  # studies.table_spec.TableFormat
-    options: Mapped[dict[str, Any]]  # studies.table_spec.TableOptions
+    format: Mapped[str] = mapped_column(sa.String(10))  # studies.spec.table.TableFormat
+    options: Mapped[dict[str, Any]]  # studies.spec.table.TableOptions
     profile: Mapped[dict[str, Any]]  # studies.datasets.profile.DatasetProfile
     created_at: Mapped[float]
 

@@ -17,7 +17,7 @@ from service.storage.attempts import Ending
 from service.storage.database import unix_now
 from service.storage.pagination import Cursor, Page, Sort
 from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, AttemptRecord, CurveRecord, StudyRecord, TrialRecord
-from studies import pareto
+from studies.search import pareto
 from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> 
 
 
 def _check_params(spec: StudySpec, params: Mapping[str, Any]) -> None:
-    from studies import warm_start
+    from studies.search import warm_start
 
     space = spec.space.distributions()
     errors = []
@@ -89,7 +89,7 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
 def learn_from(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
     """Give a new study what the one it starts warm from has found; InvalidSpecError when that teaches it nothing."""
     from service.storage import optuna_tables
-    from studies import warm_start
+    from studies.search import warm_start
 
     spec = StudySpec.model_validate(study.spec)
     if spec.warm_start is None:

@@ -34,7 +34,7 @@ from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, OutOfMemoryError
 from studies.spec.study import StudySpec
-from studies.sweep import sweep
+from studies.sweep.loop import sweep
 from studies.training.machine import fingerprint, memory_bytes
 from studies.training.result import Engine
 

@@ -11,12 +11,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from studies import pareto
 from studies.analysis import report_tables
 from studies.analysis.figures import CANDIDATES, NOTES, figures
 from studies.analysis.markup import Cell, folded, instant, note, number, parameters, table
 from studies.analysis.results import Comparison, Findings, Trial
 from studies.objectives import OBJECTIVES
+from studies.search import pareto
 from studies.spec.dataset import UploadedDataset
 
 if TYPE_CHECKING:

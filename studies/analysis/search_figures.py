@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from studies import pareto
 from studies.analysis.drawing import blank, logarithmic, points, scale, whole_numbers
 from studies.analysis.labels import OWN_SEARCH_COLOR, PENALTIES, color, label
 from studies.analysis.results import Findings, Trial
 from studies.objectives import OBJECTIVES
+from studies.search import pareto
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -17,9 +17,9 @@ from service.storage.store import Store
 from service.worker.worker import facts
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import DivergedError
-from studies.ledger import Claim, Outcome
 from studies.spec.study import ComparisonSpec, StudySpec
-from studies.sweep import sweep
+from studies.sweep.ledger import Claim, Outcome
+from studies.sweep.loop import sweep
 from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained, mean_result
 from tests.service.conftest import served, settings_in

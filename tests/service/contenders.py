@@ -14,7 +14,7 @@ from service.storage.ledger import TrialLedger
 from service.storage.store import Store
 from studies.datasets.preprocessing import prepare_folds
 from studies.spec.study import StudySpec
-from studies.sweep import sweep
+from studies.sweep.loop import sweep
 from studies.training.one_by_one import one_by_one
 from tests.service.documents import train
 

@@ -17,9 +17,9 @@ from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from studies.errors import LeaseLostError
-from studies.ledger import Claim, Outcome, Report, Verdict
-from studies.mirror import Mirror, as_template
+from studies.search.mirror import Mirror, as_template
 from studies.spec.study import StudySpec
+from studies.sweep.ledger import Claim, Outcome, Report, Verdict
 from tests.service.documents import trial_result
 
 REASONS = {TrialState.FAIL: "it diverged", TrialState.PRUNED: "hopeless"}

@@ -22,9 +22,9 @@ from service.storage.ledger import TrialLedger
 from service.storage.pagination import Sort
 from service.storage.store import Store
 from studies.errors import LeaseLostError
-from studies.ledger import Claim, Report, Verdict
-from studies.mirror import Mirror, as_template
+from studies.search.mirror import Mirror, as_template
 from studies.spec.study import StudySpec
+from studies.sweep.ledger import Claim, Report, Verdict
 from tests.service.comparing import places
 from tests.service.documents import study, write_model
 from tests.service.ledgers import claimed, ledger, outcome, shown

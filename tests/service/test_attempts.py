@@ -20,11 +20,11 @@ from service.storage.pagination import Sort
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import LeaseLostError, OutOfMemoryError
-from studies.ledger import Claim
-from studies.mirror import Mirror
+from studies.search.mirror import Mirror
 from studies.seeds import ask_seed
 from studies.spec.study import StudySpec
-from studies.sweep import sweep
+from studies.sweep.ledger import Claim
+from studies.sweep.loop import sweep
 from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained, Trials
 from tests.acceptance.polling import eventually

@@ -13,7 +13,7 @@ from service.storage.attempts import Reaper
 from service.storage.records import TrialRecord
 from service.storage.store import Store
 from studies.errors import LeaseLostError, NumberTakenError
-from studies.mirror import Mirror, as_template
+from studies.search.mirror import Mirror, as_template
 from tests.service.contenders import claim_all, processes
 from tests.service.documents import study
 from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome, report, shown

@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from service.storage.store import Store
-from studies.ledger import Verdict
+from studies.sweep.ledger import Verdict
 from tests.service.documents import study, trial_result
 from tests.service.ledgers import claimed, ledger, opened, outcome, report, run, set_back, shown
 

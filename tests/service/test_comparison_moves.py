@@ -13,8 +13,8 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.errors import LeaseLostError
-from studies.ledger import Verdict
 from studies.spec.study import StudySpec
+from studies.sweep.ledger import Verdict
 from tests.service.comparing import (
     ASKED,
     COMPARISON,

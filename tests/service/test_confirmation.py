@@ -16,11 +16,11 @@ from service.storage.store import Store
 from studies.analysis.labels import COCKTAILS
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError
-from studies.ledger import Claim
-from studies.mirror import planned_template
 from studies.plan import Plan
+from studies.search.mirror import planned_template
 from studies.spec.study import TECHNIQUES as EVERY_TECHNIQUE
 from studies.spec.study import StudySpec
+from studies.sweep.ledger import Claim
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.comparing import (
     CONFIRMATION,

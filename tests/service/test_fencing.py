@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 from service.storage.ledger import TrialLedger
 from service.storage.store import Store
 from studies.errors import LeaseLostError
-from studies.ledger import Claim
-from studies.mirror import Mirror, as_template
+from studies.search.mirror import Mirror, as_template
+from studies.sweep.ledger import Claim
 from tests.service.documents import study, write_model
 from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome, report
 

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from service.storage import database, optuna_tables
 from service.storage.store import Store
-from studies.mirror import Mirror, as_template
+from studies.search.mirror import Mirror, as_template
 from tests.service.documents import study
 from tests.service.ledgers import shown
 

@@ -23,9 +23,9 @@ from service.storage.store import Store
 from studies.analysis.results import Comparison
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError
-from studies.ledger import Claim
-from studies.mirror import planned_template
 from studies.plan import Plan
+from studies.search.mirror import planned_template
+from studies.sweep.ledger import Claim
 from studies.training.one_by_one import Train
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.comparing import CONFIRMATION, diverge, of_folds, places, states, sweep_all, sweep_as_worker

@@ -14,7 +14,7 @@ from service.errors import ConflictError, NameInUseError, NotFoundError
 from service.storage.pagination import Sort
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
-from studies.ledger import Verdict
+from studies.sweep.ledger import Verdict
 from tests.service.documents import study
 from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report, run, shown, study_names
 

@@ -15,7 +15,7 @@ from service.storage.pagination import Sort
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.errors import DivergedError
-from studies.sweep import sweep
+from studies.sweep.loop import sweep
 from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.contenders import processes, sweep_here, sweep_study

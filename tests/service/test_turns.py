@@ -17,7 +17,7 @@ from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData
-from studies.ledger import Verdict
+from studies.sweep.ledger import Verdict
 from studies.training.result import Job, OnEpoch, Trained, TrainingState
 from tests.acceptance.polling import eventually
 from tests.service.comparing import COMPARISON, PARTS, compared_study

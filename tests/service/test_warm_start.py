@@ -16,7 +16,7 @@ from service.storage.invariants import violations
 from service.storage.pagination import Sort
 from service.storage.store import Store
 from studies.errors import InvalidSpecError
-from studies.mirror import Mirror, as_template
+from studies.search.mirror import Mirror, as_template
 from studies.seeds import ask_seed
 from studies.spec.study import StudySpec
 from tests.service.comparing import ASKED, CONFIRMATION, states, work

@@ -11,12 +11,12 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.errors import LeaseLostError, NumberTakenError
-from studies.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
+from studies.sweep.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
 
 
 @dataclass
 class MemoryLedger:
-    """Implements studies.ledger.Ledger; what a test wants to go differently it overrides."""
+    """Implements studies.sweep.ledger.Ledger; what a test wants to go differently it overrides."""
 
     budget: int
     record: list[FrozenTrial] = field(default_factory=list)

@@ -10,9 +10,9 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.datasets.preprocessing import prepare_folds
-from studies.ledger import Claim, Outcome, Verdict
 from studies.spec.study import StudySpec
-from studies.sweep import sweep
+from studies.sweep.ledger import Claim, Outcome, Verdict
+from studies.sweep.loop import sweep
 from studies.training.engines import EngineChoice, Engines
 from tests.studies.documents import study
 from tests.studies.ledger import MemoryLedger

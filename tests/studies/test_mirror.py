@@ -11,7 +11,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from studies.mirror import Mirror, as_template
+from studies.search.mirror import Mirror, as_template
 from studies.spec.study import SamplerName, StudySpec
 from tests.studies.documents import FINITE, study
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import create_trial
 
-from studies import pareto
 from studies.objectives import Direction
+from studies.search import pareto
 
 DIRECTIONS: st.SearchStrategy[list[Direction]] = st.lists(
     st.sampled_from(["minimize", "maximize"]), min_size=1, max_size=3

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from optuna.trial import Trial, TrialState
 
-from studies.mirror import Mirror
+from studies.search.mirror import Mirror
 from studies.spec.study import StudySpec
 from tests.studies.documents import study
 

@@ -11,9 +11,10 @@ import numpy as np
 import optuna
 import pytest
 
-from studies import sampling, study_file
+from studies import study_file
 from studies.errors import InvalidSpecError
-from studies.mirror import Mirror
+from studies.search import sampling
+from studies.search.mirror import Mirror
 from studies.spec.study import PrunerName, SamplerName
 from tests.studies.documents import FINITE, IRIS, Document, study
 

@@ -7,9 +7,10 @@ from typing import Any, cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies import sampling, study_file
+from studies import study_file
 from studies.errors import InvalidSpecError
-from studies.mirror import Mirror
+from studies.search import sampling
+from studies.search.mirror import Mirror
 from studies.spec.study import PrunerName, SamplerName, StudySpec
 from tests.studies.documents import FINITE, IRIS, JSON, STUDIES, Document
 

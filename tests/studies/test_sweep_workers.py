@@ -9,11 +9,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError
-from studies.ledger import Claim, Report, Standing, Verdict
-from studies.mirror import Mirror, as_template
+from studies.search.mirror import Mirror, as_template
 from studies.seeds import trial_seed
 from studies.spec.study import StudySpec
-from studies.sweep import sweep
+from studies.sweep.ledger import Claim, Report, Standing, Verdict
+from studies.sweep.loop import sweep
 from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained
 from tests.studies.documents import FINITE, study

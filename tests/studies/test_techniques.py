@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from studies import sampling
 from studies.analysis import techniques
 from studies.errors import InvalidSpecError
-from studies.mirror import Mirror
 from studies.regularization import REGULARIZERS
+from studies.search import sampling
+from studies.search.mirror import Mirror
 from studies.spec.study import TECHNIQUES, ComparisonSpec, StudySpec, Technique
 from tests.studies.documents import FINITE, Document, study
 

@@ -10,10 +10,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from studies.mirror import Mirror
+from studies.search.mirror import Mirror
+from studies.search.tpe import BEST, SEEN, course_of
 from studies.seeds import ask_seed
 from studies.spec.study import StudySpec
-from studies.tpe import BEST, SEEN, course_of
 from tests.studies.documents import study
 
 

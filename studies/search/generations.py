@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from studies import pareto
-from studies.mirror import Mirror
+from studies.search import pareto
+from studies.search.mirror import Mirror
 from studies.spec.study import StudySpec
 
 

@@ -18,15 +18,15 @@ from optuna.trial import Trial, TrialState
 from studies import faults
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, NumberTakenError, TrainingError, ran_out_of_memory
-from studies.generations import Generations
 from studies.hyperparameters import Hyperparameters
-from studies.ledger import Claim, Ledger, Report, Setback, Verdict
-from studies.mirror import Mirror, as_template, frozen, planned_template
 from studies.objectives import ObjectiveName
 from studies.plan import Plan
-from studies.running import RunningTrial, described
+from studies.search.generations import Generations
+from studies.search.mirror import Mirror, as_template, frozen, planned_template
 from studies.seeds import trial_seed
 from studies.spec.study import StudySpec
+from studies.sweep.ledger import Claim, Ledger, Report, Setback, Verdict
+from studies.sweep.running_trial import RunningTrial, described
 from studies.training import checkpoint
 from studies.training.mean_model import write_mean
 from studies.training.result import (

@@ -12,10 +12,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from studies import pareto, sampling
 from studies.plan import Plan
+from studies.search import pareto, sampling
+from studies.search.tpe import course_of
 from studies.spec.study import StudySpec
-from studies.tpe import course_of
 
 
 class Mirror:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from studies.errors import FieldError, InvalidSpecError
+from studies.search.tpe import thinned_tpe
 from studies.seeds import ask_seed
 from studies.spec.parameter import Range
 from studies.spec.space import SearchSpace
 from studies.spec.study import PrunerName, PrunerSpec, SamplerName, SamplerSpec, StudySpec
-from studies.tpe import thinned_tpe
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

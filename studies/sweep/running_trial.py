@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from optuna.trial import Trial, TrialState
 
-from studies.ledger import Claim, Outcome
 from studies.spec.study import StudySpec
+from studies.sweep.ledger import Claim, Outcome
 from studies.training.checkpoint import Checkpoint
 from studies.training.result import Trained, TrainingState, mean_result
 

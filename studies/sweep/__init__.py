@@ -1,0 +1,1 @@
+"""The loop that sweeps a study: claim, ask, train, report, tell."""
