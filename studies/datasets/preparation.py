@@ -114,7 +114,7 @@ class Preparation:
         return InvalidTableError(f"column '{name}' is missing; there are {there or 'none'}", column=name)
 
     def _column(self, form: ColumnLayout, values: Any, file_format: TableFormat) -> Column:
-        from studies.datasets.gathering import as_kind
+        from studies.datasets.column_builder import as_kind
 
         column = as_kind(form.name, form.kind, values, file_format)
         missing = np.flatnonzero(column.missing)

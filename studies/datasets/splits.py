@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.datasets.catalog import Dataset
-from studies.datasets.divisions import Rows, by_group, by_time, group_folds, resolved, time_folds
+from studies.datasets.split_strategies import Rows, by_group, by_time, group_folds, resolved, time_folds
 from studies.errors import DatasetError
 from studies.spec.study import Division, Resampling
 

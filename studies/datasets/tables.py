@@ -89,7 +89,7 @@ def _columns(
     batches: _Batches, found: Sequence[str], file_format: TableFormat, options: TableOptions, most_bytes: int
 ) -> Iterator[Column]:
     """The columns in the file's order; some are read once more when later values are not what the first were."""
-    from studies.datasets.gathering import Gathering
+    from studies.datasets.column_builder import Gathering
 
     role_of = {name: role for role, name in options.roles}
     gathered = {name: Gathering(name, file_format, role_of.get(name)) for name in found}

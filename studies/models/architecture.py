@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from studies.models import cnn, mlp, own
+from studies.models import cnn, mlp, user_model
 from studies.models.expression import Code, Expression
 from studies.models.wiring import Wiring
 from studies.objectives import Task
@@ -68,10 +68,10 @@ def design(
 def _own(spec: KerasSpec, input_shape: tuple[int, ...], task: Task, regularization: Regularization) -> Architecture:
     graph = spec.graph
     return Architecture(
-        layers=own.expressions(graph, input_shape, regularization),
+        layers=user_model.expressions(graph, input_shape, regularization),
         loss=LOSSES[task],
         wiring=None if graph.sequential else Wiring(graph),
-        dropped_after=own.dropped_after(graph),
+        dropped_after=user_model.dropped_after(graph),
     )
 
 

@@ -14,12 +14,12 @@ from studies.keras_config.lanes import not_held
 from studies.spec.model import KerasSpec
 from studies.spec.optimizer import ConstantSpec
 from studies.spec.study import REPRODUCIBLE_LANES, StudySpec
-from studies.training import building, fit
+from studies.training import fit, model_check
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
-from studies.training.one_by_one import one_by_one
 from studies.training.program import Program, ProgramKey
 from studies.training.result import Engine, Trials
+from studies.training.sequential import one_by_one
 from studies.training.sizing import LaneSize
 from studies.training.tuning import Form, Tuning, trace
 
@@ -52,7 +52,7 @@ class Engines:
     def choose(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """The engine of a study on its folds: lanes where they can hold it, unless the study says otherwise."""
         if isinstance(spec.model, KerasSpec):
-            building.check(spec, data[0])
+            model_check.check(spec, data[0])
         if spec.training.engine == "fit":
             return _fit("training.engine is fit")
         if not spec.space.batch_sizes:
@@ -70,7 +70,7 @@ class Engines:
                 return self.choose(spec, data)
             if isinstance(error, StudiesError) or not isinstance(spec.model, KerasSpec):
                 raise
-            return _fit(f"a program of lanes cannot be made of this model: {building.reason(error)}")
+            return _fit(f"a program of lanes cannot be made of this model: {model_check.reason(error)}")
 
     def _in_lanes(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """Lanes in the form that suits the study, or `fit` where the memory holds not one."""

@@ -17,9 +17,9 @@ from studies.training import weights
 from studies.training.fit import plain_model, write
 from studies.training.metrics import by_lane
 from studies.training.program import Epochs, Program
+from studies.training.progress import Seat
 from studies.training.result import Engine, EpochReport, Job, Trained, TrainingState, TrialResult, Trials, measured
 from studies.training.rows import stacked
-from studies.training.seat import Seat
 from studies.training.step import Lane
 
 _ENGINE = "lanes"

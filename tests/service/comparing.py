@@ -20,8 +20,8 @@ from studies.errors import DivergedError
 from studies.spec.study import ComparisonSpec, StudySpec
 from studies.sweep.ledger import Claim, Outcome
 from studies.sweep.loop import sweep
-from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained, mean_result
+from studies.training.sequential import Train, one_by_one
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document, study, trial_result, write_model
 from tests.service.ledgers import ledger

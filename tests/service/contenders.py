@@ -15,7 +15,7 @@ from service.storage.store import Store
 from studies.datasets.preprocessing import prepare_folds
 from studies.spec.study import StudySpec
 from studies.sweep.loop import sweep
-from studies.training.one_by_one import one_by_one
+from studies.training.sequential import one_by_one
 from tests.service.documents import train
 
 _gate: Barrier | None = None

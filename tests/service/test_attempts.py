@@ -25,8 +25,8 @@ from studies.seeds import ask_seed
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim
 from studies.sweep.loop import sweep
-from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained, Trials
+from studies.training.sequential import one_by_one
 from tests.acceptance.polling import eventually
 from tests.service.conftest import served, settings_in
 from tests.service.contenders import sweep_here

@@ -26,8 +26,8 @@ from studies.errors import LeaseLostError
 from studies.plan import Plan
 from studies.search.mirror import planned_template
 from studies.sweep.ledger import Claim
-from studies.training.one_by_one import Train
 from studies.training.result import Job, OnEpoch, Trained
+from studies.training.sequential import Train
 from tests.service.comparing import CONFIRMATION, diverge, of_folds, places, states, sweep_all, sweep_as_worker
 from tests.service.documents import document, study, trial_result, write_model
 from tests.service.ledgers import claimed, expire, ledger, study_names

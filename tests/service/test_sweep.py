@@ -16,8 +16,8 @@ from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.errors import DivergedError
 from studies.sweep.loop import sweep
-from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained
+from studies.training.sequential import one_by_one
 from tests.service.contenders import processes, sweep_here, sweep_study
 from tests.service.documents import study
 from tests.service.ledgers import ledger, shown

@@ -11,7 +11,7 @@ from typing import Any
 from service.settings import Settings
 from service.storage.store import Store
 from service.worker.worker import Worker
-from studies.training.one_by_one import Train, one_by_one
+from studies.training.sequential import Train, one_by_one
 from tests.service.documents import train
 
 LEASE_SECONDS = 2.0  # the least there may be

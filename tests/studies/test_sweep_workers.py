@@ -14,8 +14,8 @@ from studies.seeds import trial_seed
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Report, Standing, Verdict
 from studies.sweep.loop import sweep
-from studies.training.one_by_one import one_by_one
 from studies.training.result import Job, OnEpoch, Trained
+from studies.training.sequential import one_by_one
 from tests.studies.documents import FINITE, study
 from tests.studies.ledger import MemoryLedger
 from tests.studies.trainings import dropout, formula, random_study, sequence, states, swept

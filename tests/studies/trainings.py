@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.spec.study import StudySpec
 from studies.sweep.loop import sweep
-from studies.training.one_by_one import Train, one_by_one
 from studies.training.result import Job, OnEpoch, Trained, TrialResult
+from studies.training.sequential import Train, one_by_one
 from tests.studies.documents import study
 from tests.studies.ledger import MemoryLedger
 
