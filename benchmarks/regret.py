@@ -18,7 +18,7 @@ import numpy as np
 from studies.analysis.posterior import posterior
 from studies.analysis.recommendation import choose
 from studies.analysis.results import TechniqueResult
-from studies.spec.study import TECHNIQUES
+from studies.spec.comparison import TECHNIQUES
 
 Case = Mapping[str, Any]
 BINS = ((0.5, 0.7), (0.7, 0.9), (0.9, 1.0))

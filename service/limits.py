@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from service.settings import Settings
 from studies.errors import FieldError, InvalidSpecError
 from studies.keras_config.errors import ConfigError
-from studies.spec.study import ComparisonSpec, StudySpec
+from studies.spec.comparison import ComparisonSpec
+from studies.spec.study import StudySpec
 
 
 def check(spec: StudySpec, settings: Settings) -> None:

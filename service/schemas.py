@@ -15,8 +15,8 @@ from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, T
 from service.storage.store import Progress
 from studies.analysis.results import Comparison
 from studies.datasets.profile import DatasetProfile
+from studies.spec.comparison import Technique
 from studies.spec.dataset import DatasetFacts
-from studies.spec.study import Technique
 from studies.spec.table import TableFormat, TableOptions
 
 Item = TypeVar("Item")

@@ -29,7 +29,8 @@ from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.worker.fleet import Fleet
 from studies.analysis import techniques
-from studies.spec.study import ComparisonSpec, StudySpec
+from studies.spec.comparison import ComparisonSpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 
 

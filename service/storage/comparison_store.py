@@ -13,7 +13,7 @@ from service.storage.admission import check_room
 from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.plan import Plan
-from studies.spec.study import ComparisonSpec
+from studies.spec.comparison import ComparisonSpec
 
 
 class ComparisonStore:

@@ -16,7 +16,8 @@ from service.errors import ConflictError
 from service.storage import confirmation, lifecycle
 from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
 from studies.analysis import techniques
-from studies.spec.study import ComparisonSpec, StudySpec
+from studies.spec.comparison import ComparisonSpec
+from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

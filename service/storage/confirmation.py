@@ -21,7 +21,8 @@ from studies.analysis.labels import COCKTAILS
 from studies.analysis.racing import rounds, survivors
 from studies.analysis.results import Comparison, Fit, Fits, Rows
 from studies.plan import Plan
-from studies.spec.study import TECHNIQUES, ComparisonSpec, StudySpec
+from studies.spec.comparison import TECHNIQUES, ComparisonSpec
+from studies.spec.study import StudySpec
 
 Params = Mapping[str, Any]
 #: A complete planned trial: its plan, and what it gave in detail.

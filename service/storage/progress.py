@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from service.storage.comparisons import ACTIVE_COMPARISON
 from service.storage.database import unix_now
 from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
-from studies.spec.study import Resampling
+from studies.spec.resampling import Resampling
 
 _OPEN = ("WAITING", "RUNNING")
 #: Models of a delivered mean, as datasets.splits divides for them, which would load scikit-learn for a listing.

@@ -14,7 +14,8 @@ from studies.analysis.results import Comparison, Difference, Fit, Fits, Interval
 from studies.analysis.selection import SELECTING, select
 from studies.analysis.statistics import Estimate, holm
 from studies.objectives import OBJECTIVES, ObjectiveName, Task
-from studies.spec.study import ComparisonSpec, StudySpec
+from studies.spec.comparison import ComparisonSpec
+from studies.spec.study import StudySpec
 
 #: The metric of a task that people know, shown beside the loss.
 TASK_METRIC: dict[Task, str] = {"binary": "accuracy", "multiclass": "accuracy", "regression": "r2"}

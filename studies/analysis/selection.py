@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from math import isqrt
 
 from studies.analysis.results import Selection
-from studies.spec.study import Technique
+from studies.spec.comparison import Technique
 
 #: Techniques whose zeros are exact.
 SELECTING: tuple[Technique, ...] = ("l1", "elastic_net")

@@ -7,9 +7,12 @@ from typing import Any
 
 from studies.errors import FieldError, InvalidSpecError
 from studies.regularization import Regularizer
+from studies.spec.comparison import TECHNIQUES, ComparisonSpec, Technique
 from studies.spec.parameter import Range
+from studies.spec.resampling import Resampling
+from studies.spec.sampler import PrunerSpec, SamplerSpec
 from studies.spec.space import LayerSpace, SearchSpace, kinds
-from studies.spec.study import TECHNIQUES, ComparisonSpec, PrunerSpec, Resampling, SamplerSpec, StudySpec, Technique
+from studies.spec.study import StudySpec
 
 _PENALTIES: dict[Technique, Regularizer] = {"l1": "l1", "l2": "l2", "elastic_net": "elastic_net"}
 _FEW_ROWS = 5000  # below which a technique is searched on folds

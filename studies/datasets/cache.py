@@ -8,7 +8,7 @@ from math import prod
 from studies.datasets.catalog import Dataset, Source, load
 from studies.datasets.preprocessing import PreparedData, divide
 from studies.spec.dataset import DatasetSpec
-from studies.spec.study import Resampling
+from studies.spec.resampling import Resampling
 
 _Key = tuple[DatasetSpec, int, Resampling]
 

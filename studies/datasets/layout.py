@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.datasets.table import Column, ColumnKind, Table
-from studies.spec.parameter import Part
+from studies.frozen_model import FrozenModel
 
 Array = npt.NDArray[Any]
 DatePart = Literal["days", "month", "day", "weekday", "hour"]
@@ -30,7 +30,7 @@ _PARTS: dict[DatePart, Callable[[Array], Array]] = {
 }
 
 
-class ColumnLayout(Part):
+class ColumnLayout(FrozenModel):
     """The inputs that one column gives."""
 
     name: str
@@ -66,7 +66,7 @@ class ColumnLayout(Part):
         return (self.measured or int(self.kind == "boolean")) if self.lacks else 0
 
 
-class Layout(Part):
+class Layout(FrozenModel):
     """The inputs of a table, in order."""
 
     columns: tuple[ColumnLayout, ...]

@@ -16,7 +16,7 @@ from studies.datasets.splits import Split, delivery_folds, everything, folds, sp
 from studies.errors import DatasetError
 from studies.objectives import Task
 from studies.spec.dataset import DatasetSpec
-from studies.spec.study import Resampling
+from studies.spec.resampling import Resampling
 
 Array = npt.NDArray[Any]
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from studies.datasets.layout import ColumnLayout, column_layout, layout
 from studies.datasets.table import Column, Table
 from studies.datasets.target import Target, target
+from studies.frozen_model import FrozenModel
 from studies.objectives import Task
 from studies.spec.dataset import DatasetFacts
-from studies.spec.parameter import Part
 from studies.spec.table import TableFormat
 
 Array = npt.NDArray[Any]
@@ -26,21 +26,21 @@ _MOSTLY = 0.5  # share of values missing that is worth a warning
 _ROUNDING = 1e5  # how often a column's deviation may go into its values before float32 blurs it
 
 
-class Level(Part):
+class Level(FrozenModel):
     """A value and how many rows have it."""
 
     name: str
     rows: int
 
 
-class Histogram(Part):
+class Histogram(FrozenModel):
     """Counts between edges, one more edge than counts."""
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
 
 
-class ColumnProfile(Part):
+class ColumnProfile(FrozenModel):
     """One column as it was read."""
 
     name: str
@@ -55,7 +55,7 @@ class ColumnProfile(Part):
     inputs: int = 0  # that a model gets of it
 
 
-class DatasetProfile(Part):
+class DatasetProfile(FrozenModel):
     """A whole dataset as it was read."""
 
     rows: int

@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from studies.datasets.catalog import Dataset
 from studies.errors import DatasetError
-from studies.spec.study import Division
+from studies.spec.resampling import SplitStrategy
 
 Rows = npt.NDArray[np.int64]
 
 
-def resolved(division: Division, dataset: Dataset) -> Division:
+def resolved(division: SplitStrategy, dataset: Dataset) -> SplitStrategy:
     """What `auto` stands for; DatasetError when the dataset cannot be divided as is asked for."""
     if division == "auto":
         if dataset.times is not None and dataset.groups is not None:

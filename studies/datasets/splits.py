@@ -11,7 +11,7 @@ import numpy.typing as npt
 from studies.datasets.catalog import Dataset
 from studies.datasets.split_strategies import Rows, by_group, by_time, group_folds, resolved, time_folds
 from studies.errors import DatasetError
-from studies.spec.study import Division, Resampling
+from studies.spec.resampling import Resampling, SplitStrategy
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
@@ -29,7 +29,7 @@ class Split:
     test: Rows
 
 
-def split(dataset: Dataset, seed: int, division: Division = "auto") -> Split:
+def split(dataset: Dataset, seed: int, division: SplitStrategy = "auto") -> Split:
     """60 % of the rows to train on, 20 % to judge trials by, 20 % that no search sees, divided as is asked for.
 
     Raises DatasetError when a class has too few rows to stand in every part, or the dataset cannot be divided so.
@@ -66,7 +66,7 @@ def delivery_folds(dataset: Dataset, resampling: Resampling, seed: int) -> list[
     return _of_one_size(found, np.random.default_rng([seed, DELIVERY_FOLDS]))
 
 
-def _most_folds(dataset: Dataset, kind: Division) -> int:
+def _most_folds(dataset: Dataset, kind: SplitStrategy) -> int:
     """Folds of a delivery that there are rows for."""
     if dataset.groups is not None and kind == "group":
         return min(DELIVERY_FOLDS, len(np.unique(dataset.groups)))
@@ -75,7 +75,12 @@ def _most_folds(dataset: Dataset, kind: Division) -> int:
 
 
 def _cut(
-    dataset: Dataset, rows: Rows, share: float, seed: int | np.random.RandomState, kind: Division, of: str = "the rows"
+    dataset: Dataset,
+    rows: Rows,
+    share: float,
+    seed: int | np.random.RandomState,
+    kind: SplitStrategy,
+    of: str = "the rows",
 ) -> tuple[Rows, Rows]:
     """Rows in two: the rest, and a share to be judged by."""
     from sklearn.model_selection import train_test_split
@@ -119,7 +124,9 @@ def folds(dataset: Dataset, whole: Split, resampling: Resampling, seed: int) -> 
     return found if kind == "time" else _of_one_size(found, np.random.default_rng([seed, len(found)]))
 
 
-def _division(dataset: Dataset, rows: Rows, count: int, words: list[int], kind: Division) -> list[tuple[Rows, Rows]]:
+def _division(
+    dataset: Dataset, rows: Rows, count: int, words: list[int], kind: SplitStrategy
+) -> list[tuple[Rows, Rows]]:
     """Rows divided into folds: of each, the training rows and the fold's own."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
@@ -139,7 +146,7 @@ def _of_one_size(found: list[Split], rng: np.random.Generator) -> list[Split]:
     return [replace(split, train=np.sort(rng.permutation(split.train)[:size])) for split in found]
 
 
-def _nested(dataset: Dataset, judged: Split, seed: list[int], kind: Division) -> Split:
+def _nested(dataset: Dataset, judged: Split, seed: list[int], kind: SplitStrategy) -> Split:
     """The fold stands in the place of the test part, and a share of the training rows in its own."""
     of = "the training rows of a fold"
     train, stopping = _cut(dataset, judged.train, STOPPING_SHARE, np.random.RandomState(seed), kind, of)

@@ -17,8 +17,9 @@ from studies.errors import FieldError, InvalidSpecError
 from studies.search.tpe import thinned_tpe
 from studies.seeds import ask_seed
 from studies.spec.parameter import Range
+from studies.spec.sampler import PrunerName, PrunerSpec, SamplerName, SamplerSpec
 from studies.spec.space import SearchSpace
-from studies.spec.study import PrunerName, PrunerSpec, SamplerName, SamplerSpec, StudySpec
+from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from studies.frozen_model import FrozenModel
 from studies.objectives import Task
-from studies.spec.parameter import Part
 from studies.spec.table import TableFormat, TableOptions
 
 BuiltinName = Literal["breast_cancer", "wine", "iris", "digits", "digits_images", "diabetes"]
@@ -41,7 +41,7 @@ BUILTIN: dict[BuiltinName, DatasetFacts] = {
 }
 
 
-class BuiltinDataset(Part):
+class BuiltinDataset(FrozenModel):
     """A dataset that scikit-learn carries."""
 
     kind: Literal["builtin"]
@@ -74,7 +74,7 @@ SYNTHETIC: dict[SyntheticName, Recipe] = {
 }
 
 
-class SyntheticDataset(Part):
+class SyntheticDataset(FrozenModel):
     """Seeded data whose truth is known; what is left out takes the recipe's default."""
 
     kind: Literal["synthetic"]
@@ -118,7 +118,7 @@ class SyntheticDataset(Part):
         return DatasetFacts(recipe.task, recipe.rows, (recipe.features,), classes, recipe.about)
 
 
-class UploadedDataset(Part):
+class UploadedDataset(FrozenModel):
     """A user's own dataset by the name it was uploaded under.
 
     A user gives the name; everything else is filled in by the service that has the file, so that a study says all that

@@ -5,16 +5,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from studies.frozen_model import FrozenModel
 from studies.keras_config import reading
 from studies.keras_config.dropout import with_dropout
 from studies.keras_config.graph import Graph
-from studies.spec.parameter import Part
 
 Activation = Literal["relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "linear"]
 Units = Annotated[int, Field(ge=1, le=65_536, strict=True)]
 
 
-class MlpSpec(Part):
+class MlpSpec(FrozenModel):
     """Dense layers for tables; images are flattened. No hidden layer gives a linear model."""
 
     kind: Literal["mlp"] = "mlp"
@@ -28,7 +28,7 @@ class MlpSpec(Part):
         return max(1, len(self.hidden_units))
 
 
-class CnnSpec(Part):
+class CnnSpec(FrozenModel):
     """Convolutions, each followed by 2×2 max pooling while the image is large enough, then dense layers."""
 
     kind: Literal["cnn"]
@@ -57,7 +57,7 @@ Config = Annotated[
 ]
 
 
-class KerasSpec(Part):
+class KerasSpec(FrozenModel):
     """The user's own Keras model, Sequential or Functional, rebuilt by our code from a list of known layers.
 
     The study's regularizers take the places of the model's own, its dropout rates those of the Dropout layers.

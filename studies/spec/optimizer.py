@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from studies.spec.parameter import Part
+from studies.frozen_model import FrozenModel
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Epsilon = Annotated[float, Field(gt=0)]
 
 
-class AdamSpec(Part):
+class AdamSpec(FrozenModel):
     """keras.optimizers.Adam."""
 
     name: Literal["adam"] = Field("adam", description="Which optimizer.")
@@ -22,7 +22,7 @@ class AdamSpec(Part):
     epsilon: Epsilon = Field(1e-7, description="Keeps the denominator from 0.")
 
 
-class AdamWSpec(Part):
+class AdamWSpec(FrozenModel):
     """keras.optimizers.AdamW: Adam with decoupled weight decay."""
 
     name: Literal["adamw"] = Field(description="Which optimizer.")
@@ -32,7 +32,7 @@ class AdamWSpec(Part):
     epsilon: Epsilon = Field(1e-7, description="Keeps the denominator from 0.")
 
 
-class SgdSpec(Part):
+class SgdSpec(FrozenModel):
     """keras.optimizers.SGD."""
 
     name: Literal["sgd"] = Field(description="Which optimizer.")
@@ -40,7 +40,7 @@ class SgdSpec(Part):
     nesterov: bool = Field(False, description="Look ahead along the momentum.")
 
 
-class RmspropSpec(Part):
+class RmspropSpec(FrozenModel):
     """keras.optimizers.RMSprop."""
 
     name: Literal["rmsprop"] = Field(description="Which optimizer.")
@@ -52,20 +52,20 @@ class RmspropSpec(Part):
 OptimizerSpec = Annotated[AdamSpec | AdamWSpec | SgdSpec | RmspropSpec, Field(discriminator="name")]
 
 
-class ConstantSpec(Part):
+class ConstantSpec(FrozenModel):
     """The learning rate stays as it is."""
 
     name: Literal["constant"] = Field("constant", description="Which schedule.")
 
 
-class CosineSpec(Part):
+class CosineSpec(FrozenModel):
     """keras.optimizers.schedules.CosineDecay over all epochs of the budget."""
 
     name: Literal["cosine"] = Field(description="Which schedule.")
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Share of the learning rate that is left.")
 
 
-class ExponentialSpec(Part):
+class ExponentialSpec(FrozenModel):
     """keras.optimizers.schedules.ExponentialDecay, a little with every step."""
 
     name: Literal["exponential"] = Field(description="Which schedule.")

@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from studies.frozen_model import FrozenModel
 from studies.regularization import Regularizer
 
 Number = TypeVar("Number", int, float)
 
 
-class Part(BaseModel):
-    """A frozen piece of a study description that refuses what it does not know."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
-
-
-class Range(Part, Generic[Number]):
+class Range(FrozenModel, Generic[Number]):
     """Every value from `low` to `high`, both included; `log: true` searches orders of magnitude evenly."""
 
     low: Number

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from studies.frozen_model import FrozenModel
 from studies.hyperparameters import Hyperparameters, layer_prefixes
 from studies.regularization import REGULARIZERS, L1Mode, LayerRegularization, Penalty, Regularization
 from studies.spec.parameter import (
@@ -19,7 +20,6 @@ from studies.spec.parameter import (
     LearningRate,
     LearningRateRange,
     Parameter,
-    Part,
     Patience,
     PatienceRange,
     Range,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _OF_LAYERS = {"regularizer": "regularizer", "lambda_": "lambda", "l1_ratio": "l1_ratio", "dropout": "dropout"}
 
 
-class LayerSpace(Part):
+class LayerSpace(FrozenModel):
     """What is searched for one hidden layer; what is left out is as `space` says, searched for this layer alone."""
 
     regularizer: Kinds | None = Field(None, description="Kinds of kernel regularizer to try.")
@@ -46,7 +46,7 @@ class LayerSpace(Part):
     dropout: Parameter[RateRange, Rate] | None = Field(None, description="Share of this layer's activations dropped.")
 
 
-class SearchSpace(Part):
+class SearchSpace(FrozenModel):
     """What is searched. Each parameter is a range `{low, high, log}`, a list of choices, or one fixed value."""
 
     scope: Literal["shared", "per_layer"] = Field(

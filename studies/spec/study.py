@@ -2,209 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from studies.frozen_model import FrozenModel
 from studies.keras_config import fitting
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.lanes import not_held
-from studies.objectives import OBJECTIVES, Direction, MonitorName, ObjectiveName, Task, metrics_for
+from studies.objectives import OBJECTIVES, Direction, ObjectiveName, Task, metrics_for
+from studies.spec.budget import Budget
+from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import DatasetSpec, UploadedDataset
 from studies.spec.model import KerasSpec, MlpSpec, ModelSpec
-from studies.spec.optimizer import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
-from studies.spec.parameter import Part
+from studies.spec.resampling import Resampling, min_test_rows
+from studies.spec.sampler import LEARNING_SAMPLERS, PrunerSpec, SamplerSpec, WarmStartSpec
 from studies.spec.space import SearchSpace
+from studies.spec.training import REPRODUCIBLE_LANES, EarlyStoppingSpec, Training
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
 
-#: Lanes of a reproducible study that names none, for the machine must not choose them.
-REPRODUCIBLE_LANES = 8
 
-SamplerName = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2", "nsga3", "grid", "brute_force"]
-Technique = Literal["none", "l1", "l2", "elastic_net", "dropout", "early_stopping", "combined"]
-TECHNIQUES: tuple[Technique, ...] = get_args(Technique)
-PrunerName = Literal[
-    "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon"
-]
-
-
-#: Samplers that learn from whatever trials they are shown.
-_LEARNING: frozenset[SamplerName] = frozenset({"tpe", "gp"})
-
-
-class OptionedPart(Part):
-    """A part chosen by name whose options stand beside the name; Optuna's own signature says which exist."""
-
-    model_config = ConfigDict(extra="allow")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_name(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Everything that stands beside the name."""
-        return dict(self.__pydantic_extra__ or {})
-
-
-class SamplerSpec(OptionedPart):
-    """Optuna's sampler; its options (see x-samplers in /v1/schema) stand beside the name."""
-
-    name: SamplerName = Field("tpe", description="Which sampler proposes the next trial.")
-
-
-class PrunerSpec(OptionedPart):
-    """Optuna's pruner; its options (see x-pruners in /v1/schema) stand beside the name."""
-
-    name: PrunerName = Field("none", description="Which pruner ends hopeless trials early; one objective only.")
-
-
-class EarlyStoppingSpec(Part):
-    """When a training ends before its epochs are used up, as keras.callbacks.EarlyStopping; patience is searched."""
-
-    monitor: MonitorName = Field("val_loss", description="What must improve; val_loss is without the penalty.")
-    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        0.0, description="Least change that counts as an improvement, in the monitor's unit."
-    )
-    start_from_epoch: Annotated[int, Field(ge=0, le=100_000, strict=True)] = Field(
-        0, description="Epochs at the start that are not watched."
-    )
-    restore_best_weights: bool = Field(True, description="Judge and keep the best epoch's weights, not the last's.")
-
-
-Division = Literal["auto", "random", "stratified", "group", "time"]
-
-
-def _test_rows(rows: int) -> int:
-    """The fewest of some rows that stand in the test part, a fifth."""
-    return rows // 5
-
-
-class Resampling(Part):
-    """On which rows a trial is judged; the test part is never among them."""
-
-    kind: Literal["holdout", "kfold", "repeated_kfold", "nested_kfold"] = Field(
-        "holdout",
-        description="holdout: one validation part; kfold: a trial is trained once a fold and its value is the mean; "
-        "repeated_kfold: the same over several random divisions into folds; nested_kfold: as repeated_kfold, and early "
-        "stopping watches a fifth of the training rows instead of the fold that judges it.",
-    )
-    folds: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(5, description="Folds of a division.")
-    repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
-        5, description="Divisions into folds; for repeated_kfold and nested_kfold."
-    )
-
-    split: Division = Field(
-        "auto",
-        description="How rows are divided, into the test part and into folds. random; stratified: each class has its "
-        "share of every part; group: no group stands on two sides; time: training rows come before those that judge, "
-        "folds grow. auto: as the dataset's `time` or `group` says, else stratified, or random for a regression.",
-    )
-
-    @property
-    def fits(self) -> int:
-        """Trainings of one trial."""
-        return {"holdout": 1, "kfold": self.folds}.get(self.kind, self.folds * self.repeats)
-
-    @property
-    def nested(self) -> bool:
-        """Whether what judges a training is not what stops it."""
-        return self.kind == "nested_kfold"
-
-
-class ComparisonSpec(Part):
-    """Which regularization to use: techniques searched one by one, confirmed on many folds, and compared."""
-
-    techniques: Annotated[tuple[Technique, ...], Field(min_length=2)] | None = Field(
-        None, description="What is compared, by default all that `space` does not exclude; combined is the whole of it."
-    )
-    trials_per_technique: Annotated[int, Field(ge=1, le=10_000, strict=True)] = Field(
-        30, description="Trials that each technique is searched with."
-    )
-    repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
-        5, description="Random divisions into folds on which each technique's best parameters are confirmed."
-    )
-    folds: Annotated[int, Field(ge=2, le=20, strict=True)] = Field(5, description="Folds of each division.")
-    cocktails: bool = Field(
-        True,
-        description="Whether mixtures are confirmed beside the techniques: everything combined with a part left out, "
-        "the best technique with a part added.",
-    )
-    racing: bool = Field(
-        True, description="Whether what has surely lost is given no more folds; false trains every candidate on all."
-    )
-    deliver: Literal["refit", "folds", "split"] = Field(
-        "folds",
-        description="The model of the recommended technique that people take away. folds: the mean of models trained "
-        "on the folds, in one Keras model; refit: one trained on all rows, for as many epochs as on the folds; split: "
-        "the one that is trained on the study's own split, as of every candidate.",
-    )
-    rope: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None,
-        description="Region of practical equivalence: a difference of the first objective up to this much does not "
-        "matter; 0.01 when left out, for val_mae, epochs and nonzero_weights a hundredth of the best mean.",
-    )
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        if self.techniques is not None and len(set(self.techniques)) < len(self.techniques):
-            raise ValueError("techniques: lists a technique twice; each must stand once")
-        return self
-
-
-class WarmStartSpec(Part):
-    """Another study whose complete trials the sampler knows from the start; they cost none of the budget."""
-
-    study: str = Field(description="Its name; of the same objectives, with trials in this study's space.")
-
-
-class Budget(Part):
-    """How much a study may cost."""
-
-    trials: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(
-        50, description="Trials: exactly so many are run, whatever the number of workers."
-    )
-    epochs: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(100, description="Most epochs a trial trains.")
-    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        None, description="Seconds from the first trial's start until the study is ended with what it has."
-    )
-    max_failed_trials: Annotated[int, Field(ge=0, le=100_000, strict=True)] | None = Field(
-        None, description="Failed trials that are borne; one more and the study is failed."
-    )
-    max_attempts: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
-        3,
-        description="Attempts at a trial whose worker is lost, hangs or runs out of memory, or that fails for a reason "
-        "that may pass; then the trial is FAIL. An attempt that got further, by its checkpoint, starts the count anew.",
-    )
-
-
-class Training(Part):
-    """How trials are trained."""
-
-    engine: Literal["auto", "lanes", "fit"] = Field(
-        "auto",
-        description="lanes trains many trials in one compiled program, fit one after another by keras.Model.fit; auto "
-        "takes lanes where they can hold the study.",
-    )
-    lanes: Annotated[int, Field(ge=1, le=1024, strict=True)] | None = Field(
-        None, description="Lanes of a worker's program; chosen when left out."
-    )
-    optimizer: OptimizerSpec = Field(
-        default_factory=AdamSpec, description="Keras' optimizer; its learning rate is searched or fixed in `space`."
-    )
-    schedule: ScheduleSpec = Field(
-        default_factory=ConstantSpec, description="How the learning rate goes on from its initial value."
-    )
-    class_weights: Literal["none", "balanced"] = Field(
-        "none",
-        description="balanced: a training row counts as much as its class is rare, so that all classes count the same; "
-        "what is measured is not weighted.",
-    )
-
-
-class StudySpec(Part):
+class StudySpec(FrozenModel):
     """A study: which regularization suits this dataset and this architecture?"""
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
@@ -271,8 +90,8 @@ class StudySpec(Part):
         by_class = split == "stratified" or (
             split == "auto" and (options is None or not (options.time or options.group))
         )
-        halves = (facts.rows - _test_rows(facts.rows)) // 2
-        return min(halves, facts.rarest - _test_rows(facts.rarest)) if by_class and facts.rarest else halves
+        halves = (facts.rows - min_test_rows(facts.rows)) // 2
+        return min(halves, facts.rarest - min_test_rows(facts.rarest)) if by_class and facts.rarest else halves
 
     @property
     def weighted(self) -> bool:
@@ -315,7 +134,7 @@ class StudySpec(Part):
                 "space.batch_size: lanes need a fixed batch size or a list, for each size is a program of its own; "
                 "list the sizes, or use training.engine: fit"
             )
-        if self.warm_start is not None and self.sampler.name not in _LEARNING:
+        if self.warm_start is not None and self.sampler.name not in LEARNING_SAMPLERS:
             raise ValueError(
                 f"warm_start: the sampler {self.sampler.name} does not learn from another study's trials; use tpe or gp"
             )

@@ -7,15 +7,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from studies.frozen_model import FrozenModel
 from studies.objectives import Task
-from studies.spec.parameter import Part
 
 TableFormat = Literal["csv", "tsv", "parquet", "npz"]
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class TableOptions(Part):
+class TableOptions(FrozenModel):
     """What the columns of a file are for; of an .npz file its arrays."""
 
     target: ColumnName = Field(description="The column that is to be predicted.")

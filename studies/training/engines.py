@@ -13,7 +13,8 @@ from studies.errors import EngineError, OutOfMemoryError, StudiesError, ran_out_
 from studies.keras_config.lanes import not_held
 from studies.spec.model import KerasSpec
 from studies.spec.optimizer import ConstantSpec
-from studies.spec.study import REPRODUCIBLE_LANES, StudySpec
+from studies.spec.study import StudySpec
+from studies.spec.training import REPRODUCIBLE_LANES
 from studies.training import fit, model_check
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes

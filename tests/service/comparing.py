@@ -17,7 +17,8 @@ from service.storage.store import Store
 from service.worker.worker import facts
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import DivergedError
-from studies.spec.study import ComparisonSpec, StudySpec
+from studies.spec.comparison import ComparisonSpec
+from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Outcome
 from studies.sweep.loop import sweep
 from studies.training.result import Job, OnEpoch, Trained, mean_result

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from studies.analysis.labels import COCKTAILS
-from studies.spec.study import TECHNIQUES as ALL_TECHNIQUES
+from studies.spec.comparison import TECHNIQUES as ALL_TECHNIQUES
 from tests.service.comparing import TECHNIQUES, compared_document, serving_compared
 from tests.service.documents import document
 

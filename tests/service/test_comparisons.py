@@ -15,8 +15,8 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.store import Store
 from studies.errors import InvalidSpecError
 from studies.plan import Plan
-from studies.spec.study import TECHNIQUES as ALL_TECHNIQUES
-from studies.spec.study import ComparisonSpec
+from studies.spec.comparison import TECHNIQUES as ALL_TECHNIQUES
+from studies.spec.comparison import ComparisonSpec
 from tests.service.comparing import (
     ASKED,
     COMPARISON,

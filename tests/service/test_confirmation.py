@@ -18,7 +18,7 @@ from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError
 from studies.plan import Plan
 from studies.search.mirror import planned_template
-from studies.spec.study import TECHNIQUES as EVERY_TECHNIQUE
+from studies.spec.comparison import TECHNIQUES as EVERY_TECHNIQUE
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim
 from studies.training.result import Job, OnEpoch, Trained

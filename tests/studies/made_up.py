@@ -10,7 +10,8 @@ import numpy as np
 from studies.analysis.comparison import compare
 from studies.analysis.labels import COCKTAILS, PARTS
 from studies.analysis.results import Comparison, Findings, Fit, Fits, Rows, Sample, Trial
-from studies.spec.study import TECHNIQUES, ComparisonSpec, StudySpec
+from studies.spec.comparison import TECHNIQUES, ComparisonSpec
+from studies.spec.study import StudySpec
 from tests.studies.documents import study
 
 CANDIDATES = (*TECHNIQUES, *COCKTAILS)

@@ -12,7 +12,7 @@ from studies.analysis.cocktails import cocktails
 from studies.analysis.labels import COCKTAILS, PARTS, PENALTIES, color, complexity, label, parts_of
 from studies.hyperparameters import Hyperparameters
 from studies.regularization import REGULARIZERS, LayerRegularization, Penalty, Regularization, Regularizer
-from studies.spec.study import TECHNIQUES
+from studies.spec.comparison import TECHNIQUES
 
 Params = dict[str, Any]
 Kinds = tuple[Regularizer, ...]

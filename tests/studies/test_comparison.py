@@ -13,7 +13,7 @@ from studies.analysis.comparison import compare
 from studies.analysis.results import Comparison, Difference, Fit, Fits, Rows
 from studies.analysis.statistics import Estimate
 from studies.objectives import ObjectiveName
-from studies.spec.study import ComparisonSpec
+from studies.spec.comparison import ComparisonSpec
 from tests.studies.documents import study
 
 FOLDS = 50

@@ -10,7 +10,7 @@ import pytest
 from studies.datasets.cache import PreparedCache
 from studies.datasets.preprocessing import prepare_folds
 from studies.spec.dataset import UploadedDataset
-from studies.spec.study import Resampling
+from studies.spec.resampling import Resampling
 from tests.studies.uploads import text, uploaded
 
 ROWS, COLUMNS = 40, 5

@@ -13,7 +13,7 @@ from studies.datasets.catalog import Dataset
 from studies.datasets.preprocessing import divide, prepare_folds
 from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS, Split, delivery_folds, everything, folds, split
 from studies.errors import DatasetError
-from studies.spec.study import Resampling
+from studies.spec.resampling import Resampling
 from tests.studies.documents import IRIS, study
 from tests.studies.test_table_splits import dataset
 

@@ -17,7 +17,7 @@ from studies.datasets.preprocessing import prepare_folds
 from studies.datasets.splits import Split, folds, split
 from studies.errors import DatasetError
 from studies.spec.dataset import BuiltinDataset, BuiltinName
-from studies.spec.study import Resampling
+from studies.spec.resampling import Resampling
 from studies.training.result import TrialResult, mean_result
 from tests.studies.documents import study
 

@@ -12,7 +12,8 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from studies.search.mirror import Mirror, as_template
-from studies.spec.study import SamplerName, StudySpec
+from studies.spec.sampler import SamplerName
+from studies.spec.study import StudySpec
 from tests.studies.documents import FINITE, study
 
 SEVERAL = ["val_loss", "val_accuracy"]

@@ -15,7 +15,7 @@ from studies import study_file
 from studies.errors import InvalidSpecError
 from studies.search import sampling
 from studies.search.mirror import Mirror
-from studies.spec.study import PrunerName, SamplerName
+from studies.spec.sampler import PrunerName, SamplerName
 from tests.studies.documents import FINITE, IRIS, Document, study
 
 TWO = ["val_loss", "epochs"]

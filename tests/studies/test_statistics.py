@@ -19,7 +19,7 @@ from sklearn.tree import ExtraTreeClassifier
 from studies.analysis.comparison import compare
 from studies.analysis.results import Fit, Fits, Rows
 from studies.analysis.statistics import Estimate, holm
-from studies.spec.study import ComparisonSpec
+from studies.spec.comparison import ComparisonSpec
 from tests.studies.documents import study
 
 Array = npt.NDArray[np.float64]

@@ -11,7 +11,8 @@ from studies import study_file
 from studies.errors import InvalidSpecError
 from studies.search import sampling
 from studies.search.mirror import Mirror
-from studies.spec.study import PrunerName, SamplerName, StudySpec
+from studies.spec.sampler import PrunerName, SamplerName
+from studies.spec.study import StudySpec
 from tests.studies.documents import FINITE, IRIS, JSON, STUDIES, Document
 
 

@@ -23,7 +23,7 @@ from studies.datasets.catalog import Dataset, of_table
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.datasets.splits import folds, split
 from studies.errors import DatasetError
-from studies.spec.study import Resampling
+from studies.spec.resampling import Resampling
 from tests.studies.uploads import mixed, table, text, uploaded
 
 Array = npt.NDArray[Any]

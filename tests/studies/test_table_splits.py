@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from studies.datasets.catalog import Dataset
 from studies.datasets.splits import Split, folds, split
 from studies.errors import DatasetError
-from studies.spec.study import Division, Resampling
+from studies.spec.resampling import Resampling, SplitStrategy
 from studies.study_file import parse
 from tests.studies.uploads import uploaded
 
@@ -36,7 +36,7 @@ def dataset(rows: int, seed: int, task: str = "binary", groups: int | None = Non
     return Dataset(x, y, task, ("a",), names, groups=of_group, times=of_time)  # type: ignore[arg-type]
 
 
-def resampling(kind: str, count: int = 3, repeats: int = 2, division: Division = "auto") -> Resampling:
+def resampling(kind: str, count: int = 3, repeats: int = 2, division: SplitStrategy = "auto") -> Resampling:
     return Resampling.model_validate({"kind": kind, "folds": count, "repeats": repeats, "split": division})
 
 
@@ -87,7 +87,7 @@ def test_training_rows_come_before_those_that_judge(seed: int, kind: str, rows: 
 @settings(max_examples=30)
 @given(SEEDS, KINDS, st.sampled_from(["random", "stratified"]))
 def test_rows_may_be_divided_at_random_or_by_class_whatever_columns_there_are(
-    seed: int, kind: str, division: Division
+    seed: int, kind: str, division: SplitStrategy
 ) -> None:
     data = dataset(120, seed, groups=6, times=10)
     found = all_splits(data, resampling(kind, division=division), seed)

@@ -12,7 +12,8 @@ from studies.errors import InvalidSpecError
 from studies.regularization import REGULARIZERS
 from studies.search import sampling
 from studies.search.mirror import Mirror
-from studies.spec.study import TECHNIQUES, ComparisonSpec, StudySpec, Technique
+from studies.spec.comparison import TECHNIQUES, ComparisonSpec, Technique
+from studies.spec.study import StudySpec
 from tests.studies.documents import FINITE, Document, study
 
 RATES: Document = {"low": 1e-4, "high": 1e-2, "log": True}

@@ -12,8 +12,9 @@ from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import prepare_folds
 from studies.errors import InvalidSpecError
 from studies.models.snippet import snippet
+from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import UploadedDataset
-from studies.spec.study import ComparisonSpec, StudySpec
+from studies.spec.study import StudySpec
 from studies.study_file import parse
 from tests.studies.documents import Document
 from tests.studies.test_lanes import Given, job

@@ -13,7 +13,7 @@ from service.storage.findings import comparison
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.analysis.labels import COCKTAILS
-from studies.spec.study import TECHNIQUES
+from studies.spec.comparison import TECHNIQUES
 
 RECOMMENDED = "recommended"
 #: Every word that stands where a technique does.

@@ -22,7 +22,7 @@ from service.storage.artifacts import study_folder
 from service.storage.comparison_store import ComparisonStore
 from service.storage.progress import of_comparison
 from service.storage.store import Store
-from studies.spec.study import ComparisonSpec
+from studies.spec.comparison import ComparisonSpec
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"])
 

@@ -1,0 +1,29 @@
+"""How much a study may cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from studies.frozen_model import FrozenModel
+
+
+class Budget(FrozenModel):
+    """How much a study may cost."""
+
+    trials: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(
+        50, description="Trials: exactly so many are run, whatever the number of workers."
+    )
+    epochs: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(100, description="Most epochs a trial trains.")
+    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="Seconds from the first trial's start until the study is ended with what it has."
+    )
+    max_failed_trials: Annotated[int, Field(ge=0, le=100_000, strict=True)] | None = Field(
+        None, description="Failed trials that are borne; one more and the study is failed."
+    )
+    max_attempts: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
+        3,
+        description="Attempts at a trial whose worker is lost, hangs or runs out of memory, or that fails for a reason "
+        "that may pass; then the trial is FAIL. An attempt that got further, by its checkpoint, starts the count anew.",
+    )

@@ -1,0 +1,50 @@
+"""The sampler and the pruner of a study, by Optuna's names, and another study to start warm from."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from studies.frozen_model import FrozenModel
+
+SamplerName = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2", "nsga3", "grid", "brute_force"]
+PrunerName = Literal[
+    "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon"
+]
+#: Samplers that learn from whatever trials they are shown.
+LEARNING_SAMPLERS: frozenset[SamplerName] = frozenset({"tpe", "gp"})
+
+
+class OptionedModel(FrozenModel):
+    """A part chosen by name whose options stand beside the name; Optuna's own signature says which exist."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything that stands beside the name."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class SamplerSpec(OptionedModel):
+    """Optuna's sampler; its options (see x-samplers in /v1/schema) stand beside the name."""
+
+    name: SamplerName = Field("tpe", description="Which sampler proposes the next trial.")
+
+
+class PrunerSpec(OptionedModel):
+    """Optuna's pruner; its options (see x-pruners in /v1/schema) stand beside the name."""
+
+    name: PrunerName = Field("none", description="Which pruner ends hopeless trials early; one objective only.")
+
+
+class WarmStartSpec(FrozenModel):
+    """Another study whose complete trials the sampler knows from the start; they cost none of the budget."""
+
+    study: str = Field(description="Its name; of the same objectives, with trials in this study's space.")
