@@ -1,4 +1,4 @@
-"""Ways of dividing rows that know more of them than their class: by group, and in the order of time."""
+"""Divide rows by group or in the order of time, and choose the strategy of a split."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from studies.datasets.catalog import Dataset
 from studies.errors import DatasetError
 from studies.spec.resampling import SplitStrategy
 
-Rows = npt.NDArray[np.int64]
+RowIndices = npt.NDArray[np.int64]
 
 
-def resolved(division: SplitStrategy, dataset: Dataset) -> SplitStrategy:
-    """What `auto` stands for; DatasetError when the dataset cannot be divided as is asked for."""
-    if division == "auto":
+def resolve(strategy: SplitStrategy, dataset: Dataset) -> SplitStrategy:
+    """Replace `auto` by the strategy that fits the dataset's columns.
+
+    Raises DatasetError when the dataset lacks the column or the classes that the strategy needs.
+    """
+    if strategy == "auto":
         if dataset.times is not None and dataset.groups is not None:
             raise DatasetError(
                 "the dataset has a time and a group column; say with resampling.split which one divides it"
@@ -30,77 +33,86 @@ def resolved(division: SplitStrategy, dataset: Dataset) -> SplitStrategy:
         "group": dataset.groups is None and "the dataset has no group column",
         "time": dataset.times is None and "the dataset has no time column",
         "stratified": dataset.task == "regression" and "a regression has no classes",
-    }.get(division)
+    }.get(strategy)
     if lacking:
-        raise DatasetError(f"the rows cannot be divided by resampling.split: {division}, for {lacking}")
-    return division
+        raise DatasetError(f"the rows cannot be divided by resampling.split: {strategy}, for {lacking}")
+    return strategy
 
 
-def by_group(dataset: Dataset, rows: Rows, share: float, seed: int | np.random.RandomState) -> tuple[Rows, Rows]:
-    """Rows in two, the second with about a share of them; no group is in both."""
+def cut_by_group(
+    dataset: Dataset, rows: RowIndices, share: float, seed: int | np.random.RandomState
+) -> tuple[RowIndices, RowIndices]:
+    """Cut rows in two, the second with about `share` of them; no group is on both sides."""
     count = round(1 / share)
-    return group_folds(dataset, rows, count, seed, f"the groups cannot be divided into shares of 1 to {count - 1}")[0]
+    refusal = f"the groups cannot be divided into shares of 1 to {count - 1}"
+    return group_folds(dataset, rows, count, seed, refusal)[0]
 
 
 def group_folds(
-    dataset: Dataset, rows: Rows, count: int, seed: int | np.random.RandomState, refusal: str = ""
-) -> list[tuple[Rows, Rows]]:
-    """Folds of whole groups, of about as many rows and with about each class' share of them."""
+    dataset: Dataset, rows: RowIndices, count: int, seed: int | np.random.RandomState, refusal: str = ""
+) -> list[tuple[RowIndices, RowIndices]]:
+    """Divide rows into folds of whole groups, about equal in size and in each class's share.
+
+    Raises DatasetError when there are fewer groups than folds, or a few groups have nearly all rows.
+    """
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-    assert dataset.groups is not None  # noqa: S101  # `resolved`
+    assert dataset.groups is not None  # noqa: S101  # `resolve`
     groups = dataset.groups[rows]
-    there = len(np.unique(groups))
-    if there < count:
+    group_count = len(np.unique(groups))
+    if group_count < count:
         refusal = refusal or f"the rows beside the test part cannot be divided into {count} folds by group"
-        raise DatasetError(f"{refusal}: they are of {there} group{'s' if there > 1 else ''}")
-    kind = GroupKFold if dataset.task == "regression" else StratifiedGroupKFold
+        raise DatasetError(f"{refusal}: they are of {group_count} group{'s' if group_count > 1 else ''}")
+    splitter = GroupKFold if dataset.task == "regression" else StratifiedGroupKFold
     try:
-        found = list(kind(count, shuffle=True, random_state=seed).split(rows, dataset.y[rows], groups))
+        folds = list(splitter(count, shuffle=True, random_state=seed).split(rows, dataset.y[rows], groups))
     except ValueError as error:
         raise DatasetError(f"the rows cannot be divided by group: {error}") from error
-    if not all(len(fold) for _, fold in found):
+    if not all(len(fold) for _, fold in folds):
         raise DatasetError("the rows cannot be divided by group: a few groups have nearly all rows")
-    return [(rows[train], rows[fold]) for train, fold in found]
+    return [(rows[train], rows[fold]) for train, fold in folds]
 
 
-def by_time(dataset: Dataset, rows: Rows, share: float) -> tuple[Rows, Rows]:
-    """Rows in two, the second with about the latest share of them; rows of the same time stand together."""
-    ordered = in_time(dataset, rows)
-    border = _border(dataset, ordered, len(rows) - round(share * len(rows)))
+def cut_by_time(dataset: Dataset, rows: RowIndices, share: float) -> tuple[RowIndices, RowIndices]:
+    """Cut rows in two, the second with about the latest `share` of them; rows of one time stay together."""
+    ordered = order_by_time(dataset, rows)
+    border = _nearest_border(dataset, ordered, len(rows) - round(share * len(rows)))
     return ordered[:border], ordered[border:]
 
 
-def time_folds(dataset: Dataset, rows: Rows, count: int) -> list[tuple[Rows, Rows]]:
-    """Folds one after the other, each with all rows before it to train on."""
-    ordered = in_time(dataset, rows)
-    borders = [_border(dataset, ordered, round(len(rows) * i / (count + 1))) for i in range(1, count + 1)]
+def time_folds(dataset: Dataset, rows: RowIndices, count: int) -> list[tuple[RowIndices, RowIndices]]:
+    """Divide rows into consecutive folds, each with all earlier rows to train on.
+
+    Raises DatasetError when the rows are of too few times.
+    """
+    ordered = order_by_time(dataset, rows)
+    borders = [_nearest_border(dataset, ordered, round(len(rows) * i / (count + 1))) for i in range(1, count + 1)]
     borders.append(len(rows))
-    if any(one >= next_one for one, next_one in pairwise(borders)):
-        times = len(np.unique(_times(dataset)[rows]))
+    if any(begin >= end for begin, end in pairwise(borders)):
+        time_count = len(np.unique(_times(dataset)[rows]))
         raise DatasetError(
             f"the rows beside the test part cannot be divided into {count} folds in the order of time: they are of "
-            f"{times} times, and rows of the same time stand together; use fewer folds"
+            f"{time_count} times, and rows of the same time stand together; use fewer folds"
         )
     return [(ordered[:begin], ordered[begin:end]) for begin, end in pairwise(borders)]
 
 
-def in_time(dataset: Dataset, rows: Rows) -> Rows:
-    """Rows in the order of time, those of the same time as they stand in the file."""
+def order_by_time(dataset: Dataset, rows: RowIndices) -> RowIndices:
+    """Sort rows by time; rows of the same time keep the file's order."""
     return rows[np.argsort(_times(dataset)[rows], kind="stable")]
 
 
-def _border(dataset: Dataset, ordered: Rows, at: int) -> int:
-    """The place near one at which the time changes."""
+def _nearest_border(dataset: Dataset, ordered: RowIndices, index: int) -> int:
+    """Return the index nearest to `index` at which the time changes."""
     times = _times(dataset)[ordered]
-    at = min(max(at, 1), len(ordered) - 1)
-    before, behind = (int(np.searchsorted(times, times[at], side)) for side in ("left", "right"))
-    nearest = before if before and (at - before <= behind - at or behind == len(ordered)) else behind
+    index = min(max(index, 1), len(ordered) - 1)
+    first, end = (int(np.searchsorted(times, times[index], side)) for side in ("left", "right"))
+    nearest = first if first and (index - first <= end - index or end == len(ordered)) else end
     if not 0 < nearest < len(ordered):
         raise DatasetError("the rows cannot be divided in the order of time: nearly all are of the same time")
     return nearest
 
 
 def _times(dataset: Dataset) -> npt.NDArray[np.generic]:
-    assert dataset.times is not None  # noqa: S101  # `resolved`
+    assert dataset.times is not None  # noqa: S101  # `resolve`
     return dataset.times

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.datasets.catalog import Dataset
-from studies.datasets.split_strategies import Rows, by_group, by_time, group_folds, resolved, time_folds
+from studies.datasets.split_strategies import RowIndices, cut_by_group, cut_by_time, group_folds, resolve, time_folds
 from studies.errors import DatasetError
 from studies.spec.resampling import Resampling, SplitStrategy
 
@@ -17,160 +17,164 @@ VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
 STOPPING_SHARE = 0.2  # of a fold's training rows, watched by early stopping in a nested resampling
 DELIVERY_FOLDS, DELIVERY_REPEATS = 10, 2
-_LEFT_OUT = 0.05  # of a fold's training rows, at most, so that all folds train on equally many
+_MAX_LEFT_OUT = 0.05  # of a fold's training rows, so that all folds train on equally many
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of the three parts; together every row once."""
+    """Row indices of the three parts; together every row once."""
 
-    train: Rows
-    validation: Rows
-    test: Rows
+    train: RowIndices
+    validation: RowIndices
+    test: RowIndices
 
 
-def split(dataset: Dataset, seed: int, division: SplitStrategy = "auto") -> Split:
-    """60 % of the rows to train on, 20 % to judge trials by, 20 % that no search sees, divided as is asked for.
+def split(dataset: Dataset, seed: int, strategy: SplitStrategy = "auto") -> Split:
+    """Split the rows: 60 % to train on, 20 % to judge trials by, 20 % that no search sees.
 
-    Raises DatasetError when a class has too few rows to stand in every part, or the dataset cannot be divided so.
+    Raises DatasetError when a class has too few rows for every part, or the strategy does not fit the dataset.
     """
     rows = np.arange(len(dataset.y))
-    kind = resolved(division, dataset)
-    rest, test = _cut(dataset, rows, TEST_SHARE, seed, kind)
-    train, validation = _cut(dataset, rest, VALIDATION_SHARE / (1 - TEST_SHARE), seed, kind)
+    strategy = resolve(strategy, dataset)
+    rest, test = _cut(dataset, rows, TEST_SHARE, seed, strategy)
+    train, validation = _cut(dataset, rest, VALIDATION_SHARE / (1 - TEST_SHARE), seed, strategy)
     if dataset.task != "regression":
-        present = {len(np.unique(dataset.y[part])) for part in (rows, train, validation, test)}
-        if len(present) > 1:
+        class_counts = {len(np.unique(dataset.y[part])) for part in (rows, train, validation, test)}
+        if len(class_counts) > 1:
             raise DatasetError("the rows cannot be split: a class has too few rows to stand in every part")
     return Split(np.sort(train), np.sort(validation), np.sort(test))
 
 
-def everything(whole: Split) -> Split:
-    """All rows to train on; nothing is left that could judge, so the other two parts are those of the split."""
-    rows = np.sort(np.concatenate([whole.train, whole.validation, whole.test]))
-    return Split(rows, whole.validation, whole.test)
+def train_on_all(base: Split) -> Split:
+    """Put all rows into the training part; keep the other two parts, although nothing is left that could judge."""
+    rows = np.sort(np.concatenate([base.train, base.validation, base.test]))
+    return Split(rows, base.validation, base.test)
 
 
 def delivery_folds(dataset: Dataset, resampling: Resampling, seed: int) -> list[Split]:
-    """All rows divided into folds, twice, for the models of a delivery: each trains on the rest and is stopped by its
-    fold. In the order of time there is one, whose fold are the latest rows.
+    """Divide all rows into folds, twice, for the models of a delivery; each model is stopped by its fold.
+
+    In the order of time there is one fold, the latest rows.
     """
-    rows, kind = np.arange(len(dataset.y)), resolved(resampling.split, dataset)
-    if kind == "time":
-        divided = [_cut(dataset, rows, 1 / DELIVERY_FOLDS, seed, kind)]
+    rows, strategy = np.arange(len(dataset.y)), resolve(resampling.split, dataset)
+    if strategy == "time":
+        folds = [_cut(dataset, rows, 1 / DELIVERY_FOLDS, seed, strategy)]
     else:
-        count = _most_folds(dataset, kind)
-        words = [[seed, DELIVERY_FOLDS, repeat] for repeat in range(DELIVERY_REPEATS)]
-        divided = [fold for of_repeat in words for fold in _division(dataset, rows, count, of_repeat, kind)]
-    found = [Split(np.sort(train), np.sort(fold), np.sort(fold)) for train, fold in divided]
-    return _of_one_size(found, np.random.default_rng([seed, DELIVERY_FOLDS]))
+        count = _delivery_fold_count(dataset, strategy)
+        seeds = [[seed, DELIVERY_FOLDS, repeat] for repeat in range(DELIVERY_REPEATS)]
+        folds = [fold for repeat_seed in seeds for fold in _folds(dataset, rows, count, repeat_seed, strategy)]
+    splits = [Split(np.sort(train), np.sort(fold), np.sort(fold)) for train, fold in folds]
+    return _equalize(splits, np.random.default_rng([seed, DELIVERY_FOLDS]))
 
 
-def _most_folds(dataset: Dataset, kind: SplitStrategy) -> int:
-    """Folds of a delivery that there are rows for."""
-    if dataset.groups is not None and kind == "group":
+def _delivery_fold_count(dataset: Dataset, strategy: SplitStrategy) -> int:
+    """DELIVERY_FOLDS, or as many as there are groups or rows for."""
+    if dataset.groups is not None and strategy == "group":
         return min(DELIVERY_FOLDS, len(np.unique(dataset.groups)))
-    rarest = int(np.unique(dataset.y, return_counts=True)[1].min()) if kind == "stratified" else DELIVERY_FOLDS
+    rarest = int(np.unique(dataset.y, return_counts=True)[1].min()) if strategy == "stratified" else DELIVERY_FOLDS
     return max(2, min(DELIVERY_FOLDS, rarest, len(dataset.y) // 2))
 
 
 def _cut(
     dataset: Dataset,
-    rows: Rows,
+    rows: RowIndices,
     share: float,
     seed: int | np.random.RandomState,
-    kind: SplitStrategy,
-    of: str = "the rows",
-) -> tuple[Rows, Rows]:
-    """Rows in two: the rest, and a share to be judged by."""
+    strategy: SplitStrategy,
+    subject: str = "the rows",
+) -> tuple[RowIndices, RowIndices]:
+    """Cut rows in two: the rest, and a share to judge by; `subject` begins the error's sentence."""
     from sklearn.model_selection import train_test_split
 
-    if kind == "time":
-        return by_time(dataset, rows, share)
-    if kind == "group":
-        return by_group(dataset, rows, share, seed)
-    classes: npt.NDArray[Any] | None = dataset.y[rows] if kind == "stratified" else None
+    if strategy == "time":
+        return cut_by_time(dataset, rows, share)
+    if strategy == "group":
+        return cut_by_group(dataset, rows, share, seed)
+    classes: npt.NDArray[Any] | None = dataset.y[rows] if strategy == "stratified" else None
     try:
         rest, judging = train_test_split(rows, test_size=share, random_state=seed, stratify=classes)
     except ValueError as error:
-        raise DatasetError(f"{of} cannot be split: {error}") from error
+        raise DatasetError(f"{subject} cannot be split: {error}") from error
     return rest, judging
 
 
-def folds(dataset: Dataset, whole: Split, resampling: Resampling, seed: int) -> list[Split]:
-    """The splits a trial is trained on: the one that is given, or all but its test rows divided into folds.
+def folds(dataset: Dataset, base: Split, resampling: Resampling, seed: int) -> list[Split]:
+    """Divide all but the test rows of `base` into the splits that a trial is trained on; a holdout has `base` alone.
 
-    A fold is a split's validation rows; of a nested resampling its test rows, while a part of the training rows takes
-    the validation's place. All splits train on the same number of rows where few are left out for it, so that one
-    compiled program serves them; in time's order they grow. Raises DatasetError when there are too few rows.
+    A fold is a split's validation rows. In a nested resampling it is the test rows, and a share of the training rows
+    becomes the validation part. All splits train on the same number of rows where few are left out for it, so that one
+    compiled program serves them; in the order of time they grow.
+
+    Raises DatasetError when there are too few rows.
     """
     if resampling.kind == "holdout":
-        return [whole]
-    kind = resolved(resampling.split, dataset)
-    rows = np.sort(np.concatenate([whole.train, whole.validation]))
-    if kind == "time" and resampling.fits > resampling.folds:
+        return [base]
+    strategy = resolve(resampling.split, dataset)
+    rows = np.sort(np.concatenate([base.train, base.validation]))
+    if strategy == "time" and resampling.fits > resampling.folds:
         raise DatasetError("rows in the order of time are divided into folds in one way only; use repeats: 1")
-    if kind != "time":
-        _check_folds(dataset, rows, resampling.folds, stratified=kind == "stratified")
-    found: list[Split] = []
+    if strategy != "time":
+        _check_fold_count(dataset, rows, resampling.folds, stratified=strategy == "stratified")
+    splits: list[Split] = []
     for repeat in range(resampling.fits // resampling.folds):
-        # What confirms is divided apart from what was searched on.
-        words = [seed, repeat, int(resampling.nested)]
-        for train, fold in _division(dataset, rows, resampling.folds, words, kind):
-            judged = Split(train, fold, whole.test)
-            found.append(_nested(dataset, judged, [seed, len(found)], kind) if resampling.nested else judged)
+        # A confirmation's folds differ from those of the search before it.
+        fold_seed = [seed, repeat, int(resampling.nested)]
+        for train, fold in _folds(dataset, rows, resampling.folds, fold_seed, strategy):
+            outer = Split(train, fold, base.test)
+            splits.append(_nest(dataset, outer, [seed, len(splits)], strategy) if resampling.nested else outer)
     if dataset.task != "regression":
-        _check_classes(dataset, found)
-    return found if kind == "time" else _of_one_size(found, np.random.default_rng([seed, len(found)]))
+        _check_classes(dataset, splits)
+    return splits if strategy == "time" else _equalize(splits, np.random.default_rng([seed, len(splits)]))
 
 
-def _division(
-    dataset: Dataset, rows: Rows, count: int, words: list[int], kind: SplitStrategy
-) -> list[tuple[Rows, Rows]]:
-    """Rows divided into folds: of each, the training rows and the fold's own."""
+def _folds(
+    dataset: Dataset, rows: RowIndices, count: int, seed: list[int], strategy: SplitStrategy
+) -> list[tuple[RowIndices, RowIndices]]:
+    """Divide rows into folds: the training rows and the fold's own rows of each."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    random = np.random.RandomState(words)
-    if kind == "time":
+    random = np.random.RandomState(seed)
+    if strategy == "time":
         return time_folds(dataset, rows, count)
-    if kind == "group":
+    if strategy == "group":
         return group_folds(dataset, rows, count, random)
-    division = (StratifiedKFold if kind == "stratified" else KFold)(count, shuffle=True, random_state=random)
-    return [(rows[train], rows[fold]) for train, fold in division.split(rows, dataset.y[rows])]
+    splitter = (StratifiedKFold if strategy == "stratified" else KFold)(count, shuffle=True, random_state=random)
+    return [(rows[train], rows[fold]) for train, fold in splitter.split(rows, dataset.y[rows])]
 
 
-def _of_one_size(found: list[Split], rng: np.random.Generator) -> list[Split]:
-    size, largest = (of(len(split.train) for split in found) for of in (min, max))
-    if size < (1 - _LEFT_OUT) * largest and largest - size > 1:
-        return found  # folds of large groups differ: each size is trained by a program of its own
-    return [replace(split, train=np.sort(rng.permutation(split.train)[:size])) for split in found]
+def _equalize(splits: list[Split], rng: np.random.Generator) -> list[Split]:
+    """Leave out training rows so that all splits train on equally many."""
+    smallest, largest = (extreme(len(split.train) for split in splits) for extreme in (min, max))
+    if smallest < (1 - _MAX_LEFT_OUT) * largest and largest - smallest > 1:
+        return splits  # folds of large groups differ: each size is trained by a program of its own
+    return [replace(split, train=np.sort(rng.permutation(split.train)[:smallest])) for split in splits]
 
 
-def _nested(dataset: Dataset, judged: Split, seed: list[int], kind: SplitStrategy) -> Split:
-    """The fold stands in the place of the test part, and a share of the training rows in its own."""
-    of = "the training rows of a fold"
-    train, stopping = _cut(dataset, judged.train, STOPPING_SHARE, np.random.RandomState(seed), kind, of)
-    if dataset.task != "regression" and len(np.unique(dataset.y[stopping])) < len(np.unique(dataset.y[judged.train])):
-        raise DatasetError(
-            "the training rows of a fold cannot be split: a class has too few rows to stand in each part"
-        )
-    return Split(np.sort(train), np.sort(stopping), judged.validation)
+def _nest(dataset: Dataset, outer: Split, seed: list[int], strategy: SplitStrategy) -> Split:
+    """Make the fold the test part, and a share of the training rows the validation part."""
+    subject = "the training rows of a fold"
+    random = np.random.RandomState(seed)
+    train, stopping = _cut(dataset, outer.train, STOPPING_SHARE, random, strategy, subject)
+    if dataset.task != "regression" and len(np.unique(dataset.y[stopping])) < len(np.unique(dataset.y[outer.train])):
+        raise DatasetError(f"{subject} cannot be split: a class has too few rows to stand in each part")
+    return Split(np.sort(train), np.sort(stopping), outer.validation)
 
 
-def _check_folds(dataset: Dataset, rows: Rows, count: int, *, stratified: bool) -> None:
-    least = len(rows) // 2
+def _check_fold_count(dataset: Dataset, rows: RowIndices, count: int, *, stratified: bool) -> None:
+    """Raise DatasetError when some fold would have fewer than two rows, or none of a class."""
+    most = len(rows) // 2
     if stratified:
-        least = min(least, int(np.unique(dataset.y[rows], return_counts=True)[1].min()))
-    if least < count:
+        most = min(most, int(np.unique(dataset.y[rows], return_counts=True)[1].min()))
+    if most < count:
         raise DatasetError(
-            f"the rows beside the test part cannot be divided into {count} folds; use at most {least}, for every fold "
+            f"the rows beside the test part cannot be divided into {count} folds; use at most {most}, for every fold "
             "needs two rows and one of each class"
         )
 
 
-def _check_classes(dataset: Dataset, found: list[Split]) -> None:
-    """A model cannot learn a class that it is not shown."""
-    for number, fold in enumerate(found, 1):
+def _check_classes(dataset: Dataset, splits: list[Split]) -> None:
+    """Raise DatasetError when a class has no training row in some fold: a model cannot learn it unseen."""
+    for number, fold in enumerate(splits, 1):
         absent = np.setdiff1d(np.arange(len(dataset.class_names)), dataset.y[fold.train])
         if len(absent):
             raise DatasetError(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from studies.datasets.preprocessing import Part, PreparedData
+from studies.datasets.preprocessing import Examples, PreparedData
 from studies.errors import DivergedError
 from studies.models import proximal
 from studies.models.architecture import design, learning_rate_expression, optimizer_expression
@@ -140,7 +140,7 @@ class _Judge:
 
         self._measure = tf.function(measure, reduce_retracing=True)
 
-    def __call__(self, part: Part, prefix: str) -> dict[str, float]:
+    def __call__(self, part: Examples, prefix: str) -> dict[str, float]:
         """Data loss, penalised loss and task metrics, each name behind the prefix."""
         total, predictions = 0.0, []
         for start in range(0, len(part.y), _ROWS_A_PASS):

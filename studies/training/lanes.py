@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from studies.datasets.preprocessing import Part, PreparedData
+from studies.datasets.preprocessing import Examples, PreparedData
 from studies.errors import DivergedError
 from studies.training import weights
 from studies.training.fit import plain_model, write
@@ -221,7 +221,7 @@ class _Group:
         # Whole arrays: slicing in TensorFlow takes longer than copying them.
         return Lane(*([array.numpy()[place].copy() for array in arrays] for arrays in held))
 
-    def _on(self, data: PreparedData, part: Part, job: Job, model: Lane, prefix: str) -> dict[str, float]:
+    def _on(self, data: PreparedData, part: Examples, job: Job, model: Lane, prefix: str) -> dict[str, float]:
         """Losses and metrics of a model on a part of its data."""
         starts = range(0, len(part.y), _ROWS_A_PASS)
         passes = [slice(start, start + _ROWS_A_PASS) for start in starts]
@@ -244,5 +244,5 @@ class _Group:
         write(model, path)
 
 
-def _measures(data: PreparedData, part: Part, predictions: Any) -> dict[str, Any]:
+def _measures(data: PreparedData, part: Examples, predictions: Any) -> dict[str, Any]:
     return by_lane(data.task, part.y, predictions, float(data.target_scaling.deviation))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from studies.datasets.preprocessing import Part, PreparedData
+from studies.datasets.preprocessing import Examples, PreparedData
 
 
 class Rows(NamedTuple):
@@ -51,6 +51,6 @@ def _constant(values: Any) -> Any:
     return tf.raw_ops.Identity(input=values)
 
 
-def _padded(part: Part, rows: int) -> Part:
+def _padded(part: Examples, rows: int) -> Examples:
     chosen = np.minimum(np.arange(rows), len(part.y) - 1)
-    return Part(part.x[chosen], part.y[chosen])
+    return Examples(part.x[chosen], part.y[chosen])

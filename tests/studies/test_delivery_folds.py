@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from studies.datasets.catalog import Dataset
 from studies.datasets.preprocessing import divide, prepare_folds
-from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS, Split, delivery_folds, everything, folds, split
+from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS, Split, delivery_folds, folds, split, train_on_all
 from studies.errors import DatasetError
 from studies.spec.resampling import Resampling
 from tests.studies.documents import IRIS, study
@@ -97,7 +97,7 @@ def test_groups_that_can_be_confirmed_on_can_be_delivered(sizes: list[int], task
 def test_all_rows_are_trained_on_for_a_refit() -> None:
     data = dataset(50, 3)
     whole = split(data, 3)
-    found = everything(whole)
+    found = train_on_all(whole)
     np.testing.assert_array_equal(found.train, np.arange(50))
     assert (found.validation is whole.validation, found.test is whole.test) == (True, True)
 
@@ -109,7 +109,7 @@ def test_behind_the_folds_stand_the_whole_all_rows_and_the_folds_of_a_delivery()
     whole = split(dataset_of_all, 3)
     assert len(found) == spec.resampling.fits + 2 + DELIVERY_FOLDS * DELIVERY_REPEATS
     parts = [part.rows for part in found[spec.resampling.fits :]]
-    expected = [whole, everything(whole), *delivery_folds(dataset_of_all, spec.resampling, 3)]
+    expected = [whole, train_on_all(whole), *delivery_folds(dataset_of_all, spec.resampling, 3)]
     for part, wanted in zip(parts, expected, strict=True):
         np.testing.assert_array_equal(part.train, wanted.train)
         np.testing.assert_array_equal(part.validation, wanted.validation)
