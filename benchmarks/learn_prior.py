@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.analysis.labels import COCKTAILS, PENALTIES
+from studies.analysis.candidates import COCKTAILS, PENALTIES
 from studies.spec.comparison import TECHNIQUES
 
 _LEAST = 0.02  # deviation: no two techniques are surely the same

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from rich import box
 from rich.console import Console, Group
@@ -14,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.next_step import active
-from service.cli.terminal_comparison import number
 from service.schemas import OverallView, StudyView, TrialView
+from studies.analysis.labels import number, param_label
+from studies.analysis.params import kernel_values
 from studies.objectives import Task
 from studies.regularization import REGULARIZERS
 from studies.spec.study import StudySpec
@@ -26,6 +26,8 @@ _TASK_COLUMN: dict[Task, dict[str, str]] = {
     "multiclass": {"val_accuracy": "accuracy"},
     "regression": {"val_r2": "R²"},
 }
+#: The first layer's where they differ by layer.
+_KERNEL_COLUMNS = ("regularizer", "lambda", "l1_ratio", "dropout")
 _LOOK_SECONDS = 0.3
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -143,7 +145,7 @@ def _best_of_each(complete: Sequence[TrialView], spec: StudySpec) -> list[TrialV
     sign = 1 if spec.directions[0] == "minimize" else -1
     best = []
     for kind in REGULARIZERS:
-        tried = [t for t in complete if _of_layers(t.params, "regularizer") == kind and t.value is not None]
+        tried = [t for t in complete if kernel_values(t.params, "regularizer")[0] == kind and t.value is not None]
         if tried:
             best.append(min(tried, key=lambda t: sign * (t.value or 0.0)))
     return sorted(best, key=lambda t: sign * (t.value or 0.0))
@@ -153,23 +155,15 @@ def _table(title: str, trials: Sequence[TrialView], spec: StudySpec) -> Table:
     # Narrow enough for a terminal of 80 columns.
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     metrics = {"val_loss": "val_loss"} | _TASK_COLUMN[spec.task]
-    for column in ("regularizer", "λ", "l1_ratio", "dropout", "patience", *metrics.values(), "epochs", "trial"):
+    for column in (*map(param_label, _KERNEL_COLUMNS), "patience", *metrics.values(), "epochs", "trial"):
         table.add_column(column, justify="left" if column == "regularizer" else "right", no_wrap=True)
     for trial in trials:
         params = trial.params
         table.add_row(
-            str(_of_layers(params, "regularizer")),
-            number(_of_layers(params, "lambda"), 2),
-            number(_of_layers(params, "l1_ratio"), 2),
-            number(_of_layers(params, "dropout"), 2),
-            "–" if params["patience"] is None else str(params["patience"]),
+            *(number(kernel_values(params, name)[0], 2) for name in _KERNEL_COLUMNS),
+            number(params["patience"]),
             *(number(trial.metrics.get(name)) for name in metrics),
             str(trial.epochs),
             str(trial.number),
         )
     return table
-
-
-def _of_layers(params: Mapping[str, Any], name: str) -> Any:
-    """A parameter that all layers share, or the first layer's."""
-    return params[name] if name in params else params[f"layer1_{name}"]

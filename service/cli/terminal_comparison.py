@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from service.schemas import ComparisonView
-from studies.analysis.labels import label
-from studies.analysis.results import Comparison, Interval, TechniqueResult
+from studies.analysis.labels import label, number, percentage, worth_text
+from studies.analysis.results import Comparison, TechniqueResult
 
 
 def show_comparison(console: Console, comparison: ComparisonView) -> None:
@@ -23,7 +23,7 @@ def show_comparison(console: Console, comparison: ComparisonView) -> None:
         console.print(line, style="bold", highlight=False, markup=False)
     console.print(_table(result))
     for part in answer.contributions:
-        worth = f"{_interval(part.worth, sign=True)}, helps with a probability of {part.probability:.0%}"
+        worth = f"{worth_text(part.worth)}, helps with a probability of {percentage(part.probability)}"
         console.print(f"{label(part.part)} is worth {worth}", highlight=False, markup=False)
     for line in (answer.evidence, *answer.warnings):
         console.print(line, highlight=False, markup=False)
@@ -48,19 +48,9 @@ def _cells(row: TechniqueResult) -> list[str]:
         label(row.technique) + (" (lost early)" if row.raced_out else ""),
         number(row.expected.mean),
         f"{number(row.expected.low, 3)} to {number(row.expected.high, 3)}",
-        f"{row.probability_best:.0%}",
+        percentage(row.probability_best),
         number(row.test_objective, 3),
         number(row.gap, 2),
         f"{row.zero_share:.0%}",
         f"{row.epochs:.0f}",
     ]
-
-
-def _interval(found: Interval, *, sign: bool = False) -> str:
-    form = "+.2g" if sign else ".3g"
-    return f"{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})"
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """A value as tables show it."""
-    return "–" if value is None else f"{value:.{digits}g}"

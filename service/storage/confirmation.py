@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
+from studies.analysis.candidates import CANDIDATES
 from studies.analysis.cocktails import cocktails
 from studies.analysis.comparison import compare
-from studies.analysis.labels import COCKTAILS
 from studies.analysis.racing import rounds, survivors
 from studies.analysis.results import Comparison, Fit, Fits, Rows
 from studies.plan import Plan
-from studies.spec.comparison import TECHNIQUES, ComparisonSpec
+from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
 
 Params = Mapping[str, Any]
@@ -61,15 +61,12 @@ def _plans(
     asked: ComparisonSpec, params: Mapping[str, Params], racing: Sequence[str], repeats: Iterable[tuple[str, range]]
 ) -> list[Plan]:
     """A plan a candidate and repeat, repeat by repeat, so that what a stopped comparison has is of all of them."""
+    # Optuna wants the choices of a param to be the same in all trials, so every plan lists all candidates.
     each = sorted(((repeat, name) for name, these in repeats for repeat in these), key=lambda pair: pair[0])
     return [
-        Plan(name, _AMONG, params[name], range(repeat * asked.folds, (repeat + 1) * asked.folds), racing=racing)
+        Plan(name, CANDIDATES, params[name], range(repeat * asked.folds, (repeat + 1) * asked.folds), racing=racing)
         for repeat, name in each
     ]
-
-
-#: Optuna wants the choices of a param to be the same in all trials.
-_AMONG = (*TECHNIQUES, *COCKTAILS)
 
 
 def _last(
@@ -82,16 +79,16 @@ def _last(
     """Every candidate on the test part, and the recommended one for delivery."""
     # Behind the folds stand the whole, all rows, and the folds of a delivery: datasets.preprocessing.prepare_folds.
     whole = asked.repeats * asked.folds
-    plans = [Plan(name, _AMONG, params[name], [whole], test=True) for name in params]
+    plans = [Plan(name, CANDIDATES, params[name], [whole], test=True) for name in params]
     if found is None or asked.deliver == "split":
         return plans
     chosen = found.recommendation.technique
     if asked.deliver == "folds":
         folds = range(whole + 2, whole + 2 + (confirmation.facts or {})["delivery_folds"])
-        return [*plans, Plan(chosen, _AMONG, params[chosen], folds, deliver="folds", prepared_by=whole + 1)]
+        return [*plans, Plan(chosen, CANDIDATES, params[chosen], folds, deliver="folds", prepared_by=whole + 1)]
     settled = {**params[chosen], "patience": None}
     epochs = _epochs(planned(session, confirmation), chosen) if params[chosen]["patience"] is not None else None
-    return [*plans, Plan(chosen, _AMONG, settled, [whole + 1], deliver="refit", epochs=epochs)]
+    return [*plans, Plan(chosen, CANDIDATES, settled, [whole + 1], deliver="refit", epochs=epochs)]
 
 
 def _epochs(found: Sequence[Planned], name: str) -> int:

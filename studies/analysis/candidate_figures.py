@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studies.analysis.drawing import blank, logarithmic, points, scale, whole_numbers, wrapped
-from studies.analysis.labels import color, label
-from studies.analysis.markup import percentage
+from studies.analysis.labels import color, label, percentage
 from studies.analysis.results import Comparison, Findings, Sample, TechniqueResult
 
 if TYPE_CHECKING:

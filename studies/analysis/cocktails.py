@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from studies.analysis.labels import PARTS, PENALTIES, parts_of
+from studies.analysis.candidates import PARTS, PENALTIES, parts_of
+from studies.analysis.params import is_of_kernels
 
 Params = Mapping[str, Any]
 
@@ -54,13 +55,13 @@ def leave_out(params: Params, part: str) -> dict[str, Any]:
     for name in params:
         if part == "early_stopping" and name == "patience":
             left[name] = None
-        elif part == "dropout" and _is(name, "dropout"):
+        elif part == "dropout" and is_of_kernels(name, "dropout"):
             left[name] = 0.0
         elif part in PENALTIES and name.startswith(("bias_", "activity_")):
             del left[name]
-        elif part in PENALTIES and _is(name, "regularizer"):
+        elif part in PENALTIES and is_of_kernels(name, "regularizer"):
             left[name] = "none"
-        elif part in PENALTIES and (_is(name, "lambda") or _is(name, "l1_ratio")):
+        elif part in PENALTIES and (is_of_kernels(name, "lambda") or is_of_kernels(name, "l1_ratio")):
             left[name] = None
     return left
 
@@ -68,10 +69,5 @@ def leave_out(params: Params, part: str) -> dict[str, Any]:
 def add(params: Params, other: Params, part: str) -> dict[str, Any]:
     """The same parameters with one part of another's."""
     names = {"early_stopping": ("patience",), "dropout": ("dropout",)}.get(part, ("regularizer", "lambda", "l1_ratio"))
-    taken = {name: value for name, value in other.items() if any(_is(name, parameter) for parameter in names)}
+    taken = {name: value for name, value in other.items() if any(is_of_kernels(name, parameter) for parameter in names)}
     return {**params, **taken}
-
-
-def _is(name: str, parameter: str) -> bool:
-    """Whether a name is the kernels' parameter, for all layers or for one of them."""
-    return name == parameter or (name.startswith("layer") and name.split("_", 1)[1:] == [parameter])

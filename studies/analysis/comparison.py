@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
 
-from studies.analysis.labels import parts_of
+from studies.analysis.candidates import parts_of
 from studies.analysis.posterior import Posterior, posterior
 from studies.analysis.recommendation import interval, recommend
 from studies.analysis.results import Comparison, Difference, Fit, Fits, Interval, Rows, TechniqueResult

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from studies.analysis.drawing import blank
-from studies.analysis.labels import OWN_SEARCH_COLOR
+from studies.analysis.labels import OWN_SEARCH_COLOR, param_label
 from studies.analysis.results import Findings
 from studies.analysis.search_figures import complete, value
 
@@ -33,7 +33,7 @@ def importances(found: Findings) -> Figure | None:
     trials = len(complete(found.trials))
     rough = f"<br>rough: of {trials} trials only" if trials < FEW else ""
     shown = sorted(shares.items(), key=lambda item: item[1])
-    names = [name.replace("lambda", "λ") for name, _ in shown]
+    names = [param_label(name) for name, _ in shown]
     figure = blank(f"importance{rough}", height=110 + 32 * len(shown))
     text = {"texttemplate": "%{x:.0%}", "textposition": "outside", "cliponaxis": False}
     bars = Bar(x=[share for _, share in shown], y=names, orientation="h", marker_color=OWN_SEARCH_COLOR, **text)

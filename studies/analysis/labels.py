@@ -1,14 +1,13 @@
-"""What candidates are called, what they are made of, and the colour that stands for each in every figure."""
+"""Names and colours of candidates, and how params, numbers and probabilities are written everywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any
 
-#: What a candidate can be made of; at most one of the first three.
-Part = Literal["l1", "l2", "elastic_net", "dropout", "early_stopping"]
-PARTS: tuple[Part, ...] = get_args(Part)
-PENALTIES: tuple[Part, ...] = ("l1", "l2", "elastic_net")
+from studies.analysis.params import is_of_kernels
+from studies.analysis.results import Interval
+
 _LABELS: Mapping[str, str] = {
     "none": "no regularization",
     "l1": "L1",
@@ -18,16 +17,8 @@ _LABELS: Mapping[str, str] = {
     "early_stopping": "early stopping",
     "combined": "all combined",
 }
-#: Every mixture of parts that is none of the searched techniques, in the order they are named.
-COCKTAILS: tuple[str, ...] = (
-    "dropout+early_stopping",
-    *("+".join((penalty, *rest)) for penalty in PENALTIES
-      for rest in (("dropout",), ("early_stopping",), ("dropout", "early_stopping"))),
-)  # fmt: skip
-#: From the simplest on: by what must be chosen and kept in the model, then by what training costs.
-_SIMPLEST_FIRST = ("none", "early_stopping", "l2", "l1", "dropout", "elastic_net")
-#: A colour each: near Okabe and Ito's for what is searched, for cocktails those farthest from them and from each other
-#: (in OKLab) of what shows on white and on black.
+#: Techniques have colours near Okabe and Ito's; cocktails the colours farthest from them and from each other (in OKLab)
+#: among those visible on white and on black.
 _COLORS: Mapping[str, str] = {
     "none": "#7f7f7f",
     "l1": "#0072b2",
@@ -47,12 +38,15 @@ _COLORS: Mapping[str, str] = {
     "elastic_net+early_stopping": "#87b400",
     "elastic_net+dropout+early_stopping": "#87b496",
 }
-#: The study's own search, which is none of the candidates.
+#: The study's own search, which is not a candidate.
+OWN_SEARCH = "the study's own search"
 OWN_SEARCH_COLOR = "#9467bd"
+_NOT_REGULARIZATION = ("learning_rate", "batch_size")
+_NEARLY = 0.005  # probability below which a rounded percentage would be 0
 
 
 def label(candidate: str) -> str:
-    """What people call a candidate: "L1 with early stopping"."""
+    """The readable name of a candidate: "L1 with early stopping"."""
     if candidate in _LABELS:
         return _LABELS[candidate]
     first, *rest = (_LABELS[part] for part in candidate.split("+"))
@@ -60,28 +54,44 @@ def label(candidate: str) -> str:
 
 
 def color(candidate: str) -> str:
-    """The colour that stands for a candidate."""
+    """The colour of a candidate in every figure."""
     return _COLORS[candidate]
 
 
-def parts_of(candidate: str, params: Mapping[str, Any]) -> tuple[Part, ...]:
-    """What a candidate is made of, by its parameters: of a penalty, dropout, early stopping those that act."""
-    if candidate != "combined":
-        return () if candidate == "none" else tuple(part for part in PARTS if part in candidate.split("+"))
-    kinds = [value for name, value in params.items() if _named(name, "regularizer") and value != "none"]
-    rates = [value for name, value in params.items() if _named(name, "dropout") and value]
-    found: list[Part] = [part for part in PENALTIES if part in kinds]
-    found += ["dropout"] if rates else []
-    return (*found, "early_stopping") if params.get("patience") is not None else tuple(found)
+def param_label(name: str) -> str:
+    """The readable name of a param: "λ", "layer1_λ"."""
+    return name.replace("lambda", "λ")
 
 
-def _named(name: str, parameter: str) -> bool:
-    """Whether a name is the parameter's, for all layers or for one of them."""
-    return name == parameter or (name.startswith("layer") and name.split("_", 1)[1:] == [parameter])
+def params_text(candidate: str, params: Mapping[str, Any]) -> str:
+    """The regularization params of a candidate that have an effect: "λ 0.01, dropout 0.2"; empty without any.
+
+    A candidate's name says which penalty its kernels have, except that of "combined".
+    """
+    effective = {
+        name: value
+        for name, value in params.items()
+        if name not in _NOT_REGULARIZATION
+        and value not in (None, 0, "none")
+        and (candidate == "combined" or not is_of_kernels(name, "regularizer"))
+    }
+    return ", ".join(f"{param_label(name)} {number(value, 3)}" for name, value in effective.items())
 
 
-def complexity(candidate: str, parts: Sequence[str]) -> tuple[int, int]:
-    """How simple a candidate is: fewer parts are simpler, then the order of `_SIMPLEST_FIRST`."""
-    order = (*_SIMPLEST_FIRST, *COCKTAILS, "combined")
-    # Everything combined was chosen by a search of everything, so it counts as more than its parts.
-    return (len(parts) + (candidate == "combined"), order.index(candidate))
+def number(value: Any, digits: int = 4) -> str:
+    """A value with `digits` significant digits; a dash for None."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def worth_text(worth: Interval) -> str:
+    """A gain with its sign and interval: "+0.012 (-0.0012 to +0.023)"."""
+    return f"{worth.mean:+.2g} ({worth.low:+.2g} to {worth.high:+.2g})"
+
+
+def percentage(probability: float) -> str:
+    """A probability as a percentage; one that is only nearly sure is not rounded to 0 % or 100 %."""
+    if probability < _NEARLY:
+        return "<\u00a01%"
+    return ">\u00a099%" if probability > 1 - _NEARLY else f"{probability:.0%}"

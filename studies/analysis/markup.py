@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from studies.analysis.labels import number
 from studies.analysis.results import Interval
-
-_NEARLY = 0.005  # probability below which its percentage would be 0
 
 
 class Cell(NamedTuple):
@@ -46,32 +45,11 @@ def note(text: str) -> str:
     return f"<p class='note'>{escape(text)}</p>"
 
 
-def number(value: Any, digits: int = 4) -> str:
-    """A value to so many digits; a dash where there is none."""
-    if value is None:
-        return "–"
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
-
-
 def interval(found: Interval | None) -> Cell:
     """A mean with its interval."""
     if found is None:
         return Cell("–")
     return Cell(number(found.mean), f"{number(found.low, 3)} to {number(found.high, 3)}")
-
-
-def percentage(probability: float) -> str:
-    """A probability; what is only nearly sure is not shown as sure."""
-    if probability < _NEARLY:
-        return "<\u00a01%"
-    return ">\u00a099%" if probability > 1 - _NEARLY else f"{probability:.0%}"
-
-
-def parameters(params: Mapping[str, Any], *, kinds: bool = True) -> str:
-    """The parameters of regularization that have an effect, in a line; without `kinds` not which regularizer."""
-    skipped = ("learning_rate", "batch_size", *(() if kinds else ("regularizer",)))
-    shown = {name: value for name, value in params.items() if name not in skipped and value not in (None, 0, "none")}
-    return ", ".join(f"{name.replace('lambda', 'λ')} {number(value, 3)}" for name, value in shown.items())
 
 
 def instant(seconds: float | None) -> str:

@@ -6,9 +6,10 @@ the answer, and makes it a clear one; it is not the rule, for "not detected" is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from studies.analysis.labels import complexity, label
+from studies.analysis.candidates import complexity
+from studies.analysis.labels import label, params_text, percentage, worth_text
 from studies.analysis.posterior import Posterior
 from studies.analysis.results import (
     Contribution,
@@ -96,7 +97,8 @@ def _verdict(chosen: TechniqueResult, table: Sequence[TechniqueResult], worse: s
 
 
 def _use(chosen: TechniqueResult, simplest: TechniqueResult, verdict: Verdict, posterior: Posterior) -> str:
-    use = f"Use {label(chosen.technique)}{parameters(chosen.params)}"
+    params = params_text(chosen.technique, chosen.params)
+    use = f"Use {label(chosen.technique)}" + (params and f" ({params})")
     if verdict == "practically the same":
         return f"{use}: the techniques are practically the same on this data, and it is the simplest."
     if chosen is simplest:
@@ -106,7 +108,7 @@ def _use(chosen: TechniqueResult, simplest: TechniqueResult, verdict: Verdict, p
     if verdict == "clear":
         return f"{use}: clearly {than}, and than every simpler technique."
     sure = posterior.better(simplest.technique, chosen.technique)
-    return f"{use}: likely {than}, with a probability of {sure:.0%}."
+    return f"{use}: likely {than}, with a probability of {percentage(sure)}."
 
 
 def _expect(chosen: TechniqueResult, simplest: TechniqueResult, objective: ObjectiveName) -> str:
@@ -119,14 +121,12 @@ def _cost(
     chosen: TechniqueResult, cost: float, rope: float, contributions: Sequence[Contribution], objective: ObjectiveName
 ) -> str:
     words = (
-        f"With a probability of {chosen.keeps_up:.0%} nothing that was tried is better by more than {rope:g}; if "
-        f"another one is better, it is by {cost:.2g} {objective} on average."
+        f"With a probability of {percentage(chosen.keeps_up)} nothing that was tried is better by more than {rope:g}; "
+        f"if another one is better, it is by {cost:.2g} {objective} on average."
     )
     if not contributions:
         return words
-    worth = ", ".join(
-        f"{label(c.part)} {c.worth.mean:+.2g} ({c.worth.low:+.2g} to {c.worth.high:+.2g})" for c in contributions
-    )
+    worth = ", ".join(f"{label(each.part)} {worth_text(each.worth)}" for each in contributions)
     return f"{words} What each part is worth: {worth}."
 
 
@@ -152,20 +152,6 @@ def interval(draws: Iterable[float]) -> tuple[float, float]:
 
     low, high = np.quantile(list(draws), [0.025, 0.975])
     return float(low), float(high)
-
-
-def parameters(params: Mapping[str, object]) -> str:
-    """The parameters that a candidate's parts have, in brackets; nothing where it has none."""
-    shown = {
-        name.replace("lambda", "λ"): value
-        for name, value in params.items()
-        if value is not None and name.rpartition("_")[2] in ("lambda", "ratio", "dropout", "patience") and value != 0
-    }
-    return f" ({', '.join(f'{name} {_number(value)}' for name, value in shown.items())})" if shown else ""
-
-
-def _number(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _evidence(chosen: TechniqueResult, worse: set[str], objective: ObjectiveName, selection: Selection | None) -> str:

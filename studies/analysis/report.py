@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from studies.analysis import report_tables
 from studies.analysis.figures import CANDIDATES, NOTES, figures
-from studies.analysis.markup import Cell, folded, instant, note, number, parameters, table
+from studies.analysis.labels import number, params_text
+from studies.analysis.markup import Cell, folded, instant, note, table
 from studies.analysis.results import Comparison, Findings, Trial
 from studies.objectives import OBJECTIVES
 from studies.search import pareto
@@ -184,7 +185,7 @@ def _best_table(found: Findings) -> str:
     rows: list[tuple[list[Cell | str], str]] = [
         (
             [
-                Cell(f"trial {trial.number}", parameters(trial.params)),
+                Cell(f"trial {trial.number}", params_text("combined", trial.params)),
                 *map(number, trial.values or []),
                 str(trial.epochs),
             ],

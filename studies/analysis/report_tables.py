@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from studies.analysis.candidate_figures import ranked
-from studies.analysis.labels import label
-from studies.analysis.markup import Cell, folded, interval, note, number, parameters, percentage, table
+from studies.analysis.labels import label, number, params_text, percentage
+from studies.analysis.markup import Cell, folded, interval, note, table
 from studies.analysis.results import Comparison, Recommendation, Selection, TechniqueResult
 
 _FEATURES = 20  # in the table, the steadiest first
@@ -31,10 +31,7 @@ def _kind(row: TechniqueResult, comparison: Comparison) -> str:
 def _candidate(row: TechniqueResult) -> list[Cell | str]:
     lost = f"lost after {row.fits} fits" if row.raced_out else ""
     return [
-        Cell(
-            label(row.technique),
-            "; ".join(filter(None, [parameters(row.params, kinds=row.technique == "combined"), lost])),
-        ),
+        Cell(label(row.technique), "; ".join(filter(None, [params_text(row.technique, row.params), lost]))),
         percentage(row.probability_best),
         percentage(row.keeps_up),
         interval(row.expected),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from studies.analysis.candidates import PENALTIES
 from studies.analysis.drawing import blank, logarithmic, points, scale, whole_numbers
-from studies.analysis.labels import OWN_SEARCH_COLOR, PENALTIES, color, label
+from studies.analysis.labels import OWN_SEARCH, OWN_SEARCH_COLOR, color, label
+from studies.analysis.params import is_of_kernels, kernel_values
 from studies.analysis.results import Findings, Trial
 from studies.objectives import OBJECTIVES
 from studies.search import pareto
@@ -16,7 +17,6 @@ from studies.search import pareto
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-OWN_SEARCH = "the study's own search"
 _PANEL_HEIGHT = 230  # pixels a kind of penalty
 _WHOLE = ("patience",)  # parameters of whole numbers
 
@@ -83,7 +83,7 @@ def _strength(trial: Trial) -> float | None:
 def _penalty(trial: Trial) -> tuple[str, float | None]:
     """Kind and λ of the first layer that has a penalty."""
     for name, given in trial.params.items():
-        if _of_kernels(name, "lambda") and given:
+        if is_of_kernels(name, "lambda") and given:
             return str(trial.params.get(f"{name.removesuffix('lambda')}regularizer")), float(given)
     return "none", None
 
@@ -92,8 +92,7 @@ def against(found: Findings, parameter: str) -> Figure | None:
     """A parameter against the objective."""
 
     def reading(trial: Trial) -> Any:
-        given = (value for name, value in trial.params.items() if _of_kernels(name, parameter))
-        return next((value for value in given if value is not None), None)
+        return next((value for value in kernel_values(trial.params, parameter) if value is not None), None)
 
     traces = _traces(found, reading, value)
     if not traces:
@@ -121,11 +120,6 @@ def _searches(found: Findings) -> list[_Search]:
     searches = [_Search(OWN_SEARCH, OWN_SEARCH_COLOR, found.trials)]
     searches += [_Search(label(t), color(t), trials) for t, trials in found.searched.items()]
     return [search._replace(trials=complete(search.trials)) for search in searches if complete(search.trials)]
-
-
-def _of_kernels(name: str, parameter: str) -> bool:
-    """Whether a param's name is this parameter's, for all layers or for one."""
-    return re.fullmatch(rf"(layer\d+_)?{parameter}", name) is not None
 
 
 def complete(trials: Iterable[Trial]) -> list[Trial]:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from service.storage.comparisons import ACTIVE_COMPARISON
-from studies.analysis.labels import COCKTAILS
+from studies.analysis.candidates import COCKTAILS
 from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House, Server
 from tests.acceptance.studies import document, read, submit

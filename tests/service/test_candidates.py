@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from studies.analysis.labels import COCKTAILS
+from studies.analysis.candidates import COCKTAILS
 from studies.spec.comparison import TECHNIQUES as ALL_TECHNIQUES
 from tests.service.comparing import TECHNIQUES, compared_document, serving_compared
 from tests.service.documents import document

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from studies.analysis.labels import COCKTAILS
+from studies.analysis.candidates import COCKTAILS
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError
 from studies.plan import Plan

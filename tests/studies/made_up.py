@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from studies.analysis.candidates import CANDIDATES, PARTS
 from studies.analysis.comparison import compare
-from studies.analysis.labels import COCKTAILS, PARTS
 from studies.analysis.results import Comparison, Findings, Fit, Fits, Rows, Sample, Trial
 from studies.spec.comparison import TECHNIQUES, ComparisonSpec
 from studies.spec.study import StudySpec
 from tests.studies.documents import study
 
-CANDIDATES = (*TECHNIQUES, *COCKTAILS)
 _FOLDS = 20
 _PENALTIES = ("l1", "l2", "elastic_net")
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studies.analysis.candidates import COCKTAILS, PARTS, PENALTIES, complexity, parts_of
 from studies.analysis.cocktails import cocktails
-from studies.analysis.labels import COCKTAILS, PARTS, PENALTIES, color, complexity, label, parts_of
+from studies.analysis.labels import color, label
 from studies.hyperparameters import Hyperparameters
 from studies.regularization import REGULARIZERS, LayerRegularization, Penalty, Regularization, Regularizer
 from studies.spec.comparison import TECHNIQUES

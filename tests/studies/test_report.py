@@ -6,18 +6,20 @@ import json
 import math
 import time
 from collections import defaultdict
+from html import escape
 from itertools import combinations
 from typing import Any
 
 import pytest
 
+from studies.analysis.candidates import CANDIDATES
 from studies.analysis.drawing import logarithmic, plain, whole_numbers
 from studies.analysis.figures import IMPORTANCE, figures
 from studies.analysis.importance import estimate
 from studies.analysis.labels import OWN_SEARCH_COLOR, color, label
 from studies.analysis.report import as_html, as_json
 from studies.analysis.results import Findings
-from tests.studies.made_up import CANDIDATES, findings
+from tests.studies.made_up import findings
 
 OWN = ("the study's own search", "trials", "best so far", "Pareto front", None)
 
@@ -90,7 +92,7 @@ def test_the_answer_stands_on_top_in_three_lines_with_its_verdict(found: Finding
     top = page[page.index("<div class='answer'>") : page.index("<section>")]
     text = top.replace("<b>", "").replace("</b>", "")
     assert top.count("<p>") == len(answer.lines) == 3
-    assert all(f"<p>{line}</p>" in text for line in answer.lines)
+    assert all(f"<p>{escape(line)}</p>" in text for line in answer.lines)
     assert f">{answer.verdict}</strong>" in top
     assert page.index("<div class='answer'>") < page.index("Techniques compared") < page.index("In numbers")
 

@@ -12,12 +12,11 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.findings import comparison
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
-from studies.analysis.labels import COCKTAILS
-from studies.spec.comparison import TECHNIQUES
+from studies.analysis.candidates import CANDIDATES
 
 RECOMMENDED = "recommended"
 #: Every word that stands where a technique does.
-_TAKEN = (RECOMMENDED, *TECHNIQUES, *COCKTAILS)
+_TAKEN = (RECOMMENDED, *CANDIDATES)
 
 
 def _known(name: str) -> str:
