@@ -8,10 +8,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.storage.attempts import Ending
-from service.storage.comparisons import ACTIVE_COMPARISON
 from service.storage.progress import Overall
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_COMPARISON, ComparisonState, Ending, StudyState, TrialState
 from service.storage.store import Progress
 from studies.analysis.results import Comparison
 from studies.datasets.profile import DatasetProfile
@@ -20,9 +19,6 @@ from studies.spec.dataset import DatasetFacts
 from studies.spec.table import TableFormat, TableOptions
 
 Item = TypeVar("Item")
-ComparisonState = Literal["searching", "confirming", "delivering", "completed", "stopped", "failed"]
-StudyState = Literal["queued", "running", "paused", "completed", "stopped", "failed"]
-TrialState = Literal["WAITING", "RUNNING", "COMPLETE", "PRUNED", "FAIL"]
 
 
 class ListView(BaseModel, Generic[Item]):

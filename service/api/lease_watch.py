@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.lazy_store import Opening
 from service.errors import StorageError
-from service.storage.attempts import Reaper
+from service.storage.reaper import Reaper
 
 _log = structlog.get_logger(__name__)
 

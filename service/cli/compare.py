@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.options import Key, ModelFile, Server, client_of, refuse
+from service.storage.states import ComparisonState
 
 if TYPE_CHECKING:
     from service.client import Client
@@ -109,4 +110,4 @@ def _follow(client: Client, name: str, server: str | None) -> int:
     comparison = client.comparison(name)
     show_comparison(console, comparison)
     console.print(next_step(study, server), highlight=False, markup=False, soft_wrap=True)
-    return 0 if comparison.state == "completed" and comparison.result is not None else 1
+    return 0 if comparison.state == ComparisonState.COMPLETED and comparison.result is not None else 1

@@ -22,10 +22,10 @@ from service.schemas import trial_view
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.comparison_store import ComparisonStore
-from service.storage.comparisons import ACTIVE_COMPARISON
 from service.storage.datasets import DatasetStore
 from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
+from service.storage.states import ACTIVE_COMPARISON, ComparisonState, StudyState
 from service.storage.store import Store
 from service.worker.fleet import Fleet
 from studies.analysis import techniques
@@ -65,8 +65,8 @@ def run_study(given: Mapping[str, Any], settings: Settings, file: Path, model: P
         show_comparison(console, view(store, name))
     console.print(next_step_here(study, settings, _command(file, model)), highlight=False, markup=False, soft_wrap=True)
     store.close()
-    compared = study.comparison is None or study.comparison.state == "completed"
-    return 0 if study.state == "completed" and study.progress.complete and compared else 1
+    compared = study.comparison is None or study.comparison.state == ComparisonState.COMPLETED
+    return 0 if study.state == StudyState.COMPLETED and study.progress.complete and compared else 1
 
 
 def _command(file: Path, model: Path | None) -> str:
@@ -86,8 +86,8 @@ def _accepted(store: Store, spec: StudySpec) -> str:
                 f"another study is named '{name}'; choose another name, or delete that one first"
             ) from None
         _compare(store, study, spec)
-        if study.state == "paused" or study.comparison_state in ACTIVE_COMPARISON:
-            store.move(study.name, "running")
+        if study.state == StudyState.PAUSED or study.comparison_state in ACTIVE_COMPARISON:
+            store.set_state(study.name, StudyState.RUNNING)
         return study.name
 
 

@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from service.schemas import StudyView
+from service.storage.states import ACTIVE_STUDY, ComparisonState, StudyState
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -38,12 +39,12 @@ def next_step_here(study: StudyView, settings: Settings, run: str) -> str:
 def active(study: StudyView) -> bool:
     """Whether a study or its comparison has not ended."""
     comparing = study.comparison is not None and study.comparison.active
-    return study.state in ("queued", "running", "paused") or comparing
+    return study.state in ACTIVE_STUDY or comparing
 
 
 def _command(study: StudyView) -> str:
     name = quote(study.name)
-    if study.state == "paused":
+    if study.state == StudyState.PAUSED:
         return f"regsweep resume {name}"
     if active(study):
         return f"regsweep watch {name}"
@@ -51,7 +52,7 @@ def _command(study: StudyView) -> str:
         return f"regsweep compare {name}"
     if study.comparison is None:
         return f"regsweep delete {name}"
-    if study.comparison.state == "completed" and study.spec["dataset"]["kind"] == "uploaded":
+    if study.comparison.state == ComparisonState.COMPLETED and study.spec["dataset"]["kind"] == "uploaded":
         return f"regsweep export {name} --technique recommended -o {quote(f'{study.name}.zip')}"
     return f"regsweep report {name} -o {quote(f'{study.name}.html')}"
 

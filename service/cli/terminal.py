@@ -14,13 +14,13 @@ from rich.text import Text
 
 from service.cli.next_step import active
 from service.schemas import OverallView, StudyView, TrialView
+from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
 from studies.analysis.labels import number, param_label
 from studies.analysis.params import kernel_values
 from studies.objectives import Task
 from studies.regularization import REGULARIZERS
 from studies.spec.study import StudySpec
 
-_ENDED = frozenset({"completed", "stopped", "failed"})
 _TASK_COLUMN: dict[Task, dict[str, str]] = {
     "binary": {"val_auc": "AUC"},
     "multiclass": {"val_accuracy": "accuracy"},
@@ -77,7 +77,7 @@ def progress_line(whole: OverallView) -> str:
 
 
 def _note(study: StudyView) -> str:
-    note = study.state if study.state != "running" else f"{study.progress.running} running"
+    note = study.state if study.state != StudyState.RUNNING else f"{study.progress.running} running"
     if study.comparison is not None:
         note += f", techniques: {study.comparison.state}"
     if study.best is not None:
@@ -102,7 +102,7 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
         console.print(f"In all {progress_line(study.overall)}", highlight=False)
     spec = StudySpec.model_validate(study.spec)
     trials = list(trials)
-    complete = [trial for trial in trials if trial.state == "COMPLETE"]
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         console.print("No trial is complete.")
         for trial in [trial for trial in trials if trial.reason][:3]:
@@ -137,7 +137,7 @@ def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
 
 def _state(study: StudyView) -> str:
     """The study's, or that of its comparison, which goes on when the study has ended."""
-    comparison, ended = study.comparison, study.state in _ENDED
+    comparison, ended = study.comparison, study.state not in ACTIVE_STUDY
     return comparison.state if ended and comparison is not None and comparison.active else study.state
 
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
-from service.storage.comparisons import ACTIVE_COMPARISON
-from service.storage.records import ACTIVE_STUDY, StudyRecord
+from service.storage.records import StudyRecord
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 
 _ADMISSION_LOCK = 0x72656761  # PostgreSQL's advisory locks are numbers; another than that of the schema
 

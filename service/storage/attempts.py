@@ -7,35 +7,26 @@ was away takes a trial from a worker that lives. (As the lock client of Amazon's
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage import comparisons, lifecycle
 from service.storage.database import unix_now
-from service.storage.records import ACTIVE_STUDY, AttemptRecord, StudyRecord, TrialRecord
+from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running
+from service.storage.states import ACTIVE_STUDY, Ending, TrialState
 from studies import faults
 from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-    from service.storage.store import Store
 
-#: How an attempt ends. `lost`: its worker gave no sign of life; `hung`: the worker lived, the training did not go on.
-Ending = Literal["told", "lost", "hung", "failed", "out of memory"]
-_FREE = {"state": "WAITING", "worker": None, "token": None, "lease_expires_at": None}
-
-
-def running() -> sa.ColumnElement[bool]:
-    """Trials that a worker holds; written out, so that SQLite takes the index of these alone."""
-    return TrialRecord.state == sa.literal_column("'RUNNING'")
+_FREE = {"state": TrialState.WAITING, "worker": None, "token": None, "lease_expires_at": None}
 
 
 def hand_back(session: Session, optuna: RDBStorage, which: sa.ColumnElement[bool]) -> int:
@@ -113,7 +104,8 @@ def _fail_those_used_up(
 
 def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, reason: str) -> None:
     """Tell a trial FAIL, also one that was claimed and never asked: the budget counts it."""
-    from optuna.trial import TrialState, create_trial
+    from optuna.trial import TrialState as OptunaState
+    from optuna.trial import create_trial
 
     from service.storage import optuna_tables
 
@@ -122,38 +114,12 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
     if number is None:
         asked_by_place = row.place if StudySpec.model_validate(study.spec).reproducible else None
         number = optuna_tables.next_number(session, optuna_id) if asked_by_place is None else asked_by_place
-        template = create_trial(state=TrialState.RUNNING)
+        template = create_trial(state=OptunaState.RUNNING)
         template.number, template.datetime_start = number, datetime.now()
         trial_id = optuna_tables.create_trial(session, optuna_id, template)
     else:
         trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
-    told = {"state": "FAIL", "checkpoint": None, "number": number, "reason": reason, "ended_at": unix_now()}
+    told = {"state": TrialState.FAIL, "checkpoint": None, "number": number, "reason": reason, "ended_at": unix_now()}
     session.execute(sa.update(TrialRecord).where(TrialRecord.id == row.id).values(told))
     optuna.set_trial_user_attr(trial_id, "reason", reason)
-    optuna_tables.finish_trial(session, trial_id, TrialState.FAIL, None)
-
-
-class Reaper:
-    """Watches all leases and ends the attempts whose lease is not renewed."""
-
-    def __init__(self, store: Store, lease_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._lease_seconds, self._clock = store, lease_seconds, clock
-        #: By trial, its lease as it stood when it was first seen so, and when that was.
-        self._seen: dict[int, tuple[tuple[str, float], float]] = {}
-        self._looked_at = -math.inf
-
-    def look(self) -> int:
-        """Look at all leases once, and end the attempts of those that were lost; how many.
-
-        To be called three times a lease. A watcher that could not look for most of a lease has seen nothing, and starts
-        over: it was stopped itself, or the database was away, and so may the others have been.
-        """
-        leases, now = self._store.leases(), self._clock()
-        known = self._seen if now - self._looked_at < 0.75 * self._lease_seconds else {}
-        self._looked_at = now
-        self._seen = {
-            trial: known[trial] if trial in known and known[trial][0] == lease else (lease, now)
-            for trial, lease in leases.items()
-        }
-        lost = {trial: lease for trial, (lease, since) in self._seen.items() if now - since >= self._lease_seconds}
-        return self._store.reap(lost, self._lease_seconds) if lost else 0
+    optuna_tables.finish_trial(session, trial_id, OptunaState.FAIL, None)

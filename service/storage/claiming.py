@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.database import unix_now
-from service.storage.lifecycle import claimable
-from service.storage.records import AttemptRecord, StudyRecord, TrialRecord
+from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, claimable
+from service.storage.states import OPEN_TRIAL, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim
@@ -53,7 +53,7 @@ def _take(session: Session, holder: Holder, which: sa.ColumnElement[bool], count
         # Not as a subquery, which PostgreSQL may run more than once, past its limit.
         .where(TrialRecord.id.in_(session.scalars(candidates).all()))
         .values(
-            state="RUNNING",
+            state=TrialState.RUNNING,
             worker=holder.name,
             # One token for all: a place is fenced by the pair of its row and its token.
             token=(token := uuid4().hex),
@@ -92,6 +92,6 @@ def _in_turn(spec: StudySpec, study_id: int) -> sa.ColumnElement[bool]:
 
 
 def _first_unfinished(study_id: int) -> sa.ScalarSelect[int]:
-    open_states = TrialRecord.state.in_(("WAITING", "RUNNING"))
+    open_states = TrialRecord.state.in_(OPEN_TRIAL)
     query = sa.select(sa.func.min(TrialRecord.place)).where(TrialRecord.study_id == study_id, open_states)
     return query.correlate(None).scalar_subquery()

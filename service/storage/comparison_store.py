@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from service.errors import ConflictError, NotFoundError
 from service.storage import comparisons, database, lifecycle
 from service.storage.admission import check_room
-from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_STUDY, TrialState
 from service.storage.store import Store
 from studies.plan import Plan
 from studies.spec.comparison import ComparisonSpec
@@ -88,7 +89,9 @@ class ComparisonStore:
         """The complete trials of a comparison whose models are kept."""
         confirming = sa.select(StudyRecord.id).where(StudyRecord.parent_id == study.id, StudyRecord.technique.is_(None))
         query = sa.select(TrialRecord).where(
-            TrialRecord.study_id.in_(confirming), TrialRecord.state == "COMPLETE", TrialRecord.model.is_not(None)
+            TrialRecord.study_id.in_(confirming),
+            TrialRecord.state == TrialState.COMPLETE,
+            TrialRecord.model.is_not(None),
         )
         with self._store.reading() as session:
             return [(trial, Plan.read(trial.plan)) for trial in session.scalars(query) if trial.plan]

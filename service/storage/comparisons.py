@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
 from service.storage import confirmation, lifecycle
-from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, ComparisonState, StudyState, TrialState
 from studies.analysis import techniques
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
@@ -22,8 +23,6 @@ from studies.spec.study import StudySpec
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-#: What a comparison is doing: then it is completed, stopped or failed.
-ACTIVE_COMPARISON = ("searching", "confirming")
 _LEAST = 2  # techniques that can be compared
 _CONFIRMATION = "confirmation"
 
@@ -36,14 +35,14 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     comparison = techniques.settled(spec, comparison)
     named = comparison.techniques or ()
     _check_names(session, [part_name(study, part) for part in (*named, _CONFIRMATION)])
-    study.comparison, study.comparison_state = comparison.model_dump(mode="json"), "searching"
+    study.comparison, study.comparison_state = comparison.model_dump(mode="json"), ComparisonState.SEARCHING
     study.presented = None
     for technique in named:
         searched = techniques.search(spec, comparison, technique)
         part = lifecycle.create(session, optuna, searched, part_name(study, technique), study, technique)
-        if study.state == "paused":
-            lifecycle.count_pause(session, part, "paused")
-            part.state = "paused"
+        if study.state == StudyState.PAUSED:
+            lifecycle.count_pause(session, part, StudyState.PAUSED)
+            part.state = StudyState.PAUSED
 
 
 def _check_names(session: Session, names: Sequence[str]) -> None:
@@ -63,20 +62,20 @@ def part_name(study: StudyRecord, part: str) -> str:
     return f"{study.name}: {part}"
 
 
-def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, reason: str | None) -> None:
+def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: StudyState, reason: str | None) -> None:
     """End a study that is locked, and go on with the comparison that it is a part of."""
     whole = None if study.parent_id is None else session.get_one(StudyRecord, study.parent_id)
     if study.state not in ACTIVE_STUDY:
         return
-    paused = study.state == "paused"
+    paused = study.state == StudyState.PAUSED
     lifecycle.end_study(session, optuna, study, state, reason)
     if whole is None:
         return
     session.expire(study)
-    if whole.comparison_state == "searching" and not _active_parts(session, whole):
+    if whole.comparison_state == ComparisonState.SEARCHING and not _active_parts(session, whole):
         _confirm(session, optuna, whole, paused=paused)
-    elif whole.comparison_state == "confirming" and study.technique is None:
-        whole.comparison_state = state
+    elif whole.comparison_state == ComparisonState.CONFIRMING and study.technique is None:
+        whole.comparison_state = ComparisonState(state)
 
 
 def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, failed: bool) -> None:
@@ -84,13 +83,14 @@ def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, f
     these = TrialRecord.study_id == study.id
     borne = study.spec["budget"]["max_failed_trials"]
     if failed and borne is not None:
-        count = session.scalar(sa.select(sa.func.count()).where(these, TrialRecord.state == "FAIL")) or 0
+        count = session.scalar(sa.select(sa.func.count()).where(these, TrialRecord.state == TrialState.FAIL)) or 0
         if count > borne:
-            end(session, optuna, study, "failed", f"{count} trials failed and budget.max_failed_trials is {borne}")
+            reason = f"{count} trials failed and budget.max_failed_trials is {borne}"
+            end(session, optuna, study, StudyState.FAILED, reason)
             return
-    unfinished = sa.exists().where(these, TrialRecord.state.in_(("WAITING", "RUNNING")))
+    unfinished = sa.exists().where(these, TrialRecord.state.in_(OPEN_TRIAL))
     if not session.scalar(sa.select(unfinished)) and not _go_on(session, study):
-        end(session, optuna, study, "completed", None)
+        end(session, optuna, study, StudyState.COMPLETED, None)
 
 
 def _go_on(session: Session, study: StudyRecord) -> bool:
@@ -103,19 +103,19 @@ def _go_on(session: Session, study: StudyRecord) -> bool:
     return bool(plans)
 
 
-def move(session: Session, study: StudyRecord, to: str) -> None:
+def set_parts_state(session: Session, study: StudyRecord, to: StudyState) -> None:
     """Pause or resume the parts of a comparison with their study."""
     for part in _active_parts(session, study):
         lifecycle.count_pause(session, part, to)
-        part.state = "queued" if to == "running" and part.started_at is None else to
+        part.state = StudyState.QUEUED if to == StudyState.RUNNING and part.started_at is None else to
 
 
 def stop(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
     """End every part of a comparison that is still active."""
     if study.comparison_state in ACTIVE_COMPARISON:
-        study.comparison_state = "stopped"
+        study.comparison_state = ComparisonState.STOPPED
         for part in _active_parts(session, study):
-            end(session, optuna, part, "stopped", "stopped by the user")
+            end(session, optuna, part, StudyState.STOPPED, "stopped by the user")
 
 
 def parts(session: Session, study: StudyRecord) -> Sequence[StudyRecord]:
@@ -134,20 +134,20 @@ def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused
     best = {part.technique: best_trial(session, part) for part in parts(session, study) if part.technique is not None}
     params = {technique: trial.params for technique, trial in best.items() if trial is not None and trial.params}
     if len(params) < _LEAST:
-        study.comparison_state = "failed"
+        study.comparison_state = ComparisonState.FAILED
         return
     plans = confirmation.first_round(comparison, params)
     spec = techniques.confirmation(StudySpec.model_validate(study.spec), comparison, len(plans))
     part = lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
     if paused:
-        lifecycle.count_pause(session, part, "paused")
-        part.state = "paused"
-    study.comparison_state = "confirming"
+        lifecycle.count_pause(session, part, StudyState.PAUSED)
+        part.state = StudyState.PAUSED
+    study.comparison_state = ComparisonState.CONFIRMING
 
 
 def best_trial(session: Session, study: StudyRecord) -> TrialRecord | None:
     """The best complete trial of a study by its first objective."""
     downwards = StudySpec.model_validate(study.spec).directions[0] == "minimize"
     order = TrialRecord.value.asc() if downwards else TrialRecord.value.desc()
-    complete = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.state == "COMPLETE")
+    complete = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.state == TrialState.COMPLETE)
     return session.scalar(complete.order_by(order, TrialRecord.number).limit(1))

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
+from service.storage.states import TrialState
 from studies.analysis.candidates import CANDIDATES
 from studies.analysis.cocktails import cocktails
 from studies.analysis.comparison import compare
@@ -107,7 +108,7 @@ def planned(session: Session, confirmation: StudyRecord) -> list[Planned]:
     query = (
         sa.select(TrialRecord.plan, CurveRecord.detail)
         .join(CurveRecord, CurveRecord.trial_id == TrialRecord.id)
-        .where(TrialRecord.study_id == confirmation.id, TrialRecord.state == "COMPLETE")
+        .where(TrialRecord.study_id == confirmation.id, TrialRecord.state == TrialState.COMPLETE)
         .order_by(TrialRecord.place)
     )
     return [(Plan.read(plan or {}), detail or {}) for plan, detail in session.execute(query)]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.storage import comparisons, confirmation
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_COMPARISON, TrialState
 from service.storage.store import Store
 from service.version import VERSION
 from studies.analysis.results import Comparison, Findings, Sample, Trial
@@ -44,7 +45,7 @@ def comparison(store: Store, study: StudyRecord) -> Comparison | None:
 
 def _compared(session: Session, study: StudyRecord, parts: Mapping[str | None, StudyRecord]) -> Comparison | None:
     confirming = parts.get(None)
-    if confirming is None or study.comparison_state in comparisons.ACTIVE_COMPARISON:
+    if confirming is None or study.comparison_state in ACTIVE_COMPARISON:
         return None
     return confirmation.result(session, study, confirming)
 
@@ -83,7 +84,7 @@ def _samples(session: Session, confirming: StudyRecord | None) -> dict[str, Samp
     query = (
         sa.select(TrialRecord, CurveRecord)
         .join(CurveRecord, CurveRecord.trial_id == TrialRecord.id)
-        .where(TrialRecord.study_id == confirming.id, TrialRecord.state == "COMPLETE")
+        .where(TrialRecord.study_id == confirming.id, TrialRecord.state == TrialState.COMPLETE)
     )
     return {
         trial.plan["technique"]: Sample(

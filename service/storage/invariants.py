@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from service.storage.artifacts import Artifacts
 from service.storage.database import unix_now
 from service.storage.dataset_files import file_path
-from service.storage.records import ACTIVE_STUDY, AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
+from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_STUDY, ENDED_TRIAL, Ending, StudyState, TrialState
 from service.storage.store import Store
-
-_ENDED = frozenset({"COMPLETE", "PRUNED", "FAIL"})
 
 
 def violations(store: Store, artifacts: Artifacts) -> list[str]:
@@ -49,20 +48,21 @@ def _datasets(session: Session, artifacts: Artifacts) -> Iterator[str]:
 def _budget(study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
     budget = study.spec["budget"]["trials"]
     states = Counter(trial.state for trial in trials)
-    if (study.state in ACTIVE_STUDY or (study.state == "completed" and study.reason is None)) and len(trials) != budget:
+    needs_all = study.state in ACTIVE_STUDY or (study.state == StudyState.COMPLETED and study.reason is None)
+    if needs_all and len(trials) != budget:
         yield f"has {len(trials)} places and a budget of {budget} trials"
     if len(trials) > budget:
         yield f"has {len(trials)} places, more than its budget of {budget} trials"
-    if study.state not in ACTIVE_STUDY and states["WAITING"]:
-        yield f"is {study.state} and {states['WAITING']} of its places wait"
-    if study.state in ACTIVE_STUDY and not states["WAITING"] + states["RUNNING"]:
+    if study.state not in ACTIVE_STUDY and states[TrialState.WAITING]:
+        yield f"is {study.state} and {states[TrialState.WAITING]} of its places wait"
+    if study.state in ACTIVE_STUDY and not states[TrialState.WAITING] + states[TrialState.RUNNING]:
         yield f"is {study.state} and all its trials have ended"
 
 
 def _leases(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
     now = session.scalar(sa.select(unix_now())) or 0.0
     for trial in trials:
-        if trial.state != "RUNNING":
+        if trial.state != TrialState.RUNNING:
             if trial.token is not None or trial.lease_expires_at is not None:
                 yield f"place {trial.place} is {trial.state} and still held by a claim"
         elif trial.token is None or trial.lease_expires_at is None:
@@ -78,11 +78,11 @@ def _attempts(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
         by_trial[attempt.trial_id].append(attempt)
     for trial in trials:
         endings = Counter(attempt.ending for attempt in by_trial[trial.id])
-        if endings["told"] > 1:
-            yield f"place {trial.place} was told {endings['told']} times"
-        if trial.state not in _ENDED and endings["told"]:
+        if endings[Ending.TOLD] > 1:
+            yield f"place {trial.place} was told {endings[Ending.TOLD]} times"
+        if trial.state not in ENDED_TRIAL and endings[Ending.TOLD]:
             yield f"place {trial.place} was told and is {trial.state}"
-        if endings[None] > (trial.state == "RUNNING"):
+        if endings[None] > (trial.state == TrialState.RUNNING):
             yield f"place {trial.place} is {trial.state} and {endings[None]} of its attempts have not ended"
 
 
@@ -105,10 +105,10 @@ def _both_books(session: Session, study: StudyRecord, trials: Sequence[TrialReco
 
 
 def _one_of_both(ours: TrialRecord, theirs: Any) -> Iterator[str]:
-    state = ours.state if ours.state in _ENDED else "RUNNING"
+    state = ours.state if ours.state in ENDED_TRIAL else TrialState.RUNNING
     if theirs.state.name != state:
         yield f"trial {ours.number} is {ours.state} in our tables and {theirs.state.name} in Optuna's"
-    elif state == "COMPLETE" and ours.values != theirs.values:
+    elif state == TrialState.COMPLETE and ours.values != theirs.values:
         yield f"trial {ours.number} has the values {ours.values} in our tables and {theirs.values} in Optuna's"
 
 

@@ -14,17 +14,18 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
 from service.storage import attempts, claiming, comparisons, database, lifecycle, optuna_tables
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
-from service.storage.attempts import running
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
 from service.storage.lifecycle import locked_trials
-from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, CurveRecord, StudyRecord, TrialRecord
+from service.storage.records import CurveRecord, StudyRecord, TrialRecord, claimable, running
+from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState, TrialState
 from service.storage.store import Store
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
@@ -73,8 +74,8 @@ class TrialLedger:
             if study.state not in LIVE_STUDY:
                 return []
             claims = claiming.take(session, self._spec, study.id, self._holder, count, idle=idle)
-            if claims and study.state == "queued":
-                study.state = "running"
+            if claims and study.state == StudyState.QUEUED:
+                study.state = StudyState.RUNNING
                 study.started_at = study.started_at or session.scalar(sa.select(unix_now()))
         faults.point("claimed")
         return claims
@@ -97,7 +98,7 @@ class TrialLedger:
         waiting = (
             sa.select(TrialRecord.id)
             .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-            .where(StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), TrialRecord.state == "WAITING")
+            .where(StudyRecord.id == self._study_id, claimable())
             .limit(1)
         )
         with self._store.reading() as session:
@@ -123,10 +124,9 @@ class TrialLedger:
         if forgotten is None or forgotten == self._forgotten:
             return set()
         self._forgotten = forgotten
-        failed = TrialRecord.study_id == self._study_id, TrialRecord.state == "FAIL", TrialRecord.number.is_not(None)
-        return {
-            number for number in session.scalars(sa.select(TrialRecord.number).where(*failed)) if number is not None
-        }
+        failed = TrialRecord.study_id == self._study_id, TrialRecord.state == TrialState.FAIL
+        numbers = session.scalars(sa.select(TrialRecord.number).where(*failed))
+        return {number for number in numbers if number is not None}
 
     def earlier(self) -> list[FrozenTrial]:
         """Another study's trials that the sampler is to know."""
@@ -169,10 +169,10 @@ class TrialLedger:
         self._awaited |= lost
         return Standing(self._verdict(state), lost)
 
-    def _verdict(self, state: str | None) -> Verdict:
+    def _verdict(self, state: StudyState | None) -> Verdict:
         if state not in ACTIVE_STUDY:
             return Verdict.END
-        return Verdict.HAND_BACK if state == "paused" or self._leaving() else Verdict.GO_ON
+        return Verdict.HAND_BACK if state == StudyState.PAUSED or self._leaving() else Verdict.GO_ON
 
     def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
         """Keep the state of a trial's trainings; what was kept of it before goes."""
@@ -217,13 +217,13 @@ class TrialLedger:
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record everything it gave."""
         with self._fenced(claim, ending=True, **_closing(outcome)) as session:
-            attempts.note_ending(session, claim.key, claim.attempt, "told", None)
+            attempts.note_ending(session, claim.key, claim.attempt, Ending.TOLD, None)
             trial_id = self._trial_id(number)
             if outcome.result is not None:
                 session.execute(sa.insert(CurveRecord), _curve(claim, outcome.result))
             study = session.get_one(StudyRecord, self._study_id)
-            comparisons.end_when_done(session, self._rdb, study, failed=outcome.state == TrialState.FAIL)
-            if outcome.state == TrialState.FAIL and outcome.reason is not None:
+            comparisons.end_when_done(session, self._rdb, study, failed=outcome.state == OptunaState.FAIL)
+            if outcome.state == OptunaState.FAIL and outcome.reason is not None:
                 self._rdb.set_trial_user_attr(trial_id, "reason", outcome.reason)
             steps = [(trial_id, step, value) for step, value in outcome.unreported]
             optuna_tables.set_intermediate_values(session, steps)
@@ -236,7 +236,7 @@ class TrialLedger:
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
         """End an attempt that gave nothing; the trial waits for another, or is told FAIL when it had its last."""
         with self._fenced(claim, ending=True) as session:
-            attempts.end_attempts(session, self._rdb, TrialRecord.id == claim.key, setback, reason)
+            attempts.end_attempts(session, self._rdb, TrialRecord.id == claim.key, Ending(setback), reason)
         self._awaited.add(number)
 
     def hand_back(self, claim: Claim) -> None:
@@ -256,7 +256,7 @@ class TrialLedger:
         What may be the end of the study locks it first: two that close its last trials at once would both see one more.
         """
         self._holder.progressed()
-        held = sa.and_(TrialRecord.id == claim.key, TrialRecord.token == claim.token, TrialRecord.state == "RUNNING")
+        held = sa.and_(TrialRecord.id == claim.key, TrialRecord.token == claim.token, running())
         with database.transaction(self._rdb) as session:
             if ending:
                 lifecycle.locked(session, self._study_id)
@@ -277,12 +277,13 @@ class TrialLedger:
             StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
         )
         if session.scalar(overdue) and (study := lifecycle.locked(session, self._study_id)) is not None:
-            comparisons.end(session, self._rdb, study, "completed", f"budget.timeout_seconds of {seconds:g} ran out")
+            reason = f"budget.timeout_seconds of {seconds:g} ran out"
+            comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
 
 
 def _closing(outcome: Outcome) -> dict[str, Any]:
     changes: dict[str, Any] = {
-        "state": outcome.state.name,
+        "state": TrialState(outcome.state.name),
         "token": None,
         "lease_expires_at": None,
         "checkpoint": None,

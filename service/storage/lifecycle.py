@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError, PreconditionError
 from service.storage.database import unix_now
-from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
 
@@ -73,7 +74,7 @@ def create(
 
     study = StudyRecord(
         name=name,
-        state="queued",
+        state=StudyState.QUEUED,
         spec=spec.model_dump(mode="json"),
         created_at=unix_now(),
         priority=spec.priority if part_of is None else part_of.priority,
@@ -103,7 +104,7 @@ def _insert_places(session: Session, study: StudyRecord, plans: Sequence[Plan | 
         {
             "study_id": study.id,
             "place": first + index,
-            "state": "WAITING",
+            "state": TrialState.WAITING,
             "attempt": 0,
             "setbacks": 0,
             "plan": None if plan is None else plan.document(),
@@ -113,39 +114,34 @@ def _insert_places(session: Session, study: StudyRecord, plans: Sequence[Plan | 
     session.execute(sa.insert(TrialRecord), places)
 
 
-def claimable() -> sa.ColumnElement[bool]:
-    """A place that needs a worker."""
-    return sa.and_(TrialRecord.state == "WAITING", StudyRecord.state.in_(LIVE_STUDY))
-
-
-def count_pause(session: Session, study: StudyRecord, to: str) -> None:
+def count_pause(session: Session, study: StudyRecord, to: StudyState) -> None:
     """Note how long a study stands still, when it goes to another state: its timeout leaves that out."""
     now = session.scalar(sa.select(unix_now())) or 0.0
-    if study.paused_at is not None and to != "paused":
+    if study.paused_at is not None and to != StudyState.PAUSED:
         # Before its first claim no time of it runs.
         stood = now - study.paused_at if study.started_at is not None else 0.0
         study.paused_seconds, study.paused_at = study.paused_seconds + stood, None
-    elif study.paused_at is None and to == "paused":
+    elif study.paused_at is None and to == StudyState.PAUSED:
         study.paused_at = now
 
 
-def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: str, reason: str | None) -> None:
+def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: StudyState, reason: str | None) -> None:
     """End an active study, inside a `database.transaction`: nothing starts, what runs ends at its next epoch."""
     if study.state in ACTIVE_STUDY:
         ended = {"state": state, "reason": reason, "ended_at": unix_now()}
         session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id).values(ended))
-        close_places(session, optuna, study, TrialRecord.state == "WAITING")
+        close_places(session, optuna, study, TrialRecord.state == TrialState.WAITING)
 
 
 def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which: sa.ColumnElement[bool]) -> None:
     """Close places of an ended study that nobody runs: those never asked go, trials that were begun are pruned."""
-    from optuna.trial import TrialState
+    from optuna.trial import TrialState as OptunaState
 
     these = sa.and_(TrialRecord.study_id == study.id, which)
     begun = {key: number for key, number in locked_trials(session, these) if number is not None}
     session.execute(sa.delete(TrialRecord).where(these, TrialRecord.number.is_(None)))
     pruned = {
-        "state": "PRUNED",
+        "state": TrialState.PRUNED,
         "token": None,
         "lease_expires_at": None,
         "checkpoint": None,
@@ -158,7 +154,7 @@ def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which
     optuna_id = optuna.get_study_id_from_name(study.name)
     for number in begun.values():
         trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
-        optuna.set_trial_state_values(trial_id, TrialState.PRUNED)
+        optuna.set_trial_state_values(trial_id, OptunaState.PRUNED)
 
 
 def remove(session: Session, optuna: RDBStorage, study: StudyRecord) -> int:

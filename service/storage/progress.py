@@ -13,12 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage.comparisons import ACTIVE_COMPARISON
 from service.storage.database import unix_now
-from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL
 from studies.spec.resampling import Resampling
 
-_OPEN = ("WAITING", "RUNNING")
 #: Models of a delivered mean, as datasets.splits divides for them, which would load scikit-learn for a listing.
 _MOST_DELIVERED = 20
 
@@ -91,7 +90,7 @@ def _counts(session: Session, members: Sequence[StudyRecord]) -> _Counts:
     query = (
         sa.select(
             TrialRecord.study_id,
-            TrialRecord.state.in_(_OPEN),
+            TrialRecord.state.in_(OPEN_TRIAL),
             sa.func.count(),
             sa.func.count(TrialRecord.plan),
             sa.func.coalesce(planned, 0),

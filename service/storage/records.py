@@ -5,14 +5,19 @@ Optuna's tables stay the record for samplers and the dashboard; these answer the
 
 from __future__ import annotations
 
+from enum import StrEnum
 from hashlib import sha256
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-ACTIVE_STUDY = ("queued", "running", "paused")
-LIVE_STUDY = ("queued", "running")
+from service.storage.states import LIVE_STUDY, ComparisonState, Ending, StudyState, TrialState
+
+
+def _one_of(states: type[StrEnum], length: int) -> sa.Enum:
+    """A text column that holds one of these states."""
+    return sa.Enum(states, native_enum=False, length=length, values_callable=lambda members: [*map(str, members)])
 
 
 class Record(DeclarativeBase):
@@ -32,7 +37,7 @@ class StudyRecord(Record):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(140), unique=True)  # also the Optuna study's name
-    state: Mapped[str] = mapped_column(sa.String(10))  # queued, running, paused, completed, stopped, failed
+    state: Mapped[StudyState] = mapped_column(_one_of(StudyState, 10))
     reason: Mapped[str | None]  # why it ended, where that was not its budget
     spec: Mapped[dict[str, Any]]  # StudySpec as JSON
     engine: Mapped[dict[str, Any] | None]  # which engine trains it, and why; known once a worker took it up
@@ -40,7 +45,7 @@ class StudyRecord(Record):
     parent_id: Mapped[int | None]  # of the study whose comparison this is a part of
     technique: Mapped[str | None] = mapped_column(sa.String(20))  # that this part searches; None: it confirms them all
     comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON, once it was asked for
-    comparison_state: Mapped[str | None] = mapped_column(sa.String(10))  # see comparisons.py
+    comparison_state: Mapped[ComparisonState | None] = mapped_column(_one_of(ComparisonState, 10))
     presented: Mapped[bool | None]  # whether figures and note are in the dashboard
     presenting_at: Mapped[float | None]  # when a worker began to put them there
     earlier: Mapped[list[Any] | None]  # another study's trials that its sampler knows, see studies.search.warm_start
@@ -56,7 +61,9 @@ class StudyRecord(Record):
     @property
     def tag(self) -> str:
         """Names what users can change of it and how it stands, for If-Match; its progress is no part of it."""
-        parts = self.id, self.state, self.priority, self.comparison_state, self.forgotten, self.ended_at
+        # Plain strings, so that a tag stays as it is from version to version.
+        comparison_state = None if self.comparison_state is None else str(self.comparison_state)
+        parts = self.id, str(self.state), self.priority, comparison_state, self.forgotten, self.ended_at
         return sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
@@ -83,7 +90,7 @@ class TrialRecord(Record):
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_studies.id", ondelete="CASCADE"))
     place: Mapped[int]  # 0 to budget.trials − 1; the rows are the budget, so it can neither be missed nor exceeded
-    state: Mapped[str] = mapped_column(sa.String(8))  # Optuna's: WAITING, RUNNING, COMPLETE, PRUNED, FAIL
+    state: Mapped[TrialState] = mapped_column(_one_of(TrialState, 8))
     number: Mapped[int | None]  # Optuna's, once the trial was asked
     attempt: Mapped[int] = mapped_column(default=0)  # the last attempt's number, counted from 1; handed back: not one
     setbacks: Mapped[int] = mapped_column(default=0)  # attempts that ended badly since it last got further
@@ -109,6 +116,16 @@ class TrialRecord(Record):
     ended_at: Mapped[float | None]
 
 
+def running() -> sa.ColumnElement[bool]:
+    """Trials that a worker holds; the state is written out, so that SQLite takes their own index."""
+    return TrialRecord.state == sa.literal_column("'RUNNING'")
+
+
+def claimable() -> sa.ColumnElement[bool]:
+    """Trials that wait for a worker, in a join with their studies."""
+    return sa.and_(TrialRecord.state == TrialState.WAITING, StudyRecord.state.in_(LIVE_STUDY))
+
+
 class CurveRecord(Record):
     """A trial's whole learning curve in one row."""
 
@@ -129,7 +146,7 @@ class AttemptRecord(Record):
     worker: Mapped[str] = mapped_column(sa.String(100))
     started_at: Mapped[float]
     ended_at: Mapped[float | None]
-    ending: Mapped[str | None] = mapped_column(sa.String(16))  # leases.Ending
+    ending: Mapped[Ending | None] = mapped_column(_one_of(Ending, 16))
     reason: Mapped[str | None]  # in words, when it was not told
 
 

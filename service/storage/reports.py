@@ -17,7 +17,8 @@ from service.errors import ArtifactError, NotFoundError
 from service.storage import comparisons, lifecycle
 from service.storage.artifacts import Artifacts, report_folder
 from service.storage.findings import findings
-from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord, running
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
 from service.version import VERSION
 from studies.analysis.results import Findings
@@ -46,7 +47,7 @@ class Reports:
         with self._store.reading() as session:
             study = lifecycle.find(session, name)
             family = [study, *comparisons.parts(session, study)]
-            runs = sa.exists().where(TrialRecord.study_id.in_([s.id for s in family]), TrialRecord.state == "RUNNING")
+            runs = sa.exists().where(TrialRecord.study_id.in_([s.id for s in family]), running())
             settled = _ended(study) and not session.scalar(sa.select(runs))
         return Standing(study, _tag(family, kind) if settled else None)
 
@@ -84,7 +85,7 @@ class Reports:
 
 
 def _ended(study: StudyRecord) -> bool:
-    return study.state not in ACTIVE_STUDY and study.comparison_state not in comparisons.ACTIVE_COMPARISON
+    return study.state not in ACTIVE_STUDY and study.comparison_state not in ACTIVE_COMPARISON
 
 
 def _tag(family: Sequence[StudyRecord], kind: ReportFormat) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage import attempts, lifecycle
 from service.storage.database import unix_now
-from service.storage.records import LIVE_STUDY, StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord, claimable, running
+from service.storage.states import LIVE_STUDY
 
 
 def following(session: Session, only: str | None, worker: str, serving: int | None) -> StudyRecord | None:
@@ -17,14 +17,14 @@ def following(session: Session, only: str | None, worker: str, serving: int | No
     longest ago. The parts of a comparison are one with their study, and served in their order. The one it serves
     already (`serving`, an id) is among them, also when none of its trials waits.
     """
-    waits = sa.exists().where(TrialRecord.study_id == StudyRecord.id, lifecycle.claimable())
+    waits = sa.exists().where(TrialRecord.study_id == StudyRecord.id, claimable())
     wanted = sa.or_(waits, StudyRecord.id == serving)
     candidates = sa.select(StudyRecord).where(StudyRecord.state.in_(LIVE_STUDY), wanted)
     whole = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
     served = (
         sa.select(whole, sa.func.count(TrialRecord.worker.distinct()))
         .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
-        .where(attempts.running(), TrialRecord.worker != worker)
+        .where(running(), TrialRecord.worker != worker)
         .group_by(whole)
     )
     if only is not None:

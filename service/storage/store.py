@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
 from service.storage import attempts, comparisons, database, dataset_files, lifecycle, scheduling, user_trials
-from service.storage.attempts import Ending
 from service.storage.database import unix_now
 from service.storage.pagination import Cursor, Page, Sort
-from service.storage.records import ACTIVE_STUDY, LIVE_STUDY, AttemptRecord, CurveRecord, StudyRecord, TrialRecord
+from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord, running
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState, TrialState
 from studies.search import pareto
 from studies.spec.study import StudySpec
 
@@ -37,7 +37,21 @@ class Progress:
 
 
 _PRESENTING_SECONDS = 600.0
-_COUNTED = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
+#: The field of Progress that counts trials of a state.
+_COUNTED = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+#: From which states a user may put a study into another, and what that is called.
+_CHANGES: dict[StudyState, tuple[Sequence[StudyState], str]] = {
+    StudyState.PAUSED: (LIVE_STUDY, "paused"),
+    StudyState.RUNNING: ((StudyState.PAUSED,), "resumed"),
+    StudyState.STOPPED: (ACTIVE_STUDY, "stopped"),
+}
 
 
 class Store:
@@ -107,7 +121,7 @@ class Store:
         with self._read() as session:
             return lifecycle.find(session, name)
 
-    def studies(self, state: str | None, limit: int, cursor: Cursor | None) -> Page[StudyRecord]:
+    def studies(self, state: StudyState | None, limit: int, cursor: Cursor | None) -> Page[StudyRecord]:
         """Studies, newest first, without the parts of their comparisons."""
         query = sa.select(StudyRecord).where(StudyRecord.parent_id.is_(None))
         query = query.order_by(StudyRecord.id.desc()).limit(limit + 1)
@@ -141,28 +155,27 @@ class Store:
                 counts[study_id][_COUNTED[state]] = count
         return {study.id: Progress(study.spec["budget"]["trials"], **counts[study.id]) for study in studies}
 
-    def move(self, name: str, to: str, tags: Collection[str] | None = None) -> StudyRecord:
+    def set_state(self, name: str, to: StudyState, tags: Collection[str] | None = None) -> StudyRecord:
         """Pause, resume or stop a study with its comparison (`to` is paused, running or stopped); ConflictError when it
         cannot go there, PreconditionError when it is not as one of the tags says.
         """
-        allowed = {"paused": LIVE_STUDY, "running": ("paused",), "stopped": ACTIVE_STUDY}[to]
-        verb = {"paused": "paused", "running": "resumed", "stopped": "stopped"}[to]
+        allowed, verb = _CHANGES[to]
         with database.transaction(self.optuna) as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.expect(study, tags)
-            comparing = study.comparison_state in comparisons.ACTIVE_COMPARISON
+            comparing = study.comparison_state in ACTIVE_COMPARISON
             if study.state not in (to, *allowed) and not comparing:
                 raise ConflictError(
                     f"study '{name}' is {study.state} and cannot be {verb}; only a {' or '.join(allowed)} one can"
                 )
             lifecycle.count_pause(session, study, to)
-            if to == "stopped":
+            if to == StudyState.STOPPED:
                 comparisons.stop(session, self.optuna, study)
-                comparisons.end(session, self.optuna, study, "stopped", "stopped by the user")
+                comparisons.end(session, self.optuna, study, StudyState.STOPPED, "stopped by the user")
             else:
-                comparisons.move(session, study, to)
+                comparisons.set_parts_state(session, study, to)
                 if study.state in allowed:
-                    study.state = "queued" if to == "running" and study.started_at is None else to
+                    study.state = StudyState.QUEUED if to == StudyState.RUNNING and study.started_at is None else to
         return self.study(name)
 
     def set_priority(self, name: str, priority: int, tags: Collection[str] | None = None) -> StudyRecord:
@@ -184,12 +197,12 @@ class Store:
         ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
         compared = sa.or_(
             StudyRecord.comparison_state.is_(None),
-            StudyRecord.comparison_state.not_in(comparisons.ACTIVE_COMPARISON),
+            StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON),
         )
         long_ago = unix_now() - _PRESENTING_SECONDS
         free = sa.or_(StudyRecord.presenting_at.is_(None), StudyRecord.presenting_at < long_ago)
         runs = sa.select(sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)).join(
-            TrialRecord, sa.and_(TrialRecord.study_id == StudyRecord.id, TrialRecord.state == "RUNNING")
+            TrialRecord, sa.and_(TrialRecord.study_id == StudyRecord.id, TrialRecord.state == TrialState.RUNNING)
         )
         still = StudyRecord.id.not_in(runs)
         query = sa.select(StudyRecord).where(ended, compared, StudyRecord.presented.is_(None), free, still)
@@ -228,7 +241,7 @@ class Store:
             if study.parent_id is not None:
                 raise ConflictError(f"'{name}' is a part of a comparison; delete the comparison of its study instead")
             active = study.state if study.state in ACTIVE_STUDY else study.comparison_state
-            if active in (*ACTIVE_STUDY, *comparisons.ACTIVE_COMPARISON) and not force:
+            if active in (*ACTIVE_STUDY, *ACTIVE_COMPARISON) and not force:
                 raise ConflictError(
                     f"study '{name}' is {active}; stop it first, or delete with ?force=true and lose its trials"
                 )
@@ -237,7 +250,7 @@ class Store:
     # Trials
 
     def trials(
-        self, name: str, states: Sequence[str], sort: Sort, limit: int, cursor: Cursor | None
+        self, name: str, states: Sequence[TrialState], sort: Sort, limit: int, cursor: Cursor | None
     ) -> Page[TrialRecord]:
         """A study's trials that were asked; those without a value of the sorted column come last."""
         with self._read() as session:
@@ -273,7 +286,7 @@ class Store:
     def best(self, study: StudyRecord) -> list[TrialRecord]:
         """The best complete trial, or the Pareto front of several objectives; empty when none is complete."""
         spec = StudySpec.model_validate(study.spec)
-        complete = _asked(study).where(TrialRecord.state == "COMPLETE")
+        complete = _asked(study).where(TrialRecord.state == TrialState.COMPLETE)
         with self._read() as session:
             if len(spec.directions) == 1:
                 best = comparisons.best_trial(session, study)
@@ -290,7 +303,7 @@ class Store:
         maximized = [key for key, direction in single.items() if direction == "maximize"]
         badness = sa.case((TrialRecord.study_id.in_(maximized), -TrialRecord.value), else_=TrialRecord.value)
         rank = sa.func.row_number().over(partition_by=TrialRecord.study_id, order_by=(badness, TrialRecord.number))
-        complete = sa.and_(TrialRecord.study_id.in_(single), TrialRecord.state == "COMPLETE")
+        complete = sa.and_(TrialRecord.study_id.in_(single), TrialRecord.state == TrialState.COMPLETE)
         ranked = sa.select(TrialRecord.id, rank.label("rank")).where(complete).subquery()
         query = sa.select(TrialRecord).join(ranked, ranked.c.id == TrialRecord.id).where(ranked.c.rank == 1)
         with self._read() as session:
@@ -327,8 +340,8 @@ class Store:
         with database.transaction(self.optuna) as session:
             study = lifecycle.locked(session, study_id)
             if study is not None:
-                comparisons.end(session, self.optuna, study, "failed", reason)
-                attempts.end_attempts(session, self.optuna, TrialRecord.worker == worker, "failed", reason)
+                comparisons.end(session, self.optuna, study, StudyState.FAILED, reason)
+                attempts.end_attempts(session, self.optuna, TrialRecord.worker == worker, Ending.FAILED, reason)
 
     def show(self, study_id: int, engine: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Record which engine a worker trains a study with, and what it knows of its data."""
@@ -338,7 +351,7 @@ class Store:
 
     def renew(self, worker: str, lease_seconds: float) -> int:
         """Renew every lease a worker holds; how many."""
-        held = sa.and_(TrialRecord.worker == worker, attempts.running())
+        held = sa.and_(TrialRecord.worker == worker, running())
         with self._write.begin() as session:
             ids = [key for key, _ in lifecycle.locked_trials(session, held)]
             renewed = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
@@ -357,7 +370,7 @@ class Store:
 
     def leases(self) -> dict[int, tuple[str, float]]:
         """Token and end of every lease, by trial; each renewal changes the end."""
-        query = sa.select(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at).where(attempts.running())
+        query = sa.select(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at).where(running())
         with self._read() as session:
             return {row.id: (row.token, row.lease_expires_at) for row in session.execute(query)}
 
@@ -367,7 +380,7 @@ class Store:
         unchanged = lease.in_([(trial, *as_seen) for trial, as_seen in lost.items()])
         reason = f"its worker gave no sign of life for {lease_seconds:g} seconds"
         with database.transaction(self.optuna) as session:
-            return attempts.end_attempts(session, self.optuna, unchanged, "lost", reason)
+            return attempts.end_attempts(session, self.optuna, unchanged, Ending.LOST, reason)
 
 
 def _asked(study: StudyRecord) -> sa.Select[TrialRecord]:

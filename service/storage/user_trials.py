@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
-from service.storage.records import ACTIVE_STUDY, StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_STUDY, TrialState
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.study import StudySpec
 
@@ -29,7 +30,7 @@ def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> 
     if spec.reproducible:
         raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
     never_asked = TrialRecord.number.is_(None), TrialRecord.asked.is_(None), TrialRecord.plan.is_(None)
-    free = TrialRecord.study_id == study.id, TrialRecord.state == "WAITING", *never_asked
+    free = TrialRecord.study_id == study.id, TrialRecord.state == TrialState.WAITING, *never_asked
     query = sa.select(TrialRecord).where(*free).order_by(TrialRecord.place).limit(1)
     trial = session.scalar(query.with_for_update(skip_locked=True))
     if trial is None:
@@ -72,13 +73,13 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
     trial = session.scalar(found.with_for_update())
     if trial is None:
         raise NotFoundError(f"study '{study.name}' has no trial {number}")
-    if trial.state not in ("COMPLETE", "PRUNED"):
+    if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
         raise ConflictError(f"trial {number} is {trial.state}; only a COMPLETE or PRUNED one can be marked invalid")
     if study.parent_id is not None:
         raise ConflictError(f"'{study.name}' is a part of a comparison, whose result stands on its trials")
     if study.spec["reproducible"] and study.state in ACTIVE_STUDY:
         raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
-    trial.state, trial.reason = "FAIL", f"marked invalid: {reason}"
+    trial.state, trial.reason = TrialState.FAIL, f"marked invalid: {reason}"
     trial.value, trial.values = None, None
     study.forgotten, study.presented = study.forgotten + 1, None
     trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna.get_study_id_from_name(study.name), number)
@@ -102,7 +103,7 @@ def learn_from(session: Session, optuna: RDBStorage, study: StudyRecord) -> None
     if objectives != spec.objectives:
         raise _cannot_learn(f"'{name}' optimises {', '.join(objectives)}; it must be {', '.join(spec.objectives)}")
     trials = optuna_tables.read_trials(session, optuna.get_study_id_from_name(name), -1, ())
-    complete = [(trial.params, trial.values) for trial in trials if trial.state.name == "COMPLETE"]
+    complete = [(trial.params, trial.values) for trial in trials if trial.state.name == TrialState.COMPLETE]
     study.earlier = warm_start.documents(spec, complete)
     if not study.earlier:
         raise _cannot_learn(f"none of the {len(complete)} complete trials of '{name}' lies in this study's space")

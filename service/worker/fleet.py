@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import EngineMissingError, StorageError
 from service.settings import Settings
+from service.storage.states import Ending
 from service.storage.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -83,7 +84,7 @@ class Fleet:
         try:
             store = Store(self._settings.database_url)
             try:
-                store.end_attempts(worker, "lost", f"its process ended with {cause}")
+                store.end_attempts(worker, Ending.LOST, f"its process ended with {cause}")
             finally:
                 store.close()
         except (StorageError, SQLAlchemyError, StorageInternalError) as error:

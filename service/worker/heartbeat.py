@@ -13,7 +13,8 @@ import structlog
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.storage.attempts import Reaper
+from service.storage.reaper import Reaper
+from service.storage.states import Ending
 from service.storage.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -73,7 +74,7 @@ class Heartbeat:
         holds = self._store.renew(self._worker, self._lease_seconds)
         if holds and time.monotonic() - self._progressed_at >= self._hung_seconds:
             reason = f"its training ended no epoch for {self._hung_seconds:g} seconds"
-            self._store.end_attempts(self._worker, "hung", reason)
+            self._store.end_attempts(self._worker, Ending.HUNG, reason)
             _log.error("the training hangs", worker=self._worker, trials=holds)
             self._hung()
         lost = self._reaper.look()

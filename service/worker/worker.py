@@ -25,6 +25,7 @@ from service.storage.claiming import Holder
 from service.storage.datasets import Files
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
+from service.storage.states import Ending
 from service.storage.store import Store
 from service.worker.heartbeat import Heartbeat
 from service.worker.publishing import present
@@ -176,7 +177,7 @@ class Worker:
             raise
         except (MemoryError, OutOfMemoryError) as error:
             _log.exception("trials ran out of memory", worker=self.name, study=study.name)
-            ended = self._store.end_attempts(self.name, "out of memory", str(error))
+            ended = self._store.end_attempts(self.name, Ending.OUT_OF_MEMORY, str(error))
             if not ended:  # the data alone does not fit
                 self._store.fail_study(study.id, f"out of memory: {error}", self.name)
             return ended

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 import pytest
 
-from service.storage.comparisons import ACTIVE_COMPARISON
+from service.storage.states import ACTIVE_COMPARISON
 from studies.analysis.candidates import COCKTAILS
 from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House, Server

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord
+from service.storage.states import ENDED_TRIAL
 from service.storage.store import Store
 from tests.chaos.stub import recomputed
 
@@ -41,7 +42,7 @@ def verify(store: Store, artifacts: Artifacts) -> Count:
         own = [trial for trial in trials if trial.study_id == study.id]
         states = Counter(trial.state for trial in own)
         assert study.state == "completed", (study.name, study.state, study.reason)
-        assert states["COMPLETE"] + states["PRUNED"] + states["FAIL"] == study.spec["budget"]["trials"], states
+        assert sum(states[ended] for ended in ENDED_TRIAL) == study.spec["budget"]["trials"], states
         numbers = [trial.number for trial in own]
         assert sorted(n for n in numbers if n is not None) == list(range(len(own))), numbers
         _best_is_recomputable(store, artifacts, study)

@@ -20,6 +20,7 @@ import httpx
 import sqlalchemy as sa
 
 from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import StudyState
 from tests.acceptance.polling import eventually
 from tests.chaos.oracle import verify
 from tests.chaos.place import Place
@@ -231,7 +232,7 @@ def crowd(place: Place, workers: int, clients: int, seconds: float, trials: int)
     with place.server() as (client, _):
         answers = asyncio.run(_read_and_write(str(client.base_url), clients, seconds))
     for index in range(4):
-        place.store.move(f"study {index}", "stopped")
+        place.store.set_state(f"study {index}", StudyState.STOPPED)
     eventually(lambda: not place.store.leases(), 60)
     with place.store.reading() as session:
         ended = session.scalar(sa.select(sa.func.count()).where(TrialRecord.state == "COMPLETE"))

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from service.errors import ConflictError
+from service.storage import states
 from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
 from service.storage.ledger import TrialLedger
 from service.storage.pagination import Sort
+from service.storage.states import Ending, StudyState
 from service.storage.store import Store
 from studies.errors import LeaseLostError
 from studies.search.mirror import Mirror, as_template
@@ -30,6 +32,7 @@ from tests.service.documents import study, write_model
 from tests.service.ledgers import claimed, ledger, outcome, shown
 
 WORKERS = ("a", "b", "c")
+STUDY_STATES = {"pause": StudyState.PAUSED, "resume": StudyState.RUNNING, "stop": StudyState.STOPPED}
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 OF_A_CLAIM = ("open", "report", "keep", "complete", "pruned", "failed", "end attempt", "hand back", "lose")
 OF_A_WORKER = ("claim", "claim three", "claim beside others", "die", "leave", "starts anew")
@@ -97,12 +100,13 @@ class World:
             if what == "invalidate":
                 self.store.mark_invalid("iris", self._numbers()[which], "a test")
             else:
-                self.store.move("iris", {"pause": "paused", "resume": "running", "stop": "stopped"}[what])
+                self.store.set_state("iris", STUDY_STATES[what])
         except (ConflictError, IndexError):
             pass  # it cannot go there, or no such trial is there: nothing has changed
 
     def _numbers(self) -> list[int]:
-        trials = self.store.trials("iris", ["COMPLETE", "PRUNED"], Sort.parse("number"), 99, None).items
+        valid = [states.TrialState.COMPLETE, states.TrialState.PRUNED]
+        trials = self.store.trials("iris", valid, Sort.parse("number"), 99, None).items
         return [trial.number for trial in trials if trial.number is not None]
 
     def _of_a_worker(self, what: str, worker: str) -> None:
@@ -111,7 +115,7 @@ class World:
         elif what in ("die", "leave"):
             held = {key for key, lease in self.store.leases().items() if self._holder(key, lease[0]) == worker}
             freed = (
-                self.store.end_attempts(worker, "lost", "its process ended")
+                self.store.end_attempts(worker, Ending.LOST, "its process ended")
                 if what == "die"
                 else self.store.hand_back(worker)
             )
@@ -182,9 +186,9 @@ class World:
     def finish(self) -> None:
         """What is left, run by one more worker once all others are gone."""
         for worker in WORKERS:
-            self.store.end_attempts(worker, "lost", "its process ended")
+            self.store.end_attempts(worker, Ending.LOST, "its process ended")
         if self.store.study("iris").state == "paused":
-            self.store.move("iris", "running")
+            self.store.set_state("iris", StudyState.RUNNING)
         while self.store.next_study() is not None:
             book = self._book("the last")
             claim = claimed(book)

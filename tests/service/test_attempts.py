@@ -14,9 +14,10 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from service.storage.artifacts import Artifacts
-from service.storage.attempts import Reaper
 from service.storage.invariants import violations
 from service.storage.pagination import Sort
+from service.storage.reaper import Reaper
+from service.storage.states import Ending, StudyState
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import LeaseLostError, OutOfMemoryError
@@ -223,7 +224,7 @@ def test_attempts_are_shown_with_their_worker_and_their_reason(tmp_path: Path) -
         store, folder = Store(settings.database_url), tmp_path / "artifacts"
         store.create_study(spec)
         _, number = opened(ledger(store, folder, "iris", "a"), spec)
-        store.end_attempts("a", "lost", "its process ended with signal 9")
+        store.end_attempts("a", Ending.LOST, "its process ended with signal 9")
         book = ledger(store, folder, "iris", "b")
         claim = claimed(book)
         running = _attempts(api, number)
@@ -286,7 +287,7 @@ def test_a_claim_after_a_loss_is_watched_anew(store: Store, folder: Path) -> Non
     opened(ledger(store, folder, "iris", "a"), spec)
     watch = Watch(store)
     assert watch.after(0, 10, 10) == [0, 0, 0]
-    store.end_attempts("a", "lost", "its process ended")
+    store.end_attempts("a", Ending.LOST, "its process ended")
     claimed(ledger(store, folder, "iris", "b"))
     assert watch.after(10, 10, 10, 10) == [0, 0, 0, 1]
 
@@ -326,7 +327,7 @@ def test_a_trial_handed_back_after_its_study_has_ended_is_closed(
     begun, _ = opened(book, spec)
     never_asked = claimed(book)
     if ended == "stopped":
-        store.move("iris", "stopped")
+        store.set_state("iris", StudyState.STOPPED)
     else:
         store.fail_study(store.study("iris").id, "its data cannot be split", "another worker")
     if way == "by its worker":
@@ -367,9 +368,9 @@ def test_a_trial_that_has_ended_keeps_no_state(store: Store, folder: Path, tmp_p
         expire(store)
     elif end == "stopped while it waits":
         book.hand_back(claim)
-        store.move("iris", "stopped")
+        store.set_state("iris", StudyState.STOPPED)
     elif end == "stopped while it runs":
-        store.move("iris", "stopped")
+        store.set_state("iris", StudyState.STOPPED)
         book.close(claim, number, outcome(state=TrialState.PRUNED))
     else:
         book.close(claim, number, outcome())

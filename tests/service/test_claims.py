@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from service.storage.attempts import Reaper
+from service.storage.reaper import Reaper
 from service.storage.records import TrialRecord
+from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.search.mirror import Mirror, as_template
@@ -114,7 +115,7 @@ def test_a_lost_trial_of_a_stopped_study_is_closed_when_its_loss_is_seen(store: 
     spec = study()
     store.create_study(spec)
     _, number = opened(ledger(store, folder, "iris", "a"), spec)
-    store.move("iris", "stopped")
+    store.set_state("iris", StudyState.STOPPED)
     assert store.next_study() is None
     expire(store)
     told = shown(store)

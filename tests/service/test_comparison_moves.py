@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from service.errors import ConflictError, NotFoundError
 from service.storage.comparison_store import ComparisonStore
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
+from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.errors import LeaseLostError
 from studies.spec.study import StudySpec
@@ -43,13 +44,13 @@ def test_pause_and_resume_reach_the_parts(store: Store, folder: Path, ended: boo
     store.create_study(compared_study())
     sweep_all(store, folder, ["iris", PARTS[0]] if ended else [PARTS[0]])
     begun = claimed(ledger(store, folder, PARTS[1]))
-    store.move("iris", "paused")
+    store.set_state("iris", StudyState.PAUSED)
     study_paused, study_resumed = ("completed", "completed") if ended else ("paused", "queued")
     assert states(store) == dict(zip(["iris", *PARTS], [study_paused, "completed", "paused", "paused"], strict=True))
     assert store.next_study() is None
     ledger(store, folder, PARTS[1]).hand_back(begun)
     assert ledger(store, folder, PARTS[1]).claim(1) == []
-    store.move("iris", "running")
+    store.set_state("iris", StudyState.RUNNING)
     assert states(store) == dict(zip(["iris", *PARTS], [study_resumed, "completed", "running", "queued"], strict=True))
     work(store, folder)
     assert set(states(store).values()) == {"completed"}
@@ -60,11 +61,11 @@ def test_a_paused_comparison_begins_no_confirmation_that_runs(store: Store, fold
     sweep_all(store, folder, ["iris", *PARTS[:2]])
     spec, book = StudySpec.model_validate(store.study(PARTS[2]).spec), ledger(store, folder, PARTS[2])
     first, second = opened(book, spec), opened(book, spec)
-    store.move("iris", "paused")
+    store.set_state("iris", StudyState.PAUSED)
     for claim, number in (first, second):  # what runs is finished, and with it the last search
         book.close(claim, number, outcome())
     assert store.next_study() is None
-    store.move("iris", "running")
+    store.set_state("iris", StudyState.RUNNING)
     assert work(store, folder) == [CONFIRMATION]
 
 
@@ -76,7 +77,7 @@ def test_stop_ends_every_part(store: Store, folder: Path, stage: str, ended: boo
     active = [name for name, state in states(store).items() if state == "queued"]
     held = claimed(ledger(store, folder, active[-1]))
     before = states(store)
-    stopped = store.move("iris", "stopped")
+    stopped = store.set_state("iris", StudyState.STOPPED)
     assert (stopped.state, stopped.comparison_state) == ("completed" if ended else "stopped", "stopped")
     assert states(store) == before | dict.fromkeys(active, "stopped") | {"iris": stopped.state}
     assert store.next_study() is None
@@ -169,4 +170,4 @@ def test_a_study_without_a_comparison_has_none_to_stop_or_delete(store: Store) -
         with pytest.raises(NotFoundError, match="has no comparison"):
             call("iris")
     with pytest.raises(ConflictError, match="cannot be resumed"):
-        store.move("iris", "running")
+        store.set_state("iris", StudyState.RUNNING)

@@ -12,6 +12,7 @@ import pytest
 
 from service.errors import ConflictError
 from service.storage.comparison_store import ComparisonStore
+from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.errors import InvalidSpecError
 from studies.plan import Plan
@@ -39,9 +40,9 @@ from tests.service.ledgers import claimed, everything, ledger, study_names
 STAGES: dict[str, Callable[[Store, Path], object]] = {
     "queued": lambda *_: None,
     "running": lambda store, folder: claimed(ledger(store, folder, "iris")),
-    "paused": lambda store, _: store.move("iris", "paused"),
+    "paused": lambda store, _: store.set_state("iris", StudyState.PAUSED),
     "completed": lambda store, folder: sweep_as_worker(store, folder, "iris"),
-    "stopped": lambda store, _: store.move("iris", "stopped"),
+    "stopped": lambda store, _: store.set_state("iris", StudyState.STOPPED),
 }
 
 

@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
+from service.storage.states import Ending
 from service.storage.store import Store
 from studies.analysis.candidates import COCKTAILS
 from studies.datasets.preprocessing import PreparedData
@@ -194,7 +195,7 @@ def test_a_worker_that_dies_loses_no_planned_trial_and_none_is_run_twice(
         for claim in held:
             dying.hand_back(claim)
     elif way == "given up":
-        searched.end_attempts("dying", "lost", "a test")
+        searched.end_attempts("dying", Ending.LOST, "a test")
     else:
         expire(searched)
     assert sweep_as_worker(searched, folder, CONFIRMATION) == PLANNED - 1

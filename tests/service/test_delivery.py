@@ -16,6 +16,7 @@ import pytest
 from service.storage.artifacts import Artifacts
 from service.storage.findings import comparison
 from service.storage.invariants import violations
+from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
@@ -128,14 +129,14 @@ def test_a_delivery_that_was_interrupted_goes_on_and_has_every_member(
 ) -> None:
     def pause(job: Job) -> None:
         if job.fold == DELIVERY[3]:
-            store.move("iris", "paused")
+            store.set_state("iris", StudyState.PAUSED)
 
     training = Training(pause)
     compared(api, store, folder, training)
     assert [job.fold for job in training.delivered()] == list(DELIVERY[:4])
     assert [place.state for place in places(store, CONFIRMATION)] == ["COMPLETE"] * 4 + ["WAITING"]
     assert model(api).status_code == 404
-    store.move("iris", "running")
+    store.set_state("iris", StudyState.RUNNING)
     training.act = lambda _: None
     sweep_as_worker(store, folder, CONFIRMATION, training)
     # Those that had ended are not trained again, and their models are there.

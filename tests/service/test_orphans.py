@@ -24,6 +24,7 @@ from service.storage.datasets import DatasetStore, Upload
 from service.storage.invariants import violations
 from service.storage.ledger import TrialLedger
 from service.storage.records import DatasetRecord
+from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.datasets.profile import profile
 from studies.datasets.tables import read
@@ -174,7 +175,7 @@ def test_the_state_of_a_trial_that_still_runs_stays_when_its_study_is_stopped(
     claim, number = opened(book, spec)
     write_model(tmp_path / "state")
     book.keep_checkpoint(claim, number, tmp_path / "state")
-    store.move("iris", "stopped")
+    store.set_state("iris", StudyState.STOPPED)
     assert store.unpresented() is None
     book.close(claim, number, outcome())
     found = store.unpresented()

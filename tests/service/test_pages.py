@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from service.errors import BadRequestError
 from service.storage.pagination import SORTS, Cursor, Page, Sort
 from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import StudyState, TrialState
 from service.storage.store import Store
 from tests.service.documents import study
 
@@ -91,7 +92,7 @@ def test_a_filter_holds_on_every_page(listing: Store) -> None:
     with listing.engine.begin() as connection:
         mine = TrialRecord.study_id == listing.study(name).id
         connection.execute(sa.update(TrialRecord).where(mine, TrialRecord.number % 2 == 0).values(state="FAIL"))
-    found = _pages(lambda cursor: listing.trials(name, ["FAIL"], Sort.parse("-value"), 2, cursor), 2)
+    found = _pages(lambda cursor: listing.trials(name, [TrialState.FAIL], Sort.parse("-value"), 2, cursor), 2)
     assert [trial.number for trial in found] == [2, 8, 4, 0, 6]
 
 
@@ -120,8 +121,8 @@ def test_pages_of_studies_show_each_once_newest_first(listing: Store, limit: int
 def test_studies_are_filtered_by_their_state(listing: Store) -> None:
     name = next(_names)
     listing.create_study(study(name, trials=1))
-    listing.move(name, "paused")
-    found = _pages(lambda cursor: listing.studies("paused", 2, cursor), 2)
+    listing.set_state(name, StudyState.PAUSED)
+    found = _pages(lambda cursor: listing.studies(StudyState.PAUSED, 2, cursor), 2)
     assert [record.name for record in found] == [name]
 
 

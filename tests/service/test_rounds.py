@@ -19,6 +19,7 @@ from service.storage.findings import comparison
 from service.storage.invariants import violations
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.analysis.results import Comparison
 from studies.datasets.preprocessing import PreparedData
@@ -221,10 +222,10 @@ def opened(book: TrialLedger, held: Claim) -> None:
 
 def _but_the_last(store: Store, folder: Path) -> Claim:
     """All trials of the first round have ended but one, which is running."""
-    stand = Watching(len(TECHNIQUES) - 1, lambda: store.move("iris", "paused"))
+    stand = Watching(len(TECHNIQUES) - 1, lambda: store.set_state("iris", StudyState.PAUSED))
     swept(store, folder, stand)
     assert [place.state for place in places(store, CONFIRMATION)] == ["COMPLETE"] * 3 + ["WAITING"]
-    store.move("iris", "running")
+    store.set_state("iris", StudyState.RUNNING)
     book = ledger(store, folder, CONFIRMATION, "dying")
     return claimed(book)
 
@@ -279,9 +280,9 @@ def test_a_round_whose_trials_all_diverge_ends_the_comparison_without_a_result(s
 def test_two_workers_that_end_a_round_at_once_plan_the_next_one_once(store: Store, folder: Path) -> None:
     begun(store, folder)
     at_once = threading.Barrier(2, timeout=20)
-    stand = Watching(2, lambda: store.move("iris", "paused"))
+    stand = Watching(2, lambda: store.set_state("iris", StudyState.PAUSED))
     swept(store, folder, stand)
-    store.move("iris", "running")
+    store.set_state("iris", StudyState.RUNNING)
     done: list[int] = []
 
     def end_one(name: str, held: Claim) -> None:
@@ -316,10 +317,10 @@ def test_a_comparison_that_was_paused_goes_on_with_the_round(
     store: Store, folder: Path, finished: Store, place: int
 ) -> None:
     begun(store, folder)
-    swept(store, folder, Watching(place, lambda: store.move("iris", "paused")))
+    swept(store, folder, Watching(place, lambda: store.set_state("iris", StudyState.PAUSED)))
     assert (store.next_study(), states(store)[CONFIRMATION]) == (None, "paused")
     sound(store, folder)
-    store.move("iris", "running")
+    store.set_state("iris", StudyState.RUNNING)
     swept(store, folder)
     assert (told(result(store)), planned(store)) == (told(result(finished)), planned(finished))
     sound(store, folder)
@@ -330,12 +331,12 @@ def test_a_round_that_ends_while_its_study_is_paused_waits_for_it(store: Store, 
     held = _but_the_last(store, folder)
     book = ledger(store, folder, CONFIRMATION, "dying")
     opened(book, held)
-    store.move("iris", "paused")
+    store.set_state("iris", StudyState.PAUSED)
     book.close(held, held.place, of_folds(held))
     assert (len(places(store, CONFIRMATION)), states(store)[CONFIRMATION]) == (12, "paused")
     assert ledger(store, folder, CONFIRMATION).claim(9) == []
     sound(store, folder)
-    store.move("iris", "running")
+    store.set_state("iris", StudyState.RUNNING)
     swept(store, folder)
     assert store.study("iris").comparison_state == "completed"
 

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from service.errors import ConflictError, NameInUseError, NotFoundError
 from service.storage.pagination import Sort
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
+from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.sweep.ledger import Verdict
 from tests.service.documents import study
@@ -47,12 +48,12 @@ def test_a_paused_study_is_not_claimed_from_until_it_is_resumed(store: Store, fo
     store.create_study(spec)
     book = ledger(store, folder, "iris")
     claim, number = opened(book, spec)
-    assert store.move("iris", "paused").state == "paused"
+    assert store.set_state("iris", StudyState.PAUSED).state == "paused"
     assert book.claim(1) == []
     assert store.next_study() is None
     assert report(book, claim, number, 1, 0.5) is Verdict.HAND_BACK  # what runs keeps its state for later
     book.hand_back(claim)
-    assert store.move("iris", "running").state == "running"
+    assert store.set_state("iris", StudyState.RUNNING).state == "running"
     again = claimed(book)
     assert (again.key, again.number) == (claim.key, number)
     book.close(again, number, outcome())
@@ -62,8 +63,8 @@ def test_a_paused_study_is_not_claimed_from_until_it_is_resumed(store: Store, fo
 
 def test_a_study_paused_before_its_start_is_queued_again_by_resume(store: Store) -> None:
     store.create_study(study())
-    store.move("iris", "paused")
-    assert store.move("iris", "running").state == "queued"
+    store.set_state("iris", StudyState.PAUSED)
+    assert store.set_state("iris", StudyState.RUNNING).state == "queued"
 
 
 def test_stop_gives_the_waiting_places_up_and_ends_what_runs(store: Store, folder: Path) -> None:
@@ -72,7 +73,7 @@ def test_stop_gives_the_waiting_places_up_and_ends_what_runs(store: Store, folde
     book = ledger(store, folder, "iris")
     run(book, spec)
     claim, number = opened(book, spec)
-    assert store.move("iris", "stopped").state == "stopped"
+    assert store.set_state("iris", StudyState.STOPPED).state == "stopped"
     assert report(book, claim, number, 1, 0.5) is Verdict.END
     book.close(claim, number, outcome(state=TrialState.PRUNED))
     stopped = store.study("iris")
@@ -87,26 +88,26 @@ def test_a_trial_handed_back_and_then_stopped_does_not_run_forever_in_optuna(sto
     book = ledger(store, folder, "iris")
     claim, _ = opened(book, spec)
     book.hand_back(claim)
-    store.move("iris", "stopped")
+    store.set_state("iris", StudyState.STOPPED)
     states = [trial.state for trial in shown(store)]
     assert states == [TrialState.PRUNED]
     assert [trial.state for trial in store.trials("iris", (), Sort.parse("number"), 10, None).items] == ["PRUNED"]
 
 
 @pytest.mark.parametrize("way", ["stopped", "completed"])
-@pytest.mark.parametrize("to", ["paused", "running", "stopped"])
-def test_an_ended_study_goes_nowhere(store: Store, folder: Path, way: str, to: str) -> None:
+@pytest.mark.parametrize("to", [StudyState.PAUSED, StudyState.RUNNING, StudyState.STOPPED])
+def test_an_ended_study_goes_nowhere(store: Store, folder: Path, way: str, to: StudyState) -> None:
     spec = study(trials=1)
     store.create_study(spec)
     if way == "stopped":
-        store.move("iris", "stopped")
+        store.set_state("iris", StudyState.STOPPED)
     else:
         run(ledger(store, folder, "iris"), spec)
     if way == to:
-        assert store.move("iris", to).state == way  # asking again changes nothing
+        assert store.set_state("iris", to).state == way  # asking again changes nothing
     else:
         with pytest.raises(ConflictError, match=f"is {way} and cannot be"):
-            store.move("iris", to)
+            store.set_state("iris", to)
     assert store.study("iris").state == way
 
 
@@ -134,11 +135,11 @@ def test_a_deleted_study_leaves_nothing_in_any_table(store: Store, folder: Path)
     assert store.create_study(spec).state == "queued"  # the name is free again
 
 
-@pytest.mark.parametrize("call", ["study", "move", "delete", "trial"])
+@pytest.mark.parametrize("call", ["study", "set_state", "delete", "trial"])
 def test_a_study_that_is_not_there_is_said_to_be_missing(store: Store, call: str) -> None:
     calls: dict[str, Callable[[], object]] = {
         "study": lambda: store.study("nowhere"),
-        "move": lambda: store.move("nowhere", "paused"),
+        "set_state": lambda: store.set_state("nowhere", StudyState.PAUSED),
         "delete": lambda: store.delete_study("nowhere", force=True),
         "trial": lambda: store.trial("nowhere", 0),
     }

@@ -10,6 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from service.storage import states
 from service.storage.artifacts import Artifacts
 from service.storage.pagination import Sort
 from service.storage.store import Store
@@ -120,8 +121,8 @@ def test_a_hopeless_trial_is_pruned_by_the_studys_pruner(store: Store, folder: P
     spec = study(trials=6, pruner={"name": "threshold", "upper": 0.0, "n_warmup_steps": 1})
     store.create_study(spec)
     sweep_here(store, folder, "iris")
-    pruned = store.trials("iris", ["PRUNED"], NUMBERS, 10, None).items
+    pruned = store.trials("iris", [states.TrialState.PRUNED], NUMBERS, 10, None).items
     assert pruned
     assert {trial.reason for trial in pruned} == {"pruned by threshold after epoch 1"}
-    states = [trial.state for trial in shown(store)]
-    assert states.count(TrialState.PRUNED) == len(pruned)
+    shown_states = [trial.state for trial in shown(store)]
+    assert shown_states.count(TrialState.PRUNED) == len(pruned)

@@ -15,6 +15,7 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.ledger import TrialLedger
 from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
+from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData
 from studies.sweep.ledger import Verdict
@@ -78,7 +79,7 @@ def test_a_worker_goes_where_the_fewest_others_are(three: Store, folder: Path) -
 
 
 def test_two_workers_of_two_studies_do_not_change_places(three: Store, folder: Path) -> None:
-    three.move("third", "stopped")
+    three.set_state("third", StudyState.STOPPED)
     at_work = (("first", "a"), ("second", "b"))
     for name, worker in at_work:
         three.begin_turn(three.study(name))
@@ -202,7 +203,7 @@ def test_a_paused_trial_goes_on_from_the_epoch_it_stood_at(store: Store, folder:
     def paused_at_once(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
         def stands(epoch: int, metrics: Any, state: Any = None, /) -> bool:
             if len(entries) == 1 and epoch == 1:
-                store.move("iris", "paused")
+                store.set_state("iris", StudyState.PAUSED)
                 # What the study wants is heard with the next report.
                 return eventually(lambda: not on_epoch(epoch, metrics, state), 20) is None
             return on_epoch(epoch, metrics, state)
@@ -212,7 +213,7 @@ def test_a_paused_trial_goes_on_from_the_epoch_it_stood_at(store: Store, folder:
     with working(store, folder, paused_at_once):
         eventually(lambda: store.study("iris").state == "paused" and not store.leases(), 20)
         assert store.next_study() is None
-        store.move("iris", "running")
+        store.set_state("iris", StudyState.RUNNING)
         eventually(lambda: store.study("iris").state == "completed", 20)
     assert entries == [[1], [2, 3]]
     [trial] = store.trials("iris", (), Sort.parse("number"), 9, None).items
@@ -224,10 +225,10 @@ TIMEOUT = {"trials": 9, "epochs": 3, "timeout_seconds": 1000}
 
 def paused_for(store: Store, seconds: float) -> None:
     """Pause the study, so long ago, and go on."""
-    store.move("iris", "paused")
+    store.set_state("iris", StudyState.PAUSED)
     with store.engine.begin() as connection:
         connection.execute(sa.update(StudyRecord).values(paused_at=StudyRecord.paused_at - seconds))
-    store.move("iris", "running")
+    store.set_state("iris", StudyState.RUNNING)
 
 
 @pytest.mark.parametrize(("paused", "state"), [(400, "running"), (50, "completed")])
@@ -259,7 +260,7 @@ def test_a_study_that_stands_still_does_not_run_out_of_time(store: Store, folder
     store.create_study(spec)
     book = ledger(store, folder, "iris")
     claim, number = opened(book, spec)
-    store.move("iris", "paused")
+    store.set_state("iris", StudyState.PAUSED)
     set_back(store, 5000)
     assert report(book, claim, number, 1, 0.5) is Verdict.HAND_BACK
     assert store.study("iris").state == "paused"

@@ -20,13 +20,14 @@ from service.api.dependencies import (
     StoreDependency,
     TagsDependency,
 )
-from service.schemas import ListView, StudyChanges, StudyState, StudyView, study_view, untouched
+from service.schemas import ListView, StudyChanges, StudyView, study_view, untouched
 from service.storage import admission
 from service.storage.artifacts import study_folder
 from service.storage.idempotency import Answer, once
 from service.storage.pagination import Cursor
 from service.storage.progress import whole
 from service.storage.records import StudyRecord
+from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.spec.study import StudySpec
 
@@ -128,19 +129,19 @@ def change(
 @router.post("/{name}/pause")
 def pause(name: str, store: StoreDependency, response: Response, tags: TagsDependency) -> StudyView:
     """Start no further trial; those that run finish their epoch and keep their state for later."""
-    return tagged(store, store.move(name, "paused", tags), response)
+    return tagged(store, store.set_state(name, StudyState.PAUSED, tags), response)
 
 
 @router.post("/{name}/resume")
 def resume(name: str, store: StoreDependency, response: Response, tags: TagsDependency) -> StudyView:
     """Go on with a paused study."""
-    return tagged(store, store.move(name, "running", tags), response)
+    return tagged(store, store.set_state(name, StudyState.RUNNING, tags), response)
 
 
 @router.post("/{name}/stop")
 def stop(name: str, store: StoreDependency, response: Response, tags: TagsDependency) -> StudyView:
     """End the study and keep its results; trials that run end at their next epoch and are told PRUNED."""
-    return tagged(store, store.move(name, "stopped", tags), response)
+    return tagged(store, store.set_state(name, StudyState.STOPPED, tags), response)
 
 
 @router.delete("/{name}", status_code=204)

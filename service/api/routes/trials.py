@@ -40,6 +40,7 @@ from service.storage import lifecycle, user_trials
 from service.storage.idempotency import Answer, once
 from service.storage.pagination import SORTS, Cursor, Sort
 from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import TrialState
 from service.storage.store import Store
 from studies.analysis.labels import label
 from studies.hyperparameters import Hyperparameters
@@ -47,7 +48,7 @@ from studies.spec.study import StudySpec
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
 
-_STATES = ("RUNNING", "COMPLETE", "PRUNED", "FAIL")
+_STATES = tuple(state for state in TrialState if state is not TrialState.WAITING)
 States = Annotated[list[str] | None, Query(alias="state", description=f"Any of {', '.join(_STATES)}; may stand often.")]
 SortText = Annotated[str, Query(alias="sort", description=f"One of {', '.join(SORTS)}.")]
 Number = Annotated[int, Path(ge=0, lt=2**31, description="The trial's number.")]
@@ -84,12 +85,11 @@ def enqueue(
     return created(once(store, key, f"trial of {name} {wanted.model_dump_json()}", take))
 
 
-def _states(given: list[str] | None) -> list[str]:
-    states = [state.upper() for state in given or []]
-    for state in states:
-        if state not in _STATES:
-            raise BadRequestError("state", f"unknown state '{state}'; choose from {', '.join(_STATES)}")
-    return states
+def _states(names: list[str] | None) -> list[TrialState]:
+    for name in names or []:
+        if name.upper() not in _STATES:
+            raise BadRequestError("state", f"unknown state '{name.upper()}'; choose from {', '.join(_STATES)}")
+    return [TrialState(name.upper()) for name in names or []]
 
 
 @router.get("/trials/{number}")
@@ -130,7 +130,7 @@ def curve(name: str, number: Number, store: StoreDependency) -> CurveView:
 
 
 def _why_nothing(trial: TrialRecord) -> str:
-    return "it is running" if trial.state == "RUNNING" else f"it ended without a result: {trial.reason}"
+    return "it is running" if trial.state == TrialState.RUNNING else f"it ended without a result: {trial.reason}"
 
 
 @router.get("/trials/{number}/weights")

@@ -1,0 +1,63 @@
+"""The states of studies, comparisons, trials and attempts, spelled as in the database and the API."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class StudyState(StrEnum):
+    """Where a study is in its life."""
+
+    QUEUED = "queued"  # accepted; no worker has claimed a trial of it
+    RUNNING = "running"  # a worker has claimed a trial
+    PAUSED = "paused"  # by a user: nothing is claimed until it is resumed
+    COMPLETED = "completed"  # its budget is used up, trials or seconds
+    STOPPED = "stopped"  # by a user
+    FAILED = "failed"  # it cannot be run, or too many of its trials failed
+
+
+#: States in which workers claim trials.
+LIVE_STUDY = (StudyState.QUEUED, StudyState.RUNNING)
+#: States of a study that has not ended.
+ACTIVE_STUDY = (*LIVE_STUDY, StudyState.PAUSED)
+
+
+class ComparisonState(StrEnum):
+    """Where a comparison is in its life."""
+
+    SEARCHING = "searching"  # each technique's best parameters, in a study of its own
+    CONFIRMING = "confirming"  # trains those parameters on the same folds, in rounds
+    DELIVERING = "delivering"  # in the API's schema, and never set: the last round of the confirmation delivers
+    COMPLETED = "completed"
+    STOPPED = "stopped"  # by a user
+    FAILED = "failed"  # fewer than two techniques have a complete trial, or the confirmation failed
+
+
+#: States of a comparison that has not ended.
+ACTIVE_COMPARISON = (ComparisonState.SEARCHING, ComparisonState.CONFIRMING)
+
+
+class TrialState(StrEnum):
+    """The state of a budget row and its trial, in Optuna's words."""
+
+    WAITING = "WAITING"  # for its first worker, or for another one
+    RUNNING = "RUNNING"  # a worker holds its lease
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"  # ended early: by a pruner, or with its study
+    FAIL = "FAIL"  # gave no value, used its attempts up, or was marked invalid
+
+
+#: States of a trial that has not ended.
+OPEN_TRIAL = (TrialState.WAITING, TrialState.RUNNING)
+#: States of a trial that has ended.
+ENDED_TRIAL = frozenset(TrialState) - {*OPEN_TRIAL}
+
+
+class Ending(StrEnum):
+    """How an attempt at a trial ended."""
+
+    TOLD = "told"  # the trial ended with it
+    LOST = "lost"  # its worker died, or gave no sign of life
+    HUNG = "hung"  # its worker lived, and its training did not go on
+    FAILED = "failed"  # an error in training
+    OUT_OF_MEMORY = "out of memory"
