@@ -297,9 +297,7 @@ def study_view(
     study: StudyRecord, progress: Progress, overall: Overall, best: Sequence[TrialRecord], dashboard_id: int | None
 ) -> StudyView:
     """A study as the API shows it."""
-    from studies.spec.study import StudySpec
-
-    spec = StudySpec.model_validate(study.spec)
+    spec = study.parsed_spec
     return StudyView(
         name=study.name,
         state=study.state,

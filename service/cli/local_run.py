@@ -81,7 +81,7 @@ def _accepted(store: Store, spec: StudySpec) -> str:
         return store.create_study(spec.named(name)).name
     except NameInUseError:
         study = store.study(name)
-        if _alone(StudySpec.model_validate(study.spec)) != alone.named(name):
+        if _alone(study.parsed_spec) != alone.named(name):
             raise ConflictError(
                 f"another study is named '{name}'; choose another name, or delete that one first"
             ) from None
@@ -105,7 +105,7 @@ def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
     if study.comparison is None:
         ComparisonStore(store).ask(study.name, spec.comparison)
         return
-    asked, there = techniques.settled(spec, spec.comparison), ComparisonSpec.model_validate(study.comparison)
+    asked, there = techniques.settled(spec, spec.comparison), study.parsed_comparison
     if spec.comparison != ComparisonSpec() and asked != there:
         raise ConflictError(
             f"study '{study.name}' has another comparison than this one, which is {study.comparison_state}; leave "

@@ -20,7 +20,6 @@ from service.storage.database import unix_now
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_STUDY, Ending, TrialState
 from studies import faults
-from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -94,7 +93,7 @@ def note_ending(session: Session, trial_id: int, attempt: int | Any, ending: End
 def _fail_those_used_up(
     session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any], why: str
 ) -> None:
-    attempts = StudySpec.model_validate(study.spec).budget.max_attempts
+    attempts = study.parsed_spec.budget.max_attempts
     used_up = [row for row in rows if row.setbacks >= attempts]
     for row in used_up:
         _fail(session, optuna, study, row, f"given up after {attempts} attempts; the last was {why}")
@@ -112,7 +111,7 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
     optuna_id = optuna.get_study_id_from_name(study.name)
     number = row.number
     if number is None:
-        asked_by_place = row.place if StudySpec.model_validate(study.spec).reproducible else None
+        asked_by_place = row.place if study.parsed_spec.reproducible else None
         number = optuna_tables.next_number(session, optuna_id) if asked_by_place is None else asked_by_place
         template = create_trial(state=OptunaState.RUNNING)
         template.number, template.datetime_start = number, datetime.now()

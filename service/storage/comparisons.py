@@ -18,7 +18,6 @@ from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, ComparisonState, StudyState, TrialState
 from studies.analysis import techniques
 from studies.spec.comparison import ComparisonSpec
-from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -31,7 +30,7 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     """Start the search of every technique, paused when the study is; InvalidSpecError when its space excludes one,
     ConflictError when Optuna has a study by the name of a part.
     """
-    spec = StudySpec.model_validate(study.spec)
+    spec = study.parsed_spec
     comparison = techniques.settled(spec, comparison)
     named = comparison.techniques or ()
     _check_names(session, [part_name(study, part) for part in (*named, _CONFIRMATION)])
@@ -81,7 +80,7 @@ def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: StudySt
 def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, failed: bool) -> None:
     """End a study whose last trial has ended, or whose failed trials (one more, if `failed`) are more than it bears."""
     these = TrialRecord.study_id == study.id
-    borne = study.spec["budget"]["max_failed_trials"]
+    borne = study.spec["budget"]["max_failed_trials"]  # not validated: every trial ends here
     if failed and borne is not None:
         count = session.scalar(sa.select(sa.func.count()).where(these, TrialRecord.state == TrialState.FAIL)) or 0
         if count > borne:
@@ -130,14 +129,14 @@ def _active_parts(session: Session, study: StudyRecord) -> list[StudyRecord]:
 
 
 def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: bool) -> None:
-    comparison = ComparisonSpec.model_validate(study.comparison)
+    comparison = study.parsed_comparison
     best = {part.technique: best_trial(session, part) for part in parts(session, study) if part.technique is not None}
     params = {technique: trial.params for technique, trial in best.items() if trial is not None and trial.params}
     if len(params) < _LEAST:
         study.comparison_state = ComparisonState.FAILED
         return
     plans = confirmation.first_round(comparison, params)
-    spec = techniques.confirmation(StudySpec.model_validate(study.spec), comparison, len(plans))
+    spec = techniques.confirmation(study.parsed_spec, comparison, len(plans))
     part = lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
     if paused:
         lifecycle.count_pause(session, part, StudyState.PAUSED)
@@ -147,7 +146,7 @@ def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused
 
 def best_trial(session: Session, study: StudyRecord) -> TrialRecord | None:
     """The best complete trial of a study by its first objective."""
-    downwards = StudySpec.model_validate(study.spec).directions[0] == "minimize"
+    downwards = study.parsed_spec.directions[0] == "minimize"
     order = TrialRecord.value.asc() if downwards else TrialRecord.value.desc()
     complete = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.state == TrialState.COMPLETE)
     return session.scalar(complete.order_by(order, TrialRecord.number).limit(1))

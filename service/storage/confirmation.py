@@ -23,7 +23,6 @@ from studies.analysis.racing import rounds, survivors
 from studies.analysis.results import Comparison, Fit, Fits, Rows
 from studies.plan import Plan
 from studies.spec.comparison import ComparisonSpec
-from studies.spec.study import StudySpec
 
 Params = Mapping[str, Any]
 #: A complete planned trial: its plan, and what it gave in detail.
@@ -40,7 +39,7 @@ def next_round(session: Session, whole: StudyRecord, confirmation: StudyRecord) 
     plans = _all_plans(session, confirmation)
     if not plans or any(plan.test for plan in plans):
         return []
-    asked = ComparisonSpec.model_validate(whole.comparison)
+    asked = whole.parsed_comparison
     params = {plan.technique: plan.params for plan in plans}
     found = result(session, whole, confirmation)
     ended = 1 + max(fold for plan in plans for fold in plan.folds) // asked.folds
@@ -118,7 +117,7 @@ def result(session: Session, whole: StudyRecord, confirmation: StudyRecord) -> C
     """The comparison of what has been confirmed so far; None where that is too little."""
     if confirmation.facts is None:
         return None
-    spec, asked = StudySpec.model_validate(whole.spec), ComparisonSpec.model_validate(whole.comparison)
+    spec, asked = whole.parsed_spec, whole.parsed_comparison
     complete = planned(session, confirmation)
     racing = next((plan.racing for plan in reversed(_all_plans(session, confirmation)) if plan.racing), ())
     names = dict.fromkeys([*(asked.techniques or ()), *(plan.technique for plan, _ in complete)])

@@ -15,7 +15,6 @@ from service.storage.states import ACTIVE_COMPARISON, TrialState
 from service.storage.store import Store
 from service.version import VERSION
 from studies.analysis.results import Comparison, Findings, Sample, Trial
-from studies.spec.study import StudySpec
 
 
 def findings(store: Store, study: StudyRecord) -> Findings:
@@ -24,7 +23,7 @@ def findings(store: Store, study: StudyRecord) -> Findings:
         parts = {part.technique: part for part in comparisons.parts(session, study)}
         searched = {technique: _trials(session, part) for technique, part in parts.items() if technique is not None}
         return Findings(
-            spec=StudySpec.model_validate(study.spec),
+            spec=study.parsed_spec,
             state=study.state,
             comparison_state=study.comparison_state,
             trials=_trials(session, study, _suggested(session, store, study)),

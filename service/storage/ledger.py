@@ -30,7 +30,6 @@ from service.storage.store import Store
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.search import warm_start
-from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
 from studies.training.result import TrialResult
 
@@ -43,7 +42,7 @@ class TrialLedger:
         self._rdb = store.optuna
         self._artifacts = artifacts
         self._study_id, self._whole_id = study.id, study.whole_id
-        self._spec = StudySpec.model_validate(study.spec)
+        self._spec = study.parsed_spec
         self._earlier = study.earlier or []
         try:
             self._optuna_id = self._rdb.get_study_id_from_name(study.name)

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.storage.states import LIVE_STUDY, ComparisonState, Ending, StudyState, TrialState
+from studies.spec.comparison import ComparisonSpec
+from studies.spec.study import StudySpec
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def _one_of(states: type[StrEnum], length: int) -> sa.Enum:
@@ -57,6 +62,23 @@ class StudyRecord(Record):
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]
+
+    @property
+    def parsed_spec(self) -> StudySpec:
+        """The validated description; validated anew only after `spec` was assigned or read again."""
+        return self._parsed("spec", StudySpec)
+
+    @property
+    def parsed_comparison(self) -> ComparisonSpec:
+        """The validated description of its comparison, which it must have."""
+        return self._parsed("comparison", ComparisonSpec)
+
+    def _parsed(self, column: str, model: type[Model]) -> Model:
+        document, memo = getattr(self, column), self.__dict__.setdefault("_parsed_columns", {})
+        parsed: tuple[object, Model] | None = memo.get(column)
+        if parsed is None or parsed[0] is not document:
+            parsed = memo[column] = document, model.model_validate(document)
+        return parsed[1]
 
     @property
     def tag(self) -> str:

@@ -285,7 +285,7 @@ class Store:
 
     def best(self, study: StudyRecord) -> list[TrialRecord]:
         """The best complete trial, or the Pareto front of several objectives; empty when none is complete."""
-        spec = StudySpec.model_validate(study.spec)
+        spec = study.parsed_spec
         complete = _asked(study).where(TrialRecord.state == TrialState.COMPLETE)
         with self._read() as session:
             if len(spec.directions) == 1:
@@ -298,7 +298,7 @@ class Store:
 
     def bests(self, studies: Sequence[StudyRecord]) -> dict[int, TrialRecord]:
         """The best complete trial of each study of one objective that has one, by the study's id."""
-        specs = {study.id: StudySpec.model_validate(study.spec) for study in studies}
+        specs = {study.id: study.parsed_spec for study in studies}
         single = {key: spec.directions[0] for key, spec in specs.items() if len(spec.directions) == 1}
         maximized = [key for key, direction in single.items() if direction == "maximize"]
         badness = sa.case((TrialRecord.study_id.in_(maximized), -TrialRecord.value), else_=TrialRecord.value)

@@ -23,7 +23,7 @@ def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> 
 
     InvalidSpecError when they are not in the search space, ConflictError when no place is free.
     """
-    spec = StudySpec.model_validate(study.spec)
+    spec = study.parsed_spec
     _check_params(spec, params)
     if study.state not in ACTIVE_STUDY:
         raise ConflictError(f"study '{study.name}' is {study.state}; only one that has not ended takes trials")
@@ -77,7 +77,7 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
         raise ConflictError(f"trial {number} is {trial.state}; only a COMPLETE or PRUNED one can be marked invalid")
     if study.parent_id is not None:
         raise ConflictError(f"'{study.name}' is a part of a comparison, whose result stands on its trials")
-    if study.spec["reproducible"] and study.state in ACTIVE_STUDY:
+    if study.parsed_spec.reproducible and study.state in ACTIVE_STUDY:
         raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
     trial.state, trial.reason = TrialState.FAIL, f"marked invalid: {reason}"
     trial.value, trial.values = None, None
@@ -92,14 +92,14 @@ def learn_from(session: Session, optuna: RDBStorage, study: StudyRecord) -> None
     from service.storage import optuna_tables
     from studies.search import warm_start
 
-    spec = StudySpec.model_validate(study.spec)
+    spec = study.parsed_spec
     if spec.warm_start is None:
         return
     name = spec.warm_start.study
     other = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
     if other is None:
         raise _cannot_learn(f"there is no study named '{name}'")
-    objectives = tuple(other.spec["objectives"])
+    objectives = other.parsed_spec.objectives
     if objectives != spec.objectives:
         raise _cannot_learn(f"'{name}' optimises {', '.join(objectives)}; it must be {', '.join(spec.objectives)}")
     trials = optuna_tables.read_trials(session, optuna.get_study_id_from_name(name), -1, ())

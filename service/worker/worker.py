@@ -100,7 +100,7 @@ class Worker:
         """Keep what prepares raw rows for the models that can be kept: of the first fold, and of what is behind all."""
         if study.spec["dataset"]["kind"] != "uploaded":
             return
-        fits = StudySpec.model_validate(study.spec).resampling.fits
+        fits = study.parsed_spec.resampling.fits
         for fold in {0, *range(fits, min(fits + 2, len(data)))}:
             path = preparation_path(study.id, fold)
             if self._artifacts.has(path):
@@ -166,7 +166,7 @@ class Worker:
             self._progressed,
         )
         try:
-            spec = StudySpec.model_validate(study.spec)
+            spec = study.parsed_spec
             ledger = TrialLedger(self._store, self._artifacts, study, holder)
             data = self._prepare(spec.dataset, spec.seed, spec.resampling)
             self._keep_preparations(study, data)

@@ -44,7 +44,6 @@ from service.storage.states import TrialState
 from service.storage.store import Store
 from studies.analysis.labels import label
 from studies.hyperparameters import Hyperparameters
-from studies.spec.study import StudySpec
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
 
@@ -200,7 +199,7 @@ def _trial_code(store: Store, name: str, number: int | None) -> str:
     from studies.models.snippet import snippet
 
     study, chosen = chosen_trial(store, name, number)
-    spec = StudySpec.model_validate(study.spec)
+    spec = study.parsed_spec
     hyperparameters = Hyperparameters.from_effective(chosen.params or {}, spec.space.l1_mode)
     return snippet(spec, hyperparameters, chosen.number or 0)
 
@@ -209,7 +208,7 @@ def _candidate_code(store: Store, name: str, technique: str) -> str:
     from studies.models.snippet import snippet
 
     candidate, chosen = final(store, name, technique)
-    spec, plan = StudySpec.model_validate(store.study(name).spec), chosen.plan or {}
+    spec, plan = store.study(name).parsed_spec, chosen.plan or {}
     hyperparameters = Hyperparameters.from_effective(plan["params"], spec.space.l1_mode)
     called = label(candidate)
     title = f"{called[0].upper()}{called[1:]}, as compared in the regsweep study {spec.name}."
