@@ -1,4 +1,4 @@
-"""keras.callbacks.EarlyStopping as a pure state machine, so that any engine can run it and stop at the same epoch."""
+"""keras.callbacks.EarlyStopping as a pure state machine, so that both engines stop at the same epoch."""
 
 from __future__ import annotations
 
@@ -13,17 +13,27 @@ from studies.spec.study import StudySpec
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyStoppingState:
+    """The state of early stopping after some epochs."""
+
+    best: float | None = None  # None until an epoch was watched
+    best_epoch: int | None = None  # counted from 0
+    wait: int = 0  # epochs since the best
+    stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EarlyStopping:
-    """The rule of one trial."""
+    """The early stopping rule of one trial."""
 
     patience: int | None  # epochs without improvement before training stops; None: it never does
-    min_delta: float = 0.0  # least change that counts, ≥ 0
+    min_delta: float = 0.0  # smallest change that counts, ≥ 0
     start_from_epoch: int = 0  # epochs at the start that are not watched
     direction: Direction = "minimize"
 
     @classmethod
     def of(cls, spec: StudySpec, hyperparameters: Hyperparameters) -> Self:
-        """The rule of a trial."""
+        """The rule of a trial of a study."""
         stopping = spec.early_stopping
         return cls(
             patience=hyperparameters.patience,
@@ -36,12 +46,12 @@ class EarlyStopping:
         """Whether the best epoch's weights are kept; without early stopping the last's are, as in Keras."""
         return spec.early_stopping.restore_best_weights and self.patience is not None
 
-    def watch(self, state: Watch, epoch: int, value: float) -> Watch:
+    def update(self, state: EarlyStoppingState, epoch: int, value: float) -> EarlyStoppingState:
         """The state after an epoch (counted from 0) that ended with this monitored value."""
         if epoch < self.start_from_epoch:
             return state
         if state.best is None or self._improves(value, state.best):
-            return Watch(best=value, best_epoch=epoch, wait=0)
+            return EarlyStoppingState(best=value, best_epoch=epoch, wait=0)
         wait = state.wait + 1
         return replace(state, wait=wait, stopped=self.patience is not None and wait >= self.patience and epoch > 0)
 
@@ -50,13 +60,3 @@ class EarlyStopping:
         if self.direction == "minimize":
             return bool(np.float32(value + self.min_delta) < np.float32(best))
         return bool(np.float32(value - self.min_delta) > np.float32(best))
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What early stopping has seen so far."""
-
-    best: float | None = None  # None until an epoch was watched
-    best_epoch: int | None = None  # counted from 0
-    wait: int = 0  # epochs since the best
-    stopped: bool = False

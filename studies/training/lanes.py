@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ import tensorflow as tf
 
 from studies.datasets.preprocessing import Examples, PreparedData
 from studies.errors import DivergedError
-from studies.training import weights
-from studies.training.fit import plain_model, write
 from studies.training.metrics import by_lane
 from studies.training.program import Epochs, Program
-from studies.training.progress import Seat
-from studies.training.result import Engine, EpochReport, Job, Trained, TrainingState, TrialResult, Trials, measured
+from studies.training.progress import TrainingProgress
+from studies.training.result import Engine, EpochReport, Job, Trained, TrainingState, Trials, all_metrics
 from studies.training.rows import stacked
 from studies.training.step import Lane
+from studies.training.trial_model import build_plain_model, save_model
 
 _ENGINE = "lanes"
 _ROWS_A_PASS = 1 << 16  # rows measured at once; bounds the memory of a large part's activations
@@ -56,6 +54,24 @@ def lane_engine(lanes: int, program: ProgramOf) -> Engine:
     return run
 
 
+class _LaneTraining:
+    """The training in a lane: its progress, and the generator of its data order."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.progress = TrainingProgress(job)
+        self.order = np.random.default_rng([job.seed, 1])
+
+    def facts(self) -> dict[str, Any]:
+        """Progress and data order as JSON, for a checkpoint."""
+        return {"order": self.order.bit_generator.state, **self.progress.facts()}
+
+    def resume(self, facts: Mapping[str, Any]) -> None:
+        """Continue from the facts of a checkpoint."""
+        self.order.bit_generator.state = facts["order"]
+        self.progress.resume(facts)
+
+
 class _Group:
     """The lanes of one program and the trainings that sit in them."""
 
@@ -64,7 +80,7 @@ class _Group:
         self._places = {fold: place for place, fold in enumerate(folds)}
         self._rows = stacked(list(folds.values()), balanced=program.key.balanced)
         self._course = program.empty()
-        self._seats: list[Seat | None] = [None] * program.key.lanes
+        self._trainings: list[_LaneTraining | None] = [None] * program.key.lanes
         self._settings = program.settings({}, self._places)
         rows = np.arange(program.key.train_rows, dtype=np.int32)
         self._order = np.tile(rows, (program.key.epochs, program.key.lanes, 1))
@@ -74,38 +90,42 @@ class _Group:
     @property
     def free(self) -> int:
         """Lanes that hold no training."""
-        return self._seats.count(None)
+        return self._trainings.count(None)
 
     @property
     def busy(self) -> bool:
         """Whether a lane holds a training."""
-        return self.free < len(self._seats)
+        return self.free < len(self._trainings)
 
-    def _taken(self) -> Iterator[tuple[int, Seat]]:
-        return ((lane, seat) for lane, seat in enumerate(self._seats) if seat is not None)
+    def _running(self) -> Iterator[tuple[int, _LaneTraining]]:
+        return ((lane, training) for lane, training in enumerate(self._trainings) if training is not None)
 
     def seat(self, jobs: Sequence[Job]) -> None:
         """Put trainings into free lanes; there must be enough."""
-        empty = [lane for lane, seat in enumerate(self._seats) if seat is None]
+        empty = [lane for lane, training in enumerate(self._trainings) if training is None]
         chosen = dict(zip(empty[: len(jobs)], jobs, strict=True))
         lanes = self._course.lanes
         initial = Lane(*([np.zeros(array.shape, np.float32) for array in arrays] for arrays in lanes.lane))
-        states = {lane: job.state for lane, job in chosen.items() if self._suits(job.state)}
+        states: dict[int, TrainingState] = {}
         for lane, job in chosen.items():
-            self._seats[lane] = Seat.of(job if lane in states else replace(job, state=None))
+            self._trainings[lane] = training = _LaneTraining(job)
+            if job.state is not None and self._suits(job.state):
+                states[lane] = job.state
+                training.resume(job.state.facts)
             self._keep[lane] = -1
             drawn = self._program.initial(job.seed)
             for stack, values in zip((*initial.weights, *initial.state), (*drawn.weights, *drawn.state), strict=True):
                 stack[lane] = values
-        fresh = np.isin(np.arange(len(self._seats)), list(chosen))
+        fresh = np.isin(np.arange(len(self._trainings)), list(chosen))
         self._course = self._course._replace(lanes=self._program.seat(lanes, tf.constant(fresh), initial))
         if states:
-            self._restore({lane: state.arrays for lane, state in states.items() if state is not None})
-        self._settings = self._program.settings({lane: seat.job for lane, seat in self._taken()}, self._places)
+            self._restore({lane: state.arrays for lane, state in states.items()})
+        running = {lane: training.job for lane, training in self._running()}
+        self._settings = self._program.settings(running, self._places)
 
-    def _suits(self, state: TrainingState | None) -> bool:
+    def _suits(self, state: TrainingState) -> bool:
         """Whether a state is that of a lane of such a program."""
-        if state is None or state.engine != _ENGINE:
+        if state.engine != _ENGINE:
             return False
         form = tf.nest.flatten((self._course.lanes, self._course.best))
         return [array.shape for array in state.arrays] == [tuple(array.shape[1:]) for array in form]
@@ -117,24 +137,22 @@ class _Group:
         for lane, values in arrays.items():
             for stack, value in zip(stacks, values, strict=True):
                 stack[lane] = value
-        chosen = tf.constant(np.isin(np.arange(len(self._seats)), list(arrays)))
+        chosen = tf.constant(np.isin(np.arange(len(self._trainings)), list(arrays)))
         self._course = self._program.restore(self._course, chosen, *tf.nest.pack_sequence_as(form, stacks))
 
-    def _state(self, lane: int, seat: Seat) -> TrainingState:
+    def _state(self, lane: int, training: _LaneTraining) -> TrainingState:
         """The state of a training after the last epoch of the last call."""
-        last = len(seat.entries) - 1
-        kept = last if seat.kept is None else seat.kept
-        best = self._held(lane, self._program.key.epochs - 1 - (last - kept))
+        best = self._kept(lane, training.progress, self._program.key.epochs - 1)
         now = [array.numpy()[lane].copy() for array in tf.nest.flatten(self._course.lanes)]
-        return TrainingState(_ENGINE, seat.facts(), [*now, *tf.nest.flatten(best)])
+        return TrainingState(_ENGINE, training.facts(), [*now, *tf.nest.flatten(best)])
 
     def train(self, trials: Trials) -> None:
         """Train every lane for the epochs of a call; trainings that end leave their lanes."""
         rows = self._program.key.train_rows
-        for lane, seat in self._taken():
-            first = self._places[seat.job.fold] * rows
+        for lane, training in self._running():
+            first = self._places[training.job.fold] * rows
             for epoch in range(self._program.key.epochs):
-                self._order[epoch, lane] = first + seat.order.permutation(rows)
+                self._order[epoch, lane] = first + training.order.permutation(rows)
         given = tf.constant(self._keep), self._settings, tf.constant(self._order), self._rows
         self._course, epochs = self._program.train(self._course, *given)
         self._keep[:] = -1
@@ -145,26 +163,27 @@ class _Group:
         """Let each training see one epoch of the last call; those that end do not see the call's later ones."""
         reports: list[EpochReport] = []
         diverged: dict[int, DivergedError] = {}
-        for lane, seat in self._taken():
+        for lane, training in self._running():
+            progress = training.progress
             try:
-                seat.follow(entries[lane])
+                progress.record(entries[lane])
             except DivergedError as error:
                 diverged[lane] = error
                 continue
-            if seat.kept == len(seat.entries) - 1:
+            if progress.is_best:
                 self._keep[lane] = epoch
             # Between the epochs of a call nothing holds the optimizer's state; an ended training is not gone on with.
             between = epoch < self._program.key.epochs - 1
-            state = None if between or seat.ended else partial(self._state, lane, seat)
-            number, fold, told = seat.job.number, seat.job.fold, seat.entries
-            reports.append(EpochReport(number, len(told), told[-1], fold, state, may_stop=not between))
+            state = None if between or progress.ended else partial(self._state, lane, training)
+            number, fold, recorded = training.job.number, training.job.fold, progress.entries
+            reports.append(EpochReport(number, len(recorded), recorded[-1], fold, state, may_stop=not between))
         ending = trials.epoch(reports)
-        for lane, seat in list(self._taken()):
-            if lane not in diverged and not seat.ended and seat.job.number not in ending:
+        for lane, training in list(self._running()):
+            if lane not in diverged and not training.progress.ended and training.job.number not in ending:
                 continue
-            outcome = diverged[lane] if lane in diverged else self._finish(lane, seat, epoch)
-            self._seats[lane] = None
-            trials.done(seat.job, outcome)
+            outcome = diverged[lane] if lane in diverged else self._finish(lane, training, epoch)
+            self._trainings[lane] = None
+            trials.done(training.job, outcome)
 
     def _entries(self, epochs: Epochs) -> list[list[dict[str, float]]]:
         """What every epoch of a call gave to every lane."""
@@ -181,8 +200,8 @@ class _Group:
     def _validation_metrics(self, predictions: Any) -> dict[str, Any]:
         """The task's metrics, by epoch and lane, each lane's on its own fold; those of empty lanes mean nothing."""
         lanes_of: dict[int, list[int]] = {}
-        for lane, seat in self._taken():
-            lanes_of.setdefault(seat.job.fold, []).append(lane)
+        for lane, training in self._running():
+            lanes_of.setdefault(training.job.fold, []).append(lane)
         found: dict[str, Any] = {}
         for fold, lanes in lanes_of.items():
             data = self._folds[fold]
@@ -193,27 +212,22 @@ class _Group:
                 full[:, lanes] = column.reshape(len(predictions), len(lanes))
         return found
 
-    def _finish(self, lane: int, seat: Seat, epoch: int) -> Trained:
+    def _finish(self, lane: int, training: _LaneTraining, epoch: int) -> Trained:
         """The result of a training that ends with this epoch of the last call."""
-        last = len(seat.entries) - 1
-        kept = last if seat.kept is None else seat.kept
-        here = epoch - (last - kept)  # the kept epoch within the last call, if it is not negative
-        model, data = self._held(lane, here), self._folds[seat.job.fold]
-        validation = {name: value for name, value in seat.entries[kept].items() if name.startswith("val_")}
-        metrics = measured(self._on(data, data.train, seat.job, model, "train_"), validation)
-        if seat.job.measures_test:
-            metrics |= self._on(data, data.test(), seat.job, model, "test_")
-        kernels = self._program.by_layer(model)
-        result = TrialResult(
-            metrics=metrics,
-            weights=weights.summarize([kernel for layer in kernels for kernel in layer]),
-            detail=weights.detail(kernels, features=weights.tells_features(seat.job.spec.model, data.input_shape)),
-            curve=seat.curve(),
-            epochs=len(seat.entries),
-            best_epoch=kept + 1,
-            stopped_early=seat.watch.stopped,
-        )
-        return Trained(result, lambda path: self._save(seat.job, model, path))
+        job, progress = training.job, training.progress
+        model, data = self._kept(lane, progress, epoch), self._folds[job.fold]
+        entry = progress.entries[progress.kept_epoch]
+        validation = {name: value for name, value in entry.items() if name.startswith("val_")}
+        metrics = all_metrics(self._on(data, data.train, job, model, "train_"), validation)
+        if job.measures_test:
+            metrics |= self._on(data, data.test(), job, model, "test_")
+        result = progress.result(metrics, self._program.by_layer(model), data.input_shape)
+        return Trained(result, lambda path: self._save(job, model, path))
+
+    def _kept(self, lane: int, progress: TrainingProgress, epoch: int) -> Lane:
+        """The weights that a training keeps, whose last epoch is this one of the last call."""
+        last = len(progress.entries) - 1
+        return self._held(lane, epoch - (last - progress.kept_epoch))
 
     def _held(self, lane: int, epoch: int) -> Lane:
         """What a lane held after an epoch of the last call, or, if that is negative, after its best one before."""
@@ -237,11 +251,11 @@ class _Group:
         return {prefix + name: value for name, value in found.items()}
 
     def _save(self, job: Job, kept: Lane, path: Path) -> None:
-        model = plain_model(job, self._folds[job.fold])
+        model = build_plain_model(job, self._folds[job.fold])
         for variables, values in ((model.trainable_weights, kept.weights), (model.non_trainable_weights, kept.state)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        write(model, path)
+        save_model(model, path)
 
 
 def _measures(data: PreparedData, part: Examples, predictions: Any) -> dict[str, Any]:

@@ -1,62 +1,83 @@
-"""A trial in a lane: what is the trial's own beside what the compiled program holds of it."""
+"""Follows one training epoch by epoch: learning curve, early stopping, divergence and checkpoint state."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from studies.errors import DivergedError
-from studies.training.early_stopping import EarlyStopping, Watch
-from studies.training.result import Job
+from studies.training import weights
+from studies.training.early_stopping import EarlyStopping, EarlyStoppingState
+from studies.training.result import Curve, Job, TrialResult
+from studies.training.weights import Kernel
 
 
-@dataclass
-class Seat:
-    """The course of one trial, epoch by epoch."""
+class TrainingProgress:
+    """The progress of one training, in either engine."""
 
-    job: Job
-    order: np.random.Generator  # of the rows
-    rule: EarlyStopping
-    watch: Watch = field(default_factory=Watch)
-    entries: list[Mapping[str, float]] = field(default_factory=list)  # the metrics of each epoch
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.entries: list[Mapping[str, float]] = []  # the metrics of each epoch
+        self._rule = EarlyStopping.of(job.spec, job.hyperparameters)
+        self._stopping = EarlyStoppingState()
 
-    @classmethod
-    def of(cls, job: Job) -> Seat:
-        """The seat of a trial before its first epoch, or where its state says."""
-        seat = cls(job, np.random.default_rng([job.seed, 1]), EarlyStopping.of(job.spec, job.hyperparameters))
-        if job.state is not None:
-            seat.order.bit_generator.state = job.state.facts["order"]
-            seat.watch = Watch(**job.state.facts["watch"])
-            seat.entries = list(job.state.facts["entries"])
-        return seat
+    def facts(self) -> dict[str, Any]:
+        """The progress as JSON, for a checkpoint."""
+        return {"watch": asdict(self._stopping), "entries": list(self.entries)}
 
-    def facts(self) -> dict[str, object]:
-        """Where the trial stands, as JSON."""
-        return {"order": self.order.bit_generator.state, "watch": asdict(self.watch), "entries": list(self.entries)}
+    def resume(self, facts: Mapping[str, Any]) -> None:
+        """Continue from the facts of a checkpoint."""
+        self._stopping = EarlyStoppingState(**facts["watch"])
+        self.entries = list(facts["entries"])
 
-    @property
-    def ended(self) -> bool:
-        """Whether early stopping or the budget of epochs ends it."""
-        return self.watch.stopped or len(self.entries) >= self.job.most_epochs
+    def record(self, entry: Mapping[str, float]) -> None:
+        """Add the metrics of one more epoch.
 
-    @property
-    def kept(self) -> int | None:
-        """The epoch, counted from 0, whose weights early stopping would restore; None when it restores none."""
-        return self.watch.best_epoch if self.rule.restores_best(self.job.spec) else None
-
-    def follow(self, entry: Mapping[str, float]) -> None:
-        """Take in the metrics of one more epoch; DivergedError when a loss is no longer finite."""
+        Raises DivergedError when a loss is no longer finite.
+        """
         epoch = len(self.entries)
         for name in ("penalized_loss", "val_loss"):
             if not math.isfinite(entry[name]):
                 raise DivergedError.of(name, entry[name], epoch + 1)
         self.entries.append(entry)
-        self.watch = self.rule.watch(self.watch, epoch, entry[self.job.spec.early_stopping.monitor])
+        monitored = entry[self.job.spec.early_stopping.monitor]
+        self._stopping = self._rule.update(self._stopping, epoch, monitored)
 
-    def curve(self) -> dict[str, list[float]]:
-        """The learning curve so far."""
+    @property
+    def ended(self) -> bool:
+        """Whether early stopping or the budget of epochs ends the training."""
+        return self._stopping.stopped or len(self.entries) >= self.job.max_epochs
+
+    @property
+    def is_best(self) -> bool:
+        """Whether early stopping would restore the weights of the last epoch."""
+        return self._restored_epoch == len(self.entries) - 1
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights are kept, counted from 0: the best one, or the last where none is restored."""
+        return len(self.entries) - 1 if self._restored_epoch is None else self._restored_epoch
+
+    @property
+    def _restored_epoch(self) -> int | None:
+        return self._stopping.best_epoch if self._rule.restores_best(self.job.spec) else None
+
+    def result(
+        self, metrics: Mapping[str, float], kernels: Sequence[Sequence[Kernel]], input_shape: Sequence[int]
+    ) -> TrialResult:
+        """The result of the training, from the metrics and the kernels by layer of the weights that are kept."""
+        return TrialResult(
+            metrics=metrics,
+            weights=weights.summarize([kernel for layer in kernels for kernel in layer]),
+            detail=weights.detail(kernels, features=weights.tells_features(self.job.spec.model, input_shape)),
+            curve=self._curve(),
+            epochs=len(self.entries),
+            best_epoch=self.kept_epoch + 1,
+            stopped_early=self._stopping.stopped,
+        )
+
+    def _curve(self) -> Curve:
         columns = {name: [entry[name] for entry in self.entries] for name in self.entries[0]}
         return {"epoch": [float(i + 1) for i in range(len(self.entries))]} | columns

@@ -56,7 +56,7 @@ class Job:
     epochs: int | None = None  # in place of the budget's, over which a schedule still runs
 
     @property
-    def most_epochs(self) -> int:
+    def max_epochs(self) -> int:
         """After how many epochs it ends."""
         return self.epochs or self.spec.budget.epochs
 
@@ -84,8 +84,8 @@ class TrialResult:
         return [self.objective(name) for name in spec.objectives]
 
 
-def measured(train: Mapping[str, float], validation: Mapping[str, float]) -> dict[str, float]:
-    """All metrics of a training, with the gap between its validation and its training loss."""
+def all_metrics(train: Mapping[str, float], validation: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of both parts, and the gap between validation and training loss."""
     gap = validation["val_loss"] - train["train_loss"]
     return {**train, **validation, "gap": gap}
 

@@ -168,7 +168,7 @@ def test_a_refit_trains_on_all_rows_for_as_many_epochs_as_the_folds_took(
     else:
         compared(api, store, folder, training, deliver="refit")
     [job] = training.delivered()
-    assert (job.fold, job.most_epochs, job.hyperparameters.patience) == (ALL, epochs, None)
+    assert (job.fold, job.max_epochs, job.hyperparameters.patience) == (ALL, epochs, None)
     np.testing.assert_array_equal(training.data[ALL].rows.train, np.arange(150))
     assert last_plan(store).deliver == "refit"
     assert model(api).content == f"patience None, fold {ALL}".encode()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studies.objectives import Direction
-from studies.training.early_stopping import EarlyStopping, Watch
+from studies.training.early_stopping import EarlyStopping, EarlyStoppingState
 
 pytestmark = pytest.mark.xdist_group("keras")
 
@@ -58,9 +58,9 @@ def keras_run(rule: EarlyStopping, curve: Sequence[float]) -> tuple[int | None, 
 
 
 def our_run(rule: EarlyStopping, curve: Sequence[float]) -> tuple[int | None, int | None]:
-    state = Watch()
+    state = EarlyStoppingState()
     for epoch, value in enumerate(curve):
-        state = rule.watch(state, epoch, value)
+        state = rule.update(state, epoch, value)
         if state.stopped:
             return epoch, state.best_epoch
     return None, state.best_epoch

@@ -89,9 +89,9 @@ def laned(
 
 def fitted(spec: StudySpec, data: PreparedData, reg: Regularization, initial: Any, order: Any) -> tuple[Any, Any]:
     """Keras' model and history from the same initial values and data order."""
-    from studies.training.fit import trained_model
+    from studies.training.trial_model import build_fit_model
 
-    model = trained_model(job(spec, reg), data)
+    model = build_fit_model(job(spec, reg), data, weighted=False)
     for variables, values in ((model.trainable_weights, initial.weights), (model.non_trainable_weights, initial.state)):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)

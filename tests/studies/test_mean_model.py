@@ -38,16 +38,16 @@ def members(folds: Sequence[PreparedData], spec: Any, folder: Path) -> list[tupl
     """Models as a worker builds them, not trained, each with weights of its own."""
     import keras
 
-    from studies.training.fit import plain_model, write
+    from studies.training.trial_model import build_plain_model, save_model
 
     found = []
     for number, data in enumerate(folds):
         keras.utils.set_random_seed(number)
         space = spec.space.hyperparameters({"regularizer": "l1", "lambda": 0.01, "dropout": 0.3, "patience": 2})
-        model = plain_model(Job(number, spec, space, number), data)
+        model = build_plain_model(Job(number, spec, space, number), data)
         rng = np.random.default_rng(number)
         model.set_weights([weight + rng.uniform(0, 0.05, weight.shape) for weight in model.get_weights()])
-        write(model, path := folder / f"{number}.keras")
+        save_model(model, path := folder / f"{number}.keras")
         found.append((data, path))
     return found
 

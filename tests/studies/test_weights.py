@@ -53,9 +53,9 @@ def test_a_lane_follows_fit_with_weighted_rows(spec: StudySpec, column: bool) ->
     import tensorflow as tf
 
     from studies.training.engines import program_key
-    from studies.training.fit import trained_model
     from studies.training.program import Program
     from studies.training.rows import stacked
+    from studies.training.trial_model import build_fit_model
     from studies.training.tuning import Form
 
     whole = prepare(spec.dataset, 0)
@@ -75,7 +75,7 @@ def test_a_lane_follows_fit_with_weighted_rows(spec: StudySpec, column: bool) ->
     settings, rows = program.settings({0: job(spec, reg)}, {0: 0}), stacked([data], balanced=balanced)
     course, epochs = program.train(course, tf.fill([1], -1), settings, tf.constant(order), rows)
 
-    model = trained_model(job(spec, reg), data)
+    model = build_fit_model(job(spec, reg), data, weighted=True)
     for variable, value in zip(model.trainable_weights, drawn.weights, strict=True):
         variable.assign(value)
     losses = []

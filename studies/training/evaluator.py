@@ -1,0 +1,60 @@
+"""Evaluates a Keras model on a part of the data, for the engine around keras.Model.fit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from studies.datasets.preprocessing import Examples, PreparedData
+from studies.training import weights
+from studies.training.metrics import task_metrics
+from studies.training.result import Job
+
+_ROWS_A_PASS = 8192  # rows evaluated at once; bounds the memory of a pass over a large part
+
+
+class Evaluator:
+    """Losses and metrics of a model, in inference mode."""
+
+    def __init__(self, model: keras.Model, job: Job, data: PreparedData) -> None:
+        self._data = data
+        self._regularization = job.hyperparameters.regularization
+        variables = [weights.variables(layer) for layer in weights.regularized(model, job.spec.model)]
+        self._kernels = [kernels for kernels, _ in variables]
+        self._biases = [bias for _, biases in variables for bias in biases]
+        data_loss = keras.losses.get(model.loss)
+
+        def loss_and_predictions(x: Any, y: Any) -> Any:
+            predicted = model(x, training=False)
+            return tf.reduce_sum(data_loss(y, predicted)), predicted
+
+        self._loss_and_predictions = tf.function(loss_and_predictions, reduce_retracing=True)
+
+    def evaluate(self, part: Examples, prefix: str) -> dict[str, float]:
+        """Data loss, penalised loss and task metrics on a part, each name behind the prefix."""
+        total, predictions = 0.0, []
+        for start in range(0, len(part.y), _ROWS_A_PASS):
+            rows = slice(start, start + _ROWS_A_PASS)
+            loss, predicted = self._loss_and_predictions(part.x[rows], part.y[rows])
+            total += float(loss)
+            predictions.append(predicted.numpy())
+        mean = total / len(part.y)
+        metrics = {"loss": mean, "penalized_loss": mean + self._penalty()}
+        if math.isfinite(mean):  # no task metric is defined on NaN
+            deviation = float(self._data.target_scaling.deviation)
+            metrics |= task_metrics(self._data.task, part.y, np.concatenate(predictions), deviation)
+        return {prefix + name: value for name, value in metrics.items()}
+
+    def kernels(self) -> list[list[npt.NDArray[Any]]]:
+        """The regularized kernels, by layer from the input on."""
+        return [[np.asarray(kernel) for kernel in layer] for layer in self._kernels]
+
+    def _penalty(self) -> float:
+        reg = self._regularization
+        of_kernels = sum(reg.layer(i).kernel.of(k) for i, layer in enumerate(self.kernels()) for k in layer)
+        return of_kernels + sum(reg.bias.of(np.asarray(bias)) for bias in self._biases)

@@ -1,0 +1,58 @@
+"""The Keras model of one trial: as a user would build it, and as keras.Model.fit trains it here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from studies.datasets.preprocessing import PreparedData
+from studies.models import proximal
+from studies.models.architecture import design, learning_rate_expression, optimizer_expression
+from studies.training.result import Job
+
+
+def build_plain_model(job: Job, data: PreparedData) -> keras.Model:
+    """Build and compile the model of a trial as a user would, with one of Keras' own optimizers."""
+    hyper, training = job.hyperparameters, job.spec.training
+    architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
+    steps = -(-len(data.train.y) // hyper.batch_size)
+    rate = learning_rate_expression(training.schedule, hyper.learning_rate, steps, job.spec.budget.epochs * steps)
+    model = architecture.build()
+    _compile(model, optimizer_expression(training.optimizer, rate).evaluate(), architecture.loss)
+    return model
+
+
+def build_fit_model(job: Job, data: PreparedData, *, weighted: bool) -> keras.Model:
+    """Build and compile the model that keras.Model.fit trains: the plain one, with L1's proximal step where needed.
+
+    `weighted` says whether the training rows have weights.
+    """
+    model = build_plain_model(job, data)
+    proximal_step = job.hyperparameters.regularization.proximal
+    if weighted or proximal_step:
+        optimizer = _with_proximal_step(model.optimizer) if proximal_step else model.optimizer
+        _compile(model, optimizer, model.loss, weighted=weighted)
+    return model
+
+
+def _with_proximal_step(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    return getattr(proximal, f"Proximal{type(optimizer).__name__}").from_config(optimizer.get_config())
+
+
+def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: str, *, weighted: bool = False) -> None:
+    model.compile(
+        optimizer=optimizer,
+        loss=loss,
+        # The data loss; Keras' own `loss` holds the penalty too.
+        metrics=None if weighted else [loss],
+        weighted_metrics=[loss] if weighted else None,
+        jit_compile=False,  # compiling costs more than it saves on models of this size
+    )
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a plain model, which holds the weights of a trial, as a .keras file."""
+    # Keras cannot load a compiled model whose optimizer was never built.
+    model.optimizer.build(model.trainable_variables)
+    model.save(path)
