@@ -15,7 +15,10 @@ import httpx
 
 from service.api_keys import ApiKey
 from service.errors import RefusedError
-from service.schemas import BestTrialsView, ComparisonView, DatasetDetail, DatasetView, StudyView, TrialView
+from service.schemas.comparisons import ComparisonView
+from service.schemas.datasets import DatasetDetail, DatasetView
+from service.schemas.studies import StudyView
+from service.schemas.trials import BestTrialsView, TrialView
 from service.settings import Settings
 
 _UNAUTHORIZED, _AWAY = 401, 503

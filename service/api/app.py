@@ -18,7 +18,7 @@ from service.api.dashboard import Dashboard
 from service.api.guard import Guard
 from service.api.lazy_store import Opening
 from service.api.lease_watch import Watch
-from service.api.routes import comparisons, datasets, health, login, predictions, report, studies, trials
+from service.api.routes import comparisons, datasets, health, login, models, predictions, report, studies, trials
 from service.errors import StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -73,6 +73,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(login.router)
     app.include_router(studies.router)
     app.include_router(trials.router)
+    app.include_router(models.router)
     app.include_router(datasets.router)
     app.include_router(comparisons.router)
     app.include_router(report.router)

@@ -1,8 +1,8 @@
-"""What routes are given: the store, the artifacts."""
+"""What several routes ask of a request or of the app: the store, the artifacts, headers, pages of a listing."""
 
 from typing import Annotated, cast
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Query, Request
 
 from service.api.authentication import Authenticator
 from service.api.dashboard import Dashboard
@@ -11,6 +11,39 @@ from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
 from service.storage.store import Store
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
+CursorParameter = Annotated[str | None, Query(alias="cursor", description="`next` of the page before.")]
+
+
+def parse_etags(header: str) -> frozenset[str]:
+    """The ETags of an If-Match or If-None-Match header, unquoted."""
+    return frozenset(etag.strip().removeprefix("W/").strip('"') for etag in header.split(","))
+
+
+def _if_match(
+    if_match: Annotated[
+        str | None,
+        Header(
+            description="ETags of a GET of the study, separated by commas. The study is changed only if it still has "
+            "one of them; otherwise the answer is 412."
+        ),
+    ] = None,
+) -> frozenset[str] | None:
+    return None if if_match is None else parse_etags(if_match)
+
+
+def _idempotency_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            description="Chosen by the client. A request is done once, however often it is sent with the same key.",
+        ),
+    ] = None,
+) -> str | None:
+    return idempotency_key
 
 
 def _store(request: Request) -> Store:
@@ -21,39 +54,12 @@ def _artifacts(request: Request) -> Artifacts:
     return cast(Artifacts, request.app.state.artifacts)
 
 
-def _dashboard(request: Request) -> Dashboard:
-    return cast(Dashboard, request.app.state.dashboard)
-
-
-def _tags(
-    if_match: Annotated[
-        str | None, Header(description="ETags of a GET of the study, behind commas: change it only if it stands so.")
-    ] = None,
-) -> frozenset[str] | None:
-    if if_match is None:
-        return None
-    return frozenset(tag.strip().removeprefix("W/").strip('"') for tag in if_match.split(","))
-
-
-def _key(
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            description="Made up by the client: a request is done once, however often it comes with the same key",
-        ),
-    ] = None,
-) -> str | None:
-    return idempotency_key
-
-
-TagsDependency = Annotated[frozenset[str] | None, Depends(_tags)]
-KeyDependency = Annotated[str | None, Depends(_key)]
-
-
 def _datasets(request: Request) -> DatasetStore:
     return DatasetStore(_store(request), _artifacts(request))
+
+
+def _dashboard(request: Request) -> Dashboard:
+    return cast(Dashboard, request.app.state.dashboard)
 
 
 def _authenticator(request: Request) -> Authenticator:
@@ -64,9 +70,11 @@ def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
-SettingsDependency = Annotated[Settings, Depends(_settings)]
-AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
+IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]
+IdempotencyKeyDependency = Annotated[str | None, Depends(_idempotency_key)]
 StoreDependency = Annotated[Store, Depends(_store)]
 ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
+DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]
+AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
+SettingsDependency = Annotated[Settings, Depends(_settings)]

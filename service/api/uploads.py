@@ -1,10 +1,10 @@
-"""Takes a file in as it comes, and leaves nothing behind when it does not come whole."""
+"""Receives a request's body as a file, and leaves nothing behind when it is cut off."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,27 +23,29 @@ _FORMATS: Mapping[str, TableFormat] = {
     "application/parquet": "parquet",
     "application/x-npz": "npz",
 }
-_BLOCK = 1 << 20
 
 
 def format_of(content_type: str) -> TableFormat:
-    """The format of a body by its Content-Type; InvalidDatasetError when that names none."""
-    found = _FORMATS.get(content_type.partition(";")[0].strip().lower())
-    if found is None:
+    """The format that a Content-Type names.
+
+    Raises InvalidDatasetError when it names none.
+    """
+    file_format = _FORMATS.get(content_type.partition(";")[0].strip().lower())
+    if file_format is None:
         known = ", ".join(_FORMATS)
         raise InvalidDatasetError("format", f"say csv, tsv, parquet or npz, or send a Content-Type out of {known}")
-    return found
+    return file_format
 
 
 @asynccontextmanager
-async def received(request: Request, most_bytes: int) -> AsyncIterator[Upload]:
-    """The body of a request as a file, for as long as the block lasts.
+async def receive(request: Request, max_bytes: int, setting: str) -> AsyncIterator[Upload]:
+    """Write a request's body to a file that lasts as long as the block; `setting` is the limit's variable.
 
-    TooLargeError as soon as it is larger than it may be, while it still comes.
+    Raises TooLargeError as soon as the body exceeds `max_bytes`, CutOffError when the client hangs up.
     """
-    too_large = TooLargeError("file", most_bytes, "REGSWEEP_MAX_UPLOAD_BYTES")
+    too_large = TooLargeError("file", max_bytes, setting)
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most_bytes:
+    if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large
     with tempfile.TemporaryDirectory(prefix="regsweep-upload-") as folder:
         path, digest, size = Path(folder, "file"), sha256(), 0
@@ -51,7 +53,7 @@ async def received(request: Request, most_bytes: int) -> AsyncIterator[Upload]:
             with path.open("wb") as file:
                 async for chunk in request.stream():
                     size += len(chunk)
-                    if size > most_bytes:
+                    if size > max_bytes:
                         raise too_large
                     digest.update(chunk)
                     await run_in_threadpool(file.write, chunk)
@@ -60,13 +62,3 @@ async def received(request: Request, most_bytes: int) -> AsyncIterator[Upload]:
         except OSError as error:
             raise DiskFullError(error.strerror or str(error)) from error
         yield Upload(path, digest.hexdigest(), size)
-
-
-@contextmanager
-def local(path: Path) -> Iterator[Upload]:
-    """A file of this machine."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    yield Upload(path, digest.hexdigest(), path.stat().st_size)

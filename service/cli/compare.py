@@ -9,70 +9,76 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.options import Key, ModelFile, Server, client_of, refuse
+from service.cli.options import KeyOption, ModelFile, ServerOption, client_of, refuse
 from service.storage.states import ComparisonState
 
 if TYPE_CHECKING:
     from service.client import Client
-    from service.schemas import StudyView
+    from service.schemas.studies import StudyView
 
-_FILES = (".yaml", ".yml", ".json")
+_STUDY_FILE_ENDINGS = (".yaml", ".yml", ".json")
 
 
 def compare(
     study: Annotated[str, typer.Argument(metavar="STUDY.yaml|NAME", help="A study file, or a study's name.")],
-    wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end and show the answer.")] = False,
-    trials_per_technique: Annotated[int | None, typer.Option(help="Trials each technique is searched with.")] = None,
-    repeats: Annotated[int | None, typer.Option(help="Random divisions into folds, to confirm on.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the comparison to its end and show the answer.")] = False,
+    trials_per_technique: Annotated[int | None, typer.Option(help="Trials in the search of each technique.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Random divisions into folds that confirm the results.")] = None,
     folds: Annotated[int | None, typer.Option(help="Folds of each division.")] = None,
-    technique: Annotated[list[str] | None, typer.Option(help="One that is compared; may stand often.")] = None,
+    technique: Annotated[list[str] | None, typer.Option(help="A technique to compare; may be repeated.")] = None,
     model: ModelFile = None,
-    server: Server = None,
-    key: Key = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
 ) -> None:
-    """Compare techniques: submit a study file with a comparison, or have a study of the server compared."""
-    given = {"trials_per_technique": trials_per_technique, "repeats": repeats, "folds": folds, "techniques": technique}
-    asked = {name: value for name, value in given.items() if value is not None}
+    """Compare techniques: submit a study file with a comparison, or compare those of a study on the server."""
+    flags = {"trials_per_technique": trials_per_technique, "repeats": repeats, "folds": folds, "techniques": technique}
+    changes = {name: value for name, value in flags.items() if value is not None}
     file = Path(study)
-    is_file = file.suffix.lower() in _FILES or file.is_file()
+    is_file = file.suffix.lower() in _STUDY_FILE_ENDINGS or file.is_file()
     if model is not None and not is_file:
         refuse("--model goes with a study file; a study that was submitted has its model")
     with client_of(server, key) as client:
-        found = _of_file(client, file, model, asked) if is_file else _of_name(client, client.study(study), asked)
+        if is_file:
+            compared = _compare_file(client, file, model, changes)
+        else:
+            compared = _compare_study(client, client.study(study), changes)
         if wait:
-            sys.exit(_follow(client, found.name, server))
+            sys.exit(_follow(client, compared.name, server))
     from service.cli.next_step import next_step
 
-    print(found.name)
-    print(next_step(found, server))
+    print(compared.name)
+    print(next_step(compared, server))
 
 
-def _of_file(client: Client, file: Path, model: Path | None, asked: Mapping[str, Any]) -> StudyView:
-    from service.cli.local_files import submit, uploaded
+def _compare_file(client: Client, file: Path, model: Path | None, changes: Mapping[str, Any]) -> StudyView:
+    from service.cli.local_files import submittable
     from studies.study_file import document
 
-    given = uploaded(client, compared(document(file, model), asked), file.parent)
-    found = client.find(given["name"]) if isinstance(given.get("name"), str) else None
-    if found is None:
-        return submit(client, given)
-    if not _same(given, found):
-        refuse(f"another study is named '{found.name}'; choose another name, or delete that one first")
-    return _of_name(client, found, given["comparison"])
+    wanted = submittable(client, with_comparison(document(file, model), changes), file.parent)
+    present = client.find(wanted["name"]) if isinstance(wanted.get("name"), str) else None
+    if present is None:
+        return client.submit(wanted)
+    if not _describes(wanted, present):
+        refuse(f"another study is named '{present.name}'; choose another name, or delete that one first")
+    return _compare_study(client, present, wanted["comparison"])
 
 
-def compared(document: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """A study's document with a comparison: its own if it has one, changed by what is asked."""
-    own = document.get("comparison") or {}
-    return {**document, "comparison": {**own, **asked} if isinstance(own, Mapping) else own}
+def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a study's document a comparison: its own if it has one, with `changes`."""
+    comparison = document.get("comparison") or {}
+    return {
+        **document,
+        "comparison": {**comparison, **changes} if isinstance(comparison, Mapping) else comparison,
+    }
 
 
-def _same(document: Mapping[str, Any], found: StudyView) -> bool:
-    """Whether a document describes a study that there is, but for its comparison."""
+def _describes(document: Mapping[str, Any], study: StudyView) -> bool:
+    """Whether a document describes this study, their comparisons aside."""
     from studies.spec.dataset import UploadedDataset
     from studies.spec.study import StudySpec
     from studies.study_file import parse
 
-    there = StudySpec.model_validate(found.spec)
+    there = StudySpec.model_validate(study.spec)
 
     def dataset(name: str) -> UploadedDataset | None:
         return there.dataset if isinstance(there.dataset, UploadedDataset) and there.dataset.name == name else None
@@ -83,10 +89,10 @@ def _same(document: Mapping[str, Any], found: StudyView) -> bool:
     return here.model_copy(update={"comparison": None}) == there.model_copy(update={"comparison": None})
 
 
-def _of_name(client: Client, study: StudyView, asked: Mapping[str, Any]) -> StudyView:
-    """The study with a comparison; one that it has already is left as it is, and what of it is said."""
+def _compare_study(client: Client, study: StudyView, comparison: Mapping[str, Any]) -> StudyView:
+    """Begin the study's comparison; leave one that it has as it is, and say how far that is."""
     if study.comparison is None:
-        client.compare(study.name, asked)
+        client.compare(study.name, comparison)
     else:
         from service.cli.terminal import progress_line
 
@@ -99,6 +105,7 @@ def _of_name(client: Client, study: StudyView, asked: Mapping[str, Any]) -> Stud
 
 
 def _follow(client: Client, name: str, server: str | None) -> int:
+    """Follow the comparison to its end and show it; return the exit status."""
     from rich.console import Console
 
     from service.cli import terminal

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import Key, Server, client_of, refuse
+from service.cli.options import KeyOption, ServerOption, client_of, refuse
 
 datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
 
@@ -23,8 +23,8 @@ def add_dataset(
     weight: Annotated[str | None, typer.Option(help="The column that says how much a row counts.")] = None,
     group: Annotated[str | None, typer.Option(help="The column whose rows stay on one side of every split.")] = None,
     time: Annotated[str | None, typer.Option(help="The column that says when a row came about.")] = None,
-    server: Server = None,
-    key: Key = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Upload a file to a server; prints the dataset's name."""
     from service.cli.local_files import format_of
@@ -41,7 +41,7 @@ def add_dataset(
 
 
 @datasets.command("list")
-def list_datasets(server: Server = None, key: Key = None) -> None:
+def list_datasets(server: ServerOption = None, key: KeyOption = None) -> None:
     """List what a study's dataset can name."""
     with client_of(server, key) as client:
         for one in client.datasets():
@@ -50,7 +50,7 @@ def list_datasets(server: Server = None, key: Key = None) -> None:
 
 @datasets.command("delete")
 def delete_dataset(
-    name: Annotated[str, typer.Argument(help="A dataset's name.")], server: Server = None, key: Key = None
+    name: Annotated[str, typer.Argument(help="A dataset's name.")], server: ServerOption = None, key: KeyOption = None
 ) -> None:
     """Delete an uploaded dataset; refused while a study is about it."""
     with client_of(server, key) as client:

@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import ArtifactsUrl, DatabaseUrl, settings_of
+from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, settings_of
 
 db = typer.Typer(help="Look after the database.", no_args_is_help=True)
 
 
 @db.command("backup")
 def back_up(
-    file: Annotated[Path, typer.Argument(help="A file that does not exist yet.")], database_url: DatabaseUrl = None
+    file: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
+    database_url: DatabaseUrlOption = None,
 ) -> None:
     """Copy the database as it stands now, also while everything runs."""
     from service.storage.backup import backup
@@ -25,7 +26,7 @@ def back_up(
 
 
 @db.command()
-def check(database_url: DatabaseUrl = None, artifacts_url: ArtifactsUrl = None) -> None:
+def check(database_url: DatabaseUrlOption = None, artifacts_url: ArtifactsUrlOption = None) -> None:
     """Verify that the records are whole: budgets, leases, attempts, Optuna's tables, files; exit 1 if they are not."""
     from service.storage import database
     from service.storage.artifacts import Artifacts
@@ -45,8 +46,8 @@ def check(database_url: DatabaseUrl = None, artifacts_url: ArtifactsUrl = None) 
 def orphans(
     remove: Annotated[bool, typer.Option("--remove", help="Remove them; otherwise they are only listed.")] = False,
     hours: Annotated[float, typer.Option("--older-than", min=0, help="Hours since they were written.")] = 24.0,
-    database_url: DatabaseUrl = None,
-    artifacts_url: ArtifactsUrl = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """List the files of models, checkpoints and datasets that no record points to; exit 1 if one cannot be removed."""
     from service.storage import database

@@ -13,7 +13,7 @@ from rich.console import Console
 from service.cli import terminal
 from service.cli.terminal_comparison import show_comparison
 from service.client import Client, key_of
-from service.schemas import StudyView
+from service.schemas.studies import StudyView
 from service.settings import Settings
 from service.storage.states import StudyState
 from studies.spec.study import StudySpec

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.options import DatabaseUrl, refuse, settings_of
+from service.cli.options import DatabaseUrlOption, refuse, settings_of
 from service.scopes import Scope
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def create_key(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what it is for.")],
     scope: Annotated[Scope, typer.Option(help="read; submit: and submit and steer; admin: and delete.")] = "read",
     days: Annotated[float | None, typer.Option(help="Days until it expires, default never.")] = None,
-    database_url: DatabaseUrl = None,
+    database_url: DatabaseUrlOption = None,
 ) -> None:
     """Make a key and print it, this once."""
     if not 0 < len(name) <= _LONGEST_KEY_NAME or not name.isprintable():
@@ -39,7 +39,7 @@ def create_key(
 
 
 @keys.command("list")
-def list_keys(database_url: DatabaseUrl = None) -> None:
+def list_keys(database_url: DatabaseUrlOption = None) -> None:
     """List the keys: id, name, scope, the days it was made and last used, and how it stands."""
     with _keys(database_url) as store:
         for one in store.all():
@@ -65,7 +65,7 @@ def _standing(key: KeyRecord) -> str:
 @keys.command("revoke")
 def revoke_key(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="As `regsweep keys list` shows it.")],
-    database_url: DatabaseUrl = None,
+    database_url: DatabaseUrlOption = None,
 ) -> None:
     """Let a key, and every browser logged in with it, be of no use from now on."""
     with _keys(database_url) as store:

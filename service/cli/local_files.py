@@ -7,88 +7,93 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.api.uploads import local
-from service.errors import InvalidDatasetError
-from service.storage.datasets import DatasetStore
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.table import TableFormat
 from studies.study_file import parse
 
 if TYPE_CHECKING:
     from service.client import Client
-    from service.schemas import StudyView
+    from service.storage.datasets import DatasetStore
     from studies.prediction import Predictions
 
 _FORMATS: Mapping[str, TableFormat] = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".npz": "npz"}
 
 
 def format_of(file: Path) -> TableFormat:
-    """The format of a file by its name."""
-    found = _FORMATS.get(file.suffix.lower())
-    if found is None:
+    """The format of a file by its name.
+
+    Raises InvalidSpecError when the name's ending is not known.
+    """
+    file_format = _FORMATS.get(file.suffix.lower())
+    if file_format is None:
         raise InvalidSpecError([FieldError("", f"{file} must end in one of {', '.join(_FORMATS)}")])
-    return found
+    return file_format
 
 
 def dataset_kind(document: Mapping[str, Any]) -> str | None:
-    """The kind of a study's dataset, as it stands there."""
+    """The kind of dataset that a study's document names, before it is validated."""
     dataset = document.get("dataset")
     return dataset.get("kind") if isinstance(dataset, Mapping) else None
 
 
-def uploaded(client: Client, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A study whose dataset was a file, which is now on a server; any other is checked as far as it can be here."""
-    kind = dataset_kind(document)
-    if kind not in ("file", "uploaded"):
-        parse(document)
-    if kind != "file":
-        return dict(document)
-    file, asked = _asked(document, folder)
-    added = client.add_dataset(file, asked | {"format": format_of(file)})
-    return {**document, "dataset": {"kind": "uploaded", "name": added.name}}
+def submittable(client: Client, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Upload the file that a study's dataset is, if it is one; return the study as it can be submitted.
+
+    A study of a bundled or synthetic dataset is validated here; of an uploaded dataset only the server knows enough.
+    """
+    match dataset_kind(document):
+        case "file":
+            file, options = _dataset_file(document, folder)
+            dataset = client.add_dataset(file, options | {"format": format_of(file)})
+            return {**document, "dataset": {"kind": "uploaded", "name": dataset.name}}
+        case "uploaded":
+            return dict(document)
+        case _:
+            return parse(document).model_dump(mode="json")
 
 
-def submit(client: Client, document: Mapping[str, Any]) -> StudyView:
-    """Submit a study whose dataset is no file; what a server says of a dataset that is uploaded only it knows."""
-    if dataset_kind(document) == "uploaded":
-        return client.submit(document)
-    return client.submit(parse(document).model_dump(mode="json"))
+def keep_dataset(datasets: DatasetStore, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Keep the file that a study's dataset is in the local database; return the study of that dataset.
 
+    Raises InvalidSpecError when the file is no dataset as it is described.
+    """
+    from service import ingestion
+    from service.errors import InvalidDatasetError
 
-def kept(datasets: DatasetStore, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A study whose dataset was a file, which is now among the datasets here."""
-    from service.api.routes.datasets import described, keep
-
-    file, asked = _asked(document, folder)
-    name = asked.pop("name")
+    file, options = _dataset_file(document, folder)
+    name = options.pop("name")
     try:
-        with local(file) as upload:
-            record, _ = keep(datasets, upload, name, format_of(file), described(asked))
+        upload = ingestion.local_upload(file)
+        record, _ = ingestion.keep(datasets, upload, name, format_of(file), ingestion.check_options(options))
     except InvalidDatasetError as error:
         raise InvalidSpecError([FieldError(f"dataset.{error.field}".rstrip("."), str(error))]) from error
     return {**document, "dataset": {"kind": "uploaded", "name": record.name}}
 
 
-def _asked(document: Mapping[str, Any], folder: Path) -> tuple[Path, dict[str, Any]]:
-    asked = dict(document["dataset"])
-    del asked["kind"]
-    path = asked.pop("path", None)
+def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The file of a study's dataset and what the study says of its columns, with a name for it.
+
+    Raises InvalidSpecError when a field is missing or there is no such file.
+    """
+    options = dict(document["dataset"])
+    del options["kind"]
+    path = options.pop("path", None)
     if not isinstance(path, str):
         raise InvalidSpecError([FieldError("dataset.path", "is missing; it is the path from the study file")])
-    if "target" not in asked:
+    if "target" not in options:
         raise InvalidSpecError([FieldError("dataset.target", "is missing; it is the column that is to be predicted")])
     file = folder / path
     if not file.is_file():
         raise InvalidSpecError([FieldError("dataset.path", f"there is no file {file}")])
-    asked.setdefault("name", file.stem)
-    return file, asked
+    options.setdefault("name", file.stem)
+    return file, options
 
 
-def write_predictions(found: Predictions, output: Path) -> None:
-    """A CSV of a row for each raw row: the prediction, and the probability of each class."""
-    shares = [] if found.probabilities is None else found.probabilities.tolist()
+def write_predictions(predictions: Predictions, output: Path) -> None:
+    """Write a CSV with a row for each raw row: the prediction, and the probability of each class."""
+    probabilities = [] if predictions.probabilities is None else predictions.probabilities.tolist()
     with output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["prediction", *(f"p_{name}" for name in found.class_names)])
-        for index, value in enumerate(found.predicted.tolist()):
-            writer.writerow([value, *(shares[index] if shares else ())])
+        writer.writerow(["prediction", *(f"p_{name}" for name in predictions.class_names)])
+        for index, value in enumerate(predictions.predicted.tolist()):
+            writer.writerow([value, *(probabilities[index] if probabilities else ())])

@@ -10,15 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from service import limits
-from service.api.routes.comparisons import view
-from service.api.routes.studies import made_up_name, views
+from service import submission
 from service.cli import terminal
-from service.cli.local_files import dataset_kind, kept
+from service.cli.local_files import dataset_kind, keep_dataset
 from service.cli.next_step import next_step_here
 from service.cli.terminal_comparison import show_comparison
 from service.errors import ConflictError, NameInUseError
-from service.schemas import trial_view
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.comparison_store import ComparisonStore
@@ -27,32 +24,31 @@ from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.states import ACTIVE_COMPARISON, ComparisonState, StudyState
 from service.storage.store import Store
+from service.views import comparison_view, study_views, trial_view
 from service.worker.fleet import Fleet
 from studies.analysis import techniques
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
-from studies.study_file import parse
 
 
-def run_study(given: Mapping[str, Any], settings: Settings, file: Path, model: Path | None = None) -> int:
-    """Run a study as a file describes it, perhaps with the model of another, to its end; the exit status.
+def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model: Path | None = None) -> int:
+    """Run the study that a file describes, perhaps with the model of another file, to its end; return the exit status.
 
-    A study of the same name and the same description is gone on with.
+    A study of the same name and the same description is resumed.
     """
-    if dataset_kind(given) not in ("file", "uploaded"):
-        limits.check(parse(given), settings)  # what is wrong is said before a database is made
-    console = Console()
-    store = Store(settings.database_url)
-    datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
-    if dataset_kind(given) == "file":
-        given = kept(datasets, given, file.parent)
-    spec = parse(given, datasets.uploaded)
-    limits.check(spec, settings)
-    name = _accepted(store, spec)
+    if dataset_kind(document) in ("file", "uploaded"):
+        store = Store(settings.database_url)
+        spec = _check_with_dataset(store, document, settings, file.parent)
+    else:
+        # Before the database is made: a wrong study file leaves nothing behind.
+        spec = submission.check(document, settings)
+        store = Store(settings.database_url)
+    name = _begin_or_resume(store, spec)
     fleet = Fleet(settings, max(settings.workers, 1), name)
+    console = Console()
     fleet.start()
     try:
-        study = terminal.follow(console, lambda: views(store, [store.study(name)])[0])
+        study = terminal.follow(console, lambda: study_views(store, [store.study(name)])[0])
     except KeyboardInterrupt:
         console.print(f"Interrupted; the same command goes on with '{name}'.")
         return 130
@@ -62,26 +58,38 @@ def run_study(given: Mapping[str, Any], settings: Settings, file: Path, model: P
     front = store.best(store.study(name))
     terminal.show_study(console, study, map(trial_view, trials.items), [trial_view(trial) for trial in front])
     if study.comparison is not None:
-        show_comparison(console, view(store, name))
+        show_comparison(console, comparison_view(store, name))
     console.print(next_step_here(study, settings, _command(file, model)), highlight=False, markup=False, soft_wrap=True)
     store.close()
     compared = study.comparison is None or study.comparison.state == ComparisonState.COMPLETED
     return 0 if study.state == StudyState.COMPLETED and study.progress.complete and compared else 1
 
 
+def _check_with_dataset(store: Store, document: Mapping[str, Any], settings: Settings, folder: Path) -> StudySpec:
+    datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
+    if dataset_kind(document) == "file":
+        document = keep_dataset(datasets, document, folder)
+    return submission.check(document, settings, datasets.uploaded)
+
+
 def _command(file: Path, model: Path | None) -> str:
     return f"regsweep run {quote(str(file))}" + ("" if model is None else f" --model {quote(str(model))}")
 
 
-def _accepted(store: Store, spec: StudySpec) -> str:
-    alone = _alone(spec)
-    # The same description has the same name, so that the same command goes on with it, also with a comparison.
-    name = spec.name or made_up_name(spec, sha256(alone.model_dump_json().encode()).hexdigest())
+def _begin_or_resume(store: Store, spec: StudySpec) -> str:
+    """Accept the study or, when it was accepted before, go on with it; return its name.
+
+    Raises ConflictError when another study has the name.
+    """
+    alone = _without_comparison(spec)
+    # The same description gets the same name, so that the same command goes on with it, also with a comparison.
+    named = submission.with_name(spec, sha256(alone.model_dump_json().encode()).hexdigest())
+    name = str(named.name)
     try:
-        return store.create_study(spec.named(name)).name
+        return store.create_study(named).name
     except NameInUseError:
         study = store.study(name)
-        if _alone(study.parsed_spec) != alone.named(name):
+        if _without_comparison(study.parsed_spec) != alone.named(name):
             raise ConflictError(
                 f"another study is named '{name}'; choose another name, or delete that one first"
             ) from None
@@ -91,22 +99,22 @@ def _accepted(store: Store, spec: StudySpec) -> str:
         return study.name
 
 
-def _alone(spec: StudySpec) -> StudySpec:
+def _without_comparison(spec: StudySpec) -> StudySpec:
     return spec.model_copy(update={"comparison": None})
 
 
 def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
-    """Ask for the comparison that a description has and its study lacks; ConflictError when it has another.
+    """Begin the comparison that the description has and the study lacks.
 
-    One that is asked for without a word of how is content with any.
+    A comparison that is all defaults accepts any that the study has. Raises ConflictError when the two differ.
     """
     if spec.comparison is None:
         return
     if study.comparison is None:
         ComparisonStore(store).ask(study.name, spec.comparison)
         return
-    asked, there = techniques.settled(spec, spec.comparison), study.parsed_comparison
-    if spec.comparison != ComparisonSpec() and asked != there:
+    wanted, present = techniques.settled(spec, spec.comparison), study.parsed_comparison
+    if spec.comparison != ComparisonSpec() and wanted != present:
         raise ConflictError(
             f"study '{study.name}' has another comparison than this one, which is {study.comparison_state}; leave "
             "`comparison` as it was, or choose another name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from service.schemas import StudyView
+from service.schemas.studies import StudyView
 from service.storage.states import ACTIVE_STUDY, ComparisonState, StudyState
 
 if TYPE_CHECKING:

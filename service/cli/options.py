@@ -1,4 +1,4 @@
-"""What all commands share: their options, and what becomes of a wrong one."""
+"""The options that commands share, and what a wrong one leads to."""
 
 from __future__ import annotations
 
@@ -21,27 +21,31 @@ ModelFile = Annotated[
     Path | None,
     typer.Option("--model", help="A Keras model, .json or .keras, in place of the study's; its weights are not read."),
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A study's name.")]
-Server = Annotated[str | None, typer.Option("--server", help="The server's URL [REGSWEEP_SERVER_URL].")]
-Key = Annotated[
+StudyName = Annotated[str, typer.Argument(metavar="NAME", help="A study's name.")]
+ServerOption = Annotated[str | None, typer.Option("--server", help="The server's URL [REGSWEEP_SERVER_URL].")]
+KeyOption = Annotated[
     str | None,
-    typer.Option("--key", help="The server's API key [REGSWEEP_KEY, REGSWEEP_KEY_FILE]; others see a command line."),
+    typer.Option(
+        "--key", help="The server's API key [REGSWEEP_KEY, REGSWEEP_KEY_FILE]; other users can see a command line."
+    ),
 ]
-DatabaseUrl = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the database [REGSWEEP_DATABASE_URL].")]
-ArtifactsUrl = Annotated[str | None, typer.Option(help="fsspec URL of the models' folder [REGSWEEP_ARTIFACTS_URL].")]
-Workers = Annotated[int | None, typer.Option(help="Worker processes, default one a core [REGSWEEP_WORKERS].")]
-LogLevelText = Annotated[str | None, typer.Option(help="debug, info, warning or error [REGSWEEP_LOG_LEVEL].")]
+DatabaseUrlOption = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the database [REGSWEEP_DATABASE_URL].")]
+ArtifactsUrlOption = Annotated[
+    str | None, typer.Option(help="fsspec URL of the folder for models and datasets [REGSWEEP_ARTIFACTS_URL].")
+]
+WorkersOption = Annotated[int | None, typer.Option(help="Worker processes, default one per core [REGSWEEP_WORKERS].")]
+LogLevelOption = Annotated[str | None, typer.Option(help="debug, info, warning or error [REGSWEEP_LOG_LEVEL].")]
 
 
 def refuse(message: str) -> NoReturn:
-    """Say what the user did wrong, and end with exit 2."""
+    """Print the user's mistake and exit with 2."""
     for line in message.splitlines():
         print(f"regsweep: {line}", file=sys.stderr)
     sys.exit(2)
 
 
 def settings_of(**flags: Any) -> Settings:
-    """The environment's settings with the flags that were given; a wrong one ends the command."""
+    """The environment's settings, with the flags that are not None in their place. A wrong setting ends the command."""
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     except SettingsError as error:
@@ -55,7 +59,7 @@ def settings_of(**flags: Any) -> Settings:
 
 
 def client_of(server: str | None, key: str | None) -> Client:
-    """A client of the server that is meant; a key that cannot be one ends the command."""
+    """A client of the server that the flags or the environment name. A malformed key ends the command."""
     from service.client import Client, key_of
 
     settings = settings_of(server_url=server, key=key, log_level="warning")

@@ -1,26 +1,38 @@
-"""`regsweep export | model | snippet`: what a user takes away of a study, of its best trial or of a technique."""
+"""`regsweep report | export | model | snippet | predict`: results that a user takes away, and predictions with them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from service.cli.options import Key, Name, Server, client_of, refuse
+from service.cli.options import KeyOption, ServerOption, StudyName, client_of, refuse
 
-Technique = Annotated[
+TechniqueOption = Annotated[
     str | None,
     typer.Option(help="Of a compared study: recommended, none, l1, …, l1+dropout, …; default: the best trial."),
 ]
 
 
+def report(
+    name: StudyName,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("report.html"),
+    server: ServerOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Write a study's report: the recommendation, the techniques compared, every figure, in one HTML file."""
+    with client_of(server, key) as client:
+        _write(output, client.report(name).encode())
+
+
 def export(
-    name: Name,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the zip goes.")] = Path("model.zip"),
-    technique: Technique = None,
-    server: Server = None,
-    key: Key = None,
+    name: StudyName,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("model.zip"),
+    technique: TechniqueOption = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
     with client_of(server, key) as client:
@@ -28,21 +40,47 @@ def export(
 
 
 def model(
-    name: Name,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where the model goes.")] = Path("model.keras"),
-    technique: Technique = None,
-    server: Server = None,
-    key: Key = None,
+    name: StudyName,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("model.keras"),
+    technique: TechniqueOption = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Write the best model of a study as a .keras file."""
     with client_of(server, key) as client:
         _write(output, client.model(name, technique))
 
 
-def snippet(name: Name, technique: Technique = None, server: Server = None, key: Key = None) -> None:
+def snippet(
+    name: StudyName, technique: TechniqueOption = None, server: ServerOption = None, key: KeyOption = None
+) -> None:
     """Print Keras code that rebuilds and trains the best model of a study."""
     with client_of(server, key) as client:
         print(client.snippet(name, technique), end="")
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.zip", help="A zip that `regsweep export` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="ROWS", help="New raw rows: CSV, TSV, Parquet or .npz.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("predictions.csv"),
+) -> None:
+    """Predict new raw rows with an exported model; write a CSV."""
+    from service.cli.local_files import format_of, write_predictions
+
+    _quiet_tensorflow()
+    from studies.prediction import predict
+
+    try:
+        write_predictions(predict(model, file, format_of(file)), output)
+    except OSError as error:
+        refuse(f"cannot read or write a file: {error}")
+    print(output)
+
+
+def _quiet_tensorflow() -> None:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 def _write(output: Path, content: bytes) -> None:

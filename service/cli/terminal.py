@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.next_step import active
-from service.schemas import OverallView, StudyView, TrialView
+from service.schemas.progress import OverallView
+from service.schemas.studies import StudyView
+from service.schemas.trials import TrialView
 from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
 from studies.analysis.labels import number, param_label
 from studies.analysis.params import kernel_values

@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from service.schemas import ComparisonView
+from service.schemas.comparisons import ComparisonView
 from studies.analysis.labels import label, number, percentage, worth_text
 from studies.analysis.results import Comparison, TechniqueResult
 

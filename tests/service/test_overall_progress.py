@@ -9,9 +9,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service.api.routes.studies import views
 from service.storage.records import StudyRecord
 from service.storage.store import Store
+from service.views import study_views
 from studies.datasets.preprocessing import PreparedData
 from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.training.result import Job, OnEpoch, Trained
@@ -179,9 +179,9 @@ def test_a_listing_shows_the_same_with_as_many_queries_for_one_study_as_for_many
         queries.append(statement)
 
     sa.event.listen(store.engine, "before_cursor_execute", note)
-    one, for_one = views(store, found[:1]), len(queries)
+    one, for_one = study_views(store, found[:1]), len(queries)
     queries.clear()
-    many = views(store, found)
+    many = study_views(store, found)
     assert (many[0], len(queries)) == (one[0], for_one)
     assert [view.name for view in many] == ["iris", "second", "third"]
     assert [view.best is None for view in many] == [False, True, True]

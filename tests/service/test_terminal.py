@@ -12,7 +12,8 @@ from rich.console import Console
 from service.cli.next_step import next_step, next_step_here
 from service.cli.terminal import duration, show_studies, show_study
 from service.cli.terminal_comparison import show_comparison
-from service.schemas import ComparisonView, StudyView
+from service.schemas.comparisons import ComparisonView
+from service.schemas.studies import StudyView
 from service.settings import Settings
 from studies.analysis.labels import label
 from tests.service.comparing import ASKED, serving_compared

@@ -1,4 +1,4 @@
-"""A study's comparison of techniques."""
+"""A study's comparison of techniques: begin, read, stop, delete, and its models."""
 
 from __future__ import annotations
 
@@ -10,76 +10,75 @@ from service import limits
 from service.api.dependencies import (
     ArtifactsDependency,
     DashboardDependency,
+    IfMatchDependency,
     SettingsDependency,
     StoreDependency,
-    TagsDependency,
 )
-from service.api.routes.candidates import Candidate, delivered
-from service.api.routes.downloads import download
+from service.api.model_choice import CandidateParameter, find_delivered
+from service.api.responses import download
 from service.export import bundle, kept_model
-from service.schemas import ComparisonView, comparison_view
+from service.schemas.comparisons import ComparisonView
 from service.storage.artifacts import study_folder
 from service.storage.comparison_store import ComparisonStore
-from service.storage.progress import of_comparison
-from service.storage.store import Store
+from service.views import comparison_view
 from studies.spec.comparison import ComparisonSpec
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"])
 
-Asked = Annotated[ComparisonSpec | None, Body(description="What is compared; everything has a default.")]
-
-
-def view(store: Store, name: str) -> ComparisonView:
-    """A comparison as the API shows it."""
-    from service.storage.findings import comparison
-
-    study = ComparisonStore(store).study(name)
-    parts = ComparisonStore(store).parts(study)
-    with store.reading() as session:
-        overall = of_comparison(session, study)
-    return comparison_view(study, parts, store.progress(parts), overall, comparison(store, study))
+ComparisonBody = Annotated[
+    ComparisonSpec | None, Body(description="What to compare, and how; every field has a default.")
+]
 
 
 @router.post("/comparison", status_code=202)
 def ask(
-    name: str, store: StoreDependency, settings: SettingsDependency, tags: TagsDependency, asked: Asked = None
+    name: str,
+    store: StoreDependency,
+    settings: SettingsDependency,
+    etags: IfMatchDependency,
+    comparison: ComparisonBody = None,
 ) -> ComparisonView:
-    """Compare techniques: each is searched alone, confirmed on folds, measured on the test part. May be asked while the
-    study runs, and after.
+    """Compare techniques: search each alone, confirm it on folds, measure it on the test part. A study can be compared
+    while it runs and after it has ended.
     """
-    limits.check_comparison(asked or ComparisonSpec(), settings)
-    ComparisonStore(store).ask(name, asked or ComparisonSpec(), tags, settings.max_active_studies)
-    return view(store, name)
+    spec = comparison or ComparisonSpec()
+    limits.check_comparison(spec, settings)
+    ComparisonStore(store).ask(name, spec, etags, settings.max_active_studies)
+    return comparison_view(store, name)
 
 
 @router.get("/comparison")
 def read(name: str, store: StoreDependency) -> ComparisonView:
-    """How far it is, and once it has ended its result: the table, the differences, the recommendation."""
-    return view(store, name)
+    """Read a comparison: its progress and, once it has ended, the table, the differences and the recommendation."""
+    return comparison_view(store, name)
 
 
 @router.get(
     "/comparison/model", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}}
 )
-def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Candidate = None) -> Response:
-    """The model of a technique's best, trained once more on the study's own split; default the recommended one."""
-    chosen, tested = delivered(store, name, technique)
-    return download(artifacts.read(kept_model(tested)), "application/octet-stream", f"{name} {chosen}.keras")
+def model(
+    name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: CandidateParameter = None
+) -> Response:
+    """Download a candidate's model, trained with its best parameters; by default the recommended one's."""
+    candidate, trial = find_delivered(store, name, technique)
+    return download(artifacts.read(kept_model(trial)), "application/octet-stream", f"{name} {candidate}.keras")
 
 
 @router.get("/comparison/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
-def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: Candidate = None) -> Response:
-    """The same model with the fitted preprocessing of its raw rows and a README, as a zip."""
-    chosen, tested = delivered(store, name, technique)
-    content = bundle(artifacts, tested, f"{name} {chosen}")
-    return download(content, "application/zip", f"{name} {chosen}.zip")
+def export(
+    name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: CandidateParameter = None
+) -> Response:
+    """Download the same model with the fitted preprocessing of its raw rows and a README, as a zip."""
+    candidate, trial = find_delivered(store, name, technique)
+    content = bundle(artifacts, trial, f"{name} {candidate}")
+    return download(content, "application/zip", f"{name} {candidate}.zip")
 
 
 @router.post("/comparison/stop")
-def stop(name: str, store: StoreDependency, tags: TagsDependency) -> ComparisonView:
-    """End the comparison with what it has."""
-    ComparisonStore(store).stop(name, tags)
-    return view(store, name)
+def stop(name: str, store: StoreDependency, etags: IfMatchDependency) -> ComparisonView:
+    """End a comparison and keep its results."""
+    ComparisonStore(store).stop(name, etags)
+    return comparison_view(store, name)
 
 
 @router.delete("/comparison", status_code=204)
@@ -88,10 +87,10 @@ def delete(
     store: StoreDependency,
     artifacts: ArtifactsDependency,
     dashboard: DashboardDependency,
-    tags: TagsDependency,
+    etags: IfMatchDependency,
 ) -> None:
-    """Delete the comparison, also one that runs, and make room for another."""
-    deleted = ComparisonStore(store).delete(name, tags)
+    """Delete a comparison, also a running one, so that the study can be compared anew."""
+    deleted = ComparisonStore(store).delete(name, etags)
     dashboard.forget()
     for study_id in deleted:
         artifacts.remove_folder(study_folder(study_id))

@@ -1,21 +1,28 @@
-"""Whether the server answers, and what a study may say."""
+"""The server's health, and the JSON schema of a study."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
+from pydantic import BaseModel
 
-from service.schemas import HealthView
 from service.version import VERSION
 
 router = APIRouter()
 
 
+class HealthView(BaseModel):
+    """The server answers."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+
+
 @router.get("/healthz", tags=["service"])
 def healthz() -> HealthView:
-    """Answers as soon as the server does."""
+    """Answer as soon as the server does, without looking at the database."""
     return HealthView(version=VERSION)
 
 
@@ -28,7 +35,7 @@ def _schema() -> dict[str, Any]:
 
 @router.get("/v1/schema", tags=["studies"])
 def study_schema() -> dict[str, Any]:
-    """JSON schema of a study, each field with its meaning, unit and default; options of samplers and pruners under
-    `x-samplers` and `x-pruners`.
+    """Read the JSON schema of a study: each field with its meaning, unit and default; the options of samplers and
+    pruners under `x-samplers` and `x-pruners`.
     """
     return _schema()

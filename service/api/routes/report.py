@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.api.dependencies import ArtifactsDependency, StoreDependency
+from service.api.dependencies import ArtifactsDependency, StoreDependency, parse_etags
 from service.storage.reports import ReportFormat, Reports
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"])
@@ -17,7 +17,7 @@ _MEDIA_TYPES: dict[ReportFormat, str] = {"html": "text/html; charset=utf-8", "js
 @router.get(
     "/report",
     response_class=Response,
-    responses={200: {"content": {"text/html": {}, "application/json": {}}}, 304: {"description": "It is the same."}},
+    responses={200: {"content": {"text/html": {}, "application/json": {}}}, 304: {"description": "Not modified."}},
 )
 def report(
     name: str,
@@ -26,7 +26,7 @@ def report(
     kind: Annotated[ReportFormat, Query(alias="format", description="html or json.")] = "html",
     if_none_match: Annotated[str | None, Header(description="ETags of reports that the client has.")] = None,
 ) -> Response:
-    """The whole answer: one self-contained page, or the same as JSON. Once study and comparison have ended it is kept
+    """Read the report: one self-contained page, or the same as JSON. Once study and comparison have ended, it is kept
     and has an ETag.
     """
     reports = Reports(store, artifacts)
@@ -34,7 +34,6 @@ def report(
     if standing.tag is None:
         return Response(reports.read(standing, kind), media_type=_MEDIA_TYPES[kind])
     headers = {"ETag": f'"{standing.tag}"', "Cache-Control": "private, no-cache"}
-    held = {tag.strip().removeprefix("W/").strip('"') for tag in (if_none_match or "").split(",")}
-    if held & {"*", standing.tag}:
+    if parse_etags(if_none_match or "") & {"*", standing.tag}:
         return Response(status_code=304, headers=headers)
     return Response(reports.read(standing, kind), media_type=_MEDIA_TYPES[kind], headers=headers)

@@ -1,0 +1,60 @@
+"""What users take away of a trial: its model, the export with its preprocessing, and Keras code."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from service.api.dependencies import ArtifactsDependency, StoreDependency
+from service.api.model_choice import CandidateParameter, TrialParameter, check_one_named, find_tested, find_trial
+from service.api.responses import download
+from service.export import bundle, kept_model
+from service.storage.store import Store
+from studies.analysis.labels import label
+from studies.hyperparameters import Hyperparameters
+
+router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
+
+
+@router.get("/model", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
+def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: TrialParameter = None) -> Response:
+    """Download the best trial's trained model, a .keras file."""
+    _, record = find_trial(store, name, trial)
+    return download(artifacts.read(kept_model(record)), "application/octet-stream", f"{name} {record.number}.keras")
+
+
+@router.get("/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
+def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: TrialParameter = None) -> Response:
+    """Download the best trial's model with the fitted preprocessing of its raw rows and a README, as a zip."""
+    _, record = find_trial(store, name, trial)
+    content = bundle(artifacts, record, f"{name} {record.number}")
+    return download(content, "application/zip", f"{name} {record.number}.zip")
+
+
+@router.get("/snippet", response_class=Response, responses={200: {"content": {"text/x-python": {}}}})
+def snippet(
+    name: str, store: StoreDependency, trial: TrialParameter = None, technique: CandidateParameter = None
+) -> Response:
+    """Read Keras code that rebuilds and trains the best trial, or a technique that was compared."""
+    check_one_named(trial, technique)
+    code = _trial_code(store, name, trial) if technique is None else _candidate_code(store, name, technique)
+    return Response(code, media_type="text/x-python; charset=utf-8")
+
+
+def _trial_code(store: Store, name: str, number: int | None) -> str:
+    from studies.models.snippet import snippet
+
+    study, trial = find_trial(store, name, number)
+    spec = study.parsed_spec
+    hyperparameters = Hyperparameters.from_effective(trial.params or {}, spec.space.l1_mode)
+    return snippet(spec, hyperparameters, trial.number or 0)
+
+
+def _candidate_code(store: Store, name: str, technique: str) -> str:
+    from studies.models.snippet import snippet
+
+    candidate, trial = find_tested(store, name, technique)
+    spec, plan = store.study(name).parsed_spec, trial.plan or {}
+    hyperparameters = Hyperparameters.from_effective(plan["params"], spec.space.l1_mode)
+    words = label(candidate)
+    title = f"{words[0].upper()}{words[1:]}, as compared in the regsweep study {spec.name}."
+    return snippet(spec, hyperparameters, trial.number or 0, title=title, fit=plan["folds"][0])

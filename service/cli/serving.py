@@ -1,0 +1,75 @@
+"""`regsweep serve | worker | demo`: processes that run until they are told to end."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from service.cli.options import (
+    ArtifactsUrlOption,
+    DatabaseUrlOption,
+    LogLevelOption,
+    StudyFile,
+    WorkersOption,
+    settings_of,
+)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [REGSWEEP_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one [REGSWEEP_PORT].")] = None,
+    workers: WorkersOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+    log_level: LogLevelOption = None,
+) -> None:
+    """Run the server with its workers."""
+    from service.api.server import run
+
+    settings = settings_of(
+        host=host,
+        port=port,
+        workers=workers,
+        database_url=database_url,
+        artifacts_url=artifacts_url,
+        log_level=log_level,
+    )
+    run(settings)
+
+
+def worker(
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+    study: Annotated[str | None, typer.Option(help="Serve this study only.")] = None,
+    attached: Annotated[bool, typer.Option("--attached", help="Leave when standard input closes.")] = False,
+    name: Annotated[str | None, typer.Option(help="The worker's name; generated when left out.")] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Check by REGSWEEP_HEARTBEAT_PATH that a worker lives: exit 0, or 1 and why not."),
+    ] = False,
+    log_level: LogLevelOption = None,
+) -> None:
+    """Run one worker alone."""
+    settings = settings_of(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
+    if check:
+        from service.worker.liveness import missing
+
+        sys.exit(missing(settings.heartbeat_path, settings.lease_seconds))
+    from service.worker.worker import main
+
+    main(settings, study, attached, name)
+
+
+def demo(
+    file: StudyFile,
+    workers: WorkersOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+) -> None:
+    """Start a server, submit a study over REST, follow it to its end and show the result."""
+    from service.cli.demo import run
+
+    settings = settings_of(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level="warning")
+    sys.exit(run(file, settings))

@@ -1,0 +1,1 @@
+"""The shapes of the REST API's requests and answers."""

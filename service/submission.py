@@ -1,0 +1,30 @@
+"""Checks a study's document before it is accepted, and names a study that came without a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service import limits
+from service.settings import Settings
+from studies.spec.study import StudySpec
+from studies.study_file import Uploaded, parse
+
+
+def check(document: Mapping[str, Any], settings: Settings, uploaded: Uploaded | None = None) -> StudySpec:
+    """Parse a study's document and hold it to the limits; `uploaded` fills in the dataset that it names.
+
+    Raises InvalidSpecError with every field that is wrong.
+    """
+    from studies.analysis import techniques
+
+    spec = parse(document, uploaded)
+    limits.check(spec, settings)
+    if spec.comparison is not None:
+        techniques.settled(spec, spec.comparison)
+    return spec
+
+
+def with_name(spec: StudySpec, digits: str) -> StudySpec:
+    """The study under its own name or, when it has none, under one made of its dataset, its model and `digits`."""
+    return spec if spec.name else spec.named(f"{spec.dataset.name}-{spec.model.kind}-{digits[:6]}")

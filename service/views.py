@@ -1,0 +1,187 @@
+"""Turns records into the shapes that the REST API answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.schemas.comparisons import ComparisonView, PartView
+from service.schemas.datasets import DatasetDetail, DatasetView
+from service.schemas.progress import OverallView, ProgressView
+from service.schemas.studies import BestView, ComparisonSummary, EngineView, StudyView
+from service.schemas.trials import AttemptView, TrialView, WeightsView
+from service.storage import progress
+from service.storage.comparison_store import ComparisonStore
+from service.storage.progress import Overall
+from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
+from service.storage.store import Progress, Store
+from studies.spec.dataset import DatasetFacts
+
+
+def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
+    """Studies with their progress and best trials; the number of queries does not grow with the studies."""
+    counts, best = store.progress(studies), store.bests(studies)
+    dashboard = store.dashboard_ids(study.name for study in studies)
+    with store.reading() as session:
+        overall = progress.whole(session, studies)
+    return [
+        _study_view(study, counts[study.id], overall[study.id], best.get(study.id), dashboard.get(study.name))
+        for study in studies
+    ]
+
+
+def new_study_view(store: Store, session: Session, study: StudyRecord) -> StudyView:
+    """A study in the transaction that accepts it."""
+    trials = study.spec["budget"]["trials"]
+    overall = progress.whole(session, [study])[study.id]
+    dashboard_id = store.optuna.get_study_id_from_name(study.name)
+    return _study_view(study, Progress(trials, waiting=trials), overall, None, dashboard_id)
+
+
+def _study_view(
+    study: StudyRecord, counts: Progress, overall: Overall, best: TrialRecord | None, dashboard_id: int | None
+) -> StudyView:
+    return StudyView(
+        name=study.name,
+        state=study.state,
+        reason=study.reason,
+        spec=study.spec,
+        task=study.parsed_spec.task,
+        engine=None if study.engine is None else EngineView.model_validate(study.engine),
+        progress=ProgressView.model_validate(counts, from_attributes=True),
+        overall=OverallView.model_validate(overall, from_attributes=True),
+        priority=study.priority,
+        earlier=len(study.earlier or ()),
+        comparison=_comparison_summary(study),
+        best=None if best is None else _best_view(best),
+        dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",
+        created_at=_utc(study.created_at),
+        started_at=_utc_or_none(study.started_at),
+        ended_at=_utc_or_none(study.ended_at),
+    )
+
+
+def _comparison_summary(study: StudyRecord) -> ComparisonSummary | None:
+    if study.comparison is None:
+        return None
+    return ComparisonSummary(state=study.comparison_state, techniques=study.comparison["techniques"])
+
+
+def _best_view(trial: TrialRecord) -> BestView | None:
+    if trial.number is None or trial.value is None:
+        return None
+    return BestView(number=trial.number, value=trial.value, params=trial.params or {})
+
+
+def comparison_view(store: Store, name: str) -> ComparisonView:
+    """A study's comparison with its parts and, once it has ended, its result.
+
+    Raises NotFoundError when the study has none.
+    """
+    from service.storage.findings import comparison
+
+    study = ComparisonStore(store).study(name)
+    parts = ComparisonStore(store).parts(study)
+    counts = store.progress(parts)
+    with store.reading() as session:
+        overall = progress.of_comparison(session, study)
+    return ComparisonView(
+        state=study.comparison_state,
+        spec=study.comparison or {},
+        overall=OverallView.model_validate(overall, from_attributes=True),
+        parts=[_part_view(part, counts[part.id]) for part in parts],
+        result=comparison(store, study),
+    )
+
+
+def _part_view(part: StudyRecord, counts: Progress) -> PartView:
+    return PartView(
+        name=part.name,
+        technique=part.technique,
+        state=part.state,
+        reason=part.reason,
+        progress=ProgressView.model_validate(counts, from_attributes=True),
+    )
+
+
+def trial_view(trial: TrialRecord) -> TrialView:
+    """One trial."""
+    return TrialView(
+        number=trial.number,
+        state=trial.state,
+        value=trial.value,
+        values=trial.values,
+        params=trial.params or {},
+        metrics=trial.metrics or {},
+        weights=trial.weights or {},
+        epochs=trial.epochs,
+        best_epoch=trial.best_epoch,
+        stopped_early=trial.stopped_early,
+        reason=trial.reason,
+        attempt=trial.attempt,
+        enqueued=trial.asked,
+        has_model=trial.model is not None,
+        started_at=_utc_or_none(trial.started_at),
+        ended_at=_utc_or_none(trial.ended_at),
+    )
+
+
+def attempt_view(attempt: AttemptRecord) -> AttemptView:
+    """One attempt at a trial."""
+    return AttemptView(
+        attempt=attempt.attempt,
+        worker=attempt.worker,
+        started_at=_utc(attempt.started_at),
+        ended_at=_utc_or_none(attempt.ended_at),
+        ending=attempt.ending,
+        reason=attempt.reason,
+    )
+
+
+def weights_view(trial: TrialRecord, detail: Mapping[str, Any], feature_names: Sequence[str]) -> WeightsView:
+    """A trial's weights by layer and, when features have names, by feature."""
+    norms = dict(zip(feature_names, detail.get("feature_norms", []), strict=False)) if feature_names else None
+    return WeightsView(
+        number=trial.number,
+        all_layers=trial.weights or {},
+        layers=detail.get("layers", []),
+        feature_norms=norms,
+        nonzero_features=None if norms is None else [name for name, norm in norms.items() if norm],
+    )
+
+
+def dataset_view(kind: str, name: str, facts: DatasetFacts) -> DatasetView:
+    """A dataset as listings show it."""
+    return DatasetView(
+        kind=kind,
+        name=name,
+        task=facts.task,
+        rows=facts.rows,
+        shape=list(facts.shape),
+        classes=facts.classes,
+        about=facts.about,
+    )
+
+
+def dataset_detail(dataset: DatasetRecord) -> DatasetDetail:
+    """An uploaded dataset with its profile."""
+    return DatasetDetail(
+        name=dataset.name,
+        digest=dataset.digest,
+        bytes=dataset.bytes,
+        format=dataset.format,
+        options=dataset.options,
+        profile=dataset.profile,
+        created_at=_utc(dataset.created_at),
+    )
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _utc_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _utc(seconds)
