@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.analysis.posterior import posterior
+from studies.analysis.posterior import estimate_posterior
 from studies.analysis.recommendation import choose
 from studies.analysis.results import TechniqueResult
 from studies.spec.comparison import TECHNIQUES
@@ -35,11 +35,14 @@ def decided(case: Case) -> Case:
     """The same case with what would be recommended today."""
     rows = [TechniqueResult(**row) for row in case["result"]["techniques"]]
     values = {row.technique: {int(fold): value for fold, value in row.folds.items()} for row in rows}
-    known = posterior(values, _SHARE, minimizes=True)
-    average = posterior(values, _SHARE, minimizes=True, folds_a_repeat=_FOLDS)
+    known = estimate_posterior(values, _SHARE, minimizes=True)
+    average = estimate_posterior(values, _SHARE, minimizes=True, folds_per_repeat=_FOLDS)
     table = [replace(row, regret=known.regret(row.technique)) for row in rows]
     chosen = choose(table, average, case["result"]["rope"]).technique
-    differences = [{**d, "probability": known.better(d["first"], d["second"])} for d in case["result"]["differences"]]
+    differences = [
+        {**d, "probability": known.probability_better(d["second"], than=d["first"])}
+        for d in case["result"]["differences"]
+    ]
     answer = {**case["result"]["recommendation"], "technique": chosen}
     return {**case, "result": {**case["result"], "differences": differences, "recommendation": answer}}
 

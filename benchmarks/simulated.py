@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import RepeatedKFold
 
 from benchmarks.regret import calibration
-from studies.analysis.posterior import posterior
+from studies.analysis.posterior import estimate_posterior
 
 Array = npt.NDArray[np.float64]
 #: Fits training rows, and gives the loss of every row of others.
@@ -49,9 +49,11 @@ def _statements(rng: np.random.Generator, kind: str, learners: Mapping[str, Lear
         for name, learn in learners.items()
     }
     truth = {name: float(learn(x, y, new_x, new_y).mean()) for name, learn in learners.items()}
-    known = posterior(values, 1 / (FOLDS - 1), minimizes=True)
+    known = estimate_posterior(values, 1 / (FOLDS - 1), minimizes=True)
     best = min(learners, key=known.regret)
-    said = [(known.better(other, best), truth[best] < truth[other]) for other in learners if other != best]
+    said = [
+        (known.probability_better(best, than=other), truth[best] < truth[other]) for other in learners if other != best
+    ]
     return [(p, right) if p >= 0.5 else (1 - p, not right) for p, right in said]
 
 

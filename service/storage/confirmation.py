@@ -19,8 +19,9 @@ from service.storage.states import TrialState
 from studies.analysis.candidates import CANDIDATES
 from studies.analysis.cocktails import cocktails
 from studies.analysis.comparison import compare
+from studies.analysis.fits import Fit, Fits, RowCounts
 from studies.analysis.racing import rounds, survivors
-from studies.analysis.results import Comparison, Fit, Fits, Rows
+from studies.analysis.results import Comparison
 from studies.plan import Plan
 from studies.spec.comparison import ComparisonSpec
 
@@ -124,7 +125,7 @@ def result(session: Session, whole: StudyRecord, confirmation: StudyRecord) -> C
     seconds = _seconds(session, whole)
     found = [_fits(name, complete, seconds.get(name), lost=bool(racing) and name not in racing) for name in names]
     counts = confirmation.facts["rows"]
-    rows = Rows(fold=counts["validation"], train=counts["train"], test=counts["test"])
+    rows = RowCounts(fold=counts["validation"], train=counts["train"], test=counts["test"])
     return compare(spec, asked, found, rows, confirmation.facts["feature_names"])
 
 

@@ -14,7 +14,8 @@ from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, TrialState
 from service.storage.store import Store
 from service.version import VERSION
-from studies.analysis.results import Comparison, Findings, Sample, Trial
+from studies.analysis.findings import Findings, Sample, Trial
+from studies.analysis.results import Comparison
 
 
 def findings(store: Store, study: StudyRecord) -> Findings:

@@ -21,7 +21,7 @@ from service.storage.records import StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
 from service.version import VERSION
-from studies.analysis.results import Findings
+from studies.analysis.findings import Findings
 
 _log = structlog.get_logger(__name__)
 

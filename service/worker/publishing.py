@@ -12,7 +12,7 @@ from service.storage.records import StudyRecord
 from service.storage.reports import ReportFormat, Reports
 from service.storage.store import Store
 from studies.analysis.figures import IMPORTANCE, figures
-from studies.analysis.results import Findings
+from studies.analysis.findings import Findings
 
 
 def present(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:

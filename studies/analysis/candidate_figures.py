@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studies.analysis.drawing import blank, logarithmic, points, scale, whole_numbers, wrapped
+from studies.analysis.findings import Findings, Sample
 from studies.analysis.labels import color, label, percentage
-from studies.analysis.results import Comparison, Findings, Sample, TechniqueResult
+from studies.analysis.results import Comparison, TechniqueResult
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from studies.analysis.candidate_figures import candidates, learning_curves, weights
+from studies.analysis.findings import Findings
 from studies.analysis.importance import importances
-from studies.analysis.results import Findings
 from studies.analysis.search_figures import against, front, history, path, zeros
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from studies.analysis.drawing import blank
+from studies.analysis.findings import Findings
 from studies.analysis.labels import OWN_SEARCH_COLOR, param_label
-from studies.analysis.results import Findings
 from studies.analysis.search_figures import complete, value
 
 if TYPE_CHECKING:

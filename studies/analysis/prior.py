@@ -1,6 +1,6 @@
-"""What regularization usually does, by the logarithm of the loss, before a table's own rows are looked at.
+"""The usual effect of regularization on the logarithm of the loss, known before a table's rows are looked at.
 
-Learned on the real tables of the benchmark that are not held back, of models of 240 rows each:
+Learned on the benchmark's real tables that are not held back, of models of 240 rows each:
 `python -m benchmarks.learn_prior benchmarks/prior_cases.jsonl` prints these numbers.
 """
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Belief(NamedTuple):
-    """Of one candidate, against the middle of all."""
+    """Mean and deviation of one candidate's log loss, against the median of all candidates."""
 
     mean: float
     deviation: float  # from table to table

@@ -1,16 +1,16 @@
-"""Racing: in how many rounds folds are given, and who is given none any more.
+"""Racing: confirms in rounds, and gives no more folds to candidates that have surely lost.
 
-Maron and Moore, "Hoeffding Races", NIPS 1994, stop giving data to what has surely lost. Here that is what is hardly
-ever among the best on new rows, by the posterior of what its folds have shown so far.
+Maron and Moore, "Hoeffding Races", NIPS 1994, stop giving data to what has surely lost. Here a candidate has lost when,
+by the posterior of its folds so far, it is hardly ever among the best on new rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-_SHARES = (0.2, 0.5, 1.0)  # of the repeats that a round goes on to
-_SURELY = 0.01  # probability of being among the best below which a candidate has lost
-_KEPT = 2  # candidates that always go on
+_SHARES = (0.2, 0.5, 1.0)  # of the repeats, at which each round ends
+_LOST_BELOW = 0.01  # probability of being among the best
+_MIN_SURVIVORS = 2
 
 
 def rounds(repeats: int) -> list[range]:
@@ -20,6 +20,6 @@ def rounds(repeats: int) -> list[range]:
 
 
 def survivors(keeps_up: Mapping[str, float]) -> list[str]:
-    """Those that have not surely lost, in their order, at least two; by the probability that they keep up with all."""
-    safe = sorted(keeps_up, key=lambda name: -keeps_up[name])[:_KEPT]
-    return [name for name, chance in keeps_up.items() if name in safe or chance >= _SURELY]
+    """The candidates that have not surely lost, in their order, at least two; by the probability that each keeps up."""
+    safe = sorted(keeps_up, key=lambda name: -keeps_up[name])[:_MIN_SURVIVORS]
+    return [name for name, probability in keeps_up.items() if name in safe or probability >= _LOST_BELOW]

@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 from studies.analysis import report_tables
 from studies.analysis.figures import CANDIDATES, NOTES, figures
+from studies.analysis.findings import Findings, Trial
 from studies.analysis.labels import number, params_text
 from studies.analysis.markup import Cell, folded, instant, note, table
-from studies.analysis.results import Comparison, Findings, Trial
+from studies.analysis.results import Comparison
 from studies.objectives import OBJECTIVES
 from studies.search import pareto
 from studies.spec.dataset import UploadedDataset

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from studies.analysis.candidates import PENALTIES
 from studies.analysis.drawing import blank, logarithmic, points, scale, whole_numbers
+from studies.analysis.findings import Findings, Trial
 from studies.analysis.labels import OWN_SEARCH, OWN_SEARCH_COLOR, color, label
 from studies.analysis.params import is_of_kernels, kernel_values
-from studies.analysis.results import Findings, Trial
 from studies.objectives import OBJECTIVES
 from studies.search import pareto
 

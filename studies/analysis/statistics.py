@@ -1,9 +1,8 @@
-"""Whether one technique is better than another, from the folds of repeated cross-validation.
+"""Tests and intervals for the folds of repeated cross-validation.
 
-The folds share training rows, so their results are correlated and the plain t-test finds differences that are none.
+The folds share training rows, so their results are correlated and the plain t-test detects differences that are none.
 Nadeau and Bengio ("Inference for the Generalization Error", Machine Learning 52, 2003) add the share of test to
-training rows to the variance of the mean; Corani and Benavoli ("A Bayesian approach for comparing cross-validated
-algorithms on multiple data sets", Machine Learning 100, 2015) give the posterior that goes with it.
+training rows to the variance of the mean.
 """
 
 from __future__ import annotations
@@ -26,37 +25,28 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Sequence[float], test_to_train: float) -> Estimate:
-        """From one value a fold, at least two; `test_to_train` is the share of a fold's rows to those trained on."""
+        """Estimate from one value a fold, at least two; `test_to_train`: a fold's rows to its training rows."""
         spread = variance(values)
         return cls(fmean(values), sqrt(spread * (1 / len(values) + test_to_train)), len(values) - 1)
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
-        """Where the mean lies with this confidence."""
+        """The confidence interval of the mean."""
         from scipy.stats import t
 
         half = float(t.ppf((1 + confidence) / 2, self.degrees)) * self.error
         return self.mean - half, self.mean + half
 
     def p_value(self) -> float:
-        """Of the two-sided test that the mean is 0."""
+        """The p-value of the two-sided test that the mean is 0."""
         from scipy.stats import t
 
         if self.error == 0:
             return 1.0 if self.mean == 0 else 0.0
         return float(2 * t.sf(abs(self.mean) / self.error, self.degrees))
 
-    def probabilities(self, rope: float) -> tuple[float, float, float]:
-        """Posterior probability that the mean is below −rope, within ±rope (practically 0), above rope."""
-        from scipy.stats import t
-
-        if self.error == 0:
-            return (float(self.mean < -rope), float(abs(self.mean) <= rope), float(self.mean > rope))
-        below, not_above = (float(t.cdf((edge - self.mean) / self.error, self.degrees)) for edge in (-rope, rope))
-        return below, not_above - below, 1 - not_above
-
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted for being one of several tests: Holm, "A simple sequentially rejective multiple test procedure",
+    """Adjust p-values for being several tests: Holm, "A simple sequentially rejective multiple test procedure",
     Scandinavian Journal of Statistics 6, 1979.
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)

@@ -9,7 +9,9 @@ import numpy as np
 
 from studies.analysis.candidates import CANDIDATES, PARTS
 from studies.analysis.comparison import compare
-from studies.analysis.results import Comparison, Findings, Fit, Fits, Rows, Sample, Trial
+from studies.analysis.findings import Findings, Sample, Trial
+from studies.analysis.fits import Fit, Fits, RowCounts
+from studies.analysis.results import Comparison
 from studies.spec.comparison import TECHNIQUES, ComparisonSpec
 from studies.spec.study import StudySpec
 from tests.studies.documents import study
@@ -74,7 +76,7 @@ def compared(spec: StudySpec, candidates: tuple[str, ...] = CANDIDATES) -> Compa
     """The comparison of some candidates, the first of which is the best and the last was raced out."""
     found = [fits(candidate, index) for index, candidate in enumerate(candidates[:-1])]
     last = fits(candidates[-1], len(candidates), 10, raced_out=True)
-    result = compare(spec, ComparisonSpec(), [*found, last], Rows(fold=30, train=120, test=100), ["x", "y"])
+    result = compare(spec, ComparisonSpec(), [*found, last], RowCounts(fold=30, train=120, test=100), ["x", "y"])
     assert result is not None
     return result
 

@@ -15,10 +15,10 @@ import pytest
 from studies.analysis.candidates import CANDIDATES
 from studies.analysis.drawing import logarithmic, plain, whole_numbers
 from studies.analysis.figures import IMPORTANCE, figures
+from studies.analysis.findings import Findings
 from studies.analysis.importance import estimate
 from studies.analysis.labels import OWN_SEARCH_COLOR, color, label
 from studies.analysis.report import as_html, as_json
-from studies.analysis.results import Findings
 from tests.studies.made_up import findings
 
 OWN = ("the study's own search", "trials", "best so far", "Pareto front", None)

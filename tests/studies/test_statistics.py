@@ -18,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import ExtraTreeClassifier
 
 from studies.analysis.comparison import compare
-from studies.analysis.results import Fit, Fits, Rows
+from studies.analysis.fits import Fit, Fits, RowCounts
 from studies.analysis.statistics import Estimate, holm
 from studies.spec.comparison import ComparisonSpec
 from tests.studies.documents import study
@@ -103,41 +103,11 @@ def test_holm_does_not_care_in_which_order_the_tests_are_listed(case: tuple[list
     assert holm([p_values[index] for index in order]) == [adjusted[index] for index in order]
 
 
-@given(VALUES, st.floats(0, 1), st.floats(1e-3, 10))
-def test_the_posterior_probabilities_are_shares_of_one(values: list[float], share: float, rope: float) -> None:
-    estimate = Estimate.of(values, share)
-    found = estimate.probabilities(rope)
-    assert all(-1e-12 <= probability <= 1 for probability in found)
-    assert sum(found) == pytest.approx(1)
-    mirrored = Estimate.of([-value for value in values], share).probabilities(rope)
-    assert mirrored == pytest.approx(found[::-1], abs=1e-9)
-
-
-@pytest.mark.parametrize(("mean", "rope"), [(0.0, 0.01), (0.02, 0.01), (-0.05, 0.03), (0.01, 0.2)])
-def test_the_posterior_is_the_students_t_that_random_draws_give(mean: float, rope: float) -> None:
-    values = np.random.default_rng(8).normal(mean, 0.05, 10)
-    estimate = Estimate.of(list(values), 0.25)
-    # Corani and Benavoli 2015: a Student t with n − 1 degrees around the mean, scaled by the corrected error.
-    draws = values.mean() + sqrt((1 / 10 + 0.25) * values.var(ddof=1)) * np.random.default_rng(9).standard_t(9, 400_000)
-    shares = (draws < -rope).mean(), (abs(draws) <= rope).mean(), (draws > rope).mean()
-    assert estimate.probabilities(rope) == pytest.approx(shares, abs=0.004)
-
-
-@pytest.mark.parametrize(
-    ("value", "p", "probabilities"),
-    [
-        (0.0, 1.0, (0.0, 1.0, 0.0)),
-        (0.01, 0.0, (0.0, 1.0, 0.0)),
-        (0.5, 0.0, (0.0, 0.0, 1.0)),
-        (-0.5, 0.0, (1.0, 0.0, 0.0)),
-    ],
-)
-def test_folds_without_any_spread_leave_no_doubt(
-    value: float, p: float, probabilities: tuple[float, float, float]
-) -> None:
+@pytest.mark.parametrize(("value", "p"), [(0.0, 1.0), (0.01, 0.0), (0.5, 0.0), (-0.5, 0.0)])
+def test_folds_without_any_spread_leave_no_doubt(value: float, p: float) -> None:
     estimate = Estimate.of([value] * 5, 0.25)
     assert (estimate.error, estimate.degrees, estimate.interval()) == (0.0, 4, (value, value))
-    assert (estimate.p_value(), estimate.probabilities(0.01)) == (p, probabilities)
+    assert estimate.p_value() == p
 
 
 def _identical_trees(rng: np.random.Generator, x: Array, y: Array) -> list[float]:
@@ -215,7 +185,7 @@ def _answer(differences: Sequence[float]) -> str:
         losses = [{"val_loss": 2 + difference, "gap": 0.0} for difference in apart]
         folds = {i: Fit(loss, {"zero_share": 0.0, "l2_norm": 1.0}, 1) for i, loss in enumerate(losses)}
         fits.append(Fits(technique, {}, folds, None, None))
-    found = compare(study(), ComparisonSpec(), fits, Rows(fold=12, train=48, test=60), ())
+    found = compare(study(), ComparisonSpec(), fits, RowCounts(fold=12, train=48, test=60), ())
     assert found is not None
     return found.recommendation.verdict
 
