@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.api.lazy_store import Opening
 from service.errors import StorageError
 from service.storage.reaper import Reaper
+from service.storage.worker_store import WorkerStore
 
 _log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ class Watch:
         reaper: Reaper | None = None
         while not self._ended.wait(self._lease_seconds / 3):
             try:
-                reaper = reaper or Reaper(self._opening.store(), self._lease_seconds)
+                reaper = reaper or Reaper(WorkerStore(self._opening.store()), self._lease_seconds)
                 reaper.look()
             except (SQLAlchemyError, StorageError) as error:
                 _log.warning("leases not watched", error=str(error))

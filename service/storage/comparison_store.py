@@ -63,7 +63,7 @@ class ComparisonStore:
         with database.transaction(self._store.optuna) as session:
             study = _compared(session, name, lock=True)
             lifecycle.expect(study, tags)
-            study.comparison, study.comparison_state, study.presented = None, None, None
+            study.comparison, study.comparison_state, study.published = None, None, None
             return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
 
     def study(self, name: str) -> StudyRecord:

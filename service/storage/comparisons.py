@@ -35,7 +35,7 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     named = comparison.techniques or ()
     _check_names(session, [part_name(study, part) for part in (*named, _CONFIRMATION)])
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), ComparisonState.SEARCHING
-    study.presented = None
+    study.published = None
     for technique in named:
         searched = techniques.search(spec, comparison, technique)
         part = lifecycle.create(session, optuna, searched, part_name(study, technique), study, technique)

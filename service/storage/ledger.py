@@ -27,6 +27,7 @@ from service.storage.lifecycle import locked_trials
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState, TrialState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.search import warm_start
@@ -85,7 +86,7 @@ class TrialLedger:
     def _gives_way(self) -> bool:
         """Whether this worker's turn is over and another study has more right to it."""
         if not self._yields and time.monotonic() >= self._turn_ends:
-            following = self._store.next_study(self._holder.only, self._holder.name, self._study_id)
+            following = WorkerStore(self._store).next_study(self._holder.only, self._holder.name, self._study_id)
             self._yields = following is not None and following.whole_id != self._whole_id
             self._turn_ends = time.monotonic() + self._holder.turn_seconds
         return self._yields

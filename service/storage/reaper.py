@@ -11,16 +11,16 @@ import math
 import time
 from collections.abc import Callable
 
-from service.storage.store import Store
+from service.storage.worker_store import Lease, WorkerStore
 
 
 class Reaper:
     """Watches all leases and ends the attempts whose lease is not renewed."""
 
-    def __init__(self, store: Store, lease_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: WorkerStore, lease_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._store, self._lease_seconds, self._clock = store, lease_seconds, clock
         #: By trial, its lease as it stood when it was first seen so, and when that was.
-        self._seen: dict[int, tuple[tuple[str, float], float]] = {}
+        self._seen: dict[int, tuple[Lease, float]] = {}
         self._looked_at = -math.inf
 
     def look(self) -> int:

@@ -51,8 +51,8 @@ class StudyRecord(Record):
     technique: Mapped[str | None] = mapped_column(sa.String(20))  # that this part searches; None: it confirms them all
     comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON, once it was asked for
     comparison_state: Mapped[ComparisonState | None] = mapped_column(_one_of(ComparisonState, 10))
-    presented: Mapped[bool | None]  # whether figures and note are in the dashboard
-    presenting_at: Mapped[float | None]  # when a worker began to put them there
+    published: Mapped[bool | None] = mapped_column("presented")  # the report is kept, its figures in the dashboard
+    publishing_at: Mapped[float | None] = mapped_column("presenting_at")  # when a worker claimed to publish it
     earlier: Mapped[list[Any] | None]  # another study's trials that its sampler knows, see studies.search.warm_start
     priority: Mapped[int] = mapped_column(default=0)  # workers serve the highest first
     served_at: Mapped[float | None]  # when a worker last began a turn on it or on a part of its comparison

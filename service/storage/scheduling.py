@@ -10,7 +10,7 @@ from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import LIVE_STUDY
 
 
-def following(session: Session, only: str | None, worker: str, serving: int | None) -> StudyRecord | None:
+def next_study(session: Session, only: str | None, worker: str, serving: int | None) -> StudyRecord | None:
     """The study (or the one named) that has a trial to run and most right to this worker.
 
     That of the highest priority; among those the one that fewest other workers serve; then the one whose last turn is
@@ -37,7 +37,7 @@ def following(session: Session, only: str | None, worker: str, serving: int | No
     return min(found, key=lambda s: (-s.priority, workers.get(s.whole_id, 0), s.served_at or 0.0, s.whole_id, s.id))
 
 
-def begin(session: Session, study: StudyRecord) -> None:
+def begin_turn(session: Session, study: StudyRecord) -> None:
     """Record that a worker turns to a study now."""
     together = sa.or_(StudyRecord.id == study.whole_id, StudyRecord.parent_id == study.whole_id)
     session.execute(sa.update(StudyRecord).where(together).values(served_at=unix_now()))

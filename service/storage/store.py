@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,11 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import attempts, comparisons, database, dataset_files, lifecycle, scheduling, user_trials
-from service.storage.database import unix_now
+from service.storage import comparisons, database, dataset_files, lifecycle, user_trials
 from service.storage.pagination import Cursor, Page, Sort
-from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord, running
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState, TrialState
+from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, StudyState, TrialState
 from studies.search import pareto
 from studies.spec.study import StudySpec
 
@@ -36,7 +35,6 @@ class Progress:
     waiting: int = 0
 
 
-_PRESENTING_SECONDS = 600.0
 #: The field of Progress that counts trials of a state.
 _COUNTED = {
     TrialState.COMPLETE: "complete",
@@ -187,49 +185,6 @@ class Store:
             session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
         return self.study(name)
 
-    # The answer in the dashboard
-
-    def unpresented(self, only: str | None = None) -> StudyRecord | None:
-        """A study (or the one named, if it is such) that has ended and whose answer is not in the dashboard yet; it is
-        given to one worker, and to another when that one has not put it there in ten minutes. Nothing of it runs any
-        more, so that its checkpoints may go.
-        """
-        ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
-        compared = sa.or_(
-            StudyRecord.comparison_state.is_(None),
-            StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON),
-        )
-        long_ago = unix_now() - _PRESENTING_SECONDS
-        free = sa.or_(StudyRecord.presenting_at.is_(None), StudyRecord.presenting_at < long_ago)
-        runs = sa.select(sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)).join(
-            TrialRecord, sa.and_(TrialRecord.study_id == StudyRecord.id, TrialRecord.state == TrialState.RUNNING)
-        )
-        still = StudyRecord.id.not_in(runs)
-        query = sa.select(StudyRecord).where(ended, compared, StudyRecord.presented.is_(None), free, still)
-        if only is not None:
-            query = query.where(StudyRecord.name == only)
-        with self._read() as session:
-            found = session.scalar(query.order_by(StudyRecord.id).limit(1))
-        if found is None:
-            return None
-        mine = sa.update(StudyRecord).where(StudyRecord.id == found.id, free).values(presenting_at=unix_now())
-        with self._write.begin() as session:
-            taken = session.execute(mine.returning(StudyRecord.id)).all()
-        return found if taken else None
-
-    def set_presented(self, study: StudyRecord) -> None:
-        """Record that the answer of a study as it was read is in the dashboard: one asked for since is not."""
-        same = StudyRecord.comparison_state.is_not_distinct_from(study.comparison_state)
-        update = sa.update(StudyRecord).where(StudyRecord.id == study.id)
-        with self._write.begin() as session:
-            session.execute(update.where(same).values(presented=True))
-            session.execute(update.values(presenting_at=None))
-
-    def family(self, study: StudyRecord) -> list[int]:
-        """The ids of a study and of the parts of its comparison."""
-        with self._read() as session:
-            return [study.id, *(part.id for part in comparisons.parts(session, study))]
-
     def delete_study(self, name: str, *, force: bool, tags: Collection[str] | None = None) -> list[int]:
         """Delete a study with all its trials and its comparison, here and in Optuna; their ids.
 
@@ -322,65 +277,6 @@ class Store:
             lifecycle.expect(study, tags)
             user_trials.mark_invalid(session, self.optuna, study, number, reason)
         return self.trial(name, number)
-
-    # Workers
-
-    def next_study(self, only: str | None = None, worker: str = "", serving: int | None = None) -> StudyRecord | None:
-        """The study (or the one named) that has most right to this worker, see scheduling.following."""
-        with self._read() as session:
-            return scheduling.following(session, only, worker, serving)
-
-    def begin_turn(self, study: StudyRecord) -> None:
-        """Record that a worker turns to a study now."""
-        with self._write.begin() as session:
-            scheduling.begin(session, study)
-
-    def fail_study(self, study_id: int, reason: str, worker: str) -> None:
-        """End a study that cannot be run at all, and the trials of it that the worker holds."""
-        with database.transaction(self.optuna) as session:
-            study = lifecycle.locked(session, study_id)
-            if study is not None:
-                comparisons.end(session, self.optuna, study, StudyState.FAILED, reason)
-                attempts.end_attempts(session, self.optuna, TrialRecord.worker == worker, Ending.FAILED, reason)
-
-    def show(self, study_id: int, engine: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        """Record which engine a worker trains a study with, and what it knows of its data."""
-        shown = {"engine": dict(engine), "facts": dict(facts)}
-        with self._write.begin() as session:
-            session.execute(sa.update(StudyRecord).where(StudyRecord.id == study_id).values(shown))
-
-    def renew(self, worker: str, lease_seconds: float) -> int:
-        """Renew every lease a worker holds; how many."""
-        held = sa.and_(TrialRecord.worker == worker, running())
-        with self._write.begin() as session:
-            ids = [key for key, _ in lifecycle.locked_trials(session, held)]
-            renewed = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
-            session.execute(renewed.values(lease_expires_at=unix_now() + lease_seconds))
-            return len(ids)
-
-    def hand_back(self, worker: str) -> int:
-        """Free every trial a worker holds for others, through no fault of the trials; how many."""
-        with database.transaction(self.optuna) as session:
-            return attempts.hand_back(session, self.optuna, TrialRecord.worker == worker)
-
-    def end_attempts(self, worker: str, ending: Ending, reason: str) -> int:
-        """End every attempt of a worker that will not go on with them; how many."""
-        with database.transaction(self.optuna) as session:
-            return attempts.end_attempts(session, self.optuna, TrialRecord.worker == worker, ending, reason)
-
-    def leases(self) -> dict[int, tuple[str, float]]:
-        """Token and end of every lease, by trial; each renewal changes the end."""
-        query = sa.select(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at).where(running())
-        with self._read() as session:
-            return {row.id: (row.token, row.lease_expires_at) for row in session.execute(query)}
-
-    def reap(self, lost: Mapping[int, tuple[str, float]], lease_seconds: float) -> int:
-        """End the attempts whose leases are still as given, for their worker gave no sign of life; how many."""
-        lease = sa.tuple_(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at)
-        unchanged = lease.in_([(trial, *as_seen) for trial, as_seen in lost.items()])
-        reason = f"its worker gave no sign of life for {lease_seconds:g} seconds"
-        with database.transaction(self.optuna) as session:
-            return attempts.end_attempts(session, self.optuna, unchanged, Ending.LOST, reason)
 
 
 def _asked(study: StudyRecord) -> sa.Select[TrialRecord]:

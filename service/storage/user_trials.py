@@ -81,7 +81,7 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
         raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
     trial.state, trial.reason = TrialState.FAIL, f"marked invalid: {reason}"
     trial.value, trial.values = None, None
-    study.forgotten, study.presented = study.forgotten + 1, None
+    study.forgotten, study.published = study.forgotten + 1, None
     trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna.get_study_id_from_name(study.name), number)
     optuna_tables.forget_values(session, trial_id, trial.reason)
     return trial

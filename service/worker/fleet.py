@@ -16,6 +16,7 @@ from service.errors import EngineMissingError, StorageError
 from service.settings import Settings
 from service.storage.states import Ending
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 
 _log = structlog.get_logger(__name__)
 _RESTART_SECONDS = 1.0
@@ -84,7 +85,7 @@ class Fleet:
         try:
             store = Store(self._settings.database_url)
             try:
-                store.end_attempts(worker, Ending.LOST, f"its process ended with {cause}")
+                WorkerStore(store).end_attempts(worker, Ending.LOST, f"its process ended with {cause}")
             finally:
                 store.close()
         except (StorageError, SQLAlchemyError, StorageInternalError) as error:

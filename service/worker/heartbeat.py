@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.storage.reaper import Reaper
 from service.storage.states import Ending
-from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 
 _log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        store: Store,
+        store: WorkerStore,
         worker: str,
         lease_seconds: float,
         hung_seconds: float,

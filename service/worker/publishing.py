@@ -11,11 +11,12 @@ from service.storage.findings import findings
 from service.storage.records import StudyRecord
 from service.storage.reports import ReportFormat, Reports
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.analysis.figures import IMPORTANCE, figures
 from studies.analysis.findings import Findings
 
 
-def present(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
+def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
     """Keep the report, attach figures and note; a figure of the same title takes the earlier one's place."""
     import optuna
     from optuna_dashboard import save_note, save_plotly_graph_object
@@ -31,7 +32,7 @@ def present(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
     for title, figure in attached.items():
         save_plotly_graph_object(shown, figure, graph_object_id=f"regsweep-{re.sub(r'[^a-z]+', '-', title.lower())}")
     save_note(shown, _note(found, study.name))
-    store.set_presented(study)
+    WorkerStore(store).set_published(study)
 
 
 def _note(found: Findings, name: str) -> str:

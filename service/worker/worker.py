@@ -27,8 +27,9 @@ from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.states import Ending
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from service.worker.heartbeat import Heartbeat
-from service.worker.publishing import present
+from service.worker.publishing import publish
 from studies import faults
 from studies.datasets.cache import PreparedCache
 from studies.datasets.preparation import Preparation
@@ -55,6 +56,7 @@ class Worker:
         self.name = name or worker_name()
         self._settings, self._engine, self._study = settings, engine, study
         self._store = Store(settings.database_url)
+        self._worker_store = WorkerStore(self._store)
         self._artifacts = Artifacts(settings.artifacts_url)
         files = Files(self._artifacts, settings.cache_folder)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
@@ -71,7 +73,7 @@ class Worker:
         if self._left.wait(seconds):
             return
         try:
-            freed = self._store.hand_back(self.name)
+            freed = self._worker_store.hand_back(self.name)
             _log.warning("worker leaves in the middle of an epoch", worker=self.name, trials=freed)
         finally:
             os._exit(0)
@@ -81,7 +83,7 @@ class Worker:
         _log.info("worker is ready", worker=self.name)
         settings = self._settings
         with Heartbeat(
-            self._store,
+            self._worker_store,
             self.name,
             settings.lease_seconds,
             settings.hung_seconds,
@@ -117,29 +119,29 @@ class Worker:
     def _work(self) -> bool:
         """Sweep one study; False when there was nothing to do or what is needed did not answer."""
         try:
-            study = self._store.next_study(self._study, self.name)
-            return self._sweep(study) > 0 if study is not None else self._present()
+            study = self._worker_store.next_study(self._study, self.name)
+            return self._sweep(study) > 0 if study is not None else self._publish()
         except _PASSING as error:
             _log.error("the storage does not answer", worker=self.name, error=str(error))
             self._give_up()
         return False
 
-    def _present(self) -> bool:
+    def _publish(self) -> bool:
         """Put the answer of a study that has ended into the dashboard; False when there is none to put."""
-        study = self._store.unpresented(self._study)
+        study = self._worker_store.claim_unpublished(self._study)
         if study is None:
             return False
         # Whoever ended a trial that had one need not have been at the files.
-        for study_id in self._store.family(study):
+        for study_id in self._worker_store.ids_with_parts(study):
             self._artifacts.remove_folder(checkpoints_folder(study_id))
         try:
-            present(self._store, self._artifacts, study)
+            publish(self._store, self._artifacts, study)
         except _PASSING:
             raise
         # The answer stands in the report all the same, and another try would fail as well.
         except Exception:  # noqa: BLE001
             _log.exception("an answer is not shown in the dashboard", study=study.name)
-            self._store.set_presented(study)
+            self._worker_store.set_published(study)
         return True
 
     def _give_up(self) -> None:
@@ -148,14 +150,14 @@ class Worker:
         while not self._leaving.wait(seconds):
             seconds = min(2 * seconds, _MOST_SECONDS)
             try:
-                self._store.hand_back(self.name)
+                self._worker_store.hand_back(self.name)
                 return
             except _PASSING as error:
                 _log.warning("leases not given up", worker=self.name, error=str(error))
 
     def _sweep(self, study: StudyRecord) -> int:
         self._progressed()
-        self._store.begin_turn(study)
+        self._worker_store.begin_turn(study)
         settings = self._settings
         holder = Holder(
             self.name,
@@ -171,20 +173,20 @@ class Worker:
             data = self._prepare(spec.dataset, spec.seed, spec.resampling)
             self._keep_preparations(study, data)
             engine, shown = self._engine(spec, data)
-            self._store.show(study.id, shown, facts(spec, data))
+            self._worker_store.record_engine(study.id, shown, facts(spec, data))
             return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
         except _PASSING:
             raise
         except (MemoryError, OutOfMemoryError) as error:
             _log.exception("trials ran out of memory", worker=self.name, study=study.name)
-            ended = self._store.end_attempts(self.name, Ending.OUT_OF_MEMORY, str(error))
+            ended = self._worker_store.end_attempts(self.name, Ending.OUT_OF_MEMORY, str(error))
             if not ended:  # the data alone does not fit
-                self._store.fail_study(study.id, f"out of memory: {error}", self.name)
+                self._worker_store.fail_study(study.id, f"out of memory: {error}", self.name)
             return ended
         # Anything else will happen again with every worker: the study ends, with the reason, and the workers live on.
         except Exception as error:  # noqa: BLE001
             _log.exception("a study cannot go on", worker=self.name, study=study.name)
-            self._store.fail_study(study.id, f"{type(error).__name__}: {error}", self.name)
+            self._worker_store.fail_study(study.id, f"{type(error).__name__}: {error}", self.name)
             return 0
 
 

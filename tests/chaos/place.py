@@ -16,6 +16,7 @@ import httpx
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from tests.acceptance.polling import eventually
 from tests.chaos import stub
 from tests.service.documents import document
@@ -76,7 +77,7 @@ class Place:
         for name in names:
             eventually(lambda name=name: self.store.study(name).ended_at is not None, seconds)  # type: ignore[misc]
         # A trial that its study's end has cut is told by its worker, or when that one is missed.
-        eventually(lambda: not self.store.leases(), 20)
+        eventually(lambda: not WorkerStore(self.store).leases(), 20)
         return time.monotonic() - begun
 
     def dead(self, process: ForkServerProcess) -> None:

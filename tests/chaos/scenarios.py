@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import StudyState
+from service.storage.worker_store import WorkerStore
 from tests.acceptance.polling import eventually
 from tests.chaos.oracle import verify
 from tests.chaos.place import Place
@@ -84,12 +85,12 @@ def zombie(place: Place) -> str:
     """SIGSTOP past the lease, then SIGCONT: what the zombie writes is refused."""
     place.study("study", trials=6, epochs=10)
     first = place.worker(epoch_seconds=0.1)
-    eventually(place.store.leases, 30)
+    eventually(WorkerStore(place.store).leases, 30)
     # A process that stands inside a write holds SQLite's only lock, and no lease helps: not what is tried here.
     with place.store.writing() as session:
         session.connection()  # which begins it
         os.kill(_pid(first), signal.SIGSTOP)
-    held = len(place.store.leases())
+    held = len(WorkerStore(place.store).leases())
     second = place.worker()
     place.ended("study")
     before = _rows(place)
@@ -118,7 +119,7 @@ def reaper_killed(place: Place) -> str:
     """A worker dies; whoever notices dies between the steps of ending its attempts, and again."""
     place.study("study", trials=6, epochs=10)
     place.dead(place.worker(fault="mid-epoch:2"))
-    held = len(place.store.leases())
+    held = len(WorkerStore(place.store).leases())
     place.study("away", trials=1, priority=100)
     for point in ("attempts ended", "endings noted"):
         place.dead(place.worker(fault=f"{point}:1"))
@@ -169,7 +170,7 @@ def database_away(place: Place, stop: Callable[[], None], start: Callable[[], No
     place.study("study", trials=40, epochs=10)
     with place.server() as (client, _):
         workers = [place.worker(epoch_seconds=0.05) for _ in range(2)]
-        eventually(place.store.leases, 30)
+        eventually(WorkerStore(place.store).leases, 30)
         stop()
         refused, ends = Counter[int](), time.monotonic() + seconds
         try:
@@ -233,7 +234,7 @@ def crowd(place: Place, workers: int, clients: int, seconds: float, trials: int)
         answers = asyncio.run(_read_and_write(str(client.base_url), clients, seconds))
     for index in range(4):
         place.store.set_state(f"study {index}", StudyState.STOPPED)
-    eventually(lambda: not place.store.leases(), 60)
+    eventually(lambda: not WorkerStore(place.store).leases(), 60)
     with place.store.reading() as session:
         ended = session.scalar(sa.select(sa.func.count()).where(TrialRecord.state == "COMPLETE"))
     assert set(answers) <= {200, 201, 202}, answers

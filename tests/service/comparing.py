@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from service.worker.worker import facts
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import DivergedError
@@ -77,7 +78,7 @@ def sweep_as_worker(store: Store, folder: Path, name: str, training: Train = tra
     found = store.study(name)
     spec = StudySpec.model_validate(found.spec)
     data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
-    store.show(found.id, ENGINE, facts(spec, data))
+    WorkerStore(store).record_engine(found.id, ENGINE, facts(spec, data))
     return sweep(spec, data, ledger(store, folder, name), one_by_one(training), 0.0)
 
 
@@ -89,7 +90,7 @@ def sweep_all(store: Store, folder: Path, names: Sequence[str], training: Train 
 def work(store: Store, folder: Path) -> list[str]:
     """What a worker does until nothing is left; the names of what it took up, in order."""
     names = []
-    while (found := store.next_study()) is not None:
+    while (found := WorkerStore(store).next_study()) is not None:
         names.append(found.name)
         assert sweep_as_worker(store, folder, found.name)
     return names

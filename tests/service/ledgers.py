@@ -16,6 +16,7 @@ from service.storage.database import unix_now
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.errors import LeaseLostError
 from studies.search.mirror import Mirror, as_template
 from studies.spec.study import StudySpec
@@ -71,7 +72,7 @@ def run(book: TrialLedger, spec: StudySpec, value: float = 0.5, state: TrialStat
 
 def expire(store: Store) -> None:
     """Let every lease be found lost now."""
-    store.reap(store.leases(), 0.0)
+    WorkerStore(store).reap(WorkerStore(store).leases(), 0.0)
 
 
 def set_back(store: Store, seconds: float) -> None:

@@ -23,6 +23,7 @@ from service.storage.ledger import TrialLedger
 from service.storage.pagination import Sort
 from service.storage.states import Ending, StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.errors import LeaseLostError
 from studies.search.mirror import Mirror, as_template
 from studies.spec.study import StudySpec
@@ -113,11 +114,13 @@ class World:
         if what == "starts anew":
             self.books[worker] = self._book(worker)
         elif what in ("die", "leave"):
-            held = {key for key, lease in self.store.leases().items() if self._holder(key, lease[0]) == worker}
+            held = {
+                key for key, lease in WorkerStore(self.store).leases().items() if self._holder(key, lease[0]) == worker
+            }
             freed = (
-                self.store.end_attempts(worker, Ending.LOST, "its process ended")
+                WorkerStore(self.store).end_attempts(worker, Ending.LOST, "its process ended")
                 if what == "die"
-                else self.store.hand_back(worker)
+                else WorkerStore(self.store).hand_back(worker)
             )
             assert freed == len(held)
             self._free(*held)
@@ -141,7 +144,7 @@ class World:
         key, holds = held.claim.key, self.tokens.get(held.claim.key) == held.claim.token
         if what == "lose":
             if holds:
-                assert self.store.reap({key: self.store.leases()[key]}, 0.0) == 1
+                assert WorkerStore(self.store).reap({key: WorkerStore(self.store).leases()[key]}, 0.0) == 1
                 self._free(key)
             return
         if what == "open" and held.number is not None:
@@ -181,15 +184,15 @@ class World:
     def whole(self) -> None:
         """What must hold at any moment."""
         assert violations(self.store, Artifacts(f"file://{self.folder}")) == []
-        assert {key: token for key, (token, _) in self.store.leases().items()} == self.tokens
+        assert {key: token for key, (token, _) in WorkerStore(self.store).leases().items()} == self.tokens
 
     def finish(self) -> None:
         """What is left, run by one more worker once all others are gone."""
         for worker in WORKERS:
-            self.store.end_attempts(worker, Ending.LOST, "its process ended")
+            WorkerStore(self.store).end_attempts(worker, Ending.LOST, "its process ended")
         if self.store.study("iris").state == "paused":
             self.store.set_state("iris", StudyState.RUNNING)
-        while self.store.next_study() is not None:
+        while WorkerStore(self.store).next_study() is not None:
             book = self._book("the last")
             claim = claimed(book)
             number = claim.number

@@ -19,6 +19,7 @@ from service.storage.pagination import Sort
 from service.storage.reaper import Reaper
 from service.storage.states import Ending, StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import LeaseLostError, OutOfMemoryError
 from studies.search.mirror import Mirror
@@ -60,7 +61,7 @@ def states(store: Store) -> list[str]:
 
 def lose(store: Store, claim: Claim) -> None:
     """Let one lease be found lost now."""
-    assert store.reap({claim.key: store.leases()[claim.key]}, 0.0) == 1
+    assert WorkerStore(store).reap({claim.key: WorkerStore(store).leases()[claim.key]}, 0.0) == 1
 
 
 def wrong(store: Store, folder: Path) -> list[str]:
@@ -224,7 +225,7 @@ def test_attempts_are_shown_with_their_worker_and_their_reason(tmp_path: Path) -
         store, folder = Store(settings.database_url), tmp_path / "artifacts"
         store.create_study(spec)
         _, number = opened(ledger(store, folder, "iris", "a"), spec)
-        store.end_attempts("a", Ending.LOST, "its process ended with signal 9")
+        WorkerStore(store).end_attempts("a", Ending.LOST, "its process ended with signal 9")
         book = ledger(store, folder, "iris", "b")
         claim = claimed(book)
         running = _attempts(api, number)
@@ -251,7 +252,7 @@ class Watch:
 
     def __init__(self, store: Store) -> None:
         self.now = 1e9
-        self.reaper = Reaper(store, 30.0, lambda: self.now)
+        self.reaper = Reaper(WorkerStore(store), 30.0, lambda: self.now)
 
     def after(self, *seconds: float) -> list[int]:
         """What it finds lost at each look, so long after the one before."""
@@ -273,11 +274,11 @@ def test_what_is_lost_while_others_live_is_that_workers_alone(store: Store, fold
     dead, alive = (claimed(ledger(store, folder, "iris", worker)) for worker in ("dead", "alive"))
     watch, lost = Watch(store), 0
     for passed in (0, 10, 10, 10, 10):
-        store.renew("alive", 30.0)
+        WorkerStore(store).renew("alive", 30.0)
         [found] = watch.after(passed)
         lost += found
     assert lost == 1
-    assert store.leases().keys() == {alive.key}
+    assert WorkerStore(store).leases().keys() == {alive.key}
     assert claimed(ledger(store, folder, "iris", "alive")).key == dead.key
 
 
@@ -287,7 +288,7 @@ def test_a_claim_after_a_loss_is_watched_anew(store: Store, folder: Path) -> Non
     opened(ledger(store, folder, "iris", "a"), spec)
     watch = Watch(store)
     assert watch.after(0, 10, 10) == [0, 0, 0]
-    store.end_attempts("a", Ending.LOST, "its process ended")
+    WorkerStore(store).end_attempts("a", Ending.LOST, "its process ended")
     claimed(ledger(store, folder, "iris", "b"))
     assert watch.after(10, 10, 10, 10) == [0, 0, 0, 1]
 
@@ -329,12 +330,12 @@ def test_a_trial_handed_back_after_its_study_has_ended_is_closed(
     if ended == "stopped":
         store.set_state("iris", StudyState.STOPPED)
     else:
-        store.fail_study(store.study("iris").id, "its data cannot be split", "another worker")
+        WorkerStore(store).fail_study(store.study("iris").id, "its data cannot be split", "another worker")
     if way == "by its worker":
         book.hand_back(begun)
         book.hand_back(never_asked)
     else:
-        store.hand_back("a")
+        WorkerStore(store).hand_back("a")
     assert states(store) == ["PRUNED"]
     accepted = store.study("iris")
     assert (store.progress([accepted])[accepted.id].waiting, accepted.state) == (0, ended)
@@ -348,7 +349,7 @@ def test_a_study_that_fails_ends_what_its_worker_held(store: Store, folder: Path
     run(book, spec)
     opened(book, spec)
     claimed(book)
-    store.fail_study(store.study("iris").id, "its data cannot be split", "a")
+    WorkerStore(store).fail_study(store.study("iris").id, "its data cannot be split", "a")
     assert (store.study("iris").state, store.study("iris").reason) == ("failed", "its data cannot be split")
     assert states(store) == ["COMPLETE", "PRUNED"]
     assert endings(store, 1) == [("failed", "its data cannot be split")]
@@ -438,5 +439,5 @@ def test_a_server_whose_workers_are_all_gone_sees_that_their_trials_are_lost(
     store.create_study(spec)
     opened(ledger(store, folder, "iris", "gone"), spec)
     with served(settings_in(tmp_path, store.url).model_copy(update={"lease_seconds": 2.0})):
-        eventually(lambda: not store.leases(), 20)
+        eventually(lambda: not WorkerStore(store).leases(), 20)
     assert endings(store, 0) == [("lost", "its worker gave no sign of life for 2 seconds")]

@@ -13,6 +13,7 @@ from service.storage.reaper import Reaper
 from service.storage.records import TrialRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.search.mirror import Mirror, as_template
 from tests.service.contenders import claim_all, processes
@@ -74,9 +75,9 @@ def test_a_renewed_lease_is_not_lost(store: Store, folder: Path) -> None:
     store.create_study(spec)
     claim, number = opened(ledger(store, folder, "iris", "a"), spec)
     now = [0.0]
-    reaper = Reaper(store, 30.0, lambda: now[0])
+    reaper = Reaper(WorkerStore(store), 30.0, lambda: now[0])
     renewals: list[Callable[[], object]] = [
-        lambda: store.renew("a", 600),
+        lambda: WorkerStore(store).renew("a", 600),
         lambda: report(ledger(store, folder, "iris", "a"), claim, number, 1, 0.5),
     ]
 
@@ -116,11 +117,11 @@ def test_a_lost_trial_of_a_stopped_study_is_closed_when_its_loss_is_seen(store: 
     store.create_study(spec)
     _, number = opened(ledger(store, folder, "iris", "a"), spec)
     store.set_state("iris", StudyState.STOPPED)
-    assert store.next_study() is None
+    assert WorkerStore(store).next_study() is None
     expire(store)
     told = shown(store)
     assert [store.trial("iris", number).state, told[number].state.name] == ["PRUNED", "PRUNED"]
-    assert store.next_study() is None
+    assert WorkerStore(store).next_study() is None
 
 
 def test_only_the_holder_of_the_token_may_close(store: Store, folder: Path) -> None:

@@ -13,6 +13,7 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.errors import LeaseLostError
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Verdict
@@ -47,7 +48,7 @@ def test_pause_and_resume_reach_the_parts(store: Store, folder: Path, ended: boo
     store.set_state("iris", StudyState.PAUSED)
     study_paused, study_resumed = ("completed", "completed") if ended else ("paused", "queued")
     assert states(store) == dict(zip(["iris", *PARTS], [study_paused, "completed", "paused", "paused"], strict=True))
-    assert store.next_study() is None
+    assert WorkerStore(store).next_study() is None
     ledger(store, folder, PARTS[1]).hand_back(begun)
     assert ledger(store, folder, PARTS[1]).claim(1) == []
     store.set_state("iris", StudyState.RUNNING)
@@ -64,7 +65,7 @@ def test_a_paused_comparison_begins_no_confirmation_that_runs(store: Store, fold
     store.set_state("iris", StudyState.PAUSED)
     for claim, number in (first, second):  # what runs is finished, and with it the last search
         book.close(claim, number, outcome())
-    assert store.next_study() is None
+    assert WorkerStore(store).next_study() is None
     store.set_state("iris", StudyState.RUNNING)
     assert work(store, folder) == [CONFIRMATION]
 
@@ -80,7 +81,7 @@ def test_stop_ends_every_part(store: Store, folder: Path, stage: str, ended: boo
     stopped = store.set_state("iris", StudyState.STOPPED)
     assert (stopped.state, stopped.comparison_state) == ("completed" if ended else "stopped", "stopped")
     assert states(store) == before | dict.fromkeys(active, "stopped") | {"iris": stopped.state}
-    assert store.next_study() is None
+    assert WorkerStore(store).next_study() is None
     left = {name: [each.state for each in places(store, name)] for name in active}
     assert left == {name: [] for name in active} | {active[-1]: ["RUNNING"]}
     assert ledger(store, folder, active[-1]).report([]).verdict is Verdict.END

@@ -14,6 +14,7 @@ from service.errors import ConflictError
 from service.storage.comparison_store import ComparisonStore
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.errors import InvalidSpecError
 from studies.plan import Plan
 from studies.spec.comparison import TECHNIQUES as ALL_TECHNIQUES
@@ -77,11 +78,11 @@ def test_a_worker_of_one_study_works_on_its_comparison_and_no_other(store: Store
     store.create_study(study("other"))
     store.create_study(compared_study())
     for expected in ("iris", *PARTS, CONFIRMATION):
-        found = store.next_study("iris")
+        found = WorkerStore(store).next_study("iris")
         assert found is not None
         assert found.name == expected
         sweep_as_worker(store, folder, expected)
-    assert store.next_study("iris") is None
+    assert WorkerStore(store).next_study("iris") is None
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -14,6 +14,7 @@ from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.states import Ending
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.analysis.candidates import COCKTAILS
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError
@@ -141,7 +142,7 @@ def test_a_comparison_that_is_stopped_while_it_confirms_shows_what_it_has(
     assert [row["fits"] for row in found["result"]["techniques"]] == [FOLDS, FOLDS, FOLDS]
     assert {row["test_objective"] for row in found["result"]["techniques"]} == {None}
     assert _in_optuna(store) == [TrialState.COMPLETE] * 4 + [TrialState.PRUNED]
-    assert store.next_study() is None
+    assert WorkerStore(store).next_study() is None
 
 
 def test_a_technique_that_fails_is_left_out_of_the_confirmation(api: httpx.Client, store: Store, folder: Path) -> None:
@@ -171,10 +172,10 @@ def test_a_comparison_that_has_fewer_than_two_techniques_left_is_failed(
 
 def test_a_search_that_cannot_run_at_all_does_not_hold_the_others_up(store: Store, folder: Path) -> None:
     store.create_study(compared_study())
-    store.fail_study(store.study(PARTS[0]).id, "no memory", "a")
+    WorkerStore(store).fail_study(store.study(PARTS[0]).id, "no memory", "a")
     sweep_all(store, folder, PARTS[1:])
     assert (states(store)[PARTS[0]], store.study("iris").comparison_state) == ("failed", "confirming")
-    store.fail_study(store.study(CONFIRMATION).id, "no memory", "a")
+    WorkerStore(store).fail_study(store.study(CONFIRMATION).id, "no memory", "a")
     assert store.study("iris").comparison_state == "failed"
 
 
@@ -195,7 +196,7 @@ def test_a_worker_that_dies_loses_no_planned_trial_and_none_is_run_twice(
         for claim in held:
             dying.hand_back(claim)
     elif way == "given up":
-        searched.end_attempts("dying", Ending.LOST, "a test")
+        WorkerStore(searched).end_attempts("dying", Ending.LOST, "a test")
     else:
         expire(searched)
     assert sweep_as_worker(searched, folder, CONFIRMATION) == PLANNED - 1

@@ -16,6 +16,7 @@ from service.storage.claiming import Holder
 from service.storage.invariants import violations
 from service.storage.ledger import TrialLedger
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from service.worker.fleet import Fleet
 from service.worker.heartbeat import Heartbeat
 from tests.acceptance.polling import eventually
@@ -31,7 +32,7 @@ def ends(store: Store, number: int = 0) -> list[tuple[str | None, str | None]]:
 
 def goes_on(store: Store, folder: Path) -> None:
     """Nothing is held, and whoever comes runs the whole budget."""
-    assert store.leases() == {}
+    assert WorkerStore(store).leases() == {}
     sweep_here(store, folder, "iris", "heir")
     accepted = store.study("iris")
     assert store.progress([accepted])[accepted.id].complete == accepted.spec["budget"]["trials"]
@@ -63,20 +64,23 @@ def test_a_worker_with_nothing_to_do_leaves_by_itself(store: Store, folder: Path
 def test_a_worker_that_holds_nothing_is_not_hung(store: Store, folder: Path) -> None:
     store.create_study(study(trials=2))
     claimed(ledger(store, folder, "iris", "other"))
-    hung, seen = threading.Event(), store.leases()
-    with Heartbeat(store, "idle", 2.0, 0.02, hung.set), Heartbeat(store, "other", 0.05, 600.0, hung.set):
-        eventually(lambda: store.leases() != seen, 20)  # the other's heart beat, and this one's more often
-        seen = store.leases()
-        eventually(lambda: store.leases() != seen, 20)
+    hung, seen = threading.Event(), WorkerStore(store).leases()
+    with (
+        Heartbeat(WorkerStore(store), "idle", 2.0, 0.02, hung.set),
+        Heartbeat(WorkerStore(store), "other", 0.05, 600.0, hung.set),
+    ):
+        eventually(lambda: WorkerStore(store).leases() != seen, 20)  # the other's heart beat, and this one's more often
+        seen = WorkerStore(store).leases()
+        eventually(lambda: WorkerStore(store).leases() != seen, 20)
     assert not hung.is_set()
-    assert len(store.leases()) == 1
+    assert len(WorkerStore(store).leases()) == 1
 
 
 def test_a_training_that_goes_on_is_not_hung_however_long_it_takes(store: Store, folder: Path) -> None:
     spec = study(trials=1)
     store.create_study(spec)
     hung, hung_seconds = threading.Event(), 2.0
-    with Heartbeat(store, "a", 30.0, hung_seconds, hung.set) as heart:
+    with Heartbeat(WorkerStore(store), "a", 30.0, hung_seconds, hung.set) as heart:
         book = TrialLedger(
             store, Artifacts(f"file://{folder}"), store.study("iris"), Holder("a", 30.0, progressed=heart.progressed)
         )
@@ -85,7 +89,7 @@ def test_a_training_that_goes_on_is_not_hung_however_long_it_takes(store: Store,
         while time.monotonic() < until:
             book.report([])
         assert not hung.is_set()
-        assert claim.key in store.leases()
+        assert claim.key in WorkerStore(store).leases()
         assert hung.wait(20)  # it reports no longer
     assert ends(store) == [("hung", "its training ended no epoch for 2 seconds")]
 
@@ -135,7 +139,7 @@ def test_the_trials_of_a_worker_that_was_killed_wait_again_at_once(
     fleet.start()
     try:
         eventually(died.exists, 30)
-        eventually(lambda: not store.leases(), 30)  # which last 600 seconds
+        eventually(lambda: not WorkerStore(store).leases(), 30)  # which last 600 seconds
     finally:
         fleet.stop()
     assert ends(store) == [("lost", "its process ended with signal 9")]

@@ -26,6 +26,7 @@ from service.storage.ledger import TrialLedger
 from service.storage.records import DatasetRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.datasets.profile import profile
 from studies.datasets.tables import read
 from studies.errors import InvalidSpecError
@@ -176,9 +177,9 @@ def test_the_state_of_a_trial_that_still_runs_stays_when_its_study_is_stopped(
     write_model(tmp_path / "state")
     book.keep_checkpoint(claim, number, tmp_path / "state")
     store.set_state("iris", StudyState.STOPPED)
-    assert store.unpresented() is None
+    assert WorkerStore(store).claim_unpublished() is None
     book.close(claim, number, outcome())
-    found = store.unpresented()
+    found = WorkerStore(store).claim_unpublished()
     assert found is not None
     assert found.name == "iris"
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from service.storage.records import StudyRecord
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from service.views import study_views
 from studies.datasets.preprocessing import PreparedData
 from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS
@@ -111,7 +112,7 @@ def test_what_is_to_come_follows_the_rounds_of_a_confirmation(
         assert found["fits_done"] < found["fits"]
         return train(job, data, on_epoch)
 
-    while (found := store.next_study()) is not None:
+    while (found := WorkerStore(store).next_study()) is not None:
         assert sweep_as_worker(store, folder, found.name, noting if found.name == CONFIRMATION else train)
     ended = _overall(api)
     assert (ended["done"], ended["fits_done"]) == (ended["trials"], ended["fits"])

@@ -12,7 +12,7 @@ from service.errors import ArtifactError
 from service.storage import orphans, reports
 from service.storage.artifacts import Artifacts
 from service.storage.store import Store
-from service.worker.publishing import present
+from service.worker.publishing import publish
 from tests.service.comparing import ASKED, CONFIRMATION, PARTS, compared_document, sweep_all
 from tests.service.documents import document
 
@@ -138,7 +138,7 @@ def test_a_kept_report_is_no_orphan_while_its_study_is_there_and_goes_with_it(
 def test_a_worker_that_shows_the_answer_keeps_the_report_for_whoever_comes_first(
     ended: httpx.Client, store: Store, artifacts: Artifacts, folder: Path
 ) -> None:
-    present(store, artifacts, store.study("iris"))
+    publish(store, artifacts, store.study("iris"))
     before = kept(folder)
     assert len(before) == 2
     assert etag(ended.get(REPORT)).strip('"') in before[0]
@@ -154,7 +154,7 @@ def test_the_report_says_of_importances_what_the_dashboard_says(api: httpx.Clien
     [bars] = api.get(REPORT, params={"format": "json"}).json()["figures"]["Importance of the hyperparameters"]["data"]
     ours = dict(zip(bars["y"], bars["x"], strict=True))
     assert ours == pytest.approx({each["name"].replace("lambda", "λ"): each["importance"] for each in theirs})
-    present(store, Artifacts(f"file://{folder}"), store.study("iris"))
+    publish(store, Artifacts(f"file://{folder}"), store.study("iris"))
     attached = api.get(f"/api/studies/{study}").json()["plotly_graph_objects"]
     assert attached
     assert not any("importance" in figure["id"] for figure in attached)

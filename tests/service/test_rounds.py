@@ -21,6 +21,7 @@ from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.analysis.results import Comparison
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError
@@ -318,7 +319,7 @@ def test_a_comparison_that_was_paused_goes_on_with_the_round(
 ) -> None:
     begun(store, folder)
     swept(store, folder, Watching(place, lambda: store.set_state("iris", StudyState.PAUSED)))
-    assert (store.next_study(), states(store)[CONFIRMATION]) == (None, "paused")
+    assert (WorkerStore(store).next_study(), states(store)[CONFIRMATION]) == (None, "paused")
     sound(store, folder)
     store.set_state("iris", StudyState.RUNNING)
     swept(store, folder)
@@ -357,7 +358,7 @@ def test_a_comparison_that_is_stopped_in_a_round_compares_the_folds_that_all_hav
     fits = {row["technique"]: (row["fits"], row["raced_out"]) for row in found["result"]["techniques"]}
     first = {"none": (FOLDS, True), "l1": (FOLDS, False), "dropout": (FOLDS, True), "combined": (FOLDS, False)}
     assert fits == first | dict.fromkeys(MIXED, (FOLDS, False))
-    assert store.next_study() is None
+    assert WorkerStore(store).next_study() is None
     assert [place.state for place in places(store, CONFIRMATION)] == ["COMPLETE"] * 8 + ["PRUNED"]
     sound(store, folder)
     # Nothing was trained on the study's own split yet.

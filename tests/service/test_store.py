@@ -15,6 +15,7 @@ from service.storage.pagination import Sort
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.sweep.ledger import Verdict
 from tests.service.documents import study
 from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report, run, shown, study_names
@@ -50,7 +51,7 @@ def test_a_paused_study_is_not_claimed_from_until_it_is_resumed(store: Store, fo
     claim, number = opened(book, spec)
     assert store.set_state("iris", StudyState.PAUSED).state == "paused"
     assert book.claim(1) == []
-    assert store.next_study() is None
+    assert WorkerStore(store).next_study() is None
     assert report(book, claim, number, 1, 0.5) is Verdict.HAND_BACK  # what runs keeps its state for later
     book.hand_back(claim)
     assert store.set_state("iris", StudyState.RUNNING).state == "running"

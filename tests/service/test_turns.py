@@ -17,6 +17,7 @@ from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from studies.datasets.preprocessing import PreparedData
 from studies.sweep.ledger import Verdict
 from studies.training.result import Job, OnEpoch, Trained, TrainingState
@@ -29,15 +30,15 @@ from tests.service.working import working
 
 def following(store: Store, worker: str = "") -> str | None:
     """The study that has most right to a worker."""
-    found = store.next_study(worker=worker)
+    found = WorkerStore(store).next_study(worker=worker)
     return None if found is None else found.name
 
 
 def taken_up(store: Store, worker: str = "") -> str | None:
     """The same, and the worker turns to it."""
-    found = store.next_study(worker=worker)
+    found = WorkerStore(store).next_study(worker=worker)
     if found is not None:
-        store.begin_turn(found)
+        WorkerStore(store).begin_turn(found)
     return None if found is None else found.name
 
 
@@ -82,7 +83,7 @@ def test_two_workers_of_two_studies_do_not_change_places(three: Store, folder: P
     three.set_state("third", StudyState.STOPPED)
     at_work = (("first", "a"), ("second", "b"))
     for name, worker in at_work:
-        three.begin_turn(three.study(name))
+        WorkerStore(three).begin_turn(three.study(name))
         claimed(ledger(three, folder, name, worker))
     for name, worker in at_work:
         book = turn_over(three, folder, name, worker)
@@ -92,7 +93,7 @@ def test_two_workers_of_two_studies_do_not_change_places(three: Store, folder: P
 
 def test_a_turn_ends_when_another_study_waited_for_longer(three: Store, folder: Path) -> None:
     first = three.study("first")
-    three.begin_turn(first)
+    WorkerStore(three).begin_turn(first)
     held = ledger(three, folder, "first")
     claim, number = opened(held, study("first", trials=9))
     assert report(held, claim, number, 1, 0.5) is Verdict.GO_ON  # its turn lasts
@@ -118,8 +119,8 @@ def test_a_study_whose_places_are_all_taken_gives_way_only_to_one_with_more_righ
     store.create_study(mine)
     store.create_study(other)
     if priority == 10:  # it has had its turn since
-        store.begin_turn(store.study("mine"))
-        store.begin_turn(store.study("other"))
+        WorkerStore(store).begin_turn(store.study("mine"))
+        WorkerStore(store).begin_turn(store.study("other"))
     claimed(ledger(store, folder, "mine"))
     assert turn_over(store, folder, "mine").report([]).verdict is verdict
 
@@ -140,7 +141,7 @@ def test_a_comparison_asked_for_later_waits_for_its_studys_turn(store: Store, fo
     ledger(store, folder, "iris").claim(9)
     ComparisonStore(store).ask("iris", COMPARISON)
     assert following(store, "b") == "other"  # whose last turn is longer ago, and which nobody serves
-    store.hand_back("a")
+    WorkerStore(store).hand_back("a")
     assert following(store, "b") == "other"
 
 
@@ -162,7 +163,7 @@ def test_a_worker_of_one_study_leaves_it_for_no_other(store: Store, folder: Path
     def patient(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
         leases: set[float] = set()
         while len(leases) < 4:  # its reports and the heartbeat renew it
-            leases |= {ends for _, ends in store.leases().values()}
+            leases |= {ends for _, ends in WorkerStore(store).leases().values()}
             told.append(on_epoch(1, {"val_loss": 1.0}))
             if not told[-1]:
                 break
@@ -211,8 +212,8 @@ def test_a_paused_trial_goes_on_from_the_epoch_it_stood_at(store: Store, folder:
         return engine(job, data, stands)
 
     with working(store, folder, paused_at_once):
-        eventually(lambda: store.study("iris").state == "paused" and not store.leases(), 20)
-        assert store.next_study() is None
+        eventually(lambda: store.study("iris").state == "paused" and not WorkerStore(store).leases(), 20)
+        assert WorkerStore(store).next_study() is None
         store.set_state("iris", StudyState.RUNNING)
         eventually(lambda: store.study("iris").state == "completed", 20)
     assert entries == [[1], [2, 3]]
@@ -272,7 +273,7 @@ def test_a_comparison_stands_still_with_its_study_and_loses_no_time(store: Store
     store.create_study(compared_study(budget=TIMEOUT))
     for name in ("iris", *PARTS):
         claimed(ledger(store, folder, name))
-    store.hand_back("a")
+    WorkerStore(store).hand_back("a")
     paused_for(store, 5000)
     set_back(store, 5500)
     for name in ("iris", *PARTS):

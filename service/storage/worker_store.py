@@ -1,0 +1,130 @@
+"""Queries of workers, beside the ledger of the study they sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.storage import attempts, comparisons, database, lifecycle, scheduling
+from service.storage.database import unix_now
+from service.storage.records import StudyRecord, TrialRecord, running
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Ending, StudyState
+from service.storage.store import Store
+
+_PUBLISHING_SECONDS = 600.0  # after which another worker may publish a study
+
+#: Token and end of a lease; each renewal changes the end.
+Lease = tuple[str, float]
+
+
+class WorkerStore:
+    """What only workers read and write of studies and trials. Every method is one transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # Turns
+
+    def next_study(self, only: str | None = None, worker: str = "", serving: int | None = None) -> StudyRecord | None:
+        """The next study for a worker; see scheduling.next_study."""
+        with self._store.reading() as session:
+            return scheduling.next_study(session, only, worker, serving)
+
+    def begin_turn(self, study: StudyRecord) -> None:
+        """Record that a worker begins to serve a study now."""
+        with self._store.writing() as session:
+            scheduling.begin_turn(session, study)
+
+    def record_engine(self, study_id: int, engine: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Record the engine that trains a study, and the facts of its data."""
+        update = sa.update(StudyRecord).where(StudyRecord.id == study_id)
+        with self._store.writing() as session:
+            session.execute(update.values(engine=dict(engine), facts=dict(facts)))
+
+    def fail_study(self, study_id: int, reason: str, worker: str) -> None:
+        """End a study that cannot be run at all, and the attempts of this worker."""
+        with database.transaction(self._store.optuna) as session:
+            study = lifecycle.locked(session, study_id)
+            if study is not None:
+                comparisons.end(session, self._store.optuna, study, StudyState.FAILED, reason)
+                held = TrialRecord.worker == worker
+                attempts.end_attempts(session, self._store.optuna, held, Ending.FAILED, reason)
+
+    # Leases
+
+    def renew(self, worker: str, lease_seconds: float) -> int:
+        """Renew every lease of a worker; return their number."""
+        held = sa.and_(TrialRecord.worker == worker, running())
+        with self._store.writing() as session:
+            ids = [trial_id for trial_id, _ in lifecycle.locked_trials(session, held)]
+            update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
+            session.execute(update.values(lease_expires_at=unix_now() + lease_seconds))
+            return len(ids)
+
+    def hand_back(self, worker: str) -> int:
+        """Release every trial of a worker, without counting the attempts; return their number."""
+        with database.transaction(self._store.optuna) as session:
+            return attempts.hand_back(session, self._store.optuna, TrialRecord.worker == worker)
+
+    def end_attempts(self, worker: str, ending: Ending, reason: str) -> int:
+        """End every attempt of a worker; return their number."""
+        with database.transaction(self._store.optuna) as session:
+            return attempts.end_attempts(session, self._store.optuna, TrialRecord.worker == worker, ending, reason)
+
+    def leases(self) -> dict[int, Lease]:
+        """Every lease, by its trial."""
+        query = sa.select(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at).where(running())
+        with self._store.reading() as session:
+            return {row.id: (row.token, row.lease_expires_at) for row in session.execute(query)}
+
+    def reap(self, lost: Mapping[int, Lease], lease_seconds: float) -> int:
+        """End the attempts whose lease is still this one, that is, was not renewed; return their number."""
+        lease = sa.tuple_(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at)
+        unchanged = lease.in_([(trial_id, *seen) for trial_id, seen in lost.items()])
+        reason = f"its worker gave no sign of life for {lease_seconds:g} seconds"
+        with database.transaction(self._store.optuna) as session:
+            return attempts.end_attempts(session, self._store.optuna, unchanged, Ending.LOST, reason)
+
+    # Publishing
+
+    def claim_unpublished(self, only: str | None = None) -> StudyRecord | None:
+        """Claim one ended study (or the one named) whose report is not published; the claim expires after 10 minutes.
+
+        Nothing of the study runs any more, so its checkpoints may be removed.
+        """
+        ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
+        compared = sa.or_(
+            StudyRecord.comparison_state.is_(None), StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON)
+        )
+        expired = StudyRecord.publishing_at < unix_now() - _PUBLISHING_SECONDS
+        unclaimed = sa.or_(StudyRecord.publishing_at.is_(None), expired)
+        still_running = sa.select(sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)).join(
+            TrialRecord, sa.and_(TrialRecord.study_id == StudyRecord.id, running())
+        )
+        idle = StudyRecord.id.not_in(still_running)
+        query = sa.select(StudyRecord).where(ended, compared, StudyRecord.published.is_(None), unclaimed, idle)
+        if only is not None:
+            query = query.where(StudyRecord.name == only)
+        with self._store.reading() as session:
+            study = session.scalar(query.order_by(StudyRecord.id).limit(1))
+        if study is None:
+            return None
+        claim = sa.update(StudyRecord).where(StudyRecord.id == study.id, unclaimed).values(publishing_at=unix_now())
+        with self._store.writing() as session:
+            claimed = session.execute(claim.returning(StudyRecord.id)).all()
+        return study if claimed else None
+
+    def set_published(self, study: StudyRecord) -> None:
+        """Mark a study published, unless its comparison changed since `study` was read; release the claim."""
+        unchanged = StudyRecord.comparison_state.is_not_distinct_from(study.comparison_state)
+        update = sa.update(StudyRecord).where(StudyRecord.id == study.id)
+        with self._store.writing() as session:
+            session.execute(update.where(unchanged).values(published=True))
+            session.execute(update.values(publishing_at=None))
+
+    def ids_with_parts(self, study: StudyRecord) -> list[int]:
+        """The ids of a study and of its comparison's parts."""
+        with self._store.reading() as session:
+            return [study.id, *(part.id for part in comparisons.parts(session, study))]
