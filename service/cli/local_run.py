@@ -111,7 +111,7 @@ def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
     if spec.comparison is None:
         return
     if study.comparison is None:
-        ComparisonStore(store).ask(study.name, spec.comparison)
+        ComparisonStore(store).begin(study.name, spec.comparison)
         return
     wanted, present = techniques.settled(spec, spec.comparison), study.parsed_comparison
     if spec.comparison != ComparisonSpec() and wanted != present:

@@ -66,7 +66,7 @@ def _free(session: Session, which: sa.ColumnElement[bool], changes: Mapping[str,
     for study_id in sorted(session.scalars(sa.select(TrialRecord.study_id).where(running(), which).distinct())):
         lifecycle.locked(session, study_id)
     ids = [key for key, _ in lifecycle.locked_trials(session, sa.and_(running(), which))]
-    columns = ("study_id", "id", "number", "place", "attempt", "setbacks")
+    columns = ("study_id", "id", "number", "slot", "attempt", "setbacks")
     update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids)).values(_FREE | dict(changes))
     return session.execute(update.returning(*(getattr(TrialRecord, column) for column in columns))).all()
 
@@ -79,7 +79,7 @@ def _by_study(session: Session, freed: Sequence[Any]) -> Iterator[tuple[StudyRec
 def _close_if_ended(session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any]) -> bool:
     if study.state in ACTIVE_STUDY:
         return False
-    lifecycle.close_places(session, optuna, study, TrialRecord.id.in_([row.id for row in rows]))
+    lifecycle.close_slots(session, optuna, study, TrialRecord.id.in_([row.id for row in rows]))
     return True
 
 
@@ -111,7 +111,7 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
     optuna_id = optuna.get_study_id_from_name(study.name)
     number = row.number
     if number is None:
-        asked_by_place = row.place if study.parsed_spec.reproducible else None
+        asked_by_place = row.slot if study.parsed_spec.reproducible else None
         number = optuna_tables.next_number(session, optuna_id) if asked_by_place is None else asked_by_place
         template = create_trial(state=OptunaState.RUNNING)
         template.number, template.datetime_start = number, datetime.now()

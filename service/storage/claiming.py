@@ -43,11 +43,11 @@ def _take(session: Session, holder: Holder, which: sa.ColumnElement[bool], count
         sa.select(TrialRecord.id)
         .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
         .where(claimable(), which)
-        .order_by(TrialRecord.place)
+        .order_by(TrialRecord.slot)
         .limit(count)
         .with_for_update(skip_locked=True, of=TrialRecord)
     )
-    columns = ("id", "number", "place", "attempt", "plan", "asked", "checkpoint", "lease_expires_at")
+    columns = ("id", "number", "slot", "attempt", "plan", "enqueued_params", "checkpoint", "lease_expires_at")
     taken = (
         sa.update(TrialRecord)
         # Not as a subquery, which PostgreSQL may run more than once, past its limit.
@@ -63,7 +63,7 @@ def _take(session: Session, holder: Holder, which: sa.ColumnElement[bool], count
         )
         .returning(*(getattr(TrialRecord, column) for column in columns))
     )
-    rows = sorted(session.execute(taken).all(), key=lambda row: row.place)
+    rows = sorted(session.execute(taken).all(), key=lambda row: row.slot)
     if rows:
         begun = {"worker": holder.name, "started_at": rows[0].lease_expires_at - holder.lease_seconds}
         attempts = [{"trial_id": row.id, "attempt": row.attempt, **begun} for row in rows]
@@ -71,12 +71,12 @@ def _take(session: Session, holder: Holder, which: sa.ColumnElement[bool], count
     return [
         Claim(
             row.id,
-            row.place,
+            row.slot,
             token,
             row.number,
             row.attempt,
             plan=None if row.plan is None else Plan.read(row.plan),
-            asked=row.asked,
+            enqueued_params=row.enqueued_params,
             checkpoint=row.checkpoint,
             alone=alone,
         )
@@ -88,10 +88,10 @@ def _in_turn(spec: StudySpec, study_id: int) -> sa.ColumnElement[bool]:
     """Of a reproducible study, the places of the first generation that has not ended."""
     if not spec.reproducible:
         return sa.true()
-    return TrialRecord.place < (_first_unfinished(study_id) // spec.generation + 1) * spec.generation
+    return TrialRecord.slot < (_first_unfinished(study_id) // spec.generation + 1) * spec.generation
 
 
 def _first_unfinished(study_id: int) -> sa.ScalarSelect[int]:
     open_states = TrialRecord.state.in_(OPEN_TRIAL)
-    query = sa.select(sa.func.min(TrialRecord.place)).where(TrialRecord.study_id == study_id, open_states)
+    query = sa.select(sa.func.min(TrialRecord.slot)).where(TrialRecord.study_id == study_id, open_states)
     return query.correlate(None).scalar_subquery()

@@ -98,7 +98,7 @@ def _go_on(session: Session, study: StudyRecord) -> bool:
     if whole is None or study.technique is not None or study.state not in ACTIVE_STUDY:
         return False
     plans = confirmation.next_round(session, whole, study)
-    lifecycle.add_places(session, study, plans)
+    lifecycle.add_slots(session, study, plans)
     return bool(plans)
 
 

@@ -99,7 +99,7 @@ def _epochs(found: Sequence[Planned], name: str) -> int:
 
 
 def _all_plans(session: Session, confirmation: StudyRecord) -> list[Plan]:
-    query = sa.select(TrialRecord.plan).where(TrialRecord.study_id == confirmation.id).order_by(TrialRecord.place)
+    query = sa.select(TrialRecord.plan).where(TrialRecord.study_id == confirmation.id).order_by(TrialRecord.slot)
     return [Plan.read(plan) for plan in session.scalars(query) if plan is not None]
 
 
@@ -109,7 +109,7 @@ def planned(session: Session, confirmation: StudyRecord) -> list[Planned]:
         sa.select(TrialRecord.plan, CurveRecord.detail)
         .join(CurveRecord, CurveRecord.trial_id == TrialRecord.id)
         .where(TrialRecord.study_id == confirmation.id, TrialRecord.state == TrialState.COMPLETE)
-        .order_by(TrialRecord.place)
+        .order_by(TrialRecord.slot)
     )
     return [(Plan.read(plan or {}), detail or {}) for plan, detail in session.execute(query)]
 

@@ -93,6 +93,6 @@ def _samples(session: Session, confirming: StudyRecord | None) -> dict[str, Samp
             best_epoch=trial.best_epoch or 0,
             stopped_early=bool(trial.stopped_early),
         )
-        for trial, record in session.execute(query.order_by(TrialRecord.place))
+        for trial, record in session.execute(query.order_by(TrialRecord.slot))
         if trial.plan and trial.plan["test"] and record.detail
     }

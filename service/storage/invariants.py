@@ -64,11 +64,11 @@ def _leases(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
     for trial in trials:
         if trial.state != TrialState.RUNNING:
             if trial.token is not None or trial.lease_expires_at is not None:
-                yield f"place {trial.place} is {trial.state} and still held by a claim"
+                yield f"place {trial.slot} is {trial.state} and still held by a claim"
         elif trial.token is None or trial.lease_expires_at is None:
-            yield f"place {trial.place} runs and nobody holds it"
+            yield f"place {trial.slot} runs and nobody holds it"
         elif trial.lease_expires_at < now:
-            yield f"place {trial.place} runs {now - trial.lease_expires_at:.0f} seconds past its lease"
+            yield f"place {trial.slot} runs {now - trial.lease_expires_at:.0f} seconds past its lease"
 
 
 def _attempts(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
@@ -79,11 +79,11 @@ def _attempts(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
     for trial in trials:
         endings = Counter(attempt.ending for attempt in by_trial[trial.id])
         if endings[Ending.TOLD] > 1:
-            yield f"place {trial.place} was told {endings[Ending.TOLD]} times"
+            yield f"place {trial.slot} was told {endings[Ending.TOLD]} times"
         if trial.state not in ENDED_TRIAL and endings[Ending.TOLD]:
-            yield f"place {trial.place} was told and is {trial.state}"
+            yield f"place {trial.slot} was told and is {trial.state}"
         if endings[None] > (trial.state == TrialState.RUNNING):
-            yield f"place {trial.place} is {trial.state} and {endings[None]} of its attempts have not ended"
+            yield f"place {trial.slot} is {trial.state} and {endings[None]} of its attempts have not ended"
 
 
 def _both_books(session: Session, study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
@@ -116,4 +116,4 @@ def _files(artifacts: Artifacts, trials: Sequence[TrialRecord]) -> Iterator[str]
     for trial in trials:
         for what, path in (("model", trial.model), ("checkpoint", trial.checkpoint)):
             if path is not None and not artifacts.has(path):
-                yield f"the {what} of place {trial.place}, {path}, is not there"
+                yield f"the {what} of place {trial.slot}, {path}, is not there"

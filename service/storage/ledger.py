@@ -42,9 +42,9 @@ class TrialLedger:
         self._store = store
         self._rdb = store.optuna
         self._artifacts = artifacts
-        self._study_id, self._whole_id = study.id, study.whole_id
+        self._study_id, self._root_id = study.id, study.root_id
         self._spec = study.parsed_spec
-        self._earlier = study.earlier or []
+        self._warm_start_trials = study.warm_start_trials or []
         try:
             self._optuna_id = self._rdb.get_study_id_from_name(study.name)
         except KeyError:
@@ -55,7 +55,7 @@ class TrialLedger:
         self._known, self._awaited = -1, set[int]()  # the last number read or opened; others' that had not ended
         self._holder = holder
         self._turn_ends, self._yields = time.monotonic() + holder.turn_seconds, False
-        self._forgotten = 0  # trials that were marked invalid when last looked
+        self._invalidated_count = 0  # when last read
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
         """Places that nobody runs; the study starts with its first claim.
@@ -87,7 +87,7 @@ class TrialLedger:
         """Whether this worker's turn is over and another study has more right to it."""
         if not self._yields and time.monotonic() >= self._turn_ends:
             following = WorkerStore(self._store).next_study(self._holder.only, self._holder.name, self._study_id)
-            self._yields = following is not None and following.whole_id != self._whole_id
+            self._yields = following is not None and following.root_id != self._root_id
             self._turn_ends = time.monotonic() + self._holder.turn_seconds
         return self._yields
 
@@ -120,17 +120,17 @@ class TrialLedger:
 
     def _marked_invalid(self, session: Session) -> set[int]:
         """Failed trials, when users have marked some invalid since this was last asked."""
-        forgotten = session.scalar(sa.select(StudyRecord.forgotten).where(StudyRecord.id == self._study_id))
-        if forgotten is None or forgotten == self._forgotten:
+        count = session.scalar(sa.select(StudyRecord.invalidated_count).where(StudyRecord.id == self._study_id))
+        if count is None or count == self._invalidated_count:
             return set()
-        self._forgotten = forgotten
+        self._invalidated_count = count
         failed = TrialRecord.study_id == self._study_id, TrialRecord.state == TrialState.FAIL
         numbers = session.scalars(sa.select(TrialRecord.number).where(*failed))
         return {number for number in numbers if number is not None}
 
-    def earlier(self) -> list[FrozenTrial]:
+    def warm_start_trials(self) -> list[FrozenTrial]:
         """Another study's trials that the sampler is to know."""
-        return warm_start.trials(self._spec, self._earlier)
+        return warm_start.trials(self._spec, self._warm_start_trials)
 
     def _expect(self, number: int) -> None:
         """Await the trials up to this number, for in a reproducible study numbers are not opened in their order."""
@@ -147,14 +147,14 @@ class TrialLedger:
                 faults.point("asked")
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
-        self._trial_ids[template.number], self._opened[claim.key] = trial_id, template.number
+        self._trial_ids[template.number], self._opened[claim.trial_id] = trial_id, template.number
         self._expect(template.number)
         faults.point("params written")
 
     def report(self, reports: Sequence[Report]) -> Standing:
         """Record intermediate values and renew the leases, in one transaction."""
         self._holder.progressed()
-        claims = [(report.claim.key, report.claim.token) for report in reports]
+        claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         held = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
         with database.transaction(self._rdb) as session:
             self._end_when_overdue(session)
@@ -162,10 +162,10 @@ class TrialLedger:
             renewed = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
             session.execute(renewed.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
-            reported = [report for report in reports if report.claim.key in kept]
+            reported = [report for report in reports if report.claim.trial_id in kept]
             values = [(self._trial_id(r.number), step, value) for r in reported for step, value in r.values]
             optuna_tables.set_intermediate_values(session, values)
-        lost = frozenset(report.number for report in reports if report.claim.key not in kept)
+        lost = frozenset(report.number for report in reports if report.claim.trial_id not in kept)
         self._awaited |= lost
         return Standing(self._verdict(state), lost)
 
@@ -181,10 +181,10 @@ class TrialLedger:
         path = f"{checkpoints_folder(self._study_id)}/{number}-{claim.token[:8]}-{uuid4().hex[:8]}"
         self._put(claim, path, state, checkpoint=path, setbacks=0)
         self._drop_checkpoint(claim)
-        self._checkpoints[claim.token, claim.key] = path
+        self._checkpoints[claim.token, claim.trial_id] = path
 
     def _drop_checkpoint(self, claim: Claim) -> None:
-        path = self._checkpoints.pop((claim.token, claim.key), claim.checkpoint)
+        path = self._checkpoints.pop((claim.token, claim.trial_id), claim.checkpoint)
         if path is not None:
             self._artifacts.remove(path)
 
@@ -217,7 +217,7 @@ class TrialLedger:
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record everything it gave."""
         with self._fenced(claim, ending=True, **_closing(outcome)) as session:
-            attempts.note_ending(session, claim.key, claim.attempt, Ending.TOLD, None)
+            attempts.note_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
             trial_id = self._trial_id(number)
             if outcome.result is not None:
                 session.execute(sa.insert(CurveRecord), _curve(claim, outcome.result))
@@ -236,13 +236,13 @@ class TrialLedger:
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
         """End an attempt that gave nothing; the trial waits for another, or is told FAIL when it had its last."""
         with self._fenced(claim, ending=True) as session:
-            attempts.end_attempts(session, self._rdb, TrialRecord.id == claim.key, Ending(setback), reason)
+            attempts.end_attempts(session, self._rdb, TrialRecord.id == claim.trial_id, Ending(setback), reason)
         self._awaited.add(number)
 
     def hand_back(self, claim: Claim) -> None:
         """Give the place up; the attempt does not count against it."""
         with self._fenced(claim, ending=True) as session:
-            attempts.hand_back(session, self._rdb, TrialRecord.id == claim.key)
+            attempts.hand_back(session, self._rdb, TrialRecord.id == claim.trial_id)
 
     def _trial_id(self, number: int) -> int:
         if number not in self._trial_ids:
@@ -256,13 +256,13 @@ class TrialLedger:
         What may be the end of the study locks it first: two that close its last trials at once would both see one more.
         """
         self._holder.progressed()
-        held = sa.and_(TrialRecord.id == claim.key, TrialRecord.token == claim.token, running())
+        held = sa.and_(TrialRecord.id == claim.trial_id, TrialRecord.token == claim.token, running())
         with database.transaction(self._rdb) as session:
             if ending:
                 lifecycle.locked(session, self._study_id)
             changed = session.execute(sa.update(TrialRecord).where(held).values(changes or {"token": claim.token}))
             if changed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
-                number = self._opened.get(claim.key) if claim.number is None else claim.number
+                number = self._opened.get(claim.trial_id) if claim.number is None else claim.number
                 self._awaited |= set() if number is None else {number}
                 raise LeaseLostError("another worker runs this trial now, or its study was deleted")
             yield session
@@ -311,4 +311,4 @@ def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
 
 def _curve(claim: Claim, result: TrialResult) -> dict[str, Any]:
     columns = {name: [v if math.isfinite(v) else None for v in column] for name, column in result.curve.items()}
-    return {"trial_id": claim.key, "curve": columns, "detail": result.detail}
+    return {"trial_id": claim.trial_id, "curve": columns, "detail": result.detail}

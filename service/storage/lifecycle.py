@@ -8,19 +8,27 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.errors import NotFoundError, PreconditionError
+from service.errors import ConflictError, NotFoundError, PreconditionError
 from service.storage.database import unix_now
 from service.storage.records import StudyRecord, TrialRecord
-from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
+_ADMISSION_LOCK = 0x72656761  # PostgreSQL's advisory locks are numbers; another than that of the schema
+
+
+# Reading and locking
+
 
 def find(session: Session, name: str, *, lock: bool = False) -> StudyRecord:
-    """The study of a name, locked if asked; NotFoundError when there is none."""
+    """The study of a name, locked if asked.
+
+    Raises NotFoundError when there is none.
+    """
     # PostgreSQL refuses to compare a text with one that holds a NUL.
     study = None if "\0" in name else session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
     if study is not None and lock:
@@ -31,33 +39,54 @@ def find(session: Session, name: str, *, lock: bool = False) -> StudyRecord:
 
 
 def locked(session: Session, study_id: int) -> StudyRecord | None:
-    """A study, locked where the database knows row locks; None when there is none.
+    """A study, locked where the database has row locks; None when there is none.
 
     Everybody locks in one order, or two would wait for each other: a part's study, the part, then trials by their id.
     """
-    parent = session.scalar(sa.select(StudyRecord.parent_id).where(StudyRecord.id == study_id))
-    if parent is not None:
-        _lock(session, parent)
+    parent_id = session.scalar(sa.select(StudyRecord.parent_id).where(StudyRecord.id == study_id))
+    if parent_id is not None:
+        _lock(session, parent_id)
     return _lock(session, study_id)
 
 
 def _lock(session: Session, study_id: int) -> StudyRecord | None:
-    # Not so tight that rows which only refer to the study would wait.
+    # Rows that only refer to the study need not wait.
     return session.get(StudyRecord, study_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
-def locked_trials(session: Session, which: sa.ColumnElement[bool]) -> Sequence[tuple[int, int | None]]:
+def locked_trials(session: Session, condition: sa.ColumnElement[bool]) -> Sequence[tuple[int, int | None]]:
     """The ids and numbers of trials that are about to change, locked."""
-    query = sa.select(TrialRecord.id, TrialRecord.number).where(which).order_by(TrialRecord.id)
+    query = sa.select(TrialRecord.id, TrialRecord.number).where(condition).order_by(TrialRecord.id)
     return [(row.id, row.number) for row in session.execute(query.with_for_update())]
 
 
-def expect(study: StudyRecord, tags: Collection[str] | None) -> None:
-    """PreconditionError unless the study stands as one of these tags says; None and `*` fit any."""
-    if tags is not None and "*" not in tags and study.tag not in tags:
+def check_etag(study: StudyRecord, etags: Collection[str] | None) -> None:
+    """Refuse to go on with a study that a user has not seen as it is; None and `*` accept any.
+
+    Raises PreconditionError when none of the etags is the study's.
+    """
+    if etags is not None and "*" not in etags and study.etag not in etags:
         raise PreconditionError(
-            f"study '{study.name}' has changed since: If-Match does not name its ETag \"{study.tag}\"; read it again"
+            f"study '{study.name}' has changed since: If-Match does not name its ETag \"{study.etag}\"; read it again"
         )
+
+
+def check_room(session: Session, max_active: int) -> None:
+    """Lock the admission of studies until commit, and count those that have not ended, or whose comparison has not.
+
+    Raises ConflictError when they are `max_active` or more.
+    """
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADMISSION_LOCK)))
+    active = sa.or_(StudyRecord.state.in_(ACTIVE_STUDY), StudyRecord.comparison_state.in_(ACTIVE_COMPARISON))
+    query = sa.select(sa.func.count()).select_from(StudyRecord).where(active, StudyRecord.parent_id.is_(None))
+    if (count := session.scalar(query) or 0) >= max_active:
+        raise ConflictError(
+            f"{count} studies have not ended, and REGSWEEP_MAX_ACTIVE_STUDIES allows {max_active}; stop one, or wait"
+        )
+
+
+# Beginning
 
 
 def create(
@@ -65,11 +94,14 @@ def create(
     optuna: RDBStorage,
     spec: StudySpec,
     name: str,
-    part_of: StudyRecord | None = None,
+    parent: StudyRecord | None = None,
     technique: str | None = None,
     plans: Sequence[Plan] | None = None,
 ) -> StudyRecord:
-    """A study with its whole budget and its Optuna study; IntegrityError when its name is taken."""
+    """Add a study with its whole budget, planned or not, and its Optuna study; a `parent` has it in its comparison.
+
+    Raises IntegrityError when the name is in use.
+    """
     from optuna.study import StudyDirection
 
     study = StudyRecord(
@@ -77,33 +109,33 @@ def create(
         state=StudyState.QUEUED,
         spec=spec.model_dump(mode="json"),
         created_at=unix_now(),
-        priority=spec.priority if part_of is None else part_of.priority,
-        served_at=None if part_of is None else part_of.served_at,
-        parent_id=None if part_of is None else part_of.id,
+        priority=spec.priority if parent is None else parent.priority,
+        served_at=None if parent is None else parent.served_at,
+        parent_id=None if parent is None else parent.id,
         technique=technique,
     )
     session.add(study)
     session.flush()
-    _insert_places(session, study, plans if plans is not None else [None] * spec.budget.trials, 0)
+    _insert_slots(session, study, plans if plans is not None else [None] * spec.budget.trials, 0)
     directions = [StudyDirection[direction.upper()] for direction in spec.directions]
     optuna_id = optuna.create_new_study(directions, study.name)
     optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
     return study
 
 
-def add_places(session: Session, study: StudyRecord, plans: Sequence[Plan]) -> None:
-    """Add planned places to the budget of a study that is locked."""
+def add_slots(session: Session, study: StudyRecord, plans: Sequence[Plan]) -> None:
+    """Add planned trials to the budget of a locked study."""
     if plans:
         budget = study.spec["budget"]
-        _insert_places(session, study, plans, budget["trials"])
+        _insert_slots(session, study, plans, budget["trials"])
         study.spec = {**study.spec, "budget": {**budget, "trials": budget["trials"] + len(plans)}}
 
 
-def _insert_places(session: Session, study: StudyRecord, plans: Sequence[Plan | None], first: int) -> None:
-    places: list[dict[str, Any]] = [
+def _insert_slots(session: Session, study: StudyRecord, plans: Sequence[Plan | None], first: int) -> None:
+    slots: list[dict[str, Any]] = [
         {
             "study_id": study.id,
-            "place": first + index,
+            "slot": first + index,
             "state": TrialState.WAITING,
             "attempt": 0,
             "setbacks": 0,
@@ -111,35 +143,38 @@ def _insert_places(session: Session, study: StudyRecord, plans: Sequence[Plan | 
         }
         for index, plan in enumerate(plans)
     ]
-    session.execute(sa.insert(TrialRecord), places)
+    session.execute(sa.insert(TrialRecord), slots)
+
+
+# Pausing and ending
 
 
 def count_pause(session: Session, study: StudyRecord, to: StudyState) -> None:
-    """Note how long a study stands still, when it goes to another state: its timeout leaves that out."""
+    """Begin or end the count of a study's paused seconds as it goes to another state; its timeout leaves them out."""
     now = session.scalar(sa.select(unix_now())) or 0.0
     if study.paused_at is not None and to != StudyState.PAUSED:
-        # Before its first claim no time of it runs.
-        stood = now - study.paused_at if study.started_at is not None else 0.0
-        study.paused_seconds, study.paused_at = study.paused_seconds + stood, None
+        # Before the first claim no time of the timeout runs.
+        seconds = now - study.paused_at if study.started_at is not None else 0.0
+        study.paused_seconds, study.paused_at = study.paused_seconds + seconds, None
     elif study.paused_at is None and to == StudyState.PAUSED:
         study.paused_at = now
 
 
 def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: StudyState, reason: str | None) -> None:
-    """End an active study, inside a `database.transaction`: nothing starts, what runs ends at its next epoch."""
+    """End an active study: no trial starts any more, and a running one ends at its next epoch."""
     if study.state in ACTIVE_STUDY:
         ended = {"state": state, "reason": reason, "ended_at": unix_now()}
         session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id).values(ended))
-        close_places(session, optuna, study, TrialRecord.state == TrialState.WAITING)
+        close_slots(session, optuna, study, TrialRecord.state == TrialState.WAITING)
 
 
-def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which: sa.ColumnElement[bool]) -> None:
-    """Close places of an ended study that nobody runs: those never asked go, trials that were begun are pruned."""
+def close_slots(session: Session, optuna: RDBStorage, study: StudyRecord, condition: sa.ColumnElement[bool]) -> None:
+    """Close slots of an ended study that no worker holds: delete those without a trial, prune the trials of others."""
     from optuna.trial import TrialState as OptunaState
 
-    these = sa.and_(TrialRecord.study_id == study.id, which)
-    begun = {key: number for key, number in locked_trials(session, these) if number is not None}
-    session.execute(sa.delete(TrialRecord).where(these, TrialRecord.number.is_(None)))
+    closing = sa.and_(TrialRecord.study_id == study.id, condition)
+    numbers = {trial_id: number for trial_id, number in locked_trials(session, closing) if number is not None}
+    session.execute(sa.delete(TrialRecord).where(closing, TrialRecord.number.is_(None)))
     pruned = {
         "state": TrialState.PRUNED,
         "token": None,
@@ -148,19 +183,20 @@ def close_places(session: Session, optuna: RDBStorage, study: StudyRecord, which
         "reason": "the study ended before the trial did",
         "ended_at": unix_now(),
     }
-    session.execute(sa.update(TrialRecord).where(TrialRecord.id.in_(begun)).values(pruned))
-    if not begun:
+    session.execute(sa.update(TrialRecord).where(TrialRecord.id.in_(numbers)).values(pruned))
+    if not numbers:
         return
     optuna_id = optuna.get_study_id_from_name(study.name)
-    for number in begun.values():
-        trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
-        optuna.set_trial_state_values(trial_id, OptunaState.PRUNED)
+    for number in numbers.values():
+        optuna_trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
+        optuna.set_trial_state_values(optuna_trial_id, OptunaState.PRUNED)
 
 
 def remove(session: Session, optuna: RDBStorage, study: StudyRecord) -> int:
-    """Delete a study with all its trials, here and in Optuna; its id."""
-    locked_trials(session, these := TrialRecord.study_id == study.id)
-    session.execute(sa.delete(TrialRecord).where(these))
+    """Delete a study with all its trials, here and in Optuna; return its id."""
+    trials = TrialRecord.study_id == study.id
+    locked_trials(session, trials)
+    session.execute(sa.delete(TrialRecord).where(trials))
     session.delete(study)
     optuna.delete_study(optuna.get_study_id_from_name(study.name))
     return study.id

@@ -53,10 +53,11 @@ class StudyRecord(Record):
     comparison_state: Mapped[ComparisonState | None] = mapped_column(_one_of(ComparisonState, 10))
     published: Mapped[bool | None] = mapped_column("presented")  # the report is kept, its figures in the dashboard
     publishing_at: Mapped[float | None] = mapped_column("presenting_at")  # when a worker claimed to publish it
-    earlier: Mapped[list[Any] | None]  # another study's trials that its sampler knows, see studies.search.warm_start
+    #: Another study's trials that its sampler knows, see studies.search.warm_start.
+    warm_start_trials: Mapped[list[Any] | None] = mapped_column("earlier")
     priority: Mapped[int] = mapped_column(default=0)  # workers serve the highest first
     served_at: Mapped[float | None]  # when a worker last began a turn on it or on a part of its comparison
-    forgotten: Mapped[int] = mapped_column(default=0)  # trials marked invalid, so that workers see a change
+    invalidated_count: Mapped[int] = mapped_column("forgotten", default=0)  # so that workers see a trial marked invalid
     paused_at: Mapped[float | None]
     paused_seconds: Mapped[float] = mapped_column(default=0.0)  # in all before paused_at, which its timeout leaves out
     created_at: Mapped[float]
@@ -81,15 +82,15 @@ class StudyRecord(Record):
         return parsed[1]
 
     @property
-    def tag(self) -> str:
+    def etag(self) -> str:
         """Names what users can change of it and how it stands, for If-Match; its progress is no part of it."""
         # Plain strings, so that a tag stays as it is from version to version.
         comparison_state = None if self.comparison_state is None else str(self.comparison_state)
-        parts = self.id, str(self.state), self.priority, comparison_state, self.forgotten, self.ended_at
+        parts = self.id, str(self.state), self.priority, comparison_state, self.invalidated_count, self.ended_at
         return sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
-    def whole_id(self) -> int:
+    def root_id(self) -> int:
         """Its own id, or that of the study whose comparison it is a part of."""
         return self.parent_id or self.id
 
@@ -111,16 +112,15 @@ class TrialRecord(Record):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_studies.id", ondelete="CASCADE"))
-    place: Mapped[int]  # 0 to budget.trials − 1; the rows are the budget, so it can neither be missed nor exceeded
+    slot: Mapped[int] = mapped_column("place")  # 0 to budget.trials − 1; the rows are the budget, so no count can drift
     state: Mapped[TrialState] = mapped_column(_one_of(TrialState, 8))
     number: Mapped[int | None]  # Optuna's, once the trial was asked
     attempt: Mapped[int] = mapped_column(default=0)  # the last attempt's number, counted from 1; handed back: not one
     setbacks: Mapped[int] = mapped_column(default=0)  # attempts that ended badly since it last got further
     worker: Mapped[str | None] = mapped_column(sa.String(100))
     plan: Mapped[dict[str, Any] | None]  # studies.plan.Plan, where what is run is not asked of a sampler
-    asked: Mapped[
-        dict[str, Any] | None
-    ]  # params that the user wants tried here; the sampler gives those that are missing
+    #: Params that a user wants tried here; the sampler gives those that are missing.
+    enqueued_params: Mapped[dict[str, Any] | None] = mapped_column("asked")
     token: Mapped[str | None] = mapped_column(sa.String(32))  # fences the writes of an earlier claim
     lease_expires_at: Mapped[float | None]
     params: Mapped[dict[str, Any] | None]

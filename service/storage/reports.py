@@ -90,7 +90,7 @@ def _ended(study: StudyRecord) -> bool:
 
 def _tag(family: Sequence[StudyRecord], kind: ReportFormat) -> str:
     """Names all a report is made from: a comparison that took another's place has other parts, whose ids are new."""
-    parts = VERSION, _renderer(), kind, [each.tag for each in family]
+    parts = VERSION, _renderer(), kind, [each.etag for each in family]
     return sha256(repr(parts).encode()).hexdigest()[:16]
 
 

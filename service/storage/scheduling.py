@@ -31,13 +31,13 @@ def next_study(session: Session, only: str | None, worker: str, serving: int | N
         named = sa.select(StudyRecord.id).where(StudyRecord.name == only).scalar_subquery()
         candidates = candidates.where(whole == named)
     found = session.scalars(candidates.order_by(whole, StudyRecord.id)).all()
-    if len({study.whole_id for study in found}) < 2:
+    if len({study.root_id for study in found}) < 2:
         return found[0] if found else None
     workers = {row[0]: row[1] for row in session.execute(served)}
-    return min(found, key=lambda s: (-s.priority, workers.get(s.whole_id, 0), s.served_at or 0.0, s.whole_id, s.id))
+    return min(found, key=lambda s: (-s.priority, workers.get(s.root_id, 0), s.served_at or 0.0, s.root_id, s.id))
 
 
 def begin_turn(session: Session, study: StudyRecord) -> None:
     """Record that a worker turns to a study now."""
-    together = sa.or_(StudyRecord.id == study.whole_id, StudyRecord.parent_id == study.whole_id)
+    together = sa.or_(StudyRecord.id == study.root_id, StudyRecord.parent_id == study.root_id)
     session.execute(sa.update(StudyRecord).where(together).values(served_at=unix_now()))

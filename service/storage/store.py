@@ -153,14 +153,14 @@ class Store:
                 counts[study_id][_COUNTED[state]] = count
         return {study.id: Progress(study.spec["budget"]["trials"], **counts[study.id]) for study in studies}
 
-    def set_state(self, name: str, to: StudyState, tags: Collection[str] | None = None) -> StudyRecord:
+    def set_state(self, name: str, to: StudyState, etags: Collection[str] | None = None) -> StudyRecord:
         """Pause, resume or stop a study with its comparison (`to` is paused, running or stopped); ConflictError when it
-        cannot go there, PreconditionError when it is not as one of the tags says.
+        cannot go there, PreconditionError when it is not as one of the etags says.
         """
         allowed, verb = _CHANGES[to]
         with database.transaction(self.optuna) as session:
             study = lifecycle.find(session, name, lock=True)
-            lifecycle.expect(study, tags)
+            lifecycle.check_etag(study, etags)
             comparing = study.comparison_state in ACTIVE_COMPARISON
             if study.state not in (to, *allowed) and not comparing:
                 raise ConflictError(
@@ -176,23 +176,23 @@ class Store:
                     study.state = StudyState.QUEUED if to == StudyState.RUNNING and study.started_at is None else to
         return self.study(name)
 
-    def set_priority(self, name: str, priority: int, tags: Collection[str] | None = None) -> StudyRecord:
+    def set_priority(self, name: str, priority: int, etags: Collection[str] | None = None) -> StudyRecord:
         """Serve a study and its comparison before others, or after them."""
         with self._write.begin() as session:
             study = lifecycle.find(session, name, lock=True)
-            lifecycle.expect(study, tags)
+            lifecycle.check_etag(study, etags)
             together = sa.or_(StudyRecord.id == study.id, StudyRecord.parent_id == study.id)
             session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
         return self.study(name)
 
-    def delete_study(self, name: str, *, force: bool, tags: Collection[str] | None = None) -> list[int]:
+    def delete_study(self, name: str, *, force: bool, etags: Collection[str] | None = None) -> list[int]:
         """Delete a study with all its trials and its comparison, here and in Optuna; their ids.
 
         An active one only when forced, a part of a comparison only with its study.
         """
         with database.transaction(self.optuna) as session:
             study = lifecycle.find(session, name, lock=True)
-            lifecycle.expect(study, tags)
+            lifecycle.check_etag(study, etags)
             if study.parent_id is not None:
                 raise ConflictError(f"'{name}' is a part of a comparison; delete the comparison of its study instead")
             active = study.state if study.state in ACTIVE_STUDY else study.comparison_state
@@ -270,11 +270,11 @@ class Store:
         with self._read() as session:
             return list(session.scalars(query))
 
-    def mark_invalid(self, name: str, number: int, reason: str, tags: Collection[str] | None = None) -> TrialRecord:
+    def mark_invalid(self, name: str, number: int, reason: str, etags: Collection[str] | None = None) -> TrialRecord:
         """Have a finished trial forgotten by the sampler and left out of every ranking."""
         with database.transaction(self.optuna) as session:
             study = lifecycle.find(session, name, lock=True)
-            lifecycle.expect(study, tags)
+            lifecycle.check_etag(study, etags)
             user_trials.mark_invalid(session, self.optuna, study, number, reason)
         return self.trial(name, number)
 

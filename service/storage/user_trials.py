@@ -29,13 +29,13 @@ def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> 
         raise ConflictError(f"study '{study.name}' is {study.state}; only one that has not ended takes trials")
     if spec.reproducible:
         raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
-    never_asked = TrialRecord.number.is_(None), TrialRecord.asked.is_(None), TrialRecord.plan.is_(None)
+    never_asked = TrialRecord.number.is_(None), TrialRecord.enqueued_params.is_(None), TrialRecord.plan.is_(None)
     free = TrialRecord.study_id == study.id, TrialRecord.state == TrialState.WAITING, *never_asked
-    query = sa.select(TrialRecord).where(*free).order_by(TrialRecord.place).limit(1)
+    query = sa.select(TrialRecord).where(*free).order_by(TrialRecord.slot).limit(1)
     trial = session.scalar(query.with_for_update(skip_locked=True))
     if trial is None:
         raise ConflictError(f"study '{study.name}' has no free place left in its budget of {spec.budget.trials} trials")
-    trial.asked = dict(params)
+    trial.enqueued_params = dict(params)
     return trial
 
 
@@ -81,7 +81,7 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
         raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
     trial.state, trial.reason = TrialState.FAIL, f"marked invalid: {reason}"
     trial.value, trial.values = None, None
-    study.forgotten, study.published = study.forgotten + 1, None
+    study.invalidated_count, study.published = study.invalidated_count + 1, None
     trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna.get_study_id_from_name(study.name), number)
     optuna_tables.forget_values(session, trial_id, trial.reason)
     return trial
@@ -104,8 +104,8 @@ def learn_from(session: Session, optuna: RDBStorage, study: StudyRecord) -> None
         raise _cannot_learn(f"'{name}' optimises {', '.join(objectives)}; it must be {', '.join(spec.objectives)}")
     trials = optuna_tables.read_trials(session, optuna.get_study_id_from_name(name), -1, ())
     complete = [(trial.params, trial.values) for trial in trials if trial.state.name == TrialState.COMPLETE]
-    study.earlier = warm_start.documents(spec, complete)
-    if not study.earlier:
+    study.warm_start_trials = warm_start.documents(spec, complete)
+    if not study.warm_start_trials:
         raise _cannot_learn(f"none of the {len(complete)} complete trials of '{name}' lies in this study's space")
 
 

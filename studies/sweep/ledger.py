@@ -18,13 +18,13 @@ from studies.training.result import TrialResult
 class Claim:
     """The right to run one trial of the budget, for as long as its lease is renewed."""
 
-    key: int  # of the place in the budget
-    place: int  # counted from 0; in a reproducible study also the trial's number
-    token: str  # fences every write: another claim of the same place has another token
-    number: int | None  # of the trial that an earlier attempt opened, None for a place never opened
-    attempt: int = 1  # at the place, counted from 1
+    trial_id: int  # of the row in the ledger
+    slot: int  # of the budget, counted from 0; in a reproducible study also the trial's number
+    token: str  # fences every write: another claim of the same slot has another token
+    number: int | None  # of the trial that an earlier attempt opened, None for a slot never opened
+    attempt: int = 1  # at the slot, counted from 1
     plan: Plan | None = None  # what it runs, where that is not asked of the sampler
-    asked: Mapping[str, Any] | None = None  # params that the user wants, those that are missing from the sampler
+    enqueued_params: Mapping[str, Any] | None = None  # a user's; the sampler gives those that are missing
     checkpoint: str | None = None  # where the ledger finds the state that an earlier attempt left
     alone: bool = False  # whether nothing else may run beside it
 
@@ -94,7 +94,7 @@ class Ledger(Protocol):
     def news(self) -> list[FrozenTrial]:
         """The trials, by number, of which something may be new since `trials` or `news` was last asked."""
 
-    def earlier(self) -> list[FrozenTrial]:
+    def warm_start_trials(self) -> list[FrozenTrial]:
         """Trials of another study that the sampler is to know."""
 
     def open(self, claim: Claim, template: FrozenTrial) -> None:

@@ -98,7 +98,7 @@ class _SweptTrials:
     def _asker(self) -> Mirror | Generations:
         """Made when first needed: the trials of a study that is planned need none, and come in any order."""
         kind = Generations if self._spec.reproducible else Mirror
-        return kind(self._spec, self._ledger.trials(), self._ledger.earlier())
+        return kind(self._spec, self._ledger.trials(), self._ledger.warm_start_trials())
 
     def next(self, free: int) -> list[Job]:
         """Trainings of trials that run already, then of new ones."""
@@ -145,7 +145,7 @@ class _SweptTrials:
         return self._jobs(running, hyperparameters, folds)
 
     def _begin_planned(self, claim: Claim, plan: Plan) -> list[Job]:
-        number, folds = claim.place, plan.folds
+        number, folds = claim.slot, plan.folds
         if claim.number is None:
             self._ledger.open(claim, planned_template(number, plan))
         epochs = plan.epochs or self._spec.budget.epochs
@@ -200,14 +200,14 @@ class _SweptTrials:
     def _trial(self, claim: Claim) -> Trial:
         if isinstance(self._asker, Mirror):
             return self._asked(claim, self._asker) if claim.number is None else self._asker.resume(claim.number)
-        trial = self._asker.ask(claim.place)
+        trial = self._asker.ask(claim.slot)
         if claim.number is None:
             self._ledger.open(claim, as_template(trial))
         return trial
 
     def _asked(self, claim: Claim, mirror: Mirror) -> Trial:
         while True:
-            trial = mirror.ask(claim.asked)
+            trial = mirror.ask(claim.enqueued_params)
             try:
                 self._ledger.open(claim, as_template(trial))
             except NumberTakenError:

@@ -119,4 +119,4 @@ def places(store: Store, name: str) -> list[TrialRecord]:
     """The budget of a study."""
     with store.reading() as session:
         query = sa.select(TrialRecord).where(TrialRecord.study_id == store.study(name).id)
-        return list(session.scalars(query.order_by(TrialRecord.place)))
+        return list(session.scalars(query.order_by(TrialRecord.slot)))

@@ -63,7 +63,7 @@ def claim_all(url: str, folder: Path, name: str, threads: int) -> list[int]:
         start.wait(60)
         found = []
         while claims := book.claim(1):
-            found += [claim.key for claim in claims]
+            found += [claim.trial_id for claim in claims]
         return found
 
     at_once()

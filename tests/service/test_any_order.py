@@ -127,12 +127,12 @@ class World:
         else:
             count = 3 if what == "claim three" else 1
             for claim in self.books[worker].claim(count, idle=what != "claim beside others"):
-                assert claim.key not in self.tokens, "a place is held once"
-                self.tokens[claim.key] = claim.token
+                assert claim.trial_id not in self.tokens, "a place is held once"
+                self.tokens[claim.trial_id] = claim.token
                 self.remembered.append(Held(worker, claim, claim.number))
 
     def _holder(self, key: int, token: str) -> str:
-        [worker] = {held.worker for held in self.remembered if (held.claim.key, held.claim.token) == (key, token)}
+        [worker] = {held.worker for held in self.remembered if (held.claim.trial_id, held.claim.token) == (key, token)}
         return worker
 
     def _free(self, *keys: int) -> None:
@@ -141,7 +141,7 @@ class World:
 
     def _of_a_claim(self, what: str, held: Held) -> None:
         """Raises LeaseLostError exactly where the claim is no longer held."""
-        key, holds = held.claim.key, self.tokens.get(held.claim.key) == held.claim.token
+        key, holds = held.claim.trial_id, self.tokens.get(held.claim.trial_id) == held.claim.token
         if what == "lose":
             if holds:
                 assert WorkerStore(self.store).reap({key: WorkerStore(self.store).leases()[key]}, 0.0) == 1
@@ -287,7 +287,7 @@ def test_a_generation_is_never_begun_before_the_one_before_has_ended(
         for what, which in steps:
             here.do(what, which)
             here.whole()
-            states = {trial.place: trial.state for trial in places(here.store, "iris")}
+            states = {trial.slot: trial.state for trial in places(here.store, "iris")}
             open_places = [place for place, state in states.items() if state in ("WAITING", "RUNNING")]
             first = min(open_places, default=0) // size
             assert all(place // size == first for place, state in states.items() if state == "RUNNING")

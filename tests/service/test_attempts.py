@@ -61,7 +61,7 @@ def states(store: Store) -> list[str]:
 
 def lose(store: Store, claim: Claim) -> None:
     """Let one lease be found lost now."""
-    assert WorkerStore(store).reap({claim.key: WorkerStore(store).leases()[claim.key]}, 0.0) == 1
+    assert WorkerStore(store).reap({claim.trial_id: WorkerStore(store).leases()[claim.trial_id]}, 0.0) == 1
 
 
 def wrong(store: Store, folder: Path) -> list[str]:
@@ -158,14 +158,14 @@ def test_the_last_attempt_comes_after_all_others_and_only_to_an_idle_worker(
     store.create_study(limited(attempts, trials=4))
     for _ in range(attempts - 1):
         first = claimed(ledger(store, folder, "iris"))
-        assert (first.place, first.alone) == (0, False)
+        assert (first.slot, first.alone) == (0, False)
         lose(store, first)
     book = ledger(store, folder, "iris")
     others = book.claim(9)
-    assert [(claim.place, claim.alone) for claim in others] == [(1, False), (2, False), (3, False)]
+    assert [(claim.slot, claim.alone) for claim in others] == [(1, False), (2, False), (3, False)]
     assert book.claim(9, idle=False) == []
     [last] = book.claim(9)
-    assert (last.place, last.alone) == (0, True)
+    assert (last.slot, last.alone) == (0, True)
 
 
 def test_trials_on_their_last_attempt_run_one_at_a_time(store: Store, folder: Path) -> None:
@@ -278,8 +278,8 @@ def test_what_is_lost_while_others_live_is_that_workers_alone(store: Store, fold
         [found] = watch.after(passed)
         lost += found
     assert lost == 1
-    assert WorkerStore(store).leases().keys() == {alive.key}
-    assert claimed(ledger(store, folder, "iris", "alive")).key == dead.key
+    assert WorkerStore(store).leases().keys() == {alive.trial_id}
+    assert claimed(ledger(store, folder, "iris", "alive")).trial_id == dead.trial_id
 
 
 def test_a_claim_after_a_loss_is_watched_anew(store: Store, folder: Path) -> None:

@@ -63,11 +63,11 @@ def test_a_lost_trial_is_claimed_again_with_its_number_before_any_new_one(store:
     lost, number = opened(ledger(store, folder, "iris", "a"), spec)
     expire(store)
     again = claimed(ledger(store, folder, "iris", "b"))
-    assert (again.key, again.number) == (lost.key, number)
+    assert (again.trial_id, again.number) == (lost.trial_id, number)
     assert again.token != lost.token
     record = store.trial("iris", number)
     assert (record.attempt, record.worker, record.state) == (2, "b", "RUNNING")
-    assert claimed(ledger(store, folder, "iris", "c")).key != lost.key
+    assert claimed(ledger(store, folder, "iris", "c")).trial_id != lost.trial_id
 
 
 def test_a_renewed_lease_is_not_lost(store: Store, folder: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_trial_handed_back_keeps_its_number_and_counts_no_attempt(store: Store
     claim, number = opened(book, spec)
     book.hand_back(claim)
     again = claimed(ledger(store, folder, "iris", "b"))
-    assert (again.key, again.number) == (claim.key, number)
+    assert (again.trial_id, again.number) == (claim.trial_id, number)
     assert store.trial("iris", number).attempt == 1
 
 

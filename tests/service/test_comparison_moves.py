@@ -143,7 +143,7 @@ def test_a_worker_of_a_deleted_comparison_writes_nothing_more(store: Store, fold
     spec, book = StudySpec.model_validate(store.study(PARTS[0]).spec), ledger(store, folder, PARTS[0])
     claim, number = opened(book, spec)
     ComparisonStore(store).delete("iris")
-    ComparisonStore(store).ask("iris", COMPARISON)  # of the same names
+    ComparisonStore(store).begin("iris", COMPARISON)  # of the same names
     before = everything(store, folder)
     with pytest.raises(LeaseLostError):
         report(book, claim, number, 1, 0.5)

@@ -165,7 +165,7 @@ def test_a_parts_name_that_only_optuna_knows_is_refused_and_nothing_is_begun(sto
     store.create_study(study())
     before = everything(store, folder)
     with pytest.raises(ConflictError, match="'iris: dropout'"):
-        ComparisonStore(store).ask("iris", COMPARISON)
+        ComparisonStore(store).begin("iris", COMPARISON)
     assert everything(store, folder) == before
 
 

@@ -54,8 +54,8 @@ def searched(store: Store, folder: Path) -> Store:
 
 def _open(book: TrialLedger, claim: Claim) -> int:
     assert claim.plan is not None
-    book.open(claim, planned_template(claim.place, claim.plan))
-    return claim.place
+    book.open(claim, planned_template(claim.slot, claim.plan))
+    return claim.slot
 
 
 def _in_optuna(store: Store) -> list[TrialState]:
@@ -202,7 +202,7 @@ def test_a_worker_that_dies_loses_no_planned_trial_and_none_is_run_twice(
     assert sweep_as_worker(searched, folder, CONFIRMATION) == PLANNED - 1
     for claim in held:
         with pytest.raises(LeaseLostError):
-            dying.close(claim, claim.place, of_folds(claim))
+            dying.close(claim, claim.slot, of_folds(claim))
     trials = places(searched, CONFIRMATION)
     assert [(trial.state, trial.number) for trial in trials] == [("COMPLETE", place) for place in range(PLANNED)]
     assert _in_optuna(searched) == [TrialState.COMPLETE] * PLANNED

@@ -89,7 +89,7 @@ def test_a_training_that_goes_on_is_not_hung_however_long_it_takes(store: Store,
         while time.monotonic() < until:
             book.report([])
         assert not hung.is_set()
-        assert claim.key in WorkerStore(store).leases()
+        assert claim.trial_id in WorkerStore(store).leases()
         assert hung.wait(20)  # it reports no longer
     assert ends(store) == [("hung", "its training ended no epoch for 2 seconds")]
 

@@ -52,11 +52,11 @@ def test_a_generation_waits_for_the_one_before(store: Store, folder: Path) -> No
     book, other = ledger(store, folder, "iris", "a"), ledger(store, folder, "iris", "b")
     first = claimed(book)
     [second] = other.claim(9)
-    assert [first.place, second.place] == [0, 1]
+    assert [first.slot, second.slot] == [0, 1]
     assert other.claim(9) == []
     assert other.blocked()
     expire(store)
-    assert [claim.place for claim in other.claim(9)] == [0, 1]  # lost trials are of the generation as well
+    assert [claim.slot for claim in other.claim(9)] == [0, 1]  # lost trials are of the generation as well
 
 
 def test_a_study_that_is_not_reproducible_is_never_blocked(store: Store, folder: Path) -> None:

@@ -218,7 +218,7 @@ def opened(book: TrialLedger, held: Claim) -> None:
     """Record the trial of a claim as running, unless an earlier attempt has."""
     assert held.plan is not None
     if held.number is None:
-        book.open(held, planned_template(held.place, held.plan))
+        book.open(held, planned_template(held.slot, held.plan))
 
 
 def _but_the_last(store: Store, folder: Path) -> Claim:
@@ -248,7 +248,7 @@ def test_a_worker_that_dies_with_the_last_trial_of_a_round_loses_nothing(
     sound(store, folder)
     swept(store, folder)
     with pytest.raises(LeaseLostError):
-        dying.end_attempt(held, held.place, "failed", "too late")
+        dying.end_attempt(held, held.slot, "failed", "too late")
     assert [place.state for place in places(store, CONFIRMATION)] == ["COMPLETE"] * (4 + 8 + 7)
     assert [len(part) for part in by_round(store)] == [4, 8]
     sound(store, folder)
@@ -291,8 +291,8 @@ def test_two_workers_that_end_a_round_at_once_plan_the_next_one_once(store: Stor
         opened(book, held)
         outcome = of_folds(held)
         at_once.wait()
-        book.close(held, held.place, outcome)
-        done.append(held.place)
+        book.close(held, held.slot, outcome)
+        done.append(held.slot)
 
     claims = {name: claimed(ledger(store, folder, CONFIRMATION, name)) for name in ("a", "b")}
     threads = [threading.Thread(target=end_one, args=each) for each in claims.items()]
@@ -333,7 +333,7 @@ def test_a_round_that_ends_while_its_study_is_paused_waits_for_it(store: Store, 
     book = ledger(store, folder, CONFIRMATION, "dying")
     opened(book, held)
     store.set_state("iris", StudyState.PAUSED)
-    book.close(held, held.place, of_folds(held))
+    book.close(held, held.slot, of_folds(held))
     assert (len(places(store, CONFIRMATION)), states(store)[CONFIRMATION]) == (12, "paused")
     assert ledger(store, folder, CONFIRMATION).claim(9) == []
     sound(store, folder)

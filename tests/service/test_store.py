@@ -56,7 +56,7 @@ def test_a_paused_study_is_not_claimed_from_until_it_is_resumed(store: Store, fo
     book.hand_back(claim)
     assert store.set_state("iris", StudyState.RUNNING).state == "running"
     again = claimed(book)
-    assert (again.key, again.number) == (claim.key, number)
+    assert (again.trial_id, again.number) == (claim.trial_id, number)
     book.close(again, number, outcome())
     assert [run(book, spec), run(book, spec)] == [1, 2]
     assert store.study("iris").state == "completed"

@@ -139,7 +139,7 @@ def test_a_comparison_asked_for_later_waits_for_its_studys_turn(store: Store, fo
     assert [taken_up(store), taken_up(store)] == ["iris", "other"]
     assert taken_up(store) == "iris"
     ledger(store, folder, "iris").claim(9)
-    ComparisonStore(store).ask("iris", COMPARISON)
+    ComparisonStore(store).begin("iris", COMPARISON)
     assert following(store, "b") == "other"  # whose last turn is longer ago, and which nobody serves
     WorkerStore(store).hand_back("a")
     assert following(store, "b") == "other"

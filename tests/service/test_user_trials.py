@@ -57,7 +57,7 @@ def errors(response: httpx.Response) -> dict[str, str]:
 def enqueue(store: Store, params: dict[str, Any]) -> int:
     """What the route does, without a server; the place."""
     with database.transaction(store.optuna) as session:
-        return user_trials.enqueue(session, lifecycle.find(session, "iris"), params).place
+        return user_trials.enqueue(session, lifecycle.find(session, "iris"), params).slot
 
 
 # Params that are wanted
@@ -92,7 +92,7 @@ def test_wanted_params_are_tried_next_and_the_sampler_gives_the_rest(
         assert trial.state == TrialState.COMPLETE
         assert trial.params.keys() == space.keys()
         assert all(space[name]._contains(space[name].to_internal_repr(v)) for name, v in trial.params.items())
-    assert store.trial("iris", 1).asked == params
+    assert store.trial("iris", 1).enqueued_params == params
     assert violations(store, Artifacts(f"file://{folder}")) == []
 
 
@@ -119,7 +119,7 @@ def test_wanted_params_survive_a_worker_that_dies_before_it_asks(store: Store, f
     store.create_study(study(trials=2))
     assert enqueue(store, {"dropout": 0.25}) == 0
     claim = claimed(ledger(store, folder, "iris"))
-    assert claim.asked == {"dropout": 0.25}
+    assert claim.enqueued_params == {"dropout": 0.25}
     expire(store)
     sweep_here(store, folder, "iris")
     assert (store.trial("iris", 0).params or {})["dropout"] == 0.25

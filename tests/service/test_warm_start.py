@@ -54,7 +54,7 @@ def test_the_first_trial_is_what_optuna_asks_when_those_trials_are_added(
     spec = warm(objectives=objectives)
     store.create_study(spec)
     book = ledger(store, folder, "warm")
-    asked = Mirror(spec, book.trials(), book.earlier()).ask()
+    asked = Mirror(spec, book.trials(), book.warm_start_trials()).ask()
     [direction] = spec.directions
     oracle = optuna.create_study(
         direction=direction, sampler=optuna.samplers.TPESampler(seed=ask_seed(spec.seed, 0), multivariate=True)
@@ -103,7 +103,7 @@ def test_a_worker_that_comes_later_knows_it_too(store: Store, folder: Path) -> N
     for number in range(4):
         loss = store.trial("whole", number).value
         book = ledger(store, folder, "by turns")
-        asked = Mirror(spec, book.trials(), book.earlier()).ask()
+        asked = Mirror(spec, book.trials(), book.warm_start_trials()).ask()
         assert asked.params == params(store, "whole")[number]
         run_as(store, folder, "by turns", loss or 0.0, asked)
 
@@ -121,7 +121,7 @@ def test_of_another_space_it_learns_what_lies_in_its_own(store: Store, folder: P
     fitting = sum(trial.params["dropout"] <= 0.4 for trial in known)
     assert 0 < fitting < len(known)
     accepted = store.create_study(warm(space=NARROW))
-    assert len(accepted.earlier or []) == fitting
+    assert len(accepted.warm_start_trials or []) == fitting
     assert sweep_here(store, folder, "warm") == 4
 
 
@@ -133,7 +133,7 @@ def test_only_complete_trials_are_learnt_from_also_of_a_study_that_runs(store: S
         run(book, spec, state=state)
     opened(book, spec)
     store.mark_invalid("cold", 3, "a test")
-    assert len(store.create_study(warm()).earlier or []) == 1
+    assert len(store.create_study(warm()).warm_start_trials or []) == 1
 
 
 def test_a_reproducible_study_starts_warm_alike_for_one_worker_and_for_three(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class MemoryLedger:
     def verdict(self) -> Verdict:
         return Verdict.GO_ON
 
-    def earlier(self) -> list[FrozenTrial]:
+    def warm_start_trials(self) -> list[FrozenTrial]:
         return []
 
     def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
@@ -82,7 +82,7 @@ class MemoryLedger:
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
         self._check(claim)
-        self.held.remove(claim.key)
+        self.held.remove(claim.trial_id)
         self.setbacks.append((number, setback, reason))
         self.outcomes[number] = Outcome(TrialState.FAIL, None, None, reason)
 
@@ -94,7 +94,7 @@ class MemoryLedger:
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         self._check(claim)
         assert number not in self.outcomes, "a trial is told once"
-        self.held.remove(claim.key)
+        self.held.remove(claim.trial_id)
         self.outcomes[number] = outcome
         trial = self.record[number]
         trial.intermediate_values.update(dict(outcome.unreported))
@@ -104,9 +104,9 @@ class MemoryLedger:
 
     def hand_back(self, claim: Claim) -> None:
         self._check(claim)
-        self.held.remove(claim.key)
+        self.held.remove(claim.trial_id)
         self.handed_back.append(claim)
 
     def _check(self, claim: Claim) -> None:
-        if claim.key not in self.held:
-            raise LeaseLostError(f"place {claim.key} is not held")
+        if claim.trial_id not in self.held:
+            raise LeaseLostError(f"place {claim.trial_id} is not held")

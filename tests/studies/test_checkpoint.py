@@ -39,7 +39,7 @@ class Interrupted(MemoryLedger):
 
     def open(self, claim: Claim, template: FrozenTrial) -> None:
         super().open(claim, template)
-        self.numbers[claim.key] = template.number
+        self.numbers[claim.trial_id] = template.number
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:
         self._check(claim)
@@ -47,7 +47,7 @@ class Interrupted(MemoryLedger):
 
     def hand_back(self, claim: Claim) -> None:
         super().hand_back(claim)
-        self.waiting.append(self.numbers[claim.key] if claim.number is None else claim.number)
+        self.waiting.append(self.numbers[claim.trial_id] if claim.number is None else claim.number)
 
 
 @pytest.fixture(scope="module")

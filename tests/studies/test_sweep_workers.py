@@ -48,7 +48,7 @@ def test_a_trial_that_is_handed_back_is_not_told_and_ends_the_sweep() -> None:
     ledger = VerdictLedger(budget=5)
     ledger.third = Verdict.HAND_BACK
     assert swept(random_study(), ledger, formula(dropout)) == 0
-    assert [claim.key for claim in ledger.handed_back] == [1]
+    assert [claim.trial_id for claim in ledger.handed_back] == [1]
     assert (ledger.outcomes, ledger.models, ledger.places) == ({}, {}, 1)
     assert ledger.record[0].state == TrialState.RUNNING
 

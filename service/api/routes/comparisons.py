@@ -43,7 +43,7 @@ def ask(
     """
     spec = comparison or ComparisonSpec()
     limits.check_comparison(spec, settings)
-    ComparisonStore(store).ask(name, spec, etags, settings.max_active_studies)
+    ComparisonStore(store).begin(name, spec, etags, settings.max_active_studies)
     return comparison_view(store, name)
 
 

@@ -24,7 +24,7 @@ from service.api.dependencies import (
 from service.api.responses import created
 from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
-from service.storage import admission
+from service.storage import lifecycle
 from service.storage.artifacts import study_folder
 from service.storage.idempotency import Answer, once
 from service.storage.pagination import Cursor
@@ -56,7 +56,7 @@ def submit(
     named = submission.with_name(spec, uuid4().hex)
 
     def accept(session: Session) -> Answer:
-        admission.check_room(session, settings.max_active_studies)
+        lifecycle.check_room(session, settings.max_active_studies)
         study = store.accept(session, named)
         view = views.new_study_view(store, session, study)
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
@@ -115,7 +115,7 @@ def delete(
     force: bool = False,
 ) -> None:
     """Delete a study with its trials, its comparison and its models; an active study only with `force`."""
-    deleted = store.delete_study(name, force=force, tags=etags)
+    deleted = store.delete_study(name, force=force, etags=etags)
     dashboard.forget()
     for study_id in deleted:
         artifacts.remove_folder(study_folder(study_id))
@@ -123,5 +123,5 @@ def delete(
 
 def _with_etag(store: Store, study: StudyRecord, response: Response) -> StudyView:
     """Give the response the study's ETag; return the study."""
-    response.headers["ETag"] = f'"{study.tag}"'
+    response.headers["ETag"] = f'"{study.etag}"'
     return views.study_views(store, [study])[0]

@@ -75,8 +75,8 @@ def enqueue(
 
     def act(session: Session) -> Answer:
         study = lifecycle.find(session, name, lock=True)
-        lifecycle.expect(study, etags)
-        place = user_trials.enqueue(session, study, wanted.params).place
+        lifecycle.check_etag(study, etags)
+        place = user_trials.enqueue(session, study, wanted.params).slot
         return Answer(EnqueuedView(study=name, place=place, params=wanted.params).model_dump_json())
 
     return created(once(store, idempotency_key, f"trial of {name} {wanted.model_dump_json()}", act))
