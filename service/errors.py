@@ -16,6 +16,7 @@ ServiceError
 ├── BadRequestError     400  a query parameter that makes no sense
 ├── StorageError        503  the database does not answer or its schema does not fit
 │   └── ArtifactError   503  a model's or a dataset's file cannot be written, read or found
+├── WorkersFailedError  no worker process becomes ready
 ├── PredictorMissingError 501  predictions are asked of a server without TensorFlow
 ├── BackupError         the database cannot be copied
 ├── EngineMissingError  workers are asked for where TensorFlow is not installed
@@ -161,6 +162,18 @@ class EngineMissingError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("workers need TensorFlow: install regsweep[worker], or serve with --workers 0")
+
+
+class WorkersFailedError(ServiceError):
+    """No worker process becomes ready; the text repeats the last lines of one."""
+
+    def __init__(self, starts: int, status: str, last_lines: Sequence[str]) -> None:
+        super().__init__(
+            "\n".join(
+                [f"no worker can be started: {starts} in a row died before they were ready, the last with {status}:"]
+                + [f"  {line}" for line in last_lines]
+            )
+        )
 
 
 class PredictorMissingError(ServiceError):

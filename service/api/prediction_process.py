@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
 
+from service.child_process import regsweep_command
 from service.errors import InvalidDatasetError, PredictorMissingError, ServiceError
 from studies.spec.table import TableFormat
 
@@ -48,7 +48,7 @@ async def _run(*arguments: str) -> tuple[int, str]:
     """Run `regsweep …`; return its exit status and its standard error."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "service.cli.main", *arguments,
+        *regsweep_command(*arguments),
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env=environment | {"COLUMNS": "1000"},
     )  # fmt: skip
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
 
+from service.child_process import regsweep_command
 from service.cli import terminal
 from service.cli.terminal_comparison import show_comparison
 from service.client import Client, key_of
@@ -28,7 +28,7 @@ def run(file: Path, settings: Settings) -> int:
     spec = read(file)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "service.cli.main", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = regsweep_command("serve", "--host", "127.0.0.1", "--port", str(port))
     # In a session of its own: Ctrl-C reaches this process, which ends the server in order.
     server = subprocess.Popen(command, env=settings.environment(), start_new_session=True)
     try:

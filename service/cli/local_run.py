@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,8 @@ from service.cli import terminal
 from service.cli.local_files import dataset_kind, keep_dataset
 from service.cli.next_step import next_step_here
 from service.cli.terminal_comparison import show_comparison
-from service.errors import ConflictError, NameInUseError
+from service.errors import ConflictError, NameInUseError, WorkersFailedError
+from service.schemas import StudyView
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.comparison_store import ComparisonStore
@@ -47,8 +49,16 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
     fleet = Fleet(settings, max(settings.workers, 1), name)
     console = Console()
     fleet.start()
+
+    def look() -> StudyView:
+        fleet.check()
+        return study_views(store, [store.study(name)])[0]
+
     try:
-        study = terminal.follow(console, lambda: study_views(store, [store.study(name)])[0])
+        study = terminal.follow(console, look)
+    except WorkersFailedError as error:
+        print(f"regsweep: {error}\nregsweep: '{name}' is kept; the same command goes on with it", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         console.print(f"Interrupted; the same command goes on with '{name}'.")
         return 130

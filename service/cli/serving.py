@@ -43,7 +43,9 @@ def worker(
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
     study: Annotated[str | None, typer.Option(help="Serve this study only.")] = None,
-    attached: Annotated[bool, typer.Option("--attached", help="Leave when standard input closes.")] = False,
+    attached: Annotated[
+        bool, typer.Option("--attached", help="Leave when standard input closes; log to standard output once ready.")
+    ] = False,
     name: Annotated[str | None, typer.Option(help="The worker's name; generated when left out.")] = None,
     check: Annotated[
         bool,

@@ -4,23 +4,41 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import threading
+import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from uuid import uuid4
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.errors import EngineMissingError, StorageError
+from service.child_process import regsweep_command
+from service.errors import EngineMissingError, StorageError, WorkersFailedError
 from service.settings import Settings
 from service.storage.states import Ending
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
+from service.worker.process import WorkerProcess
 
 _log = structlog.get_logger(__name__)
-_RESTART_SECONDS = 1.0
+_RESTART_SECONDS = 1.0  # between two looks at the workers, and after the first failed start; doubled after each further
+_MAX_FAILED_STARTS = 5  # in a row
 _GRACE_SECONDS = 10.0
+
+
+@dataclass
+class _Member:
+    """One worker of the fleet, over all processes that it is started as."""
+
+    name: str = ""
+    running: WorkerProcess | None = None
+    failed_starts: int = 0  # in a row
+    starts_at: float = 0.0  # by the monotonic clock
+
+    @property
+    def given_up(self) -> bool:
+        return self.failed_starts >= _MAX_FAILED_STARTS
 
 
 class Fleet:
@@ -29,6 +47,9 @@ class Fleet:
     A worker ends by itself when its standard input closes, so even a SIGKILL here leaves none behind. Workers stand in
     sessions of their own: Ctrl-C reaches this process only, which then ends them in order.
 
+    A worker that dies is started again. One that dies before it is ready is started again after 1, 2, 4 and 8 seconds,
+    and then given up.
+
     Raises EngineMissingError where TensorFlow is not installed.
     """
 
@@ -36,10 +57,9 @@ class Fleet:
         if find_spec("tensorflow") is None:
             raise EngineMissingError
         self._settings = settings
-        self._command = [sys.executable, "-m", "service.cli.main", "worker", "--attached"]
-        self._command += [] if study is None else ["--study", study]
-        self._processes: list[subprocess.Popen[bytes] | None] = [None] * workers
-        self._names = [""] * workers
+        self._command = regsweep_command("worker", "--attached", *([] if study is None else ["--study", study]))
+        self._members = [_Member() for _ in range(workers)]
+        self._failure: WorkersFailedError | None = None
         self._fleet, self._spawned = f"{socket.gethostname()}-{uuid4().hex[:6]}", 0
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="fleet", daemon=True)
@@ -48,59 +68,81 @@ class Fleet:
         """Start the workers and keep them running."""
         self._keeper.start()
 
+    def check(self) -> None:
+        """Raise WorkersFailedError when every worker is given up."""
+        if self._failure is not None and all(member.given_up for member in self._members):
+            raise self._failure
+
     def stop(self) -> None:
         """End all workers: politely, then, after 10 seconds, by force."""
         self._stopping.set()
         self._keeper.join()
-        running = [process for process in self._processes if process is not None]
-        for process in running:
-            process.terminate()
-        for process in running:
+        running = [member.running for member in self._members if member.running is not None]
+        for worker in running:
+            worker.process.terminate()
+        for worker in running:
             try:
-                process.wait(_GRACE_SECONDS)
+                worker.process.wait(_GRACE_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            _close(process)
+                worker.process.kill()
+                worker.process.wait()
+            worker.close()
 
     def _keep(self) -> None:
         while True:
-            for seat, process in enumerate(self._processes):
-                if process is not None and process.poll() is not None:
-                    _log.warning("a worker died and is started again", pid=process.pid, status=process.returncode)
-                    _close(process)
-                    self._release(self._names[seat], process.returncode)
-                if process is None or process.poll() is not None:
-                    self._names[seat] = f"{self._fleet}-{self._spawned}"
-                    self._processes[seat] = self._spawn(self._names[seat])
+            for member in self._members:
+                if member.running is not None and member.running.process.poll() is not None:
+                    self._bury(member, member.running)
+                if member.running is None and not member.given_up and time.monotonic() >= member.starts_at:
+                    member.name = f"{self._fleet}-{self._spawned}"
+                    command = [*self._command, "--name", member.name]
+                    member.running = WorkerProcess(command, self._settings.environment())
                     self._spawned += 1
             if self._stopping.wait(_RESTART_SECONDS):
                 return
 
-    def _release(self, worker: str, status: int) -> None:
-        """Let the trials of a worker that died be run by others at once, and not when its leases are missed."""
+    def _bury(self, member: _Member, worker: WorkerProcess) -> None:
+        """Free a dead worker's trials and settle when it is started again, if it is."""
+        status = worker.process.returncode
+        ending = f"signal {-status}" if status < 0 else f"status {status}"
+        worker.close()
+        member.running = None
+        database_answered = self._release(member.name, ending)
+        # A database that is away is reason enough to die, and comes back.
+        if worker.became_ready() or not database_answered:
+            _log.warning("a worker died and is started again", pid=worker.process.pid, status=status)
+            member.failed_starts = 0
+        else:
+            self._count_failed_start(member, ending, worker.last_lines)
+
+    def _count_failed_start(self, member: _Member, ending: str, last_lines: list[str]) -> None:
+        member.failed_starts += 1
+        if member.given_up:
+            self._failure = WorkersFailedError(member.failed_starts, ending, last_lines)
+            _log.error("a worker is given up", starts=member.failed_starts, ending=ending, last_lines=last_lines)
+            if all(other.given_up for other in self._members):
+                _log.error("no worker is left: studies wait until regsweep is started again")
+            return
+        seconds = _RESTART_SECONDS * 2 ** (member.failed_starts - 1)
+        member.starts_at = time.monotonic() + seconds
+        _log.warning(
+            "a worker died before it was ready and is started again",
+            ending=ending,
+            last_line=last_lines[-1] if last_lines else "",
+            after_seconds=seconds,
+        )
+
+    def _release(self, worker: str, ending: str) -> bool:
+        """Free a dead worker's trials before their leases run out; return whether the database answered."""
         from optuna.exceptions import StorageInternalError
 
-        cause = f"signal {-status}" if status < 0 else f"status {status}"
         try:
             store = Store(self._settings.database_url)
             try:
-                WorkerStore(store).end_attempts(worker, Ending.LOST, f"its process ended with {cause}")
+                WorkerStore(store).end_attempts(worker, Ending.LOST, f"its process ended with {ending}")
             finally:
                 store.close()
         except (StorageError, SQLAlchemyError, StorageInternalError) as error:
             _log.warning("a dead worker's trials wait for the end of its leases", worker=worker, error=str(error))
-
-    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [*self._command, "--name", name],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            env=self._settings.environment(),
-        )
-
-
-def _close(process: subprocess.Popen[bytes]) -> None:
-    """Let go of the pipe that held a worker."""
-    if process.stdin is not None:
-        process.stdin.close()
+            return False
+        return True

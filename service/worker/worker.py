@@ -18,6 +18,7 @@ import structlog
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
+from service import logs
 from service.settings import Settings
 from service.storage import database
 from service.storage.artifacts import Artifacts, checkpoints_folder, preparation_path
@@ -29,6 +30,7 @@ from service.storage.states import Ending
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from service.worker.heartbeat import Heartbeat
+from service.worker.process import announce_ready
 from service.worker.publishing import publish
 from studies import faults
 from studies.datasets.cache import PreparedCache
@@ -208,7 +210,11 @@ def facts(spec: StudySpec, data: Sequence[PreparedData]) -> dict[str, Any]:
 def main(settings: Settings, study: str | None, attached: bool, name: str | None = None) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
     database.check(settings.database_url)
-    serve(Worker(settings, keras_engines(settings), study, name), attached)
+    worker = Worker(settings, keras_engines(settings), study, name)
+    if attached:
+        announce_ready()
+        logs.configure(settings.log_level)  # in colours where the fleet's standard error is a terminal
+    serve(worker, attached)
 
 
 def serve(worker: Worker, attached: bool) -> None:

@@ -51,11 +51,12 @@ class House:
         """What the started commands have printed."""
         return (self.folder / "log").read_text()
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run `regsweep …` to its end."""
         return subprocess.run(
-            [COMMAND, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
-        )
+            [COMMAND, *arguments],
+            env=self.environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
 
     def pids(self, word: str = "") -> list[int]:
         """The processes of this house that are alive and whose command line holds the word."""

@@ -15,6 +15,7 @@ import uvicorn
 from service.api.app import create_app
 from service.settings import Settings
 from service.storage.store import Store
+from service.worker.fleet import Fleet
 from tests.acceptance.polling import eventually
 from tests.postgresql import PostgreSQL, postgresql
 from tests.s3 import S3
@@ -92,11 +93,11 @@ def artifacts_url(request: pytest.FixtureRequest, folder: Path) -> str:
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[httpx.Client]:
-    """A client of the app on a socket of its own; no workers."""
+def served(settings: Settings, fleet: Fleet | None = None) -> Iterator[httpx.Client]:
+    """A client of the app on a socket of its own; without a fleet no workers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None))
+        server = uvicorn.Server(uvicorn.Config(create_app(settings, fleet), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -1,0 +1,70 @@
+"""A worker process as its fleet sees it: its pipes, and its last words when it dies before it is ready.
+
+Until a worker is ready, its standard error is a pipe that the fleet reads. Then it writes READY and logs straight to
+the fleet's standard error, which it holds as its standard output: the log line of a worker whose fleet was killed has
+somewhere to go.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from typing import IO, cast
+
+READY = b"\0"
+_MAX_LINES = 20  # kept of what a worker writes before it is ready
+_READ_SECONDS = 5.0  # for the rest of a dead worker's pipe
+
+
+def announce_ready() -> None:
+    """Tell the fleet that this worker is ready, and log past it from now on."""
+    sys.stderr.flush()
+    os.write(2, READY + b"\n")
+    os.dup2(1, 2)
+
+
+class WorkerProcess:
+    """A started worker, in a session of its own; it ends by itself when its standard input closes."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=2,  # the fleet's standard error
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=environment,
+        )
+        self._lines: deque[bytes] = deque(maxlen=_MAX_LINES)
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, name="worker start", daemon=True)
+        self._reader.start()
+
+    def became_ready(self) -> bool:
+        """Wait for the rest of a dead worker's pipe; return whether it was ready before."""
+        self._reader.join(_READ_SECONDS)
+        return self._ready.is_set()
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The last lines of what it wrote before it was ready."""
+        return [line.decode(errors="replace").rstrip() for line in list(self._lines)]
+
+    def close(self) -> None:
+        """Close its standard input."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+    def _read(self) -> None:
+        with cast("IO[bytes]", self.process.stderr) as pipe:
+            for line in pipe:
+                before, ready, _ = line.partition(READY)
+                if before:
+                    self._lines.append(before)
+                if ready:
+                    self._ready.set()
+                    # Held back until here, so that a worker that dies says its last words once.
+                    sys.stderr.write("".join(f"{shown}\n" for shown in self.last_lines))
