@@ -8,6 +8,7 @@ COPY requirements/build.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes -r requirements/build.txt
 RUN python -m venv --without-pip /opt/regsweep
 COPY pyproject.toml README.md ./
+COPY regsweep regsweep
 COPY service service
 COPY studies studies
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \

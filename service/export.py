@@ -20,7 +20,7 @@ or in Python, where regsweep is installed:
 
     from pathlib import Path
     import keras
-    from studies.datasets.preparation import Preparation
+    from regsweep import Preparation
 
     model = keras.models.load_model("model.keras")
     preparation = Preparation.load(Path("preparation.skops"))
