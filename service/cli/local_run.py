@@ -17,7 +17,7 @@ from service.cli.local_files import dataset_kind, keep_dataset
 from service.cli.next_step import next_step_here
 from service.cli.terminal_comparison import show_comparison
 from service.errors import ConflictError, NameInUseError, WorkersFailedError
-from service.schemas import StudyView
+from service.schemas.studies import StudyView
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.comparison_store import ComparisonStore
