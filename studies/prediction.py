@@ -56,7 +56,7 @@ def predict(bundle: Path, rows: Path, file_format: TableFormat) -> Predictions:
 def _inputs(preparation: Preparation, rows: Path, file_format: TableFormat) -> npt.NDArray[Any]:
     if file_format != "npz":
         return preparation.read(rows, file_format, memory_bytes() // _MEMORY_PARTS)
-    arrays.declared(rows, memory_bytes() // _MEMORY_PARTS)
+    arrays.read_declared(rows, memory_bytes() // _MEMORY_PARTS)
     with np.load(rows, allow_pickle=False) as archive:
         given = {name: archive[name] for name in archive.files}
     if preparation.layout is not None:

@@ -1,14 +1,14 @@
-"""NumPy's .npz files: what they declare, then their arrays; never a pickle."""
+"""NumPy's .npz files: read the declared shapes, then the arrays; never a pickle."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,13 @@ from studies.errors import InvalidTableError
 
 Array = npt.NDArray[Any]
 _KINDS = "buifUM"  # booleans, integers, floats, text, dates
+_BATCH_ROWS = 1 << 20
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What an array's header says of it."""
+    """An array as its header declares it."""
 
     name: str
     shape: tuple[int, ...]
@@ -39,10 +40,10 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise InvalidTableError(f"the file is not a whole .npz archive: {error}; is it truncated?") from error
 
 
-def declared(path: Path, most_bytes: int) -> dict[str, Declared]:
-    """The arrays of a file by name, from their headers alone.
+def read_declared(path: Path, max_bytes: int) -> dict[str, Declared]:
+    """Read the headers of a file's arrays, by name, and nothing else of them.
 
-    InvalidTableError when they would be larger than is allowed once expanded, or one is of Python objects.
+    Raises InvalidTableError when the arrays would exceed `max_bytes` once expanded, or one is of Python objects.
     """
     if not path.stat().st_size:
         raise InvalidTableError("the file is empty, not an .npz archive")
@@ -50,29 +51,25 @@ def declared(path: Path, most_bytes: int) -> dict[str, Declared]:
         members = archive.infolist()
         # zipfile never expands more of a member than the archive declares of it.
         expanded = sum(member.file_size for member in members)
-        if expanded > most_bytes:
+        if expanded > max_bytes:
             raise InvalidTableError(
-                f"the file declares {expanded / 1e9:.1f} GB of arrays; at most {most_bytes / 1e9:.1f} GB are read"
+                f"the file declares {expanded / 1e9:.1f} GB of arrays; at most {max_bytes / 1e9:.1f} GB are read"
             )
-        found = [_declared(archive, member) for member in members]
-    _check_sizes(found, most_bytes)
-    names = [array.name for array in found]
+        declared = [_read_header(archive, member) for member in members]
+    # Values become 32-bit numbers, whatever type they are of.
+    converted = sum(4 * prod(array.shape) for array in declared)
+    if converted > max_bytes:
+        raise InvalidTableError(
+            f"the file declares {converted / 1e9:.1f} GB of 32-bit numbers; at most {max_bytes / 1e9:.1f} GB are read"
+        )
+    names = [array.name for array in declared]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InvalidTableError(f"array '{twice}' stands twice in the file", column=twice)
-    return dict(zip(names, found, strict=True))
+    return dict(zip(names, declared, strict=True))
 
 
-def _check_sizes(found: list[Declared], most_bytes: int) -> None:
-    """What is read becomes 32-bit numbers, whatever it was; an array without a length cannot be a column."""
-    total = sum(4 * prod(array.shape) for array in found)
-    if total > most_bytes:
-        raise InvalidTableError(
-            f"the file declares {total / 1e9:.1f} GB of 32-bit numbers; at most {most_bytes / 1e9:.1f} GB are read"
-        )
-
-
-def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Declared:
+def _read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Declared:
     name = member.filename.removesuffix(".npy")
     with archive.open(member) as file:
         try:
@@ -80,7 +77,7 @@ def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Declared:
             shape, _, dtype = _HEADERS[version](file)
         except (ValueError, KeyError) as error:
             raise InvalidTableError(f"'{member.filename}' is not a NumPy array: {error}", column=name) from error
-        begin = file.tell()
+        header_bytes = file.tell()
     if dtype.hasobject:
         raise InvalidTableError(
             f"array '{name}' is of Python objects, which are never loaded; save it as numbers or as text (dtype 'U')",
@@ -88,7 +85,7 @@ def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Declared:
         )
     if dtype.kind not in _KINDS:
         raise InvalidTableError(f"array '{name}' is of {dtype}, not of numbers, text, dates or booleans", column=name)
-    if begin + prod(shape) * dtype.itemsize != member.file_size:
+    if header_bytes + prod(shape) * dtype.itemsize != member.file_size:
         raise InvalidTableError(
             f"array '{name}' is not as long as its shape {shape} says; is it truncated?", column=name
         )
@@ -96,39 +93,68 @@ def _declared(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Declared:
 
 
 def load(path: Path, name: str) -> Array:
-    """One array."""
-    with _opened(path) as archive, _member(archive, name) as file:
+    """Load one array.
+
+    Raises InvalidTableError when its values cannot be read.
+    """
+    with _opened(path) as archive, _open_member(archive, name) as file:
         try:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
         except ValueError as error:
             raise InvalidTableError(f"array '{name}' cannot be read: {error}", column=name) from error
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+def _open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     names = set(archive.namelist())
     return archive.open(f"{name}.npy" if f"{name}.npy" in names else name)
 
 
-def columns(arrays: Mapping[str, Declared]) -> dict[str, tuple[str, int | None]]:
-    """The columns that arrays give: one of one dimension is a column, one of two its columns, numbered from 0.
+@dataclass(frozen=True)
+class ArrayColumns:
+    """Loaded arrays as columns: one of one dimension is a column, one of two its columns, numbered from 0."""
 
-    By name, each with its array and its place there.
-    """
-    found: dict[str, tuple[str, int | None]] = {}
-    for array in arrays.values():
-        flat = len(array.shape) == 1
-        places = [None] if flat else range(array.shape[1])
-        for place in places:
-            name = array.name if place is None else f"{array.name}{place}"
-            if name in found:
-                message = f"arrays '{found[name][0]}' and '{array.name}' have the same name '{name}' for a column"
+    arrays: Mapping[str, Array]
+    sources: Mapping[str, tuple[str, int | None]]  # by column: its array, and its index there
+
+    @classmethod
+    def load(cls, path: Path, declared: Mapping[str, Declared]) -> Self:
+        """Load arrays of one and two dimensions.
+
+        Raises InvalidTableError when two of them give a column the same name.
+        """
+        sources = _column_sources(declared)
+        return cls({name: load(path, name) for name in declared}, sources)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in the arrays' order."""
+        return tuple(self.sources)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Convert the values of some columns, in the rows' order."""
+        rows = len(next(iter(self.arrays.values())))
+        for start in range(0, rows, _BATCH_ROWS):
+            part = slice(start, start + _BATCH_ROWS)
+            yield pa.RecordBatch.from_pydict({name: _to_arrow(self._values(name)[part]) for name in columns})
+
+    def _values(self, column: str) -> Array:
+        name, index = self.sources[column]
+        return self.arrays[name] if index is None else self.arrays[name][:, index]
+
+
+def _column_sources(declared: Mapping[str, Declared]) -> dict[str, tuple[str, int | None]]:
+    sources: dict[str, tuple[str, int | None]] = {}
+    for array in declared.values():
+        for index in [None] if len(array.shape) == 1 else range(array.shape[1]):
+            name = array.name if index is None else f"{array.name}{index}"
+            if name in sources:
+                message = f"arrays '{sources[name][0]}' and '{array.name}' have the same name '{name}' for a column"
                 raise InvalidTableError(f"{message}; name one otherwise", column=name)
-            found[name] = array.name, place
-    return found
+            sources[name] = array.name, index
+    return sources
 
 
-def as_arrow(values: Array) -> pa.Array:
-    """The values of a column as Arrow takes them."""
+def _to_arrow(values: Array) -> pa.Array:
     if values.dtype.kind == "M":
         values = values.astype("datetime64[ms]")
     if values.dtype == np.float16:
@@ -136,8 +162,11 @@ def as_arrow(values: Array) -> pa.Array:
     return pa.array(np.ascontiguousarray(values))
 
 
-def as_images(name: str, values: Array) -> Array:
-    """Images with an axis of channels, as float32; InvalidTableError when a pixel is not a finite number."""
+def to_images(name: str, values: Array) -> Array:
+    """Convert an array to float32 images, (rows, height, width, channels).
+
+    Raises InvalidTableError when a pixel is not a finite number.
+    """
     if values.dtype.kind not in "buif":
         raise InvalidTableError(
             f"array '{name}' has {values.ndim} dimensions, so its values must be numbers", column=name

@@ -14,34 +14,34 @@ _Key = tuple[DatasetSpec, int, Resampling]
 
 
 class PreparedCache:
-    """What `prepare_folds` gives, kept within a budget of bytes; the least recently used makes room.
+    """A cache of `prepare_folds` within a budget of bytes; the least recently used entry makes room.
 
-    A dataset is loaded once for all its divisions. The one that is asked for is given and kept whatever its size.
+    A dataset is loaded once for all its divisions. A requested one is returned and kept whatever its size.
     """
 
-    def __init__(self, most_bytes: float, source: Source | None = None) -> None:
-        self._most_bytes, self._source = most_bytes, source
+    def __init__(self, max_bytes: float, source: Source | None = None) -> None:
+        self._max_bytes, self._source = max_bytes, source
         self._kept: dict[_Key, tuple[PreparedData, ...]] = {}  # the least recently used first
 
     def __call__(self, spec: DatasetSpec, seed: int, resampling: Resampling) -> tuple[PreparedData, ...]:
-        """The folds of a study's dataset."""
+        """Return the folds of a study's dataset, prepared now or before."""
         key = (spec, seed, resampling)
-        found = self._kept.pop(key, None)
-        if found is None:
+        prepared = self._kept.pop(key, None)
+        if prepared is None:
             dataset = self._loaded(spec)
-            # Before there is something new to keep, so that both are never in memory.
-            while self._kept and _bytes([*self._kept, key]) > self._most_bytes:
+            # Before the new entry is made, so that both are never in memory.
+            while self._kept and _bytes([*self._kept, key]) > self._max_bytes:
                 del self._kept[next(iter(self._kept))]
-            found = divide(dataset or load(spec, self._source), seed, resampling)
-        self._kept[key] = found
-        return found
+            prepared = divide(dataset or load(spec, self._source), seed, resampling)
+        self._kept[key] = prepared
+        return prepared
 
     def _loaded(self, spec: DatasetSpec) -> Dataset | None:
         return next((data[0].dataset for (kept, _, _), data in self._kept.items() if kept == spec), None)
 
 
 def _bytes(keys: Iterable[_Key]) -> int:
-    """What divided datasets take at most: each once as it is, and the rows of each of its fits scaled."""
+    """Bound the memory of divided datasets: each dataset once as it is, and the scaled rows of each of its fits."""
     datasets = {spec for spec, _, _ in keys}
     return sum(map(_size, datasets)) + sum(resampling.fits * _size(spec) for spec, _, resampling in keys)
 

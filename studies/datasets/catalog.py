@@ -1,4 +1,4 @@
-"""From a dataset's description to its rows."""
+"""Load the rows of a dataset from its description."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.datasets import synthetic, tables
-from studies.datasets.layout import Layout, encode, layout
+from studies.datasets.layout import Layout, encode, lay_out
 from studies.datasets.table import Table
-from studies.datasets.target import target
+from studies.datasets.target import derive_target
 from studies.errors import DatasetError
 from studies.objectives import Task
 from studies.spec.dataset import BuiltinDataset, BuiltinName, DatasetSpec, Recipe, SyntheticDataset, UploadedDataset
@@ -25,7 +25,7 @@ Source = Callable[[str], Path]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows and targets as they came, before any split or scaling."""
+    """Rows and targets before any split or scaling."""
 
     x: Array  # float32, (rows, features) or (rows, height, width, channels); of a `layout` NaN where a value is missing
     y: Array  # int64 class numbers of shape (rows,), or float32 targets
@@ -33,16 +33,16 @@ class Dataset:
     feature_names: tuple[str, ...]  # empty for images
     class_names: tuple[str, ...]  # empty for a regression
     informative: tuple[int, ...] | None = None  # columns the target depends on, where that is known
-    layout: Layout | None = None  # of a table of a user's: what its columns became
-    weights: Array | None = None  # how much each row counts in training
+    layout: Layout | None = None  # of a user's table: the inputs that its columns gave
+    weights: Array | None = None  # of each row in training
     groups: Array | None = None  # the number of each row's group
     times: Array | None = None  # whose order is that of the rows
 
 
 def load(spec: DatasetSpec, source: Source | None = None) -> Dataset:
-    """The dataset a study names; an uploaded one's file is asked of `source`.
+    """Load the dataset that a study names; `source` gives an uploaded one's file by its digest.
 
-    Raises DatasetError when there is no such file, or it is not what it was when it was uploaded.
+    Raises DatasetError when the file is not there, or is read otherwise than when it was uploaded.
     """
     match spec:
         case BuiltinDataset():
@@ -55,7 +55,7 @@ def load(spec: DatasetSpec, source: Source | None = None) -> Dataset:
 def _uploaded(spec: UploadedDataset, source: Source | None) -> Dataset:
     if source is None or spec.digest is None or spec.format is None or spec.options is None:
         raise DatasetError(f"the file of the dataset '{spec.name}' is not at hand here")
-    dataset = of_table(tables.read(source(spec.digest), spec.format, spec.options))
+    dataset = from_table(tables.read(source(spec.digest), spec.format, spec.options))
     shape, facts = dataset.x.shape, spec.facts
     if (dataset.task, *shape) != (facts.task, facts.rows, *facts.shape):
         raise DatasetError(
@@ -65,19 +65,34 @@ def _uploaded(spec: UploadedDataset, source: Source | None) -> Dataset:
     return dataset
 
 
-def of_table(table: Table) -> Dataset:
-    """The dataset of a user's table, with an input for each thing its columns say; nothing is fitted yet."""
-    found = target(table)
-    columns = {column.name: column for column in table.features}
-    form = layout(table) if table.images is None else None
-    if form is not None and not form.columns:
-        raise DatasetError("every column is the same in all rows, or an identifier; there is nothing to predict from")
-    x = table.images if form is None else encode([columns[column.name] for column in form.columns], form)
-    assert x is not None  # noqa: S101
+def from_table(table: Table) -> Dataset:
+    """Encode a user's table as a dataset; nothing is fitted yet.
+
+    Raises DatasetError when the target cannot be predicted, or no column tells anything.
+    """
+    target = derive_target(table)
+    layout = None
+    if table.images is not None:
+        x = table.images
+    else:
+        layout = lay_out(table)
+        if not layout.columns:
+            raise DatasetError(
+                "every column is the same in all rows, or an identifier; there is nothing to predict from"
+            )
+        columns = {column.name: column for column in table.features}
+        x = encode([columns[column.name] for column in layout.columns], layout)
     weights, groups, times = (None if c is None else c.values for c in (table.weight, table.group, table.time))
-    names = () if form is None else form.features
     return Dataset(
-        x, found.y, found.task, names, found.class_names, None, form, weights=weights, groups=groups, times=times
+        x,
+        target.y,
+        target.task,
+        () if layout is None else layout.features,
+        target.class_names,
+        layout=layout,
+        weights=weights,
+        groups=groups,
+        times=times,
     )
 
 
@@ -94,15 +109,15 @@ def _builtin(name: BuiltinName) -> Dataset:
         case "iris":
             bunch = datasets.load_iris()
         case "diabetes":
-            # Raw columns: the bundled scaling has seen every row, ours sees the training part only.
+            # Raw columns: the bundled scaling is fitted on every row, ours on the training part only.
             bunch = datasets.load_diabetes(scaled=False)
     if name == "diabetes":
-        return Dataset(_float(bunch.data), _float(bunch.target), "regression", tuple(bunch.feature_names), ())
+        return Dataset(_to_float32(bunch.data), _to_float32(bunch.target), "regression", tuple(bunch.feature_names), ())
     classes = tuple(map(str, bunch.target_names))
     x = bunch.images[..., np.newaxis] if name == "digits_images" else bunch.data
     features = () if name == "digits_images" else tuple(map(str, bunch.feature_names))
     task: Task = "binary" if len(classes) == 2 else "multiclass"
-    return Dataset(_float(x), bunch.target.astype(np.int64), task, features, classes)
+    return Dataset(_to_float32(x), bunch.target.astype(np.int64), task, features, classes)
 
 
 def _synthetic(recipe: Recipe, name: str, seed: int) -> Dataset:
@@ -112,5 +127,5 @@ def _synthetic(recipe: Recipe, name: str, seed: int) -> Dataset:
     return Dataset(x, y, recipe.task, names, classes, informative)
 
 
-def _float(values: Array) -> Array:
+def _to_float32(values: Array) -> Array:
     return np.ascontiguousarray(values, dtype=np.float32)

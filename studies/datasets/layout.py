@@ -1,7 +1,7 @@
-"""Which inputs a model gets from a table: fixed by the whole file, so that every fold has the same.
+"""Lay out the inputs that a model gets from a table: fixed by the whole file, so that every fold has the same.
 
-What is fixed here is which columns are constant, which lack values somewhere, and which levels are frequent. None of it
-reads the target. What is estimated, medians, means and deviations, is fitted on training rows only (`pipeline`).
+The layout says which columns are constant, which lack values somewhere, and which levels are frequent. None of it reads
+the target. Medians, means and deviations are estimates, so they are fitted on training rows only (`pipeline`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from studies.frozen_model import FrozenModel
 Array = npt.NDArray[Any]
 DatePart = Literal["days", "month", "day", "weekday", "hour"]
 
-MOST_LEVELS = 30  # of a column that become inputs of their own; the others become one together
-LEAST_ROWS = 5  # of such a level
+_MAX_LEVELS = 30  # of a column that become inputs of their own; the others become one together
+_MIN_LEVEL_ROWS = 5  # of such a level
 _DAY = np.timedelta64(1, "D")
 _PARTS: dict[DatePart, Callable[[Array], Array]] = {
     "days": lambda dates: (dates - np.datetime64(0, "ms")) / _DAY,  # since 1970, with their fraction: the trend
@@ -35,9 +35,9 @@ class ColumnLayout(FrozenModel):
 
     name: str
     kind: ColumnKind
-    lacks: bool  # whether a value is missing somewhere; then one more input says where
+    lacks: bool  # a value is missing somewhere; then one more input says where
     levels: tuple[str, ...] = ()  # each an input that is 0 or 1
-    other: bool = False  # whether rarer levels are one more input
+    other: bool = False  # rarer levels are one more input
     parts: tuple[DatePart, ...] = ()  # of a date
 
     @property
@@ -56,13 +56,18 @@ class ColumnLayout(FrozenModel):
             yield f"{self.name} (missing)"
 
     @property
+    def width(self) -> int:
+        """The number of its inputs."""
+        return sum(1 for _ in self.inputs)
+
+    @property
     def measured(self) -> int:
-        """How many of them, the first, are numbers that are standardised; all others are 0 or 1."""
+        """The number of inputs, the first ones, that are standardised numbers; all others are 0 or 1."""
         return {"numeric": 1, "date": len(self.parts)}.get(self.kind, 0)
 
     @property
     def filled(self) -> int:
-        """How many of them, the first, are filled where the value is missing."""
+        """The number of inputs, the first ones, that are filled where the value is missing."""
         return (self.measured or int(self.kind == "boolean")) if self.lacks else 0
 
 
@@ -73,7 +78,7 @@ class Layout(FrozenModel):
 
     @property
     def features(self) -> tuple[str, ...]:
-        """A name for each input, all different."""
+        """A name for each input, all distinct."""
         names: dict[str, None] = {}
         for column in self.columns:
             for name in column.inputs:
@@ -83,51 +88,53 @@ class Layout(FrozenModel):
                 names[unique] = None
         return tuple(names)
 
-    def places(self) -> Iterator[tuple[ColumnLayout, int]]:
-        """Each column with the place of its first input."""
-        place = 0
+    def offsets(self) -> Iterator[tuple[ColumnLayout, int]]:
+        """Pair each column with the index of its first input."""
+        offset = 0
         for column in self.columns:
-            yield column, place
-            place += sum(1 for _ in column.inputs)
+            yield column, offset
+            offset += column.width
 
     @property
     def scaled(self) -> tuple[int, ...]:
-        """The inputs that are standardised."""
-        return tuple(place + i for column, place in self.places() for i in range(column.measured))
+        """The indices of the inputs that are standardised."""
+        return tuple(offset + i for column, offset in self.offsets() for i in range(column.measured))
 
     @property
     def filled(self) -> tuple[int, ...]:
-        """The inputs that are filled where the value is missing."""
-        return tuple(place + i for column, place in self.places() for i in range(column.filled))
+        """The indices of the inputs that are filled where the value is missing."""
+        return tuple(offset + i for column, offset in self.offsets() for i in range(column.filled))
 
 
-def layout(table: Table) -> Layout:
-    """The layout of a table; columns that tell nothing, such as constant ones, give no input."""
-    found = (column_layout(column) for column in table.features)
-    return Layout(columns=tuple(column for column in found if any(True for _ in column.inputs)))
+def lay_out(table: Table) -> Layout:
+    """Lay out the inputs of a table; columns that tell nothing, such as constant ones, give none."""
+    columns = (lay_out_column(column) for column in table.features)
+    return Layout(columns=tuple(column for column in columns if column.width))
 
 
-def column_layout(column: Column) -> ColumnLayout:
-    """The inputs of a column."""
+def lay_out_column(column: Column) -> ColumnLayout:
+    """Lay out the inputs of a column."""
     missing = column.missing
     lacks = bool(missing.any()) and not missing.all()
     match column.kind:
         case "categorical":
-            return _levels_of(column, lacks)
+            return _lay_out_levels(column, lacks)
         case "date":
-            there = column.values[~missing]
-            parts = tuple(part for part, of in _PARTS.items() if len(there) and np.ptp(of(there)) > 0)
+            dates = column.values[~missing]
+            parts = tuple(part for part, extract in _PARTS.items() if len(dates) and np.ptp(extract(dates)) > 0)
             return ColumnLayout(name=column.name, kind=column.kind, lacks=lacks, parts=parts)
-    there = column.values[~missing]
-    if len(there) and there.min() < there.max():
+    values = column.values[~missing]
+    if len(values) and values.min() < values.max():
         return ColumnLayout(name=column.name, kind=column.kind, lacks=lacks)
     # One value, or none: only whether it is there can tell something.
     return ColumnLayout(name=column.name, kind="categorical", lacks=lacks)
 
 
-def _levels_of(column: Column, lacks: bool) -> ColumnLayout:
+def _lay_out_levels(column: Column, lacks: bool) -> ColumnLayout:
     counts = np.bincount(column.values[column.values >= 0], minlength=len(column.levels) + 1)
-    named = tuple(level for level, rows in zip(column.levels, counts, strict=False) if rows >= LEAST_ROWS)[:MOST_LEVELS]
+    named = tuple(level for level, rows in zip(column.levels, counts, strict=False) if rows >= _MIN_LEVEL_ROWS)[
+        :_MAX_LEVELS
+    ]
     rest = int(counts.sum() - counts[: len(named)].sum())
     # Two levels and nothing else are told apart by one input, as `true` and `false` are.
     if len(named) == 2 and not rest and not lacks:
@@ -140,35 +147,34 @@ def _levels_of(column: Column, lacks: bool) -> ColumnLayout:
     )
 
 
-def encode(columns: Sequence[Column], to: Layout) -> Array:
-    """The inputs as float32, NaN where a number or date is missing; nothing here is fitted.
+def encode(columns: Sequence[Column], layout: Layout) -> Array:
+    """Encode columns as inputs, float32 (rows, inputs), NaN where a number or date is missing; fit nothing.
 
     `columns` are those of the layout, in its order.
     """
-    x = np.zeros((len(columns[0].values) if columns else 0, len(to.features)), np.float32)
-    for column, (form, place) in zip(columns, to.places(), strict=True):
-        _encode(column, form, x[:, place:])
+    x = np.zeros((len(columns[0].values) if columns else 0, len(layout.features)), np.float32)
+    for column, (column_layout, offset) in zip(columns, layout.offsets(), strict=True):
+        _encode_column(column, column_layout, x[:, offset:])
     return x
 
 
-def _encode(column: Column, form: ColumnLayout, x: Array) -> None:
+def _encode_column(column: Column, layout: ColumnLayout, x: Array) -> None:
     """Write one column's inputs into the first columns of `x`, which holds zeros."""
     missing = column.missing
-    width = sum(1 for _ in form.inputs)
-    match form.kind:
+    match layout.kind:
         case "categorical":
-            for place, level in enumerate(form.levels):
-                x[:, place] = column.values == column.levels.index(level) if level in column.levels else 0
-            if form.other:
-                known = x[:, : len(form.levels)].any(axis=1)
-                x[:, len(form.levels)] = ~(known | missing)
+            for index, level in enumerate(layout.levels):
+                x[:, index] = column.values == column.levels.index(level) if level in column.levels else 0
+            if layout.other:
+                known = x[:, : len(layout.levels)].any(axis=1)
+                x[:, len(layout.levels)] = ~(known | missing)
         case "date":
-            for place, part in enumerate(form.parts):
-                x[~missing, place] = _PARTS[part](column.values[~missing])
-                x[missing, place] = np.nan
+            for index, part in enumerate(layout.parts):
+                x[~missing, index] = _PARTS[part](column.values[~missing])
+                x[missing, index] = np.nan
         case "boolean":
             x[:, 0] = np.where(missing, np.nan, column.values)
         case _:
             x[:, 0] = column.values
-    if form.lacks:
-        x[:, width - 1] = missing
+    if layout.lacks:
+        x[:, layout.width - 1] = missing

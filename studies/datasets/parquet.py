@@ -1,18 +1,61 @@
-"""Parquet files: their columns, and their rows in batches."""
+"""Parquet files: read the column names, then rows in batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from studies.errors import InvalidTableError
 
-_ROWS = 1 << 16  # a batch
+_BATCH_ROWS = 1 << 16
 _TEXT_BYTES = 4  # that a file may declare for each byte that is allowed as float32: text is longer than numbers
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A Parquet file whose schema has been read."""
+
+    path: Path
+    names: tuple[str, ...]
+    note: str = ""  # always empty: the format leaves nothing to guess
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Read the names of the columns.
+
+        Raises InvalidTableError when the file is empty or truncated.
+        """
+        if not path.stat().st_size:
+            raise InvalidTableError("the file is empty, not a Parquet file")
+        with _readable():
+            return cls(path, tuple(parquet.read_schema(path).names))
+
+    def check_size(self, columns: int, max_bytes: int) -> None:
+        """Raise InvalidTableError when the file declares too much, before any of it is expanded."""
+        with _readable():
+            metadata = parquet.read_metadata(self.path)
+        groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+        expanded = sum(group.total_byte_size for group in groups)
+        if 4 * metadata.num_rows * columns > max_bytes or expanded > _TEXT_BYTES * max_bytes:
+            raise InvalidTableError(
+                f"the file declares {metadata.num_rows} rows of {columns} columns that are {expanded / 1e9:.1f} GB "
+                f"expanded; at most {max_bytes / 1e9:.1f} GB as 32-bit numbers are read"
+            )
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Read the values of some columns, in the rows' order.
+
+        Raises InvalidTableError when the file is truncated.
+        """
+        # With pre_buffer, the default, the whole file would be held in memory besides.
+        with _readable(), parquet.ParquetFile(self.path, pre_buffer=False) as file:
+            yield from file.iter_batches(_BATCH_ROWS, columns=list(columns))
 
 
 @contextmanager
@@ -23,31 +66,3 @@ def _readable() -> Iterator[None]:
         raise InvalidTableError(
             f"the file is not a whole Parquet file: {' '.join(str(error).split())[:200]}; is it truncated?"
         ) from error
-
-
-def header(path: Path) -> list[str]:
-    """The columns' names."""
-    if not path.stat().st_size:
-        raise InvalidTableError("the file is empty, not a Parquet file")
-    with _readable():
-        return list(parquet.read_schema(path).names)
-
-
-def check_size(path: Path, columns: int, most_bytes: int) -> None:
-    """Refuse a file by what it declares, before anything of it is expanded."""
-    with _readable():
-        declared = parquet.read_metadata(path)
-    groups = (declared.row_group(index) for index in range(declared.num_row_groups))
-    expanded = sum(group.total_byte_size for group in groups)
-    if 4 * declared.num_rows * columns > most_bytes or expanded > _TEXT_BYTES * most_bytes:
-        raise InvalidTableError(
-            f"the file declares {declared.num_rows} rows of {columns} columns that are {expanded / 1e9:.1f} GB "
-            f"expanded; at most {most_bytes / 1e9:.1f} GB as 32-bit numbers are read"
-        )
-
-
-def batches(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The values of some columns in the rows' order."""
-    # Unasked it would hold the whole file besides.
-    with _readable(), parquet.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(_ROWS, columns=list(names))

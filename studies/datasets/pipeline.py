@@ -1,4 +1,4 @@
-"""What is estimated of a table's inputs, by scikit-learn's transformers fitted on training rows alone."""
+"""Fit scikit-learn's transformers on the training rows of a table's inputs, and apply them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from studies.datasets.layout import Layout
 
 Array = npt.NDArray[Any]
 
-_BLOCK = 1 << 22  # values transformed at once: scikit-learn holds several copies of what it is given
+_BLOCK = 1 << 22  # values transformed at once: scikit-learn copies its input several times
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some inputs and the fitted transformer that turns them into as many."""
+    """Some inputs, by index, and the fitted transformer that turns them into as many."""
 
     inputs: tuple[int, ...]
     transformer: Any  # scikit-learn's: imputation by the median, standardisation, or both
 
 
 def fit(layout: Layout, x: Array, rows: npt.NDArray[np.int64]) -> tuple[Block, ...]:
-    """The blocks of a layout, fitted on some rows of its inputs; inputs that are 0 or 1 everywhere are in none."""
+    """Fit the blocks of a layout on some rows of its inputs; inputs that are 0 or 1 everywhere are in no block."""
     return tuple(
         Block(inputs, _transformer(filled, scaled).fit(x[rows[:, np.newaxis], inputs]))
         for filled, scaled, inputs in _groups(layout, len(rows))
@@ -33,14 +33,14 @@ def fit(layout: Layout, x: Array, rows: npt.NDArray[np.int64]) -> tuple[Block, .
 
 
 def transform(blocks: Sequence[Block], x: Array) -> Array:
-    """The inputs as a model takes them; `x` itself, float32, is changed."""
+    """Transform inputs, float32 (rows, inputs), in place, and return them."""
     for block in blocks:
         x[:, block.inputs] = block.transformer.transform(x[:, block.inputs])
     return x
 
 
 def _groups(layout: Layout, rows: int) -> Iterator[tuple[bool, bool, tuple[int, ...]]]:
-    """Inputs that are treated alike, few enough for the memory."""
+    """Group the inputs that are treated alike, few enough for the memory: (filled, scaled, indices)."""
     filled, scaled = set(layout.filled), set(layout.scaled)
     size = max(1, _BLOCK // max(1, rows))
     for kind in ((True, True), (True, False), (False, True)):
@@ -60,7 +60,7 @@ def _transformer(filled: bool, scaled: bool) -> Any:
 
 
 def scaling(blocks: Sequence[Block], inputs: int) -> tuple[Array, Array]:
-    """The mean and the deviation that each of so many inputs is standardised with: 0 and 1 where it is not."""
+    """Collect each input's mean and deviation, of shape (inputs,): 0 and 1 where it is not standardised."""
     from sklearn.preprocessing import StandardScaler
 
     mean, deviation = np.zeros(inputs), np.ones(inputs)

@@ -1,4 +1,4 @@
-"""A model's preprocessing on its own: from raw rows to its inputs, and from its outputs to what was asked."""
+"""A model's fitted preprocessing: turn raw rows into inputs, and outputs into classes or numbers."""
 
 from __future__ import annotations
 
@@ -6,37 +6,41 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from studies.datasets import pipeline
+from studies.datasets.formats import MAX_BYTES, open_columns
 from studies.datasets.layout import ColumnLayout, Layout, encode
 from studies.datasets.pipeline import Block
 from studies.datasets.preprocessing import PreparedData, Scaling
-from studies.datasets.table import Column, row_number, row_words
+from studies.datasets.table import Column, describe_row, row_number
 from studies.errors import DatasetError, InvalidTableError
 from studies.objectives import Task
 from studies.spec.table import TableFormat
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Array = npt.NDArray[Any]
-#: Raw rows: columns by name, or an array of them.
+#: Raw rows: columns by name, or one array.
 Raw = Mapping[str, Sequence[Any] | Array] | Array
 
 _FORMAT = 1
-#: Beside what skops trusts of scikit-learn and NumPy; it is rebuilt from an empty array that is loaded without pickles.
+#: Types that skops loads besides those it trusts itself; this one is rebuilt from an empty array, without pickles.
 _TRUSTED = ["numpy.dtype"]
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What was fitted on a training part, apart from its rows.
+    """The preprocessing fitted on a training part, without the part's rows.
 
-    Columns that the model does not know are left alone, and one that it knows must be there. A level it does not know
-    counts as `(other)`, or, where there is no such input, as none of the known. A missing number or date is filled with
-    the training rows' median where such values were missing in the file, and refused otherwise.
+    Columns that the model does not know are left alone, and each one that it knows must be there. A level that it does
+    not know counts as `(other)`, or as no level where there is no such input. A missing number or date is filled with
+    the training rows' median where values were missing in the file, and refused otherwise.
     """
 
     task: Task
@@ -49,16 +53,25 @@ class Preparation:
 
     @classmethod
     def of(cls, data: PreparedData) -> Self:
-        """The preprocessing of prepared data."""
+        """Take the preprocessing of prepared data."""
         dataset = data.dataset
-        inputs = data.input_scaling if dataset.layout is None else None
-        known = dataset.task, dataset.class_names, dataset.feature_names, data.target_scaling
-        return cls(*known, dataset.layout, data.blocks, inputs)
+        return cls(
+            dataset.task,
+            dataset.class_names,
+            dataset.feature_names,
+            data.target_scaling,
+            dataset.layout,
+            data.blocks,
+            data.input_scaling if dataset.layout is None else None,
+        )
 
     def transform(self, raw: Raw) -> Array:
-        """The model's inputs, float32; InvalidTableError names the column or row that is wrong."""
+        """Turn raw rows into the model's inputs, float32.
+
+        Raises InvalidTableError, which names the column or row that is wrong.
+        """
         if self.layout is None:
-            return self._array(raw)
+            return self._scale_array(raw)
         if not isinstance(raw, Mapping):
             raise InvalidTableError("raw rows are given as columns: a mapping of each column's name to its values")
         import pyarrow as pa
@@ -67,82 +80,58 @@ class Preparation:
         if len(lengths) > 1:
             raise InvalidTableError(f"the columns are of different lengths: {sorted(lengths)}")
         columns: list[Column] = []
-        for form in self.layout.columns:
-            if form.name not in raw:
-                raise self._absent(form.name, raw)
+        for layout in self.layout.columns:
+            if layout.name not in raw:
+                raise _absent_error(layout.name, list(raw))
             try:
-                values = pa.chunked_array([pa.array(raw[form.name], from_pandas=True)])
+                values = pa.chunked_array([pa.array(raw[layout.name], from_pandas=True)])
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                message = f"column '{form.name}': its values are not of one kind: {error}"
-                raise InvalidTableError(message, column=form.name) from error
-            columns.append(self._column(form, values, "parquet"))
-        return self._filled(columns)
+                message = f"column '{layout.name}': its values are not of one kind: {error}"
+                raise InvalidTableError(message, column=layout.name) from error
+            columns.append(_build_column(layout, values, "parquet"))
+        return self._encode(columns, self.layout)
 
-    def read(self, path: Path, file_format: TableFormat, most_bytes: int = 1 << 34) -> Array:
-        """The model's inputs of the rows of a CSV, TSV or Parquet file, which is refused if it declares more bytes."""
+    def read(self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES) -> Array:
+        """Read the rows of a CSV, TSV or Parquet file as the model's inputs, float32.
+
+        Raises InvalidTableError when the file declares more than `max_bytes` or a column or row is wrong, and
+        DatasetError for an .npz file, or where the model takes arrays.
+        """
         import pyarrow as pa
-
-        from studies.datasets import delimited, parquet
-        from studies.datasets.tables import names
 
         if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
-        found, read = names(path, file_format), [column.name for column in self.layout.columns]
-        absent = next((name for name in read if name not in found), None)
+        file = open_columns(path, file_format)
+        names = [column.name for column in self.layout.columns]
+        absent = next((name for name in names if name not in file.names), None)
         if absent is not None:
-            raise self._absent(absent, dict.fromkeys(found))
-        if file_format == "parquet":
-            parquet.check_size(path, len(read), most_bytes)
-        batches = (
-            parquet.batches(path, read)
-            if file_format == "parquet"
-            else delimited.batches(path, file_format, found, read)
-        )
-        rows = pa.Table.from_batches(batches)
-        return self._filled([self._column(form, rows.column(form.name), file_format) for form in self.layout.columns])
+            raise _absent_error(absent, file.names)
+        file.check_size(len(names), max_bytes)
+        rows = pa.Table.from_batches(file.batches(names))
+        columns = [_build_column(layout, rows.column(layout.name), file_format) for layout in self.layout.columns]
+        return self._encode(columns, self.layout)
 
-    def _array(self, raw: Raw) -> Array:
+    def _scale_array(self, raw: Raw) -> Array:
         x = np.asarray(raw if not isinstance(raw, Mapping) else [])
         shape = np.shape(self.inputs.mean) if self.inputs is not None else ()
         if isinstance(raw, Mapping) or self.inputs is None or (shape and x.shape[1:] != shape):
             raise InvalidTableError("raw rows are given as one array, a row of it as those that were trained on")
         return np.asarray(self.inputs(x.astype(np.float32)))
 
-    @staticmethod
-    def _absent(name: str, raw: Mapping[str, Any]) -> InvalidTableError:
-        there = ", ".join(f"'{column}'" for column in list(raw)[:10])
-        return InvalidTableError(f"column '{name}' is missing; there are {there or 'none'}", column=name)
-
-    def _column(self, form: ColumnLayout, values: Any, file_format: TableFormat) -> Column:
-        from studies.datasets.column_builder import as_kind
-
-        column = as_kind(form.name, form.kind, values, file_format)
-        missing = np.flatnonzero(column.missing)
-        if len(missing) and not form.lacks and form.kind != "categorical":
-            at = row_words(file_format, int(missing[0]))
-            raise InvalidTableError(
-                f"column '{form.name}' has no value in {at}, and had one in every row the model knows; fill it",
-                row=row_number(file_format, int(missing[0])),
-                column=form.name,
-            )
-        return column
-
-    def _filled(self, columns: Sequence[Column]) -> Array:
-        assert self.layout is not None  # noqa: S101  # its callers looked
-        return pipeline.transform(self.blocks, encode(columns, self.layout))
+    def _encode(self, columns: Sequence[Column], layout: Layout) -> Array:
+        return pipeline.transform(self.blocks, encode(columns, layout))
 
     def decode(self, outputs: Array) -> Array:
-        """What a model's outputs say: names of classes, or numbers in the target's own unit."""
+        """Turn a model's outputs into names of classes, or into numbers in the target's own unit."""
         outputs = np.asarray(outputs)
         if self.task == "regression":
             return np.asarray(outputs.reshape(len(outputs)) * self.target.deviation + self.target.mean)
-        chosen = (
-            outputs.argmax(axis=1) if self.task == "multiclass" else (outputs.reshape(len(outputs)) > 0.5).astype(int)
-        )
-        return np.asarray(np.array(self.class_names)[chosen])
+        multiclass = self.task == "multiclass"
+        numbers = outputs.argmax(axis=1) if multiclass else (outputs.reshape(len(outputs)) > 0.5).astype(int)
+        return np.asarray(np.array(self.class_names)[numbers])
 
     def save(self, path: Path) -> None:
-        """Write it as a skops file, which holds data and the names of scikit-learn's classes, and no code."""
+        """Write a skops file, which holds data and the names of scikit-learn's classes, and no code."""
         from skops.io import dump
 
         described = {
@@ -164,25 +153,28 @@ class Preparation:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """What `save` has written; DatasetError when the file holds anything else."""
+        """Read a file that `save` wrote.
+
+        Raises DatasetError when the file holds anything else.
+        """
         from skops.io import load
         from skops.io.exceptions import UntrustedTypesFoundException
 
         try:
-            found = load(path, trusted=_TRUSTED)
-            described = json.loads(found["described"])
+            content = load(path, trusted=_TRUSTED)
+            described = json.loads(content["described"])
         except (UntrustedTypesFoundException, BadZipFile, OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{path.name} holds no preprocessing: {error}") from error
         if described["format"] != _FORMAT:
             raise DatasetError(f"{path.name} is of format {described['format']}, and this version reads {_FORMAT}")
-        layout, inputs = described["layout"], found["inputs"]
+        layout, inputs = described["layout"], content["inputs"]
         return cls(
             task=described["task"],
             class_names=tuple(described["class_names"]),
             feature_names=tuple(described["feature_names"]),
-            target=_scaling(found["target"]),
+            target=_scaling(content["target"]),
             layout=None if layout is None else Layout.model_validate(layout),
-            blocks=tuple(Block(tuple(block["inputs"]), block["transformer"]) for block in found["blocks"]),
+            blocks=tuple(Block(tuple(block["inputs"]), block["transformer"]) for block in content["blocks"]),
             inputs=None if inputs is None else _scaling(inputs),
         )
 
@@ -190,3 +182,25 @@ class Preparation:
 def _scaling(pair: Sequence[Any]) -> Scaling:
     mean, deviation = (np.asarray(values, dtype=np.float32) for values in pair)
     return Scaling(mean, deviation)
+
+
+def _absent_error(name: str, names: Sequence[str]) -> InvalidTableError:
+    first_names = ", ".join(f"'{column}'" for column in names[:10])
+    return InvalidTableError(f"column '{name}' is missing; there are {first_names or 'none'}", column=name)
+
+
+def _build_column(layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableFormat) -> Column:
+    """Build a column of the layout's kind; only where values were missing in the file may they be missing here."""
+    from studies.datasets.column_builder import build_as_kind
+
+    column = build_as_kind(layout.name, layout.kind, values, file_format)
+    missing = np.flatnonzero(column.missing)
+    if len(missing) and not layout.lacks and layout.kind != "categorical":
+        first = int(missing[0])
+        raise InvalidTableError(
+            f"column '{layout.name}' has no value in {describe_row(file_format, first)}, and had one in every row the "
+            "model knows; fill it",
+            row=row_number(file_format, first),
+            column=layout.name,
+        )
+    return column

@@ -1,33 +1,33 @@
-"""What a dataset looks like, from its table: for people to see, and for a study to be validated by."""
+"""Profile a dataset's table: for people to see, and for a study to be validated by."""
 
 from __future__ import annotations
 
-from itertools import islice
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from studies.datasets.layout import ColumnLayout, column_layout, layout
+from studies.datasets.layout import ColumnLayout, lay_out_column
 from studies.datasets.table import Column, Table
-from studies.datasets.target import Target, target
+from studies.datasets.target import Target, derive_target
 from studies.frozen_model import FrozenModel
 from studies.objectives import Task
 from studies.spec.dataset import DatasetFacts
-from studies.spec.table import TableFormat
 
 Array = npt.NDArray[Any]
+_Role = Literal["feature", "target", "weight", "group", "time"]
 
-_SHOWN_LEVELS = 20
+_MAX_SHOWN_LEVELS = 20
 _BINS = 20
-_IMBALANCE = 10  # times as many rows of one class as of another
-_MOSTLY = 0.5  # share of values missing that is worth a warning
-_ROUNDING = 1e5  # how often a column's deviation may go into its values before float32 blurs it
+#: Above these, a warning.
+_MAX_IMBALANCE = 10  # rows of the most frequent class per row of the rarest
+_MAX_MISSING = 0.5  # share of a column's values
+_MAX_MAGNITUDE = 1e5  # of a column's values per deviation: beyond it float32 blurs them
 
 
 class Level(FrozenModel):
-    """A value and how many rows have it."""
+    """A value and the number of rows that have it."""
 
     name: str
     rows: int
@@ -52,7 +52,7 @@ class ColumnProfile(FrozenModel):
     mean: float | str | None = None
     high: float | str | None = None
     levels: tuple[Level, ...] = ()  # the most frequent
-    inputs: int = 0  # that a model gets of it
+    inputs: int = 0  # that a model gets from it
 
 
 class DatasetProfile(FrozenModel):
@@ -68,65 +68,81 @@ class DatasetProfile(FrozenModel):
 
 
 def profile(table: Table) -> DatasetProfile:
-    """The profile of a table; InvalidTableError when its target cannot be predicted."""
-    found = target(table)
-    columns = [_column(column, "feature") for column in table.features]
-    columns += [_column(column, role) for role, column in _roles(table)]
+    """Profile a table.
+
+    Raises InvalidTableError when its target cannot be predicted.
+    """
+    target = derive_target(table)
+    layouts = [lay_out_column(column) for column in table.features]
+    columns = [
+        _profile_column(column, "feature", layout.width) for column, layout in zip(table.features, layouts, strict=True)
+    ]
+    columns += [_profile_column(column, role) for role, column in _roles(table)]
     if table.images is not None:
-        columns.append(_images(table.images))
+        columns.append(_profile_images(table.images))
     columns += [ColumnProfile(name=name, kind="ignored", role="ignored") for name in table.ignored]
-    shape = (len(layout(table).features),) if table.images is None else table.images.shape[1:]
-    inputs = "images" if table.images is not None else f"{len(table.features)} columns"
-    about = f"'{table.target.name}' from {inputs}"
+    classes = zip(target.class_names, target.counts, strict=True)
     return DatasetProfile(
         rows=table.rows,
         columns=tuple(columns),
-        task=found.task,
-        classes=tuple(Level(name=n, rows=c) for n, c in zip(found.class_names, found.counts, strict=True)),
-        histogram=_histogram(found.y) if found.task == "regression" else None,
-        warnings=tuple(_warnings(table, found)),
-        facts=DatasetFacts(found.task, table.rows, shape, len(found.class_names), about, min(found.counts, default=0)),
+        task=target.task,
+        classes=tuple(Level(name=name, rows=rows) for name, rows in classes),
+        histogram=_histogram(target.y) if target.task == "regression" else None,
+        warnings=tuple(_warnings(table, target, layouts)),
+        facts=_facts(table, target, sum(layout.width for layout in layouts)),
     )
 
 
-def _roles(table: Table) -> list[tuple[Literal["target", "weight", "group", "time"], Column]]:
-    named: list[tuple[Literal["target", "weight", "group", "time"], Column | None]] = [
+def _facts(table: Table, target: Target, inputs: int) -> DatasetFacts:
+    shape = (inputs,) if table.images is None else table.images.shape[1:]
+    source = "images" if table.images is not None else f"{len(table.features)} columns"
+    return DatasetFacts(
+        target.task,
+        table.rows,
+        shape,
+        len(target.class_names),
+        f"'{table.target.name}' from {source}",
+        min(target.counts, default=0),
+    )
+
+
+def _roles(table: Table) -> list[tuple[_Role, Column]]:
+    columns: list[tuple[_Role, Column | None]] = [
         ("target", table.target), ("weight", table.weight), ("group", table.group), ("time", table.time)
     ]  # fmt: skip
-    return [(role, column) for role, column in named if column is not None]
+    return [(role, column) for role, column in columns if column is not None]
 
 
-def _column(column: Column, role: Literal["feature", "target", "weight", "group", "time"]) -> ColumnProfile:
+def _profile_column(column: Column, role: _Role, inputs: int = 0) -> ColumnProfile:
     missing = column.missing
-    there = column.values[~missing]
-    inputs = sum(1 for _ in column_layout(column).inputs) if role == "feature" else 0
-    known = ColumnProfile(name=column.name, kind=column.kind, role=role, missing=int(missing.sum()), inputs=inputs)
+    values = column.values[~missing]
+    summary = ColumnProfile(name=column.name, kind=column.kind, role=role, missing=int(missing.sum()), inputs=inputs)
     if column.kind in {"categorical", "boolean"}:
-        return known.model_copy(update=_levels(column, there))
-    distinct = len(np.unique(there))
-    low, mean, high = (_shown(there, of) for of in (np.min, np.mean, np.max))
+        return summary.model_copy(update=_count_levels(column, values))
+    distinct = len(np.unique(values))
+    low, mean, high = (_summarize(values, statistic) for statistic in (np.min, np.mean, np.max))
     kind = "constant" if distinct <= 1 else column.kind
-    return known.model_copy(update={"kind": kind, "distinct": distinct, "low": low, "mean": mean, "high": high})
+    return summary.model_copy(update={"kind": kind, "distinct": distinct, "low": low, "mean": mean, "high": high})
 
 
-def _levels(column: Column, there: Array) -> dict[str, Any]:
+def _count_levels(column: Column, values: Array) -> dict[str, Any]:
     names = ("false", "true") if column.kind == "boolean" else column.levels
-    counts = np.bincount(there, minlength=len(names)).tolist()
-    shown = sorted(zip(names, counts, strict=False), key=lambda pair: -pair[1])[:_SHOWN_LEVELS]
-    levels = tuple(Level(name=name, rows=rows) for name, rows in shown if rows)
+    counts = np.bincount(values, minlength=len(names)).tolist()
+    most_frequent = sorted(zip(names, counts, strict=False), key=lambda pair: -pair[1])[:_MAX_SHOWN_LEVELS]
+    levels = tuple(Level(name=name, rows=rows) for name, rows in most_frequent if rows)
     distinct = column.distinct if column.kind == "categorical" else len(levels)
     return {"kind": "constant" if distinct <= 1 else column.kind, "distinct": distinct, "levels": levels}
 
 
-def _shown(there: Array, of: Any) -> float | str | None:
-    if not len(there):
+def _summarize(values: Array, statistic: Any) -> float | str | None:
+    if not len(values):
         return None
-    if there.dtype.kind == "M":
-        return str(of(there.astype(np.int64)).astype(np.int64).astype("datetime64[ms]"))
-    return float(of(there, dtype=np.float64)) if of is np.mean else float(of(there))
+    if values.dtype.kind == "M":
+        return str(statistic(values.astype(np.int64)).astype(np.int64).astype("datetime64[ms]"))
+    return float(statistic(values, dtype=np.float64)) if statistic is np.mean else float(statistic(values))
 
 
-def _images(images: Array) -> ColumnProfile:
+def _profile_images(images: Array) -> ColumnProfile:
     size = " × ".join(map(str, images.shape[1:]))
     low, mean, high = float(images.min()), float(images.mean(dtype=np.float64)), float(images.max())
     inputs = int(np.prod(images.shape[1:]))
@@ -138,75 +154,40 @@ def _histogram(y: Array) -> Histogram:
     return Histogram(edges=tuple(map(float, edges)), counts=tuple(map(int, counts)))
 
 
-def _warnings(table: Table, found: Target) -> list[str]:
+def _warnings(table: Table, target: Target, layouts: Sequence[ColumnLayout]) -> list[str]:
     warnings = [table.note] if table.note else []
-    if found.counts and max(found.counts) > _IMBALANCE * min(found.counts):
-        rare = found.class_names[int(np.argmin(found.counts))]
+    if target.counts and max(target.counts) > _MAX_IMBALANCE * min(target.counts):
+        rarest = target.class_names[int(np.argmin(target.counts))]
         warnings.append(
-            f"class '{rare}' has {min(found.counts)} of {table.rows} rows; val_accuracy hides how well it is told, "
+            f"class '{rarest}' has {min(target.counts)} of {table.rows} rows; val_accuracy hides how well it is told, "
             "look at val_balanced_accuracy or val_auc, and consider class_weights: balanced"
         )
-    for column in table.features:
-        warnings += [f"column '{column.name}': {text}" for text in _oddities(column, column_layout(column), table.rows)]
+    for column, layout in zip(table.features, layouts, strict=True):
+        warnings += [f"column '{column.name}': {text}" for text in _column_warnings(column, layout, table.rows)]
     return warnings
 
 
-def _oddities(column: Column, form: ColumnLayout, rows: int) -> list[str]:
-    found = [column.note] if column.note else []
+def _column_warnings(column: Column, layout: ColumnLayout, rows: int) -> list[str]:
+    warnings = [column.note] if column.note else []
     missing = int(column.missing.sum())
-    inputs = sum(1 for _ in form.inputs)
     if missing == rows:
-        return [*found, "has no value in any row and is left out"]
-    if missing > _MOSTLY * rows:
-        found.append(f"has no value in {missing} of {rows} rows")
-    if column.kind == "categorical" and column.distinct > 1 and not form.levels:
-        found.append(f"has {column.distinct} values, none of them frequent, and is left out; is it an identifier?")
-    elif form.other:
-        found.append(
-            f"has {column.distinct} values; the {len(form.levels)} most frequent are inputs of their own, "
+        return [*warnings, "has no value in any row and is left out"]
+    if missing > _MAX_MISSING * rows:
+        warnings.append(f"has no value in {missing} of {rows} rows")
+    if column.kind == "categorical" and column.distinct > 1 and not layout.levels:
+        warnings.append(f"has {column.distinct} values, none of them frequent, and is left out; is it an identifier?")
+    elif layout.other:
+        warnings.append(
+            f"has {column.distinct} values; the {len(layout.levels)} most frequent are inputs of their own, "
             "the others one"
         )
-    elif not inputs:
-        found.append("is the same in every row and is left out")
-    if column.kind == "numeric" and inputs and _blurred(column.values):
-        found.append("differs so little for its size that 32-bit numbers blur it; subtract a constant from it")
-    return found
+    elif not layout.width:
+        warnings.append("is the same in every row and is left out")
+    if column.kind == "numeric" and layout.width and _is_blurred(column.values):
+        warnings.append("differs so little for its size that 32-bit numbers blur it; subtract a constant from it")
+    return warnings
 
 
-def _blurred(values: Array) -> bool:
+def _is_blurred(values: Array) -> bool:
     largest, deviation = float(np.nanmax(np.abs(values))), float(np.nanstd(values, dtype=np.float64))
-    return deviation > 0 and largest > _ROUNDING * deviation
-
-
-def preview(path: Path, file_format: TableFormat, rows: int = 10) -> dict[str, Any]:
-    """The first rows as JSON: `columns`, their names, and `rows`, lists of values; of text files as they are read."""
-    from studies.datasets import arrays, delimited, parquet
-    from studies.datasets.tables import MOST_BYTES, names
-
-    columns = names(path, file_format)
-    if file_format == "npz":
-        known = arrays.declared(path, MOST_BYTES)
-        shown = [
-            {"name": a.name, "shape": list(a.shape), "dtype": str(a.dtype)} for a in known.values()
-        ]  # of images a row is too much to show
-        flat = {n: arrays.load(path, n)[:rows].tolist() for n, a in known.items() if len(a.shape) == 1}
-        return {
-            "arrays": shown,
-            "columns": list(flat),
-            "rows": [list(map(_json, r)) for r in zip(*flat.values(), strict=False)],
-        }
-    found = (
-        parquet.batches(path, columns)
-        if file_format == "parquet"
-        else delimited.batches(path, file_format, columns, columns)
-    )
-    first = (row for batch in found for row in batch.slice(0, rows).to_pylist())
-    return {"columns": columns, "rows": [[_json(row[name]) for name in columns] for row in islice(first, rows)]}
-
-
-def _json(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return str(value)
+    return deviation > 0 and largest > _MAX_MAGNITUDE * deviation

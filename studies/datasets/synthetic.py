@@ -1,4 +1,4 @@
-"""Synthetic data whose truth is known: which columns matter, and how noisy the target is."""
+"""Draw synthetic data whose truth is known: the columns that matter, and the noise of the target."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 
 def draw(recipe: Recipe, rng: np.random.Generator) -> tuple[Array, Array, tuple[int, ...]]:
-    """Rows, targets and the informative columns.
+    """Draw rows, targets and the indices of the informative columns.
 
     The target is a linear score of the informative columns with weights of random sign and size 1 to 2. A class is the
     score's sign, with `label_noise` of the labels flipped; a regression adds noise of `label_noise` deviations.

@@ -1,4 +1,4 @@
-"""A table in memory: typed columns, and what those that are no features are for."""
+"""A table in memory: typed features, and the columns that have a role."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from studies.spec.table import TableFormat, TableOptions
 Array = npt.NDArray[Any]
 ColumnKind = Literal["numeric", "boolean", "categorical", "date"]
 
-#: Levels of a feature that are kept by name, the most frequent; all others are one more code behind them.
+#: Levels of a feature that are kept by name, the most frequent; all others share one more code behind them.
 KEPT_LEVELS = 200
 
 
@@ -28,12 +28,12 @@ class Column:
     #: categorical: int32 numbers of levels, −1 where missing; date: datetime64[ms], NaT where missing
     values: Array
     levels: tuple[str, ...] = ()  # of a categorical column, the most frequent first
-    distinct: int = 0  # levels of a categorical column, with those that are not kept by name
+    distinct: int = 0  # levels of a categorical column, counting those that are not kept by name
     note: str = ""  # what was odd about it when it was read
 
     @property
     def missing(self) -> Array:
-        """Where it has no value."""
+        """A mask of the rows without a value."""
         if self.kind == "date":
             return np.isnat(self.values)
         return np.isnan(self.values) if self.kind == "numeric" else self.values < 0
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """What was read of a file; the columns that have a role are not among the features."""
+    """A file's features, and the columns that have a role apart from them."""
 
     format: TableFormat
     options: TableOptions
@@ -56,12 +56,12 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """The number of rows."""
         return len(self.target.values)
 
-    def row(self, index: int) -> str:
-        """A row as the user counts them, for messages."""
-        return row_words(self.format, index)
+    def describe_row(self, index: int) -> str:
+        """Name a row as the user counts them, for messages."""
+        return describe_row(self.format, index)
 
 
 def row_number(file_format: TableFormat, index: int) -> int:
@@ -69,16 +69,16 @@ def row_number(file_format: TableFormat, index: int) -> int:
     return index + (2 if file_format in {"csv", "tsv"} else 1)
 
 
-def row_words(file_format: TableFormat, index: int) -> str:
-    """The same with what it counts."""
+def describe_row(file_format: TableFormat, index: int) -> str:
+    """Name a row by its number, and say where that counts from unless it is plain."""
     number = row_number(file_format, index)
     return f"row {number} (the header is row 1)" if file_format in {"csv", "tsv"} else f"row {number}"
 
 
-def by_frequency(codes: Array, levels: Sequence[str]) -> tuple[Array, list[str]]:
-    """Numbers of levels, and the levels, with the most frequent first; of those as frequent, by name."""
+def sort_by_frequency(codes: Array, levels: Sequence[str]) -> tuple[Array, list[str]]:
+    """Sort levels by how many rows have them, then by name, and renumber the codes; drop levels without rows."""
     counts = np.bincount(codes[codes >= 0], minlength=len(levels))
     order = sorted(np.flatnonzero(counts).tolist(), key=lambda level: (-counts[level], levels[level]))
-    places = np.full(len(levels) + 1, -1, np.int32)  # the last is what −1 points at
-    places[order] = np.arange(len(order), dtype=np.int32)
-    return places[codes], [levels[level] for level in order]
+    new_codes = np.full(len(levels) + 1, -1, np.int32)  # the last is what −1 points at
+    new_codes[order] = np.arange(len(order), dtype=np.int32)
+    return new_codes[codes], [levels[level] for level in order]

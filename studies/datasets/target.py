@@ -1,4 +1,4 @@
-"""The target of a table: which task it asks for, and its values as the task has them."""
+"""Derive the task and the target values from a table's target column."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from studies.objectives import Task
 
 Array = npt.NDArray[Any]
 
-_MOST_WHOLE = 20  # distinct whole numbers that are taken for classes
-_MOST_CLASSES = 1000
-LEAST_OF_A_CLASS = 5  # rows, so that each part of a split has one
-LEAST_ROWS = 10
+_MAX_WHOLE_NUMBERS = 20  # distinct ones that are taken for classes
+_MAX_CLASSES = 1000
+_MIN_CLASS_ROWS = 5  # so that each part of a split has one
+_MIN_ROWS = 10
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be predicted."""
+    """The values to predict."""
 
     task: Task
     y: Array  # int64 class numbers, or float32 targets
@@ -30,65 +30,67 @@ class Target:
     counts: tuple[int, ...]  # rows of each class
 
 
-def target(table: Table) -> Target:
-    """The target of a table; InvalidTableError when the task cannot be asked of it."""
-    if table.rows < LEAST_ROWS:
-        raise InvalidTableError(f"the file has {table.rows} rows; at least {LEAST_ROWS} are needed")
+def derive_target(table: Table) -> Target:
+    """Derive the target of a table, and its task unless the options name one.
+
+    Raises InvalidTableError when the column's values do not fit the task, or there are too few rows of a class.
+    """
+    if table.rows < _MIN_ROWS:
+        raise InvalidTableError(f"the file has {table.rows} rows; at least {_MIN_ROWS} are needed")
     column, task = table.target, table.options.task
     if column.kind == "date":
-        raise _refused(table, "holds dates, which are neither classes nor numbers; make a number of them")
-    if column.kind == "numeric" and (task == "regression" or (task is None and not _are_classes(column.values))):
+        raise _error(table, "holds dates, which are neither classes nor numbers; make a number of them")
+    if column.kind == "numeric" and (task == "regression" or (task is None and not _look_like_classes(column.values))):
         return _regression(table)
     if task == "regression":
-        raise _refused(table, f"holds {_kind_words(column)}, and a regression needs numbers", *_first_text(table))
+        raise _error(table, f"holds {_kind_words(column)}, and a regression needs numbers", *_first_text(table))
     return _classes(table)
 
 
-def _are_classes(values: Array) -> bool:
+def _look_like_classes(values: Array) -> bool:
     distinct = np.unique(values)
-    return len(distinct) <= 2 or (len(distinct) <= _MOST_WHOLE and bool((distinct % 1 == 0).all()))
+    return len(distinct) <= 2 or (len(distinct) <= _MAX_WHOLE_NUMBERS and bool((distinct % 1 == 0).all()))
 
 
 def _regression(table: Table) -> Target:
     values = table.target.values.astype(np.float32)
     if values.min() == values.max():
-        raise _refused(table, f"has one value, {values[0]:g}, in every row; there is nothing to predict")
+        raise _error(table, f"has one value, {values[0]:g}, in every row; there is nothing to predict")
     return Target("regression", values, (), ())
 
 
 def _classes(table: Table) -> Target:
-    names, y = _named(table.target)
+    names, y = _number_classes(table.target)
     if len(names) == 1:
-        raise _refused(table, f"has one class, '{names[0]}', in every row; there is nothing to predict")
-    if len(names) > _MOST_CLASSES:
-        raise _refused(
-            table, f"has {len(names)} classes; at most {_MOST_CLASSES} are told apart, or is it a regression?"
-        )
+        raise _error(table, f"has one class, '{names[0]}', in every row; there is nothing to predict")
+    if len(names) > _MAX_CLASSES:
+        raise _error(table, f"has {len(names)} classes; at most {_MAX_CLASSES} are told apart, or is it a regression?")
     task: Task = table.options.task or ("binary" if len(names) == 2 else "multiclass")
     if task == "binary" and len(names) > 2:
-        shown = ", ".join(f"'{name}'" for name in names[:5])
-        raise _refused(table, f"has {len(names)} classes ({shown}…), and a binary task has two; use multiclass")
+        first_names = ", ".join(f"'{name}'" for name in names[:5])
+        raise _error(table, f"has {len(names)} classes ({first_names}…), and a binary task has two; use multiclass")
     counts = np.bincount(y, minlength=len(names))
     rare = int(counts.argmin())
-    if counts[rare] < LEAST_OF_A_CLASS:
+    if counts[rare] < _MIN_CLASS_ROWS:
         first = int(np.flatnonzero(y == rare)[0])
         rows = "one row" if counts[rare] == 1 else f"{counts[rare]} rows"
-        raise _refused(
+        raise _error(
             table,
-            f"has {rows} of the class '{names[rare]}', {'' if counts[rare] == 1 else 'the first '}{table.row(first)}; "
-            f"each class needs at least {LEAST_OF_A_CLASS} to stand in every part of a split",
+            f"has {rows} of the class '{names[rare]}', {'' if counts[rare] == 1 else 'the first '}"
+            f"{table.describe_row(first)}; each class needs at least {_MIN_CLASS_ROWS} to stand in every part of a "
+            "split",
             first,
         )
     return Target(task, y, tuple(names), tuple(map(int, counts)))
 
 
-def _named(column: Column) -> tuple[list[str], Array]:
-    """The names of the classes, in order, and each row's number among them."""
+def _number_classes(column: Column) -> tuple[list[str], Array]:
+    """Sort the names of the classes, and number each row's class among them."""
     if column.kind == "categorical":
         order = sorted(range(len(column.levels)), key=column.levels.__getitem__)
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
-        return [column.levels[level] for level in order], places[column.values]
+        numbers = np.empty(len(order), np.int64)
+        numbers[order] = np.arange(len(order))
+        return [column.levels[level] for level in order], numbers[column.values]
     distinct, y = np.unique(column.values, return_inverse=True)
     if column.kind == "boolean":
         return ["true" if value else "false" for value in distinct], y.astype(np.int64)
@@ -100,13 +102,11 @@ def _kind_words(column: Column) -> str:
 
 
 def _first_text(table: Table) -> tuple[int, ...]:
-    """The first row that is no number."""
+    """Find the first row that is no number; empty where the column is no text."""
     column = table.target
-    return (
-        next(((i,) for i, code in enumerate(column.values) if not _is_number(column.levels[code])), ())
-        if column.levels
-        else ()
-    )
+    if not column.levels:
+        return ()
+    return next(((i,) for i, code in enumerate(column.values) if not _is_number(column.levels[code])), ())
 
 
 def _is_number(text: str) -> bool:
@@ -117,9 +117,9 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _refused(table: Table, what: str, index: int | None = None) -> InvalidTableError:
+def _error(table: Table, what: str, index: int | None = None) -> InvalidTableError:
     row = None if index is None else row_number(table.format, index)
-    where = f"; see {table.row(index)}" if index is not None and "row" not in what else ""
+    where = f"; see {table.describe_row(index)}" if index is not None and "row" not in what else ""
     return InvalidTableError(
         f"target: column '{table.target.name}' {what}{where}", row=row, column=table.target.name, option="target"
     )

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 from skops.io import dump
 
-from studies.datasets.catalog import of_table
+from studies.datasets.catalog import from_table
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.datasets.splits import split
@@ -22,7 +22,7 @@ from tests.studies.uploads import mixed, table, text
 
 
 def prepared(folder: Path, columns: dict[str, list[Any]], **options: Any) -> PreparedData:
-    dataset = of_table(table(folder, columns, **options))
+    dataset = from_table(table(folder, columns, **options))
     return PreparedData(dataset, split(dataset, 0))
 
 

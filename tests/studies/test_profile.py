@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from studies.datasets.catalog import of_table
-from studies.datasets.profile import DatasetProfile, preview, profile
+from studies.datasets.catalog import from_table
+from studies.datasets.preview import preview
+from studies.datasets.profile import DatasetProfile, profile
 from studies.datasets.tables import read
 from studies.spec.table import TableOptions
 from tests.studies.uploads import mixed, table, text
@@ -41,7 +42,7 @@ def test_a_profile_counts_what_stands_in_the_file(tmp_path: Path) -> None:
 
 def test_the_facts_are_those_of_the_prepared_dataset(tmp_path: Path) -> None:
     whole = table(tmp_path, mixed(200, classes=3))
-    facts, dataset = profile(whole).facts, of_table(whole)
+    facts, dataset = profile(whole).facts, from_table(whole)
     assert (facts.task, facts.rows, facts.classes) == ("multiclass", 200, 3)
     assert facts.shape == dataset.x.shape[1:] == (len(dataset.feature_names),)
     assert sum(column.inputs for column in profile(whole).columns) == facts.shape[0]

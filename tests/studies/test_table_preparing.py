@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from studies.datasets import pipeline
-from studies.datasets.catalog import Dataset, of_table
+from studies.datasets.catalog import Dataset, from_table
 from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.datasets.splits import folds, split
 from studies.errors import DatasetError
@@ -30,7 +30,7 @@ Array = npt.NDArray[Any]
 
 
 def dataset(folder: Path, columns: dict[str, list[Any]], **options: Any) -> Dataset:
-    return of_table(table(folder, columns, **options))
+    return from_table(table(folder, columns, **options))
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from pyarrow import csv, parquet
 from pydantic import ValidationError
 
-from studies.datasets import delimited
+from studies.datasets import arrays, delimited
 from studies.datasets.table import Column, Table
-from studies.datasets.tables import names, read
-from studies.datasets.target import target
+from studies.datasets.tables import read
+from studies.datasets.target import derive_target
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 
@@ -230,7 +230,7 @@ def test_a_target_that_cannot_be_predicted_is_refused(
 ) -> None:
     rows = [f"{i},{value}" for i, value in enumerate(values)]
     with pytest.raises(InvalidTableError, match=message) as found:
-        target(table_of(file, "\n".join(["a,y", *rows]), **options))
+        derive_target(table_of(file, "\n".join(["a,y", *rows]), **options))
     assert message.startswith("the file") or found.value.column == "y"
 
 
@@ -248,7 +248,7 @@ def test_a_target_that_cannot_be_predicted_is_refused(
 )
 def test_the_task_is_seen_from_the_target(file: Path, values: list[str], task: str, classes: tuple[str, ...]) -> None:
     rows = [f"{i},{value}" for i, value in enumerate(values * 6)]
-    found = target(table_of(file, "\n".join(["a,y", *rows])))
+    found = derive_target(table_of(file, "\n".join(["a,y", *rows])))
     assert (found.task, found.class_names) == (task, classes)
     if classes:
         assert [classes[label] for label in found.y[: len(values)]] == values
@@ -309,14 +309,14 @@ def test_a_parquet_file_that_declares_too_much_is_refused_before_it_is_read(
     rows = 3_000_000  # of one value each: a few kilobytes
     written(file, a=np.zeros(rows, np.int8), y=np.zeros(rows, np.int8))
     assert file.stat().st_size < 100_000
-    monkeypatch.setattr("studies.datasets.parquet.batches", None)
+    monkeypatch.setattr("studies.datasets.parquet.ParquetFile.batches", None)
     with pytest.raises(InvalidTableError, match="declares 3000000 rows of 2 columns"):
-        read(file, "parquet", TableOptions(target="y"), most_bytes=10_000_000)
+        read(file, "parquet", TableOptions(target="y"), max_bytes=10_000_000)
 
 
 def test_a_text_file_that_is_too_large_is_refused(file: Path) -> None:
     with pytest.raises(InvalidTableError, match=r"more than \d+ rows of 2 columns"):
-        read(text_of(file, LONG), "csv", TableOptions(target="y"), most_bytes=100)
+        read(text_of(file, LONG), "csv", TableOptions(target="y"), max_bytes=100)
 
 
 def saved(file: Path, **arrays: Any) -> Path:
@@ -332,7 +332,7 @@ def test_the_columns_of_arrays(file: Path) -> None:
     assert list(found) == ["x0", "x1", "age", "label"]
     assert found["x1"].values.tolist() == [1, 3, 5, 7]
     assert found["label"].kind == "categorical"
-    assert names(file, "npz") == ["x", "age", "label", "y"]
+    assert list(arrays.read_declared(file, 1 << 30)) == ["x", "age", "label", "y"]
 
 
 @pytest.mark.parametrize("shape", [(12, 5, 4), (12, 5, 4, 3)])
@@ -372,10 +372,10 @@ def test_a_zip_bomb_is_refused_by_what_it_declares(file: Path, monkeypatch: pyte
     assert file.stat().st_size < 20_000
     monkeypatch.setattr("studies.datasets.arrays.load", None)
     with pytest.raises(InvalidTableError, match=r"declares 0.0 GB of arrays; at most"):
-        read(file, "npz", TableOptions(target="y"), most_bytes=7_000_000)
+        read(file, "npz", TableOptions(target="y"), max_bytes=7_000_000)
     saved(file, x=np.zeros((1000, 1000), bool), y=np.zeros(1000))
     with pytest.raises(InvalidTableError, match=r"GB of 32-bit numbers; at most"):
-        read(file, "npz", TableOptions(target="y"), most_bytes=3_000_000)
+        read(file, "npz", TableOptions(target="y"), max_bytes=3_000_000)
 
 
 def test_an_archive_whose_members_lie_about_their_size_is_refused(file: Path) -> None:

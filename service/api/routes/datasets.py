@@ -93,7 +93,7 @@ def preview(
     rows: RowCount = 10,
 ) -> dict[str, Any]:
     """Read the first rows of an uploaded dataset."""
-    from studies.datasets.profile import preview
+    from studies.datasets.preview import preview
 
     record = datasets.find(name)
     return preview(Files(artifacts, settings.cache_folder)(record.digest), dataset_detail(record).format, rows)

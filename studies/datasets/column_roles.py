@@ -1,0 +1,96 @@
+"""Check the columns that the options name, and assemble columns into a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+import numpy as np
+
+from studies.datasets.table import Array, Column, Table, describe_row, row_number
+from studies.errors import InvalidTableError
+from studies.spec.table import TableFormat, TableOptions
+
+_MAX_COLUMNS = 100_000
+
+
+def check_names(names: Sequence[str], options: TableOptions) -> None:
+    """Raise InvalidTableError when names are too many or not distinct, or an option names an absent column."""
+    if len(names) > _MAX_COLUMNS:
+        raise InvalidTableError(f"the file has {len(names)} columns; at most {_MAX_COLUMNS} are read")
+    numbers: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        if name in numbers:
+            raise InvalidTableError(
+                f"columns {numbers[name]} and {number} have the same name '{name}'; name each its own way", column=name
+            )
+        numbers[name] = number
+    for role, name in (*options.roles, *(("ignore", name) for name in options.ignore)):
+        if name not in numbers:
+            near = get_close_matches(name, names, n=1)
+            advice = f"did you mean '{near[0]}'?" if near else f"it has {quote_names(names)}"
+            if len(names) == 1:
+                advice += "; columns are divided by commas, semicolons, tabs or bars"
+            raise InvalidTableError(f"{role}: the file has no column '{name}'; {advice}", column=name, option=role)
+
+
+def quote_names(names: Sequence[str]) -> str:
+    """List the first names for a message."""
+    return ", ".join(f"'{name}'" for name in names[:10]) + (", …" if len(names) > 10 else "")
+
+
+def assemble(
+    columns: Iterable[Column],
+    file_format: TableFormat,
+    options: TableOptions,
+    images: Array | None = None,
+    note: str = "",
+) -> Table:
+    """Give each column its role; a column that no option names is a feature.
+
+    Raises InvalidTableError when there are no rows or no features, or a column does not fit its role.
+    """
+    features: list[Column] = []
+    roles: dict[str, Column] = {}
+    role_of = {name: role for role, name in options.roles}
+    for column in columns:
+        if column.name in role_of:
+            roles[role_of[column.name]] = column
+        else:
+            features.append(column)
+    table = Table(file_format, options, tuple(features), ignored=options.ignore, images=images, note=note, **roles)
+    if not table.rows:
+        raise InvalidTableError("the file has no rows beneath its header")
+    if not features and images is None:
+        raise InvalidTableError("the file has no column to predict the target from")
+    for role, column in roles.items():
+        _check_role(table, role, column)
+    return table
+
+
+def _check_role(table: Table, role: str, column: Column) -> None:
+    """Raise InvalidTableError when a value is missing, or the values are not of a kind that can have the role."""
+
+    def error(what: str, index: int | None = None, more: str = "") -> InvalidTableError:
+        where, number = "", None
+        if index is not None:
+            where, number = f" in {describe_row(table.format, index)}", row_number(table.format, index)
+        message = f"{role}: column '{column.name}' {what}{where}{more}"
+        return InvalidTableError(message, row=number, column=column.name, option=role)
+
+    missing = np.flatnonzero(column.missing)
+    if len(missing):
+        others = f" and in {len(missing) - 1} other rows" if len(missing) > 1 else ""
+        raise error("has no value", int(missing[0]), f"{others}; fill it, or leave those rows out")
+    if role == "weight" and column.kind != "numeric":
+        raise error(f"must hold numbers{_bracketed_note(column)}")
+    if role == "weight" and (column.values < 0).any():
+        raise error("is negative", int(np.flatnonzero(column.values < 0)[0]), "; a weight is at least 0")
+    if role == "weight" and not column.values.any():
+        raise error("is 0 in every row; at least one must count")
+    if role == "time" and column.kind not in {"numeric", "date"}:
+        raise error(f"must hold numbers or dates as 2026-01-31{_bracketed_note(column)}")
+
+
+def _bracketed_note(column: Column) -> str:
+    return f" ({column.note})" if column.note else ""

@@ -1,0 +1,46 @@
+"""Choose by a file's format how its columns are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from studies.spec.table import TableFormat
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MAX_BYTES = 1 << 34  # of a table as 32-bit numbers, unless the caller knows the machine
+
+
+class ColumnFile(Protocol):
+    """A file of named columns whose header has been read and whose rows come in batches."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in the file's order."""
+
+    @property
+    def note(self) -> str:
+        """What is odd about how the file is read; empty where nothing is."""
+
+    def check_size(self, columns: int, max_bytes: int) -> None:
+        """Raise InvalidTableError when the file declares that so many of its columns exceed `max_bytes`."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Read the values of some columns, in the rows' order.
+
+        Raises InvalidTableError when the file cannot be read on; it names the row where that is known.
+        """
+
+
+def open_columns(path: Path, file_format: TableFormat) -> ColumnFile:
+    """Open a CSV, TSV or Parquet file and read its header.
+
+    Raises InvalidTableError when the file does not begin as one of its format does.
+    """
+    from studies.datasets.delimited import DelimitedFile
+    from studies.datasets.parquet import ParquetFile
+
+    return ParquetFile.open(path) if file_format == "parquet" else DelimitedFile.open(path, file_format)
