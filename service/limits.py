@@ -43,14 +43,14 @@ def _comparison(comparison: ComparisonSpec, settings: Settings, place: str) -> I
 
 
 def _model(spec: StudySpec, settings: Settings) -> Iterator[FieldError]:
-    from studies.models.size import depth, parameters, widest
+    from studies.models.size import count_layers, count_parameters, find_widest
 
-    wide, units = widest(spec.model)
-    deep, layers = depth(spec.model)
+    wide, units = find_widest(spec.model)
+    deep, layers = count_layers(spec.model)
     yield from _over(wide, "units of one layer", units, "MAX_UNITS", settings.max_units)
     yield from _over(deep, "layers", layers, "MAX_LAYERS", settings.max_layers)
     try:
-        counted = parameters(spec)
+        counted = count_parameters(spec)
     except ConfigError as error:
         yield FieldError("model.config", str(error))
     else:

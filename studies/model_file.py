@@ -7,10 +7,10 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from studies.errors import FieldError, InvalidSpecError
-from studies.keras_config.reading import LONGEST_TEXT
+from studies.keras_config.reading import MAX_CHARACTERS
 
 _CONFIG = "config.json"  # within a .keras archive
-_MOST_BYTES = 4 * LONGEST_TEXT  # UTF-8 has at most four a character
+_MOST_BYTES = 4 * MAX_CHARACTERS  # UTF-8 has at most four a character
 
 
 def replaced(model: Any, path: Path) -> dict[str, Any]:

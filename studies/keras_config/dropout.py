@@ -1,4 +1,4 @@
-"""Dropout layers that a model gets where it has none."""
+"""Insert Dropout layers where a model has none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
 
-#: What a layer's output goes through before it is dropped: its normalization and its activation.
+#: Kinds that a layer's output goes through before it is dropped: its normalization and its activation.
 _NORMALIZATIONS = {f"{kind}Normalization" for kind in ("Batch", "Layer", "Group", "RMS", "Unit")}
 _ACTIVATIONS = {"Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"}
 _OPERATIONS = {"relu", "relu6", "gelu", "elu", "selu", "silu", "leaky_relu", "sigmoid", "tanh", "softplus"}
@@ -15,46 +15,48 @@ _GOES_WITH = _NORMALIZATIONS | _ACTIVATIONS | _OPERATIONS
 _DROPS = {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout"}
 
 
-def with_dropout(graph: Graph) -> Graph:
-    """The same model with a Dropout layer after each hidden layer with a kernel, behind its activation.
+def insert_dropout(graph: Graph) -> Graph:
+    """Insert a Dropout layer after each hidden layer with a kernel, behind its activation.
 
     A layer that a Dropout layer follows already keeps that one.
     """
-    output = {layer.name for layer in graph.ending}
+    output = {layer.name for layer in graph.output_layers}
     for name in graph.regularized:
-        ends = [_end(graph, call.result) for call in graph.calls if call.layer == name]
-        dropped = any(graph.named[reader.layer].kind in _DROPS for end in ends for reader in graph.readers(end))
+        activated = [_follow_activation(graph, call.result) for call in graph.calls if call.layer == name]
+        readers = [reader for tensor in activated for reader in graph.readers(tensor)]
+        dropped = any(graph.by_name[reader.layer].kind in _DROPS for reader in readers)
         if name not in output and not dropped:
-            graph = _inserted(graph, f"{name}_dropout", ends)
+            graph = _insert(graph, f"{name}_dropout", activated)
     return graph
 
 
-def _end(graph: Graph, tensor: Tensor) -> Tensor:
-    """What a tensor is behind the normalization and the activation that go with its layer."""
+def _follow_activation(graph: Graph, tensor: Tensor) -> Tensor:
+    """Follow a layer's output through the normalization and the activation that go with the layer."""
     while True:
         readers = graph.readers(tensor)
-        if len(readers) != 1 or graph.named[readers[0].layer].kind not in _GOES_WITH:
+        if len(readers) != 1 or graph.by_name[readers[0].layer].kind not in _GOES_WITH:
             return tensor
         tensor = readers[0].result
 
 
-def _inserted(graph: Graph, name: str, ends: list[Tensor]) -> Graph:
-    while name in graph.named or name == graph.input:
+def _insert(graph: Graph, name: str, tensors: list[Tensor]) -> Graph:
+    """Insert a Dropout layer that is called on each of some tensors, in front of all their readers."""
+    while name in graph.by_name or name == graph.input:
         name += "_"
-    ends = list(dict.fromkeys(ends))
-    dropped = {end: Tensor(name, number) for number, end in enumerate(ends)}
+    tensors = list(dict.fromkeys(tensors))
+    dropped = {tensor: Tensor(name, number) for number, tensor in enumerate(tensors)}
     calls: list[Call] = []
     for call in graph.calls:
-        keywords = {key: _exchanged(value, dropped) for key, value in call.keywords.items()}
-        calls.append(replace(call, arguments=_exchanged(call.arguments, dropped), keywords=keywords))
+        keywords = {key: _substitute(value, dropped) for key, value in call.keywords.items()}
+        calls.append(replace(call, arguments=_substitute(call.arguments, dropped), keywords=keywords))
         if call.result in dropped:
             calls.append(Call(name, dropped[call.result].number, (call.result,)))
-    layers = {**graph.named, name: Layer(name, "Dropout", name, {"rate": 0.0})}
+    layers = {**graph.by_name, name: Layer(name, "Dropout", name, {"rate": 0.0})}
     order = dict.fromkeys(call.layer for call in calls)
     return replace(graph, layers=tuple(layers[layer] for layer in order), calls=tuple(calls))
 
 
-def _exchanged(value: Any, dropped: dict[Tensor, Tensor]) -> Any:
+def _substitute(value: Any, dropped: dict[Tensor, Tensor]) -> Any:
     if isinstance(value, Tensor):
         return dropped.get(value, value)
-    return tuple(_exchanged(item, dropped) for item in value) if isinstance(value, tuple) else value
+    return tuple(_substitute(item, dropped) for item in value) if isinstance(value, tuple) else value

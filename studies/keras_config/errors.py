@@ -1,5 +1,5 @@
-"""What is wrong with a model's config."""
+"""The error of a model's config."""
 
 
 class ConfigError(ValueError):
-    """A config that is not taken; the message names the layer, and says what would be right."""
+    """A config that is refused; the message names the layer, and says what would be right."""

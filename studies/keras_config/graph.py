@@ -1,4 +1,4 @@
-"""A model as data: its layers, and how they are called one after another from one input to one output."""
+"""A model as data: its layers, and their calls from one input to one output."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from studies.keras_config.catalog import LAYERS
 
-#: What may stand between the last Dense layer and the output.
+#: Kinds that may stand between the last Dense layer and the output.
 _ACTIVATIONS = {"Activation", "Softmax", "ReLU", "softmax", "sigmoid", "relu", "tanh"}
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a call of a layer gives."""
+    """The result of a call of a layer."""
 
     layer: str
     number: int = 0  # of the layer's calls
@@ -35,17 +35,17 @@ class Layer:
 
     name: str
     kind: str  # Keras' class; of an operation its function
-    where: str  # its place in the config, for messages
-    arguments: Mapping[str, Any] = field(default_factory=dict)  # that differ from Keras' defaults
+    location: str  # in the config, for messages
+    arguments: Mapping[str, Any] = field(default_factory=dict)  # those that differ from Keras' defaults
     operation: bool = False
 
     def argument(self, name: str) -> Any:
-        """An argument, or Keras' default of it."""
+        """Return an argument, or Keras' default of it."""
         return self.arguments.get(name, LAYERS[self.kind].arguments[name].default)
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """Regularizer arguments of its kernels; those of the layer that it wraps."""
+        """The regularizer arguments of its kernels, or of the wrapped layer's."""
         if self.operation:
             return ()
         inner = self.arguments.get("layer")
@@ -53,7 +53,7 @@ class Layer:
 
     @property
     def rates(self) -> tuple[str, ...]:
-        """Arguments that a trial's dropout rate replaces: a Dropout layer's, and those that are not 0."""
+        """The arguments that a trial's dropout rate replaces: a Dropout layer's, and others that are not 0."""
         names = () if self.operation else LAYERS[self.kind].rates
         return tuple(name for name in names if name == "rate" or self.argument(name))
 
@@ -74,7 +74,7 @@ class Call:
 
     @property
     def result(self) -> Tensor:
-        """What it gives."""
+        """The tensor it gives."""
         return Tensor(self.layer, self.number)
 
 
@@ -91,14 +91,14 @@ class Graph:
     """A model of one input and one output."""
 
     layers: tuple[Layer, ...]  # in the order of their first calls
-    calls: tuple[Call, ...]  # each behind those it needs
+    calls: tuple[Call, ...]  # each behind those it depends on
     input: str  # its name
     shape: tuple[int | None, ...] | None  # of one row; None when the config leaves it open
     output: Tensor
     sequential: bool
 
     @cached_property
-    def named(self) -> Mapping[str, Layer]:
+    def by_name(self) -> Mapping[str, Layer]:
         """The layers by name."""
         return {layer.name: layer for layer in self.layers}
 
@@ -107,52 +107,55 @@ class Graph:
         return {call.result: call for call in self.calls}
 
     @cached_property
-    def ending(self) -> tuple[Layer, ...]:
-        """The output layer with what stands behind it."""
-        found: list[Layer] = []
-        at = self.output
-        while at.layer != self.input:
-            found.insert(0, self.named[at.layer])
-            before = self._callers[at].tensors
-            if found[0].kind not in _ACTIVATIONS or len(before) != 1:
+    def output_layers(self) -> tuple[Layer, ...]:
+        """The output layer and the activations behind it; empty when the input is the output."""
+        layers: list[Layer] = []
+        tensor = self.output
+        while tensor.layer != self.input:
+            layers.insert(0, self.by_name[tensor.layer])
+            sources = self._callers[tensor].tensors
+            if layers[0].kind not in _ACTIVATIONS or len(sources) != 1:
                 break
-            at = before[0]
-        return tuple(found)
+            tensor = sources[0]
+        return tuple(layers)
 
     @cached_property
     def regularized(self) -> tuple[str, ...]:
         """The layers that a trial regularizes: every one with a kernel but the output's, or that when it is alone."""
-        output = self.ending[0].name if self.ending else ""
-        weighted = [layer.name for layer in self.layers if layer.kernels]
-        return tuple(name for name in weighted if name != output) or tuple(weighted)
+        output = self.output_layers[0].name if self.output_layers else ""
+        with_kernel = [layer.name for layer in self.layers if layer.kernels]
+        return tuple(name for name in with_kernel if name != output) or tuple(with_kernel)
 
-    def index_of(self, name: str) -> int:
-        """Which regularized layer this one is or, for what drops activations, follows, counted from 0 at the input."""
-        places = {layer: index for index, layer in enumerate(self.regularized)}
+    def regularized_index(self, name: str) -> int:
+        """Find the regularized layer that this one is or, for a layer that drops activations, that it follows.
+
+        Counted from 0 at the input; of several that are as near, the last.
+        """
+        indices = {layer: index for index, layer in enumerate(self.regularized)}
         seen, nearest = {name}, [name]
         while nearest:
-            found = [places[layer] for layer in nearest if layer in places]
-            if found:
-                return max(found)
-            before = [t.layer for call in self.calls if call.layer in nearest for t in call.tensors]
-            nearest = [layer for layer in dict.fromkeys(before) if layer not in seen]
+            regularized = [indices[layer] for layer in nearest if layer in indices]
+            if regularized:
+                return max(regularized)
+            sources = [t.layer for call in self.calls if call.layer in nearest for t in call.tensors]
+            nearest = [layer for layer in dict.fromkeys(sources) if layer not in seen]
             seen.update(nearest)
         return 0  # before the first of them
 
     def ancestors(self, name: str) -> set[str]:
-        """The layers that a layer's input comes from."""
-        found = {name}
+        """Find the layers that a layer's input depends on."""
+        names = {name}
         for call in reversed(self.calls):
-            if call.layer in found:
-                found.update(tensor.layer for tensor in call.tensors)
-        return found - {name}
+            if call.layer in names:
+                names.update(tensor.layer for tensor in call.tensors)
+        return names - {name}
 
     def readers(self, tensor: Tensor) -> list[Call]:
-        """The calls that take a tensor."""
+        """Find the calls that take a tensor."""
         return [call for call in self.calls if tensor in call.tensors]
 
     @cached_property
     def reads_features(self) -> bool:
-        """Whether the input goes into one Dense layer alone, whose weights then tell which features are looked at."""
+        """True when the input goes into one Dense layer alone: its weights then tell which features count."""
         readers = self.readers(Tensor(self.input))
-        return len(readers) == 1 and self.named[readers[0].layer].kind == "Dense" and len(self.shape or (0,)) == 1
+        return len(readers) == 1 and self.by_name[readers[0].layer].kind == "Dense" and len(self.shape or (0,)) == 1

@@ -1,4 +1,4 @@
-"""Which models the lanes of a compiled program hold."""
+"""Find the layer that keeps a model out of the lanes of a compiled program."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _NOISE = {"AlphaDropout", "GaussianDropout", "GaussianNoise"}
 _TRANSPOSED = {"Conv1DTranspose", "Conv2DTranspose"}
 
 
-def not_held(graph: Graph) -> str | None:
-    """Why a model is trained by keras.Model.fit and not in lanes, naming the layer; None where lanes hold it."""
+def find_lane_obstacle(graph: Graph) -> str | None:
+    """Name the first layer that keras.Model.fit has to train, and say why; None where lanes hold the model."""
     for layer in graph.layers:
         calls = sum(call.layer == layer.name for call in graph.calls)
-        why = None if layer.operation else _of_layer(layer, calls)
-        if why is not None:
-            return f"{layer.where}: {why}"
+        reason = None if layer.operation else _find_reason(layer, calls)
+        if reason is not None:
+            return f"{layer.location}: {reason}"
     return None
 
 
-def _of_layer(layer: Layer, calls: int) -> str | None:
+def _find_reason(layer: Layer, calls: int) -> str | None:
     kind = layer.kind
     reasons = {
         "its constraint acts after each step, which lanes do not": any(
@@ -46,4 +46,4 @@ def _of_layer(layer: Layer, calls: int) -> str | None:
             bool(layer.rates) and calls > 1
         ),
     }
-    return next((why for why, holds in reasons.items() if holds), None)
+    return next((reason for reason, applies in reasons.items() if applies), None)

@@ -1,75 +1,90 @@
-"""From a model's config to its graph: nested models are laid into the one around them."""
+"""Read a model's config into its graph; models within the model are laid into it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from studies.keras_config import call_order
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
-from studies.keras_config.layers import layer_of, name_of, named
+from studies.keras_config.layers import read_entry, read_layer, read_name
+from studies.keras_config.nodes import read_end, read_node
 
-LONGEST_TEXT = 2_000_000
-_MOST_LAYERS, _MOST_CALLS, _DEEPEST = 500, 2000, 8
+MAX_CHARACTERS = 2_000_000
+_MAX_LAYERS, _MAX_CALLS, _MAX_DEPTH = 500, 2000, 8
 _MODELS = {"Sequential", "Functional", "Model"}
+#: Fields that say nothing of the architecture.
 _IGNORED = frozenset({"build_config", "compile_config", "build_input_shape", "keras_version", "backend"})
 
 
-def canonical(config: Any) -> str:
-    """The config as one JSON text without what is no architecture; ConfigError when it is not a model's."""
+def canonicalize(config: Any) -> str:
+    """Write a config as one JSON text of its architecture alone.
+
+    Raises ConfigError when it is not the config of a model that can be read.
+    """
     try:
         if isinstance(config, str):
             _check_length(config)
             config = json.loads(config)
-        text = json.dumps(_stripped(config), sort_keys=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps(_strip(config), sort_keys=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
         text.encode()
     except ConfigError:
         raise
     except (TypeError, ValueError, RecursionError):
         raise ConfigError("is not JSON; give what model.to_json() gives, as it is or as an object") from None
     _check_length(text)
-    graph(text)
+    read_graph(text)
     return text
 
 
 def _check_length(text: str) -> None:
-    if len(text) > LONGEST_TEXT:
-        raise ConfigError(f"has {len(text)} characters; at most {LONGEST_TEXT} are taken")
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(f"has {len(text)} characters; at most {MAX_CHARACTERS} are taken")
 
 
-def _stripped(value: Any) -> Any:
+def _strip(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _stripped(inner) for key, inner in value.items() if key not in _IGNORED}
-    return [_stripped(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {str(key): _strip(inner) for key, inner in value.items() if key not in _IGNORED}
+    return [_strip(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 @lru_cache(64)
-def graph(text: str) -> Graph:
-    """The graph of a canonical config."""
+def read_graph(text: str) -> Graph:
+    """Read the graph of a canonical config.
+
+    Raises ConfigError, which names the layer that is wrong.
+    """
     document = json.loads(text)
-    kind, config = named(document, "config")
-    reading = _Reading()
-    output = reading.model(kind, config, document, "layers", "", None)
-    return reading.graph(output, sequential=kind == "Sequential")
+    kind, config = read_entry(document, "config")
+    reader = _Reader()
+    output = reader.read_model(kind, config, document, "layers", "", None)
+    return reader.graph(output, sequential=kind == "Sequential")
 
 
 @dataclass
-class _Reading:
-    """What has been read so far, of all models that lie in each other."""
+class _Reader:
+    """The layers and calls read so far, of all models that lie in each other."""
 
     layers: dict[str, Layer] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
-    stands_for: dict[Tensor, Tensor] = field(default_factory=dict)  # of nested models: input and output
+    aliases: dict[Tensor, Tensor] = field(default_factory=dict)  # of nested models: their inputs and outputs
     input: str = ""
     shape: tuple[int | None, ...] | None = None
 
-    def model(
-        self, kind: str, config: Mapping[str, Any], document: Mapping[str, Any], place: str, prefix: str, given: Any
+    def read_model(
+        self,
+        kind: str,
+        config: Mapping[str, Any],
+        document: Mapping[str, Any],
+        location: str,
+        prefix: str,
+        source: Tensor | None,
     ) -> Tensor:
-        """Read a model whose layers' names get a prefix, and whose input is `given`; its output."""
+        """Read a model whose layers' names get a prefix, and return its output; `source` is a nested model's input."""
         registered = document.get("registered_name")
         if kind not in _MODELS or registered not in [None, *_MODELS]:
             raise ConfigError(
@@ -78,116 +93,117 @@ class _Reading:
             )
         entries = config.get("layers")
         if not isinstance(entries, list) or not entries:
-            raise ConfigError(f"{place}: must list the model's layers")
-        if place.count("layers[") >= _DEEPEST:
-            raise ConfigError(f"{place}: models lie in each other more than {_DEEPEST} deep")
-        read = self._sequential if kind == "Sequential" else self._functional
-        return read(config, entries, place, prefix, given)
+            raise ConfigError(f"{location}: must list the model's layers")
+        if location.count("layers[") >= _MAX_DEPTH:
+            raise ConfigError(f"{location}: models lie in each other more than {_MAX_DEPTH} deep")
+        if kind == "Sequential":
+            return self._read_sequential(entries, location, prefix, source)
+        return self._read_functional(config, entries, location, prefix, source)
 
-    def _sequential(self, _config: Any, entries: list[Any], place: str, prefix: str, given: Tensor | None) -> Tensor:
-        at = given
+    def _read_sequential(self, entries: list[Any], models: str, prefix: str, source: Tensor | None) -> Tensor:
+        tensor = source
         for index, entry in enumerate(entries):
-            where = f"{place}[{index}]"
-            kind, config = named(entry, where)
+            location = f"{models}[{index}]"
+            kind, config = read_entry(entry, location)
             if kind == "InputLayer":
                 if index:
-                    raise ConfigError(f"{where}: an InputLayer stands first in a Sequential model")
-                at = self._input(config, where, prefix, given)
+                    raise ConfigError(f"{location}: an InputLayer stands first in a Sequential model")
+                tensor = self._read_input(config, location, prefix, source)
                 continue
-            at = self._input({"name": "input"}, where, prefix, None) if at is None else at
+            tensor = self._read_input({"name": "input"}, location, prefix, None) if tensor is None else tensor
             if kind in _MODELS:
-                inner = f"{prefix}{name_of(config, where)}_"
-                at = self.model(kind, config, entry, f"{where} '{config['name']}' layers", inner, at)
+                inner = f"{prefix}{read_name(config, location)}_"
+                tensor = self.read_model(kind, config, entry, f"{location} '{config['name']}' layers", inner, tensor)
             else:
-                layer = self._add(layer_of(entry, where, prefix))
-                at = self._call(Call(layer.name, 0, (at,)))
-        if at is None:
-            raise ConfigError(f"{place}: has no layers")
-        return at
+                layer = self._add(read_layer(entry, location, prefix))
+                tensor = self._call(Call(layer.name, 0, (tensor,)))
+        if tensor is None:
+            raise ConfigError(f"{models}: has no layers")
+        return tensor
 
-    def _functional(self, config: Any, entries: list[Any], place: str, prefix: str, given: Tensor | None) -> Tensor:
-        inputs, outputs = ends(config, "input_layers", place), ends(config, "output_layers", place)
+    def _read_functional(
+        self, config: Mapping[str, Any], entries: list[Any], models: str, prefix: str, source: Tensor | None
+    ) -> Tensor:
+        model_input, output = read_end(config, "input_layers", models), read_end(config, "output_layers", models)
         for index, entry in enumerate(entries):
-            where = f"{place}[{index}]"
-            kind, inner = named(entry, where)
-            name = name_of(inner, where)
+            location = f"{models}[{index}]"
+            kind, inner = read_entry(entry, location)
+            name = read_name(inner, location)
             if kind == "InputLayer":
-                if name != inputs[0]:
-                    raise ConfigError(f"{where} '{name}': is a second input; rows are one array, give one Input")
-                self._input(inner, where, prefix, given)
+                if name != model_input[0]:
+                    raise ConfigError(f"{location} '{name}': is a second input; rows are one array, give one Input")
+                self._read_input(inner, location, prefix, source)
                 continue
             nodes = entry.get("inbound_nodes")
             if not isinstance(nodes, list) or not nodes:
                 raise ConfigError(
-                    f"{where} '{name}': inbound_nodes must say what it is called on, as Keras 3 writes it"
+                    f"{location} '{name}': inbound_nodes must say what it is called on, as Keras 3 writes it"
                 )
             if kind in _MODELS:
-                self._nested(kind, entry, nodes, f"{where} '{name}'", prefix + name, prefix)
+                self._read_nested(kind, entry, nodes, f"{location} '{name}'", prefix + name, prefix)
                 continue
-            layer = self._add(layer_of(entry, where, prefix))
+            layer = self._add(read_layer(entry, location, prefix))
             for number, node in enumerate(nodes):
-                self._call(self._node(layer, number, node, prefix))
-        return Tensor(prefix + outputs[0], outputs[1])
+                self._call(_read_call(layer, number, node, prefix))
+        return Tensor(prefix + output[0], output[1])
 
-    def _nested(self, kind: str, entry: Any, nodes: list[Any], where: str, name: str, prefix: str) -> None:
-        given = arguments_of(nodes[0], where, prefix)[0] if len(nodes) == 1 else ()
-        if len(given) != 1 or not isinstance(given[0], Tensor):
-            raise ConfigError(f"{where}: a model within the model is called once, on one tensor")
-        output = self.model(kind, entry["config"], entry, f"{where} layers", f"{name}_", given[0])
+    def _read_nested(self, kind: str, entry: Any, nodes: list[Any], location: str, name: str, prefix: str) -> None:
+        arguments = read_node(nodes[0], location, prefix)[0] if len(nodes) == 1 else ()
+        if len(arguments) != 1 or not isinstance(arguments[0], Tensor):
+            raise ConfigError(f"{location}: a model within the model is called once, on one tensor")
+        output = self.read_model(kind, entry["config"], entry, f"{location} layers", f"{name}_", arguments[0])
         # Keras counts a Functional model's own first call.
-        self.stands_for |= {Tensor(name, 0): output, Tensor(name, 1): output}
+        self.aliases |= {Tensor(name, 0): output, Tensor(name, 1): output}
 
-    def _input(self, config: Mapping[str, Any], where: str, prefix: str, given: Tensor | None) -> Tensor:
-        name = prefix + name_of(config, where)
-        if given is not None:
-            self.stands_for[Tensor(name)] = given
-            return given
+    def _read_input(self, config: Mapping[str, Any], location: str, prefix: str, source: Tensor | None) -> Tensor:
+        name = prefix + read_name(config, location)
+        if source is not None:
+            self.aliases[Tensor(name)] = source
+            return source
         if self.input:
-            raise ConfigError(f"{where} '{name}': is a second input; rows are one array, give one Input")
+            raise ConfigError(f"{location} '{name}': is a second input; rows are one array, give one Input")
         self.input = name
         if config.get("dtype", "float32") != "float32" or config.get("sparse") or config.get("ragged"):
-            raise ConfigError(f"{where} '{name}': rows are dense arrays of float32; give an Input of that")
+            raise ConfigError(f"{location} '{name}': rows are dense arrays of float32; give an Input of that")
         shape = config.get("batch_shape")
         if shape is not None:
             sizes = shape if isinstance(shape, list) and all(n is None or type(n) is int for n in shape) else []
             if not sizes or sizes[0] is not None:
-                raise ConfigError(f"{where} '{name}': batch_shape must be a list of sizes that starts with null")
+                raise ConfigError(f"{location} '{name}': batch_shape must be a list of sizes that starts with null")
             self.shape = tuple(sizes[1:])
         return Tensor(name)
 
     def _add(self, layer: Layer) -> Layer:
         if layer.name in self.layers or layer.name == self.input:
-            raise ConfigError(f"{layer.where}: another layer has the same name; name each differently")
-        if len(self.layers) == _MOST_LAYERS:
-            raise ConfigError(f"{layer.where}: has more than {_MOST_LAYERS} layers")
+            raise ConfigError(f"{layer.location}: another layer has the same name; name each differently")
+        if len(self.layers) == _MAX_LAYERS:
+            raise ConfigError(f"{layer.location}: has more than {_MAX_LAYERS} layers")
         self.layers[layer.name] = layer
         return layer
 
     def _call(self, call: Call) -> Tensor:
-        if len(self.calls) == _MOST_CALLS:
-            raise ConfigError(f"calls layers more than {_MOST_CALLS} times")
+        if len(self.calls) == _MAX_CALLS:
+            raise ConfigError(f"calls layers more than {_MAX_CALLS} times")
         self.calls.append(call)
         return call.result
 
-    def _node(self, layer: Layer, number: int, node: Any, prefix: str) -> Call:
-        arguments, keywords = arguments_of(node, layer.where, prefix)
-        if layer.operation:
-            keywords = {**layer.arguments, **keywords}
-        call = Call(layer.name, number, arguments, keywords)
-        if not call.tensors:
-            raise ConfigError(f"{layer.where}: is called on no tensor")
-        return call
-
     def graph(self, output: Tensor, *, sequential: bool) -> Graph:
-        """All that was read, as far as the output needs it, in an order in which it can be called."""
-        output = self._actual(output)
-        resolved = [
-            Call(c.layer, c.number, self._replaced(c.arguments), {k: self._replaced(v) for k, v in c.keywords.items()})
-            for c in self.calls
+        """Build the graph of the layers that the output needs, its calls in an order in which they can be made.
+
+        Raises ConfigError when no layer has a kernel, or calls depend on each other.
+        """
+        output = self._resolve(output)
+        calls = [
+            Call(
+                call.layer,
+                call.number,
+                self._resolve_all(call.arguments),
+                {name: self._resolve_all(value) for name, value in call.keywords.items()},
+            )
+            for call in self.calls
         ]
-        calls = _ordered(_needed(resolved, output), Tensor(self.input))
-        names = dict.fromkeys(call.layer for call in calls)
-        layers = tuple(self.layers[name] for name in names)
+        calls = call_order.sort(call_order.select_needed(calls, output), Tensor(self.input))
+        layers = tuple(self.layers[name] for name in dict.fromkeys(call.layer for call in calls))
         if not any(layer.kernels for layer in layers):
             raise ConfigError("has no layer with a kernel, so there is nothing to regularize; add a Dense layer")
         chain = [Tensor(self.input), *(call.result for call in calls)]
@@ -197,101 +213,24 @@ class _Reading:
         )
         return Graph(layers, tuple(calls), self.input, self.shape, output, sequential)
 
-    def _actual(self, tensor: Tensor) -> Tensor:
-        for _ in range(_MOST_CALLS):
-            if tensor not in self.stands_for:
+    def _resolve(self, tensor: Tensor) -> Tensor:
+        for _ in range(_MAX_CALLS):
+            if tensor not in self.aliases:
                 return tensor
-            tensor = self.stands_for[tensor]
+            tensor = self.aliases[tensor]
         raise ConfigError("a model within the model is called on what it gives itself")
 
-    def _replaced(self, value: Any) -> Any:
+    def _resolve_all(self, value: Any) -> Any:
         if isinstance(value, Tensor):
-            return self._actual(value)
-        return tuple(map(self._replaced, value)) if isinstance(value, tuple) else value
+            return self._resolve(value)
+        return tuple(map(self._resolve_all, value)) if isinstance(value, tuple) else value
 
 
-def ends(config: Mapping[str, Any], which: str, place: str) -> tuple[str, int]:
-    """The one input or output of a Functional model."""
-    value = config.get(which)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    what = which.removesuffix("_layers")
-    if not isinstance(value, list) or len(value) != 3 or not isinstance(value[0], str):
-        raise ConfigError(f"{place}: the model must have one {what}, and {which} says otherwise")
-    if type(value[1]) is not int or value[2] != 0:
-        raise ConfigError(f"{place}: {which} must be [name, call, 0]")
-    return value[0], value[1]
-
-
-def arguments_of(node: Any, where: str, prefix: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What a node calls its layer on."""
-    if not isinstance(node, Mapping) or not isinstance(node.get("args"), list):
-        raise ConfigError(f"{where}: inbound_nodes are not those of Keras 3; load the model there and write it again")
-    keywords = node.get("kwargs") or {}
-    if not isinstance(keywords, Mapping):
-        raise ConfigError(f"{where}: the kwargs of a call must be an object")
-    taken: dict[str, Any] = {}
-    for name, value in keywords.items():
-        if name in {"mask", "training"} or name == "return_attention_scores":
-            if value:
-                raise ConfigError(f"{where}: is called with {name}, which is not taken; leave it out")
-        elif name in {"query", "value", "key", "inputs", "use_causal_mask", "axis", "keepdims", "x1", "x2", "x"}:
-            taken[name] = _given(value, where, prefix)
-        elif value is not None:
-            raise ConfigError(f"{where}: is called with {str(name)[:40]!r}, which is not taken; leave it out")
-    return tuple(_given(value, where, prefix) for value in node["args"]), taken
-
-
-def _given(value: Any, where: str, prefix: str) -> Any:
-    """A tensor, a list of them, a plain value, or a slice."""
-    if isinstance(value, list):
-        return tuple(_given(item, where, prefix) for item in value)
-    if not isinstance(value, Mapping):
-        return value
-    kind, config = named(value, where)
-    if kind == "__keras_tensor__":
-        history = config.get("keras_history")
-        if isinstance(history, list) and len(history) == 3 and isinstance(history[0], str):
-            if type(history[1]) is int and history[2] == 0:
-                return Tensor(prefix + history[0], history[1])
-            raise ConfigError(f"{where}: takes a second output of '{history[0]}', which is not taken")
-    if kind == "__slice__":
-        bounds = [config.get(name) for name in ("start", "stop", "step")]
-        if all(bound is None or type(bound) is int for bound in bounds):
-            return slice(*bounds)
-    if kind == "__ellipsis__":
-        return ...
-    raise ConfigError(f"{where}: is called on a {kind.strip('_')}, which is not taken; only tensors and numbers are")
-
-
-def _needed(calls: Sequence[Call], output: Tensor) -> list[Call]:
-    """The calls that the output comes from."""
-    by_result = {call.result: call for call in calls}
-    needed: dict[Tensor, None] = {}
-    left = [output]
-    while left:
-        tensor = left.pop()
-        if tensor in needed or tensor not in by_result:
-            continue
-        needed[tensor] = None
-        left.extend(by_result[tensor].tensors)
-    return [call for call in calls if call.result in needed]
-
-
-def _ordered(calls: Sequence[Call], given: Tensor) -> list[Call]:
-    """Each behind those it needs, otherwise as they stand."""
-    known, left, found = {given}, list(calls), list[Call]()
-    while left:
-        waiting = []
-        for call in left:
-            if all(tensor in known for tensor in call.tensors):
-                known.add(call.result)
-                found.append(call)
-            else:
-                waiting.append(call)
-        if len(waiting) == len(left):
-            call = left[0]
-            missing = next(tensor.layer for tensor in call.tensors if tensor not in known)
-            raise ConfigError(f"'{call.layer}' is called on '{missing}', which no layer gives before it")
-        left = waiting
-    return found
+def _read_call(layer: Layer, number: int, node: Any, prefix: str) -> Call:
+    arguments, keywords = read_node(node, layer.location, prefix)
+    if layer.operation:
+        keywords = {**layer.arguments, **keywords}
+    call = Call(layer.name, number, arguments, keywords)
+    if not call.tensors:
+        raise ConfigError(f"{layer.location}: is called on no tensor")
+    return call

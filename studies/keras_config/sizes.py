@@ -1,37 +1,40 @@
-"""How many parameters a model has, as Keras counts them, before any of it is built."""
+"""Count a model's parameters, as Keras counts them, before any of it is built."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
-from studies.keras_config import shapes
+from studies.keras_config.dimensions import Shape, normalize_axes, repeat
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Graph, Layer, Tensor
-from studies.keras_config.shapes import Shape, axes, each
+from studies.keras_config.shapes import attention_output, result_shape
 
 
-def parameters(graph: Graph, row: Shape) -> int:
-    """Parameters of a model for rows of a shape, trained or not; ConfigError where a layer does not take its input."""
-    known: dict[Tensor, Shape] = {Tensor(graph.input): (1, *row)}
-    found: dict[str, int] = {}  # by layer: one that is called again has its parameters once
+def count_parameters(graph: Graph, row: Shape) -> int:
+    """Count the parameters of a model for rows of a shape, trained or not.
+
+    Raises ConfigError when a layer does not take its input.
+    """
+    shapes: dict[Tensor, Shape] = {Tensor(graph.input): (1, *row)}
+    counts: dict[str, int] = {}  # by layer: one that is called again has its parameters once
     for call in graph.calls:
-        layer = graph.named[call.layer]
-        taken = [known[tensor] for tensor in call.tensors]
+        layer = graph.by_name[call.layer]
+        inputs = [shapes[tensor] for tensor in call.tensors]
         try:
-            known[call.result] = shapes.given(layer, call, known)
-            found.setdefault(layer.name, 0 if layer.operation else of_layer(layer, taken))
+            shapes[call.result] = result_shape(layer, call, shapes)
+            counts.setdefault(layer.name, 0 if layer.operation else count_layer(layer, inputs))
         except (ValueError, LookupError, TypeError, ArithmeticError) as error:
             raise ConfigError(
-                f"{layer.where}: does not take rows of shape {' and '.join(str(one[1:]) for one in taken)}: {error}"
+                f"{layer.location}: does not take rows of shape {' and '.join(str(s[1:]) for s in inputs)}: {error}"
             ) from error
-    return sum(found.values())
+    return sum(counts.values())
 
 
-def of_layer(layer: Layer, taken: Sequence[Shape]) -> int:
-    """Parameters of one layer."""
+def count_layer(layer: Layer, inputs: Sequence[Shape]) -> int:
+    """Count the parameters of one layer for inputs of these shapes."""
     rule = _RULES.get(layer.kind)
-    return 0 if rule is None else rule(layer, *taken)
+    return 0 if rule is None else rule(layer, *inputs)
 
 
 def _bias(layer: Layer, size: int) -> int:
@@ -43,25 +46,25 @@ def _dense(layer: Layer, shape: Shape) -> int:
     return shape[-1] * units + _bias(layer, units)
 
 
-def _kernel(layer: Layer, shape: Shape) -> int:
-    return prod(each(layer.argument("kernel_size"), len(shape) - 2))
+def _kernel_size(layer: Layer, shape: Shape) -> int:
+    return prod(repeat(layer.argument("kernel_size"), len(shape) - 2))
 
 
 def _convolution(layer: Layer, shape: Shape) -> int:
     filters: int = layer.argument("filters")
     groups: int = 1 if layer.kind.endswith("Transpose") else layer.argument("groups")
-    return _kernel(layer, shape) * (shape[-1] // groups) * filters + _bias(layer, filters)
+    return _kernel_size(layer, shape) * (shape[-1] // groups) * filters + _bias(layer, filters)
 
 
 def _depthwise(layer: Layer, shape: Shape) -> int:
     channels: int = shape[-1] * layer.argument("depth_multiplier")
-    return _kernel(layer, shape) * channels + _bias(layer, channels)
+    return _kernel_size(layer, shape) * channels + _bias(layer, channels)
 
 
 def _separable(layer: Layer, shape: Shape) -> int:
     channels: int = shape[-1] * layer.argument("depth_multiplier")
     filters: int = layer.argument("filters")
-    return _kernel(layer, shape) * channels + channels * filters + _bias(layer, filters)
+    return _kernel_size(layer, shape) * channels + channels * filters + _bias(layer, filters)
 
 
 def _recurrent(layer: Layer, shape: Shape) -> int:
@@ -71,21 +74,21 @@ def _recurrent(layer: Layer, shape: Shape) -> int:
     return gates * (shape[-1] * units + units * units + _bias(layer, biases * units))
 
 
-def _both_ways(layer: Layer, shape: Shape) -> int:
+def _bidirectional(layer: Layer, shape: Shape) -> int:
     forward: Layer = layer.argument("layer")
     backward: Layer = layer.argument("backward_layer") or forward
-    return of_layer(forward, [shape]) + of_layer(backward, [shape])
+    return count_layer(forward, [shape]) + count_layer(backward, [shape])
 
 
-def _at_each_step(layer: Layer, shape: Shape) -> int:
-    return of_layer(layer.argument("layer"), [(shape[0], *shape[2:])])
+def _time_distributed(layer: Layer, shape: Shape) -> int:
+    return count_layer(layer.argument("layer"), [(shape[0], *shape[2:])])
 
 
-def _heads(layer: Layer, query: Shape, value: Shape, key: Shape | None = None) -> int:
+def _multi_head_attention(layer: Layer, query: Shape, value: Shape, key: Shape | None = None) -> int:
     heads: int = layer.argument("num_heads")
     size: int = layer.argument("key_dim")
     values = heads * (layer.argument("value_dim") or size)
-    to = prod(each(shapes.attended(layer, [query]), 1))
+    to = prod(repeat(attention_output(layer, query), 1))
     inputs = [(query, heads * size), (key or value, heads * size), (value, values)]
     inputs += [(query, values)] if layer.argument("use_gate") else []
     projected = sum(shape[-1] * width + _bias(layer, width) for shape, width in inputs)
@@ -96,17 +99,17 @@ def _attention(layer: Layer, *_: Shape) -> int:
     return int(layer.argument("use_scale")) + int(layer.argument("score_mode") == "concat")
 
 
-def _normalized(layer: Layer, shape: Shape) -> int:
-    return prod(shape[axis] for axis in axes(layer.argument("axis"), len(shape)))
+def _normalized_size(layer: Layer, shape: Shape) -> int:
+    return prod(shape[axis] for axis in normalize_axes(layer.argument("axis"), len(shape)))
 
 
-def _switched(layer: Layer, shape: Shape) -> int:
+def _normalization(layer: Layer, shape: Shape) -> int:
     switches = [bool(layer.argument(name)) for name in ("center", "scale")]
-    return sum(switches) * _normalized(layer, shape)
+    return sum(switches) * _normalized_size(layer, shape)
 
 
 def _prelu(layer: Layer, shape: Shape) -> int:
-    shared = axes(layer.argument("shared_axes") or (), len(shape))
+    shared = normalize_axes(layer.argument("shared_axes") or (), len(shape))
     return prod(size for at, size in enumerate(shape) if at and at not in shared)
 
 
@@ -117,14 +120,14 @@ _RULES: Mapping[str, Callable[..., int]] = {
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _separable),
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), _recurrent),
-    "Bidirectional": _both_ways,
-    "TimeDistributed": _at_each_step,
-    "MultiHeadAttention": _heads,
+    "Bidirectional": _bidirectional,
+    "TimeDistributed": _time_distributed,
+    "MultiHeadAttention": _multi_head_attention,
     "Attention": _attention,
     "AdditiveAttention": lambda layer, query, *_: query[-1] if layer.argument("use_scale") else 0,
-    # Beside what is learnt the moving mean and variance.
-    "BatchNormalization": lambda layer, shape: _switched(layer, shape) + 2 * _normalized(layer, shape),
-    **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _switched),
-    "RMSNormalization": _normalized,
+    # The moving mean and variance count besides.
+    "BatchNormalization": lambda layer, shape: _normalization(layer, shape) + 2 * _normalized_size(layer, shape),
+    **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _normalization),
+    "RMSNormalization": _normalized_size,
     "PReLU": _prelu,
 }

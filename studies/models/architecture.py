@@ -1,4 +1,4 @@
-"""From a model's description and a trial's regularization to its Keras layers."""
+"""Design the Keras layers of a model from its description and a trial's regularization."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ class Architecture:
     layers: tuple[Expression, ...]
     loss: str  # Keras' name of the data loss
     wiring: Wiring | None = None  # of a functional model; the others are Sequential
-    dropped_after: Mapping[str, int] | None = None  # of Dropout layers by name: the hidden layer whose rate each has
+    dropped_after: Mapping[str, int] | None = None  # by Dropout layer: the index of the hidden layer whose rate it has
 
-    def build(self, instead: Mapping[str, Callable[..., Any]] | None = None) -> Any:
-        """The Keras model; loads Keras. `instead` holds constructors to call in place of Keras' own, by name."""
+    def build(self, constructors: Mapping[str, Callable[..., Any]] | None = None) -> Any:
+        """Build the Keras model; loads Keras. `constructors` are called in place of Keras' own, by name."""
         import keras
 
         if self.wiring is not None:
-            return self.wiring.model(self.layers, instead or {})
-        return keras.Sequential([layer.evaluate(instead or {}) for layer in self.layers])
+            return self.wiring.build(self.layers, constructors or {})
+        return keras.Sequential([layer.evaluate(constructors or {}) for layer in self.layers])
 
 
 def design(
     spec: ModelSpec, input_shape: tuple[int, ...], task: Task, classes: int, regularization: Regularization
 ) -> Architecture:
-    """The architecture: hidden layers with a kernel regularizer and dropout each, then the task's output layer.
+    """Design hidden layers with a kernel regularizer and dropout each, then the task's output layer.
 
-    The output kernel is regularized only when there is no hidden layer, that is, when it is the whole model.
+    The output kernel is regularized only when there is no hidden layer, so that it is the whole model.
     """
     if isinstance(spec, KerasSpec):
-        return _own(spec, input_shape, task, regularization)
-    hidden = _hidden(spec, input_shape, regularization)
+        return _design_user_model(spec, input_shape, task, regularization)
+    hidden = _hidden_layers(spec, input_shape, regularization)
     linear = isinstance(spec, MlpSpec) and not spec.hidden_units
     output: dict[str, Any] = {"units": classes if task == "multiclass" else 1, "activation": _OUTPUT_ACTIVATIONS[task]}
     if linear:
@@ -65,17 +65,21 @@ def design(
     )
 
 
-def _own(spec: KerasSpec, input_shape: tuple[int, ...], task: Task, regularization: Regularization) -> Architecture:
+def _design_user_model(
+    spec: KerasSpec, input_shape: tuple[int, ...], task: Task, regularization: Regularization
+) -> Architecture:
     graph = spec.graph
     return Architecture(
-        layers=user_model.expressions(graph, input_shape, regularization),
+        layers=user_model.layer_expressions(graph, input_shape, regularization),
         loss=LOSSES[task],
         wiring=None if graph.sequential else Wiring(graph),
         dropped_after=user_model.dropped_after(graph),
     )
 
 
-def _hidden(spec: MlpSpec | CnnSpec, input_shape: tuple[int, ...], regularization: Regularization) -> list[Expression]:
+def _hidden_layers(
+    spec: MlpSpec | CnnSpec, input_shape: tuple[int, ...], regularization: Regularization
+) -> list[Expression]:
     if isinstance(spec, CnnSpec):
         return cnn.hidden_layers(spec, input_shape, regularization)
     flat = [Expression("layers.Flatten")] if len(input_shape) > 1 else []
@@ -83,20 +87,20 @@ def _hidden(spec: MlpSpec | CnnSpec, input_shape: tuple[int, ...], regularizatio
 
 
 def optimizer_expression(spec: OptimizerSpec, learning_rate: float | Expression) -> Expression:
-    """Keras' optimizer of a study at one trial's learning rate."""
+    """Write Keras' optimizer of a study at one trial's learning rate."""
     options = spec.model_dump(exclude={"name"})
     return Expression(f"optimizers.{optimizer_class(spec)}", {"learning_rate": learning_rate, **options})
 
 
 def optimizer_class(spec: OptimizerSpec) -> str:
-    """Keras' name of an optimizer; with `Proximal` before it, the one of studies.models.proximal."""
+    """Keras' name of an optimizer; `Proximal` before it names the one in studies.models.proximal."""
     return _OPTIMIZERS[spec.name]
 
 
 def learning_rate_expression(
     spec: ScheduleSpec, initial: float, epoch_steps: int | Code, all_steps: int | Code
 ) -> float | Expression:
-    """Keras' learning rate: a number, or a schedule over the steps of an epoch or of all epochs."""
+    """Write Keras' learning rate: a number, or a schedule over the steps of an epoch or of all epochs."""
     match spec:
         case CosineSpec():
             options = {"decay_steps": all_steps, "alpha": spec.alpha}

@@ -8,7 +8,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,36 +16,36 @@ class Expression:
     """A call of something in the keras namespace, such as layers.Dense(units=64)."""
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    arguments: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
 
-    def evaluate(self, instead: Mapping[str, Callable[..., Any]] = _NOTHING) -> Any:
-        """The Keras object; loads Keras. `instead` holds constructors to call in place of Keras' own, by name."""
+    def evaluate(self, constructors: Mapping[str, Callable[..., Any]] = _EMPTY) -> Any:
+        """Call it; loads Keras. `constructors` are called in place of Keras' own, by name."""
         import keras
 
-        target: Any = instead.get(self.name)
+        target: Any = constructors.get(self.name)
         if target is None:
             target = attrgetter(self.name)(keras)
-        return target(**{name: _evaluated(value, instead) for name, value in self.arguments.items()})
+        return target(**{name: _evaluate(value, constructors) for name, value in self.arguments.items()})
 
     def source(self) -> str:
-        """The Python code of the call."""
+        """Write the call as Python code."""
         arguments = ", ".join(f"{name}={_source(value)}" for name, value in self.arguments.items())
         return f"keras.{self.name}({arguments})"
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A piece of Python that stands in an expression that is only printed."""
+    """A piece of Python in an expression that is printed and never evaluated."""
 
     text: str
 
     def source(self) -> str:
-        """The piece itself."""
+        """Return the piece itself."""
         return self.text
 
 
-def _evaluated(value: Any, instead: Mapping[str, Callable[..., Any]]) -> Any:
-    return value.evaluate(instead) if isinstance(value, Expression) else value
+def _evaluate(value: Any, constructors: Mapping[str, Callable[..., Any]]) -> Any:
+    return value.evaluate(constructors) if isinstance(value, Expression) else value
 
 
 def _source(value: Any) -> str:

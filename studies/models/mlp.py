@@ -1,4 +1,4 @@
-"""Dense hidden layers."""
+"""Design dense hidden layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from studies.regularization import Penalty, Regularization
 
 
 def regularizer(penalty: Penalty) -> Expression | None:
-    """Keras' regularizer of a penalty, None where there is none."""
+    """Write Keras' regularizer of a penalty; None where there is none."""
     match penalty.kind:
         case "none":
             return None
@@ -23,16 +23,16 @@ def regularizer(penalty: Penalty) -> Expression | None:
 
 
 def weight_regularizers(regularization: Regularization, index: int) -> dict[str, Expression | None]:
-    """The regularizers of one layer's weights."""
-    found = {"kernel_regularizer": regularizer(regularization.layer(index).kernel)}
-    return found | _where_any("bias_regularizer", regularization.bias)
+    """Write the regularizers of one layer's weights."""
+    kernel = {"kernel_regularizer": regularizer(regularization.layer(index).kernel)}
+    return kernel | _optional_regularizer("bias_regularizer", regularization.bias)
 
 
-def _where_any(argument: str, penalty: Penalty) -> dict[str, Expression | None]:
+def _optional_regularizer(argument: str, penalty: Penalty) -> dict[str, Expression | None]:
     return {} if penalty.kind == "none" else {argument: regularizer(penalty)}
 
 
-def regularized(
+def regularized_layer(
     layer: str,
     arguments: Mapping[str, Any],
     activation: str,
@@ -40,9 +40,9 @@ def regularized(
     regularization: Regularization,
     index: int,
 ) -> list[Expression]:
-    """The hidden layer of this index: weights with their penalties, batch normalization if asked for, activation."""
+    """Design the hidden layer of an index: weights with their penalties, batch normalization, activation."""
     weights = {**arguments, **weight_regularizers(regularization, index)}
-    output = {"activation": activation, **_where_any("activity_regularizer", regularization.activity)}
+    output = {"activation": activation, **_optional_regularizer("activity_regularizer", regularization.activity)}
     if not batch_norm:
         return [Expression(layer, {**weights, **output})]
     # The normalization's own offset makes a bias before it redundant.
@@ -55,16 +55,16 @@ def regularized(
 
 
 def dropout(regularization: Regularization, index: int) -> Expression:
-    """What stands after every hidden layer; a rate of 0 changes nothing."""
+    """Write the Dropout layer behind a hidden layer; a rate of 0 changes nothing."""
     return Expression("layers.Dropout", {"rate": regularization.layer(index).dropout})
 
 
 def hidden_layers(
     hidden_units: Sequence[int], activation: str, batch_norm: bool, regularization: Regularization, first: int = 0
 ) -> list[Expression]:
-    """Dense layers of the given units, each followed by dropout; `first` is the index of the first."""
+    """Design dense layers of these units, each followed by dropout; `first` is the index of the first."""
     layers: list[Expression] = []
     for index, units in enumerate(hidden_units, first):
-        layers += regularized("layers.Dense", {"units": units}, activation, batch_norm, regularization, index)
+        layers += regularized_layer("layers.Dense", {"units": units}, activation, batch_norm, regularization, index)
         layers.append(dropout(regularization, index))
     return layers

@@ -1,4 +1,4 @@
-"""How many parameters a study's model has, and how wide and deep it is, before any of it is built."""
+"""Measure a study's model before any of it is built: parameters, width and depth."""
 
 from __future__ import annotations
 
@@ -14,55 +14,58 @@ from studies.spec.model import KerasSpec, ModelSpec
 from studies.spec.study import StudySpec
 
 _INPUT = "input"
-#: Arguments of layers that say how wide they are.
+#: Arguments of layers that are widths.
 _WIDTHS = ("units", "filters", "output_dim", "num_heads", "key_dim", "value_dim")
-#: Keras' defaults that our own models leave to it.
-_LEFT_OUT = {"MaxPooling2D": {"pool_size": 2}}
+#: Keras' defaults that our models leave to it.
+_DEFAULTS = {"MaxPooling2D": {"pool_size": 2}}
 
 
-def graph(spec: StudySpec) -> Graph:
-    """The model of every trial: what is searched changes no shape."""
+def model_graph(spec: StudySpec) -> Graph:
+    """Describe the model of every trial: a search changes no shape."""
     if isinstance(spec.model, KerasSpec):
         return spec.model.graph
-    facts, nothing = spec.dataset.facts, Regularization.shared("none", 0.0, 0.0, 0.0)
-    _, *layers = design(spec.model, facts.shape, facts.task, facts.classes, nothing).layers
+    facts, unregularized = spec.dataset.facts, Regularization.shared("none", 0.0, 0.0, 0.0)
+    _, *layers = design(spec.model, facts.shape, facts.task, facts.classes, unregularized).layers
     return _sequence(layers, facts.shape)
 
 
-def parameters(spec: StudySpec) -> int:
-    """The parameters of a study's model; ConfigError where one of its layers does not take what it is given."""
-    return sizes.parameters(graph(spec), spec.dataset.facts.shape)
+def count_parameters(spec: StudySpec) -> int:
+    """Count the parameters of a study's model.
+
+    Raises ConfigError when one of its layers does not take its input.
+    """
+    return sizes.count_parameters(model_graph(spec), spec.dataset.facts.shape)
 
 
-def widest(model: ModelSpec) -> tuple[str, int]:
-    """The field of the widest layer, and how many units, filters or the like that has."""
+def find_widest(model: ModelSpec) -> tuple[str, int]:
+    """Find the field of the widest layer, and its units or filters."""
     if isinstance(model, KerasSpec):
         return "model.config", max(map(_width, model.graph.layers))
     fields = {"hidden_units": model.hidden_units, "filters": getattr(model, "filters", ())}
-    widths = [(units, f"model.{name}.{place}") for name, layers in fields.items() for place, units in enumerate(layers)]
+    widths = [(units, f"model.{name}.{index}") for name, layers in fields.items() for index, units in enumerate(layers)]
     units, field = max(widths, key=itemgetter(0), default=(0, "model"))
     return field, units
 
 
-def depth(model: ModelSpec) -> tuple[str, int]:
-    """The field that says how many layers there are, and how many: hidden ones, or all of a user's model."""
+def count_layers(model: ModelSpec) -> tuple[str, int]:
+    """Name the field of the layers, and count them: hidden ones, or all of a user's model."""
     if isinstance(model, KerasSpec):
         return "model.config", len(model.graph.layers)
     return "model", len(model.hidden_units) + len(getattr(model, "filters", ()))
 
 
 def _width(layer: Layer) -> int:
-    own = max(layer.arguments.get(name) or 0 for name in _WIDTHS)
+    width = max(layer.arguments.get(name) or 0 for name in _WIDTHS)
     inner = [value for value in layer.arguments.values() if isinstance(value, Layer)]
-    return max([own, *map(_width, inner)])
+    return max([width, *map(_width, inner)])
 
 
-def _sequence(layers: list[Expression], row: tuple[int, ...]) -> Graph:
-    kinds = [expression.name.removeprefix("layers.") for expression in layers]
-    made = tuple(
-        Layer(str(place), kind, f"layers[{place}]", {**_LEFT_OUT.get(kind, {}), **expression.arguments})
-        for place, (kind, expression) in enumerate(zip(kinds, layers, strict=True))
+def _sequence(expressions: list[Expression], row: tuple[int, ...]) -> Graph:
+    kinds = [expression.name.removeprefix("layers.") for expression in expressions]
+    layers = tuple(
+        Layer(str(index), kind, f"layers[{index}]", {**_DEFAULTS.get(kind, {}), **expression.arguments})
+        for index, (kind, expression) in enumerate(zip(kinds, expressions, strict=True))
     )
-    names = [_INPUT, *(layer.name for layer in made)]
+    names = [_INPUT, *(layer.name for layer in layers)]
     calls = tuple(Call(after, 0, (Tensor(before),)) for before, after in pairwise(names))
-    return Graph(made, calls, _INPUT, row, Tensor(names[-1]), sequential=True)
+    return Graph(layers, calls, _INPUT, row, Tensor(names[-1]), sequential=True)

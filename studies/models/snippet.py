@@ -1,4 +1,4 @@
-"""The best trial as Keras code to paste: it rebuilds the model and trains it as the trial was trained."""
+"""Write a trial as Keras code to paste: it rebuilds the model and trains it as the trial was trained."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from studies.seeds import trial_seed
 from studies.spec.dataset import DatasetSpec, UploadedDataset
 from studies.spec.study import StudySpec
 
-#: What fit() cannot log as the study measures it: the scikit-learn function, and what stands behind its call.
+#: Metrics that fit() cannot log as the study measures them: scikit-learn's function, its arguments, and a factor.
 _MEASURED = {
-    "val_balanced_accuracy": ("balanced_accuracy_score", "{said}", ""),
+    "val_balanced_accuracy": ("balanced_accuracy_score", "{predicted_classes}", ""),
     "val_auc": ("roc_auc_score", 'predicted, multi_class="ovr"', ""),
     "val_r2": ("r2_score", "predicted", ""),
     "val_mae": ("mean_absolute_error", "predicted", " * y_deviation"),
@@ -32,21 +32,23 @@ _MEASURED = {
 def snippet(
     spec: StudySpec, hyperparameters: Hyperparameters, number: int, *, title: str | None = None, fit: int = 0
 ) -> str:
-    """Python source that needs Keras and the arrays x_train, y_train, x_val, y_val, prepared as its comments say.
+    """Write Python source that needs Keras and x_train, y_train, x_val, y_val, prepared as its comments say.
 
-    It trains as one of a trial's trainings did; `title` stands in its first line in place of the trial's number.
+    It trains as one of a trial's trainings, `fit`, did; `title` replaces the trial's number in the first line.
     """
     facts = spec.dataset.facts
     architecture = design(spec.model, facts.shape, facts.task, facts.classes, hyperparameters.regularization)
-    stop = spec.early_stopping
-    # Keras watches what fit() logs: the data loss is logged as a metric of its own, for val_loss holds the penalty too.
-    watched = {"val_loss": f"val_{architecture.loss}", "val_penalized_loss": "val_loss"}.get(stop.monitor, stop.monitor)
-    accuracy = ', "accuracy"' if stop.monitor == "val_accuracy" else ""
-    mode = "min" if OBJECTIVES[stop.monitor].direction == "minimize" else "max"
+    stopping = spec.early_stopping
+    # Keras watches only what fit() logs. Its val_loss holds the penalty, so the data loss is logged as a metric.
+    watched = {"val_loss": f"val_{architecture.loss}", "val_penalized_loss": "val_loss"}.get(
+        stopping.monitor, stopping.monitor
+    )
+    accuracy = ', "accuracy"' if stopping.monitor == "val_accuracy" else ""
+    mode = "min" if OBJECTIVES[stopping.monitor].direction == "minimize" else "max"
     stops = hyperparameters.patience is not None
-    measured = stops and stop.monitor in _MEASURED
+    measured = stops and stopping.monitor in _MEASURED
     weighted = spec.weighted
-    said = (_WEIGHTS if weighted else "") + (_DEVIATION if stop.monitor == "val_mae" else "")
+    comments = (_WEIGHTS if weighted else "") + (_DEVIATION if stopping.monitor == "val_mae" else "")
     steps, epochs = f"-(-len(x_train) // {hyperparameters.batch_size})", spec.budget.epochs
     rate = learning_rate_expression(
         spec.training.schedule, hyperparameters.learning_rate, Code(steps), Code(f"{epochs} * {steps}")
@@ -57,25 +59,25 @@ def snippet(
             monitor="{watched}",
             mode="{mode}",
             patience={hyperparameters.patience},
-            min_delta={stop.min_delta!r},
-            start_from_epoch={stop.start_from_epoch},
-            restore_best_weights={stop.restore_best_weights},
+            min_delta={stopping.min_delta!r},
+            start_from_epoch={stopping.start_from_epoch},
+            restore_best_weights={stopping.restore_best_weights},
         ),
     '''
     optimizer = optimizer_expression(spec.training.optimizer, rate).source()
     proximal = hyperparameters.regularization.proximal
     if proximal:
         optimizer = optimizer.replace("keras.optimizers.", "Proximal", 1)
-    defined = _measuring(stop.monitor, facts.task) if measured else ""
-    defined += _proximal(optimizer_class(spec.training.optimizer)) if proximal else ""
+    definitions = _measure_class(stopping.monitor, facts.task) if measured else ""
+    definitions += _proximal_classes(optimizer_class(spec.training.optimizer)) if proximal else ""
     return f'''"""{title or f"Trial {number} of the regsweep study {spec.name}."}"""
 
 import keras
-{defined}
-# x_*: one row {facts.shape}, {_inputs(spec.dataset)}
-# y_*: {_targets(facts.task, facts.classes)}
-{said}keras.utils.set_random_seed({trial_seed(spec.seed, number, fit)})
-{_model(architecture)}
+{definitions}
+# x_*: one row {facts.shape}, {_describe_inputs(spec.dataset)}
+# y_*: {_describe_targets(facts.task, facts.classes)}
+{comments}keras.utils.set_random_seed({trial_seed(spec.seed, number, fit)})
+{_model_source(architecture)}
 model.compile(
     optimizer={optimizer},
     loss="{architecture.loss}",
@@ -92,7 +94,7 @@ model.fit(
 '''
 
 
-def _model(architecture: Architecture) -> str:
+def _model_source(architecture: Architecture) -> str:
     if architecture.wiring is not None:
         return architecture.wiring.source(architecture.layers)
     layers = "\n".join(f"        {layer.source()}," for layer in architecture.layers)
@@ -103,9 +105,11 @@ _WEIGHTS = "# weights: of the training rows, 1 on average; balanced classes each
 _DEVIATION = "# y_deviation: the standard deviation of the raw training targets\n"
 
 
-def _measuring(monitor: str, task: str) -> str:
+def _measure_class(monitor: str, task: str) -> str:
     function, arguments, scale = _MEASURED[monitor]
-    arguments = arguments.format(said="predicted > 0.5" if task == "binary" else "predicted.argmax(axis=1)")
+    arguments = arguments.format(
+        predicted_classes="predicted > 0.5" if task == "binary" else "predicted.argmax(axis=1)"
+    )
     return f'''from sklearn.metrics import {function}
 
 
@@ -119,8 +123,8 @@ class Measure(keras.callbacks.Callback):
 '''
 
 
-def _proximal(optimizer: str) -> str:
-    """The source of the optimizer with a proximal step, from studies.models.proximal."""
+def _proximal_classes(optimizer: str) -> str:
+    """Cut the optimizer with a proximal step, and its parents, out of studies.models.proximal."""
     source = Path(__file__).with_name("proximal.py").read_text(encoding="utf-8")
     classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
     needed = [f"Proximal{optimizer}"]
@@ -131,14 +135,14 @@ def _proximal(optimizer: str) -> str:
     return f"from keras import ops\n\n\n{plain}\n\n"
 
 
-def _inputs(dataset: DatasetSpec) -> str:
+def _describe_inputs(dataset: DatasetSpec) -> str:
     if isinstance(dataset, UploadedDataset) and len(dataset.facts.shape) == 1:
         return "as the preprocessing that is kept with the model gives them"
     values = "all pixels" if len(dataset.facts.shape) > 1 else "each column"
     return f"{values} standardised with the training part's mean and deviation"
 
 
-def _targets(task: str, classes: int) -> str:
+def _describe_targets(task: str, classes: int) -> str:
     match task:
         case "binary":
             return "0 or 1, shape (rows, 1)"

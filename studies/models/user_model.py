@@ -1,4 +1,4 @@
-"""The layers of a user's own model with a trial's regularization in them."""
+"""Write the layers of a user's model with a trial's regularization in them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from studies.models.expression import Expression
 from studies.regularization import Regularization
 
 
-def expressions(graph: Graph, input_shape: tuple[int, ...], regularization: Regularization) -> tuple[Expression, ...]:
-    """The input and every layer: hidden kernels with their penalties, dropout at its rates."""
-    places = {name: index for index, name in enumerate(graph.regularized)}
-    made = [Expression("Input", {"shape": input_shape, "name": graph.input})]
+def layer_expressions(
+    graph: Graph, input_shape: tuple[int, ...], regularization: Regularization
+) -> tuple[Expression, ...]:
+    """Write the input and every layer: hidden kernels with their penalties, dropout at its rates."""
+    indices = {name: index for index, name in enumerate(graph.regularized)}
+    expressions = [Expression("Input", {"shape": input_shape, "name": graph.input})]
     for layer in graph.layers:
         if not layer.operation:
-            rate = regularization.layer(graph.index_of(layer.name)).dropout if _drops(layer) else 0.0
-            made.append(_expression(layer, places.get(layer.name), regularization, rate))
-    return tuple(made)
+            rate = regularization.layer(graph.regularized_index(layer.name)).dropout if _drops(layer) else 0.0
+            expressions.append(_layer_expression(layer, indices.get(layer.name), regularization, rate))
+    return tuple(expressions)
 
 
 def dropped_after(graph: Graph) -> Mapping[str, int]:
-    """The regularized layer, by its index, whose rate each Dropout layer has."""
-    return {layer.name: graph.index_of(layer.name) for layer in graph.layers if "rate" in layer.rates}
+    """Find, by Dropout layer, the index of the regularized layer whose rate it has."""
+    return {layer.name: graph.regularized_index(layer.name) for layer in graph.layers if "rate" in layer.rates}
 
 
 def _drops(layer: Layer) -> bool:
@@ -33,13 +35,13 @@ def _drops(layer: Layer) -> bool:
     return bool(layer.rates or (isinstance(inner, Layer) and inner.rates))
 
 
-def _expression(layer: Layer, index: int | None, regularization: Regularization, rate: float) -> Expression:
+def _layer_expression(layer: Layer, index: int | None, regularization: Regularization, rate: float) -> Expression:
     arguments: dict[str, Any] = {"name": layer.name}
     for name, value in layer.arguments.items():
         if isinstance(value, Layer):
-            arguments[name] = _expression(value, index, regularization, rate)
+            arguments[name] = _layer_expression(value, index, regularization, rate)
         else:
-            arguments[name] = _made(value)
+            arguments[name] = _object_expression(value)
     arguments |= dict.fromkeys(layer.rates, rate)
     if index is not None and not isinstance(layer.arguments.get("layer"), Layer):
         arguments |= _penalties(layer, index, regularization)
@@ -48,12 +50,12 @@ def _expression(layer: Layer, index: int | None, regularization: Regularization,
 
 def _penalties(layer: Layer, index: int, regularization: Regularization) -> dict[str, Expression]:
     kernel = mlp.regularizer(regularization.layer(index).kernel)
-    found: dict[str, Expression | None] = dict.fromkeys(layer.kernels, kernel)
+    penalties: dict[str, Expression | None] = dict.fromkeys(layer.kernels, kernel)
     if "bias_regularizer" in LAYERS[layer.kind].arguments:
-        found["bias_regularizer"] = mlp.regularizer(regularization.bias)
-    found["activity_regularizer"] = mlp.regularizer(regularization.activity)
-    return {name: regularizer for name, regularizer in found.items() if regularizer is not None}
+        penalties["bias_regularizer"] = mlp.regularizer(regularization.bias)
+    penalties["activity_regularizer"] = mlp.regularizer(regularization.activity)
+    return {name: regularizer for name, regularizer in penalties.items() if regularizer is not None}
 
 
-def _made(value: Any) -> Any:
+def _object_expression(value: Any) -> Any:
     return Expression(value.name, dict(value.arguments)) if isinstance(value, KerasObject) else value

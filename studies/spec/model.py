@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from studies.frozen_model import FrozenModel
 from studies.keras_config import reading
-from studies.keras_config.dropout import with_dropout
+from studies.keras_config.dropout import insert_dropout
 from studies.keras_config.graph import Graph
 
 Activation = Literal["relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "linear"]
@@ -51,7 +51,7 @@ class CnnSpec(FrozenModel):
 #: Kept as one text, so that a spec can be hashed; shown as the object it is.
 Config = Annotated[
     str,
-    BeforeValidator(reading.canonical),
+    BeforeValidator(reading.canonicalize),
     PlainSerializer(json.loads, return_type=dict[str, Any], when_used="json"),
     WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
 ]
@@ -72,8 +72,8 @@ class KerasSpec(FrozenModel):
     @property
     def graph(self) -> Graph:
         """The model as data."""
-        graph = reading.graph(self.config)
-        return with_dropout(graph) if self.insert_dropout else graph
+        graph = reading.read_graph(self.config)
+        return insert_dropout(graph) if self.insert_dropout else graph
 
     @property
     def regularized_layers(self) -> int:

@@ -7,9 +7,9 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from studies.frozen_model import FrozenModel
-from studies.keras_config import fitting
+from studies.keras_config import compatibility
 from studies.keras_config.errors import ConfigError
-from studies.keras_config.lanes import not_held
+from studies.keras_config.lanes import find_lane_obstacle
 from studies.objectives import OBJECTIVES, Direction, ObjectiveName, Task, metrics_for
 from studies.spec.budget import Budget
 from studies.spec.comparison import ComparisonSpec
@@ -173,9 +173,9 @@ class StudySpec(FrozenModel):
     def _own_model_fits(self, model: KerasSpec) -> None:
         facts = self.dataset.facts
         try:
-            fitting.check(model.graph, facts.shape, facts.task, facts.classes)
+            compatibility.check(model.graph, facts.shape, facts.task, facts.classes)
         except ConfigError as error:
             raise ValueError(f"model.config: {error}") from None
-        why = not_held(model.graph)
+        why = find_lane_obstacle(model.graph)
         if self.training.engine == "lanes" and why is not None:
             raise ValueError(f"training.engine: lanes cannot hold this model; use auto or fit. {why}")

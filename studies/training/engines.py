@@ -10,7 +10,7 @@ from typing import Literal
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError, OutOfMemoryError, StudiesError, ran_out_of_memory
-from studies.keras_config.lanes import not_held
+from studies.keras_config.lanes import find_lane_obstacle
 from studies.spec.model import KerasSpec
 from studies.spec.optimizer import ConstantSpec
 from studies.spec.study import StudySpec
@@ -60,7 +60,7 @@ class Engines:
             return _fit(
                 "space.batch_size is a range, and each size would be a program of its own; list the sizes for lanes"
             )
-        if isinstance(spec.model, KerasSpec) and (why := not_held(spec.model.graph)) is not None:
+        if isinstance(spec.model, KerasSpec) and (why := find_lane_obstacle(spec.model.graph)) is not None:
             return _fit(why)
         try:
             return self._in_lanes(spec, data)

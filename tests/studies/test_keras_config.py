@@ -16,18 +16,16 @@ from hypothesis import strategies as st
 
 from studies import study_file
 from studies.errors import InvalidSpecError
+from studies.keras_config.arguments import REQUIRED, Argument, Nested
 from studies.keras_config.catalog import (
     CONSTRAINTS,
     INITIALIZERS,
     LAYERS,
     OPERATIONS,
     REGULARIZERS,
-    REQUIRED,
-    Argument,
-    Mark,
 )
 from studies.keras_config.errors import ConfigError
-from studies.keras_config.reading import canonical, graph
+from studies.keras_config.reading import canonicalize, read_graph
 from tests.studies.documents import IRIS, JSON, Document
 
 
@@ -70,9 +68,13 @@ TABLE: Document = {"kind": "synthetic", "name": "noisy_labels", "rows": 90, "fea
 
 
 def test_a_config_is_taken_as_an_object_and_as_text() -> None:
-    texts = [canonical(GOOD), canonical(json.dumps(GOOD)), canonical({**GOOD, "compile_config": {"loss": "anything"}})]
+    texts = [
+        canonicalize(GOOD),
+        canonicalize(json.dumps(GOOD)),
+        canonicalize({**GOOD, "compile_config": {"loss": "anything"}}),
+    ]
     assert len(set(texts)) == 1
-    assert graph(texts[0]).regularized == ("hidden",)
+    assert read_graph(texts[0]).regularized == ("hidden",)
 
 
 REFUSED = {
@@ -267,15 +269,15 @@ def test_a_config_with_one_spoiled_place_is_taken_or_refused(config: Document, s
     else:
         del at[last]
     with suppress(ConfigError):
-        text = canonical(config)
-        assert canonical(text) == text
+        text = canonicalize(config)
+        assert canonicalize(text) == text
 
 
 @settings(max_examples=200)
 @given(JSON)
 def test_any_json_is_a_config_or_refused(config: Any) -> None:
     with pytest.raises(ConfigError):
-        canonical(config)
+        canonicalize(config)
 
 
 def test_a_model_is_checked_without_loading_keras() -> None:
@@ -312,7 +314,7 @@ def _check_default(argument: Argument, default: Any) -> None:
             (2,),
             (2, 2),
         }  # wherever there is one, it is written
-    elif argument.check is Mark.INITIALIZER:
+    elif argument.check is Nested.INITIALIZER:
         assert type(keras.initializers.get(default)).__name__ == argument.default
     elif argument.default is not REQUIRED:
         assert argument.default in (default, (default,)) or (argument.default, default) == ("linear", None)

@@ -12,7 +12,7 @@ from studies.keras_config import reading, sizes
 from studies.keras_config.catalog import LAYERS, OPERATIONS
 from studies.keras_config.errors import ConfigError
 from studies.models.architecture import design
-from studies.models.size import parameters
+from studies.models.size import count_parameters
 from studies.regularization import Regularization
 from studies.study_file import parse
 from tests.studies.documents import Document
@@ -36,7 +36,7 @@ def test_our_models_have_as_many_as_keras_counts(name: str) -> None:
     spec = parse({"dataset": dataset, "model": model})
     facts, nothing = spec.dataset.facts, Regularization.shared("none", 0.0, 0.0, 0.0)
     built = design(spec.model, facts.shape, facts.task, facts.classes, nothing).build()
-    assert parameters(spec) == built.count_params()
+    assert count_parameters(spec) == built.count_params()
 
 
 @pytest.mark.parametrize("name", OWN_MODELS)
@@ -44,7 +44,7 @@ def test_users_models_have_as_many_as_keras_counts(name: str) -> None:
     dataset, make, _ = OWN_MODELS[name]
     model = make()
     spec = parse({"dataset": dataset, "model": {"kind": "keras", "config": model.to_json()}})
-    assert parameters(spec) == model.count_params()
+    assert count_parameters(spec) == model.count_params()
 
 
 def series() -> Any:
@@ -153,15 +153,15 @@ BUILT: dict[str, Callable[[], Any]] = {"series": series, "image": image, "tokens
 @pytest.mark.parametrize("name", BUILT)
 def test_every_layer_has_as_many_as_keras_counts(name: str) -> None:
     model = BUILT[name]()
-    graph = reading.graph(reading.canonical(model.to_json()))
+    graph = reading.read_graph(reading.canonicalize(model.to_json()))
     assert graph.shape is not None
-    assert sizes.parameters(graph, tuple(size or 1 for size in graph.shape)) == model.count_params()
+    assert sizes.count_parameters(graph, tuple(size or 1 for size in graph.shape)) == model.count_params()
 
 
 def test_these_models_hold_every_layer_and_operation_that_is_taken() -> None:
     kinds, operations_ = set[str](), set[str]()
     for make in (*BUILT.values(), *(make for _, make, _ in OWN_MODELS.values())):
-        graph = reading.graph(reading.canonical(make().to_json()))
+        graph = reading.read_graph(reading.canonicalize(make().to_json()))
         for layer in graph.layers:
             (operations_ if layer.operation else kinds).add(layer.kind)
             kinds |= {inner.kind for inner in layer.arguments.values() if hasattr(inner, "kind")}
@@ -178,6 +178,6 @@ def test_a_layer_that_does_not_take_what_it_is_given_is_named() -> None:
     )
     config = json.loads(model.to_json())
     config["config"]["layers"][1]["config"]["kernel_size"] = [9, 9]
-    graph = reading.graph(reading.canonical(config))
+    graph = reading.read_graph(reading.canonicalize(config))
     with pytest.raises(ConfigError, match=r"'large': does not take rows of shape \(8, 8, 1\): .* too small"):
-        sizes.parameters(graph, (8, 8, 1))
+        sizes.count_parameters(graph, (8, 8, 1))

@@ -1,0 +1,64 @@
+"""Check that a model's input and output fit a dataset."""
+
+from __future__ import annotations
+
+from studies.keras_config.errors import ConfigError
+from studies.keras_config.graph import Graph, Layer
+from studies.objectives import Task
+
+
+def check(graph: Graph, shape: tuple[int, ...], task: Task, classes: int) -> None:
+    """Raise ConfigError when the model does not take the dataset's rows, or its output does not fit the task."""
+    _check_input(graph, shape)
+    _check_embeddings(graph)
+    _check_output(graph, task, classes)
+
+
+def _check_input(graph: Graph, shape: tuple[int, ...]) -> None:
+    if graph.shape is None:
+        return
+    same_rank = len(graph.shape) == len(shape)
+    if not same_rank or any(size not in {None, needed} for size, needed in zip(graph.shape, shape, strict=True)):
+        advice = "" if same_rank else ", and reshape inside the model if it is to be another"
+        raise ConfigError(
+            f"the input '{graph.input}' takes rows of shape {graph.shape} and this dataset's rows are {tuple(shape)}; "
+            f"right is keras.Input({tuple(shape)}){advice}"
+        )
+
+
+def _check_embeddings(graph: Graph) -> None:
+    for layer in graph.layers:
+        kinds = {graph.by_name[name].kind for name in graph.ancestors(layer.name) if name in graph.by_name}
+        if layer.kind == "Embedding" and "Discretization" not in kinds:
+            raise ConfigError(
+                f"{layer.location}: looks up whole numbers and this dataset's columns are standardised; put a "
+                "Discretization layer before it"
+            )
+
+
+def _check_output(graph: Graph, task: Task, classes: int) -> None:
+    right = {
+        "binary": "Dense(1, activation='sigmoid')",
+        "multiclass": f"Dense({classes}, activation='softmax')",
+        "regression": "Dense(1)",
+    }[task]
+    layers = graph.output_layers
+    if not layers or layers[0].kind != "Dense":
+        what = f"{layers[-1].location}: a {layers[-1].kind}" if layers else "the input"
+        raise ConfigError(f"{what} is the output, and this dataset's {task} task needs a Dense layer there: {right}")
+    units, activation = layers[0].argument("units"), _join_activations(layers)
+    right_units = classes if task == "multiclass" else 1
+    right_activation = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}[task]
+    if (units, activation) != (right_units, right_activation):
+        of = f"{task} task of {classes} classes" if task == "multiclass" else f"{task} task"
+        raise ConfigError(
+            f"{layers[0].location}: the output of {units} {'unit' if units == 1 else 'units'} with {activation} does "
+            f"not fit this dataset's {of}; right is {right}"
+        )
+
+
+def _join_activations(layers: tuple[Layer, ...]) -> str:
+    """Name the activations of the output layer and of those behind it, one after another."""
+    names = [str(layers[0].argument("activation"))]
+    names += [str(a.argument("activation")) if a.kind == "Activation" else a.kind.lower() for a in layers[1:]]
+    return " then ".join(name for name in names if name != "linear") or "linear"
