@@ -9,7 +9,7 @@ from studies.errors import FieldError, InvalidSpecError
 from studies.regularization import Regularizer
 from studies.spec.comparison import TECHNIQUES, ComparisonSpec, Technique
 from studies.spec.parameter import Range
-from studies.spec.resampling import Resampling
+from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds
 from studies.spec.sampler import PrunerSpec, SamplerSpec
 from studies.spec.space import LayerSpace, SearchSpace, kinds
 from studies.spec.study import StudySpec
@@ -64,11 +64,10 @@ def settled(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
     all that it does not; InvalidSpecError otherwise.
     """
     if spec.ordered and comparison.repeats > 1:
-        message = "in the order of time rows are divided in one way only; use 1"
-        raise InvalidSpecError([FieldError("comparison.repeats", message)])
+        raise InvalidSpecError([FieldError("comparison.repeats", ONE_DIVISION_BY_TIME)])
     if comparison.folds > spec.most_folds:
-        message = f"the rows beside the test part cannot be divided into {comparison.folds} folds; use at most "
-        raise InvalidSpecError([FieldError("comparison.folds", f"{message}{spec.most_folds}")])
+        message = describe_too_many_folds(comparison.folds, spec.most_folds)
+        raise InvalidSpecError([FieldError("comparison.folds", message)])
     if comparison.techniques is not None:
         check(spec, comparison.techniques)
         return comparison

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from studies.datasets.catalog import Dataset
 from studies.datasets.split_strategies import RowIndices, cut_by_group, cut_by_time, group_folds, resolve, time_folds
 from studies.errors import DatasetError
-from studies.spec.resampling import Resampling, SplitStrategy
+from studies.spec.resampling import Resampling, SplitStrategy, describe_too_many_folds
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
@@ -166,10 +166,8 @@ def _check_fold_count(dataset: Dataset, rows: RowIndices, count: int, *, stratif
     if stratified:
         most = min(most, int(np.unique(dataset.y[rows], return_counts=True)[1].min()))
     if most < count:
-        raise DatasetError(
-            f"the rows beside the test part cannot be divided into {count} folds; use at most {most}, for every fold "
-            "needs two rows and one of each class"
-        )
+        message = describe_too_many_folds(count, most)
+        raise DatasetError(f"{message}, for every fold needs two rows and one of each class")
 
 
 def _check_classes(dataset: Dataset, splits: list[Split]) -> None:

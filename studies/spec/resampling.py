@@ -11,6 +11,15 @@ from studies.frozen_model import FrozenModel
 SplitStrategy = Literal["auto", "random", "stratified", "group", "time"]
 
 
+#: The error of repeated divisions where there is only one.
+ONE_DIVISION_BY_TIME = "in the order of time rows are divided in one way only; use 1"
+
+
+def describe_too_many_folds(folds: int, max_folds: int) -> str:
+    """Say that rows cannot be divided into so many folds, and how many would do."""
+    return f"the rows beside the test part cannot be divided into {folds} folds; use at most {max_folds}"
+
+
 def min_test_rows(rows: int) -> int:
     """The fewest of `rows` rows that the test part takes: a fifth."""
     return rows // 5

@@ -15,7 +15,7 @@ from studies.spec.budget import Budget
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import DatasetSpec, UploadedDataset
 from studies.spec.model import KerasSpec, MlpSpec, ModelSpec
-from studies.spec.resampling import Resampling, min_test_rows
+from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds, min_test_rows
 from studies.spec.sampler import LEARNING_SAMPLERS, PrunerSpec, SamplerSpec, WarmStartSpec
 from studies.spec.space import SearchSpace
 from studies.spec.training import REPRODUCIBLE_LANES, EarlyStoppingSpec, Training
@@ -160,14 +160,12 @@ class StudySpec(FrozenModel):
         if split == "stratified" and self.task == "regression":
             raise ValueError("resampling.split: a regression has no classes to stratify by; use random")
         if self.ordered and how.fits > how.folds:
-            raise ValueError("resampling.repeats: in the order of time rows are divided in one way only; use 1")
+            raise ValueError(f"resampling.repeats: {ONE_DIVISION_BY_TIME}")
         if self.ordered and self.comparison is not None and self.comparison.repeats > 1:
-            raise ValueError("comparison.repeats: in the order of time rows are divided in one way only; use 1")
+            raise ValueError(f"comparison.repeats: {ONE_DIVISION_BY_TIME}")
         if how.kind != "holdout" and how.folds > self.most_folds:
-            raise ValueError(
-                f"resampling.folds: the rows beside the test part cannot be divided into {how.folds} folds; use at "
-                f"most {self.most_folds}, for every fold needs two rows and one of each class"
-            )
+            message = describe_too_many_folds(how.folds, self.most_folds)
+            raise ValueError(f"resampling.folds: {message}, for every fold needs two rows and one of each class")
         return self
 
     def _own_model_fits(self, model: KerasSpec) -> None:
