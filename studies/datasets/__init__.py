@@ -1,1 +1,1 @@
-"""Datasets: loading the bundled and synthetic ones, splitting them and preparing them for training."""
+"""Load bundled, synthetic and users' datasets, split them, and prepare them for training."""

@@ -117,7 +117,7 @@ class ArrayColumns:
     sources: Mapping[str, tuple[str, int | None]]  # by column: its array, and its index there
 
     @classmethod
-    def load(cls, path: Path, declared: Mapping[str, Declared]) -> Self:
+    def read(cls, path: Path, declared: Mapping[str, Declared]) -> Self:
         """Load arrays of one and two dimensions.
 
         Raises InvalidTableError when two of them give a column the same name.

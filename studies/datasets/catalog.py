@@ -46,13 +46,13 @@ def load(spec: DatasetSpec, source: Source | None = None) -> Dataset:
     """
     match spec:
         case BuiltinDataset():
-            return _builtin(spec.name)
+            return _load_builtin(spec.name)
         case SyntheticDataset():
-            return _synthetic(spec.recipe, spec.name, spec.seed)
-    return _uploaded(spec, source)
+            return _draw_synthetic(spec.recipe, spec.name, spec.seed)
+    return _read_uploaded(spec, source)
 
 
-def _uploaded(spec: UploadedDataset, source: Source | None) -> Dataset:
+def _read_uploaded(spec: UploadedDataset, source: Source | None) -> Dataset:
     if source is None or spec.digest is None or spec.format is None or spec.options is None:
         raise DatasetError(f"the file of the dataset '{spec.name}' is not at hand here")
     dataset = from_table(tables.read(source(spec.digest), spec.format, spec.options))
@@ -96,7 +96,7 @@ def from_table(table: Table) -> Dataset:
     )
 
 
-def _builtin(name: BuiltinName) -> Dataset:
+def _load_builtin(name: BuiltinName) -> Dataset:
     from sklearn import datasets
 
     match name:
@@ -120,7 +120,7 @@ def _builtin(name: BuiltinName) -> Dataset:
     return Dataset(_to_float32(x), bunch.target.astype(np.int64), task, features, classes)
 
 
-def _synthetic(recipe: Recipe, name: str, seed: int) -> Dataset:
+def _draw_synthetic(recipe: Recipe, name: str, seed: int) -> Dataset:
     x, y, informative = synthetic.draw(recipe, np.random.default_rng([seed, *name.encode()]))
     classes = () if recipe.task == "regression" else ("0", "1")
     names = tuple(f"x{i}" for i in range(recipe.features))

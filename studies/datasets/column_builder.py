@@ -1,8 +1,8 @@
 """Build a typed column from Arrow's record batches.
 
-Text is taken for the first kind that the first values fit. When later values do not fit it, the values so far are
-dropped and the column is read once more as a later kind: a file is read once where nothing surprises, and no more of it
-is in memory than some batches and the typed columns.
+A text column is of the first kind that its first values fit. When later values do not fit it, the values so far are
+dropped and the column is read once more as a later kind. So a file whose values keep to a kind is read once, and no
+more of it is in memory than some batches and the typed columns.
 """
 
 from __future__ import annotations

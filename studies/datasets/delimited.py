@@ -56,7 +56,7 @@ class DelimitedFile:
 
         Raises InvalidTableError, which names the row, when one has too few or too many fields or is not UTF-8.
         """
-        # The header is read by `open`, which knows what to say of it.
+        # `open` has read the header, and raises errors that say more than Arrow's.
         read_options = arrow_csv.ReadOptions(column_names=list(self.names), skip_rows_after_names=1, block_size=_BLOCK)
         try:
             reader = arrow_csv.open_csv(

@@ -126,7 +126,7 @@ def lay_out_column(column: Column) -> ColumnLayout:
     values = column.values[~missing]
     if len(values) and values.min() < values.max():
         return ColumnLayout(name=column.name, kind=column.kind, lacks=lacks)
-    # One value, or none: only whether it is there can tell something.
+    # One value, or none: only its absence can tell a model anything.
     return ColumnLayout(name=column.name, kind="categorical", lacks=lacks)
 
 

@@ -20,7 +20,7 @@ _Role = Literal["feature", "target", "weight", "group", "time"]
 
 _MAX_SHOWN_LEVELS = 20
 _BINS = 20
-#: Above these, a warning.
+# Limits above which the profile warns.
 _MAX_IMBALANCE = 10  # rows of the most frequent class per row of the rarest
 _MAX_MISSING = 0.5  # share of a column's values
 _MAX_MAGNITUDE = 1e5  # of a column's values per deviation: beyond it float32 blurs them

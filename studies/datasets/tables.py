@@ -83,7 +83,7 @@ def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
     check_names(list(declared), options)
     used = {name: array for name, array in declared.items() if name not in set(options.ignore)}
     images_name = _find_images(used, options)
-    columns = arrays.ArrayColumns.load(path, {name: array for name, array in used.items() if name != images_name})
+    columns = arrays.ArrayColumns.read(path, {name: array for name, array in used.items() if name != images_name})
     built = _build_columns(columns.batches, columns.names, "npz", options, max_bytes)
     images = None if images_name is None else arrays.to_images(images_name, arrays.load(path, images_name))
     return assemble(built, "npz", options, images)

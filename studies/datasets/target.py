@@ -41,10 +41,10 @@ def derive_target(table: Table) -> Target:
     if column.kind == "date":
         raise _error(table, "holds dates, which are neither classes nor numbers; make a number of them")
     if column.kind == "numeric" and (task == "regression" or (task is None and not _look_like_classes(column.values))):
-        return _regression(table)
+        return _regression_target(table)
     if task == "regression":
         raise _error(table, f"holds {_kind_words(column)}, and a regression needs numbers", *_first_text(table))
-    return _classes(table)
+    return _class_target(table)
 
 
 def _look_like_classes(values: Array) -> bool:
@@ -52,14 +52,14 @@ def _look_like_classes(values: Array) -> bool:
     return len(distinct) <= 2 or (len(distinct) <= _MAX_WHOLE_NUMBERS and bool((distinct % 1 == 0).all()))
 
 
-def _regression(table: Table) -> Target:
+def _regression_target(table: Table) -> Target:
     values = table.target.values.astype(np.float32)
     if values.min() == values.max():
         raise _error(table, f"has one value, {values[0]:g}, in every row; there is nothing to predict")
     return Target("regression", values, (), ())
 
 
-def _classes(table: Table) -> Target:
+def _class_target(table: Table) -> Target:
     names, y = _number_classes(table.target)
     if len(names) == 1:
         raise _error(table, f"has one class, '{names[0]}', in every row; there is nothing to predict")

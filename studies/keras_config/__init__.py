@@ -1,1 +1,1 @@
-"""The architecture of a user's Keras model, read from what `to_json()` gives without Keras."""
+"""Read a user's Keras model from the JSON of `model.to_json()`, without Keras."""

@@ -1,1 +1,1 @@
-"""Keras architectures: written once as data, then built by the worker or shown to the user as code."""
+"""Write Keras models as data, which the worker builds and the snippet prints as code."""
