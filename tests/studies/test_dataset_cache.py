@@ -30,8 +30,8 @@ class Given:
         self.asked.append(digest)
         return self.files[digest]
 
-    def cache(self, most_bytes: int) -> PreparedCache:
-        return PreparedCache(most_bytes, self.source)
+    def cache(self, max_bytes: int) -> PreparedCache:
+        return PreparedCache(max_bytes, self.source)
 
 
 @pytest.fixture
