@@ -1,4 +1,4 @@
-"""Draws what all figures share: a look that suits light and dark pages, and axes whose ticks people read."""
+"""The look of all figures, for light and dark pages, and axes with readable ticks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 HEIGHT = 380  # pixels
 WIDE = 10  # largest to smallest value from which an axis is logarithmic
-_INK = "#7b838c"  # is legible on white and on black; the report's page sets its own
+_INK = "#7b838c"  # legible on white and on black; the report's page sets its own
 _GRID = "rgba(128, 136, 144, 0.28)"
-_MOST_TICKS = 6
+_MAX_TICKS = 6
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def blank(x: str = "", y: str = "", *, panels: dict[str, Any] | None = None, height: int = HEIGHT) -> Figure:
-    """A figure without data; `panels` are arguments of Plotly's make_subplots."""
+    """Make a figure without data; `panels` are arguments of Plotly's make_subplots."""
     from plotly.graph_objects import Figure
     from plotly.subplots import make_subplots
 
@@ -41,7 +41,7 @@ def blank(x: str = "", y: str = "", *, panels: dict[str, Any] | None = None, hei
 
 
 def points(name: str, x: Sequence[Any], y: Sequence[Any], color: str, **options: Any) -> Any:
-    """A trace of markers in one colour; options are Plotly's."""
+    """Make a trace of markers in one colour; options are Plotly's."""
     from plotly.graph_objects import Scatter
 
     marker = {"color": color, "size": 7, "opacity": 0.8}
@@ -49,28 +49,28 @@ def points(name: str, x: Sequence[Any], y: Sequence[Any], color: str, **options:
 
 
 def scale(values: Iterable[float | None], *, wide: float = WIDE) -> dict[str, Any]:
-    """An axis for these values: logarithmic where all are positive and far apart."""
+    """The axis for some values: logarithmic where all are positive and far apart, by a factor of `wide`."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
     if finite and min(finite) > 0 and max(finite) / min(finite) >= wide:
         return logarithmic(min(finite), max(finite))
-    return {"type": "linear", "nticks": _MOST_TICKS, "separatethousands": True}
+    return {"type": "linear", "nticks": _MAX_TICKS, "separatethousands": True}
 
 
 def logarithmic(low: float, high: float) -> dict[str, Any]:
-    """A logarithmic axis from one value to another, with ticks written out."""
+    """A logarithmic axis from `low` to `high`, with ticks written out."""
     ticks = _log_ticks(low, high)
     return {"type": "log", "tickmode": "array", "tickvals": ticks, "ticktext": [plain(tick) for tick in ticks]}
 
 
 def whole_numbers(values: Iterable[float]) -> dict[str, Any]:
-    """An axis of whole numbers, on which no tick stands between two of them."""
-    found = list(values)
-    step = _nice((max(found) - min(found)) / _MOST_TICKS) if found else 1
+    """An axis of whole numbers, without ticks between two of them."""
+    numbers = list(values)
+    step = _nice((max(numbers) - min(numbers)) / _MAX_TICKS) if numbers else 1
     return {"type": "linear", "tick0": 0, "dtick": max(1, math.ceil(step)), "tickformat": ",d"}
 
 
 def plain(value: float) -> str:
-    """A number without exponent, or as a power of ten where that would be long."""
+    """Write a number without an exponent, or as a power of ten where that would be long."""
     if value == 0 or 1e-6 <= abs(value) < 1e7:
         written = f"{value:,.12f}".rstrip("0").rstrip(".")
         return written or "0"
@@ -80,13 +80,14 @@ def plain(value: float) -> str:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
+    """Choose 3 to 6 round ticks: powers of ten, with 3 or 2 and 5 between them, or even steps on a narrow axis."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1,), (1, 3), (1, 2, 5)):
         ticks = [step * 10.0**exponent for exponent in exponents for step in steps]
         within = [tick for tick in ticks if low <= tick <= high]
         if len(within) >= 3:
-            return within[:: math.ceil(len(within) / _MOST_TICKS)]
-    step = _nice((high - low) / _MOST_TICKS) or 1
+            return within[:: math.ceil(len(within) / _MAX_TICKS)]
+    step = _nice((high - low) / _MAX_TICKS) or 1
     return [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1) if step * i > 0]
 
 
@@ -98,6 +99,6 @@ def _nice(step: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
 
 
-def wrapped(text: str, width: int = 20) -> str:
-    """A text in lines of at most so many characters, as Plotly breaks them."""
+def wrap(text: str, width: int = 20) -> str:
+    """Break a text into lines of at most `width` characters, as Plotly breaks them."""
     return "<br>".join(textwrap.wrap(text, width))

@@ -1,48 +1,63 @@
-"""Collects the report's figures by title, and what stands below each."""
+"""Collects the report's figures by title, with the note below each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from studies.analysis.candidate_figures import candidates, learning_curves, weights
+from studies.analysis.candidate_figures import draw_candidates, draw_learning_curves, draw_weights
 from studies.analysis.findings import Findings
-from studies.analysis.importance import importances
-from studies.analysis.search_figures import against, front, history, path, zeros
+from studies.analysis.importance import draw_importances
+from studies.analysis.penalty_figures import draw_path, draw_zeros
+from studies.analysis.search_figures import draw_against, draw_front, draw_history
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 CANDIDATES = "Techniques compared"
 IMPORTANCE = "Importance of the hyperparameters"
-_MAKERS: Mapping[str, Callable[[Findings], Figure | None]] = {
-    CANDIDATES: candidates,
-    "Learning curves of each technique's best": learning_curves,
-    "Weights of each technique's best": weights,
-    "Regularization path: λ against the objective": path,
-    "Regularization path: λ against exact zeros": zeros,
-    "Dropout against the objective": lambda found: against(found, "dropout"),
-    "Patience against the objective": lambda found: against(found, "patience"),
-    "Pareto front": front,
-    IMPORTANCE: importances,
-    "Optimization history": history,
-}
-#: What a reader needs to know to read a figure.
-NOTES: Mapping[str, str] = {
-    CANDIDATES: "The line is where 95 % of what is to be expected on new rows lies, by the folds; the test part was "
-    "used once. In bold the recommended technique, which need not be the likeliest to be best: of those that are "
-    "probably practically the same the simplest is taken.",
-    "Learning curves of each technique's best": "Loss by epoch, without the penalty, trained once more on the "
-    "study's own split. Solid: validation, dotted: training, ✕: early stopping kept these weights.",
-    "Weights of each technique's best": "Count of weights by size; hatched: those that are exactly 0.",
-    "Regularization path: λ against the objective": "A penalty's λ cannot be compared with another's, so each has a "
-    "panel of its own. A point is a trial.",
-    IMPORTANCE: "By PED-ANOVA, as the Optuna dashboard has it: how otherwise each was chosen in the best tenth of the "
-    "study's own trials than in all. Below 50 trials it is rough.",
-}
 
 
-def figures(found: Findings) -> dict[str, Figure]:
-    """Every figure that what was found has something to show in, by title."""
-    made = {title: maker(found) for title, maker in _MAKERS.items()}
-    return {title: figure for title, figure in made.items() if figure is not None}
+class _Entry(NamedTuple):
+    draw: Callable[[Findings], Figure | None]
+    note: str = ""  # needed to read the figure
+
+
+_ENTRIES: Mapping[str, _Entry] = {
+    CANDIDATES: _Entry(
+        draw_candidates,
+        "The line is where 95 % of what is to be expected on new rows lies, by the folds; the test part was used once. "
+        "In bold the recommended technique, which need not be the likeliest to be best: of those that are probably "
+        "practically the same the simplest is taken.",
+    ),
+    "Learning curves of each technique's best": _Entry(
+        draw_learning_curves,
+        "Loss by epoch, without the penalty, trained once more on the study's own split. Solid: validation, dotted: "
+        "training, ✕: early stopping kept these weights.",
+    ),
+    "Weights of each technique's best": _Entry(
+        draw_weights, "Count of weights by size; hatched: those that are exactly 0."
+    ),
+    "Regularization path: λ against the objective": _Entry(
+        draw_path,
+        "A penalty's λ cannot be compared with another's, so each has a panel of its own. A point is a trial.",
+    ),
+    "Regularization path: λ against exact zeros": _Entry(draw_zeros),
+    "Dropout against the objective": _Entry(lambda findings: draw_against(findings, "dropout")),
+    "Patience against the objective": _Entry(lambda findings: draw_against(findings, "patience")),
+    "Pareto front": _Entry(draw_front),
+    IMPORTANCE: _Entry(
+        draw_importances,
+        "By PED-ANOVA, as the Optuna dashboard has it: how otherwise each was chosen in the best tenth of the study's "
+        "own trials than in all. Below 50 trials it is rough.",
+    ),
+    "Optimization history": _Entry(draw_history),
+}
+#: The note of each figure that needs one, by title.
+NOTES: Mapping[str, str] = {title: entry.note for title, entry in _ENTRIES.items() if entry.note}
+
+
+def figures(findings: Findings) -> dict[str, Figure]:
+    """Draw every figure that the findings have data for, by title."""
+    drawn = {title: entry.draw(findings) for title, entry in _ENTRIES.items()}
+    return {title: figure for title, figure in drawn.items() if figure is not None}

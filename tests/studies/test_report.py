@@ -16,7 +16,7 @@ from studies.analysis.candidates import CANDIDATES
 from studies.analysis.drawing import logarithmic, plain, whole_numbers
 from studies.analysis.figures import IMPORTANCE, figures
 from studies.analysis.findings import Findings
-from studies.analysis.importance import estimate
+from studies.analysis.importance import estimate_importances
 from studies.analysis.labels import OWN_SEARCH_COLOR, color, label
 from studies.analysis.report import as_html, as_json
 from tests.studies.made_up import findings
@@ -174,9 +174,9 @@ def test_whole_numbers_have_no_ticks_between_them() -> None:
 
 def test_importances_are_bounded_and_rough_ones_are_called_so() -> None:
     many, few = findings(1000, ()), findings(20, ())
-    estimate(few)  # Optuna is loaded by whoever comes first
+    estimate_importances(few)  # Optuna is loaded by whoever comes first
     began = time.process_time()  # of this process alone, for the machine may have others to serve
-    shares = estimate(many)
+    shares = estimate_importances(many)
     assert time.process_time() - began < 1
     assert sum(shares.values()) == pytest.approx(1)
     assert next(iter(shares)) == "dropout"
