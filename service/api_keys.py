@@ -1,4 +1,4 @@
-"""API keys and browsers' logins as texts: made, read, and held against what the database keeps of them."""
+"""API keys and browsers' logins: makes them, parses their texts, and checks them against the database's records."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ _LOGIN = re.compile(r"([0-9a-f]{12})\.([0-9]{1,12})\.([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as its holder has it: the id says which it is, the secret that it is."""
+    """A key as its holder has it: an id to find its record by, and a secret that proves it."""
 
     id: str
     secret: str
 
     @classmethod
     def make(cls) -> Self:
-        """A new one."""
+        """Make a new key."""
         return cls(secrets.token_hex(6), secrets.token_hex(_SECRET_BYTES))
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The key that a text is, None when it is none."""
-        found = _KEY.fullmatch(text)
-        return cls(*found.groups()) if found else None
+        """Parse a key's text; return None when it is not a key."""
+        match = _KEY.fullmatch(text)
+        return cls(*match.groups()) if match else None
 
     @property
     def text(self) -> str:
-        """What its holder sends."""
+        """The text that its holder sends."""
         return f"rgs_{self.id}_{self.secret}"
 
     @property
     def digest(self) -> str:
-        """What the database keeps: SHA-256, for a random secret of this length needs no slow hash."""
+        """The SHA-256 that the database keeps: a random secret of this length needs no slow hash."""
         return sha256(self.secret.encode()).hexdigest()
 
     def fits(self, digest: str) -> bool:
-        """Whether it is the key of a digest; takes as long for a wrong one."""
+        """Whether the digest is this key's, in constant time."""
         return hmac.compare_digest(self.digest, digest)
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A browser's login, which its cookie holds: a key's id and an end, signed with a secret of that key's record."""
+    """A browser's login, kept in its cookie: a key's id and an expiry, signed with a secret of that key's record."""
 
     key_id: str
     expires_at: int  # seconds since 1970
@@ -57,28 +57,28 @@ class Login:
 
     @classmethod
     def sign(cls, key_id: str, expires_at: int, secret: str) -> Self:
-        """A login with a key until an instant."""
+        """Make a login that expires at an instant."""
         return cls(key_id, expires_at, _signature(key_id, expires_at, secret))
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The login that a cookie is, None when it is none."""
-        found = _LOGIN.fullmatch(text)
-        return cls(found[1], int(found[2]), found[3]) if found else None
+        """Parse a cookie; return None when it is not a login."""
+        match = _LOGIN.fullmatch(text)
+        return cls(match[1], int(match[2]), match[3]) if match else None
 
     @property
     def text(self) -> str:
-        """The cookie."""
+        """The cookie's text."""
         return f"{self.key_id}.{self.expires_at}.{self.signature}"
 
-    def holds(self, secret: str, now: float) -> bool:
-        """Whether the key's record signed it and its end is to come."""
-        right = _signature(self.key_id, self.expires_at, secret)
-        return hmac.compare_digest(self.signature, right) and now < self.expires_at
+    def is_valid(self, secret: str, now: float) -> bool:
+        """Whether this secret signed it and it has not expired."""
+        expected = _signature(self.key_id, self.expires_at, secret)
+        return hmac.compare_digest(self.signature, expected) and now < self.expires_at
 
 
 def new_signing_secret() -> str:
-    """A secret for a key's record to sign logins with."""
+    """Make a secret for a key's record to sign logins with."""
     return secrets.token_hex(_SECRET_BYTES)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -21,18 +21,24 @@ from service.schemas.studies import StudyView
 from service.schemas.trials import BestTrialsView, TrialView
 from service.settings import Settings
 
-_UNAUTHORIZED, _AWAY = 401, 503
+StudyAction = Literal["pause", "resume", "stop"]
+
+_UNAUTHORIZED, _UNAVAILABLE = 401, 503
 _RETRY_SECONDS = 0.5
 
 
 class Client:
-    """The API of one server."""
+    """The REST API of one server.
+
+    Every method raises RefusedError when the server refuses or does not answer. A server that has answered before is
+    waited for, up to `patience_seconds`: it is restarting, or its database is.
+    """
 
     def __init__(
         self, url: str, key: str | None = None, timeout_seconds: float = 30.0, patience_seconds: float = 60.0
     ) -> None:
         self._url, self._patience_seconds = url, patience_seconds
-        self._met = False  # whether the server has answered yet
+        self._has_answered = False
         self._timeout_seconds = timeout_seconds
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._http = httpx.Client(base_url=url, timeout=timeout_seconds, headers=headers)
@@ -53,21 +59,21 @@ class Client:
             return False
 
     def submit(self, spec: Mapping[str, Any]) -> StudyView:
-        """Submit a study; it is accepted once, also when an answer is lost on its way."""
+        """Submit a study; it is accepted once, even when an answer is lost."""
         headers = {"Idempotency-Key": uuid4().hex}
         return StudyView.model_validate(self._call("POST", "/v1/studies", json=spec, headers=headers))
 
-    def add_dataset(self, file: Path, asked: Mapping[str, Any]) -> DatasetDetail:
-        """Upload a file as a dataset, as it is read."""
-        params = {name: value for name, value in asked.items() if value not in (None, ())}
+    def add_dataset(self, file: Path, options: Mapping[str, Any]) -> DatasetDetail:
+        """Upload a file as a dataset in a stream; `options` are the query parameters of POST /v1/datasets."""
+        params = {name: value for name, value in options.items() if value not in (None, ())}
         with file.open("rb") as content:
-            # A large file is read for longer than any other answer takes.
+            # The server reads a large file before it answers, which takes longer than any other answer.
             timeout = httpx.Timeout(self._timeout_seconds, read=None)
             answer = self._call("POST", "/v1/datasets", params=params, content=content, timeout=timeout)
         return DatasetDetail.model_validate(answer)
 
     def datasets(self) -> list[DatasetView]:
-        """What a study's dataset can name."""
+        """The datasets that a study can name."""
         return [DatasetView.model_validate(item) for item in self._call("GET", "/v1/datasets")]
 
     def delete_dataset(self, name: str) -> None:
@@ -75,7 +81,7 @@ class Client:
         self._answer("DELETE", f"/v1/datasets/{quote(name, safe='')}")
 
     def export(self, name: str, technique: str | None = None) -> bytes:
-        """A model with its preprocessing, a zip: the best trial's, or that of a technique that was compared."""
+        """A model with its preprocessing, a zip: the best trial's, or a compared technique's."""
         if technique is None:
             return self._answer("GET", f"{_path(name)}/export").content
         return self._answer("GET", f"{_path(name)}/comparison/export", params={"technique": technique}).content
@@ -85,21 +91,21 @@ class Client:
         return StudyView.model_validate(self._call("GET", _path(name)))
 
     def find(self, name: str) -> StudyView | None:
-        """One study, None when there is none of the name."""
+        """One study, None when it does not exist."""
         try:
             return self.study(name)
         except RefusedError as error:
-            if error.answered != HTTPStatus.NOT_FOUND:
+            if error.response_status != HTTPStatus.NOT_FOUND:
                 raise
             return None
 
-    def compare(self, name: str, asked: Mapping[str, Any]) -> ComparisonView:
-        """Ask for a study's comparison; what is not asked takes its default."""
-        return ComparisonView.model_validate(self._call("POST", f"{_path(name)}/comparison", json=dict(asked)))
+    def compare(self, name: str, comparison: Mapping[str, Any]) -> ComparisonView:
+        """Begin a study's comparison; fields left out of `comparison` take their defaults."""
+        return ComparisonView.model_validate(self._call("POST", f"{_path(name)}/comparison", json=dict(comparison)))
 
-    def move(self, name: str, way: str) -> StudyView:
+    def move(self, name: str, action: StudyAction) -> StudyView:
         """Pause, resume or stop a study."""
-        return StudyView.model_validate(self._call("POST", f"{_path(name)}/{way}"))
+        return StudyView.model_validate(self._call("POST", f"{_path(name)}/{action}"))
 
     def delete(self, name: str, *, force: bool) -> None:
         """Delete a study with all its trials."""
@@ -126,13 +132,13 @@ class Client:
         return self._answer("GET", f"{_path(name)}/report").text
 
     def model(self, name: str, technique: str | None = None) -> bytes:
-        """A trained model, a .keras file: the best trial's, or that of a technique that was compared."""
+        """A trained model, a .keras file: the best trial's, or a compared technique's."""
         if technique is None:
             return self._answer("GET", f"{_path(name)}/model").content
         return self._answer("GET", f"{_path(name)}/comparison/model", params={"technique": technique}).content
 
     def snippet(self, name: str, technique: str | None = None) -> str:
-        """Keras code of the best trial, or of a technique that was compared."""
+        """Keras code of the best trial, or of a compared technique."""
         params = {} if technique is None else {"technique": technique}
         return self._answer("GET", f"{_path(name)}/snippet", params=params).text
 
@@ -149,22 +155,23 @@ class Client:
         return self._answer(method, path, **request).json()
 
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """A server that has answered before is waited for: it is restarting, or its database is."""
+        """Send a request and return a successful response, after repeating it while the server is away."""
+        # A POST is done once only when an Idempotency-Key stands in its headers.
         repeatable = method != "POST" or "headers" in request
-        ends = time.monotonic() + (self._patience_seconds if repeatable and self._met else 0.0)
+        deadline = time.monotonic() + (self._patience_seconds if repeatable and self._has_answered else 0.0)
         while True:
             try:
                 response = self._http.request(method, path, **request)
             except httpx.TransportError as error:
-                if time.monotonic() >= ends:
+                if time.monotonic() >= deadline:
                     raise RefusedError(
                         f"no server at {self._url} ({error}); start one with `regsweep serve`, or name it with --server"
                     ) from error
             else:
-                self._met = True
+                self._has_answered = True
                 if response.is_success:
                     return response
-                if response.status_code != _AWAY or time.monotonic() >= ends:
+                if response.status_code != _UNAVAILABLE or time.monotonic() >= deadline:
                     raise RefusedError(_reason(response), response.status_code)
             time.sleep(_RETRY_SECONDS)
 
@@ -174,7 +181,10 @@ def _path(name: str) -> str:
 
 
 def key_of(settings: Settings) -> str | None:
-    """The key to send; RefusedError when what was given cannot be one."""
+    """The API key to send.
+
+    Raises RefusedError when the setting is not a key.
+    """
     if settings.key is None:
         return None
     text = settings.key.get_secret_value()

@@ -1,54 +1,54 @@
-"""Everything the service raises on purpose, each with its HTTP status.
+"""Every error that the service raises on purpose, with its HTTP status.
 
 ServiceError
-├── UnauthenticatedError 401 a request comes without a key, or with one that is of no use
-├── ForbiddenError      403  a key may not do this, or a request comes from elsewhere
-├── NotFoundError       404  no such study, trial, model
-├── ConflictError       409  the request does not fit the state things are in
+├── UnauthenticatedError 401 a request has no key, or one that is not usable
+├── ForbiddenError      403  a key's scope is too small, or a request comes from another site
+├── NotFoundError       404  the study, trial, dataset or model does not exist
+├── ConflictError       409  the request does not fit the current state
 │   ├── NameInUseError  409  a study of this name exists
 │   └── DatasetInUseError 409  a dataset is deleted while a study is about it
-├── PreconditionError   412  If-Match names another version than there is
-├── KeyReusedError      422  an Idempotency-Key came with another request before
-├── TooLargeError       413  an upload or another body is larger than it may be
-├── CutOffError         400  a client hung up before its upload was whole
-├── InvalidDatasetError 422  a file that is no dataset as it was described
-├── DiskFullError       507  a file cannot be written here
-├── BadRequestError     400  a query parameter that makes no sense
+├── PreconditionError   412  If-Match does not name the current version
+├── KeyReusedError      422  an Idempotency-Key was used for another request
+├── TooLargeError       413  an upload or another body exceeds its limit
+├── CutOffError         400  a client disconnected before its upload was complete
+├── InvalidDatasetError 422  a file does not hold the dataset that was described
+├── DiskFullError       507  an upload cannot be written to the disk
+├── BadRequestError     400  a query parameter is wrong
 ├── StorageError        503  the database does not answer or its schema does not fit
 │   └── ArtifactError   503  a model's or a dataset's file cannot be written, read or found
 ├── WorkersFailedError  no worker process becomes ready
-├── PredictorMissingError 501  predictions are asked of a server without TensorFlow
+├── PredictorMissingError 501  a server without TensorFlow cannot predict
 ├── BackupError         the database cannot be copied
-├── EngineMissingError  workers are asked for where TensorFlow is not installed
-├── AddressError        the server cannot listen where it was told to
-├── NoKeyError          the server can be reached from elsewhere and nobody has a key
-└── RefusedError        a client's request was refused, or there is no server
+├── EngineMissingError  workers cannot run without TensorFlow
+├── AddressError        the server cannot listen on its address
+├── NoKeyError          other machines can reach the server and no key exists
+└── RefusedError        a server refused a client's request, or does not answer
 """
 
 from collections.abc import Sequence
 
 
 class ServiceError(Exception):
-    """Parent of all errors of `service`; its text is shown to the user."""
+    """Parent of all errors of `service`; users see its text."""
 
     status = 500
     title = "Internal error"
 
 
 class UnauthenticatedError(ServiceError):
-    """A request comes without a key, or with one that is of no use."""
+    """A request has no key, or one that is not usable."""
 
     status = 401
     title = "Unauthorized"
 
-    def __init__(self, *, given: bool) -> None:
-        what = "this key is not known, was revoked, or has expired" if given else "a key is needed"
-        super().__init__(f"{what}; send one as 'Authorization: Bearer rgs_…', or log in at /login")
-        self.challenge = 'Bearer realm="regsweep"' + (', error="invalid_token"' if given else "")
+    def __init__(self, *, key_sent: bool) -> None:
+        reason = "this key is not known, was revoked, or has expired" if key_sent else "a key is needed"
+        super().__init__(f"{reason}; send one as 'Authorization: Bearer rgs_…', or log in at /login")
+        self.challenge = 'Bearer realm="regsweep"' + (', error="invalid_token"' if key_sent else "")
 
 
 class ForbiddenError(ServiceError):
-    """A key may not do this, or a request comes from elsewhere; `scope` names the one that is needed."""
+    """A key's scope is too small (`scope` is the one needed), or a request comes from another site."""
 
     status = 403
     title = "Forbidden"
@@ -59,14 +59,14 @@ class ForbiddenError(ServiceError):
 
 
 class NotFoundError(ServiceError):
-    """What was asked for does not exist."""
+    """The study, trial, dataset or model does not exist."""
 
     status = 404
     title = "Not found"
 
 
 class ConflictError(ServiceError):
-    """The request does not fit the state things are in."""
+    """The request does not fit the current state."""
 
     status = 409
     title = "Conflict"
@@ -92,24 +92,24 @@ class DatasetInUseError(ConflictError):
 
 
 class TooLargeError(ServiceError):
-    """An upload or another body is larger than it may be."""
+    """An upload or another body exceeds its limit."""
 
     status = 413
     title = "Too large"
 
-    def __init__(self, what: str, most_bytes: int, setting: str) -> None:
-        super().__init__(f"the {what} is larger than {most_bytes:,} bytes, which {setting} allows")
+    def __init__(self, part: str, max_bytes: int, setting: str) -> None:
+        super().__init__(f"the {part} is larger than {max_bytes:,} bytes, which {setting} allows")
 
 
 class CutOffError(ServiceError):
-    """A client hung up before its upload was whole; nobody reads the answer."""
+    """A client disconnected before its upload was complete; nobody reads the answer."""
 
     status = 400
     title = "Cut off"
 
 
 class InvalidDatasetError(ServiceError):
-    """A file that is no dataset as it was described; `field` names the option that is wrong, or is empty."""
+    """A file does not hold the dataset that was described; `field` names the wrong option, or is empty."""
 
     status = 422
     title = "Invalid dataset"
@@ -120,7 +120,7 @@ class InvalidDatasetError(ServiceError):
 
 
 class DiskFullError(ServiceError):
-    """A file cannot be written here."""
+    """An upload cannot be written to the disk."""
 
     status = 507
     title = "Cannot be stored"
@@ -130,14 +130,14 @@ class DiskFullError(ServiceError):
 
 
 class PreconditionError(ServiceError):
-    """If-Match names another version than there is."""
+    """If-Match does not name the current version."""
 
     status = 412
     title = "Precondition failed"
 
 
 class KeyReusedError(ServiceError):
-    """An Idempotency-Key came with another request before."""
+    """An Idempotency-Key was used for another request."""
 
     status = 422
     title = "Key reused"
@@ -147,7 +147,7 @@ class KeyReusedError(ServiceError):
 
 
 class BadRequestError(ServiceError):
-    """A query parameter that makes no sense; `field` names it."""
+    """A query parameter is wrong; `field` names it."""
 
     status = 400
     title = "Bad request"
@@ -158,7 +158,7 @@ class BadRequestError(ServiceError):
 
 
 class EngineMissingError(ServiceError):
-    """Workers are asked for where TensorFlow is not installed."""
+    """Workers cannot run without TensorFlow."""
 
     def __init__(self) -> None:
         super().__init__("workers need TensorFlow: install regsweep[worker], or serve with --workers 0")
@@ -177,7 +177,7 @@ class WorkersFailedError(ServiceError):
 
 
 class PredictorMissingError(ServiceError):
-    """Predictions are asked of a server where TensorFlow is not installed."""
+    """A server without TensorFlow cannot predict."""
 
     status = 501
     title = "No TensorFlow"
@@ -194,11 +194,11 @@ class BackupError(ServiceError):
 
 
 class AddressError(ServiceError):
-    """The server cannot listen where it was told to."""
+    """The server cannot listen on its address."""
 
 
 class NoKeyError(ServiceError):
-    """The server can be reached from elsewhere and nobody has a key."""
+    """Other machines can reach the server and no key exists."""
 
     def __init__(self, host: str) -> None:
         super().__init__(
@@ -208,11 +208,11 @@ class NoKeyError(ServiceError):
 
 
 class RefusedError(ServiceError):
-    """A server refused a client's request, or there is none; the text says why, a line a reason."""
+    """A server refused a client's request, or does not answer; the text has one line per reason."""
 
-    def __init__(self, message: str, answered: int | None = None) -> None:
+    def __init__(self, message: str, response_status: int | None = None) -> None:
         super().__init__(message)
-        self.answered = answered  # the HTTP status, None when there was no answer
+        self.response_status = response_status  # None when there was no response
 
 
 class StorageError(ServiceError):

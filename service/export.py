@@ -1,4 +1,4 @@
-"""What a user takes away: the model, what prepares its inputs, and how to use them, in one zip."""
+"""Bundles a trained model with its fitted preprocessing and a README in one zip."""
 
 from __future__ import annotations
 
@@ -32,14 +32,20 @@ or in Python, where regsweep is installed:
 
 
 def kept_model(trial: TrialRecord) -> str:
-    """Where a trial's model is kept; NotFoundError when it is not."""
+    """The path of a trial's model.
+
+    Raises NotFoundError when it was not kept.
+    """
     if trial.model is None:
         raise NotFoundError(f"trial {trial.number} never was the best, so its model was not kept; see has_model")
     return trial.model
 
 
 def bundle(artifacts: Artifacts, trial: TrialRecord, title: str) -> bytes:
-    """The zip of a trial's model and of what prepares its inputs; NotFoundError when one of them is not kept."""
+    """Zip a trial's model and the preprocessing of its inputs.
+
+    Raises NotFoundError when one of them was not kept.
+    """
     model = kept_model(trial)
     fold = 0 if trial.plan is None else Plan.read(trial.plan).preparation
     path = preparation_path(trial.study_id, fold)

@@ -1,4 +1,4 @@
-"""What a study may ask for, so that no single one takes the whole service; held before anything of it is built."""
+"""Limits on a study, so that none takes the whole service; checked before anything of the study is built."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from studies.spec.study import StudySpec
 
 
 def check(spec: StudySpec, settings: Settings) -> None:
-    """InvalidSpecError with every field of a study that asks for more than the settings allow."""
-    wrong = [*_budget(spec, settings), *_model(spec, settings)]
+    """Check a study against the settings' limits.
+
+    Raises InvalidSpecError with every field that exceeds one.
+    """
+    errors = [*_budget(spec, settings), *_model(spec, settings)]
     if spec.comparison is not None:
-        wrong += _comparison(spec.comparison, settings, "comparison.")
-    if wrong:
-        raise InvalidSpecError(wrong)
+        errors += _comparison(spec.comparison, settings, "comparison.")
+    if errors:
+        raise InvalidSpecError(errors)
 
 
 def check_comparison(comparison: ComparisonSpec, settings: Settings) -> None:
-    """The same for a comparison that is asked for alone."""
-    wrong = list(_comparison(comparison, settings, ""))
-    if wrong:
-        raise InvalidSpecError(wrong)
+    """Check a comparison that is asked for without its study; see `check`."""
+    errors = list(_comparison(comparison, settings, ""))
+    if errors:
+        raise InvalidSpecError(errors)
 
 
-def _over(field: str, what: str, asked: int, setting: str, most: int) -> Iterator[FieldError]:
-    if asked > most:
-        yield FieldError(field, f"{asked:,} {what} are more than the {most:,} that REGSWEEP_{setting} allows here")
+def _over(field: str, unit: str, count: int, setting: str, limit: int) -> Iterator[FieldError]:
+    if count > limit:
+        yield FieldError(field, f"{count:,} {unit} are more than the {limit:,} that REGSWEEP_{setting} allows here")
 
 
 def _budget(spec: StudySpec, settings: Settings) -> Iterator[FieldError]:
@@ -37,21 +40,21 @@ def _budget(spec: StudySpec, settings: Settings) -> Iterator[FieldError]:
     yield from _over("budget.epochs", "epochs", spec.budget.epochs, "MAX_EPOCHS", settings.max_epochs)
 
 
-def _comparison(comparison: ComparisonSpec, settings: Settings, place: str) -> Iterator[FieldError]:
-    field, asked = f"{place}trials_per_technique", comparison.trials_per_technique
-    yield from _over(field, "trials", asked, "MAX_TRIALS", settings.max_trials)
+def _comparison(comparison: ComparisonSpec, settings: Settings, prefix: str) -> Iterator[FieldError]:
+    field, trials = f"{prefix}trials_per_technique", comparison.trials_per_technique
+    yield from _over(field, "trials", trials, "MAX_TRIALS", settings.max_trials)
 
 
 def _model(spec: StudySpec, settings: Settings) -> Iterator[FieldError]:
     from studies.models.size import count_layers, count_parameters, find_widest
 
-    wide, units = find_widest(spec.model)
-    deep, layers = count_layers(spec.model)
-    yield from _over(wide, "units of one layer", units, "MAX_UNITS", settings.max_units)
-    yield from _over(deep, "layers", layers, "MAX_LAYERS", settings.max_layers)
+    units_field, units = find_widest(spec.model)
+    layers_field, layers = count_layers(spec.model)
+    yield from _over(units_field, "units of one layer", units, "MAX_UNITS", settings.max_units)
+    yield from _over(layers_field, "layers", layers, "MAX_LAYERS", settings.max_layers)
     try:
-        counted = count_parameters(spec)
+        count = count_parameters(spec)
     except ConfigError as error:
         yield FieldError("model.config", str(error))
     else:
-        yield from _over("model", "parameters", counted, "MAX_PARAMETERS", settings.max_parameters)
+        yield from _over("model", "parameters", count, "MAX_PARAMETERS", settings.max_parameters)

@@ -1,4 +1,4 @@
-"""Log lines: one event a line with its facts as key=value, to standard error."""
+"""Log lines on standard error: one event per line, its facts as key=value."""
 
 import logging
 import sys
@@ -36,7 +36,7 @@ def configure(level: LogLevel) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # TensorFlow warns of functions traced anew, as every trial's are.
+    # TensorFlow warns of functions that are traced again, as every trial's are.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for noisy in ("alembic", "optuna", "absl", "uvicorn.access", "httpx", "aiobotocore", "botocore"):
         logging.getLogger(noisy).setLevel(max(root.level, logging.WARNING))

@@ -1,4 +1,4 @@
-"""What a key may do, and which scope a request needs: one table; what it does not name needs the highest."""
+"""Scopes of API keys and the table of the scope that each request needs; unnamed requests need the highest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 Scope = Literal["read", "submit", "admin"]
 
-#: Each holds all that those before it may do.
+#: From the least to the most: each includes the scopes before it.
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 READS = frozenset({"GET", "HEAD"})
 
@@ -17,27 +17,27 @@ _STUDY = "/v1/studies/[^/]+"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Which scope some methods need on some paths."""
+    """The scope that some methods need on some paths."""
 
     methods: frozenset[str]
     paths: str  # a regular expression of the whole path
-    scope: Scope | None  # None: nobody is asked for a key
+    scope: Scope | None  # None: no key is needed
 
     def covers(self, method: str, path: str) -> bool:
-        """Whether it is about this request."""
+        """Whether the rule applies to a request."""
         return method in self.methods and re.fullmatch(self.paths, path) is not None
 
 
-#: The first that covers a request decides.
+#: The first rule that covers a request decides.
 RULES: tuple[Rule, ...] = (
     Rule(READS, "/healthz|/login", None),
     Rule(frozenset({"POST"}), "/login|/logout", None),
     Rule(READS, ".*", "read"),
-    # What adds and what steers.
+    # Requests that add or steer.
     Rule(frozenset({"POST"}), "/v1/(studies|datasets)", "submit"),
     Rule(frozenset({"PATCH"}), _STUDY, "submit"),
     Rule(frozenset({"POST"}), f"{_STUDY}/(pause|resume|stop|trials|predict|comparison|comparison/stop)", "submit"),
-    # What loses results, for studies have no owners.
+    # Requests that lose results: studies have no owners, so only an admin may.
     Rule(frozenset({"DELETE"}), f"{_STUDY}(/comparison)?|/v1/datasets/[^/]+", "admin"),
     Rule(frozenset({"POST"}), f"{_STUDY}/trials/[^/]+/invalidate", "admin"),
     # The dashboard's writes.
@@ -45,12 +45,11 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def needed(method: str, path: str) -> Scope | None:
-    """The scope that a request needs, None where nobody is asked for a key."""
-    found = [rule.scope for rule in RULES if rule.covers(method, path)]
-    return found[0] if found else SCOPES[-1]
+def needed_scope(method: str, path: str) -> Scope | None:
+    """The scope that a request needs, None when it needs no key."""
+    return next((rule.scope for rule in RULES if rule.covers(method, path)), SCOPES[-1])
 
 
-def includes(held: Scope, wanted: Scope) -> bool:
-    """Whether one scope may do what another may."""
-    return SCOPES.index(held) >= SCOPES.index(wanted)
+def includes(granted: Scope, needed: Scope) -> bool:
+    """Whether a granted scope includes the one that is needed."""
+    return SCOPES.index(granted) >= SCOPES.index(needed)

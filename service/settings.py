@@ -1,4 +1,4 @@
-"""Every setting of the service: from REGSWEEP_…, or from a file that REGSWEEP_…_FILE names; flags go first."""
+"""Every setting of the service: a flag, else the variable REGSWEEP_…, else the file that REGSWEEP_…_FILE names."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def _cache_folder() -> Path:
 
 
 def _from_files(names: Iterable[str]) -> dict[str, str]:
-    """Settings whose variable ends in _FILE and names a file, so that a secret need not stand in an environment."""
+    """Read the settings whose variable with _FILE names a file, so that no secret need stand in the environment."""
     files = {name: os.environ.get(f"{_variable(name)}_FILE") for name in names}
-    return {name: _content(_variable(name), Path(file)) for name, file in files.items() if file is not None}
+    return {name: _read_file(_variable(name), Path(file)) for name, file in files.items() if file is not None}
 
 
-def _content(variable: str, file: Path) -> str:
+def _read_file(variable: str, file: Path) -> str:
     if variable in os.environ:
         raise SettingsError(f"{variable} and {variable}_FILE are both set; set one of them")
     try:
@@ -54,24 +54,22 @@ def _variable(name: str) -> str:
 
 
 class Settings(BaseSettings):
-    """Where things are kept and how many processes run."""
+    """The settings, each with the meaning of its value."""
 
     model_config = SettingsConfigDict(env_prefix="REGSWEEP_", frozen=True)
 
     database_url: str = Field("sqlite:///data/regsweep.db", description="SQLAlchemy URL of the database.")
     artifacts_url: str = Field(
-        "file://data/artifacts", description="fsspec URL of the folder that keeps models and datasets, also s3://…"
+        "file://data/artifacts", description="fsspec URL of the folder for models and datasets; also s3://…"
     )
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8000, description="Port the server listens on; 0 takes a free one."
     )
-    server_url: str = Field(
-        "http://127.0.0.1:8000", description="Where the commands submit, watch, studies and show find the server."
-    )
+    server_url: str = Field("http://127.0.0.1:8000", description="URL of the server that the commands talk to.")
     key: SecretStr | None = Field(None, description="The API key that commands send to a server.")
     workers: Annotated[int, Field(ge=0)] = Field(
-        default_factory=_cores, description="Worker processes beside the server; default one a core."
+        default_factory=_cores, description="Worker processes beside the server; default one per core."
     )
     lanes: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None, description="Trials a worker trains at once in one compiled program; chosen by study when left out."
@@ -86,7 +84,7 @@ class Settings(BaseSettings):
     )
     cache_folder: Path = Field(
         default_factory=_cache_folder,
-        description="Folder of compiled programs and measured forms; may be emptied at any time.",
+        description="Folder of compiled programs and their measurements; may be emptied at any time.",
     )
     heartbeat_path: Path | None = Field(
         None, description="File that a worker touches at every heartbeat, for `regsweep worker --check`."
@@ -97,17 +95,17 @@ class Settings(BaseSettings):
     )
     hung_seconds: Annotated[float, Field(gt=0)] = Field(
         1800.0,
-        description="Seconds after which a training that ends no epoch is taken for hung: its worker is started anew "
-        "and its trial given to another. More than the longest epoch and the longest compilation.",
+        description="Seconds without a finished epoch after which a training counts as hung: its worker is restarted "
+        "and its trial given to another. Must exceed the longest epoch and the longest compilation.",
     )
     checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
         60.0, description="Seconds between two checkpoints of a running trial; shorter trials have none."
     )
     turn_seconds: Annotated[float, Field(gt=0)] = Field(
-        10.0, description="Seconds a worker serves one study before it looks whether another has more right to it."
+        10.0, description="Seconds that a worker serves one study before it checks whether another comes first."
     )
     poll_seconds: Annotated[float, Field(gt=0)] = Field(
-        0.2, description="Seconds between two looks of an idle worker at the database."
+        0.2, description="Seconds between two queries of an idle worker for work."
     )
     max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
         4_000_000_000, description="Largest file that can be uploaded as a dataset."
@@ -138,18 +136,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The library's own sources, and after them the files."""
+        """Add the files to the library's own sources, as the last."""
         files = InitSettingsSource(settings_cls, _from_files(cls.model_fields))
         return init_settings, env_settings, dotenv_settings, file_secret_settings, files
 
     def environment(self) -> dict[str, str]:
-        """The environment of a child process that is to have these settings; it needs no key."""
-        kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
-        given = {name: value for name, value in self.model_dump(exclude={"key"}).items() if value is not None}
-        return kept | {_variable(name): str(value) for name, value in given.items()}
+        """The environment that gives a child process these settings, without the key."""
+        others = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
+        values = self.model_dump(exclude={"key"})
+        return others | {_variable(name): str(value) for name, value in values.items() if value is not None}
 
 
 @cache
 def variables() -> dict[str, str]:
     """Each environment variable with its description."""
-    return {_variable(n): f.description or "" for n, f in Settings.model_fields.items()}
+    return {_variable(name): field.description or "" for name, field in Settings.model_fields.items()}

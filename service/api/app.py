@@ -16,8 +16,8 @@ from service.api.authentication import Authenticator
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
 from service.api.guard import Guard
-from service.api.lazy_store import Opening
-from service.api.lease_watch import Watch
+from service.api.lazy_store import LazyStore
+from service.api.lease_watch import LeaseWatch
 from service.api.routes import comparisons, datasets, health, login, models, predictions, report, studies, trials
 from service.errors import StorageError
 from service.settings import Settings
@@ -29,10 +29,10 @@ from service.worker.fleet import Fleet
 _log = structlog.get_logger(__name__)
 
 
-def _open(opening: Opening, fleet: Fleet | None) -> None:
-    """Make the tables before the workers come, so that they need not wait for each other."""
+def _open(lazy_store: LazyStore, fleet: Fleet | None) -> None:
+    """Open the store, which makes the tables, and then start the workers, so that none waits for the other."""
     try:
-        if not KeyStore(opening.store()).any():
+        if not KeyStore(lazy_store.get()).any():
             _log.info("no key was made, so this machine's users need none; see `regsweep keys create --help`")
     except (StorageError, SQLAlchemyError) as error:
         _log.error("the database does not answer; requests and workers try again", error=str(error))
@@ -41,14 +41,14 @@ def _open(opening: Opening, fleet: Fleet | None) -> None:
 
 
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
-    """The app on a database and a folder of artifacts; a fleet, if given, lives as long as the app."""
-    opening, artifacts = Opening(settings.database_url), Artifacts(settings.artifacts_url)
+    """Put the app together. A fleet, if there is one, starts and stops with it."""
+    lazy_store = LazyStore(settings.database_url)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watch = Watch(opening, settings.lease_seconds)
+        watch = LeaseWatch(lazy_store, settings.lease_seconds)
         watch.start()
-        opener = threading.Thread(target=_open, args=(opening, fleet), name="opener")
+        opener = threading.Thread(target=_open, args=(lazy_store, fleet), name="opener")
         opener.start()
         try:
             yield
@@ -58,14 +58,14 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
             if fleet is not None:
                 fleet.stop()
             app.state.dashboard.close()
-            opening.close()
+            lazy_store.close()
 
     app = FastAPI(
         title="regsweep",
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
         lifespan=lifespan,
-        # A body without a content type is taken for what it can only be.
+        # A body without a content type is taken for JSON.
         strict_content_type=False,
     )
     problems.install(app)
@@ -78,14 +78,15 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(comparisons.router)
     app.include_router(report.router)
     app.include_router(predictions.router)
+    app.state.settings = settings
+    app.state.lazy_store = lazy_store
+    app.state.artifacts = Artifacts(settings.artifacts_url)
+    app.state.authenticator = Authenticator(lazy_store)
+    app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)
+    app.state.one_prediction, app.state.one_large_dataset = asyncio.Semaphore(1), asyncio.Semaphore(1)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
-    app.state.opening, app.state.settings = opening, settings
-    app.state.predicting, app.state.reading = asyncio.Semaphore(1), asyncio.Semaphore(1)
-    app.state.artifacts = artifacts
-    app.state.dashboard = Dashboard(opening, writes=settings.dashboard_writes)
     app.router.default = app.state.dashboard
-    app.state.authenticator = Authenticator(opening)
-    # The last one added comes first: nothing is read of a body before its sender is known.
-    app.add_middleware(BodyLimit, most_bytes=settings.max_body_bytes)
+    # The middleware added last runs first: no body is read before its sender is known.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Guard, authenticator=app.state.authenticator)
     return app

@@ -1,4 +1,4 @@
-"""Whose request it is: by a key, or by the login of a browser that one was given in."""
+"""Identifies the key behind a request: sent with it, or logged in with by a browser."""
 
 from __future__ import annotations
 
@@ -6,56 +6,56 @@ import time
 
 from starlette.requests import HTTPConnection
 
-from service.api.lazy_store import Opening
+from service.api.lazy_store import LazyStore
 from service.api_keys import ApiKey, Login
 from service.storage.keys import KeyStore
 from service.storage.records import KeyRecord
 
 COOKIE = "regsweep_login"
 LOGIN_SECONDS = 12 * 3600
-_USE_SECONDS = 24 * 3600.0  # between two notes that a key is in use, for each is a write
+_USE_SECONDS = 24 * 3600.0  # between two records of a key's last use, for each is a write
 
 
 class Authenticator:
-    """Looks keys up in the database, at every request, so that a revoked one is of no use at once."""
+    """Looks keys up in the database at every request, so that a revoked key is refused at once."""
 
-    def __init__(self, opening: Opening) -> None:
-        self._opening = opening
+    def __init__(self, lazy_store: LazyStore) -> None:
+        self._lazy_store = lazy_store
 
     @property
     def _keys(self) -> KeyStore:
-        return KeyStore(self._opening.store())
+        return KeyStore(self._lazy_store.get())
 
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether no key was ever made, so that nobody can be asked for one."""
         return not self._keys.any()
 
     def identify(self, request: HTTPConnection) -> KeyRecord | None:
-        """The record of the key that a request comes with, None when it has none that is good."""
+        """The record of a request's key; None when it has no key, or one that is not usable."""
         authorization = request.headers.get("authorization")
         if authorization is None:
-            return self._of_login(request.cookies.get(COOKIE, ""))
+            return self._find_login(request.cookies.get(COOKIE, ""))
         scheme, _, text = authorization.partition(" ")
-        return self.of_key(text.strip()) if scheme.lower() == "bearer" else None
+        return self.find_key(text.strip()) if scheme.lower() == "bearer" else None
 
-    def of_key(self, text: str) -> KeyRecord | None:
-        """The record of a key."""
-        key = ApiKey.parse(text)
-        record = None if key is None else self._keys.usable(key.id)
-        if key is None or record is None or not key.fits(record.digest):
+    def find_key(self, text: str) -> KeyRecord | None:
+        """The record of a key, None when it is not usable. Record its use, at most once a day."""
+        api_key = ApiKey.parse(text)
+        record = None if api_key is None else self._keys.usable(api_key.id)
+        if api_key is None or record is None or not api_key.fits(record.digest):
             return None
         if time.time() - (record.last_used_at or 0.0) > _USE_SECONDS:
             self._keys.note_use(record.id)
         return record
 
-    def _of_login(self, cookie: str) -> KeyRecord | None:
+    def _find_login(self, cookie: str) -> KeyRecord | None:
         login = Login.parse(cookie)
         record = None if login is None else self._keys.usable(login.key_id)
-        if login is None or record is None or not login.holds(record.signing_secret, time.time()):
+        if login is None or record is None or not login.is_valid(record.signing_secret, time.time()):
             return None
         return record
 
 
 def new_login(record: KeyRecord) -> Login:
-    """A login with a key that was given in just now."""
+    """A login that starts now, with the key of a record."""
     return Login.sign(record.id, int(time.time()) + LOGIN_SECONDS, record.signing_secret)

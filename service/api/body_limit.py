@@ -1,4 +1,4 @@
-"""How large a request's body may be; uploads of datasets, which are not held in memory, have a limit of their own."""
+"""Limits the size of a request's body. Uploads of datasets are not held in memory and have a limit of their own."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ _UPLOADS = "/v1/datasets"
 
 
 class BodyLimit:
-    """ASGI middleware: refuses a body that is declared too large, and ends one that becomes so while it comes."""
+    """ASGI middleware: refuses a body that is declared too large, and cuts off one that grows too large."""
 
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
-        self._app, self._most_bytes = app, most_bytes
-        self._error = TooLargeError("body", most_bytes, "REGSWEEP_MAX_BODY_BYTES")
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
+        self._error = TooLargeError("body", max_bytes, "REGSWEEP_MAX_BODY_BYTES")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == _UPLOADS:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._most_bytes:
+        if declared.isdecimal() and int(declared) > self._max_bytes:
             await problems.of_service_error(self._error)(scope, receive, send)
             return
-        left = self._most_bytes
+        bytes_left = self._max_bytes
 
-        async def limited() -> Message:
-            nonlocal left
+        async def receive_limited() -> Message:
+            nonlocal bytes_left
             message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
+            bytes_left -= len(message.get("body", b""))
+            if bytes_left < 0:
                 # The only kind of error that FastAPI lets through while it reads a body.
                 raise HTTPException(self._error.status, str(self._error))
             return message
 
-        await self._app(scope, limited, send)
+        await self._app(scope, receive_limited, send)

@@ -1,4 +1,4 @@
-"""The Optuna dashboard, mounted on the same port and loaded with its first request."""
+"""Mounts the Optuna dashboard on the same port; its first request loads it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.lazy_store import Opening
+from service.api.lazy_store import LazyStore
 from service.api.problems import problem
+from service.scopes import READS
 from service.storage import database
 
 if TYPE_CHECKING:
@@ -19,17 +20,16 @@ if TYPE_CHECKING:
 
 #: The dashboard cannot live under a sub-path; these are the paths it answers.
 _PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/favicon.ico")
-_READS = frozenset({"GET", "HEAD"})
 
 
 class Dashboard:
-    """An ASGI app for what no route of ours takes: it answers the dashboard's paths and refuses all others.
+    """An ASGI app for every path that is no route of ours: answers the dashboard's paths, refuses all others.
 
     The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set.
     """
 
-    def __init__(self, opening: Opening, *, writes: bool) -> None:
-        self._opening = opening
+    def __init__(self, lazy_store: LazyStore, *, writes: bool) -> None:
+        self._lazy_store = lazy_store
         self._writes = writes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,25 +43,25 @@ class Dashboard:
             return RedirectResponse("/dashboard/")
         if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
             return problem(404, "Not found", f"there is nothing at {path}; /docs lists what there is")
-        if scope["method"] not in _READS and not self._writes:
+        if scope["method"] not in READS and not self._writes:
             return problem(
                 403, "Forbidden", "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
             )
         return await run_in_threadpool(lambda: cast(ASGIApp, self._wsgi))
 
     def forget(self) -> None:
-        """Drop what the dashboard has cached: SQLite gives the number of a deleted Optuna study to the next one."""
+        """Drop the dashboard's cache: SQLite gives the number of a deleted Optuna study to the next one."""
         self.__dict__.pop("_wsgi", None)
 
     def close(self) -> None:
-        """Give its connections back."""
+        """Close its connections."""
         if "_storage" in self.__dict__:
             self._storage.engine.dispose()
 
     @cached_property
     def _storage(self) -> RDBStorage:
-        # Two that make Optuna's tables at once get in each other's way, so the store comes first.
-        return database.optuna_storage(self._opening.store().url, reads=not self._writes)
+        # The store first: two threads that make Optuna's tables at once get in each other's way.
+        return database.optuna_storage(self._lazy_store.get().url, reads=not self._writes)
 
     @cached_property
     def _wsgi(self) -> WSGIMiddleware:

@@ -6,7 +6,7 @@ from fastapi import Depends, Header, Query, Request
 
 from service.api.authentication import Authenticator
 from service.api.dashboard import Dashboard
-from service.api.lazy_store import Opening
+from service.api.lazy_store import LazyStore
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
@@ -47,7 +47,7 @@ def _idempotency_key(
 
 
 def _store(request: Request) -> Store:
-    return cast(Opening, request.app.state.opening).store()
+    return cast(LazyStore, request.app.state.lazy_store).get()
 
 
 def _artifacts(request: Request) -> Artifacts:

@@ -1,4 +1,4 @@
-"""The door in front of every route, the dashboard and whatever is mounted: without the right key nothing passes."""
+"""Stands in front of every route, every mount and the dashboard: lets no request pass without the right key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _POLICY_VIOLATION = 1008  # WebSocket's code
 
 
 class Guard:
-    """ASGI middleware: passes what `scopes.RULES` allows the key of a request, denies everything else.
+    """ASGI middleware: passes the requests that `scopes.RULES` allow their key, denies all others.
 
     While no key was ever made, requests over a loopback address under a loopback name pass.
     """
@@ -40,10 +40,10 @@ class Guard:
                 await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
     async def _refusal(self, request: Request) -> Response | None:
-        """The answer to a request that may not pass."""
+        """The answer to a request that may not pass, None for one that may."""
         try:
             _check_site(request)
-            needed = scopes.needed(request.method, request.scope["path"])
+            needed = scopes.needed_scope(request.method, request.scope["path"])
             if needed is not None:
                 await run_in_threadpool(self._check_key, request, needed)
         except UnauthenticatedError as error:
@@ -59,11 +59,11 @@ class Guard:
     def _check_key(self, request: Request, needed: scopes.Scope) -> None:
         record = self._authenticator.identify(request)
         if record is None:
-            if not self._authenticator.open() or not _over_loopback(request):
-                raise UnauthenticatedError(given="authorization" in request.headers or COOKIE in request.cookies)
-            _check_name(request)
-        elif not scopes.includes(held := cast(scopes.Scope, record.scope), needed):
-            raise ForbiddenError(f"this needs the scope {needed}, and the key '{record.name}' has {held}", needed)
+            if not self._authenticator.is_open() or not _over_loopback(request):
+                raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
+            _check_host(request)
+        elif not scopes.includes(granted := cast(scopes.Scope, record.scope), needed):
+            raise ForbiddenError(f"this needs the scope {needed}, and the key '{record.name}' has {granted}", needed)
 
 
 def _target(request: Request) -> str:
@@ -72,17 +72,17 @@ def _target(request: Request) -> str:
 
 
 def _check_site(request: Request) -> None:
-    """Refuse what another site's page has a browser send: the browser adds the cookie by itself, and reaches loopback.
+    """Reject writes that another site's page makes a browser send: browsers add the cookie, and reach loopback.
 
-    A key in a header is sent by whoever has it. Browsers name the origin of every request that may change something.
+    A request with a key in its header passes: no page can add one. Browsers name the origin of every write.
     """
     if request.method in scopes.READS or "authorization" in request.headers:
         return
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    foreign = site is not None and site != "same-origin"
-    foreign |= origin is not None and origin.partition("://")[2] != request.headers.get("host")
-    unknown = site is None and origin is None and COOKIE in request.cookies
-    if foreign or unknown:
+    is_foreign = site is not None and site != "same-origin"
+    is_foreign |= origin is not None and origin.partition("://")[2] != request.headers.get("host")
+    is_unknown = site is None and origin is None and COOKIE in request.cookies
+    if is_foreign or is_unknown:
         raise ForbiddenError("this comes from another site's page; send it from one of this server, or with a key")
 
 
@@ -91,8 +91,8 @@ def _over_loopback(request: HTTPConnection) -> bool:
     return server is not None and _is_loopback(server[0])
 
 
-def _check_name(request: HTTPConnection) -> None:
-    """Refuse another name for this machine: by one that its owner points here, a page could read what is here."""
+def _check_host(request: HTTPConnection) -> None:
+    """Reject host names that are not loopback: another page's name could be pointed here (DNS rebinding)."""
     name = re.sub(r":\d*$", "", request.headers.get("host", "")).lower().strip("[]")
     if name != "localhost" and not name.endswith(".localhost") and not _is_loopback(name):
         raise ForbiddenError(

@@ -1,4 +1,4 @@
-"""The door to the store: it is opened once, by whoever comes first."""
+"""Opens the store once, when it is first needed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 from service.storage.store import Store
 
 
-class Opening:
-    """The store of an app, opened by whoever needs it first.
+class LazyStore:
+    """The store of an app, opened by the first caller of `get`.
 
-    The app opens it beside its start, so that an empty database, whose tables take a second to make, does not hold up
-    the first answer; a database that does not answer yet is tried again with the next request.
+    The app opens it beside its start: an empty database, whose tables take a second to make, must not delay the first
+    answer. While the database does not answer, every call tries again.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -19,8 +19,8 @@ class Opening:
         self._store: Store | None = None
         self._lock = threading.Lock()
 
-    def store(self) -> Store:
-        """Wait for the opened store."""
+    def get(self) -> Store:
+        """Open the store if it is not open yet, and return it."""
         with self._lock:
             if self._store is None:
                 self._store = Store(self._database_url)

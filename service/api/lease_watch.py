@@ -1,4 +1,4 @@
-"""The server's own watch over all leases: where every worker is gone, nobody else would see that they are lost."""
+"""Watches all leases from the server: when every worker is gone, nobody else would end what they have lost."""
 
 from __future__ import annotations
 
@@ -7,36 +7,37 @@ import threading
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.api.lazy_store import Opening
+from service.api.lazy_store import LazyStore
 from service.errors import StorageError
 from service.storage.reaper import Reaper
 from service.storage.worker_store import WorkerStore
 
 _log = structlog.get_logger(__name__)
+_LOOKS_PER_LEASE = 3
 
 
-class Watch:
-    """A thread that looks at all leases three times a lease."""
+class LeaseWatch:
+    """A thread that looks at all leases several times within the length of one."""
 
-    def __init__(self, opening: Opening, lease_seconds: float) -> None:
-        self._opening, self._lease_seconds = opening, lease_seconds
+    def __init__(self, lazy_store: LazyStore, lease_seconds: float) -> None:
+        self._lazy_store, self._lease_seconds = lazy_store, lease_seconds
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """End the thread and wait for it."""
         self._ended.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _watch(self) -> None:
         reaper: Reaper | None = None
-        while not self._ended.wait(self._lease_seconds / 3):
+        while not self._ended.wait(self._lease_seconds / _LOOKS_PER_LEASE):
             try:
-                reaper = reaper or Reaper(WorkerStore(self._opening.store()), self._lease_seconds)
+                reaper = reaper or Reaper(WorkerStore(self._lazy_store.get()), self._lease_seconds)
                 reaper.look()
             except (SQLAlchemyError, StorageError) as error:
                 _log.warning("leases not watched", error=str(error))

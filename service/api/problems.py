@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem+json: every error of the service, of validation, of a route, and the unforeseen."""
+"""Turns errors into RFC 9457 problems: the service's, those of validation and of the database, and unforeseen ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
 def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> JSONResponse:
-    """One problem; `errors` name the fields that are wrong."""
+    """A problem+json answer; `errors` name the fields that are wrong."""
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     body["errors"] = [{"field": error.field, "message": error.message} for error in errors]
     return JSONResponse(body, status, media_type="application/problem+json")
@@ -40,7 +40,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     for unavailable in DATABASE_ERRORS:
         app.add_exception_handler(unavailable, _on_database_error)
-    app.add_exception_handler(Exception, _on_unforeseen)
+    app.add_exception_handler(Exception, _on_unexpected_error)
 
 
 def _on_service_error(_: Request, error: Exception) -> JSONResponse:
@@ -48,7 +48,7 @@ def _on_service_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def of_service_error(error: ServiceError) -> JSONResponse:
-    """The problem that an error of ours is."""
+    """The answer to an error of the service."""
     errors = []
     if isinstance(error, BadRequestError | InvalidDatasetError):
         errors = [FieldError(error.field, str(error).removeprefix(f"{error.field}: "))]
@@ -67,12 +67,12 @@ def _on_invalid_spec(_: Request, error: Exception) -> JSONResponse:
 
 def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
     error = cast(RequestValidationError, error)
-    found = list(error.errors())
-    if any(e["type"] == "json_invalid" for e in found):
-        reason = str(found[0].get("ctx", {}).get("error", "")).lower()
+    details = list(error.errors())
+    if any(e["type"] == "json_invalid" for e in details):
+        reason = str(details[0].get("ctx", {}).get("error", "")).lower()
         return problem(400, "Not JSON", f"the body is not JSON: {reason}", [FieldError("", f"not JSON: {reason}")])
-    # The first part of a place says where the value stood: body, query, path.
-    errors = field_errors([e | {"loc": e["loc"][1:]} for e in found])
+    # The first part of a location says where the value stood: body, query, path.
+    errors = field_errors([e | {"loc": e["loc"][1:]} for e in details])
     return problem(422, "Invalid request", str(InvalidSpecError(errors)), errors)
 
 
@@ -88,13 +88,13 @@ def _on_database_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def of_database_error(path: str, error: Exception) -> JSONResponse:
-    """The problem that a database which does not answer is."""
+    """The answer when the database does not respond. Log the error."""
     _log.error("database error", path=path, error=str(error))
     response = problem(503, "Storage unavailable", "the database does not answer; try again in a few seconds")
     response.headers["Retry-After"] = _RETRY_SECONDS
     return response
 
 
-def _on_unforeseen(request: Request, error: Exception) -> JSONResponse:
+def _on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
     _log.error("unforeseen error", path=request.url.path, exc_info=error)
     return problem(500, "Internal error", f"{type(error).__name__}; the server's log has the details")

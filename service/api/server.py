@@ -1,4 +1,4 @@
-"""Runs the HTTP server in this process until it is told to end."""
+"""Runs the HTTP server in this process until it is told to stop."""
 
 from __future__ import annotations
 
@@ -19,32 +19,35 @@ from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
 
-_GRACE_SECONDS = 5  # for requests that have begun; the workers need some of the time that a container has, too
+_GRACE_SECONDS = 5  # for requests that have begun; the workers need a share of the time a container has to stop
 
 
 def run(settings: Settings) -> None:
-    """Serve the API, the dashboard and a fleet of workers until SIGINT or SIGTERM."""
+    """Serve the API, the dashboard and a fleet of workers until SIGINT or SIGTERM.
+
+    Raises AddressError when the address cannot be bound, NoKeyError when other machines can reach it and no key exists.
+    """
     database.check(settings.database_url)
-    with _listen(settings) as listener:
+    with _bind(settings) as listener:
         host, port = listener.getsockname()[:2]
         if not ipaddress.ip_address(host).is_loopback:
             _check_key(settings.database_url, host)
         fleet = Fleet(settings, settings.workers) if settings.workers else None
-        server = uvicorn.Server(configured(create_app(settings, fleet)))
+        server = uvicorn.Server(uvicorn_config(create_app(settings, fleet)))
         url = f"http://{host}:{port}"
         _log.info("regsweep listens", api=f"{url}/docs", dashboard=f"{url}/dashboard", workers=settings.workers)
         server.run(sockets=[listener])
 
 
-def configured(app: FastAPI) -> uvicorn.Config:
-    """How uvicorn serves an app."""
-    # A server that is first to close an idle connection may do so while a request is on its way; most clients and
-    # proxies let go of one within a minute.
+def uvicorn_config(app: FastAPI) -> uvicorn.Config:
+    """Uvicorn's settings for an app."""
+    # Longer than the minute after which most clients and proxies close an idle connection: a server that closes it
+    # first may do so while a request is on its way.
     return uvicorn.Config(app, log_config=None, timeout_keep_alive=75, timeout_graceful_shutdown=_GRACE_SECONDS)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """The bound socket: a taken port is found before anything else is started."""
+def _bind(settings: Settings) -> socket.socket:
+    """Bind the socket before anything else is started, so that a port in use is an error at once."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -60,7 +63,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _check_key(database_url: str, host: str) -> None:
-    """NoKeyError unless there is a key: whoever comes from elsewhere is asked for one."""
+    """Raise NoKeyError unless there is a usable key, which requests from other machines need."""
     store = Store(database_url)
     try:
         if not KeyStore(store).any_usable():

@@ -24,7 +24,7 @@ from service.cli.options import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from service.client import Client
+    from service.client import Client, StudyAction
     from service.schemas.studies import StudyView
 
 
@@ -115,7 +115,7 @@ def delete(
         client.delete(name, force=force)
 
 
-def _move(name: str, action: str, server: str | None, key: str | None) -> None:
+def _move(name: str, action: StudyAction, server: str | None, key: str | None) -> None:
     with client_of(server, key) as client:
         print(client.move(name, action).state)
 

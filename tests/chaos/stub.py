@@ -165,10 +165,10 @@ def _serve(settings: Settings, listener: socket.socket, log: Path, fault: str | 
     import uvicorn
 
     from service.api.app import create_app
-    from service.api.server import configured
+    from service.api.server import uvicorn_config
 
     faults.arm(fault)
-    uvicorn.Server(configured(create_app(settings))).run(sockets=[listener])
+    uvicorn.Server(uvicorn_config(create_app(settings))).run(sockets=[listener])
 
 
 def _end_with(parent: int) -> None:

@@ -21,7 +21,7 @@ from starlette.routing import Mount
 from starlette.types import Message
 
 from service.api.app import create_app
-from service.scopes import RULES, SCOPES, Scope, needed
+from service.scopes import RULES, SCOPES, Scope, needed_scope
 from service.storage.keys import KeyStore
 from service.storage.store import Store
 from tests.service.conftest import served, settings_in
@@ -111,11 +111,11 @@ def test_every_route_that_changes_something_is_named_in_the_table(method: str, p
     assert any(rule.covers(method, path) for rule in RULES), "name the scope it needs in service/scopes.py"
 
 
-@pytest.mark.parametrize(("method", "path"), [pair for pair in ROUTES if needed(*pair) not in {None, "read"}])
+@pytest.mark.parametrize(("method", "path"), [pair for pair in ROUTES if needed_scope(*pair) not in {None, "read"}])
 def test_a_route_is_closed_to_the_scope_below_its_own(
     api: httpx.Client, texts: Mapping[Scope, str], method: str, path: str
 ) -> None:
-    wanted = needed(method, path)
+    wanted = needed_scope(method, path)
     assert wanted is not None
     below = SCOPES[SCOPES.index(wanted) - 1]
     response = api.request(method, path, headers=bearer(texts[below]))

@@ -55,11 +55,11 @@ async def upload(
     columns = {"target": target, "task": task, "ignore": ignore or (), "weight": weight, "group": group, "time": time}
     file_format = format or format_of(request.headers.get("content-type", ""))
     options = ingestion.check_options(columns)
-    reading = request.app.state.reading
+    one_large = request.app.state.one_large_dataset
     async with (
         receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as file,
         # Large files are read one at a time: each may take a good part of the memory.
-        reading if file.size > _LARGE_BYTES else nullcontext(),
+        one_large if file.size > _LARGE_BYTES else nullcontext(),
     ):
         record, is_new = await run_in_threadpool(ingestion.keep, datasets, file, name, file_format, options)
     response.status_code = 201 if is_new else 200

@@ -1,4 +1,4 @@
-"""The login of browsers: a key is exchanged for a cookie, so that the dashboard and pages can be read with it."""
+"""Logs browsers in: exchanges a key for a cookie, so that the dashboard and the pages can be read."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ _HEADERS = {
     "frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": "no-store",
 }
-Next = Annotated[str, Query(alias="next", description="The path that is shown once logged in.")]
+_MAX_FORM_BYTES = 8192
+NextPath = Annotated[str, Query(alias="next", description="Path to show after the login.")]
 
 
 @cache
@@ -34,34 +35,31 @@ def _template() -> Template:
     return Template(Path(__file__).with_name("login.html").read_text("utf-8"))
 
 
-_MOST_BYTES = 8192
-
-
 def _page(target: str, message: str = "", status: int = 200) -> HTMLResponse:
     return HTMLResponse(_template().substitute(next=escape(target), message=escape(message)), status, _HEADERS)
 
 
 @router.get("/login")
-def page(target: Next = "/") -> HTMLResponse:
-    """The page that asks for a key."""
+def page(target: NextPath = "/") -> HTMLResponse:
+    """Show the page that asks for a key."""
     return _page(target)
 
 
 @router.post("/login")
 async def login(request: Request, authenticator: AuthenticatorDependency) -> Response:
-    """Take a key in, and lead back to the page that was asked for."""
-    sent = b""
+    """Check a key, set the cookie, and redirect to the page that was asked for."""
+    body = b""
     async for chunk in request.stream():
-        sent += chunk
-        if len(sent) > _MOST_BYTES:  # anyone may send this
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:  # anyone may send it
             return _page("/", "This is no key.", 413)
-    fields = parse_qs(sent.decode(errors="replace"))
+    fields = parse_qs(body.decode(errors="replace"))
     target, key = fields.get("next", ["/"])[0], fields.get("key", [""])[0].strip()
-    record = await run_in_threadpool(authenticator.of_key, key)
+    record = await run_in_threadpool(authenticator.find_key, key)
     if record is None:
         _log.warning("login refused", client=request.client.host if request.client else None)
         return _page(target, "This key is not known, was revoked, or has expired.", 401)
-    response: Response = RedirectResponse(target if _is_here(target) else "/", 303)
+    response: Response = RedirectResponse(target if _is_own_path(target) else "/", 303)
     response.set_cookie(
         COOKIE,
         new_login(record).text,
@@ -75,12 +73,12 @@ async def login(request: Request, authenticator: AuthenticatorDependency) -> Res
 
 @router.post("/logout")
 def logout() -> RedirectResponse:
-    """Drop the cookie, and the pages that the browser has kept."""
+    """Drop the cookie, and the pages that the browser has cached."""
     response = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
     response.delete_cookie(COOKIE)
     return response
 
 
-def _is_here(target: str) -> bool:
-    """Whether it is a path of this server; browsers take two slashes for another's."""
+def _is_own_path(target: str) -> bool:
+    """Whether this is a path of this server; browsers read two slashes as another server's name."""
     return target.startswith("/") and target[1:2] not in {"/", "\\"} and target.isprintable()

@@ -48,7 +48,7 @@ async def predict(
     # One at a time: each is a process with TensorFlow in it.
     async with (
         receive(request, settings.max_body_bytes, "REGSWEEP_MAX_BODY_BYTES") as rows,
-        request.app.state.predicting,
+        request.app.state.one_prediction,
     ):
         if await request.is_disconnected():
             raise CutOffError("the client hung up before its turn came")
