@@ -1,8 +1,6 @@
-"""Leases: how an attempt at a trial ends without being told, and who notices.
+"""Ends attempts at trials that gave nothing: by a dead or hung worker, by an error, or handed back.
 
-Whether a worker lives is watched and not read off a clock: a lease that nobody renewed for `lease_seconds` of the
-watcher's own monotonic clock is lost. So neither a clock that is wrong, nor a laptop that slept, nor a database that
-was away takes a trial from a worker that lives. (As the lock client of Amazon's DynamoDB does it.)
+All inside a `database.transaction`. An attempt that gave a result ends with its trial, see ledger.close.
 """
 
 from __future__ import annotations
@@ -24,48 +22,48 @@ from studies import faults
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-
 _FREE = {"state": TrialState.WAITING, "worker": None, "token": None, "lease_expires_at": None}
 
 
-def hand_back(session: Session, optuna: RDBStorage, which: sa.ColumnElement[bool]) -> int:
-    """Free running places for other workers, as if they had not been claimed; how many.
+def hand_back(session: Session, optuna: RDBStorage, condition: sa.ColumnElement[bool]) -> int:
+    """Free running trials for other workers, without counting the attempts; return their number.
 
-    Those of a study that has ended are closed.
+    Trials of a study that has ended are closed.
     """
-    freed = _free(session, which, {"attempt": TrialRecord.attempt - 1})
+    freed = _free(session, condition, {"attempt": TrialRecord.attempt - 1})
     for row in freed:
-        key = AttemptRecord.trial_id == row.id, AttemptRecord.attempt == row.attempt + 1
-        session.execute(sa.delete(AttemptRecord).where(*key))
+        attempt = AttemptRecord.trial_id == row.id, AttemptRecord.attempt == row.attempt + 1
+        session.execute(sa.delete(AttemptRecord).where(*attempt))
     for study, rows in _by_study(session, freed):
         _close_if_ended(session, optuna, study, rows)
     return len(freed)
 
 
 def end_attempts(
-    session: Session, optuna: RDBStorage, which: sa.ColumnElement[bool], ending: Ending, reason: str
+    session: Session, optuna: RDBStorage, condition: sa.ColumnElement[bool], ending: Ending, reason: str
 ) -> int:
-    """End running attempts that gave nothing; how many.
+    """End the attempts at running trials that gave nothing; return their number.
 
-    Their trials wait for another worker, under the same number; one that has used its attempts up is told FAIL, and one
-    whose study has ended is closed. All in the transaction that it is called in.
+    The trials wait for another worker under the same number. One that has used up its attempts is told FAIL, and one
+    whose study has ended is closed.
     """
-    freed = _free(session, which, {"setbacks": TrialRecord.setbacks + 1})
+    freed = _free(session, condition, {"setbacks": TrialRecord.setbacks + 1})
     faults.point("attempts ended")
     for row in freed:
-        note_ending(session, row.id, row.attempt, ending, reason)
+        record_ending(session, row.id, row.attempt, ending, reason)
     faults.point("endings noted")
     for study, rows in _by_study(session, freed):
         if not _close_if_ended(session, optuna, study, rows):
-            _fail_those_used_up(session, optuna, study, rows, f"{ending}: {reason}")
+            _fail_used_up(session, optuna, study, rows, f"{ending}: {reason}")
     return len(freed)
 
 
-def _free(session: Session, which: sa.ColumnElement[bool], changes: Mapping[str, Any]) -> Sequence[Any]:
-    """Let running places go; locked in everybody's order, see lifecycle.locked."""
-    for study_id in sorted(session.scalars(sa.select(TrialRecord.study_id).where(running(), which).distinct())):
+def _free(session: Session, condition: sa.ColumnElement[bool], changes: Mapping[str, Any]) -> Sequence[Any]:
+    """Free running trials, locked in the order of lifecycle.locked; return their rows."""
+    study_ids = session.scalars(sa.select(TrialRecord.study_id).where(running(), condition).distinct())
+    for study_id in sorted(study_ids):
         lifecycle.locked(session, study_id)
-    ids = [key for key, _ in lifecycle.locked_trials(session, sa.and_(running(), which))]
+    ids = [trial_id for trial_id, _ in lifecycle.locked_trials(session, sa.and_(running(), condition))]
     columns = ("study_id", "id", "number", "slot", "attempt", "setbacks")
     update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids)).values(_FREE | dict(changes))
     return session.execute(update.returning(*(getattr(TrialRecord, column) for column in columns))).all()
@@ -83,26 +81,28 @@ def _close_if_ended(session: Session, optuna: RDBStorage, study: StudyRecord, ro
     return True
 
 
-def note_ending(session: Session, trial_id: int, attempt: int | Any, ending: Ending, reason: str | None) -> None:
-    """Record how an attempt ended."""
-    key = AttemptRecord.trial_id == trial_id, AttemptRecord.attempt == attempt, AttemptRecord.ending.is_(None)
+def record_ending(session: Session, trial_id: int, attempt: int, ending: Ending, reason: str | None) -> None:
+    """Record how an attempt ended, if it has not."""
+    open_attempt = (
+        AttemptRecord.trial_id == trial_id,
+        AttemptRecord.attempt == attempt,
+        AttemptRecord.ending.is_(None),
+    )
     ended = {"ended_at": unix_now(), "ending": ending, "reason": reason}
-    session.execute(sa.update(AttemptRecord).where(*key).values(ended))
+    session.execute(sa.update(AttemptRecord).where(*open_attempt).values(ended))
 
 
-def _fail_those_used_up(
-    session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any], why: str
-) -> None:
-    attempts = study.parsed_spec.budget.max_attempts
-    used_up = [row for row in rows if row.setbacks >= attempts]
+def _fail_used_up(session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any], why: str) -> None:
+    max_attempts = study.parsed_spec.budget.max_attempts
+    used_up = [row for row in rows if row.setbacks >= max_attempts]
     for row in used_up:
-        _fail(session, optuna, study, row, f"given up after {attempts} attempts; the last was {why}")
+        _fail(session, optuna, study, row, f"given up after {max_attempts} attempts; the last was {why}")
     if used_up:
         comparisons.end_when_done(session, optuna, study, failed=True)
 
 
 def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, reason: str) -> None:
-    """Tell a trial FAIL, also one that was claimed and never asked: the budget counts it."""
+    """Tell a trial FAIL, also one that was claimed and never asked, for the budget counts it."""
     from optuna.trial import TrialState as OptunaState
     from optuna.trial import create_trial
 
@@ -111,14 +111,13 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
     optuna_id = optuna.get_study_id_from_name(study.name)
     number = row.number
     if number is None:
-        asked_by_place = row.slot if study.parsed_spec.reproducible else None
-        number = optuna_tables.next_number(session, optuna_id) if asked_by_place is None else asked_by_place
+        number = row.slot if study.parsed_spec.reproducible else optuna_tables.next_number(session, optuna_id)
         template = create_trial(state=OptunaState.RUNNING)
         template.number, template.datetime_start = number, datetime.now()
-        trial_id = optuna_tables.create_trial(session, optuna_id, template)
+        optuna_trial_id = optuna_tables.create_trial(session, optuna_id, template)
     else:
-        trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
+        optuna_trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
     told = {"state": TrialState.FAIL, "checkpoint": None, "number": number, "reason": reason, "ended_at": unix_now()}
     session.execute(sa.update(TrialRecord).where(TrialRecord.id == row.id).values(told))
-    optuna.set_trial_user_attr(trial_id, "reason", reason)
-    optuna_tables.finish_trial(session, trial_id, OptunaState.FAIL, None)
+    optuna.set_trial_user_attr(optuna_trial_id, "reason", reason)
+    optuna_tables.finish_trial(session, optuna_trial_id, OptunaState.FAIL, None)

@@ -1,4 +1,4 @@
-"""Which places of a study a worker gets, and how it comes to hold them; inside a `database.transaction`."""
+"""Claims budget slots for a worker; inside a `database.transaction`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from studies.sweep.ledger import Claim
 
 @dataclass(frozen=True)
 class Holder:
-    """A worker, as what it holds knows it."""
+    """The worker that holds claims: its name, its lease, and when it leaves a study."""
 
     name: str
     lease_seconds: float
@@ -30,40 +30,49 @@ class Holder:
     progressed: Callable[[], None] = lambda: None  # called when a training went on
 
 
-def take(session: Session, spec: StudySpec, study_id: int, holder: Holder, count: int, *, idle: bool) -> list[Claim]:
-    """Up to `count` places that nobody runs, or, when there is none and the worker is idle, one on its last attempt."""
-    last = TrialRecord.setbacks >= max(1, spec.budget.max_attempts - 1)
-    mine = sa.and_(TrialRecord.study_id == study_id, _in_turn(spec, study_id))
-    claims = _take(session, holder, sa.and_(mine, ~last), count, alone=False)
-    return claims or (_take(session, holder, sa.and_(mine, last), 1, alone=True) if idle else [])
+def claim_slots(
+    session: Session, spec: StudySpec, study_id: int, holder: Holder, count: int, *, idle: bool
+) -> list[Claim]:
+    """Claim up to `count` slots that nobody runs.
+
+    When there are none and the worker is idle, claim one whose trial is on its last attempt, to run alone.
+    """
+    on_last_attempt = TrialRecord.setbacks >= max(1, spec.budget.max_attempts - 1)
+    in_study = sa.and_(TrialRecord.study_id == study_id, _in_generation(spec, study_id))
+    claims = _claim(session, holder, sa.and_(in_study, ~on_last_attempt), count, alone=False)
+    if claims or not idle:
+        return claims
+    return _claim(session, holder, sa.and_(in_study, on_last_attempt), 1, alone=True)
 
 
-def _take(session: Session, holder: Holder, which: sa.ColumnElement[bool], count: int, *, alone: bool) -> list[Claim]:
+def _claim(
+    session: Session, holder: Holder, condition: sa.ColumnElement[bool], count: int, *, alone: bool
+) -> list[Claim]:
     candidates = (
         sa.select(TrialRecord.id)
         .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-        .where(claimable(), which)
+        .where(claimable(), condition)
         .order_by(TrialRecord.slot)
         .limit(count)
         .with_for_update(skip_locked=True, of=TrialRecord)
     )
     columns = ("id", "number", "slot", "attempt", "plan", "enqueued_params", "checkpoint", "lease_expires_at")
-    taken = (
+    token = uuid4().hex  # one for all: a slot is fenced by the pair of its row and its token
+    update = (
         sa.update(TrialRecord)
         # Not as a subquery, which PostgreSQL may run more than once, past its limit.
         .where(TrialRecord.id.in_(session.scalars(candidates).all()))
         .values(
             state=TrialState.RUNNING,
             worker=holder.name,
-            # One token for all: a place is fenced by the pair of its row and its token.
-            token=(token := uuid4().hex),
+            token=token,
             attempt=TrialRecord.attempt + 1,
             lease_expires_at=unix_now() + holder.lease_seconds,
             started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
         )
         .returning(*(getattr(TrialRecord, column) for column in columns))
     )
-    rows = sorted(session.execute(taken).all(), key=lambda row: row.slot)
+    rows = sorted(session.execute(update).all(), key=lambda row: row.slot)
     if rows:
         begun = {"worker": holder.name, "started_at": rows[0].lease_expires_at - holder.lease_seconds}
         attempts = [{"trial_id": row.id, "attempt": row.attempt, **begun} for row in rows]
@@ -84,14 +93,14 @@ def _take(session: Session, holder: Holder, which: sa.ColumnElement[bool], count
     ]
 
 
-def _in_turn(spec: StudySpec, study_id: int) -> sa.ColumnElement[bool]:
-    """Of a reproducible study, the places of the first generation that has not ended."""
+def _in_generation(spec: StudySpec, study_id: int) -> sa.ColumnElement[bool]:
+    """Of a reproducible study, the slots of the first generation that has not ended."""
     if not spec.reproducible:
         return sa.true()
-    return TrialRecord.slot < (_first_unfinished(study_id) // spec.generation + 1) * spec.generation
+    return TrialRecord.slot < (_first_open_slot(study_id) // spec.generation + 1) * spec.generation
 
 
-def _first_unfinished(study_id: int) -> sa.ScalarSelect[int]:
-    open_states = TrialRecord.state.in_(OPEN_TRIAL)
-    query = sa.select(sa.func.min(TrialRecord.slot)).where(TrialRecord.study_id == study_id, open_states)
+def _first_open_slot(study_id: int) -> sa.ScalarSelect[int]:
+    is_open = TrialRecord.state.in_(OPEN_TRIAL)
+    query = sa.select(sa.func.min(TrialRecord.slot)).where(TrialRecord.study_id == study_id, is_open)
     return query.correlate(None).scalar_subquery()

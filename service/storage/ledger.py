@@ -73,7 +73,7 @@ class TrialLedger:
             self._end_when_overdue(session)
             if study.state not in LIVE_STUDY:
                 return []
-            claims = claiming.take(session, self._spec, study.id, self._holder, count, idle=idle)
+            claims = claiming.claim_slots(session, self._spec, study.id, self._holder, count, idle=idle)
             if claims and study.state == StudyState.QUEUED:
                 study.state = StudyState.RUNNING
                 study.started_at = study.started_at or session.scalar(sa.select(unix_now()))
@@ -217,7 +217,7 @@ class TrialLedger:
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record everything it gave."""
         with self._fenced(claim, ending=True, **_closing(outcome)) as session:
-            attempts.note_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
+            attempts.record_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
             trial_id = self._trial_id(number)
             if outcome.result is not None:
                 session.execute(sa.insert(CurveRecord), _curve(claim, outcome.result))

@@ -1,6 +1,6 @@
-"""The tables beside Optuna's: a study as it was accepted, and each place of its budget with all its trial gave.
+"""The tables beside Optuna's: studies, the slots of their budgets with the results of their trials, and what is kept.
 
-Optuna's tables stay the record for samplers and the dashboard; these answer the API. Both change in one transaction.
+Samplers and the dashboard read Optuna's tables, the API reads these. Both change in one transaction.
 """
 
 from __future__ import annotations
@@ -41,37 +41,37 @@ class StudyRecord(Record):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(sa.String(140), unique=True)  # also the Optuna study's name
+    name: Mapped[str] = mapped_column(sa.String(140), unique=True)  # the Optuna study has the same
     state: Mapped[StudyState] = mapped_column(_one_of(StudyState, 10))
-    reason: Mapped[str | None]  # why it ended, where that was not its budget
+    reason: Mapped[str | None]  # for its end, unless that was its budget
     spec: Mapped[dict[str, Any]]  # StudySpec as JSON
-    engine: Mapped[dict[str, Any] | None]  # which engine trains it, and why; known once a worker took it up
-    facts: Mapped[dict[str, Any] | None]  # of its data, see worker.facts; known once a worker took it up
-    parent_id: Mapped[int | None]  # of the study whose comparison this is a part of
-    technique: Mapped[str | None] = mapped_column(sa.String(20))  # that this part searches; None: it confirms them all
-    comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON, once it was asked for
+    engine: Mapped[dict[str, Any] | None]  # that trains it, and why; None until a worker has begun
+    facts: Mapped[dict[str, Any] | None]  # of its data, see worker.facts; None until a worker has begun
+    parent_id: Mapped[int | None]  # the study whose comparison this is a part of
+    technique: Mapped[str | None] = mapped_column(sa.String(20))  # searched by this part; None for the confirmation
+    comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON
     comparison_state: Mapped[ComparisonState | None] = mapped_column(_one_of(ComparisonState, 10))
     published: Mapped[bool | None] = mapped_column("presented")  # the report is kept, its figures in the dashboard
     publishing_at: Mapped[float | None] = mapped_column("presenting_at")  # when a worker claimed to publish it
     #: Another study's trials that its sampler knows, see studies.search.warm_start.
     warm_start_trials: Mapped[list[Any] | None] = mapped_column("earlier")
     priority: Mapped[int] = mapped_column(default=0)  # workers serve the highest first
-    served_at: Mapped[float | None]  # when a worker last began a turn on it or on a part of its comparison
-    invalidated_count: Mapped[int] = mapped_column("forgotten", default=0)  # so that workers see a trial marked invalid
+    served_at: Mapped[float | None]  # when a worker last began to serve it or a part of it
+    invalidated_count: Mapped[int] = mapped_column("forgotten", default=0)  # changes whenever a trial is marked invalid
     paused_at: Mapped[float | None]
-    paused_seconds: Mapped[float] = mapped_column(default=0.0)  # in all before paused_at, which its timeout leaves out
+    paused_seconds: Mapped[float] = mapped_column(default=0.0)  # before paused_at; left out of its timeout
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]
 
     @property
     def parsed_spec(self) -> StudySpec:
-        """The validated description; validated anew only after `spec` was assigned or read again."""
+        """The validated `spec`; validated again only after it was assigned or read from the database."""
         return self._parsed("spec", StudySpec)
 
     @property
     def parsed_comparison(self) -> ComparisonSpec:
-        """The validated description of its comparison, which it must have."""
+        """The validated `comparison`, which must not be None."""
         return self._parsed("comparison", ComparisonSpec)
 
     def _parsed(self, column: str, model: type[Model]) -> Model:
@@ -83,15 +83,15 @@ class StudyRecord(Record):
 
     @property
     def etag(self) -> str:
-        """Names what users can change of it and how it stands, for If-Match; its progress is no part of it."""
-        # Plain strings, so that a tag stays as it is from version to version.
+        """The entity tag for If-Match: changes with what users can change, and not with progress."""
+        # Plain strings: the repr of an enum is another.
         comparison_state = None if self.comparison_state is None else str(self.comparison_state)
         parts = self.id, str(self.state), self.priority, comparison_state, self.invalidated_count, self.ended_at
         return sha256(repr(parts).encode()).hexdigest()[:16]
 
     @property
     def root_id(self) -> int:
-        """Its own id, or that of the study whose comparison it is a part of."""
+        """The id of the study whose comparison it is a part of, else its own."""
         return self.parent_id or self.id
 
 
@@ -99,47 +99,47 @@ _RUNNING = sa.text("state = 'RUNNING'")
 
 
 class TrialRecord(Record):
-    """One place of a study's budget and the trial that runs or ran in it."""
+    """One slot of a study's budget, and the trial that runs or ran in it."""
 
     __tablename__ = "regsweep_trials"
     __table_args__ = (
         sa.UniqueConstraint("study_id", "place"),
         sa.UniqueConstraint("study_id", "number"),
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
-        # Every lease of every study, without a look at what has ended.
+        # Finds every lease of every study without reading trials that have ended.
         sa.Index("ix_regsweep_trials_running", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_studies.id", ondelete="CASCADE"))
-    slot: Mapped[int] = mapped_column("place")  # 0 to budget.trials − 1; the rows are the budget, so no count can drift
+    slot: Mapped[int] = mapped_column("place")  # 0 to budget.trials − 1; the rows are the budget
     state: Mapped[TrialState] = mapped_column(_one_of(TrialState, 8))
-    number: Mapped[int | None]  # Optuna's, once the trial was asked
-    attempt: Mapped[int] = mapped_column(default=0)  # the last attempt's number, counted from 1; handed back: not one
-    setbacks: Mapped[int] = mapped_column(default=0)  # attempts that ended badly since it last got further
+    number: Mapped[int | None]  # Optuna's; None until the trial was asked
+    attempt: Mapped[int] = mapped_column(default=0)  # the last one, counted from 1; a hand-back does not count
+    setbacks: Mapped[int] = mapped_column(default=0)  # attempts that gave nothing since the last checkpoint
     worker: Mapped[str | None] = mapped_column(sa.String(100))
-    plan: Mapped[dict[str, Any] | None]  # studies.plan.Plan, where what is run is not asked of a sampler
+    plan: Mapped[dict[str, Any] | None]  # studies.plan.Plan, where no sampler is asked
     #: Params that a user wants tried here; the sampler gives those that are missing.
     enqueued_params: Mapped[dict[str, Any] | None] = mapped_column("asked")
-    token: Mapped[str | None] = mapped_column(sa.String(32))  # fences the writes of an earlier claim
+    token: Mapped[str | None] = mapped_column(sa.String(32))  # of the claim that may write; fences off earlier ones
     lease_expires_at: Mapped[float | None]
     params: Mapped[dict[str, Any] | None]
     values: Mapped[list[Any] | None]
-    value: Mapped[float | None]  # of the first objective, to sort by
+    value: Mapped[float | None]  # of the first objective; sorted by
     metrics: Mapped[dict[str, Any] | None]
     weights: Mapped[dict[str, Any] | None]
     epochs: Mapped[int | None]
     best_epoch: Mapped[int | None]
     stopped_early: Mapped[bool | None]
     reason: Mapped[str | None]
-    checkpoint: Mapped[str | None]  # path of its trainings' state under the artifacts, while it has not ended
-    model: Mapped[str | None]  # path of the .keras file under the artifacts, for trials that were the best so far
+    checkpoint: Mapped[str | None]  # path of its training state in the artifacts; None once it has ended
+    model: Mapped[str | None]  # path of the .keras file in the artifacts, of trials that were the best so far
     started_at: Mapped[float | None]
     ended_at: Mapped[float | None]
 
 
 def running() -> sa.ColumnElement[bool]:
-    """Trials that a worker holds; the state is written out, so that SQLite takes their own index."""
+    """Trials that a worker holds; the state is a literal, so that SQLite uses the partial index."""
     return TrialRecord.state == sa.literal_column("'RUNNING'")
 
 
@@ -159,33 +159,33 @@ class CurveRecord(Record):
 
 
 class AttemptRecord(Record):
-    """One claim of a place: who had it, and how it ended. One that is handed back is no attempt and is removed."""
+    """One claim of a slot: its worker and its ending. One that is handed back is removed."""
 
     __tablename__ = "regsweep_attempts"
 
     trial_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_trials.id", ondelete="CASCADE"), primary_key=True)
-    attempt: Mapped[int] = mapped_column(primary_key=True)  # TrialRecord.attempt while it ran
+    attempt: Mapped[int] = mapped_column(primary_key=True)  # as TrialRecord.attempt while it ran
     worker: Mapped[str] = mapped_column(sa.String(100))
     started_at: Mapped[float]
     ended_at: Mapped[float | None]
     ending: Mapped[Ending | None] = mapped_column(_one_of(Ending, 16))
-    reason: Mapped[str | None]  # in words, when it was not told
+    reason: Mapped[str | None]  # in words, unless it was told
 
 
 class RequestRecord(Record):
-    """A request that came with an Idempotency-Key, and its answer."""
+    """A request with an Idempotency-Key, and its answer."""
 
     __tablename__ = "regsweep_requests"
 
     key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(sa.String(64))  # of what was asked; the same key with another is refused
-    answer: Mapped[str]  # the body, word for word
-    location: Mapped[str | None]  # its header
+    fingerprint: Mapped[str] = mapped_column(sa.String(64))  # of the request; the same key with another is refused
+    answer: Mapped[str]  # the body
+    location: Mapped[str | None]  # the header
     created_at: Mapped[float] = mapped_column(index=True)
 
 
 class DatasetRecord(Record):
-    """A dataset that a user uploaded; its file stands under the artifacts by its digest."""
+    """A dataset that a user uploaded; its file is in the artifacts under its digest."""
 
     __tablename__ = "regsweep_datasets"
 
@@ -200,16 +200,16 @@ class DatasetRecord(Record):
 
 
 class KeyRecord(Record):
-    """An API key, which only its holder has."""
+    """An API key, without its secret, which only its holder has."""
 
     __tablename__ = "regsweep_keys"
 
-    id: Mapped[str] = mapped_column(sa.String(12), primary_key=True)  # stands in the key
-    name: Mapped[str] = mapped_column(sa.String(100))  # whose it is, or what for
+    id: Mapped[str] = mapped_column(sa.String(12), primary_key=True)  # the first part of the key
+    name: Mapped[str] = mapped_column(sa.String(100))  # of its holder or its purpose
     scope: Mapped[str] = mapped_column(sa.String(10))  # service.scopes.Scope
     digest: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of its secret
-    signing_secret: Mapped[str] = mapped_column(sa.String(64))  # signs browsers' logins with it
+    signing_secret: Mapped[str] = mapped_column(sa.String(64))  # signs the logins of browsers
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
-    last_used_at: Mapped[float | None]  # to the day
+    last_used_at: Mapped[float | None]  # precise to a day

@@ -1,4 +1,4 @@
-"""Which study a worker serves next: priorities, and turns between studies of the same."""
+"""Chooses the study that a worker serves next: by priority, and in turns between studies of the same."""
 
 from __future__ import annotations
 
@@ -11,33 +11,42 @@ from service.storage.states import LIVE_STUDY
 
 
 def next_study(session: Session, only: str | None, worker: str, serving: int | None) -> StudyRecord | None:
-    """The study (or the one named) that has a trial to run and most right to this worker.
+    """The next study for this worker: highest priority, fewest other workers, longest unserved.
 
-    That of the highest priority; among those the one that fewest other workers serve; then the one whose last turn is
-    longest ago. The parts of a comparison are one with their study, and served in their order. The one it serves
-    already (`serving`, an id) is among them, also when none of its trials waits.
+    A study with a trial to run, or the one this worker serves already (`serving`, an id); of the study named `only`, if
+    it is given. The parts of a comparison count as one with their study, and are served in the order they began.
     """
-    waits = sa.exists().where(TrialRecord.study_id == StudyRecord.id, claimable())
-    wanted = sa.or_(waits, StudyRecord.id == serving)
-    candidates = sa.select(StudyRecord).where(StudyRecord.state.in_(LIVE_STUDY), wanted)
-    whole = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
-    served = (
-        sa.select(whole, sa.func.count(TrialRecord.worker.distinct()))
+    has_work = sa.exists().where(TrialRecord.study_id == StudyRecord.id, claimable())
+    query = sa.select(StudyRecord).where(
+        StudyRecord.state.in_(LIVE_STUDY), sa.or_(has_work, StudyRecord.id == serving)
+    )
+    root_id = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
+    if only is not None:
+        only_id = sa.select(StudyRecord.id).where(StudyRecord.name == only).scalar_subquery()
+        query = query.where(root_id == only_id)
+    candidates = session.scalars(query.order_by(root_id, StudyRecord.id)).all()
+    if len({study.root_id for study in candidates}) < 2:
+        return candidates[0] if candidates else None
+    other_workers = (
+        sa.select(root_id, sa.func.count(TrialRecord.worker.distinct()))
         .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
         .where(running(), TrialRecord.worker != worker)
-        .group_by(whole)
+        .group_by(root_id)
     )
-    if only is not None:
-        named = sa.select(StudyRecord.id).where(StudyRecord.name == only).scalar_subquery()
-        candidates = candidates.where(whole == named)
-    found = session.scalars(candidates.order_by(whole, StudyRecord.id)).all()
-    if len({study.root_id for study in found}) < 2:
-        return found[0] if found else None
-    workers = {row[0]: row[1] for row in session.execute(served)}
-    return min(found, key=lambda s: (-s.priority, workers.get(s.root_id, 0), s.served_at or 0.0, s.root_id, s.id))
+    workers = {row[0]: row[1] for row in session.execute(other_workers)}
+    return min(
+        candidates,
+        key=lambda study: (
+            -study.priority,
+            workers.get(study.root_id, 0),
+            study.served_at or 0.0,
+            study.root_id,
+            study.id,
+        ),
+    )
 
 
 def begin_turn(session: Session, study: StudyRecord) -> None:
-    """Record that a worker turns to a study now."""
+    """Record that a worker begins to serve a study, or a part of it, now."""
     together = sa.or_(StudyRecord.id == study.root_id, StudyRecord.parent_id == study.root_id)
     session.execute(sa.update(StudyRecord).where(together).values(served_at=unix_now()))
