@@ -26,7 +26,7 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
     counts, best = store.progress(studies), store.bests(studies)
     dashboard = store.dashboard_ids(study.name for study in studies)
     with store.reading() as session:
-        overall = progress.whole(session, studies)
+        overall = progress.with_comparisons(session, studies)
     return [
         _study_view(study, counts[study.id], overall[study.id], best.get(study.id), dashboard.get(study.name))
         for study in studies
@@ -36,7 +36,7 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
 def new_study_view(store: Store, session: Session, study: StudyRecord) -> StudyView:
     """A study in the transaction that accepts it."""
     trials = study.spec["budget"]["trials"]
-    overall = progress.whole(session, [study])[study.id]
+    overall = progress.with_comparisons(session, [study])[study.id]
     dashboard_id = store.optuna.get_study_id_from_name(study.name)
     return _study_view(study, Progress(trials, waiting=trials), overall, None, dashboard_id)
 

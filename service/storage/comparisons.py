@@ -1,7 +1,8 @@
-"""Comparisons: studies of a study. Each technique is searched in a study of its own; when all of those have ended, one
-more confirms their best parameters in rounds of planned trials, see confirmation.py.
+"""Begins and ends the steps of comparisons: a comparison is studies with a parent.
 
-What begins the next step stands in the transaction that ends the last, so no crash can come between.
+Each technique is searched in a study of its own. When all of those have ended, one more, the confirmation, trains their
+best parameters in rounds of planned trials, see confirmation.py. A step begins in the transaction that ends the one
+before, so no crash can come between.
 """
 
 from __future__ import annotations
@@ -22,82 +23,83 @@ from studies.spec.comparison import ComparisonSpec
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-_LEAST = 2  # techniques that can be compared
+_MIN_TECHNIQUES = 2  # with a complete trial, so that there is a comparison
 _CONFIRMATION = "confirmation"
 
 
 def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: ComparisonSpec) -> None:
-    """Start the search of every technique, paused when the study is; InvalidSpecError when its space excludes one,
-    ConflictError when Optuna has a study by the name of a part.
+    """Begin the search of every technique, paused when the study is.
+
+    Raises InvalidSpecError when the study's space excludes a technique.
+    Raises ConflictError when Optuna has a study with the name of a part.
     """
     spec = study.parsed_spec
     comparison = techniques.settled(spec, comparison)
-    named = comparison.techniques or ()
-    _check_names(session, [part_name(study, part) for part in (*named, _CONFIRMATION)])
+    names = comparison.techniques or ()
+    _check_names(session, [part_name(study, part) for part in (*names, _CONFIRMATION)])
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), ComparisonState.SEARCHING
     study.published = None
-    for technique in named:
-        searched = techniques.search(spec, comparison, technique)
-        part = lifecycle.create(session, optuna, searched, part_name(study, technique), study, technique)
+    for technique in names:
+        search = techniques.search(spec, comparison, technique)
+        part = lifecycle.create(session, optuna, search, part_name(study, technique), study, technique)
         if study.state == StudyState.PAUSED:
-            lifecycle.count_pause(session, part, StudyState.PAUSED)
-            part.state = StudyState.PAUSED
+            _set_part_state(session, part, StudyState.PAUSED)
 
 
 def _check_names(session: Session, names: Sequence[str]) -> None:
-    name = taken(session, names)
+    name = name_in_use(session, names)
     if name is not None:
         raise ConflictError(f"Optuna has a study named '{name}', which the comparison needs; delete that one first")
 
 
-def taken(session: Session, names: Sequence[str]) -> str | None:
-    """One of these names that a study of Optuna's has."""
+def name_in_use(session: Session, names: Sequence[str]) -> str | None:
+    """One of these names that a study of Optuna's has; None when none has."""
     optuna_studies = sa.table("studies", sa.column("study_name", sa.String))
     return session.scalar(sa.select(optuna_studies.c.study_name).where(optuna_studies.c.study_name.in_(names)))
 
 
 def part_name(study: StudyRecord, part: str) -> str:
-    """The name of a study of a comparison; no user's study can have it, for theirs hold no colon."""
+    """The name of a part; no user's study can have it, for users' names hold no colon."""
     return f"{study.name}: {part}"
 
 
 def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: StudyState, reason: str | None) -> None:
-    """End a study that is locked, and go on with the comparison that it is a part of."""
-    whole = None if study.parent_id is None else session.get_one(StudyRecord, study.parent_id)
+    """End a locked study; when it is a part of a comparison, begin the next step or end the comparison."""
+    parent = _parent(session, study)
     if study.state not in ACTIVE_STUDY:
         return
     paused = study.state == StudyState.PAUSED
     lifecycle.end_study(session, optuna, study, state, reason)
-    if whole is None:
+    if parent is None:
         return
     session.expire(study)
-    if whole.comparison_state == ComparisonState.SEARCHING and not _active_parts(session, whole):
-        _confirm(session, optuna, whole, paused=paused)
-    elif whole.comparison_state == ComparisonState.CONFIRMING and study.technique is None:
-        whole.comparison_state = ComparisonState(state)
+    if parent.comparison_state == ComparisonState.SEARCHING and not _active_parts(session, parent):
+        _begin_confirmation(session, optuna, parent, paused=paused)
+    elif parent.comparison_state == ComparisonState.CONFIRMING and study.technique is None:
+        parent.comparison_state = ComparisonState(state)
 
 
 def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, failed: bool) -> None:
-    """End a study whose last trial has ended, or whose failed trials (one more, if `failed`) are more than it bears."""
-    these = TrialRecord.study_id == study.id
-    borne = study.spec["budget"]["max_failed_trials"]  # not validated: every trial ends here
-    if failed and borne is not None:
-        count = session.scalar(sa.select(sa.func.count()).where(these, TrialRecord.state == TrialState.FAIL)) or 0
-        if count > borne:
-            reason = f"{count} trials failed and budget.max_failed_trials is {borne}"
+    """End a study when no trial is open, or, after a trial failed, when failures exceed budget.max_failed_trials."""
+    in_study = TrialRecord.study_id == study.id
+    max_failed = study.spec["budget"]["max_failed_trials"]  # not validated: every trial ends here
+    if failed and max_failed is not None:
+        count = session.scalar(sa.select(sa.func.count()).where(in_study, TrialRecord.state == TrialState.FAIL)) or 0
+        if count > max_failed:
+            reason = f"{count} trials failed and budget.max_failed_trials is {max_failed}"
             end(session, optuna, study, StudyState.FAILED, reason)
             return
-    unfinished = sa.exists().where(these, TrialRecord.state.in_(OPEN_TRIAL))
-    if not session.scalar(sa.select(unfinished)) and not _go_on(session, study):
+    has_open = sa.exists().where(in_study, TrialRecord.state.in_(OPEN_TRIAL))
+    if not session.scalar(sa.select(has_open)) and not _add_next_round(session, study):
         end(session, optuna, study, StudyState.COMPLETED, None)
 
 
-def _go_on(session: Session, study: StudyRecord) -> bool:
-    """Plan what a confirmation trains next; False when it has done all, and for every other study."""
-    whole = None if study.parent_id is None else session.get_one(StudyRecord, study.parent_id)
-    if whole is None or study.technique is not None or study.state not in ACTIVE_STUDY:
+def _add_next_round(session: Session, study: StudyRecord) -> bool:
+    """Add the next round to an active confirmation; return whether there is one, False for every other study."""
+    parent = _parent(session, study)
+    if parent is None or study.technique is not None or study.state not in ACTIVE_STUDY:
         return False
-    plans = confirmation.next_round(session, whole, study)
+    plans = confirmation.next_round(session, parent, study)
     lifecycle.add_slots(session, study, plans)
     return bool(plans)
 
@@ -105,12 +107,16 @@ def _go_on(session: Session, study: StudyRecord) -> bool:
 def set_parts_state(session: Session, study: StudyRecord, to: StudyState) -> None:
     """Pause or resume the parts of a comparison with their study."""
     for part in _active_parts(session, study):
-        lifecycle.count_pause(session, part, to)
-        part.state = StudyState.QUEUED if to == StudyState.RUNNING and part.started_at is None else to
+        _set_part_state(session, part, to)
+
+
+def _set_part_state(session: Session, part: StudyRecord, to: StudyState) -> None:
+    lifecycle.count_pause(session, part, to)
+    part.state = StudyState.QUEUED if to == StudyState.RUNNING and part.started_at is None else to
 
 
 def stop(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
-    """End every part of a comparison that is still active."""
+    """Stop a comparison that has not ended, with every part that is active."""
     if study.comparison_state in ACTIVE_COMPARISON:
         study.comparison_state = ComparisonState.STOPPED
         for part in _active_parts(session, study):
@@ -124,29 +130,32 @@ def parts(session: Session, study: StudyRecord) -> Sequence[StudyRecord]:
     ).all()
 
 
+def _parent(session: Session, study: StudyRecord) -> StudyRecord | None:
+    return None if study.parent_id is None else session.get_one(StudyRecord, study.parent_id)
+
+
 def _active_parts(session: Session, study: StudyRecord) -> list[StudyRecord]:
     return [part for part in parts(session, study) if part.state in ACTIVE_STUDY]
 
 
-def _confirm(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: bool) -> None:
+def _begin_confirmation(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: bool) -> None:
     comparison = study.parsed_comparison
     best = {part.technique: best_trial(session, part) for part in parts(session, study) if part.technique is not None}
     params = {technique: trial.params for technique, trial in best.items() if trial is not None and trial.params}
-    if len(params) < _LEAST:
+    if len(params) < _MIN_TECHNIQUES:
         study.comparison_state = ComparisonState.FAILED
         return
     plans = confirmation.first_round(comparison, params)
     spec = techniques.confirmation(study.parsed_spec, comparison, len(plans))
     part = lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
     if paused:
-        lifecycle.count_pause(session, part, StudyState.PAUSED)
-        part.state = StudyState.PAUSED
+        _set_part_state(session, part, StudyState.PAUSED)
     study.comparison_state = ComparisonState.CONFIRMING
 
 
 def best_trial(session: Session, study: StudyRecord) -> TrialRecord | None:
-    """The best complete trial of a study by its first objective."""
-    downwards = study.parsed_spec.directions[0] == "minimize"
-    order = TrialRecord.value.asc() if downwards else TrialRecord.value.desc()
+    """The best complete trial of a study by its first objective; None when none is complete."""
+    minimizes = study.parsed_spec.directions[0] == "minimize"
+    order = TrialRecord.value.asc() if minimizes else TrialRecord.value.desc()
     complete = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.state == TrialState.COMPLETE)
     return session.scalar(complete.order_by(order, TrialRecord.number).limit(1))

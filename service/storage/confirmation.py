@@ -1,8 +1,8 @@
-"""The confirmation of a comparison: rounds of planned trials, what they have found, and what the next round is.
+"""Plans the rounds of a comparison's confirmation, and reads their result.
 
-A round begins in the transaction that ends the last. What has surely lost is given no more folds, and after the first
-round cocktails join, with the folds that they have missed. At last every candidate is trained for the test part, and
-the recommended one for delivery.
+A round begins in the transaction that ends the last one. A candidate that has surely lost gets no more folds, and after
+the first round cocktails join and catch up on the folds they missed. The last round trains every candidate for the test
+part, and the recommended one for delivery.
 """
 
 from __future__ import annotations
@@ -26,76 +26,90 @@ from studies.plan import Plan
 from studies.spec.comparison import ComparisonSpec
 
 Params = Mapping[str, Any]
-#: A complete planned trial: its plan, and what it gave in detail.
+#: A complete planned trial: its plan, and its TrialResult.detail.
 Planned = tuple[Plan, Mapping[str, Any]]
 
 
 def first_round(comparison: ComparisonSpec, params: Mapping[str, Params]) -> list[Plan]:
-    """The plans that a confirmation begins with, from the best parameters of each technique."""
+    """Plan the first round, from the best parameters of each technique."""
     return _plans(comparison, params, list(params), [(name, rounds(comparison.repeats)[0]) for name in params])
 
 
-def next_round(session: Session, whole: StudyRecord, confirmation: StudyRecord) -> list[Plan]:
-    """What follows when everything planned has ended; nothing after the last round."""
+def next_round(session: Session, study: StudyRecord, confirmation: StudyRecord) -> list[Plan]:
+    """Plan the round after one whose trials have all ended; none after the last.
+
+    `study` is the one whose comparison this is, `confirmation` the part that trains the plans.
+    """
     plans = _all_plans(session, confirmation)
     if not plans or any(plan.test for plan in plans):
         return []
-    asked = whole.parsed_comparison
+    comparison = study.parsed_comparison
     params = {plan.technique: plan.params for plan in plans}
-    found = result(session, whole, confirmation)
-    ended = 1 + max(fold for plan in plans for fold in plan.folds) // asked.folds
-    following = next((repeats for repeats in rounds(asked.repeats) if repeats.start == ended), None)
-    if following is None or found is None:
-        return _last(session, asked, params, found, confirmation)
+    so_far = result(session, study, confirmation)
+    repeats_done = 1 + max(fold for plan in plans for fold in plan.folds) // comparison.folds
+    next_repeats = next((repeats for repeats in rounds(comparison.repeats) if repeats.start == repeats_done), None)
+    if next_repeats is None or so_far is None:
+        return _last_round(session, comparison, params, so_far, confirmation)
     racing: Sequence[str] = plans[-1].racing
-    fresh: dict[str, dict[str, Any]] = {}
-    if asked.cocktails and ended == rounds(asked.repeats)[0].stop:
-        best_first = sorted(found.techniques, key=lambda row: row.regret)
-        fresh = cocktails(params, [row.technique for row in best_first])
-    keeps_up = {row.technique: row.keeps_up for row in found.techniques if row.technique in racing}
-    racing = [*(survivors(keeps_up) if asked.racing else keeps_up), *fresh]
-    caught_up = [(name, range(following.start)) for name in fresh]
-    return _plans(asked, {**params, **fresh}, racing, [*caught_up, *((name, following) for name in racing)])
+    joining: dict[str, dict[str, Any]] = {}
+    if comparison.cocktails and repeats_done == rounds(comparison.repeats)[0].stop:
+        best_first = sorted(so_far.techniques, key=lambda row: row.regret)
+        joining = cocktails(params, [row.technique for row in best_first])
+    keeps_up = {row.technique: row.keeps_up for row in so_far.techniques if row.technique in racing}
+    racing = [*(survivors(keeps_up) if comparison.racing else keeps_up), *joining]
+    missed = [(name, range(next_repeats.start)) for name in joining]
+    return _plans(comparison, {**params, **joining}, racing, [*missed, *((name, next_repeats) for name in racing)])
 
 
 def _plans(
-    asked: ComparisonSpec, params: Mapping[str, Params], racing: Sequence[str], repeats: Iterable[tuple[str, range]]
+    comparison: ComparisonSpec,
+    params: Mapping[str, Params],
+    racing: Sequence[str],
+    repeats_of: Iterable[tuple[str, range]],
 ) -> list[Plan]:
-    """A plan a candidate and repeat, repeat by repeat, so that what a stopped comparison has is of all of them."""
+    """One plan a candidate and repeat, in the order of repeats: a stopped comparison has results of all candidates."""
     # Optuna wants the choices of a param to be the same in all trials, so every plan lists all candidates.
-    each = sorted(((repeat, name) for name, these in repeats for repeat in these), key=lambda pair: pair[0])
+    pairs = sorted(((repeat, name) for name, repeats in repeats_of for repeat in repeats), key=lambda pair: pair[0])
+    folds = comparison.folds
     return [
-        Plan(name, CANDIDATES, params[name], range(repeat * asked.folds, (repeat + 1) * asked.folds), racing=racing)
-        for repeat, name in each
+        Plan(name, CANDIDATES, params[name], range(repeat * folds, (repeat + 1) * folds), racing=racing)
+        for repeat, name in pairs
     ]
 
 
-def _last(
+def _last_round(
     session: Session,
-    asked: ComparisonSpec,
+    comparison: ComparisonSpec,
     params: Mapping[str, Params],
-    found: Comparison | None,
+    so_far: Comparison | None,
     confirmation: StudyRecord,
 ) -> list[Plan]:
-    """Every candidate on the test part, and the recommended one for delivery."""
-    # Behind the folds stand the whole, all rows, and the folds of a delivery: datasets.preprocessing.prepare_folds.
-    whole = asked.repeats * asked.folds
-    plans = [Plan(name, CANDIDATES, params[name], [whole], test=True) for name in params]
-    if found is None or asked.deliver == "split":
+    """Plan every candidate on the test part, and the recommended one for delivery."""
+    # The order of datasets.preprocessing.prepare_folds: the folds, the full split, all rows, the delivery's folds.
+    full_split = comparison.repeats * comparison.folds
+    all_rows, first_delivery_fold = full_split + 1, full_split + 2
+    plans = [Plan(name, CANDIDATES, params[name], [full_split], test=True) for name in params]
+    if so_far is None or comparison.deliver == "split":
         return plans
-    chosen = found.recommendation.technique
-    if asked.deliver == "folds":
-        folds = range(whole + 2, whole + 2 + (confirmation.facts or {})["delivery_folds"])
-        return [*plans, Plan(chosen, CANDIDATES, params[chosen], folds, deliver="folds", prepared_by=whole + 1)]
-    settled = {**params[chosen], "patience": None}
-    epochs = _epochs(planned(session, confirmation), chosen) if params[chosen]["patience"] is not None else None
-    return [*plans, Plan(chosen, CANDIDATES, settled, [whole + 1], deliver="refit", epochs=epochs)]
+    recommended = so_far.recommendation.technique
+    best_params = params[recommended]
+    if comparison.deliver == "folds":
+        folds = range(first_delivery_fold, first_delivery_fold + (confirmation.facts or {})["delivery_folds"])
+        return [*plans, Plan(recommended, CANDIDATES, best_params, folds, deliver="folds", prepared_by=all_rows)]
+    epochs = _mean_epochs(planned(session, confirmation), recommended) if best_params["patience"] is not None else None
+    refit_params = {**best_params, "patience": None}
+    return [*plans, Plan(recommended, CANDIDATES, refit_params, [all_rows], deliver="refit", epochs=epochs)]
 
 
-def _epochs(found: Sequence[Planned], name: str) -> int:
+def _mean_epochs(complete: Sequence[Planned], technique: str) -> int:
     """The mean of the epochs whose weights were kept on the folds."""
-    kept = [fold["best_epoch"] for plan, detail in found if plan.technique == name for fold in detail.get("folds", [])]
-    return max(1, round(fmean(kept)))
+    epochs = [
+        fold["best_epoch"]
+        for plan, detail in complete
+        if plan.technique == technique
+        for fold in detail.get("folds", [])
+    ]
+    return max(1, round(fmean(epochs)))
 
 
 def _all_plans(session: Session, confirmation: StudyRecord) -> list[Plan]:
@@ -114,43 +128,47 @@ def planned(session: Session, confirmation: StudyRecord) -> list[Planned]:
     return [(Plan.read(plan or {}), detail or {}) for plan, detail in session.execute(query)]
 
 
-def result(session: Session, whole: StudyRecord, confirmation: StudyRecord) -> Comparison | None:
-    """The comparison of what has been confirmed so far; None where that is too little."""
+def result(session: Session, study: StudyRecord, confirmation: StudyRecord) -> Comparison | None:
+    """The comparison by the trials that are complete so far; None when they are too few."""
     if confirmation.facts is None:
         return None
-    spec, asked = whole.parsed_spec, whole.parsed_comparison
+    comparison = study.parsed_comparison
     complete = planned(session, confirmation)
     racing = next((plan.racing for plan in reversed(_all_plans(session, confirmation)) if plan.racing), ())
-    names = dict.fromkeys([*(asked.techniques or ()), *(plan.technique for plan, _ in complete)])
-    seconds = _seconds(session, whole)
-    found = [_fits(name, complete, seconds.get(name), lost=bool(racing) and name not in racing) for name in names]
+    names = dict.fromkeys([*(comparison.techniques or ()), *(plan.technique for plan, _ in complete)])
+    seconds = _mean_search_seconds(session, study)
+    fits = [_fits(name, complete, seconds.get(name), raced_out=bool(racing) and name not in racing) for name in names]
     counts = confirmation.facts["rows"]
     rows = RowCounts(fold=counts["validation"], train=counts["train"], test=counts["test"])
-    return compare(spec, asked, found, rows, confirmation.facts["feature_names"])
+    return compare(study.parsed_spec, comparison, fits, rows, confirmation.facts["feature_names"])
 
 
-def _fits(name: str, complete: Sequence[Planned], seconds: float | None, *, lost: bool) -> Fits:
+def _fits(name: str, complete: Sequence[Planned], seconds: float | None, *, raced_out: bool) -> Fits:
+    """One candidate's fits by fold, and its fit for the test part."""
     folds: dict[int, Fit] = {}
     test, params = None, None
     for plan, detail in complete:
         if plan.technique != name or plan.deliver is not None:
             continue
         params = plan.params
-        fits = [Fit(f["metrics"], f["weights"], f["epochs"], f.get("features", ())) for f in detail.get("folds", [])]
+        fits = [
+            Fit(fold["metrics"], fold["weights"], fold["epochs"], fold.get("features", ()))
+            for fold in detail.get("folds", [])
+        ]
         if plan.test:
             test = fits[0]
         else:
             folds |= dict(zip(plan.folds, fits, strict=True))
-    return Fits(name, params, folds, test, seconds, raced_out=lost)
+    return Fits(name, params, folds, test, seconds, raced_out=raced_out)
 
 
-def _seconds(session: Session, whole: StudyRecord) -> dict[str, float]:
-    """What a trial of each technique's search took on average."""
-    lasted = sa.func.avg(TrialRecord.ended_at - TrialRecord.started_at)
+def _mean_search_seconds(session: Session, study: StudyRecord) -> dict[str, float]:
+    """The mean seconds of a trial in each technique's search."""
+    mean_seconds = sa.func.avg(TrialRecord.ended_at - TrialRecord.started_at)
     query = (
-        sa.select(StudyRecord.technique, lasted)
+        sa.select(StudyRecord.technique, mean_seconds)
         .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
-        .where(StudyRecord.parent_id == whole.id, StudyRecord.technique.is_not(None))
+        .where(StudyRecord.parent_id == study.id, StudyRecord.technique.is_not(None))
         .group_by(StudyRecord.technique)
     )
     return {row[0]: row[1] for row in session.execute(query) if row[1] is not None}

@@ -1,6 +1,6 @@
-"""Optuna's tables, written and read where its storage's statements, one a param or more, would cost more than training.
+"""Bulk access to Optuna's tables; RDBStorage issues a statement or more per parameter, which costs more than training.
 
-What stands there is what optuna.storages.RDBStorage would have written; a test holds one against the other.
+The rows are those that optuna.storages.RDBStorage would write; a test compares them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-_json: Any = lru_cache(256)(distribution_to_json)
-_distribution: Any = lru_cache(256)(json_to_distribution)
+_to_json: Any = lru_cache(256)(distribution_to_json)
+_from_json: Any = lru_cache(256)(json_to_distribution)
 
 
 def _table(model: type[models.BaseModel]) -> Any:
@@ -28,7 +28,7 @@ def _table(model: type[models.BaseModel]) -> Any:
 
 
 def create_trial(session: Session, study_id: int, template: FrozenTrial) -> int:
-    """Record a trial under the template's own number; its id."""
+    """Record a trial under the template's own number; return its id."""
     trials = _table(models.TrialModel)
     started = template.datetime_start
     values = {
@@ -43,7 +43,7 @@ def create_trial(session: Session, study_id: int, template: FrozenTrial) -> int:
             "trial_id": trial_id,
             "param_name": name,
             "param_value": template.distributions[name].to_internal_repr(value),
-            "distribution_json": _json(template.distributions[name]),
+            "distribution_json": _to_json(template.distributions[name]),
         }
         for name, value in template.params.items()
     ]
@@ -57,19 +57,19 @@ def next_number(session: Session, study_id: int) -> int:
     """The number of the study's next trial."""
     trials = _table(models.TrialModel)
     highest = sa.select(sa.func.max(trials.c.number)).where(trials.c.study_id == study_id)
-    found = session.scalar(highest)
-    return 0 if found is None else int(found) + 1
+    number = session.scalar(highest)
+    return 0 if number is None else int(number) + 1
 
 
 def add_system_attributes(session: Session, trial_id: int, attributes: Mapping[str, Any]) -> None:
-    """Record what a sampler or a pruner noted of a trial, under keys it has not yet."""
+    """Record the notes of a sampler or pruner on a trial, under keys that it does not have yet."""
     rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
     if rows:
         session.execute(sa.insert(_table(models.TrialSystemAttributeModel)), rows)
 
 
 def set_intermediate_values(session: Session, values: Sequence[tuple[int, int, float]]) -> None:
-    """Record finite intermediate values as (trial id, step, value); a step that was reported before is replaced."""
+    """Record finite intermediate values as (trial id, step, value); replace those of steps reported before."""
     if not values:
         return
     insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
@@ -88,7 +88,7 @@ def set_intermediate_values(session: Session, values: Sequence[tuple[int, int, f
 
 
 def finish_trial(session: Session, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
-    """Record the end of a running trial, with its finite values."""
+    """Record the end of a running trial with its finite values."""
     trials = _table(models.TrialModel)
     ended = {"state": state, "datetime_complete": datetime.now(UTC).replace(tzinfo=None)}
     session.execute(sa.update(trials).where(trials.c.trial_id == trial_id).values(ended))
@@ -101,8 +101,8 @@ def finish_trial(session: Session, trial_id: int, state: TrialState, values: Seq
         session.execute(sa.insert(_table(models.TrialValueModel)), rows)
 
 
-def forget_values(session: Session, trial_id: int, reason: str) -> None:
-    """Make a finished trial a failed one without values, which samplers pass over."""
+def fail_finished_trial(session: Session, trial_id: int, reason: str) -> None:
+    """Make a finished trial a failed one without values, which samplers ignore."""
     trials, values = _table(models.TrialModel), _table(models.TrialValueModel)
     session.execute(sa.update(trials).where(trials.c.trial_id == trial_id).values(state=TrialState.FAIL))
     session.execute(sa.delete(values).where(values.c.trial_id == trial_id))
@@ -112,19 +112,19 @@ def forget_values(session: Session, trial_id: int, reason: str) -> None:
     session.execute(sa.insert(attributes).values(noted))
 
 
-def read_trials(session: Session, study_id: int, after: int, among: Collection[int]) -> list[FrozenTrial]:
-    """The study's trials whose number comes after one or is among some, by number; without user attributes."""
+def read_trials(session: Session, study_id: int, after: int, also: Collection[int]) -> list[FrozenTrial]:
+    """The study's trials with a number above `after` or in `also`, by number, without user attributes."""
     trials = _table(models.TrialModel)
-    chosen = sa.or_(trials.c.number > after, trials.c.number.in_(among))
-    these = sa.and_(trials.c.study_id == study_id, chosen)
-    found = session.execute(sa.select(trials).where(these).order_by(trials.c.number)).all()
-    if not found:
+    by_number = sa.or_(trials.c.number > after, trials.c.number.in_(also))
+    condition = sa.and_(trials.c.study_id == study_id, by_number)
+    trial_rows = session.execute(sa.select(trials).where(condition).order_by(trials.c.number)).all()
+    if not trial_rows:
         return []
 
     def rows(model: type[models.BaseModel], *columns: str) -> dict[int, list[Any]]:
         table = _table(model)
-        wanted = [table.c[column] for column in ("trial_id", *columns)]
-        query = sa.select(*wanted).join(trials, trials.c.trial_id == table.c.trial_id).where(these)
+        selected = [table.c[column] for column in ("trial_id", *columns)]
+        query = sa.select(*selected).join(trials, trials.c.trial_id == table.c.trial_id).where(condition)
         by_trial: dict[int, list[Any]] = defaultdict(list)
         for trial_id, *rest in session.execute(query.order_by(sa.inspect(model).primary_key[0])):
             by_trial[trial_id].append(rest)
@@ -136,12 +136,12 @@ def read_trials(session: Session, study_id: int, after: int, among: Collection[i
     attributes = rows(models.TrialSystemAttributeModel, "key", "value_json")
     return [
         _frozen(row, params[row.trial_id], values[row.trial_id], steps[row.trial_id], attributes[row.trial_id])
-        for row in found
+        for row in trial_rows
     ]
 
 
 def _frozen(row: Any, params: list[Any], values: list[Any], steps: list[Any], attributes: list[Any]) -> FrozenTrial:
-    distributions: dict[str, BaseDistribution] = {name: _distribution(form) for name, _, form in params}
+    distributions: dict[str, BaseDistribution] = {name: _from_json(text) for name, _, text in params}
     return FrozenTrial(
         number=row.number,
         state=row.state,
@@ -159,7 +159,7 @@ def _frozen(row: Any, params: list[Any], values: list[Any], steps: list[Any], at
 
 
 def _utc(local: datetime) -> datetime:
-    """Optuna keeps naive UTC in the database and gives naive local times."""
+    """Naive UTC, as Optuna keeps it in the database, of a naive local time, as it returns it."""
     return local.astimezone(UTC).replace(tzinfo=None)
 
 

@@ -1,6 +1,6 @@
-"""How far a study is with its whole comparison: trials and trainings that are done and to come, and the time left.
+"""Counts the trials and trainings of studies with their comparisons, done and to come, and estimates the time left.
 
-What a confirmation is still to train is planned round by round, so until its last round the whole is an estimate.
+A confirmation plans its trainings round by round, so until its last round what is to come is an estimate.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL
 from studies.spec.resampling import Resampling
 
-#: Models of a delivered mean, as datasets.splits divides for them, which would load scikit-learn for a listing.
-_MOST_DELIVERED = 20
+#: Models of a delivered mean: as many as datasets.splits makes of it, which a listing does not load (scikit-learn).
+_MAX_DELIVERED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Trials, and the trainings that they are."""
+    """A number of trials, and of the trainings that they consist of."""
 
     trials: int = 0
     fits: int = 0
@@ -35,7 +35,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Overall:
-    """What is done of all that a study and its comparison train."""
+    """The work of a study and its comparison, and how much of it is done."""
 
     trials: int
     done: int
@@ -44,46 +44,47 @@ class Overall:
     seconds_left: float | None  # None while nothing is done
 
 
-#: What is done of one study or part, and what is open.
+#: Of each study or part, by its id: the work done, and the work that waits or runs.
 _Counts = Mapping[int, tuple[Work, Work]]
 
 
-def whole(session: Session, studies: Sequence[StudyRecord]) -> dict[int, Overall]:
-    """How far each study is with its comparison, by its id; the number of queries does not grow with them."""
-    return _overall(session, studies, own=True)
+def with_comparisons(session: Session, studies: Sequence[StudyRecord]) -> dict[int, Overall]:
+    """The progress of each study with its comparison, by its id; the number of queries does not grow with them."""
+    return _overall(session, studies, include_study=True)
 
 
 def of_comparison(session: Session, study: StudyRecord) -> Overall:
-    """How far a study's comparison is, without the study's own trials."""
-    return _overall(session, [study], own=False)[study.id]
+    """The progress of a study's comparison, without the study's own trials."""
+    return _overall(session, [study], include_study=False)[study.id]
 
 
-def _overall(session: Session, studies: Sequence[StudyRecord], *, own: bool) -> dict[int, Overall]:
+def _overall(session: Session, studies: Sequence[StudyRecord], *, include_study: bool) -> dict[int, Overall]:
     parts: dict[int, list[StudyRecord]] = defaultdict(list)
-    asked_for = [study.id for study in studies if study.comparison is not None]
-    for part in session.scalars(sa.select(StudyRecord).where(StudyRecord.parent_id.in_(asked_for))):
+    compared = [study.id for study in studies if study.comparison is not None]
+    for part in session.scalars(sa.select(StudyRecord).where(StudyRecord.parent_id.in_(compared))):
         parts[part.parent_id or 0].append(part)
-    families = {study.id: [study] * own + parts[study.id] for study in studies}
-    counts = _counts(session, [member for family in families.values() for member in family])
-    confirming = {part.parent_id or 0: part.id for family in parts.values() for part in family if not part.technique}
-    plans = _plans(session, [confirming[study.id] for study in studies if _confirms(study) and study.id in confirming])
+    members = {study.id: [study] * include_study + parts[study.id] for study in studies}
+    counts = _counts(session, [record for records in members.values() for record in records])
+    confirmations = {part.parent_id or 0: part.id for each in parts.values() for part in each if not part.technique}
+    plans = _plans(session, [confirmations[s.id] for s in studies if _is_active(s) and s.id in confirmations])
     now = session.scalar(sa.select(unix_now())) or 0.0
-    found = {}
+    overall = {}
     for study in studies:
-        done = sum((counts[member.id][0] for member in families[study.id]), Work())
-        planned = plans.get(confirming.get(study.id, 0), ())
-        left = sum((counts[member.id][1] for member in families[study.id]), _to_come(study, planned))
-        seconds = _seconds_left(families[study.id], done, left, now)
-        found[study.id] = Overall(done.trials + left.trials, done.trials, done.fits + left.fits, done.fits, seconds)
-    return found
+        records = members[study.id]
+        done = sum((counts[record.id][0] for record in records), Work())
+        to_plan = _work_to_plan(study, plans.get(confirmations.get(study.id, 0), ()))
+        left = sum((counts[record.id][1] for record in records), to_plan)
+        seconds = _seconds_left(records, done, left, now)
+        overall[study.id] = Overall(done.trials + left.trials, done.trials, done.fits + left.fits, done.fits, seconds)
+    return overall
 
 
-def _confirms(study: StudyRecord) -> bool:
+def _is_active(study: StudyRecord) -> bool:
     return study.comparison_state in ACTIVE_COMPARISON
 
 
-def _counts(session: Session, members: Sequence[StudyRecord]) -> _Counts:
-    """The rows are the budget, and those of an ended study that were never begun are gone."""
+def _counts(session: Session, records: Sequence[StudyRecord]) -> _Counts:
+    """Count the rows, which are the budget; an ended study has none for trials that were never begun."""
     planned = sa.func.sum(
         sa.case((TrialRecord.plan.is_not(None), sa.func.json_array_length(TrialRecord.plan["folds"])))
     )
@@ -95,65 +96,66 @@ def _counts(session: Session, members: Sequence[StudyRecord]) -> _Counts:
             sa.func.count(TrialRecord.plan),
             sa.func.coalesce(planned, 0),
         )
-        .where(TrialRecord.study_id.in_([member.id for member in members]))
+        .where(TrialRecord.study_id.in_([record.id for record in records]))
         .group_by(TrialRecord.study_id, TrialRecord.state)
     )
-    fits_of = {member.id: Resampling.model_validate(member.spec["resampling"]).fits for member in members}
-    done, still = ({member.id: Work() for member in members} for _ in range(2))
+    # The whole spec would take a listing longer to validate.
+    fits_of = {record.id: Resampling.model_validate(record.spec["resampling"]).fits for record in records}
+    done, left = ({record.id: Work() for record in records} for _ in range(2))
     for study_id, is_open, trials, with_plan, plan_fits in session.execute(query):
-        side = still if is_open else done
-        side[study_id] += Work(trials, (trials - with_plan) * fits_of[study_id] + plan_fits)
-    return {study_id: (done[study_id], still[study_id]) for study_id in done}
+        counted = left if is_open else done
+        counted[study_id] += Work(trials, (trials - with_plan) * fits_of[study_id] + plan_fits)
+    return {study_id: (done[study_id], left[study_id]) for study_id in done}
 
 
 def _plans(session: Session, confirmations: Sequence[int]) -> dict[int, list[Mapping[str, Any]]]:
     query = sa.select(TrialRecord.study_id, TrialRecord.plan).where(TrialRecord.study_id.in_(confirmations))
-    found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    plans: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for study_id, plan in session.execute(query):
-        found[study_id].append(plan or {})
-    return found
+        plans[study_id].append(plan or {})
+    return plans
 
 
-def _to_come(study: StudyRecord, plans: Sequence[Mapping[str, Any]]) -> Work:
-    """What a confirmation will train beside what is planned: at most, for what surely loses is given no more folds."""
-    asked = study.comparison
-    if asked is None or not _confirms(study) or any(plan["test"] for plan in plans):
+def _work_to_plan(study: StudyRecord, plans: Sequence[Mapping[str, Any]]) -> Work:
+    """The work that a confirmation has yet to plan; an upper bound, for a candidate that lost gets no more folds."""
+    comparison = study.comparison
+    if comparison is None or not _is_active(study) or any(plan["test"] for plan in plans):
         return Work()
-    repeats, folds, planned = asked["repeats"], asked["folds"], 0
-    racing = names = set(asked["techniques"])
+    repeats, folds, planned = comparison["repeats"], comparison["folds"], 0
+    racing = names = set(comparison["techniques"])
     if plans:
-        last = max(max(plan["folds"]) for plan in plans)
+        last_fold = max(max(plan["folds"]) for plan in plans)
         names = {plan["technique"] for plan in plans}
-        racing = {plan["technique"] for plan in plans if last in plan["folds"]}
-        planned = last // folds + 1
+        racing = {plan["technique"] for plan in plans if last_fold in plan["folds"]}
+        planned = last_fold // folds + 1
     rounds = Work((repeats - planned) * len(racing), (repeats - planned) * len(racing) * folds)
-    return rounds + Work(len(names), len(names)) + _delivery(asked)
+    return rounds + Work(len(names), len(names)) + _delivery(comparison)
 
 
-def _delivery(asked: Mapping[str, Any]) -> Work:
-    fits = {"folds": _MOST_DELIVERED, "refit": 1, "split": 0}[asked["deliver"]]
+def _delivery(comparison: Mapping[str, Any]) -> Work:
+    fits = {"folds": _MAX_DELIVERED, "refit": 1, "split": 0}[comparison["deliver"]]
     return Work(min(fits, 1), fits)
 
 
-def _seconds_left(family: Sequence[StudyRecord], done: Work, left: Work, now: float) -> float | None:
+def _seconds_left(records: Sequence[StudyRecord], done: Work, left: Work, now: float) -> float | None:
     if not left.fits:
         return 0.0
-    worked = _worked(family, now)
-    return worked / done.fits * left.fits if done.fits and worked > 0 else None
+    seconds = _seconds_worked(records, now)
+    return seconds / done.fits * left.fits if done.fits and seconds > 0 else None
 
 
-def _worked(family: Iterable[StudyRecord], now: float) -> float:
-    """Seconds in which any of these was worked at: a comparison may be asked for long after its study has ended."""
-    begun = [member for member in family if member.started_at is not None]
-    spans = sorted((member.started_at or 0.0, member.ended_at or now) for member in begun)
+def _seconds_worked(records: Iterable[StudyRecord], now: float) -> float:
+    """Seconds in which any of these studies ran: a comparison may begin long after its study has ended."""
+    begun = [record for record in records if record.started_at is not None]
+    spans = sorted((record.started_at or 0.0, record.ended_at or now) for record in begun)
     seconds, until = 0.0, 0.0
     for start, end in spans:
         seconds += max(0.0, end - max(start, until))
         until = max(until, end)
-    return seconds - max((_paused(member, now) for member in begun), default=0.0)
+    return seconds - max((_seconds_paused(record, now) for record in begun), default=0.0)
 
 
-def _paused(member: StudyRecord, now: float) -> float:
-    """Parts are paused with their study, so those of a family stand still at the same time."""
-    stands = member.paused_at is not None and member.state in ACTIVE_STUDY
-    return member.paused_seconds + (now - (member.paused_at or 0.0) if stands else 0.0)
+def _seconds_paused(record: StudyRecord, now: float) -> float:
+    """Seconds in which a study was paused; its parts are paused with it, so their seconds are not added up."""
+    is_paused = record.paused_at is not None and record.state in ACTIVE_STUDY
+    return record.paused_seconds + (now - (record.paused_at or 0.0) if is_paused else 0.0)

@@ -17,9 +17,7 @@ def next_study(session: Session, only: str | None, worker: str, serving: int | N
     it is given. The parts of a comparison count as one with their study, and are served in the order they began.
     """
     has_work = sa.exists().where(TrialRecord.study_id == StudyRecord.id, claimable())
-    query = sa.select(StudyRecord).where(
-        StudyRecord.state.in_(LIVE_STUDY), sa.or_(has_work, StudyRecord.id == serving)
-    )
+    query = sa.select(StudyRecord).where(StudyRecord.state.in_(LIVE_STUDY), sa.or_(has_work, StudyRecord.id == serving))
     root_id = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
     if only is not None:
         only_id = sa.select(StudyRecord.id).where(StudyRecord.name == only).scalar_subquery()

@@ -1,4 +1,7 @@
-"""Every query of the API and the command line. What workers write stands in trials.py."""
+"""Queries of the API and the command line about studies and trials.
+
+Those about comparisons are in comparison_store.py, those of workers in worker_store.py and ledger.py.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many of a study's trials are in which state; `trials` is the whole budget."""
+    """How many trials of a study are in each state; `trials` is the budget."""
 
     trials: int
     complete: int = 0
@@ -44,7 +47,7 @@ _COUNTED = {
     TrialState.WAITING: "waiting",
 }
 
-#: From which states a user may put a study into another, and what that is called.
+#: For each state that a user may put a study into: the states it may come from, and the verb.
 _CHANGES: dict[StudyState, tuple[Sequence[StudyState], str]] = {
     StudyState.PAUSED: (LIVE_STUDY, "paused"),
     StudyState.RUNNING: ((StudyState.PAUSED,), "resumed"),
@@ -64,7 +67,8 @@ class Store:
         try:
             database.prepare(self.engine)
         finally:
-            self.engine.dispose()  # nobody closes a store that was not made; one that was connects again
+            # A store that could not be made has no owner to close it; one that was made connects again.
+            self.engine.dispose()
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         self._read = sessionmaker(database.reading(self.engine), expire_on_commit=False)
 
@@ -74,7 +78,7 @@ class Store:
         return database.optuna_storage(self.url)
 
     def reading(self) -> Session:
-        """A session that only reads, and so never waits for writers."""
+        """A session that only reads; it never waits for writers."""
         return self._read()
 
     def writing(self) -> AbstractContextManager[Session]:
@@ -82,7 +86,7 @@ class Store:
         return self._write.begin()
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.engine.dispose()
         if "optuna" in self.__dict__:
             self.optuna.engine.dispose()
@@ -96,17 +100,19 @@ class Store:
         return self.study(name)
 
     def accept(self, session: Session, spec: StudySpec) -> StudyRecord:
-        """Accept a study in a `database.transaction`: its record, its whole budget, its Optuna study and, where it
-        compares, those of each technique; or NameInUseError, InvalidSpecError.
+        """Add a study to a `database.transaction`: its record, its whole budget, its Optuna study, and its comparison.
+
+        Raises NameInUseError when a study has its name.
+        Raises InvalidSpecError when it names a dataset, a study to start warm from or a technique that it cannot use.
         """
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
         dataset_files.expect(session, spec.dataset)
-        if comparisons.taken(session, [spec.name]) is not None:
+        if comparisons.name_in_use(session, [spec.name]) is not None:
             raise NameInUseError(spec.name)
         try:
             study = lifecycle.create(session, self.optuna, spec, spec.name)
-            user_trials.learn_from(session, self.optuna, study)
+            user_trials.copy_warm_start_trials(session, self.optuna, study)
             if spec.comparison is not None:
                 comparisons.begin(session, self.optuna, study, spec.comparison)
             session.flush()
@@ -120,7 +126,7 @@ class Store:
             return lifecycle.find(session, name)
 
     def studies(self, state: StudyState | None, limit: int, cursor: Cursor | None) -> Page[StudyRecord]:
-        """Studies, newest first, without the parts of their comparisons."""
+        """A page of the studies, newest first, without the parts of comparisons."""
         query = sa.select(StudyRecord).where(StudyRecord.parent_id.is_(None))
         query = query.order_by(StudyRecord.id.desc()).limit(limit + 1)
         if state is not None:
@@ -128,11 +134,11 @@ class Store:
         if cursor is not None:
             query = query.where(StudyRecord.id < cursor.after)
         with self._read() as session:
-            found = session.scalars(query).all()
-        return Page.cut(found, limit, lambda study: Cursor(None, study.id))
+            studies = session.scalars(query).all()
+        return Page.cut(studies, limit, lambda study: Cursor(None, study.id))
 
     def dashboard_ids(self, names: Iterable[str]) -> dict[str, int]:
-        """Optuna's number of each study, which the dashboard's addresses hold."""
+        """Optuna's id of each study, by name; the dashboard's addresses hold it."""
         optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
         query = sa.select(optuna_studies.c.study_name, optuna_studies.c.study_id).where(
             optuna_studies.c.study_name.in_(list(names))
@@ -141,7 +147,7 @@ class Store:
             return {row.study_name: row.study_id for row in session.execute(query)}
 
     def progress(self, studies: Sequence[StudyRecord]) -> dict[int, Progress]:
-        """Trial counts of each study by its id."""
+        """The trial counts of each study, by the study's id."""
         query = (
             sa.select(TrialRecord.study_id, TrialRecord.state, sa.func.count())
             .where(TrialRecord.study_id.in_([study.id for study in studies]))
@@ -154,8 +160,9 @@ class Store:
         return {study.id: Progress(study.spec["budget"]["trials"], **counts[study.id]) for study in studies}
 
     def set_state(self, name: str, to: StudyState, etags: Collection[str] | None = None) -> StudyRecord:
-        """Pause, resume or stop a study with its comparison (`to` is paused, running or stopped); ConflictError when it
-        cannot go there, PreconditionError when it is not as one of the etags says.
+        """Pause, resume or stop a study with its comparison: `to` is PAUSED, RUNNING or STOPPED.
+
+        Raises ConflictError when its state does not allow that, PreconditionError when no etag is its own.
         """
         allowed, verb = _CHANGES[to]
         with database.transaction(self.optuna) as session:
@@ -177,7 +184,10 @@ class Store:
         return self.study(name)
 
     def set_priority(self, name: str, priority: int, etags: Collection[str] | None = None) -> StudyRecord:
-        """Serve a study and its comparison before others, or after them."""
+        """Set the priority of a study and of its comparison's parts.
+
+        Raises PreconditionError when no etag is its own.
+        """
         with self._write.begin() as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
@@ -186,9 +196,10 @@ class Store:
         return self.study(name)
 
     def delete_study(self, name: str, *, force: bool, etags: Collection[str] | None = None) -> list[int]:
-        """Delete a study with all its trials and its comparison, here and in Optuna; their ids.
+        """Delete a study with all its trials and its comparison, here and in Optuna; return the ids.
 
-        An active one only when forced, a part of a comparison only with its study.
+        Raises ConflictError when it is a part of a comparison, or active and not `force`.
+        Raises PreconditionError when no etag is its own.
         """
         with database.transaction(self.optuna) as session:
             study = lifecycle.find(session, name, lock=True)
@@ -200,64 +211,71 @@ class Store:
                 raise ConflictError(
                     f"study '{name}' is {active}; stop it first, or delete with ?force=true and lose its trials"
                 )
-            return [lifecycle.remove(session, self.optuna, one) for one in (*comparisons.parts(session, study), study)]
+            together = *comparisons.parts(session, study), study
+            return [lifecycle.remove(session, self.optuna, each) for each in together]
 
     # Trials
 
     def trials(
         self, name: str, states: Sequence[TrialState], sort: Sort, limit: int, cursor: Cursor | None
     ) -> Page[TrialRecord]:
-        """A study's trials that were asked; those without a value of the sorted column come last."""
+        """A page of a study's trials that were asked; those without a value in the sorted column come last."""
         with self._read() as session:
             study = lifecycle.find(session, name)
-            query = _asked(study).order_by(*sort.order()).limit(limit + 1)
+            query = _asked_trials(study).order_by(*sort.order()).limit(limit + 1)
             if states:
                 query = query.where(TrialRecord.state.in_(states))
             if cursor is not None:
                 query = query.where(sort.beyond(cursor))
-            found = session.scalars(query).all()
-        return Page.cut(found, limit, sort.cursor)
+            trials = session.scalars(query).all()
+        return Page.cut(trials, limit, sort.cursor)
 
     def trial(self, name: str, number: int) -> TrialRecord:
-        """One trial; NotFoundError when the study has none of this number."""
+        """One trial.
+
+        Raises NotFoundError when the study has none of this number.
+        """
         with self._read() as session:
-            trial = session.scalar(_asked(lifecycle.find(session, name)).where(TrialRecord.number == number))
+            trial = session.scalar(_asked_trials(lifecycle.find(session, name)).where(TrialRecord.number == number))
         if trial is None:
             raise NotFoundError(f"study '{name}' has no trial {number}")
         return trial
 
     def curve(self, trial: TrialRecord) -> dict[str, Any] | None:
-        """A finished trial's learning curve."""
-        with self._read() as session:
-            found = session.get(CurveRecord, trial.id)
-        return None if found is None else found.curve
+        """A finished trial's learning curve; None when it gave no result."""
+        record = self._curve_record(trial)
+        return None if record is None else record.curve
 
     def detail(self, trial: TrialRecord) -> dict[str, Any] | None:
-        """What a finished trial says of its weights in detail, and of its folds."""
+        """A finished trial's TrialResult.detail: its weights by layer, and its folds; None when it gave no result."""
+        record = self._curve_record(trial)
+        return None if record is None else record.detail
+
+    def _curve_record(self, trial: TrialRecord) -> CurveRecord | None:
         with self._read() as session:
-            found = session.get(CurveRecord, trial.id)
-        return None if found is None else found.detail
+            return session.get(CurveRecord, trial.id)
 
     def best(self, study: StudyRecord) -> list[TrialRecord]:
         """The best complete trial, or the Pareto front of several objectives; empty when none is complete."""
         spec = study.parsed_spec
-        complete = _asked(study).where(TrialRecord.state == TrialState.COMPLETE)
+        complete = _asked_trials(study).where(TrialRecord.state == TrialState.COMPLETE)
         with self._read() as session:
             if len(spec.directions) == 1:
                 best = comparisons.best_trial(session, study)
                 return [] if best is None else [best]
-            found = list(session.scalars(complete.order_by(TrialRecord.number)))
-        if not found:
+            trials = list(session.scalars(complete.order_by(TrialRecord.number)))
+        if not trials:
             return []
-        return [found[i] for i in pareto.front([trial.values or [] for trial in found], spec.directions)]
+        front = pareto.front([trial.values or [] for trial in trials], spec.directions)
+        return [trials[index] for index in front]
 
     def bests(self, studies: Sequence[StudyRecord]) -> dict[int, TrialRecord]:
         """The best complete trial of each study of one objective that has one, by the study's id."""
         specs = {study.id: study.parsed_spec for study in studies}
-        single = {key: spec.directions[0] for key, spec in specs.items() if len(spec.directions) == 1}
-        maximized = [key for key, direction in single.items() if direction == "maximize"]
-        badness = sa.case((TrialRecord.study_id.in_(maximized), -TrialRecord.value), else_=TrialRecord.value)
-        rank = sa.func.row_number().over(partition_by=TrialRecord.study_id, order_by=(badness, TrialRecord.number))
+        single = {study_id: spec.directions[0] for study_id, spec in specs.items() if len(spec.directions) == 1}
+        maximized = [study_id for study_id, direction in single.items() if direction == "maximize"]
+        cost = sa.case((TrialRecord.study_id.in_(maximized), -TrialRecord.value), else_=TrialRecord.value)
+        rank = sa.func.row_number().over(partition_by=TrialRecord.study_id, order_by=(cost, TrialRecord.number))
         complete = sa.and_(TrialRecord.study_id.in_(single), TrialRecord.state == TrialState.COMPLETE)
         ranked = sa.select(TrialRecord.id, rank.label("rank")).where(complete).subquery()
         query = sa.select(TrialRecord).join(ranked, ranked.c.id == TrialRecord.id).where(ranked.c.rank == 1)
@@ -265,13 +283,16 @@ class Store:
             return {trial.study_id: trial for trial in session.scalars(query)}
 
     def attempts(self, trial: TrialRecord) -> list[AttemptRecord]:
-        """How often a trial was tried, in order."""
+        """Every attempt at a trial, in order."""
         query = sa.select(AttemptRecord).where(AttemptRecord.trial_id == trial.id).order_by(AttemptRecord.attempt)
         with self._read() as session:
             return list(session.scalars(query))
 
     def mark_invalid(self, name: str, number: int, reason: str, etags: Collection[str] | None = None) -> TrialRecord:
-        """Have a finished trial forgotten by the sampler and left out of every ranking."""
+        """Make a finished trial FAIL: no sampler learns from it, and no ranking shows it.
+
+        Raises PreconditionError when no etag is the study's, else as user_trials.mark_invalid.
+        """
         with database.transaction(self.optuna) as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
@@ -279,5 +300,5 @@ class Store:
         return self.trial(name, number)
 
 
-def _asked(study: StudyRecord) -> sa.Select[TrialRecord]:
+def _asked_trials(study: StudyRecord) -> sa.Select[TrialRecord]:
     return sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.number.is_not(None))

@@ -1,4 +1,4 @@
-"""What users say of trials: params they want tried, trials the sampler is to forget, another study's to learn from."""
+"""Changes that users make to a study's trials: enqueue params, mark a trial invalid, start warm from another study."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 
 def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> TrialRecord:
-    """Have params tried in the next free place of the budget; those that are missing come from the sampler.
+    """Enqueue params in the next free slot of the budget; the sampler gives those that are missing.
 
-    InvalidSpecError when they are not in the search space, ConflictError when no place is free.
+    Raises InvalidSpecError when they are not in the search space.
+    Raises ConflictError when no slot is free, the study has ended, or it is reproducible.
     """
     spec = study.parsed_spec
     _check_params(spec, params)
@@ -29,8 +30,13 @@ def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> 
         raise ConflictError(f"study '{study.name}' is {study.state}; only one that has not ended takes trials")
     if spec.reproducible:
         raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
-    never_asked = TrialRecord.number.is_(None), TrialRecord.enqueued_params.is_(None), TrialRecord.plan.is_(None)
-    free = TrialRecord.study_id == study.id, TrialRecord.state == TrialState.WAITING, *never_asked
+    free = (
+        TrialRecord.study_id == study.id,
+        TrialRecord.state == TrialState.WAITING,
+        TrialRecord.number.is_(None),
+        TrialRecord.enqueued_params.is_(None),
+        TrialRecord.plan.is_(None),
+    )
     query = sa.select(TrialRecord).where(*free).order_by(TrialRecord.slot).limit(1)
     trial = session.scalar(query.with_for_update(skip_locked=True))
     if trial is None:
@@ -48,8 +54,8 @@ def _check_params(spec: StudySpec, params: Mapping[str, Any]) -> None:
         if name not in space:
             errors.append(FieldError(f"params.{name}", f"is not searched; choose from {', '.join(space)}"))
         elif not warm_start.contains(space[name], value):
-            errors.append(FieldError(f"params.{name}", f"{value!r} is not in the space: {_form(space[name])}"))
-    if spec.sampler.name == "grid":  # has no way to give one parameter alone
+            errors.append(FieldError(f"params.{name}", f"{value!r} is not in the space: {_describe(space[name])}"))
+    if spec.sampler.name == "grid":  # cannot give one parameter alone
         missing = [name for name in space if name not in params]
         errors += [
             FieldError(f"params.{name}", "is missing; the sampler grid needs every parameter") for name in missing
@@ -58,7 +64,7 @@ def _check_params(spec: StudySpec, params: Mapping[str, Any]) -> None:
         raise InvalidSpecError(errors)
 
 
-def _form(distribution: Any) -> str:
+def _describe(distribution: Any) -> str:
     choices = getattr(distribution, "choices", None)
     if choices is not None:
         return f"one of {', '.join(map(str, choices))}"
@@ -66,11 +72,15 @@ def _form(distribution: Any) -> str:
 
 
 def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, number: int, reason: str) -> TrialRecord:
-    """Make a finished trial a failed one, which no sampler learns from and no ranking shows."""
+    """Make a finished trial FAIL: no sampler learns from it, and no ranking shows it.
+
+    Raises NotFoundError when the study has no trial of this number.
+    Raises ConflictError when the trial is not COMPLETE or PRUNED, or a result depends on it.
+    """
     from service.storage import optuna_tables
 
-    found = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.number == number)
-    trial = session.scalar(found.with_for_update())
+    query = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.number == number)
+    trial = session.scalar(query.with_for_update())
     if trial is None:
         raise NotFoundError(f"study '{study.name}' has no trial {number}")
     if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
@@ -82,13 +92,17 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
     trial.state, trial.reason = TrialState.FAIL, f"marked invalid: {reason}"
     trial.value, trial.values = None, None
     study.invalidated_count, study.published = study.invalidated_count + 1, None
-    trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna.get_study_id_from_name(study.name), number)
-    optuna_tables.forget_values(session, trial_id, trial.reason)
+    optuna_id = optuna.get_study_id_from_name(study.name)
+    optuna_trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
+    optuna_tables.fail_finished_trial(session, optuna_trial_id, trial.reason)
     return trial
 
 
-def learn_from(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
-    """Give a new study what the one it starts warm from has found; InvalidSpecError when that teaches it nothing."""
+def copy_warm_start_trials(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
+    """Copy the complete trials of the study that a new one starts warm from, if it names one.
+
+    Raises InvalidSpecError when there is no such study, its objectives differ, or none of its trials fits this space.
+    """
     from service.storage import optuna_tables
     from studies.search import warm_start
 
@@ -98,16 +112,18 @@ def learn_from(session: Session, optuna: RDBStorage, study: StudyRecord) -> None
     name = spec.warm_start.study
     other = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
     if other is None:
-        raise _cannot_learn(f"there is no study named '{name}'")
+        raise _invalid_warm_start(f"there is no study named '{name}'")
     objectives = other.parsed_spec.objectives
     if objectives != spec.objectives:
-        raise _cannot_learn(f"'{name}' optimises {', '.join(objectives)}; it must be {', '.join(spec.objectives)}")
+        raise _invalid_warm_start(
+            f"'{name}' optimises {', '.join(objectives)}; it must be {', '.join(spec.objectives)}"
+        )
     trials = optuna_tables.read_trials(session, optuna.get_study_id_from_name(name), -1, ())
     complete = [(trial.params, trial.values) for trial in trials if trial.state.name == TrialState.COMPLETE]
     study.warm_start_trials = warm_start.documents(spec, complete)
     if not study.warm_start_trials:
-        raise _cannot_learn(f"none of the {len(complete)} complete trials of '{name}' lies in this study's space")
+        raise _invalid_warm_start(f"none of the {len(complete)} complete trials of '{name}' lies in this study's space")
 
 
-def _cannot_learn(message: str) -> InvalidSpecError:
+def _invalid_warm_start(message: str) -> InvalidSpecError:
     return InvalidSpecError([FieldError("warm_start.study", message)])
