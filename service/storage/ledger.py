@@ -1,13 +1,12 @@
-"""What workers write: the ledger of one study, each write fenced by the token of its claim.
+"""The ledger in which a worker records the trials of one study, each write fenced by the token of its claim.
 
 A write changes our rows and Optuna's in one transaction (database.transaction), or neither.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,19 +26,19 @@ from service.storage.lifecycle import locked_trials
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState, TrialState
 from service.storage.store import Store
+from service.storage.trial_rows import curve_row, trial_columns
 from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.search import warm_start
 from studies.sweep.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
-from studies.training.result import TrialResult
 
 
 class TrialLedger:
     """studies.sweep.ledger.Ledger on the database, for one study and one worker."""
 
     def __init__(self, store: Store, artifacts: Artifacts, study: StudyRecord, holder: Holder) -> None:
-        self._store = store
+        self._store, self._worker_store = store, WorkerStore(store)
         self._rdb = store.optuna
         self._artifacts = artifacts
         self._study_id, self._root_id = study.id, study.root_id
@@ -49,19 +48,20 @@ class TrialLedger:
             self._optuna_id = self._rdb.get_study_id_from_name(study.name)
         except KeyError:
             raise LeaseLostError(f"study '{study.name}' was deleted") from None
-        self._trial_ids: dict[int, int] = {}
-        self._opened: dict[int, int] = {}  # numbers of the trials that were opened here, by place
-        self._checkpoints: dict[tuple[str, int], str] = {}  # that this worker kept, by claim
-        self._known, self._awaited = -1, set[int]()  # the last number read or opened; others' that had not ended
+        self._optuna_trial_ids: dict[int, int] = {}  # by number
+        self._opened_numbers: dict[int, int] = {}  # of trials that were opened here, by trial id
+        self._checkpoints: dict[tuple[str, int], str] = {}  # paths that this worker kept, by claim
+        self._last_number = -1  # the highest that was read or opened
+        self._awaited = set[int]()  # numbers of other workers' trials that had not ended when last read
         self._holder = holder
-        self._turn_ends, self._yields = time.monotonic() + holder.turn_seconds, False
-        self._invalidated_count = 0  # when last read
+        self._turn_ends_at, self._gives_way = time.monotonic() + holder.turn_seconds, False
+        self._invalidated_count = 0  # of the study, when last read
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
-        """Places that nobody runs; the study starts with its first claim.
+        """Claim slots that nobody runs; the study starts with its first claim.
 
-        A trial on its last attempt runs alone, when this worker is idle: if it takes its worker down, it takes no other
-        trial with it.
+        A trial on its last attempt runs alone, on an idle worker: should it take the worker down, no other trial goes
+        down with it.
         """
         self._holder.progressed()
         if self._leaving():
@@ -81,18 +81,18 @@ class TrialLedger:
         return claims
 
     def _leaving(self) -> bool:
-        return self._holder.leaving() or self._gives_way()
+        return self._holder.leaving() or self._must_give_way()
 
-    def _gives_way(self) -> bool:
-        """Whether this worker's turn is over and another study has more right to it."""
-        if not self._yields and time.monotonic() >= self._turn_ends:
-            following = WorkerStore(self._store).next_study(self._holder.only, self._holder.name, self._study_id)
-            self._yields = following is not None and following.root_id != self._root_id
-            self._turn_ends = time.monotonic() + self._holder.turn_seconds
-        return self._yields
+    def _must_give_way(self) -> bool:
+        """Whether this worker's turn is over and another study comes next; once True, it stays so."""
+        if not self._gives_way and time.monotonic() >= self._turn_ends_at:
+            study = self._worker_store.next_study(self._holder.only, self._holder.name, self._study_id)
+            self._gives_way = study is not None and study.root_id != self._root_id
+            self._turn_ends_at = time.monotonic() + self._holder.turn_seconds
+        return self._gives_way
 
     def blocked(self) -> bool:
-        """Whether places of a reproducible study wait only for other workers to end a generation."""
+        """True when slots of a reproducible study wait only for other workers to end a generation."""
         if not self._spec.reproducible or self._leaving():
             return False
         waiting = (
@@ -106,20 +106,20 @@ class TrialLedger:
 
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""
-        self._trial_ids, self._known, self._awaited = {}, -1, set()
+        self._optuna_trial_ids, self._last_number, self._awaited = {}, -1, set()
         return self.news()
 
     def news(self) -> list[FrozenTrial]:
-        """The trials that other workers opened since, or had not ended, by number."""
+        """The trials of other workers that were opened, or had not ended, when last read, by number."""
         with self._store.reading() as session:
-            again = self._awaited | self._marked_invalid(session)
-            read = optuna_tables.read_trials(session, self._optuna_id, self._known, again)
-        self._expect(max([self._known, *(trial.number for trial in read)]))
-        self._awaited -= {trial.number for trial in read if trial.state.is_finished()}
-        return read
+            also = self._awaited | self._failed_numbers(session)
+            trials = optuna_tables.read_trials(session, self._optuna_id, self._last_number, also)
+        self._await_numbers(max([self._last_number, *(trial.number for trial in trials)]))
+        self._awaited -= {trial.number for trial in trials if trial.state.is_finished()}
+        return trials
 
-    def _marked_invalid(self, session: Session) -> set[int]:
-        """Failed trials, when users have marked some invalid since this was last asked."""
+    def _failed_numbers(self, session: Session) -> set[int]:
+        """The numbers of all failed trials, if users have marked trials invalid since this was last read."""
         count = session.scalar(sa.select(StudyRecord.invalidated_count).where(StudyRecord.id == self._study_id))
         if count is None or count == self._invalidated_count:
             return set()
@@ -129,41 +129,49 @@ class TrialLedger:
         return {number for number in numbers if number is not None}
 
     def warm_start_trials(self) -> list[FrozenTrial]:
-        """Another study's trials that the sampler is to know."""
+        """Another study's trials, for the sampler to learn from."""
         return warm_start.trials(self._spec, self._warm_start_trials)
 
-    def _expect(self, number: int) -> None:
-        """Await the trials up to this number, for in a reproducible study numbers are not opened in their order."""
-        self._awaited |= {n for n in range(self._known + 1, number + 1) if n not in self._trial_ids}
-        self._known = max(self._known, number)
+    def _await_numbers(self, last: int) -> None:
+        """Await the trials up to this number; a reproducible study does not open numbers in their order."""
+        self._awaited |= {n for n in range(self._last_number + 1, last + 1) if n not in self._optuna_trial_ids}
+        self._last_number = max(self._last_number, last)
 
     def open(self, claim: Claim, template: FrozenTrial) -> None:
-        """Record a running trial with its params."""
+        """Record a running trial with its params.
+
+        Raises NumberTakenError when another worker has opened its number.
+        """
         plan = claim.plan
         params = self._spec.space.hyperparameters(template.params).effective() if plan is None else plan.params
         try:
             with self._fenced(claim, number=template.number, params=params) as session:
-                trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
+                optuna_trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
                 faults.point("asked")
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
-        self._trial_ids[template.number], self._opened[claim.trial_id] = trial_id, template.number
-        self._expect(template.number)
+        self._optuna_trial_ids[template.number] = optuna_trial_id
+        self._opened_numbers[claim.trial_id] = template.number
+        self._await_numbers(template.number)
         faults.point("params written")
 
     def report(self, reports: Sequence[Report]) -> Standing:
-        """Record intermediate values and renew the leases, in one transaction."""
+        """Record intermediate values and renew the leases, in one transaction; return the lost ones and the verdict."""
         self._holder.progressed()
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         held = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
         with database.transaction(self._rdb) as session:
             self._end_when_overdue(session)
-            kept = {key for key, _ in locked_trials(session, held)}
-            renewed = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
-            session.execute(renewed.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
+            kept = {trial_id for trial_id, _ in locked_trials(session, held)}
+            update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
+            session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
-            reported = [report for report in reports if report.claim.trial_id in kept]
-            values = [(self._trial_id(r.number), step, value) for r in reported for step, value in r.values]
+            values = [
+                (self._optuna_trial_id(report.number), step, value)
+                for report in reports
+                if report.claim.trial_id in kept
+                for step, value in report.values
+            ]
             optuna_tables.set_intermediate_values(session, values)
         lost = frozenset(report.number for report in reports if report.claim.trial_id not in kept)
         self._awaited |= lost
@@ -175,7 +183,7 @@ class TrialLedger:
         return Verdict.HAND_BACK if state == StudyState.PAUSED or self._leaving() else Verdict.GO_ON
 
     def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
-        """Keep the state of a trial's trainings; what was kept of it before goes."""
+        """Keep the training state of a trial, and remove the one kept before."""
         with self._fenced(claim):
             pass
         path = f"{checkpoints_folder(self._study_id)}/{number}-{claim.token[:8]}-{uuid4().hex[:8]}"
@@ -189,23 +197,23 @@ class TrialLedger:
             self._artifacts.remove(path)
 
     def checkpoint(self, claim: Claim) -> bytes | None:
-        """The state that an earlier attempt left."""
+        """The training state that an earlier attempt kept; None when there is none."""
         try:
             return None if claim.checkpoint is None else self._artifacts.read(claim.checkpoint)
         except NotFoundError:
             return None
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:
-        """Keep the model of the best trial so far; the record points to it only after it is there."""
+        """Keep the model of the best trial so far; the record points to it once it is there."""
         with self._fenced(claim):
             pass
-        # The token keeps a worker that lost its lease just now from writing over its successor's file.
+        # With the token, a worker that loses its lease just now cannot write over its successor's file.
         path = f"{study_folder(self._study_id)}/trials/{number}-{claim.token[:8]}.keras"
         self._put(claim, path, model, model=path)
         faults.point("model written")
 
     def _put(self, claim: Claim, path: str, file: Path, **changes: Any) -> None:
-        """Keep a file and then, if the claim is still held, point to it."""
+        """Put a file into the artifacts, then record its path; remove it when the claim is no longer held."""
         self._artifacts.put(path, file)
         try:
             with self._fenced(claim, **changes):
@@ -215,45 +223,49 @@ class TrialLedger:
             raise
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
-        """Tell the trial and record everything it gave."""
-        with self._fenced(claim, ending=True, **_closing(outcome)) as session:
+        """Tell the trial and record its results."""
+        with self._fenced(claim, ending=True, **trial_columns(outcome)) as session:
             attempts.record_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
-            trial_id = self._trial_id(number)
+            optuna_trial_id = self._optuna_trial_id(number)
             if outcome.result is not None:
-                session.execute(sa.insert(CurveRecord), _curve(claim, outcome.result))
+                session.execute(sa.insert(CurveRecord), curve_row(claim.trial_id, outcome.result))
             study = session.get_one(StudyRecord, self._study_id)
             comparisons.end_when_done(session, self._rdb, study, failed=outcome.state == OptunaState.FAIL)
             if outcome.state == OptunaState.FAIL and outcome.reason is not None:
-                self._rdb.set_trial_user_attr(trial_id, "reason", outcome.reason)
-            steps = [(trial_id, step, value) for step, value in outcome.unreported]
+                self._rdb.set_trial_user_attr(optuna_trial_id, "reason", outcome.reason)
+            steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]
             optuna_tables.set_intermediate_values(session, steps)
-            optuna_tables.add_system_attributes(session, trial_id, outcome.attributes)
-            optuna_tables.finish_trial(session, trial_id, outcome.state, outcome.values)
+            optuna_tables.add_system_attributes(session, optuna_trial_id, outcome.attributes)
+            optuna_tables.finish_trial(session, optuna_trial_id, outcome.state, outcome.values)
             faults.point("before the tell commits")
         faults.point("after the tell commits")
         self._drop_checkpoint(claim)
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
-        """End an attempt that gave nothing; the trial waits for another, or is told FAIL when it had its last."""
+        """End an attempt that gave nothing; the trial waits for another, or is told FAIL after its last."""
         with self._fenced(claim, ending=True) as session:
             attempts.end_attempts(session, self._rdb, TrialRecord.id == claim.trial_id, Ending(setback), reason)
         self._awaited.add(number)
 
     def hand_back(self, claim: Claim) -> None:
-        """Give the place up; the attempt does not count against it."""
+        """Free the slot for another worker, without counting the attempt."""
         with self._fenced(claim, ending=True) as session:
             attempts.hand_back(session, self._rdb, TrialRecord.id == claim.trial_id)
 
-    def _trial_id(self, number: int) -> int:
-        if number not in self._trial_ids:
-            self._trial_ids[number] = self._rdb.get_trial_id_from_study_id_trial_number(self._optuna_id, number)
-        return self._trial_ids[number]
+    def _optuna_trial_id(self, number: int) -> int:
+        if number not in self._optuna_trial_ids:
+            optuna_trial_id = self._rdb.get_trial_id_from_study_id_trial_number(self._optuna_id, number)
+            self._optuna_trial_ids[number] = optuna_trial_id
+        return self._optuna_trial_ids[number]
 
     @contextmanager
     def _fenced(self, claim: Claim, *, ending: bool = False, **changes: Any) -> Iterator[Session]:
-        """One transaction that begins with a change of the claim's row, if the claim is still held.
+        """A transaction that begins by changing the claim's row.
 
-        What may be the end of the study locks it first: two that close its last trials at once would both see one more.
+        With `ending`, it locks the study first: of two workers that close the last trials at once, each would see the
+        other's still open, and neither would end the study.
+
+        Raises LeaseLostError when the claim is no longer held.
         """
         self._holder.progressed()
         held = sa.and_(TrialRecord.id == claim.trial_id, TrialRecord.token == claim.token, running())
@@ -262,7 +274,7 @@ class TrialLedger:
                 lifecycle.locked(session, self._study_id)
             changed = session.execute(sa.update(TrialRecord).where(held).values(changes or {"token": claim.token}))
             if changed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
-                number = self._opened.get(claim.trial_id) if claim.number is None else claim.number
+                number = self._opened_numbers.get(claim.trial_id) if claim.number is None else claim.number
                 self._awaited |= set() if number is None else {number}
                 raise LeaseLostError("another worker runs this trial now, or its study was deleted")
             yield session
@@ -271,7 +283,7 @@ class TrialLedger:
         seconds = self._spec.budget.timeout_seconds
         if seconds is None:
             return
-        # The time in which it was paused does not count, and a paused study does not end.
+        # Paused time does not count, and a paused study does not end.
         spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
         overdue = sa.select(sa.true()).where(
             StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
@@ -279,36 +291,3 @@ class TrialLedger:
         if session.scalar(overdue) and (study := lifecycle.locked(session, self._study_id)) is not None:
             reason = f"budget.timeout_seconds of {seconds:g} ran out"
             comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
-
-
-def _closing(outcome: Outcome) -> dict[str, Any]:
-    changes: dict[str, Any] = {
-        "state": TrialState(outcome.state.name),
-        "token": None,
-        "lease_expires_at": None,
-        "checkpoint": None,
-        "values": None if outcome.values is None else list(outcome.values),
-        "value": None if not outcome.values else outcome.values[0],
-        "reason": outcome.reason,
-        "ended_at": unix_now(),
-    }
-    if outcome.result is not None:
-        result = outcome.result
-        changes |= {
-            "metrics": _finite(result.metrics),
-            "weights": _finite(result.weights),
-            "epochs": result.epochs,
-            "best_epoch": result.best_epoch,
-            "stopped_early": result.stopped_early,
-        }
-    return changes
-
-
-def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON knows no NaN; what is undefined is null."""
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}
-
-
-def _curve(claim: Claim, result: TrialResult) -> dict[str, Any]:
-    columns = {name: [v if math.isfinite(v) else None for v in column] for name, column in result.curve.items()}
-    return {"trial_id": claim.trial_id, "curve": columns, "detail": result.detail}
