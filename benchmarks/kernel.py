@@ -26,14 +26,14 @@ def main() -> None:
     arguments.add_argument("--workload", choices=list(WORKLOADS), default="small table")
     workload = arguments.parse_args().workload
     keras_engines(Settings())  # as a worker sets TensorFlow up
-    from studies.training.engines import program_key
     from studies.training.program import Program
-    from studies.training.tuning import Form, idle_call
+    from studies.training.program_key import ProgramShape, program_key
+    from studies.training.tuning import idle_call
 
     spec = parse(document(workload, 100))
     data = prepare(spec.dataset, spec.seed)
     [size] = spec.space.batch_sizes
-    program = Program(program_key(spec, [data], size, Form(LANES, EPOCHS, xla=True)))
+    program = Program(program_key(spec, [data], size, ProgramShape(LANES, EPOCHS, xla=True)))
     whole = _milliseconds(idle_call(program, [data])) / (LANES * EPOCHS)
     shapes = [tuple(v.shape) for v in program.model.trainable_variables if len(v.shape) == 2]
     bare = _milliseconds(_products(shapes, len(data.train.y) // size, size)) / LANES

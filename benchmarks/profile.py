@@ -102,7 +102,8 @@ def _beside(settings: Settings) -> subprocess.Popen[bytes]:
 
 def _watch_all(watch: Stopwatch) -> None:
     from studies.search.mirror import Mirror
-    from studies.training import lanes
+    from studies.training.lane_group import LaneGroup
+    from studies.training.lane_metrics import LaneMetrics
     from studies.training.program import Program
 
     watch.watch(Mirror, "ask", "sampler: ask")
@@ -113,11 +114,11 @@ def _watch_all(watch: Stopwatch) -> None:
     watch.watch(TrialLedger, "close", "database: close")
     watch.watch(TrialLedger, "news", "database: look at other workers' trials")
     watch.watch(TrialLedger, "keep_model", "models: keep")
-    watch.watch(lanes._Group, "_save", "models: write")
-    watch.watch(lanes._Group, "_finish", "engine: a trial's final metrics")
-    watch.watch(lanes._Group, "_entries", "engine: an epoch's metrics")
-    watch.watch(lanes._Group, "seat", "engine: seat trials")
-    watch.watch(lanes._Group, "train", "engine: order of rows, early stopping")
+    watch.watch(LaneGroup, "_save", "models: write")
+    watch.watch(LaneGroup, "_finish", "engine: a trial's final metrics")
+    watch.watch(LaneMetrics, "entries", "engine: an epoch's metrics")
+    watch.watch(LaneGroup, "start", "engine: start trials")
+    watch.watch(LaneGroup, "train", "engine: order of rows, early stopping")
     made = Program.__init__
 
     def watched(program: Program, *arguments: Any) -> None:

@@ -12,17 +12,17 @@ from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError, OutOfMemoryError, StudiesError, ran_out_of_memory
 from studies.keras_config.lanes import find_lane_obstacle
 from studies.spec.model import KerasSpec
-from studies.spec.optimizer import ConstantSpec
 from studies.spec.study import StudySpec
 from studies.spec.training import REPRODUCIBLE_LANES
 from studies.training import fit, model_check
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
-from studies.training.program import Program, ProgramKey
+from studies.training.program import Program
+from studies.training.program_key import ProgramKey, ProgramShape, program_key
 from studies.training.result import Engine, Trials
 from studies.training.sequential import one_by_one
 from studies.training.sizing import LaneSize
-from studies.training.tuning import Form, Tuning, trace
+from studies.training.tuning import Tuning, trace
 
 _MOST_LANES = 16  # more gain nothing on a CPU core and tell the sampler less
 _TRIALS_A_LANE = 16  # so that most trials are asked with the results of others in view, with two workers as well
@@ -104,7 +104,7 @@ class Engines:
         )
         return _lanes(tuned, f"{why}; {measured}")
 
-    def _form(self, spec: StudySpec, size: LaneSize) -> tuple[Form, str]:
+    def _form(self, spec: StudySpec, size: LaneSize) -> tuple[ProgramShape, str]:
         """The program's form by rule, and why so many lanes."""
         asked = spec.training.lanes or (REPRODUCIBLE_LANES if spec.reproducible else self._lanes)
         lanes = asked or _lanes_for(spec)
@@ -112,9 +112,9 @@ class Engines:
         wanted = max(1, min(_MOST_EPOCHS, spec.budget.epochs // 8, round(_CALL_FLOPS / (lanes * size.epoch_flops()))))
         # The last call of a trial that uses all its epochs ends with it.
         epochs = max(k for k in range(1, wanted + 1) if spec.budget.epochs % k == 0)
-        return Form(lanes, epochs, xla=True), why
+        return ProgramShape(lanes, epochs, xla=True), why
 
-    def _others(self, spec: StudySpec, form: Form) -> list[Form]:
+    def _others(self, spec: StudySpec, form: ProgramShape) -> list[ProgramShape]:
         """Forms that may be faster, the likeliest first."""
         lanes = [] if spec.training.lanes or self._lanes else [form.lanes // 2, form.lanes * 2]
         epochs = [n for n in (form.epochs * 2, 1) if n != form.epochs and spec.budget.epochs % n == 0]
@@ -128,7 +128,7 @@ class Engines:
         """The chosen engine."""
         if choice.engine == "fit":
             return one_by_one(fit.train)
-        form = Form(choice.lanes, choice.epochs_a_call, choice.xla)
+        form = ProgramShape(choice.lanes, choice.epochs_a_call, choice.xla)
         engine = lane_engine(form.lanes, lambda size, folds: self._program(program_key(spec, folds, size, form)))
 
         def run(data: Sequence[PreparedData], trials: Trials) -> None:
@@ -148,35 +148,9 @@ def _fit(why: str) -> EngineChoice:
     return EngineChoice("fit", 1, 1, xla=False, why=why)
 
 
-def _lanes(form: Form, why: str) -> EngineChoice:
+def _lanes(form: ProgramShape, why: str) -> EngineChoice:
     return EngineChoice("lanes", form.lanes, form.epochs, form.xla, f"one compiled program trains all trials; {why}")
 
 
 def _lanes_for(spec: StudySpec) -> int:
     return min(_MOST_LANES, max(2, spec.budget.trials // _TRIALS_A_LANE) * spec.resampling.fits)
-
-
-def program_key(spec: StudySpec, folds: Sequence[PreparedData], batch_size: int, form: Form) -> ProgramKey:
-    """The key of a study's program for one batch size and folds that train on equally many rows."""
-    constant = isinstance(spec.training.schedule, ConstantSpec)
-    data = folds[0]
-    return ProgramKey(
-        model=spec.model,
-        optimizer=spec.training.optimizer,
-        schedule=spec.training.schedule,
-        budget_epochs=0 if constant else spec.budget.epochs,
-        task=data.task,
-        classes=data.classes,
-        input_shape=data.input_shape,
-        train_rows=data.train_rows,
-        validation_rows=max(len(fold.rows.validation) for fold in folds),
-        folds=len(folds),
-        batch_size=batch_size,
-        lanes=form.lanes,
-        epochs=form.epochs,
-        xla=form.xla,
-        l1_mode=spec.space.l1_mode,
-        bias=spec.space.regularizes("bias"),
-        activity=spec.space.regularizes("activity"),
-        balanced=spec.training.class_weights == "balanced",
-    )

@@ -26,7 +26,7 @@ _FIXED = {
 }
 
 
-def drawn(model: keras.Model, seed: int) -> Mapping[str, Values]:
+def draw_values(model: keras.Model, seed: int) -> Mapping[str, Values]:
     """A value of every weight by the weight's path."""
     seeds = np.random.default_rng(seed)
     return {

@@ -1,6 +1,6 @@
 """Keras layers whose hyperparameters are values inside a compiled program, where Keras' own take Python floats.
 
-A lane's program is traced once; while it is traced, the layers read the tensors that `turned` puts in their reach. So
+A lane's program is traced once; while it is traced, the layers read the tensors that `using` puts in their reach. So
 one program serves every dropout rate.
 """
 
@@ -37,7 +37,7 @@ _knobs: ContextVar[Knobs] = ContextVar("knobs")
 
 
 @contextmanager
-def turned(knobs: Knobs) -> Iterator[None]:
+def using(knobs: Knobs) -> Iterator[None]:
     """Let the layers read these knobs."""
     token = _knobs.set(knobs)
     try:

@@ -18,10 +18,12 @@ def task_metrics(task: Task, y: Array, predicted: Array, target_deviation: float
     `predicted` are probabilities of shape (rows, 1) or (rows, classes), or standardised targets of shape (rows, 1).
     AUC is NaN where a class is missing from `y`.
     """
-    return {name: float(column[0]) for name, column in by_lane(task, y, predicted[None], target_deviation).items()}
+    return {
+        name: float(column[0]) for name, column in metrics_by_lane(task, y, predicted[None], target_deviation).items()
+    }
 
 
-def by_lane(task: Task, y: Array, predicted: Array, target_deviation: float) -> dict[str, Array]:
+def metrics_by_lane(task: Task, y: Array, predicted: Array, target_deviation: float) -> dict[str, Array]:
     """The metrics of `task_metrics` for predictions that stack lanes on their first axis; an array a metric.
 
     A lane whose predictions are not finite gets NaN.

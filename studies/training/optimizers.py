@@ -28,7 +28,7 @@ class Rule:
     update: Update
 
 
-def rule(spec: OptimizerSpec) -> Rule:
+def update_rule(spec: OptimizerSpec) -> Rule:
     """The update rule of an optimizer."""
     match spec:
         case AdamWSpec():

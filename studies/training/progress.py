@@ -61,6 +61,11 @@ class TrainingProgress:
         return len(self.entries) - 1 if self._restored_epoch is None else self._restored_epoch
 
     @property
+    def kept_entry(self) -> Mapping[str, float]:
+        """The metrics of the epoch whose weights are kept."""
+        return self.entries[self.kept_epoch]
+
+    @property
     def _restored_epoch(self) -> int | None:
         return self._stopping.best_epoch if self._rule.restores_best(self.job.spec) else None
 

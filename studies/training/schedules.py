@@ -14,7 +14,7 @@ from studies.spec.optimizer import CosineSpec, ExponentialSpec, ScheduleSpec
 Schedule = Callable[[Any, Any], Any]
 
 
-def schedule(spec: ScheduleSpec, epoch_steps: int, all_steps: int) -> Schedule:
+def learning_rate_schedule(spec: ScheduleSpec, epoch_steps: int, all_steps: int) -> Schedule:
     """The course of a learning rate over the steps of an epoch or of all epochs."""
     match spec:
         case CosineSpec():

@@ -1,7 +1,8 @@
-"""One lane, as pure functions: a training step and an evaluation, with real Keras layers inside.
+"""The step of one lane, as pure functions: a training step and an evaluation, with real Keras layers inside.
 
-To be held against `train_step` in keras.src.backend.tensorflow.trainer: forward, data loss, gradients. What acts on
-each weight alone, the penalty's gradient and the optimizer's update, stands in `program` and acts on all lanes at once.
+To be compared with `train_step` in keras.src.backend.tensorflow.trainer: forward, data loss, gradients. What acts on
+each weight alone, the penalty's gradient and the optimizer's update, is in `weight_update` and acts on all lanes at
+once.
 """
 
 from __future__ import annotations
@@ -12,52 +13,52 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from studies.training.knobs import Knobs, turned
+from studies.training.knobs import Knobs, using
 
 DataLoss = Callable[[Any, Any], Any]  # targets, predictions -> loss of each row
 
 
-class Lane(NamedTuple):
-    """What a lane's model holds, in the order of the Keras model's variables."""
+class ModelValues(NamedTuple):
+    """The values of a model's variables, in the order of the Keras model's."""
 
     weights: list[Any]  # trainable
     state: list[Any]  # not trainable, such as moving means
 
 
 class Gradients(NamedTuple):
-    """What a step gives to the optimizer, and what it saw."""
+    """The results of a step."""
 
-    weights: list[Any]  # of the data loss, and of what layers add of their outputs
+    weights: list[Any]  # gradients of the data loss and of penalties on the layers' outputs
     state: list[Any]  # the state after the forward pass
     data_loss: Any  # mean over the batch's rows, weighted where they are
 
 
 def gradients(
-    model: keras.Model, data_loss: DataLoss, lane: Lane, x: Any, y: Any, knobs: Knobs, weights: Any = None
+    model: keras.Model, data_loss: DataLoss, values: ModelValues, x: Any, y: Any, knobs: Knobs, row_weights: Any = None
 ) -> Gradients:
-    """Forward in training mode and backward, for one batch of one lane; its rows may be weighted."""
+    """Run one batch of one lane forward in training mode and backward; its rows may be weighted."""
     with tf.GradientTape() as tape:
-        tape.watch(lane.weights)
-        with _holding(model, lane) as scope, turned(knobs):
+        tape.watch(values.weights)
+        with _scope(model, values) as scope, using(knobs):
             predicted = model(x, training=True)
             losses = data_loss(y, predicted)
-            loss = tf.reduce_mean(losses if weights is None else weights * losses)
+            loss = tf.reduce_mean(losses if row_weights is None else row_weights * losses)
             total = tf.add_n([loss, *scope.losses])
             state = [scope.get_current_value(variable) for variable in model.non_trainable_weights]
-    return Gradients(tape.gradient(total, lane.weights), state, loss)
+    return Gradients(tape.gradient(total, values.weights), state, loss)
 
 
 def evaluate(
-    model: keras.Model, data_loss: DataLoss, lane: Lane, x: Any, y: Any, counted: Any = 1.0
+    model: keras.Model, data_loss: DataLoss, values: ModelValues, x: Any, y: Any, counted: Any = 1.0
 ) -> tuple[Any, Any]:
-    """Sum of the rows' data losses, and the predictions, in inference mode; rows count as `counted`, 1 or 0, says."""
-    with _holding(model, lane):
+    """Sum of data losses, and predictions, in inference mode; `counted` is 1 for rows that count, else 0."""
+    with _scope(model, values):
         predicted = model(x, training=False)
         return tf.reduce_sum(counted * data_loss(y, predicted)), predicted
 
 
-def _holding(model: keras.Model, lane: Lane) -> keras.StatelessScope:
-    """A scope in which the model's variables have the lane's values."""
-    held = [*zip(model.trainable_variables, lane.weights, strict=True)]
-    held += zip(model.non_trainable_weights, lane.state, strict=True)
-    return keras.StatelessScope(state_mapping=held, collect_losses=True, initialize_variables=False)
+def _scope(model: keras.Model, values: ModelValues) -> keras.StatelessScope:
+    """A scope in which the model's variables have these values."""
+    mapping = [*zip(model.trainable_variables, values.weights, strict=True)]
+    mapping += zip(model.non_trainable_weights, values.state, strict=True)
+    return keras.StatelessScope(state_mapping=mapping, collect_losses=True, initialize_variables=False)

@@ -18,9 +18,10 @@ import numpy as np
 import tensorflow as tf
 
 from studies.datasets.preprocessing import PreparedData
+from studies.training.fold_arrays import stack_folds
 from studies.training.machine import fingerprint
-from studies.training.program import Program, ProgramKey
-from studies.training.rows import stacked
+from studies.training.program import Program
+from studies.training.program_key import ProgramKey, ProgramShape
 
 _log = logging.getLogger(__name__)
 
@@ -28,20 +29,8 @@ _SHARE = 0.05  # of a study's expected time that measuring may take
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """What of a program can be chosen freely."""
-
-    lanes: int
-    epochs: int  # a call
-    xla: bool
-
-    def __str__(self) -> str:
-        return f"{self.lanes} lanes, {self.epochs} epochs a call, {'with' if self.xla else 'without'} XLA"
-
-
-@dataclass(frozen=True, slots=True)
 class _Measured:
-    form: Form
+    form: ProgramShape
     seconds: float  # a trial's epoch
     cost: float  # seconds that measuring took, compiling included
 
@@ -54,8 +43,12 @@ class Tuning:
         self._measured: dict[ProgramKey, _Measured] = {}
 
     def choose(
-        self, key: Callable[[Form], ProgramKey], forms: Sequence[Form], epochs: int, data: Sequence[PreparedData]
-    ) -> tuple[Form, str]:
+        self,
+        key: Callable[[ProgramShape], ProgramKey],
+        forms: Sequence[ProgramShape],
+        epochs: int,
+        data: Sequence[PreparedData],
+    ) -> tuple[ProgramShape, str]:
         """The fastest of some forms for a study of so many trial-epochs, and in words how it was found.
 
         Of a study too short to pay for compiling the others, the first is measured only.
@@ -78,7 +71,7 @@ class Tuning:
             _write(file, best.form, f"measured before: {words}")
         return best.form, f"measured {words}"
 
-    def _measure(self, key: ProgramKey, form: Form, data: Sequence[PreparedData]) -> _Measured:
+    def _measure(self, key: ProgramKey, form: ProgramShape, data: Sequence[PreparedData]) -> _Measured:
         if key not in self._measured:
             begun = time.perf_counter()
             call = idle_call(self._program(key), data)
@@ -113,7 +106,7 @@ def _idle(program: Program, data: Sequence[PreparedData]) -> tuple[Any, ...]:
     key = program.key
     order = tf.tile(tf.range(key.train_rows)[None, None], [key.epochs, key.lanes, 1])
     keep = tf.constant(np.full(key.lanes, -1, np.int32))
-    return keep, program.settings({}, {}), order, stacked(data, balanced=key.balanced)
+    return keep, program.knobs({}, {}), order, stack_folds(data, balanced=key.balanced)
 
 
 def _seconds(call: Callable[[], Any]) -> float:
@@ -122,16 +115,16 @@ def _seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
-def _read(file: Path | None) -> tuple[Form, str] | None:
+def _read(file: Path | None) -> tuple[ProgramShape, str] | None:
     try:
         found = json.loads(file.read_text()) if file is not None and file.exists() else None
-        return None if found is None else (Form(**found["form"]), str(found["words"]))
+        return None if found is None else (ProgramShape(**found["form"]), str(found["words"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         _log.warning("what was measured before cannot be read and is measured anew: %s", error)
         return None
 
 
-def _write(file: Path | None, form: Form, words: str) -> None:
+def _write(file: Path | None, form: ProgramShape, words: str) -> None:
     if file is None:
         return
     try:

@@ -168,14 +168,14 @@ def test_dropout_noise_is_uniform_and_its_bits_are_their_own() -> None:
     import tensorflow as tf
     from scipy import stats
 
-    from studies.training.knobs import KnobDropout, Knobs, mix, turned
+    from studies.training.knobs import KnobDropout, Knobs, mix, using
 
     ones, rate = tf.ones([200, 64]), 0.3
     masks = []
     for position in (0, 1):
         for key in range(4):
             knobs = Knobs(tf.constant([rate, rate]), tf.zeros([2]), mix(tf.constant(key, tf.uint32)))
-            with turned(knobs):
+            with using(knobs):
                 dropped = KnobDropout(position)(ones, training=True).numpy()
             assert set(np.unique(dropped).tolist()) <= {0.0, np.float32(1 / (1 - rate)).item()}
             masks.append((dropped == 0).astype(int).ravel())

@@ -70,21 +70,22 @@ def laned(
     """The initial values of each lane, and what its epochs left and gave; a lane a regularizer."""
     import tensorflow as tf
 
-    from studies.training.engines import program_key
+    from studies.training.fold_arrays import stack_folds
     from studies.training.program import Program
-    from studies.training.rows import stacked
-    from studies.training.step import Lane
-    from studies.training.tuning import Form
+    from studies.training.program_key import ProgramShape, program_key
+    from studies.training.step import ModelValues
 
-    program = Program(program_key(spec, [data], BATCH, Form(len(regs), spec.budget.epochs, xla=False)))
+    program = Program(program_key(spec, [data], BATCH, ProgramShape(len(regs), spec.budget.epochs, xla=False)))
     drawn = [program.initial(seed) for seed in range(len(regs))]
-    initial = Lane(*([np.stack(values) for values in zip(*lists, strict=True)] for lists in zip(*drawn, strict=True)))
-    course = program.empty()
-    course = course._replace(lanes=program.seat(course.lanes, tf.fill([len(regs)], True), initial))
+    initial = ModelValues(
+        *([np.stack(values) for values in zip(*lists, strict=True)] for lists in zip(*drawn, strict=True))
+    )
+    carry = program.empty()
+    carry = carry._replace(lanes=program.reset(carry.lanes, tf.fill([len(regs)], True), initial))
     jobs = {lane: job(spec, reg) for lane, reg in enumerate(regs)}
-    settings, keep = program.settings(jobs, {0: 0}), tf.fill([len(regs)], -1)
-    course, epochs = program.train(course, keep, settings, tf.constant(order), stacked([data]))
-    return drawn, course.lanes.lane, epochs
+    knobs, keep = program.knobs(jobs, {0: 0}), tf.fill([len(regs)], -1)
+    carry, epochs = program.train(carry, keep, knobs, tf.constant(order), stack_folds([data]))
+    return drawn, carry.lanes.model, epochs
 
 
 def fitted(spec: StudySpec, data: PreparedData, reg: Regularization, initial: Any, order: Any) -> tuple[Any, Any]:

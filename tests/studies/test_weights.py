@@ -52,11 +52,10 @@ CASES = {
 def test_a_lane_follows_fit_with_weighted_rows(spec: StudySpec, column: bool) -> None:
     import tensorflow as tf
 
-    from studies.training.engines import program_key
+    from studies.training.fold_arrays import stack_folds
     from studies.training.program import Program
-    from studies.training.rows import stacked
+    from studies.training.program_key import ProgramShape, program_key
     from studies.training.trial_model import build_fit_model
-    from studies.training.tuning import Form
 
     whole = prepare(spec.dataset, 0)
     data = small(weighted(whole) if column else whole)
@@ -64,16 +63,16 @@ def test_a_lane_follows_fit_with_weighted_rows(spec: StudySpec, column: bool) ->
     weights = data.train_weights(balanced=balanced)
     assert weights is not None
     assert float(weights.mean()) == pytest.approx(1, abs=1e-5)
-    program = Program(program_key(spec, [data], BATCH, Form(1, EPOCHS, xla=False)))
+    program = Program(program_key(spec, [data], BATCH, ProgramShape(1, EPOCHS, xla=False)))
     drawn = program.initial(0)
     initial = type(drawn)(*([np.stack([value]) for value in values] for values in drawn))
-    course = program.empty()
-    course = course._replace(lanes=program.seat(course.lanes, tf.fill([1], True), initial))
+    carry = program.empty()
+    carry = carry._replace(lanes=program.reset(carry.lanes, tf.fill([1], True), initial))
     reg = regularizations(spec)[2]
     rng = np.random.default_rng(1)
     order = np.stack([[rng.permutation(len(weights))] for _ in range(EPOCHS)]).astype(np.int32)
-    settings, rows = program.settings({0: job(spec, reg)}, {0: 0}), stacked([data], balanced=balanced)
-    course, epochs = program.train(course, tf.fill([1], -1), settings, tf.constant(order), rows)
+    knobs, rows = program.knobs({0: job(spec, reg)}, {0: 0}), stack_folds([data], balanced=balanced)
+    carry, epochs = program.train(carry, tf.fill([1], -1), knobs, tf.constant(order), rows)
 
     model = build_fit_model(job(spec, reg), data, weighted=True)
     for variable, value in zip(model.trainable_weights, drawn.weights, strict=True):
@@ -85,7 +84,7 @@ def test_a_lane_follows_fit_with_weighted_rows(spec: StudySpec, column: bool) ->
         history = model.fit(batches, steps_per_epoch=len(chosen), shuffle=False, verbose=0)
         losses.append(history.history[model.loss][0])
     np.testing.assert_allclose(epochs.data_loss[:, 0], losses, rtol=1e-3, atol=1e-4)
-    for mine, theirs in zip(course.lanes.lane.weights, model.trainable_weights, strict=True):
+    for mine, theirs in zip(carry.lanes.model.weights, model.trainable_weights, strict=True):
         np.testing.assert_allclose(mine[0], theirs.numpy(), rtol=1e-3, atol=2e-4)
 
 
