@@ -20,7 +20,7 @@ from studies.training.machine import memory_bytes
 from studies.training.program import Program
 from studies.training.program_key import ProgramKey, ProgramShape, program_key
 from studies.training.result import Engine, Trials
-from studies.training.sequential import one_by_one
+from studies.training.sequential import sequential
 from studies.training.sizing import LaneSize
 from studies.training.tuning import Tuning, trace
 
@@ -127,7 +127,7 @@ class Engines:
     def make(self, choice: EngineChoice, spec: StudySpec) -> Engine:
         """The chosen engine."""
         if choice.engine == "fit":
-            return one_by_one(fit.train)
+            return sequential(fit.train)
         form = ProgramShape(choice.lanes, choice.epochs_a_call, choice.xla)
         engine = lane_engine(form.lanes, lambda size, folds: self._program(program_key(spec, folds, size, form)))
 

@@ -1,4 +1,4 @@
-"""An engine that trains trials one after another, around a function that trains one."""
+"""An engine that trains trials one after another with a function that trains one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 Train = Callable[[Job, PreparedData, OnEpoch], Trained]
 
 
-def one_by_one(train: Train) -> Engine:
+def sequential(train: Train) -> Engine:
     """The engine of a training function."""
 
     def run(data: Sequence[PreparedData], trials: Trials) -> None:
@@ -25,7 +25,7 @@ def one_by_one(train: Train) -> Engine:
 
 
 def _run(job: Job, data: PreparedData, trials: Trials, train: Train) -> None:
-    # What `trials` raises waits here until the training has returned: it is not the training's fault.
+    # An error of `trials` waits here until the training has returned: it is not the training's fault.
     interruption: Exception | None = None
 
     def on_epoch(epoch: int, metrics: Mapping[str, float], state: Callable[[], TrainingState] | None = None, /) -> bool:
@@ -38,10 +38,10 @@ def _run(job: Job, data: PreparedData, trials: Trials, train: Train) -> None:
 
     try:
         outcome: Trained | Exception = train(job, data, on_epoch)
-    # Whatever a training raises is the end of that trial and not of the worker; the reason is kept with the trial.
+    # Any error of a training ends that trial, not the worker; the reason is kept with the trial.
     except Exception as error:  # noqa: BLE001
-        foreseen = isinstance(error, TrainingError)
-        _log.warning("trial %d failed: %s", job.number, error, exc_info=None if foreseen else error)
+        expected = isinstance(error, TrainingError)
+        _log.warning("trial %d failed: %s", job.number, error, exc_info=None if expected else error)
         outcome = error
     if interruption is not None:
         raise interruption

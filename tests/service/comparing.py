@@ -23,7 +23,7 @@ from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Outcome
 from studies.sweep.loop import sweep
 from studies.training.result import Job, OnEpoch, Trained, mean_result
-from studies.training.sequential import Train, one_by_one
+from studies.training.sequential import Train, sequential
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document, study, trial_result, write_model
 from tests.service.ledgers import ledger
@@ -79,7 +79,7 @@ def sweep_as_worker(store: Store, folder: Path, name: str, training: Train = tra
     spec = StudySpec.model_validate(found.spec)
     data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
     WorkerStore(store).record_engine(found.id, ENGINE, facts(spec, data))
-    return sweep(spec, data, ledger(store, folder, name), one_by_one(training), 0.0)
+    return sweep(spec, data, ledger(store, folder, name), sequential(training), 0.0)
 
 
 def sweep_all(store: Store, folder: Path, names: Sequence[str], training: Train = train) -> None:

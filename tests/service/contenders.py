@@ -15,7 +15,7 @@ from service.storage.store import Store
 from studies.datasets.preprocessing import prepare_folds
 from studies.spec.study import StudySpec
 from studies.sweep.loop import sweep
-from studies.training.sequential import one_by_one
+from studies.training.sequential import sequential
 from tests.service.documents import train
 
 _gate: Barrier | None = None
@@ -88,4 +88,4 @@ def sweep_here(store: Store, folder: Path, name: str, worker: str = "a") -> int:
     """The same in this process."""
     spec = StudySpec.model_validate(store.study(name).spec)
     data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
-    return sweep(spec, data, _ledger(store, folder, name, worker), one_by_one(train), 0.0)
+    return sweep(spec, data, _ledger(store, folder, name, worker), sequential(train), 0.0)

@@ -28,7 +28,7 @@ from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim
 from studies.sweep.loop import sweep
 from studies.training.result import Job, OnEpoch, Trained, Trials
-from studies.training.sequential import one_by_one
+from studies.training.sequential import sequential
 from tests.acceptance.polling import eventually
 from tests.service.conftest import served, settings_in
 from tests.service.contenders import sweep_here
@@ -201,7 +201,7 @@ def test_what_fails_for_a_reason_that_may_pass_is_tried_again(store: Store, fold
     spec = limited(3, trials=2)
     store.create_study(spec)
     data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
-    assert sweep(spec, data, ledger(store, folder, "iris"), one_by_one(shaky), 0.0) == 2
+    assert sweep(spec, data, ledger(store, folder, "iris"), sequential(shaky), 0.0) == 2
     assert (tries, states(store)) == ([0, 0, 1], ["COMPLETE", "COMPLETE"])
     assert endings(store, 0) == [("failed", "OSError: stale file handle"), ("told", None)]
 

@@ -18,7 +18,7 @@ from studies.datasets.preprocessing import PreparedData, prepare
 from studies.errors import DivergedError
 from studies.sweep.loop import sweep
 from studies.training.result import Job, OnEpoch, Trained
-from studies.training.sequential import one_by_one
+from studies.training.sequential import sequential
 from tests.service.contenders import processes, sweep_here, sweep_study
 from tests.service.documents import study
 from tests.service.ledgers import ledger, shown
@@ -97,7 +97,7 @@ def test_a_training_that_raises_is_a_failed_trial_with_its_reason(store: Store, 
 
     spec = study(trials=2)
     store.create_study(spec)
-    sweep(spec, [prepare(spec.dataset, 0)], ledger(store, folder, "iris"), one_by_one(broken))
+    sweep(spec, [prepare(spec.dataset, 0)], ledger(store, folder, "iris"), sequential(broken))
     trials = store.trials("iris", (), NUMBERS, 10, None).items
     why = "MemoryError: no room for the weights"
     assert [trial.reason for trial in trials] == [f"given up after 3 attempts; the last was out of memory: {why}"] * 2
@@ -111,7 +111,7 @@ def test_a_training_that_diverges_fails_at_its_first_attempt(store: Store, folde
 
     spec = study(trials=1)
     store.create_study(spec)
-    sweep(spec, [prepare(spec.dataset, 0)], ledger(store, folder, "iris"), one_by_one(diverging))
+    sweep(spec, [prepare(spec.dataset, 0)], ledger(store, folder, "iris"), sequential(diverging))
     [trial] = store.trials("iris", (), NUMBERS, 10, None).items
     assert (trial.state, trial.attempt) == ("FAIL", 1)
     assert trial.reason == "DivergedError: val_loss became nan in epoch 1; a smaller learning rate or λ may help"

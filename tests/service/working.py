@@ -11,7 +11,7 @@ from typing import Any
 from service.settings import Settings
 from service.storage.store import Store
 from service.worker.worker import Worker
-from studies.training.sequential import Train, one_by_one
+from studies.training.sequential import Train, sequential
 from tests.service.documents import train
 
 LEASE_SECONDS = 2.0  # the least there may be
@@ -23,7 +23,7 @@ def worker_on(url: str, folder: Path, engine: Train, only: str | None = None, **
     plain: dict[str, Any] = {"lease_seconds": LEASE_SECONDS, "poll_seconds": 0.05, "workers": 0}
     plain["artifacts_url"] = f"file://{folder}"
     settings = Settings(database_url=url, **plain | changes)
-    return Worker(settings, lambda *_: (one_by_one(engine), SHOWN), only)
+    return Worker(settings, lambda *_: (sequential(engine), SHOWN), only)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Report, Standing, Verdict
 from studies.sweep.loop import sweep
 from studies.training.result import Job, OnEpoch, Trained
-from studies.training.sequential import one_by_one
+from studies.training.sequential import sequential
 from tests.studies.documents import FINITE, study
 from tests.studies.ledger import MemoryLedger
 from tests.studies.trainings import dropout, formula, random_study, sequence, states, swept
@@ -125,7 +125,7 @@ def test_two_workers_share_one_budget() -> None:
         if not inner:  # in the midst of the first trial another worker runs two of the budget's places
             inner.append(0)
             ledger.budget = 3
-            inner.append(sweep(spec, [data], ledger, one_by_one(formula(dropout)), report_seconds=0.0))
+            inner.append(sweep(spec, [data], ledger, sequential(formula(dropout)), report_seconds=0.0))
             ledger.budget = 6
         return formula(dropout)(job, data, on_epoch)
 

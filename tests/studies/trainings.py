@@ -12,7 +12,7 @@ from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.spec.study import StudySpec
 from studies.sweep.loop import sweep
 from studies.training.result import Job, OnEpoch, Trained, TrialResult
-from studies.training.sequential import Train, one_by_one
+from studies.training.sequential import Train, sequential
 from tests.studies.documents import study
 from tests.studies.ledger import MemoryLedger
 
@@ -60,7 +60,7 @@ def dropout(job: Job) -> float:
 
 def swept(spec: StudySpec, ledger: MemoryLedger, train: Train) -> int:
     return sweep(
-        spec, prepare_folds(spec.dataset, spec.seed, spec.resampling), ledger, one_by_one(train), report_seconds=0.0
+        spec, prepare_folds(spec.dataset, spec.seed, spec.resampling), ledger, sequential(train), report_seconds=0.0
     )
 
 
