@@ -1,4 +1,4 @@
-"""The machine that trains: its memory, and what compiled code and measured times belong to."""
+"""The machine that trains: its memory, and a name for its processor and TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory
 
 
 def memory_bytes() -> int:
-    """The memory there is: the machine's, or less where a container limits it."""
+    """The machine's memory, or less where a container limits it."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [file.read_text().strip() for file in _LIMITS if file.exists()]
     return min([machine, *(int(limit) for limit in limits if limit != "max")])
 
 
 def fingerprint() -> str:
-    """Names the processor and TensorFlow's version: code compiled under one name may not run under another."""
+    """A name for the processor and TensorFlow's version: code compiled under one name may not run under another."""
     cpu = Path("/proc/cpuinfo")
     lines = cpu.read_text().splitlines() if cpu.exists() else []
-    told = {line for line in lines if line.startswith(("model name", "flags", "CPU part", "Features"))}
+    features = {line for line in lines if line.startswith(("model name", "flags", "CPU part", "Features"))}
     # It is installed as tensorflow or tensorflow_cpu, by platform.
     tensorflow = [version(name) for name in sorted(set(packages_distributions()["tensorflow"]))]
-    text = " ".join([platform.machine(), platform.processor(), *tensorflow, *sorted(told)])
+    text = " ".join([platform.machine(), platform.processor(), *tensorflow, *sorted(features)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -12,27 +12,27 @@ from studies.datasets import pipeline
 from studies.datasets.preprocessing import PreparedData
 
 
-def write_mean(models: Sequence[tuple[PreparedData, Path]], whole: PreparedData, path: Path) -> None:
-    """Write the mean of models, given as .keras files with the data each was trained on, as one .keras file.
+def write_mean(members: Sequence[tuple[PreparedData, Path]], full: PreparedData, path: Path) -> None:
+    """Write the mean of models, each a .keras file with the data it was trained on, as one .keras file.
 
-    It takes inputs as `whole` prepares them and gives outputs as `whole` scales them.
+    It takes inputs as `full` prepares them and gives outputs as `full` scales them.
     """
     import keras
 
-    inputs = keras.Input(whole.input_shape)
+    inputs = keras.Input(full.input_shape)
     outputs = []
-    for index, (data, file) in enumerate(models):
+    for index, (data, file) in enumerate(members):
         member = keras.models.load_model(file, compile=False)
         member.name = f"member_{index}"
-        taken = _rescaled(inputs, _input_scaling(whole), _input_scaling(data), f"inputs_{index}")
-        given = _rescaled(member(taken), _target_scaling(data), _target_scaling(whole), f"outputs_{index}")
-        outputs.append(given)
+        member_inputs = _rescale(inputs, _input_scaling(full), _input_scaling(data), f"inputs_{index}")
+        member_outputs = member(member_inputs)
+        outputs.append(_rescale(member_outputs, _target_scaling(data), _target_scaling(full), f"outputs_{index}"))
     mean = keras.layers.Average(name="mean")(outputs) if len(outputs) > 1 else outputs[0]
     keras.Model(inputs, mean, name="mean_of_folds").save(path)
 
 
-def _rescaled(values: Any, from_: tuple[Any, Any], to: tuple[Any, Any], name: str) -> Any:
-    """Values that were scaled by one (mean, deviation) as another would have scaled them."""
+def _rescale(values: Any, from_: tuple[Any, Any], to: tuple[Any, Any], name: str) -> Any:
+    """Scale values by one (mean, deviation) that were scaled by another."""
     import keras
 
     scale = np.asarray(from_[1] / to[1], np.float64)

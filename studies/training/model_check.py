@@ -1,4 +1,4 @@
-"""Whether a user's own model can be built on a dataset: what its config alone does not tell."""
+"""Checks that a user's own model can be built on a dataset, as its config alone does not tell."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from studies.models.architecture import design
 from studies.regularization import Regularization
 from studies.spec.study import StudySpec
 
-_SHORT = 300
+_MAX_CHARACTERS = 300
 
 
 def check(spec: StudySpec, data: PreparedData) -> None:
-    """EngineError when the layers do not fit each other, or give another shape than the task asks for."""
+    """Build the model once.
+
+    Raises EngineError when its layers do not fit each other, or its output has not the shape that the task needs.
+    """
     unregularized = Regularization.shared("none", 0.0, 0.0, 0.0)
     architecture = design(spec.model, data.input_shape, data.task, data.classes, unregularized)
     try:
-        given = architecture.build().output_shape[1:]
+        shape = architecture.build().output_shape[1:]
     # Keras raises whatever its layers do.
     except Exception as error:
         raise EngineError(f"model.config: Keras cannot build the model: {reason(error)}") from error
-    wanted = (data.classes if data.task == "multiclass" else 1,)
-    if given != wanted:
+    needed = (data.classes if data.task == "multiclass" else 1,)
+    if shape != needed:
         raise EngineError(
-            f"model.config: the output has the shape {given} a row and the {data.task} task needs {wanted}; put a "
+            f"model.config: the output has the shape {shape} a row and the {data.task} task needs {needed}; put a "
             "Flatten or a pooling layer before the output layer"
         )
 
 
 def reason(error: Exception) -> str:
-    """What Keras or TensorFlow says, in a short line without colours, lists of arguments and nodes."""
+    """The message of Keras or TensorFlow as a short line, without colours, lists of arguments and nodes."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     line = " ".join(re.split(r"Arguments received by|name: \"", plain)[0].split())
-    return line if len(line) <= _SHORT else f"{line[:_SHORT]}…"
+    return line if len(line) <= _MAX_CHARACTERS else f"{line[:_MAX_CHARACTERS]}…"

@@ -1,4 +1,4 @@
-"""What a lane costs before anything is compiled: memory, and multiplications."""
+"""The cost of a lane before anything is compiled: memory, and multiplications."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from studies.regularization import Regularization
 from studies.spec.study import StudySpec
 from studies.training import weights
 
-_COPIES = 8  # of a lane's weights: best, slots, gradients, and what an update holds meanwhile
+_COPIES = 8  # of a lane's weights: best, slots, gradients, and the arrays of an update
 
 
 class LaneSize:
@@ -24,21 +24,21 @@ class LaneSize:
         architecture = design(spec.model, data.input_shape, data.task, data.classes, unregularized)
         self._layers = architecture.build().layers
         self._rows, self._validation_rows = data.train_rows, max(len(fold.rows.validation) for fold in folds)
-        self._row, self._folds = prod(data.input_shape), len(folds)
-        self._batch = max(spec.space.batch_sizes)
+        self._row_size, self._folds = prod(data.input_shape), len(folds)
+        self._batch_size = max(spec.space.batch_sizes)
 
     @property
     def shared_bytes(self) -> int:
-        """What all lanes share: the rows of every fold."""
-        return 4 * self._folds * (self._rows + self._validation_rows) * self._row
+        """Bytes that all lanes share: the rows of every fold."""
+        return 4 * self._folds * (self._rows + self._validation_rows) * self._row_size
 
     def bytes(self, epochs: int) -> int:
-        """What it holds at most: copies of its weights, and the activations of a pass over validation rows."""
+        """Bytes of one lane at most: copies of its weights, and the activations of a pass over validation rows."""
         count = sum(layer.count_params() for layer in self._layers)
-        activations = sum(prod(_output(layer)[1:]) + _patch_floats(layer) for layer in self._layers)
-        rows = max(min(self._validation_rows, 4096), 3 * self._batch)
-        own = self._validation_rows * self._row if self._folds > 1 else 0  # gathered from the lane's fold
-        return int(4 * (own + (_COPIES + epochs) * count + rows * activations + epochs * self._rows))
+        activations = sum(prod(_output_shape(layer)[1:]) + _patch_floats(layer) for layer in self._layers)
+        rows = max(min(self._validation_rows, 4096), 3 * self._batch_size)
+        gathered = self._validation_rows * self._row_size if self._folds > 1 else 0  # from the lane's fold
+        return int(4 * (gathered + (_COPIES + epochs) * count + rows * activations + epochs * self._rows))
 
     def epoch_flops(self) -> float:
         """Multiplications and additions of an epoch's matrix products, forward and backward."""
@@ -46,22 +46,22 @@ class LaneSize:
 
 
 def _patch_floats(layer: Any) -> int:
-    """Floats a row that a convolution's patches take."""
+    """Floats a row in a convolution's patches."""
     kernels, _ = weights.variables(layer)
     return int(_positions(layer) * prod(kernels[0].shape[:-1])) if hasattr(layer, "kernel_size") else 0
 
 
 def _products(layer: Any) -> int:
+    """Multiplications a row in a layer's matrix products; an embedding is looked up, not multiplied."""
     kernels, _ = weights.variables(layer)
-    # What is looked up is not multiplied.
     return sum(int(_positions(layer) * prod(kernel.shape)) for kernel in kernels if kernel.name != "embeddings")
 
 
 def _positions(layer: Any) -> int:
-    """How often a row meets the kernel."""
-    return int(prod(_output(layer)[1:-1]))
+    """Number of positions at which a row meets the kernel."""
+    return int(prod(_output_shape(layer)[1:-1]))
 
 
-def _output(layer: Any) -> tuple[int, ...]:
-    """The shape of what the layer gives, when it is first called."""
-    return tuple(layer._inbound_nodes[0].output_tensors[0].shape)  # Keras has no other for shared ones
+def _output_shape(layer: Any) -> tuple[int, ...]:
+    """The output's shape where the layer is first called."""
+    return tuple(layer._inbound_nodes[0].output_tensors[0].shape)  # a shared layer has no public one

@@ -1,7 +1,4 @@
-"""The form of a program, measured where the study is long enough to pay for it, and remembered.
-
-A form that is no trial's own: results of different forms differ by rounding only.
-"""
+"""The shape of a program, measured where the study is long enough to pay for it, and remembered."""
 
 from __future__ import annotations
 
@@ -25,60 +22,61 @@ from studies.training.program_key import ProgramKey, ProgramShape
 
 _log = logging.getLogger(__name__)
 
-_SHARE = 0.05  # of a study's expected time that measuring may take
+_MAX_SHARE = 0.05  # of a study's expected time that measuring may take
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
-    form: ProgramShape
+class _Measurement:
+    shape: ProgramShape
     seconds: float  # a trial's epoch
     cost: float  # seconds that measuring took, compiling included
 
 
 class Tuning:
-    """Chooses the form of programs, and remembers what it measured in a file a program key and machine."""
+    """Chooses the shape of programs, and keeps the choice in a file by program key and machine."""
 
     def __init__(self, program: Callable[[ProgramKey], Program], cache: Path | None) -> None:
         self._program, self._cache = program, cache
-        self._measured: dict[ProgramKey, _Measured] = {}
+        self._measurements: dict[ProgramKey, _Measurement] = {}
 
     def choose(
         self,
         key: Callable[[ProgramShape], ProgramKey],
-        forms: Sequence[ProgramShape],
+        shapes: Sequence[ProgramShape],
         epochs: int,
         data: Sequence[PreparedData],
     ) -> tuple[ProgramShape, str]:
-        """The fastest of some forms for a study of so many trial-epochs, and in words how it was found.
+        """Choose the fastest shape for a study of so many trial-epochs; return it, and in words how it was found.
 
-        Of a study too short to pay for compiling the others, the first is measured only.
+        A study too short to pay for compiling the others has only the first one measured.
         """
-        file = self._file([key(form) for form in forms])
-        known = _read(file)
-        if known is not None:
-            return known
-        found: list[_Measured] = []
+        file = self._file([key(shape) for shape in shapes])
+        remembered = _read(file)
+        if remembered is not None:
+            return remembered
+        measurements: list[_Measurement] = []
         spent = 0.0
-        for form in forms:
+        for shape in shapes:
             # The next will cost about as much as the last.
-            if found and spent + found[-1].cost > _SHARE * epochs * found[0].seconds:
+            if measurements and spent + measurements[-1].cost > _MAX_SHARE * epochs * measurements[0].seconds:
                 break
-            found.append(self._measure(key(form), form, data))
-            spent += found[-1].cost if len(found) > 1 else 0.0  # the first is the program that will run anyway
-        best = min(found, key=lambda measured: measured.seconds)
-        words = "; ".join(f"{m.form}: {1000 * m.seconds:.2f} ms a trial's epoch" for m in found)
-        if len(found) > 1:
-            _write(file, best.form, f"measured before: {words}")
-        return best.form, f"measured {words}"
+            measurements.append(self._measure(key(shape), shape, data))
+            # The first is the program that will run anyway.
+            spent += measurements[-1].cost if len(measurements) > 1 else 0.0
+        best = min(measurements, key=lambda measurement: measurement.seconds)
+        words = "; ".join(f"{m.shape}: {1000 * m.seconds:.2f} ms a trial's epoch" for m in measurements)
+        if len(measurements) > 1:
+            _write(file, best.shape, f"measured before: {words}")
+        return best.shape, f"measured {words}"
 
-    def _measure(self, key: ProgramKey, form: ProgramShape, data: Sequence[PreparedData]) -> _Measured:
-        if key not in self._measured:
+    def _measure(self, key: ProgramKey, shape: ProgramShape, data: Sequence[PreparedData]) -> _Measurement:
+        if key not in self._measurements:
             begun = time.perf_counter()
             call = idle_call(self._program(key), data)
             call()  # compiles
-            seconds = _seconds(call) / (form.lanes * form.epochs)
-            self._measured[key] = _Measured(form, seconds, time.perf_counter() - begun)
-        return self._measured[key]
+            seconds = _seconds(call) / (shape.lanes * shape.epochs)
+            self._measurements[key] = _Measurement(shape, seconds, time.perf_counter() - begun)
+        return self._measurements[key]
 
     def _file(self, keys: Sequence[ProgramKey]) -> Path | None:
         if self._cache is None:
@@ -88,21 +86,24 @@ class Tuning:
 
 
 def idle_call(program: Program, data: Sequence[PreparedData]) -> Callable[[], None]:
-    """A call of the program, on the folds it is for, in which every lane trains a model of zeros."""
-    given = _idle(program, data)
+    """A call of the program, on its folds, in which every lane trains a model of zeros."""
+    arguments = _idle_arguments(program, data)
 
     def call() -> None:
-        program.train(program.empty(), *given)[1].data_loss.numpy()
+        program.train(program.empty(), *arguments)[1].data_loss.numpy()
 
     return call
 
 
 def trace(program: Program, data: Sequence[PreparedData]) -> None:
-    """Make the program's graph, which its first call then uses; raises whatever a layer does that lanes cannot hold."""
-    program.train.get_concrete_function(program.empty(), *_idle(program, data))
+    """Make the program's graph, which its first call then uses.
+
+    Raises any error of a layer that lanes cannot hold.
+    """
+    program.train.get_concrete_function(program.empty(), *_idle_arguments(program, data))
 
 
-def _idle(program: Program, data: Sequence[PreparedData]) -> tuple[Any, ...]:
+def _idle_arguments(program: Program, data: Sequence[PreparedData]) -> tuple[Any, ...]:
     key = program.key
     order = tf.tile(tf.range(key.train_rows)[None, None], [key.epochs, key.lanes, 1])
     keep = tf.constant(np.full(key.lanes, -1, np.int32))
@@ -117,21 +118,21 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 def _read(file: Path | None) -> tuple[ProgramShape, str] | None:
     try:
-        found = json.loads(file.read_text()) if file is not None and file.exists() else None
-        return None if found is None else (ProgramShape(**found["form"]), str(found["words"]))
+        document = json.loads(file.read_text()) if file is not None and file.exists() else None
+        return None if document is None else (ProgramShape(**document["form"]), str(document["words"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         _log.warning("what was measured before cannot be read and is measured anew: %s", error)
         return None
 
 
-def _write(file: Path | None, form: ProgramShape, words: str) -> None:
+def _write(file: Path | None, shape: ProgramShape, words: str) -> None:
     if file is None:
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Another worker may write the same at this moment: each its own file, and the last one stays.
-        own = file.with_suffix(f".{time.monotonic_ns()}")
-        own.write_text(json.dumps({"form": asdict(form), "words": words}))
-        own.replace(file)
+        # Another worker may write the same at this moment: each writes a file of its own, and the last one stays.
+        temporary = file.with_suffix(f".{time.monotonic_ns()}")
+        temporary.write_text(json.dumps({"form": asdict(shape), "words": words}))
+        temporary.replace(file)
     except OSError as error:
         _log.warning("what was measured is not remembered: %s", error)
