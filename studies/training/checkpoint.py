@@ -1,4 +1,4 @@
-"""A trial's checkpoint: one file with the state of each of its trainings, those that have ended and those that run."""
+"""The checkpoint of a trial: one file with the result or the state of each of its trainings."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a trial stood, by fold."""
+    """The trainings of a trial, by fold."""
 
     ended: Mapping[int, Trained] = field(default_factory=dict)
     running: Mapping[int, TrainingState] = field(default_factory=dict)
-    every_model: bool = False  # whether the model of every fold that has ended is kept, and not of the first alone
+    every_model: bool = False  # whether the models of all folds that have ended are kept, or only the first one's
 
 
 def write(checkpoint: Checkpoint, path: Path) -> None:
@@ -33,9 +33,9 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
     ended = {}
     for fold, trained in checkpoint.ended.items():
         ended[str(fold)] = asdict(trained.result)
-        # Elsewhere only the first fold's model can be asked for.
+        # Without `every_model` only the first fold's model can be needed.
         if checkpoint.every_model or fold == min(checkpoint.ended):
-            arrays[f"model {fold}"] = np.frombuffer(_model(trained), np.uint8)
+            arrays[f"model {fold}"] = np.frombuffer(_model_bytes(trained), np.uint8)
     running = {}
     for fold, state in checkpoint.running.items():
         running[str(fold)] = {"engine": state.engine, "facts": state.facts, "arrays": len(state.arrays)}
@@ -47,7 +47,7 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def read(content: bytes) -> Checkpoint:
-    """What `write` wrote; an empty one when another version did."""
+    """Read a checkpoint that `write` wrote; an empty one when another version did."""
     with np.load(io.BytesIO(content)) as arrays:
         document = json.loads(arrays["document"].tobytes())
         if document["version"] != _VERSION:
@@ -65,7 +65,7 @@ def read(content: bytes) -> Checkpoint:
     return Checkpoint(ended, running)
 
 
-def _model(trained: Trained) -> bytes:
+def _model_bytes(trained: Trained) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         trained.save(path)

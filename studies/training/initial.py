@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 Values = npt.NDArray[Any]
 
-#: Where a weight's initializer is not the attribute of its own name.
+#: Names of initializers that do not follow from their weight's name.
 _ATTRIBUTES = {
     "depthwise_kernel": "depthwise_initializer",
     "pointwise_kernel": "pointwise_initializer",
@@ -27,26 +27,26 @@ _FIXED = {
 
 
 def draw_values(model: keras.Model, seed: int) -> Mapping[str, Values]:
-    """A value of every weight by the weight's path."""
+    """Draw a value of every weight; return them by the weights' paths."""
     seeds = np.random.default_rng(seed)
     return {
-        variable.path: _initial(layer, variable, int(seeds.integers(2**31)))
-        for layer in _holders(model)
+        variable.path: _draw(layer, variable, int(seeds.integers(2**31)))
+        for layer in _layers(model)
         for variable in (*layer._trainable_variables, *layer._non_trainable_variables)
     }
 
 
-def _holders(model: keras.Model) -> Iterator[Any]:
+def _layers(model: keras.Model) -> Iterator[Any]:
     """Every layer, and those within layers, such as an attention's."""
     for outer in model.layers:
-        yield from outer._flatten_layers()  # Keras has no other
+        yield from outer._flatten_layers()  # Keras has no public one
 
 
-def _initial(layer: Any, variable: Any, seed: int) -> Values:
+def _draw(layer: Any, variable: Any, seed: int) -> Values:
     if variable.name == "bias" and getattr(layer, "unit_forget_bias", False):
         # After keras.src.layers.rnn.lstm: the forget gate is open at first.
-        first, rest = (_values(layer.bias_initializer, (n * layer.units,), seed) for n in (1, 2))
-        return np.concatenate([first, np.ones(layer.units, np.float32), rest])
+        input_gate, others = (_values(layer.bias_initializer, (n * layer.units,), seed) for n in (1, 2))
+        return np.concatenate([input_gate, np.ones(layer.units, np.float32), others])
     return _values(_initializer(layer, variable.name), variable.shape, seed)
 
 
@@ -54,9 +54,9 @@ def _initializer(layer: Any, name: str) -> Any:
     fixed = next((_FIXED[key] for kind in type(layer).__mro__ if (key := (kind.__name__, name)) in _FIXED), None)
     if fixed is not None:
         return keras.initializers.get(fixed)
-    own = _ATTRIBUTES.get(name, f"{name}_initializer")
+    attribute = _ATTRIBUTES.get(name, f"{name}_initializer")
     # A depthwise convolution's only kernel has the name of others'.
-    return getattr(layer, own if hasattr(layer, own) else "depthwise_initializer")
+    return getattr(layer, attribute if hasattr(layer, attribute) else "depthwise_initializer")
 
 
 def _values(initializer: Any, shape: tuple[int, ...], seed: int) -> Values:

@@ -1,4 +1,4 @@
-"""What is measured on a part of the data beside its loss."""
+"""The metrics of predictions on a part of the data, beside its loss."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ def task_metrics(task: Task, y: Array, predicted: Array, target_deviation: float
     `predicted` are probabilities of shape (rows, 1) or (rows, classes), or standardised targets of shape (rows, 1).
     AUC is NaN where a class is missing from `y`.
     """
-    return {
-        name: float(column[0]) for name, column in metrics_by_lane(task, y, predicted[None], target_deviation).items()
-    }
+    columns = metrics_by_lane(task, y, predicted[None], target_deviation)
+    return {name: float(column[0]) for name, column in columns.items()}
 
 
 def metrics_by_lane(task: Task, y: Array, predicted: Array, target_deviation: float) -> dict[str, Array]:
@@ -45,7 +44,7 @@ def metrics_by_lane(task: Task, y: Array, predicted: Array, target_deviation: fl
 
 
 def _recall_by_lane(y: Array, hits: Array) -> Array:
-    """The mean recall of the classes that are there, as scikit-learn's balanced accuracy."""
+    """Mean recall of the classes in `y`, as scikit-learn's balanced accuracy."""
     return np.asarray(np.mean([hits[:, y == label].mean(axis=1) for label in np.unique(y)], axis=0))
 
 

@@ -76,7 +76,7 @@ class TrainingProgress:
         return TrialResult(
             metrics=metrics,
             weights=weights.summarize([kernel for layer in kernels for kernel in layer]),
-            detail=weights.detail(kernels, features=weights.tells_features(self.job.spec.model, input_shape)),
+            detail=weights.detail(kernels, features=weights.reads_features(self.job.spec.model, input_shape)),
             curve=self._curve(),
             epochs=len(self.entries),
             best_epoch=self.kept_epoch + 1,

@@ -1,4 +1,4 @@
-"""What a training says of its weights."""
+"""The regularized weights of a model, and their statistics."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def regularized(model: Any, spec: ModelSpec) -> list[Any]:
     """The regularized layers: every hidden one with a kernel, or the output when it is the only one."""
     if isinstance(spec, KerasSpec):
         return [model.get_layer(name) for name in spec.graph.regularized]
-    found = [layer for layer in model.layers if hasattr(layer, "kernel")]
-    return found[:-1] or found
+    layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    return layers[:-1] or layers
 
 
 def variables(layer: Any) -> tuple[list[Any], list[Any]]:
-    """The regularized variables of such a layer: its kernels, recurrent ones and embeddings too, and its biases."""
-    trained = layer.trainable_variables
-    # What else there is belongs to no kernel: the scale of an attention.
-    return [v for v in trained if v.name in _KERNELS], [v for v in trained if v.name == "bias"]
+    """The regularized variables of a layer: its kernels, recurrent ones and embeddings too, and its biases."""
+    # Other variables belong to no kernel: the scale of an attention.
+    trainable = layer.trainable_variables
+    return [v for v in trainable if v.name in _KERNELS], [v for v in trainable if v.name == "bias"]
 
 
-def tells_features(spec: ModelSpec, input_shape: Sequence[int]) -> bool:
+def reads_features(spec: ModelSpec, input_shape: Sequence[int]) -> bool:
     """Whether the first kernel's rows are the columns of a table, each of which is read there alone."""
     return len(input_shape) == 1 and (not isinstance(spec, KerasSpec) or spec.graph.reads_features)
 
@@ -52,15 +52,17 @@ def summarize(kernels: Sequence[Kernel]) -> dict[str, float]:
 
 
 def detail(layers: Sequence[Sequence[Kernel]], *, features: bool) -> dict[str, Any]:
-    """The same by layer from the input on, a histogram of the weights, and, where the first layer tells of features,
-    the norm of each one's weights: exactly 0 where the model does not look at the feature.
+    """Summarize each layer from the input on, with a histogram of all weights.
+
+    With `features`, also give the norm of each feature's weights in the first layer: exactly 0 where the model does not
+    use the feature.
     """
-    every = [kernel for layer in layers for kernel in layer]
-    found: dict[str, Any] = {"layers": [summarize(layer) for layer in layers], "histogram": _histogram(every)}
+    kernels = [kernel for layer in layers for kernel in layer]
+    statistics: dict[str, Any] = {"layers": [summarize(layer) for layer in layers], "histogram": _histogram(kernels)}
     if features:
-        norms = np.sqrt(np.square(every[0].astype(np.float64)).sum(axis=1))
-        found["feature_norms"] = [float(f"{norm:.4g}") for norm in norms]
-    return found
+        norms = np.sqrt(np.square(kernels[0].astype(np.float64)).sum(axis=1))
+        statistics["feature_norms"] = [float(f"{norm:.4g}") for norm in norms]
+    return statistics
 
 
 def _histogram(kernels: Sequence[Kernel]) -> dict[str, Any]:
