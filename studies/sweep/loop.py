@@ -35,7 +35,7 @@ from studies.training.result import (
     Job,
     Trained,
     TrainingState,
-    judged_on_fold,
+    rename_nested_metrics,
     reported_objective,
 )
 
@@ -321,7 +321,7 @@ class _SweptTrials:
             running.pruned = running.pruned or _CUT
         plan = running.claim.plan
         if self._spec.resampling.nested and not (plan is not None and plan.test):
-            outcome = replace(outcome, result=judged_on_fold(outcome.result))
+            outcome = replace(outcome, result=rename_nested_metrics(outcome.result))
         running.given[fold] = outcome
         if self._objective is not None and running.trainings > 1:
             self._judge_folds(running, fold, self._objective)

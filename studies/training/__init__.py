@@ -1,1 +1,1 @@
-"""Training one trial: the Keras engine, early stopping, and what is measured."""
+"""Training of trials: the lane engine, the engine around keras.Model.fit, and all they share."""

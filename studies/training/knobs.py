@@ -1,7 +1,7 @@
 """Keras layers whose hyperparameters are values inside a compiled program, where Keras' own take Python floats.
 
-A lane's program is traced once; while it is traced, the layers read the tensors that `using` puts in their reach. So
-one program serves every dropout rate.
+A lane's program is traced once; while it is traced, the layers read the tensors that `using` sets. So one program
+serves every dropout rate.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _knobs: ContextVar[Knobs] = ContextVar("knobs")
 
 @contextmanager
 def using(knobs: Knobs) -> Iterator[None]:
-    """Let the layers read these knobs."""
+    """Let the layers read these knobs inside the context."""
     token = _knobs.set(knobs)
     try:
         yield
@@ -47,37 +47,37 @@ def using(knobs: Knobs) -> Iterator[None]:
 
 
 def lane_model(architecture: Architecture) -> keras.Model:
-    """The model of an architecture with knobs in the places of its dropout rates.
+    """Build the model of an architecture with knobs in place of its dropout rates.
 
-    Its regularizers of weights only mark what they stand on: the program acts on the stacked weights by itself.
+    Its weight regularizers only mark the weights: the program adds the penalty to the stacked weights itself.
     """
-    position = count()
-    after = architecture.dropped_after
+    positions = count()
+    hidden_layer = architecture.dropped_after
 
-    def dropping(kind: type[KnobDropout]) -> Callable[..., KnobDropout]:
-        def made(rate: float, name: str | None = None, **_: Any) -> KnobDropout:  # noqa: ARG001  # the knob replaces it
-            here = next(position)
-            return kind(here, here if after is None or name is None else after[name], name=name)
+    def constructor(kind: type[KnobDropout]) -> Callable[..., KnobDropout]:
+        def make(rate: float, name: str | None = None, **_: Any) -> KnobDropout:  # noqa: ARG001  # the knob replaces it
+            position = next(positions)
+            return kind(position, position if hidden_layer is None or name is None else hidden_layer[name], name=name)
 
-        return made
+        return make
 
-    knobbed: dict[str, Callable[..., Any]] = {
+    constructors: dict[str, Callable[..., Any]] = {
         **dict.fromkeys(("regularizers.L1", "regularizers.L2", "regularizers.L1L2"), KnobRegularizer),
-        "layers.Dropout": dropping(KnobDropout),
-        "layers.SpatialDropout1D": dropping(KnobSpatialDropout),
-        "layers.SpatialDropout2D": dropping(KnobSpatialDropout),
+        "layers.Dropout": constructor(KnobDropout),
+        "layers.SpatialDropout1D": constructor(KnobSpatialDropout),
+        "layers.SpatialDropout2D": constructor(KnobSpatialDropout),
         **LANE_LAYERS,
     }
-    return architecture.build(knobbed)
+    return architecture.build(constructors)
 
 
 class KnobRegularizer(keras.regularizers.Regularizer):  # type: ignore[misc]  # Keras carries no types
-    """keras.regularizers.L1L2 of a layer's output, its strengths as knobs."""
+    """keras.regularizers.L1L2 of a layer's output, with its strengths as knobs."""
 
     def __init__(self, **_strengths: float) -> None: ...
 
     def __call__(self, output: Any) -> Any:
-        """λ1·Σ|a| + λ2·Σa², which the layer divides by the batch's rows; nothing in evaluation, which has no knobs."""
+        """λ1·Σ|a| + λ2·Σa², which the layer divides by the batch's rows; 0 in evaluation, which has no knobs."""
         knobs = _knobs.get(None)
         if knobs is None:
             return tf.zeros([])
@@ -95,7 +95,7 @@ class KnobDropout(keras.layers.Layer):  # type: ignore[misc]
     def __init__(self, position: int, layer: int | None = None, name: str | None = None) -> None:
         super().__init__(name=name)
         self._position = position  # among the dropout layers, each of which has its own noise
-        self._layer = position if layer is None else layer  # whose rate it has
+        self._layer = position if layer is None else layer  # the hidden layer whose rate it has
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Drop activations at the knob's rate and scale the rest by 1 / (1 − rate)."""
@@ -105,7 +105,7 @@ class KnobDropout(keras.layers.Layer):  # type: ignore[misc]
         shape = self._noise_shape(inputs)
         size = int(np.prod(shape))
         # Hashing the positions needs no run time: it is folded into the program as a constant.
-        positions = _mixed_words(np.arange(size, dtype=np.uint32)).reshape(shape)
+        positions = _mix_constant(np.arange(size, dtype=np.uint32)).reshape(shape)
         key = mix(knobs.noise + tf.constant(0x9E3779B9 * (self._position + 1) & 0xFFFFFFFF, _WORD))
         words = mix(tf.bitwise.bitwise_xor(tf.constant(positions), key))
         uniform = (
@@ -119,11 +119,11 @@ class KnobDropout(keras.layers.Layer):  # type: ignore[misc]
 
 
 class KnobSpatialDropout(KnobDropout):
-    """keras.layers.SpatialDropout1D and 2D in the same way: whole channels are dropped."""
+    """keras.layers.SpatialDropout1D and 2D in the same way: drops whole channels."""
 
     def _noise_shape(self, inputs: Any) -> tuple[int, ...]:
-        rows, *places, channels = inputs.shape
-        return (rows, *(1 for _ in places), channels)
+        rows, *axes, channels = inputs.shape
+        return (rows, *(1 for _ in axes), channels)
 
 
 def mix(words: Any) -> Any:
@@ -135,7 +135,8 @@ def mix(words: Any) -> Any:
     return tf.bitwise.bitwise_xor(words, tf.bitwise.right_shift(words, tf.constant(16, _WORD)))
 
 
-def _mixed_words(words: Any) -> Any:
+def _mix_constant(words: Any) -> Any:
+    """The same hash in numpy."""
     words = words ^ (words >> 16)
     words = words * np.uint32(0x7FEB352D)
     words = words ^ (words >> 15)

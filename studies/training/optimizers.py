@@ -1,7 +1,7 @@
 """Keras' update rules on arrays that stack all lanes, each lane with its own learning rate and step count.
 
 `stateless_apply` does not exist on the TensorFlow backend, so the formulas stand here, after keras.src.optimizers; a
-test holds each against Keras' own.
+test compares each with Keras' own.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from studies.spec.optimizer import AdamSpec, AdamWSpec, OptimizerSpec, RmspropSp
 
 Arrays = list[Any]
 #: weight, its slots, gradient, learning rate (shaped to broadcast), step counted from 1 -> new weight, new slots, and
-#: the size of the step: what the weight moves by for each unit of a gradient that lasts (studies.models.proximal).
+#: η, the step size: the change of the weight per unit of a constant gradient (studies.models.proximal).
 Update = Callable[[Any, Sequence[Any], Any, Any, Any], tuple[Any, Arrays, Any]]
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One optimizer."""
+class UpdateRule:
+    """The update rule of one optimizer."""
 
     slots: int  # arrays of state a weight
     update: Update
 
 
-def update_rule(spec: OptimizerSpec) -> Rule:
+def update_rule(spec: OptimizerSpec) -> UpdateRule:
     """The update rule of an optimizer."""
     match spec:
         case AdamWSpec():
-            return Rule(2, _adamw(spec))
+            return UpdateRule(2, _adamw(spec))
         case AdamSpec():
-            return Rule(2, _adam(spec))
+            return UpdateRule(2, _adam(spec))
         case SgdSpec():
-            return Rule(2 if spec.momentum else 0, _sgd(spec))
+            return UpdateRule(2 if spec.momentum else 0, _sgd(spec))
         case RmspropSpec():
-            return Rule(3 if spec.momentum else 1, _rmsprop(spec))
+            return UpdateRule(3 if spec.momentum else 1, _rmsprop(spec))
 
 
 def _adam(spec: AdamSpec | AdamWSpec) -> Update:
@@ -47,9 +47,9 @@ def _adam(spec: AdamSpec | AdamWSpec) -> Update:
         alpha = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (1 - tf.pow(spec.beta_1, step))
         mean += (gradient - mean) * (1 - spec.beta_1)
         square += (tf.square(gradient) - square) * (1 - spec.beta_2)
-        # The first moment's correction is in the moment of a gradient that lasts already.
-        size = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (tf.sqrt(square) + spec.epsilon)
-        return weight - mean * alpha / (tf.sqrt(square) + spec.epsilon), [mean, square], size
+        # The moment of a constant gradient has the first moment's correction in it already.
+        eta = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (tf.sqrt(square) + spec.epsilon)
+        return weight - mean * alpha / (tf.sqrt(square) + spec.epsilon), [mean, square], eta
 
     return update
 
@@ -68,10 +68,10 @@ def _sgd(spec: SgdSpec) -> Update:
         if not spec.momentum:
             return weight - rate * gradient, [], rate
         reach = slots[1] * spec.momentum + rate
-        size = reach * spec.momentum + rate if spec.nesterov else reach
+        eta = reach * spec.momentum + rate if spec.nesterov else reach
         velocity = slots[0] * spec.momentum - rate * gradient
-        moved = velocity * spec.momentum - rate * gradient if spec.nesterov else velocity
-        return weight + moved, [velocity, reach], size
+        change = velocity * spec.momentum - rate * gradient if spec.nesterov else velocity
+        return weight + change, [velocity, reach], eta
 
     return update
 
@@ -80,11 +80,11 @@ def _rmsprop(spec: RmspropSpec) -> Update:
     def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays, Any]:
         square = spec.rho * slots[0] + (1 - spec.rho) * tf.square(gradient)
         increment = rate * gradient / tf.sqrt(square + spec.epsilon)
-        size = rate / tf.sqrt(square + spec.epsilon)
+        eta = rate / tf.sqrt(square + spec.epsilon)
         if not spec.momentum:
-            return weight - increment, [square], size
+            return weight - increment, [square], eta
         velocity = spec.momentum * slots[1] + increment
-        reach = spec.momentum * slots[2] + size
+        reach = spec.momentum * slots[2] + eta
         return weight - velocity, [square, velocity, reach], reach
 
     return update

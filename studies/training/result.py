@@ -1,4 +1,4 @@
-"""One training: what it is asked for and what it gives, whichever engine trains it."""
+"""The job of one training, its result, and the protocol between an engine and the sweep."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from studies.objectives import MONITORS, ObjectiveName
 from studies.spec.study import StudySpec
 
 _NESTED = {"val": "stopping", "test": "val"}
-_FEATURES = 1000  # of a fold whose order is kept
+_MAX_FEATURES = 1000  # of a fold whose order is kept
 
 
 class OnEpoch(Protocol):
-    """Called after every epoch (counted from 1) with its metrics, and what gives the training's state as it is now."""
+    """Called after every epoch (counted from 1) with its metrics and a function that gives the training's state."""
 
     def __call__(
         self, epoch: int, metrics: Mapping[str, float], state: Callable[[], TrainingState] | None = None, /
     ) -> bool:
-        """False ends the training there."""
+        """Report the epoch; return False to end the training there."""
 
 
 #: A learning curve: one list a column, one entry an epoch; the column `epoch` counts from 1.
@@ -35,9 +35,9 @@ Curve = Mapping[str, list[float]]
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that a training is between two epochs: enough to go on as if it had never stopped."""
+    """The state of a training between two epochs: enough to continue as if it had never stopped."""
 
-    engine: str  # which can go on with it
+    engine: str  # that can continue it
     facts: Mapping[str, Any]  # JSON
     arrays: Sequence[npt.NDArray[Any]]  # in the engine's order
 
@@ -50,27 +50,27 @@ class Job:
     spec: StudySpec
     hyperparameters: Hyperparameters
     seed: int  # of initial weights, data order and dropout
-    fold: int = 0  # on which of the engine's data it is trained
-    measures_test: bool = False  # whether it is measured on the test part as well: no search may
-    state: TrainingState | None = None  # to go on from; an engine that cannot begins anew
+    fold: int = 0  # the index of its data among the engine's
+    measures_test: bool = False  # whether it is evaluated on the test part as well: no search may
+    state: TrainingState | None = None  # to continue from; an engine that cannot begins anew
     epochs: int | None = None  # in place of the budget's, over which a schedule still runs
 
     @property
     def max_epochs(self) -> int:
-        """After how many epochs it ends."""
+        """Number of epochs after which it ends."""
         return self.epochs or self.spec.budget.epochs
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What is recorded of a trained trial."""
+    """The recorded result of a trained trial."""
 
-    metrics: Mapping[str, float]  # train_… and val_… of the weights that were kept, and their gap
+    metrics: Mapping[str, float]  # train_… and val_… of the kept weights, and their gap
     weights: Mapping[str, float]  # zeros and norms of the regularized kernels
     detail: Mapping[str, Any]  # of the weights by layer and by input feature; of each fold
     curve: Curve
     epochs: int  # trained; of several trainings the mean
-    best_epoch: int  # whose weights were kept, counted from 1
+    best_epoch: int  # whose weights are kept, counted from 1
     stopped_early: bool  # by early stopping
 
     def objective(self, name: ObjectiveName) -> float:
@@ -90,10 +90,8 @@ def all_metrics(train: Mapping[str, float], validation: Mapping[str, float]) -> 
     return {**train, **validation, "gap": gap}
 
 
-def judged_on_fold(result: TrialResult) -> TrialResult:
-    """Of a nested resampling: what was measured on the fold, the engine's test part, is the validation's; what early
-    stopping watched is named so.
-    """
+def rename_nested_metrics(result: TrialResult) -> TrialResult:
+    """Rename the metrics of a nested fold: test_* to val_*, and val_*, which early stopping watched, to stopping_*."""
     metrics: dict[str, float] = {}
     for name, value in result.metrics.items():
         part, _, metric = name.partition("_")
@@ -103,9 +101,9 @@ def judged_on_fold(result: TrialResult) -> TrialResult:
 
 
 def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
-    """The result of a trial of several trainings: means, the deviation of each objective, and what each fold gave.
+    """The result of a trial of several trainings: means, the deviation of each objective, and the results of each fold.
 
-    The learning curve and the weights by layer are those of the first, which is also the model that is kept.
+    The learning curve and the weights by layer are those of the first, whose model is kept.
     """
     first = results[0]
     if spec.resampling.kind == "holdout":
@@ -117,7 +115,7 @@ def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
     return TrialResult(
         metrics=metrics,
         weights={name: _mean([result.weights[name] for result in results]) for name in first.weights},
-        detail={**first.detail, "folds": [_of_fold(result) for result in results]},
+        detail={**first.detail, "folds": [_fold_detail(result) for result in results]},
         curve=first.curve,
         epochs=round(_mean([result.epochs for result in results])),
         best_epoch=round(_mean([result.best_epoch for result in results])),
@@ -125,18 +123,18 @@ def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
     )
 
 
-def _of_fold(result: TrialResult) -> dict[str, Any]:
-    # JSON knows no NaN; what is undefined is null.
+def _fold_detail(result: TrialResult) -> dict[str, Any]:
+    # JSON knows no NaN; an undefined metric is null.
     metrics = {name: value if isfinite(value) else None for name, value in result.metrics.items()}
-    found = {
+    norms = result.detail.get("feature_norms", [])
+    by_norm = sorted((column for column, norm in enumerate(norms) if norm), key=lambda column: -norms[column])
+    return {
         "metrics": metrics,
         "epochs": result.epochs,
         "best_epoch": result.best_epoch,
         "weights": dict(result.weights),
+        "features": by_norm[:_MAX_FEATURES],
     }
-    norms = result.detail.get("feature_norms", [])
-    ordered = sorted((column for column, norm in enumerate(norms) if norm), key=lambda column: -norms[column])
-    return found | {"features": ordered[:_FEATURES]}
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -151,7 +149,7 @@ def _deviation(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Trained:
-    """A result with a way to write its model down."""
+    """A result, and a function that writes its model."""
 
     result: TrialResult
     save: Callable[[Path], None]  # writes a .keras file
@@ -159,30 +157,30 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """What one epoch of one training gave."""
+    """The metrics of one epoch of one training."""
 
     number: int  # the trial's
     epoch: int  # counted from 1
     metrics: Mapping[str, float]
     fold: int = 0
-    state: Callable[[], TrainingState] | None = None  # gives the training's; None where it cannot be had, or has ended
-    may_stop: bool = True  # whether the training can be left here, to be gone on with by another worker
+    state: Callable[[], TrainingState] | None = None  # gives the training's; None within a call, or when it has ended
+    may_stop: bool = True  # whether another worker can continue the training from here
 
 
 class Trials(Protocol):
-    """Where an engine gets its trials from and tells how they go.
+    """The sweep as an engine sees it: gives out trainings and takes their epochs and results.
 
-    What these raise is not the training's fault: an engine lets it pass.
+    An engine does not catch what these methods raise: it is not the training's fault.
     """
 
     def next(self, free: int) -> list[Job]:
-        """Up to `free` trainings; none when nothing is left or this worker is to leave."""
+        """Claim up to `free` trainings; none when nothing is left or this worker is to leave."""
 
     def epoch(self, reports: Sequence[EpochReport]) -> Set[int]:
-        """Hear of the epochs that ended; the numbers of trials whose trainings are to end here."""
+        """Report the epochs that ended; return the numbers of trials whose trainings are to end here."""
 
     def done(self, job: Job, outcome: Trained | Exception) -> None:
-        """Hear of a training that ended, or of what it raised."""
+        """Record a training that ended, or the error it raised."""
 
 
 #: Trains all trials of a study on its data, which `Job.fold` counts.
@@ -190,7 +188,7 @@ Engine = Callable[[Sequence[PreparedData], Trials], None]
 
 
 def reported_objective(spec: StudySpec) -> ObjectiveName | None:
-    """The objective whose value every epoch tells the pruner and the dashboard; None when there is none such."""
+    """The objective whose value each epoch reports to the pruner and the dashboard; None where epochs have no value."""
     name = spec.objectives[0]
     # Optuna takes intermediate values only where there is one objective.
     return name if len(spec.objectives) == 1 and name in MONITORS else None

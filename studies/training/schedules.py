@@ -15,7 +15,7 @@ Schedule = Callable[[Any, Any], Any]
 
 
 def learning_rate_schedule(spec: ScheduleSpec, epoch_steps: int, all_steps: int) -> Schedule:
-    """The course of a learning rate over the steps of an epoch or of all epochs."""
+    """The schedule of a learning rate, from the steps of an epoch and of all epochs."""
     match spec:
         case CosineSpec():
             return _cosine(spec.alpha, all_steps)
