@@ -43,7 +43,7 @@ class EarlyStopping:
         )
 
     def restores_best(self, spec: StudySpec) -> bool:
-        """Whether the best epoch's weights are kept; without early stopping the last's are, as in Keras."""
+        """True when the best epoch's weights are kept; without early stopping the last's are, as in Keras."""
         return spec.early_stopping.restore_best_weights and self.patience is not None
 
     def update(self, state: EarlyStoppingState, epoch: int, value: float) -> EarlyStoppingState:

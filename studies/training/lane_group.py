@@ -64,7 +64,7 @@ class LaneGroup:
 
     @property
     def busy(self) -> bool:
-        """Whether a lane holds a training."""
+        """True when a lane holds a training."""
         return self.free < len(self._trainings)
 
     def _running(self) -> Iterator[tuple[int, LaneTraining]]:
@@ -96,7 +96,7 @@ class LaneGroup:
         return tf.constant(np.isin(np.arange(len(self._trainings)), list(lanes)))
 
     def _fits(self, state: TrainingState) -> bool:
-        """Whether a state comes from a lane of an equal program."""
+        """True when a state comes from a lane of an equal program."""
         if state.engine != _ENGINE:
             return False
         stacks = tf.nest.flatten((self._carry.lanes, self._carry.best))

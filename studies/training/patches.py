@@ -135,7 +135,7 @@ def _blocks(layer: Any, inputs: Any) -> Any:
 
 
 def _is_tiled(layer: Any) -> bool:
-    """Whether the windows of a pooling neither overlap nor leave gaps."""
+    """True when the windows of a pooling do not overlap and leave no gaps."""
     return layer.padding == "valid" and tuple(layer.strides) == tuple(layer.pool_size)
 
 

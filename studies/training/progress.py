@@ -47,12 +47,12 @@ class TrainingProgress:
 
     @property
     def ended(self) -> bool:
-        """Whether early stopping or the budget of epochs ends the training."""
+        """True when early stopping or the budget of epochs ends the training."""
         return self._stopping.stopped or len(self.entries) >= self.job.max_epochs
 
     @property
     def is_best(self) -> bool:
-        """Whether early stopping would restore the weights of the last epoch."""
+        """True when early stopping would restore the weights of the last epoch."""
         return self._restored_epoch == len(self.entries) - 1
 
     @property
