@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.workloads import WORKLOADS, document
 from service.settings import Settings
-from service.worker.worker import keras_engines
+from service.worker.keras_engines import keras_engines
 from studies.datasets.preprocessing import prepare
 from studies.study_file import parse
 

@@ -24,7 +24,7 @@ from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.ledger import TrialLedger
 from service.storage.store import Store
-from service.worker.worker import keras_engines
+from service.worker.keras_engines import keras_engines
 from studies.datasets.preprocessing import prepare
 from studies.study_file import parse
 from studies.sweep.loop import sweep

@@ -56,10 +56,10 @@ def worker(
     """Run one worker alone."""
     settings = settings_of(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
     if check:
-        from service.worker.liveness import missing
+        from service.worker.liveness import missing_sign_of_life
 
-        sys.exit(missing(settings.heartbeat_path, settings.lease_seconds))
-    from service.worker.worker import main
+        sys.exit(missing_sign_of_life(settings.heartbeat_path, settings.lease_seconds))
+    from service.worker.main import main
 
     main(settings, study, attached, name)
 

@@ -1,4 +1,4 @@
-"""What must hold of the records at any moment, whoever was killed when; `regsweep db check` prints what does not."""
+"""Checks the invariants of the records, which hold whatever process was killed at whatever moment; see `db check`."""
 
 from __future__ import annotations
 
@@ -18,23 +18,27 @@ from service.storage.store import Store
 
 
 def violations(store: Store, artifacts: Artifacts) -> list[str]:
-    """Everything that does not hold, a sentence each."""
+    """Check every invariant; return a sentence for each violation."""
     with store.reading() as session:
-        found = [*_of_the_file(session), *_datasets(session, artifacts)]
+        sentences = [*_database_file(session), *_datasets(session, artifacts)]
         for study in session.scalars(sa.select(StudyRecord).order_by(StudyRecord.id)):
             trials = session.scalars(sa.select(TrialRecord).where(TrialRecord.study_id == study.id)).all()
-            checks = (_budget(study, trials), _leases(session, trials), _attempts(session, trials))
-            both = _both_books(session, study, trials)
-            files = _files(artifacts, trials)
-            found += [f"study '{study.name}': {what}" for check in (*checks, both, files) for what in check]
-    return found
+            checks = (
+                _budget(study, trials),
+                _leases(session, trials),
+                _attempts(session, trials),
+                _optuna_tables(session, study, trials),
+                _files(artifacts, trials),
+            )
+            sentences += [f"study '{study.name}': {violation}" for check in checks for violation in check]
+    return sentences
 
 
-def _of_the_file(session: Session) -> Iterator[str]:
+def _database_file(session: Session) -> Iterator[str]:
     if session.get_bind().dialect.name == "sqlite":
-        for (what,) in session.execute(sa.text("PRAGMA integrity_check")):
-            if what != "ok":
-                yield f"the file: {what}"
+        for (message,) in session.execute(sa.text("PRAGMA integrity_check")):
+            if message != "ok":
+                yield f"the file: {message}"
         for row in session.execute(sa.text("PRAGMA foreign_key_check")):
             yield f"the file: a row of {row[0]} points to a row of {row[2]} that is not there"
 
@@ -86,8 +90,8 @@ def _attempts(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
             yield f"place {trial.slot} is {trial.state} and {endings[None]} of its attempts have not ended"
 
 
-def _both_books(session: Session, study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
-    """Optuna's tables must say the same; a place that waits for its next attempt is RUNNING there."""
+def _optuna_tables(session: Session, study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
+    """Compare with Optuna's tables, where a trial that waits for its next attempt is RUNNING."""
     from service.storage import optuna_tables
 
     optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
@@ -96,15 +100,15 @@ def _both_books(session: Session, study: StudyRecord, trials: Sequence[TrialReco
     if optuna_id is None:
         yield "is not in Optuna's tables"
         return
-    theirs = {trial.number: trial for trial in optuna_tables.read_trials(session, optuna_id, -1, ())}
+    optuna_trials = {trial.number: trial for trial in optuna_tables.read_trials(session, optuna_id, -1, ())}
     ours = {trial.number: trial for trial in trials if trial.number is not None}
-    for number in theirs.keys() ^ ours.keys():
-        yield f"trial {number} is only in {'Optuna’s' if number in theirs else 'our'} tables"
-    for number in theirs.keys() & ours.keys():
-        yield from _one_of_both(ours[number], theirs[number])
+    for number in optuna_trials.keys() ^ ours.keys():
+        yield f"trial {number} is only in {'Optuna’s' if number in optuna_trials else 'our'} tables"
+    for number in optuna_trials.keys() & ours.keys():
+        yield from _optuna_trial(ours[number], optuna_trials[number])
 
 
-def _one_of_both(ours: TrialRecord, theirs: Any) -> Iterator[str]:
+def _optuna_trial(ours: TrialRecord, theirs: Any) -> Iterator[str]:
     state = ours.state if ours.state in ENDED_TRIAL else TrialState.RUNNING
     if theirs.state.name != state:
         yield f"trial {ours.number} is {ours.state} in our tables and {theirs.state.name} in Optuna's"
@@ -114,6 +118,6 @@ def _one_of_both(ours: TrialRecord, theirs: Any) -> Iterator[str]:
 
 def _files(artifacts: Artifacts, trials: Sequence[TrialRecord]) -> Iterator[str]:
     for trial in trials:
-        for what, path in (("model", trial.model), ("checkpoint", trial.checkpoint)):
+        for kind, path in (("model", trial.model), ("checkpoint", trial.checkpoint)):
             if path is not None and not artifacts.has(path):
-                yield f"the {what} of place {trial.slot}, {path}, is not there"
+                yield f"the {kind} of place {trial.slot}, {path}, is not there"

@@ -1,4 +1,4 @@
-"""A worker's life beside its training: it renews its leases, sees when the training hangs, watches others' leases."""
+"""Renews a worker's leases beside its training, notices when the training hangs, and watches all leases."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """A thread that renews all leases of a worker three times a lease, as long as the `with` block lasts.
+    """A thread that renews all leases of a worker three times a lease, for as long as the `with` block lasts.
 
-    `hung` is called when the worker holds trials and none has gone on for `hung_seconds`. Each beat that the database
-    has answered touches the file at `path`.
+    It calls `hung` when the worker holds trials and no training went on for `hung_seconds`. Each beat that the database
+    answers touches the file at `path`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._live, name="heartbeat", daemon=True)
 
     def progressed(self) -> None:
-        """Hear that a training went on."""
+        """Note that a training went on."""
         self._progressed_at = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -65,17 +65,17 @@ class Heartbeat:
             except (SQLAlchemyError, StorageInternalError) as error:
                 # The next beat tries again; leases last three beats.
                 _log.warning("leases not renewed", error=str(error))
-            # A thread that ended here would lose every lease of a worker that trains on.
+            # If this thread ended, a worker that trains on would lose every lease.
             except Exception:  # noqa: BLE001
                 _log.exception("leases not renewed", worker=self._worker)
             ended = self._ended.wait(min(self._lease_seconds, self._hung_seconds) / 3)
 
     def _beat(self) -> None:
-        holds = self._store.renew(self._worker, self._lease_seconds)
-        if holds and time.monotonic() - self._progressed_at >= self._hung_seconds:
+        held = self._store.renew(self._worker, self._lease_seconds)
+        if held and time.monotonic() - self._progressed_at >= self._hung_seconds:
             reason = f"its training ended no epoch for {self._hung_seconds:g} seconds"
             self._store.end_attempts(self._worker, Ending.HUNG, reason)
-            _log.error("the training hangs", worker=self._worker, trials=holds)
+            _log.error("the training hangs", worker=self._worker, trials=held)
             self._hung()
         lost = self._reaper.look()
         if lost:

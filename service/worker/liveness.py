@@ -1,4 +1,4 @@
-"""What a container's healthcheck asks of a worker; apart from it, for it loads neither the database nor TensorFlow."""
+"""The healthcheck of a worker's container; a module of its own, for it loads neither database nor TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 
-def missing(heartbeat: Path | None, lease_seconds: float) -> str | None:
-    """Why no worker is taken to live that touches this file three times a lease; None when one does."""
+def missing_sign_of_life(heartbeat: Path | None, lease_seconds: float) -> str | None:
+    """Why the worker that touches this file three times a lease seems dead; None when it lives."""
     if heartbeat is None:
         return "REGSWEEP_HEARTBEAT_PATH is not set; set it for the worker and for its check"
     try:

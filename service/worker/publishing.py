@@ -1,4 +1,4 @@
-"""A study's answer: its report, kept, and in the Optuna dashboard the report's figures and the recommendation."""
+"""Publishes an ended study: keeps its report, and shows figures and recommendation in the Optuna dashboard."""
 
 from __future__ import annotations
 
@@ -17,32 +17,37 @@ from studies.analysis.findings import Findings
 
 
 def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
-    """Keep the report, attach figures and note; a figure of the same title takes the earlier one's place."""
+    """Keep the report, attach figures and note, and mark the study published.
+
+    A figure replaces one of the same title.
+    """
     import optuna
     from optuna_dashboard import save_note, save_plotly_graph_object
 
     reports = Reports(store, artifacts)
     standings = {kind: reports.standing(study.name, kind) for kind in get_args(ReportFormat)}
-    found = findings(store, study)
+    study_findings = findings(store, study)
     for kind, standing in standings.items():
-        reports.render(standing, kind, found)
-    shown = optuna.load_study(study_name=study.name, storage=store.optuna)
-    # Of importances the dashboard shows its own, which are the same.
-    attached = {title: figure for title, figure in figures(found).items() if title != IMPORTANCE}
+        reports.render(standing, kind, study_findings)
+    optuna_study = optuna.load_study(study_name=study.name, storage=store.optuna)
+    # The dashboard shows the importances itself, and the same.
+    attached = {title: figure for title, figure in figures(study_findings).items() if title != IMPORTANCE}
     for title, figure in attached.items():
-        save_plotly_graph_object(shown, figure, graph_object_id=f"regsweep-{re.sub(r'[^a-z]+', '-', title.lower())}")
-    save_note(shown, _note(found, study.name))
+        save_plotly_graph_object(
+            optuna_study, figure, graph_object_id=f"regsweep-{re.sub(r'[^a-z]+', '-', title.lower())}"
+        )
+    save_note(optuna_study, _note(study_findings, study.name))
     WorkerStore(store).set_published(study)
 
 
-def _note(found: Findings, name: str) -> str:
+def _note(study_findings: Findings, name: str) -> str:
     lines = [f"[The whole report](/v1/studies/{quote(name)}/report)"]
-    if found.comparison is not None:
-        answer = found.comparison.recommendation
+    if study_findings.comparison is not None:
+        recommendation = study_findings.comparison.recommendation
         lines = [
-            f"**{answer.verdict}**: {answer.lines[0]}",
-            *answer.lines[1:],
-            *(f"*{warning}*" for warning in answer.warnings),
+            f"**{recommendation.verdict}**: {recommendation.lines[0]}",
+            *recommendation.lines[1:],
+            *(f"*{warning}*" for warning in recommendation.warnings),
             *lines,
         ]
     return "\n\n".join(lines)

@@ -125,7 +125,8 @@ def _work(
     file_bytes: int | None,
 ) -> None:
     _begin(log)
-    from service.worker.worker import Worker, serve
+    from service.worker.main import serve
+    from service.worker.worker import Worker
 
     if clock_seconds:
         _set_clock(clock_seconds)

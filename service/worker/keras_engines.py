@@ -1,0 +1,53 @@
+"""The engines of a worker: TensorFlow as workers use it, loaded when they are made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from service.settings import Settings
+from service.worker.worker import EngineOf
+from studies.datasets.preprocessing import PreparedData
+from studies.spec.study import StudySpec
+from studies.training.machine import fingerprint
+from studies.training.result import Engine
+
+_log = structlog.get_logger(__name__)
+
+
+def keras_engines(settings: Settings) -> EngineOf:
+    """Make a worker's engines; load TensorFlow with one thread, for there is one worker a core."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # Errors reach Python as exceptions; the rest of its log is XLA's remarks on the programs in its own cache.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # oneDNN gains nothing on models of this size, rounds by the number of threads, and announces itself in every log.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    _keep_compiled_programs(settings.cache_folder / "programs" / fingerprint())
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    from studies.training.engines import Engines
+
+    engines = Engines(settings.lanes, settings.memory_share, settings.cache_folder)
+
+    def engine_of(spec: StudySpec, data: Sequence[PreparedData]) -> tuple[Engine, Mapping[str, Any]]:
+        choice = engines.choose(spec, data)
+        return engines.make(choice, spec), asdict(choice)
+
+    return engine_of
+
+
+def _keep_compiled_programs(folder: Path) -> None:
+    """Let XLA load the programs that workers of this machine have compiled before."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _log.warning("compiled programs are not kept", folder=str(folder), error=str(error))
+        return
+    os.environ.setdefault("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={folder}")

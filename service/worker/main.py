@@ -1,0 +1,64 @@
+"""A worker as the whole of a process: its start, its signals, its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from service import logs
+from service.settings import Settings
+from service.storage import database
+from service.worker.keras_engines import keras_engines
+from service.worker.process import announce_ready
+from service.worker.worker import Worker
+from studies import faults
+
+_LEAVING_SECONDS = 8.0  # for the running epoch to end; then a worker leaves in the middle of it
+
+
+def main(settings: Settings, study: str | None, attached: bool, name: str | None = None) -> None:
+    """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
+    database.check(settings.database_url)
+    worker = Worker(settings, keras_engines(settings), study, name)
+    if attached:
+        announce_ready()
+        logs.configure(settings.log_level)  # in colours where the fleet's standard error is a terminal
+    serve(worker, attached)
+
+
+def serve(worker: Worker, attached: bool) -> None:
+    """Run a worker until it has left; it leaves on signals and, when attached, with its parent."""
+    faults.arm(os.environ.get("REGSWEEP_FAULT"))
+
+    def leave() -> None:
+        threading.Thread(target=worker.leave_within, args=(_LEAVING_SECONDS,), name="leaving", daemon=True).start()
+
+    _leave_on_signals(leave)
+    if attached:
+        threading.Thread(target=_leave_with_parent, args=(leave,), name="parent", daemon=True).start()
+    worker.run()
+
+
+def _leave_on_signals(leave: Callable[[], None]) -> None:
+    """Leave on SIGTERM and SIGINT; exit at once on the second."""
+    seen: list[int] = []
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+        leave()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+
+def _leave_with_parent(leave: Callable[[], None]) -> None:
+    """Leave when standard input closes, as it does when the parent dies."""
+    # The bare descriptor: a thread that waits in sys.stdin would hold its lock when the interpreter ends.
+    while os.read(0, 1024):
+        pass
+    leave()
