@@ -7,7 +7,7 @@ WORKDIR /src
 COPY requirements/build.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes -r requirements/build.txt
 RUN python -m venv --without-pip /opt/regsweep
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY regsweep regsweep
 COPY service service
 COPY studies studies
@@ -46,7 +46,7 @@ ENV PATH=/opt/regsweep/bin:$PATH \
 WORKDIR /
 VOLUME /data
 USER 10001:10001
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION
 LABEL org.opencontainers.image.title="regsweep" \
       org.opencontainers.image.description="Which regularization to use on your data, how much of it, and how sure that is." \

@@ -1,0 +1,100 @@
+"""The one list of private names of Optuna and Keras that `service` and `studies` use.
+
+A private name may go in any release, so `pyproject.toml` bounds both packages from above: read this list before you
+raise a bound. A name counts as private by its underscore, and as theirs when the module that uses it does not define
+it.
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OPTUNA = {
+    "service/storage/optuna_tables.py": {"optuna.storages._rdb"},
+    "studies/search/mirror.py": {
+        "_lock",
+        "_max_trial_id",
+        "_storage",
+        "_studies",
+        "_study_id",
+        "_trial_id",
+        "_trial_id_to_study_id_and_number",
+        "_update_cache",
+    },
+    "studies/search/sampling.py": {"_find_sample_id"},
+    "studies/search/tpe.py": {"_studies", "_study_id", "_trial_id", "_trial_id_to_study_id_and_number"},
+    "studies/search/warm_start.py": {"_contains"},
+}
+KERAS = {
+    "studies/models/proximal.py": {"_get_variable_index", "_velocities"},
+    "studies/training/initial.py": {"_flatten_layers", "_non_trainable_variables", "_trainable_variables"},
+    "studies/training/sizing.py": {"_inbound_nodes"},
+}
+#: Underscored names that are public: of named tuples and of `os`.
+PUBLIC = {"_replace", "_exit"}
+#: Names that are defined beside their use as well, or override one: the search below passes them over.
+DEFINED_HERE_TOO = {("studies/search/mirror.py", "_storage"), ("studies/search/sampling.py", "_find_sample_id")}
+
+
+def private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name not in PUBLIC
+
+
+def on_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """The names that a module defines: functions, classes, variables, and attributes set on `self`."""
+    changed = {id(node.target) for node in ast.walk(tree) if isinstance(node, ast.AugAssign)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and on_self(node.value):
+            yield from () if id(node) in changed else (node.attr,)  # `self.x += 1` needs an x that is there
+
+
+def foreign_private_names(tree: ast.Module) -> set[str]:
+    """The private attributes that a module uses and does not define, and the private modules that it imports."""
+    ours = set(defined(tree))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and private(node.attr) and node.attr not in ours:
+            names.add(node.attr)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
+            parts = node.module.split(".")
+            if any(private(part) or part == "src" for part in parts):
+                names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names if private(alias.name)}
+        elif isinstance(node, ast.Import):
+            names |= {a.name for a in node.names if any(private(p) or p == "src" for p in a.name.split("."))}
+    return names
+
+
+def test_the_list_names_every_private_name_and_no_other() -> None:
+    used = {}
+    for package in ("regsweep", "service", "studies"):
+        for file in sorted((ROOT / package).rglob("*.py")):
+            path = file.relative_to(ROOT).as_posix()
+            names = foreign_private_names(ast.parse(file.read_text(encoding="utf-8")))
+            names |= {name for where, name in DEFINED_HERE_TOO if where == path and name in file.read_text()}
+            if names:
+                used[path] = names
+    assert used == OPTUNA | KERAS
+
+
+@pytest.mark.parametrize("package", ["optuna", "keras"])
+def test_a_package_whose_private_names_are_used_is_bounded_from_above(package: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
+    requirements = [r for r in wanted if r.startswith(f"{package}>")]
+    assert requirements
+    assert all(",<" in requirement for requirement in requirements)
