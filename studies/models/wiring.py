@@ -23,10 +23,11 @@ _RESERVED = {
     "x_val",
     "y_val",
     "y_deviation",
+    "Measure",
     "roc_auc_score",
     "r2_score",
+    "mean_absolute_error",
 }
-_RESERVED |= {"Measure", "mean_absolute_error"}
 
 
 @dataclass(frozen=True)
