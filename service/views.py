@@ -15,9 +15,9 @@ from service.schemas.studies import BestView, ComparisonSummary, EngineView, Stu
 from service.schemas.trials import AttemptView, TrialView, WeightsView
 from service.storage import progress
 from service.storage.comparison_store import ComparisonStore
-from service.storage.progress import Overall
+from service.storage.progress import Overall, Progress
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
-from service.storage.store import Progress, Store
+from service.storage.store import Store
 from studies.spec.dataset import DatasetFacts
 
 

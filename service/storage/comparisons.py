@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
-from service.storage import confirmation, lifecycle
+from service.storage import confirmation, lifecycle, ranking
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, ComparisonState, StudyState, TrialState
 from studies.analysis import techniques
@@ -140,7 +140,8 @@ def _active_parts(session: Session, study: StudyRecord) -> list[StudyRecord]:
 
 def _begin_confirmation(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: bool) -> None:
     comparison = study.parsed_comparison
-    best = {part.technique: best_trial(session, part) for part in parts(session, study) if part.technique is not None}
+    searches = {part.technique: part for part in parts(session, study) if part.technique is not None}
+    best = {technique: ranking.best_trial(session, part) for technique, part in searches.items()}
     params = {technique: trial.params for technique, trial in best.items() if trial is not None and trial.params}
     if len(params) < _MIN_TECHNIQUES:
         study.comparison_state = ComparisonState.FAILED
@@ -151,11 +152,3 @@ def _begin_confirmation(session: Session, optuna: RDBStorage, study: StudyRecord
     if paused:
         _set_part_state(session, part, StudyState.PAUSED)
     study.comparison_state = ComparisonState.CONFIRMING
-
-
-def best_trial(session: Session, study: StudyRecord) -> TrialRecord | None:
-    """The best complete trial of a study by its first objective; None when none is complete."""
-    minimizes = study.parsed_spec.directions[0] == "minimize"
-    order = TrialRecord.value.asc() if minimizes else TrialRecord.value.desc()
-    complete = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.state == TrialState.COMPLETE)
-    return session.scalar(complete.order_by(order, TrialRecord.number).limit(1))

@@ -84,7 +84,7 @@ class TrialLedger:
         return self._holder.leaving() or self._must_give_way()
 
     def _must_give_way(self) -> bool:
-        """Whether this worker's turn is over and another study comes next; once True, it stays so."""
+        """True, and from then on, when this worker's turn is over and another study comes next."""
         if not self._gives_way and time.monotonic() >= self._turn_ends_at:
             study = self._worker_store.next_study(self._holder.only, self._holder.name, self._study_id)
             self._gives_way = study is not None and study.root_id != self._root_id

@@ -1,4 +1,4 @@
-"""How a study's rows begin and end, here and in Optuna's tables; all inside a `database.transaction`."""
+"""Begins and ends the rows of studies, here and in Optuna's tables; all inside a `database.transaction`."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def create(
     technique: str | None = None,
     plans: Sequence[Plan] | None = None,
 ) -> StudyRecord:
-    """Add a study with its whole budget, planned or not, and its Optuna study; a `parent` has it in its comparison.
+    """Add a study with its whole budget and its Optuna study; `parent` is the study whose comparison it is a part of.
 
     Raises IntegrityError when the name is in use.
     """

@@ -15,11 +15,33 @@ from sqlalchemy.orm import Session
 
 from service.storage.database import unix_now
 from service.storage.records import StudyRecord, TrialRecord
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, TrialState
 from studies.spec.resampling import Resampling
 
 #: Models of a delivered mean: as many as datasets.splits makes of it, which a listing does not load (scikit-learn).
 _MAX_DELIVERED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many trials of a study are in each state; `trials` is the budget."""
+
+    trials: int
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+
+
+#: The field of Progress that counts trials of a state.
+_COUNTED = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +68,19 @@ class Overall:
 
 #: Of each study or part, by its id: the work done, and the work that waits or runs.
 _Counts = Mapping[int, tuple[Work, Work]]
+
+
+def count_trials(session: Session, studies: Sequence[StudyRecord]) -> dict[int, Progress]:
+    """Count the trials of each study by their state, by the study's id."""
+    query = (
+        sa.select(TrialRecord.study_id, TrialRecord.state, sa.func.count())
+        .where(TrialRecord.study_id.in_([study.id for study in studies]))
+        .group_by(TrialRecord.study_id, TrialRecord.state)
+    )
+    counts: dict[int, dict[str, int]] = {study.id: {} for study in studies}
+    for study_id, state, count in session.execute(query):
+        counts[study_id][_COUNTED[state]] = count
+    return {study.id: Progress(study.spec["budget"]["trials"], **counts[study.id]) for study in studies}
 
 
 def with_comparisons(session: Session, studies: Sequence[StudyRecord]) -> dict[int, Overall]:
@@ -99,7 +134,7 @@ def _counts(session: Session, records: Sequence[StudyRecord]) -> _Counts:
         .where(TrialRecord.study_id.in_([record.id for record in records]))
         .group_by(TrialRecord.study_id, TrialRecord.state)
     )
-    # The whole spec would take a listing longer to validate.
+    # A listing would take longer to validate each spec.
     fits_of = {record.id: Resampling.model_validate(record.spec["resampling"]).fits for record in records}
     done, left = ({record.id: Work() for record in records} for _ in range(2))
     for study_id, is_open, trials, with_plan, plan_fits in session.execute(query):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,37 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import comparisons, database, dataset_files, lifecycle, user_trials
+from service.storage import comparisons, database, dataset_files, lifecycle, progress, ranking, user_trials
 from service.storage.pagination import Cursor, Page, Sort
+from service.storage.progress import Progress
 from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, StudyState, TrialState
-from studies.search import pareto
 from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How many trials of a study are in each state; `trials` is the budget."""
-
-    trials: int
-    complete: int = 0
-    pruned: int = 0
-    failed: int = 0
-    running: int = 0
-    waiting: int = 0
-
-
-#: The field of Progress that counts trials of a state.
-_COUNTED = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-}
 
 #: For each state that a user may put a study into: the states it may come from, and the verb.
 _CHANGES: dict[StudyState, tuple[Sequence[StudyState], str]] = {
@@ -148,16 +126,8 @@ class Store:
 
     def progress(self, studies: Sequence[StudyRecord]) -> dict[int, Progress]:
         """The trial counts of each study, by the study's id."""
-        query = (
-            sa.select(TrialRecord.study_id, TrialRecord.state, sa.func.count())
-            .where(TrialRecord.study_id.in_([study.id for study in studies]))
-            .group_by(TrialRecord.study_id, TrialRecord.state)
-        )
-        counts: dict[int, dict[str, int]] = {study.id: {} for study in studies}
         with self._read() as session:
-            for study_id, state, count in session.execute(query):
-                counts[study_id][_COUNTED[state]] = count
-        return {study.id: Progress(study.spec["budget"]["trials"], **counts[study.id]) for study in studies}
+            return progress.count_trials(session, studies)
 
     def set_state(self, name: str, to: StudyState, etags: Collection[str] | None = None) -> StudyRecord:
         """Pause, resume or stop a study with its comparison: `to` is PAUSED, RUNNING or STOPPED.
@@ -257,30 +227,13 @@ class Store:
 
     def best(self, study: StudyRecord) -> list[TrialRecord]:
         """The best complete trial, or the Pareto front of several objectives; empty when none is complete."""
-        spec = study.parsed_spec
-        complete = _asked_trials(study).where(TrialRecord.state == TrialState.COMPLETE)
         with self._read() as session:
-            if len(spec.directions) == 1:
-                best = comparisons.best_trial(session, study)
-                return [] if best is None else [best]
-            trials = list(session.scalars(complete.order_by(TrialRecord.number)))
-        if not trials:
-            return []
-        front = pareto.front([trial.values or [] for trial in trials], spec.directions)
-        return [trials[index] for index in front]
+            return ranking.best_trials(session, study)
 
     def bests(self, studies: Sequence[StudyRecord]) -> dict[int, TrialRecord]:
         """The best complete trial of each study of one objective that has one, by the study's id."""
-        specs = {study.id: study.parsed_spec for study in studies}
-        single = {study_id: spec.directions[0] for study_id, spec in specs.items() if len(spec.directions) == 1}
-        maximized = [study_id for study_id, direction in single.items() if direction == "maximize"]
-        cost = sa.case((TrialRecord.study_id.in_(maximized), -TrialRecord.value), else_=TrialRecord.value)
-        rank = sa.func.row_number().over(partition_by=TrialRecord.study_id, order_by=(cost, TrialRecord.number))
-        complete = sa.and_(TrialRecord.study_id.in_(single), TrialRecord.state == TrialState.COMPLETE)
-        ranked = sa.select(TrialRecord.id, rank.label("rank")).where(complete).subquery()
-        query = sa.select(TrialRecord).join(ranked, ranked.c.id == TrialRecord.id).where(ranked.c.rank == 1)
         with self._read() as session:
-            return {trial.study_id: trial for trial in session.scalars(query)}
+            return ranking.best_by_study(session, studies)
 
     def attempts(self, trial: TrialRecord) -> list[AttemptRecord]:
         """Every attempt at a trial, in order."""

@@ -20,7 +20,7 @@ Lease = tuple[str, float]
 
 
 class WorkerStore:
-    """What only workers read and write of studies and trials. Every method is one transaction."""
+    """Studies and trials as workers read and change them. Every method is one transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -12,8 +12,9 @@ from service.storage.artifacts import Artifacts
 from service.storage.dataset_files import file_path
 from service.storage.datasets import DatasetStore, Upload
 from service.storage.pagination import Sort
+from service.storage.progress import Progress
 from service.storage.records import StudyRecord
-from service.storage.store import Progress, Store
+from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData
 from studies.datasets.profile import profile
 from studies.datasets.tables import read
