@@ -1,4 +1,4 @@
-"""`regsweep datasets`: your own datasets on a server."""
+"""`regsweep datasets`: uploads, lists and deletes datasets on a server."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=Tr
 @datasets.command("add")
 def add_dataset(
     file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or .npz.")],
-    target: Annotated[str, typer.Option(help="The column that is to be predicted.")],
-    name: Annotated[str | None, typer.Option(help="What studies call it, default the file's name.")] = None,
-    task: Annotated[str | None, typer.Option(help="binary, multiclass or regression; seen when left out.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="A column that is not read; may stand often.")] = None,
-    weight: Annotated[str | None, typer.Option(help="The column that says how much a row counts.")] = None,
-    group: Annotated[str | None, typer.Option(help="The column whose rows stay on one side of every split.")] = None,
-    time: Annotated[str | None, typer.Option(help="The column that says when a row came about.")] = None,
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    name: Annotated[str | None, typer.Option(help="The dataset's name; default the file's.")] = None,
+    task: Annotated[str | None, typer.Option(help="binary, multiclass or regression; inferred when left out.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column that is not read; may be repeated.")] = None,
+    weight: Annotated[str | None, typer.Option(help="The column with the weight of each row.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="The column whose equal values stay in one part of every split.")
+    ] = None,
+    time: Annotated[str | None, typer.Option(help="The column that orders the rows in time.")] = None,
     server: ServerOption = None,
     key: KeyOption = None,
 ) -> None:
-    """Upload a file to a server; prints the dataset's name."""
+    """Upload a file to a server; print the dataset's name."""
     from service.cli.local_files import format_of
 
     options = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
     with client_of(server, key) as client:
         try:
-            added = client.add_dataset(file, {"name": name or file.stem, "format": format_of(file), **options})
+            dataset = client.add_dataset(file, {"name": name or file.stem, "format": format_of(file), **options})
         except OSError as error:
             refuse(f"cannot read {file}: {error.strerror}")
-    for warning in added.profile.warnings:
+    for warning in dataset.profile.warnings:
         print(f"regsweep: {warning}", file=sys.stderr)
-    print(added.name)
+    print(dataset.name)
 
 
 @datasets.command("list")
 def list_datasets(server: ServerOption = None, key: KeyOption = None) -> None:
-    """List what a study's dataset can name."""
+    """List the datasets that a study can name."""
     with client_of(server, key) as client:
-        for one in client.datasets():
-            print(f"{one.kind}\t{one.name}\t{one.task}\t{one.rows} rows\t{one.about}")
+        for dataset in client.datasets():
+            print(dataset.kind, dataset.name, dataset.task, f"{dataset.rows} rows", dataset.about, sep="\t")
 
 
 @datasets.command("delete")

@@ -1,4 +1,4 @@
-"""The demonstration: a server with its workers, a study submitted over REST, its result."""
+"""Runs the demonstration: starts a server with its workers, submits a study over REST, shows its result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _START_SECONDS = 60
 
 
 def run(file: Path, settings: Settings) -> int:
-    """Run the study of a file through a server of its own; the exit status."""
+    """Run the study of a file through a server of its own; return the exit status."""
     console = Console()
     spec = read(file)
     port = free_port()
@@ -33,8 +33,8 @@ def run(file: Path, settings: Settings) -> int:
     server = subprocess.Popen(command, env=settings.environment(), start_new_session=True)
     try:
         with Client(url, key_of(settings)) as client:
-            _wait(client, server)
-            study = client.submit(_unused(client, spec).model_dump(mode="json"))
+            _wait_for_server(client, server)
+            study = client.submit(_with_free_name(client, spec).model_dump(mode="json"))
             console.print(f"Submitted [bold]{study.name}[/bold] to {url}")
             study = _follow(console, client, study.name)
             terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
@@ -51,39 +51,39 @@ def _follow(console: Console, client: Client, name: str) -> StudyView:
     try:
         return terminal.follow(console, lambda: client.study(name))
     except KeyboardInterrupt:
-        # Otherwise the next demonstration would have to run the rest of this one first.
+        # Otherwise the next demonstration would run the rest of this one first.
         client.move(name, "stop")
         raise
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
+    """Find a port of the loopback address that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
-def _wait(client: Client, server: subprocess.Popen[bytes]) -> None:
-    ends = time.monotonic() + _START_SECONDS
+def _wait_for_server(client: Client, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
     while not client.healthy():
-        if server.poll() is not None or time.monotonic() > ends:
+        if server.poll() is not None or time.monotonic() > deadline:
             raise SystemExit("regsweep: the server did not start; its last lines above say why")
         time.sleep(0.05)
 
 
-def _unused(client: Client, spec: StudySpec) -> StudySpec:
-    """The study under a name that is free, so that the demonstration can be run again."""
-    taken = {study.name for study in client.studies()}
-    if spec.name is None or spec.name not in taken:
+def _with_free_name(client: Client, spec: StudySpec) -> StudySpec:
+    """Give the study a free name, so that the demonstration can be run again."""
+    names = {study.name for study in client.studies()}
+    if spec.name is None or spec.name not in names:
         return spec
-    return spec.named(next(name for i in range(2, len(taken) + 3) if (name := f"{spec.name} {i}") not in taken))
+    return spec.named(next(name for i in range(2, len(names) + 3) if (name := f"{spec.name} {i}") not in names))
 
 
 def _show_urls(console: Console, settings: Settings, study: StudyView) -> None:
     console.print(f"Results are kept in {settings.database_url}; `make serve` shows them again at", highlight=False)
     base = f"http://{settings.host}:{settings.port}"
     name = study.name.replace(" ", "%20")
-    for what, path in (
+    for title, path in (
         ("study", f"/v1/studies/{name}"),
         ("trials", f"/v1/studies/{name}/trials.csv"),
         ("best model", f"/v1/studies/{name}/model"),
@@ -92,4 +92,4 @@ def _show_urls(console: Console, settings: Settings, study: StudyView) -> None:
         ("dashboard", study.dashboard or "/dashboard"),
         ("API", "/docs"),
     ):
-        console.print(f"  {what:<11} {base}{path}", highlight=False, soft_wrap=True)
+        console.print(f"  {title:<11} {base}{path}", highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`regsweep keys`: API keys, kept in the database that the server uses."""
+"""`regsweep keys`: makes, lists and revokes API keys, in the database that the server uses."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from service.storage.keys import KeyStore
     from service.storage.records import KeyRecord
 
-_LONGEST_KEY_NAME = 100
+_MAX_NAME_LENGTH = 100
 
-keys = typer.Typer(help="API keys, kept in the database that the server uses.", no_args_is_help=True)
+keys = typer.Typer(help="Make, list and revoke API keys, in the database that the server uses.", no_args_is_help=True)
 
 
 @keys.command("create")
 def create_key(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose it is, or what it is for.")],
-    scope: Annotated[Scope, typer.Option(help="read; submit: and submit and steer; admin: and delete.")] = "read",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is, or its purpose.")],
+    scope: Annotated[Scope, typer.Option(help="read; submit: also submit and steer; admin: also delete.")] = "read",
     days: Annotated[float | None, typer.Option(help="Days until it expires, default never.")] = None,
     database_url: DatabaseUrlOption = None,
 ) -> None:
-    """Make a key and print it, this once."""
-    if not 0 < len(name) <= _LONGEST_KEY_NAME or not name.isprintable():
-        refuse(f"NAME: must be 1 to {_LONGEST_KEY_NAME} printable characters")
+    """Make a key and print it; it is never shown again."""
+    if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable():
+        refuse(f"NAME: must be 1 to {_MAX_NAME_LENGTH} printable characters")
     if days is not None and not 0 < days < float("inf"):
         refuse("--days: must be more than 0")
     with _keys(database_url) as store:
@@ -40,10 +40,10 @@ def create_key(
 
 @keys.command("list")
 def list_keys(database_url: DatabaseUrlOption = None) -> None:
-    """List the keys: id, name, scope, the days it was made and last used, and how it stands."""
+    """List the keys: id, name, scope, when made, when last used, and when revoked or expiring."""
     with _keys(database_url) as store:
-        for one in store.all():
-            print(one.id, one.name, one.scope, f"made {_day(one.created_at)}", _use(one), _standing(one), sep="\t")
+        for key in store.all():
+            print(key.id, key.name, key.scope, f"made {_day(key.created_at)}", _use(key), _validity(key), sep="\t")
 
 
 def _day(instant: float) -> str:
@@ -54,7 +54,7 @@ def _use(key: KeyRecord) -> str:
     return "never used" if key.last_used_at is None else f"used {_day(key.last_used_at)}"
 
 
-def _standing(key: KeyRecord) -> str:
+def _validity(key: KeyRecord) -> str:
     if key.revoked_at is not None:
         return f"revoked {_day(key.revoked_at)}"
     if key.expires_at is None:
@@ -67,7 +67,7 @@ def revoke_key(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="As `regsweep keys list` shows it.")],
     database_url: DatabaseUrlOption = None,
 ) -> None:
-    """Let a key, and every browser logged in with it, be of no use from now on."""
+    """Revoke a key; browsers that are logged in with it are logged out."""
     with _keys(database_url) as store:
         store.revoke(key_id)
 

@@ -1,4 +1,4 @@
-"""What the command line shows: a progress bar, a study, tables of trials."""
+"""Prints studies to a terminal: a progress bar, a summary, tables of trials and of studies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.next_step import active
 from service.schemas.progress import OverallView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
@@ -23,46 +22,46 @@ from studies.objectives import Task
 from studies.regularization import REGULARIZERS
 from studies.spec.study import StudySpec
 
-_TASK_COLUMN: dict[Task, dict[str, str]] = {
+_TASK_COLUMNS: dict[Task, dict[str, str]] = {
     "binary": {"val_auc": "AUC"},
     "multiclass": {"val_accuracy": "accuracy"},
     "regression": {"val_r2": "R²"},
 }
-#: The first layer's where they differ by layer.
+#: Of the first layer where the layers differ.
 _KERNEL_COLUMNS = ("regularizer", "lambda", "l1_ratio", "dropout")
-_LOOK_SECONDS = 0.3
+_POLL_SECONDS = 0.3
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
-def follow(console: Console, look: Callable[[], StudyView]) -> StudyView:
-    """Show a study's progress with its comparison until both have ended and no trial of it runs; the study then."""
+def follow(console: Console, read: Callable[[], StudyView]) -> StudyView:
+    """Show the progress of a study and its comparison until both have ended and no trial runs; return the study."""
     trials = TextColumn("{task.fields[done]}/{task.fields[trials]} trials")
     fits = TextColumn("{task.completed:.0f}/{task.total:.0f} fits")
     bar = Progress(BarColumn(20), trials, fits, TextColumn("{task.fields[left]}"), TimeElapsedColumn(), console=console)
-    study = look()
+    study = read()
     line = bar.add_task(study.name, total=None, done=0, trials=0, left="")
     with Live(console=console) as live:
         while True:
-            whole = study.overall
-            bar.update(line, completed=whole.fits_done, total=whole.fits, done=whole.done, trials=whole.trials)
-            bar.update(line, left=_left(whole))
+            overall = study.overall
+            bar.update(line, completed=overall.fits_done, total=overall.fits)
+            bar.update(line, done=overall.done, trials=overall.trials, left=_time_left(overall))
             live.update(Group(Text(f"{study.name}: {_note(study)}", overflow="ellipsis", no_wrap=True), bar))
-            if not active(study) and study.progress.running == 0:
+            if not study.active and study.progress.running == 0:
                 break
-            time.sleep(_LOOK_SECONDS)
-            study = look()
+            time.sleep(_POLL_SECONDS)
+            study = read()
     if not console.is_terminal:
-        console.print()  # a live display ends no line there
+        console.print()  # a live display leaves the last line open there
     return study
 
 
-def _left(whole: OverallView) -> str:
-    """The time left in words, nothing where it is not known or all is done."""
-    return "" if not whole.seconds_left else f"{duration(whole.seconds_left)} left"
+def _time_left(overall: OverallView) -> str:
+    """The time left in words; empty when it is not known or all is done."""
+    return "" if not overall.seconds_left else f"{duration(overall.seconds_left)} left"
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it, to a unit or two."""
+    """Seconds in words, in the largest unit that fits."""
     if seconds < _MINUTE:
         return f"{max(1, round(seconds))} s"
     if seconds < _HOUR:
@@ -72,10 +71,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / _DAY:.1f} days"
 
 
-def progress_line(whole: OverallView) -> str:
-    """How far something is, in one line."""
-    left = _left(whole)
-    return f"{whole.done} of {whole.trials} trials, {whole.fits_done} of {whole.fits} fits" + (left and f", {left}")
+def progress_line(overall: OverallView) -> str:
+    """Progress in one line: trials, fits and the time left."""
+    left = _time_left(overall)
+    line = f"{overall.done} of {overall.trials} trials, {overall.fits_done} of {overall.fits} fits"
+    return f"{line}, {left}" if left else line
 
 
 def _note(study: StudyView) -> str:
@@ -90,17 +90,17 @@ def _note(study: StudyView) -> str:
 def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], front: Sequence[TrialView]) -> None:
     """Print a study: its state, its best trial, and the best of each regularizer kind."""
     progress = study.progress
-    ended = f" ({study.reason})" if study.reason else ""
+    reason = f" ({study.reason})" if study.reason else ""
     counts = [f"{count} {state}" for state, count in progress.model_dump(exclude={"trials"}).items() if count]
     console.print(
-        f"[bold]{study.name}[/bold] is {study.state}{ended}: {', '.join(counts)} of {progress.trials} trials",
+        f"[bold]{study.name}[/bold] is {study.state}{reason}: {', '.join(counts)} of {progress.trials} trials",
         highlight=False,
     )
     if study.comparison is not None:
         console.print(
             f"Its comparison is {study.comparison.state}; in all {progress_line(study.overall)}", highlight=False
         )
-    elif active(study):
+    elif study.active:
         console.print(f"In all {progress_line(study.overall)}", highlight=False)
     spec = StudySpec.model_validate(study.spec)
     trials = list(trials)
@@ -118,19 +118,19 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
 
 
 def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
-    """Print a line a study, its comparison's trials and fits included."""
+    """Print one line per study; trials and fits include those of its comparison."""
     table = Table(title="Studies", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("name", overflow="fold")
     for column in ("state", "trials", "fits", "left", "best", "created"):
         table.add_column(column, no_wrap=True, justify="right" if column in ("trials", "fits", "left") else "left")
     for study in studies:
-        whole = study.overall
+        overall = study.overall
         table.add_row(
             study.name,
             _state(study),
-            f"{whole.done}/{whole.trials}",
-            f"{whole.fits_done}/{whole.fits}",
-            duration(whole.seconds_left) if whole.seconds_left else "",
+            f"{overall.done}/{overall.trials}",
+            f"{overall.fits_done}/{overall.fits}",
+            duration(overall.seconds_left) if overall.seconds_left else "",
             "" if study.best is None else number(study.best.value),
             f"{study.created_at:%Y-%m-%d}",
         )
@@ -138,7 +138,7 @@ def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
 
 
 def _state(study: StudyView) -> str:
-    """The study's, or that of its comparison, which goes on when the study has ended."""
+    """The study's state or, when only its comparison goes on, the comparison's."""
     comparison, ended = study.comparison, study.state not in ACTIVE_STUDY
     return comparison.state if ended and comparison is not None and comparison.active else study.state
 
@@ -147,16 +147,16 @@ def _best_of_each(complete: Sequence[TrialView], spec: StudySpec) -> list[TrialV
     sign = 1 if spec.directions[0] == "minimize" else -1
     best = []
     for kind in REGULARIZERS:
-        tried = [t for t in complete if kernel_values(t.params, "regularizer")[0] == kind and t.value is not None]
-        if tried:
-            best.append(min(tried, key=lambda t: sign * (t.value or 0.0)))
+        trials = [t for t in complete if kernel_values(t.params, "regularizer")[0] == kind and t.value is not None]
+        if trials:
+            best.append(min(trials, key=lambda t: sign * (t.value or 0.0)))
     return sorted(best, key=lambda t: sign * (t.value or 0.0))
 
 
 def _table(title: str, trials: Sequence[TrialView], spec: StudySpec) -> Table:
     # Narrow enough for a terminal of 80 columns.
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    metrics = {"val_loss": "val_loss"} | _TASK_COLUMN[spec.task]
+    metrics = {"val_loss": "val_loss"} | _TASK_COLUMNS[spec.task]
     for column in (*map(param_label, _KERNEL_COLUMNS), "patience", *metrics.values(), "epochs", "trial"):
         table.add_column(column, justify="left" if column == "regularizer" else "right", no_wrap=True)
     for trial in trials:

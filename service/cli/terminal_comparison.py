@@ -1,4 +1,4 @@
-"""What the command line shows of a comparison: the answer first, then the candidates it rests on."""
+"""Prints a comparison to a terminal: the answer first, then the candidates it rests on."""
 
 from __future__ import annotations
 

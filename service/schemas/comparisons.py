@@ -13,10 +13,10 @@ from studies.spec.comparison import Technique
 
 
 class PartView(BaseModel):
-    """A study of a comparison."""
+    """A part of a comparison, which is a study: the search of a technique, or the confirmation."""
 
     name: str
-    technique: Technique | None = Field(description="That it searches; null for the one that confirms them all.")
+    technique: Technique | None = Field(description="The technique that is searched; null for the confirmation.")
     state: StudyState
     reason: str | None
     progress: ProgressView
@@ -26,12 +26,14 @@ class ComparisonView(BaseModel):
     """A comparison of techniques."""
 
     state: ComparisonState = Field(description="searching, confirming, delivering, then completed, stopped or failed.")
-    spec: dict[str, Any] = Field(description="What was asked, every default filled in.")
+    spec: dict[str, Any] = Field(description="The ComparisonSpec as accepted, with every default.")
     overall: OverallView = Field(description="Of the comparison alone, without the study's own trials.")
     parts: list[PartView]
-    result: Comparison | None = Field(description="Null while it runs, or when it ended with too little to compare.")
+    result: Comparison | None = Field(
+        description="Null until it has ended, and when it ended with too little to compare."
+    )
 
     @property
     def active(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the comparison has not ended."""
         return self.state in ACTIVE_COMPARISON

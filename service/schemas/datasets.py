@@ -11,14 +11,14 @@ from studies.spec.table import TableFormat, TableOptions
 
 
 class DatasetView(BaseModel):
-    """A dataset that can be named in a study."""
+    """A dataset that a study can name."""
 
     kind: str
     name: str
     task: str
     rows: int
     shape: list[int] = Field(description="Of one row: [features], or [height, width, channels].")
-    classes: int = Field(description="0 for a regression.")
+    classes: int = Field(description="Number of classes; 0 for a regression.")
     about: str
 
 

@@ -1,4 +1,4 @@
-"""How far studies and comparisons are."""
+"""Progress of studies and comparisons."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class ProgressView(BaseModel):
-    """How many trials are in which state."""
+    """Number of trials in each state."""
 
     trials: int = Field(description="The budget.")
     complete: int
@@ -17,13 +17,13 @@ class ProgressView(BaseModel):
 
 
 class OverallView(BaseModel):
-    """How far all of it is, a comparison with every search and its confirmation."""
+    """Progress of all trials together; a comparison's include every search and the confirmation."""
 
-    trials: int = Field(description="Done and to come. Until a comparison's last round it is an estimate.")
-    done: int = Field(description="Trials that have ended, whatever way.")
-    fits: int = Field(description="Trainings that the trials are: of a trial on 5 folds 5.")
+    trials: int = Field(description="Ended and to come; an estimate until the last round of a comparison.")
+    done: int = Field(description="Trials that have ended in any state.")
+    fits: int = Field(description="Trainings of these trials: a trial on 5 folds has 5.")
     fits_done: int = Field(description="Trainings of the trials that have ended.")
     seconds_left: float | None = Field(
-        description="Estimated from the trainings done so far and those to come, pauses left out; null until one is "
-        "done, 0 when nothing is to come."
+        description="Estimated from the trainings that have ended and those to come, without pauses; null until the "
+        "first has ended, 0 when none is to come."
     )

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.schemas.progress import OverallView, ProgressView
-from service.storage.states import ACTIVE_COMPARISON, ComparisonState, StudyState
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, ComparisonState, StudyState
 from studies.spec.comparison import Technique
 
 
 class BestView(BaseModel):
-    """The best trial of a study of one objective."""
+    """The best trial of a study with one objective."""
 
     number: int
     value: float
@@ -25,20 +25,20 @@ class EngineView(BaseModel):
 
     engine: Literal["lanes", "fit"]
     lanes: int = Field(description="Trials that a worker trains at once.")
-    epochs_a_call: int = Field(description="Epochs that a call of the program trains.")
-    xla: bool = Field(description="Whether the program is compiled by XLA.")
-    why: str
+    epochs_a_call: int = Field(description="Epochs that one call of the compiled program trains.")
+    xla: bool = Field(description="Whether XLA compiles the program.")
+    why: str = Field(description="Reason for this engine.")
 
 
 class ComparisonSummary(BaseModel):
-    """How far a study's comparison is."""
+    """State of a study's comparison."""
 
     state: ComparisonState
     techniques: list[Technique]
 
     @property
     def active(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the comparison has not ended."""
         return self.state in ACTIVE_COMPARISON
 
 
@@ -47,26 +47,33 @@ class StudyView(BaseModel):
 
     name: str
     state: StudyState
-    reason: str | None = Field(description="Why it ended, where that was not its budget.")
-    spec: dict[str, Any] = Field(description="The StudySpec as accepted, every default filled in.")
+    reason: str | None = Field(description="Why it ended; null when its budget was used up.")
+    spec: dict[str, Any] = Field(description="The StudySpec as accepted, with every default.")
     task: str = Field(description="binary, multiclass or regression.")
-    engine: EngineView | None = Field(description="How it is trained, and why; null until a worker took it up.")
-    progress: ProgressView = Field(description="Of the study's own trials.")
-    overall: OverallView = Field(description="Of the study with its whole comparison.")
-    priority: int = Field(description="Workers serve the highest first.")
-    earlier: int = Field(description="Trials of another study that its sampler knows, see warm_start.")
-    comparison: ComparisonSummary | None = Field(description="See /comparison; null when none was asked for.")
+    engine: EngineView | None = Field(description="How it is trained; null until a worker has begun.")
+    progress: ProgressView = Field(description="Of the study's own trials, without its comparison.")
+    overall: OverallView = Field(description="Of the study and its comparison together.")
+    priority: int = Field(description="Workers serve the highest priority first.")
+    earlier: int = Field(
+        description="Number of trials of another study that its sampler learned from; see `warm_start`."
+    )
+    comparison: ComparisonSummary | None = Field(description="Null when the study has none; see /comparison.")
     best: BestView | None = Field(
-        description="Null while no trial is complete, and with several objectives: see /best."
+        description="Null while no trial is complete, and with several objectives; see /best."
     )
     dashboard: str | None = Field(description="Path of the study in the Optuna dashboard.")
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
 
+    @property
+    def active(self) -> bool:
+        """Whether the study or its comparison has not ended."""
+        return self.state in ACTIVE_STUDY or (self.comparison is not None and self.comparison.active)
+
 
 class StudyChanges(BaseModel):
-    """What can be changed of a study."""
+    """The fields of a study that can be changed."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -15,18 +15,22 @@ class TrialView(BaseModel):
 
     number: int
     state: TrialState
-    value: float | None = Field(description="Of the first objective; a pruned trial's is its last intermediate value.")
+    value: float | None = Field(description="Of the first objective; for a pruned trial, its last intermediate value.")
     values: list[float] | None
     params: dict[str, Any] = Field(description="Null where the regularizer gives a parameter no effect.")
-    metrics: dict[str, float | None] = Field(description="Of the weights that were kept; null where undefined.")
+    metrics: dict[str, float | None] = Field(description="Of the kept weights; null where undefined.")
     weights: dict[str, int | float | None] = Field(description="Zeros and norms of all regularized kernels.")
     epochs: int | None = Field(description="Epochs trained.")
-    best_epoch: int | None = Field(description="Epoch whose weights were kept, counted from 1.")
+    best_epoch: int | None = Field(description="Epoch of the kept weights, counted from 1.")
     stopped_early: bool | None = Field(description="Whether early stopping ended the training.")
     reason: str | None = Field(description="Why it was pruned or failed.")
-    attempt: int = Field(description="Which attempt this is; above 1 when one was lost, see …/attempts.")
-    enqueued: dict[str, Any] | None = Field(description="Params that the user had asked for.")
-    has_model: bool = Field(description="Whether its model was kept, as that of every best trial so far is.")
+    attempt: int = Field(
+        description="Number of the current attempt, from 1; above 1 when an earlier one was lost, see …/attempts."
+    )
+    enqueued: dict[str, Any] | None = Field(description="Params that the user enqueued.")
+    has_model: bool = Field(
+        description="Whether its model was kept: that of every trial that was the best when it ended."
+    )
     started_at: datetime | None
     ended_at: datetime | None
 
@@ -46,14 +50,14 @@ class AttemptView(BaseModel):
     started_at: datetime
     ended_at: datetime | None
     ending: Ending | None = Field(
-        description="told: it ended as it should; lost: its worker gave no sign of life; hung: no epoch ended; failed; "
-        "out of memory; null while it runs."
+        description="told: the trial ended with it; lost: its worker gave no sign of life; hung: no epoch ended; "
+        "failed: an error in training; out of memory; null while it runs."
     )
-    reason: str | None = Field(description="In words, when it was not told.")
+    reason: str | None = Field(description="In words, unless it ended as told.")
 
 
 class CurveView(BaseModel):
-    """A learning curve: one list a column, one entry an epoch."""
+    """A learning curve: a list per column, with one entry per epoch."""
 
     number: int
     epochs: int
@@ -68,36 +72,36 @@ class WeightsView(BaseModel):
 
     number: int
     all_layers: dict[str, int | float | None]
-    layers: list[dict[str, int | float]] = Field(description="The regularized layers from the input on.")
+    layers: list[dict[str, int | float]] = Field(description="The regularized layers, from the input on.")
     feature_norms: dict[str, float] | None = Field(
-        description="L2 norm of each input feature's weights; exactly 0 where the model does not look at the feature. "
+        description="L2 norm of each input feature's weights; exactly 0 where the model does not use the feature. "
         "Null for images."
     )
     nonzero_features: list[str] | None = Field(
-        description="Features with a weight that is not 0. One fit keeps too many: a comparison selects by stability."
+        description="Features with a weight that is not 0. One fit keeps too many; a comparison selects by stability."
     )
 
 
 class WantedTrial(BaseModel):
-    """Params that a user wants tried."""
+    """Params that a user enqueues."""
 
     model_config = ConfigDict(extra="forbid")
 
     params: dict[str, str | float | int | None] = Field(
-        description="By the names under which they are searched; the sampler gives those that are missing."
+        description="By their names in the search space; the sampler chooses those that are missing."
     )
 
 
 class EnqueuedView(BaseModel):
-    """A place of the budget whose params a user has given."""
+    """The slot of the budget that the enqueued params are tried in."""
 
     study: str
-    place: int = Field(description="In the budget, counted from 0; the trial's number is given when it starts.")
+    place: int = Field(description="Slot of the budget, counted from 0; the trial gets its number when it starts.")
     params: dict[str, Any]
 
 
 class Invalidation(BaseModel):
-    """Why a trial does not count."""
+    """The reason to mark a trial invalid."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -71,7 +71,7 @@ def enqueue(
     idempotency_key: IdempotencyKeyDependency,
     etags: IfMatchDependency,
 ) -> Response:
-    """Enqueue params: they are tried in the next free place of the budget, before the sampler is asked again."""
+    """Enqueue params: they are tried in the next free slot of the budget, before the sampler is asked again."""
 
     def act(session: Session) -> Answer:
         study = lifecycle.find(session, name, lock=True)
