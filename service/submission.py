@@ -21,7 +21,7 @@ def check(document: Mapping[str, Any], settings: Settings, uploaded: Uploaded | 
     spec = parse(document, uploaded)
     limits.check(spec, settings)
     if spec.comparison is not None:
-        techniques.settled(spec, spec.comparison)
+        techniques.resolve(spec, spec.comparison)
     return spec
 
 

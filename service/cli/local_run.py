@@ -123,7 +123,7 @@ def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
     if study.comparison is None:
         ComparisonStore(store).begin(study.name, spec.comparison)
         return
-    wanted, present = techniques.settled(spec, spec.comparison), study.parsed_comparison
+    wanted, present = techniques.resolve(spec, spec.comparison), study.parsed_comparison
     if spec.comparison != ComparisonSpec() and wanted != present:
         raise ConflictError(
             f"study '{study.name}' has another comparison than this one, which is {study.comparison_state}; leave "

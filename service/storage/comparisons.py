@@ -34,13 +34,13 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     Raises ConflictError when Optuna has a study with the name of a part.
     """
     spec = study.parsed_spec
-    comparison = techniques.settled(spec, comparison)
+    comparison = techniques.resolve(spec, comparison)
     names = comparison.techniques or ()
     _check_names(session, [part_name(study, part) for part in (*names, _CONFIRMATION)])
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), ComparisonState.SEARCHING
     study.published = None
     for technique in names:
-        search = techniques.search(spec, comparison, technique)
+        search = techniques.search_spec(spec, comparison, technique)
         part = lifecycle.create(session, optuna, search, part_name(study, technique), study, technique)
         if study.state == StudyState.PAUSED:
             _set_part_state(session, part, StudyState.PAUSED)
@@ -147,7 +147,7 @@ def _begin_confirmation(session: Session, optuna: RDBStorage, study: StudyRecord
         study.comparison_state = ComparisonState.FAILED
         return
     plans = confirmation.first_round(comparison, params)
-    spec = techniques.confirmation(study.parsed_spec, comparison, len(plans))
+    spec = techniques.confirmation_spec(study.parsed_spec, comparison, len(plans))
     part = lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
     if paused:
         _set_part_state(session, part, StudyState.PAUSED)

@@ -26,9 +26,9 @@ class _Entry(NamedTuple):
 _ENTRIES: Mapping[str, _Entry] = {
     CANDIDATES: _Entry(
         draw_candidates,
-        "The line is where 95 % of what is to be expected on new rows lies, by the folds; the test part was used once. "
-        "In bold the recommended technique, which need not be the likeliest to be best: of those that are probably "
-        "practically the same the simplest is taken.",
+        "The line is the 95 % interval of what to expect on new rows, by the folds; the test part was used once. The "
+        "recommended technique is in bold. It need not be the likeliest to be best: of techniques that are probably "
+        "practically the same, the simplest is recommended.",
     ),
     "Learning curves of each technique's best": _Entry(
         draw_learning_curves,
@@ -48,8 +48,8 @@ _ENTRIES: Mapping[str, _Entry] = {
     "Pareto front": _Entry(draw_front),
     IMPORTANCE: _Entry(
         draw_importances,
-        "By PED-ANOVA, as the Optuna dashboard has it: how otherwise each was chosen in the best tenth of the study's "
-        "own trials than in all. Below 50 trials it is rough.",
+        "By PED-ANOVA, as in the Optuna dashboard: how much each is distributed otherwise in the best tenth of the "
+        "study's own trials than in all. Below 50 trials it is rough.",
     ),
     "Optimization history": _Entry(draw_history),
 }

@@ -76,7 +76,7 @@ def _section(title: str, figure: Figure, index: int) -> str:
 def _answer(findings: Findings) -> str:
     """Write the answer in three lines, its verdict as a badge, warnings and links."""
     if findings.comparison is None:
-        text = "No comparison was asked for: POST …/comparison does."
+        text = "No comparison was asked for; POST …/comparison asks for one."
         if findings.comparison_state is not None:
             text = f"The comparison is {findings.comparison_state} and has no result."
         return f"<div class='answer'><p>{escape(text)}</p></div>{_links(findings)}"
@@ -137,5 +137,5 @@ def _best_table(findings: Findings) -> str:
         for trial in best_trials(findings)
     ]
     objectives = findings.spec.objectives
-    title = "Pareto front of the study's own search" if len(objectives) > 1 else "Best of its own search"
+    title = "Pareto front of the study's own search" if len(objectives) > 1 else "Best trial of the study's own search"
     return f"<section><h2>{title}</h2>{table(['trial', *objectives, 'epochs'], rows)}</section>" if rows else ""

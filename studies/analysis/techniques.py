@@ -1,4 +1,4 @@
-"""The techniques that are compared, each as the part of a study's space that is its own."""
+"""The techniques that are compared: each restricts the study's space to its own regularization."""
 
 from __future__ import annotations
 
@@ -10,40 +10,43 @@ from studies.regularization import Regularizer
 from studies.spec.comparison import TECHNIQUES, ComparisonSpec, Technique
 from studies.spec.parameter import Range
 from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds
-from studies.spec.sampler import PrunerSpec, SamplerSpec
+from studies.spec.sampler import PrunerSpec, SamplerName, SamplerSpec
 from studies.spec.space import LayerSpace, SearchSpace, kinds
 from studies.spec.study import StudySpec
 
 _PENALTIES: dict[Technique, Regularizer] = {"l1": "l1", "l2": "l2", "elastic_net": "elastic_net"}
 _FEW_ROWS = 5000  # below which a technique is searched on folds
-_FINITE = ("grid", "brute_force")
+_FINITE: tuple[SamplerName, ...] = ("grid", "brute_force")
 
 
-def search(spec: StudySpec, comparison: ComparisonSpec, technique: Technique) -> StudySpec:
-    """The study that searches one technique alone; InvalidSpecError when the space excludes it."""
-    small = spec.dataset.facts.rows < _FEW_ROWS and spec.resampling.kind == "holdout"
-    own = space(spec.space, technique)
+def search_spec(spec: StudySpec, comparison: ComparisonSpec, technique: Technique) -> StudySpec:
+    """Derive the study that searches one technique alone.
+
+    Raises InvalidSpecError when the space excludes the technique.
+    """
+    few_rows = spec.dataset.facts.rows < _FEW_ROWS and spec.resampling.kind == "holdout"
+    space = restrict(spec.space, technique)
     sampler = SamplerSpec() if spec.sampler.name in _FINITE or len(spec.objectives) > 1 else spec.sampler
     return spec.model_copy(
         update={
-            "space": own,
+            "space": space,
             "objectives": spec.objectives[:1],
             "sampler": sampler,
             # The best of many trials on few validation rows is the luckiest.
             "resampling": Resampling(kind="kfold", folds=comparison.folds, split=spec.resampling.split)
-            if small
+            if few_rows
             else spec.resampling,
             "pruner": spec.pruner if len(spec.objectives) == 1 else PrunerSpec(),
             # Trials that differ by their seed alone would only find the luckiest.
-            "budget": spec.budget.model_copy(update={"trials": min(comparison.trials_per_technique, own.choices)}),
+            "budget": spec.budget.model_copy(update={"trials": min(comparison.trials_per_technique, space.choices)}),
             "comparison": None,
             "warm_start": None,
         }
     )
 
 
-def confirmation(spec: StudySpec, comparison: ComparisonSpec, trials: int) -> StudySpec:
-    """The study whose planned trials, so many, confirm every technique: one a repeat, of all folds, and a test each."""
+def confirmation_spec(spec: StudySpec, comparison: ComparisonSpec, trials: int) -> StudySpec:
+    """Derive the study that confirms every technique in `trials` planned trials, one for each repeat and test."""
     return spec.model_copy(
         update={
             "objectives": spec.objectives[:1],
@@ -59,9 +62,10 @@ def confirmation(spec: StudySpec, comparison: ComparisonSpec, trials: int) -> St
     )
 
 
-def settled(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
-    """The comparison with its techniques: those that are named, which the space must not exclude, or, where none are,
-    all that it does not; InvalidSpecError otherwise.
+def resolve(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
+    """Check a comparison against its study, and fill in its techniques: by default all that the space allows.
+
+    Raises InvalidSpecError when the rows cannot be divided as often, or the space excludes a technique that is named.
     """
     if spec.ordered and comparison.repeats > 1:
         raise InvalidSpecError([FieldError("comparison.repeats", ONE_DIVISION_BY_TIME)])
@@ -69,75 +73,69 @@ def settled(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
         message = describe_too_many_folds(comparison.folds, spec.most_folds)
         raise InvalidSpecError([FieldError("comparison.folds", message)])
     if comparison.techniques is not None:
-        check(spec, comparison.techniques)
+        check_allowed(spec, comparison.techniques)
         return comparison
     allowed = tuple(technique for technique in TECHNIQUES if _allows(spec.space, technique))
     return comparison.model_copy(update={"techniques": allowed})
 
 
-def _allows(whole: SearchSpace, technique: Technique) -> bool:
+def _allows(space: SearchSpace, technique: Technique) -> bool:
     try:
-        space(whole, technique)
+        restrict(space, technique)
     except InvalidSpecError:
         return False
     return True
 
 
-def check(spec: StudySpec, named: Sequence[Technique]) -> None:
-    """Raise InvalidSpecError, naming each technique that the study's space excludes."""
+def check_allowed(spec: StudySpec, techniques: Sequence[Technique]) -> None:
+    """Check that the study's space allows each technique.
+
+    Raises InvalidSpecError that names each technique it excludes.
+    """
     errors: list[FieldError] = []
-    for index, technique in enumerate(named):
+    for index, technique in enumerate(techniques):
         try:
-            space(spec.space, technique)
+            restrict(spec.space, technique)
         except InvalidSpecError as error:
             errors += [FieldError(f"comparison.techniques.{index}", each.message) for each in error.errors]
     if errors:
         raise InvalidSpecError(errors)
 
 
-def space(whole: SearchSpace, technique: Technique) -> SearchSpace:
-    """What a technique varies: its own parameters as the study's space has them, all other regularization off.
+def restrict(space: SearchSpace, technique: Technique) -> SearchSpace:
+    """Restrict a space to a technique's own parameters, with all other regularization off.
 
-    Learning rate and batch size are the study's, so that every technique has the same chance.
+    Learning rate and batch size stay the study's, so that every technique has the same chance.
+
+    Raises InvalidSpecError when the space excludes the technique.
     """
     if technique == "combined":
-        return whole
+        return space
     off: dict[str, Any] = {
         "regularizer": "none",
         "dropout": 0.0,
         "patience": None,
         "bias_regularizer": "none",
         "activity_regularizer": "none",
-        "layers": None if whole.layers is None else tuple(LayerSpace() for _ in whole.layers),
+        "layers": None if space.layers is None else tuple(LayerSpace() for _ in space.layers),
     }
-    return whole.model_copy(update=off | _own(whole, technique))
+    return space.model_copy(update=off | _fields(space, technique))
 
 
-def _own(whole: SearchSpace, technique: Technique) -> dict[str, Any]:
-    layers = whole.layers or ()
+def _fields(space: SearchSpace, technique: Technique) -> dict[str, Any]:
+    """The fields of the space that a technique keeps."""
     if technique in _PENALTIES:
-        kind = _PENALTIES[technique]
-        allowed = [kind in kinds(layer.regularizer or whole.regularizer) for layer in layers]
-        _require(
-            any(allowed) or (not layers and kind in kinds(whole.regularizer)), technique, f"regularizer lacks {kind}"
-        )
-        these = [layer for layer, ok in zip(layers, allowed, strict=True) if ok] or [LayerSpace()]
-        strengths = [whole.lambda_ if layer.lambda_ is None else layer.lambda_ for layer in these]
-        _require(_any_above(strengths), technique, "lambda is 0")
-        own = [
-            LayerSpace(regularizer=kind if ok else "none", lambda_=layer.lambda_, l1_ratio=layer.l1_ratio)
-            for layer, ok in zip(layers, allowed, strict=True)
-        ]
-        return {"regularizer": kind, "layers": tuple(own) or None}
+        return _penalty_fields(space, technique, _PENALTIES[technique])
+    layers = space.layers or ()
     if technique == "dropout":
-        rates = [layer.dropout if layer.dropout is not None else whole.dropout for layer in layers] or [whole.dropout]
-        _require(_any_above(rates), technique, "dropout is 0")
+        rates = [layer.dropout if layer.dropout is not None else space.dropout for layer in layers] or [space.dropout]
+        _require(_any_above_zero(rates), technique, "dropout is 0")
         return {
-            "dropout": whole.dropout,
+            "dropout": space.dropout,
             "layers": tuple(LayerSpace(dropout=layer.dropout) for layer in layers) or None,
         }
     if technique == "early_stopping":
-        patience: Any = whole.patience
+        patience: Any = space.patience
         if isinstance(patience, tuple):
             patience = tuple(choice for choice in patience if choice is not None) or None
         _require(patience is not None, technique, "patience is null")
@@ -145,16 +143,34 @@ def _own(whole: SearchSpace, technique: Technique) -> dict[str, Any]:
     return {}
 
 
-def _any_above(forms: Iterable[Any]) -> bool:
-    """Whether any of these forms allows a value above 0."""
-    return any(value > 0 for form in forms for value in _greatest(form))
+def _penalty_fields(space: SearchSpace, technique: Technique, kind: Regularizer) -> dict[str, Any]:
+    """The fields of one penalty: on the layers that allow it, the others have none."""
+    layers = space.layers or ()
+    allowed = [kind in kinds(layer.regularizer or space.regularizer) for layer in layers]
+    _require(any(allowed) or (not layers and kind in kinds(space.regularizer)), technique, f"regularizer lacks {kind}")
+    penalized = [layer for layer, allows in zip(layers, allowed, strict=True) if allows] or [LayerSpace()]
+    strengths = [space.lambda_ if layer.lambda_ is None else layer.lambda_ for layer in penalized]
+    _require(_any_above_zero(strengths), technique, "lambda is 0")
+    restricted = [
+        LayerSpace(regularizer=kind if allows else "none", lambda_=layer.lambda_, l1_ratio=layer.l1_ratio)
+        for layer, allows in zip(layers, allowed, strict=True)
+    ]
+    return {"regularizer": kind, "layers": tuple(restricted) or None}
 
 
-def _greatest(form: Any) -> tuple[float, ...]:
-    return (form.high,) if isinstance(form, Range) else form if isinstance(form, tuple) else (form,)
+def _any_above_zero(parameters: Iterable[Any]) -> bool:
+    """Return whether a range, list of choices or fixed value allows a value above 0."""
+    return any(value > 0 for parameter in parameters for value in _greatest(parameter))
 
 
-def _require(allowed: bool, technique: Technique, why: str) -> None:
+def _greatest(parameter: Any) -> tuple[float, ...]:
+    """The upper end of a range, or every choice, or the fixed value."""
+    if isinstance(parameter, Range):
+        return (parameter.high,)
+    return parameter if isinstance(parameter, tuple) else (parameter,)
+
+
+def _require(allowed: bool, technique: Technique, reason: str) -> None:
     if not allowed:
-        message = f"the study's space excludes {technique}: {why}; leave the technique out or widen the space"
+        message = f"the study's space excludes {technique}: {reason}; leave the technique out or widen the space"
         raise InvalidSpecError([FieldError("techniques", message)])

@@ -67,8 +67,8 @@ def _selected(selection: Selection) -> str:
     if not selected:
         return f"{name} finds no feature that nearly all of its fits agree on."
     return (
-        f"{name} selects {len(selected)} of {len(selection.shares)} features, which are among the {selection.most} of "
-        f"the largest weights in at least {selection.threshold:.0%} of its fits: {', '.join(selected)}."
+        f"{name} selects {len(selected)} of {len(selection.shares)} features, which are among the {selection.most} "
+        f"with the largest weights in at least {selection.threshold:.0%} of its fits: {', '.join(selected)}."
     )
 
 

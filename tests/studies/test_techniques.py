@@ -34,7 +34,7 @@ OWN: dict[Technique, set[str]] = {
 
 def searched(technique: Technique, **parts: Any) -> StudySpec:
     """The study that searches one technique."""
-    return techniques.search(study(**parts), ComparisonSpec(trials_per_technique=40, folds=4), technique)
+    return techniques.search_spec(study(**parts), ComparisonSpec(trials_per_technique=40, folds=4), technique)
 
 
 def values(spec: StudySpec) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def refused(technique: Technique, **parts: Any) -> str:
     """Why a study has no room for a technique."""
     spec = study(**parts)
     with pytest.raises(InvalidSpecError) as raised:
-        techniques.check(spec, ("combined", technique))
+        techniques.check_allowed(spec, ("combined", technique))
     [error] = raised.value.errors
     assert error.field == "comparison.techniques.1"
     assert f"the study's space excludes {technique}" in error.message
@@ -145,7 +145,7 @@ def test_a_technique_that_no_layer_has_room_for_is_excluded(technique: Technique
 
 def test_every_excluded_technique_is_named_at_once() -> None:
     with pytest.raises(InvalidSpecError) as raised:
-        techniques.check(study(space={"regularizer": "l2", "dropout": 0}), TECHNIQUES)
+        techniques.check_allowed(study(space={"regularizer": "l2", "dropout": 0}), TECHNIQUES)
     excluded = [TECHNIQUES[int(error.field.rpartition(".")[2])] for error in raised.value.errors]
     assert excluded == ["l1", "elastic_net", "dropout"]
 
@@ -176,7 +176,7 @@ def test_of_several_objectives_the_first_is_searched() -> None:
     spec = searched("l1", objectives=["val_accuracy", "epochs"], sampler="nsga2", comparison={}, seed=9)
     assert (spec.objectives, spec.sampler.name) == (("val_accuracy",), "tpe")
     assert (spec.budget.trials, spec.comparison, spec.seed) == (40, None, 9)
-    planned = techniques.confirmation(spec, ComparisonSpec(folds=3, repeats=4), 77)
+    planned = techniques.confirmation_spec(spec, ComparisonSpec(folds=3, repeats=4), 77)
     assert (planned.resampling.nested, planned.resampling.fits, planned.budget.trials) == (True, 12, 77)
     assert (planned.objectives, planned.pruner.name, planned.seed) == (("val_accuracy",), "none", 9)
 
@@ -204,6 +204,6 @@ def test_a_comparison_that_makes_no_sense_is_refused_by_the_field(comparison: An
 def test_techniques_that_are_not_named_are_those_that_the_space_allows() -> None:
     spec = study(space={"regularizer": ["l1"], "dropout": 0})
     for asked in (ComparisonSpec(), ComparisonSpec.model_validate(ComparisonSpec().model_dump(mode="json"))):
-        assert techniques.settled(spec, asked).techniques == ("none", "l1", "early_stopping", "combined")
+        assert techniques.resolve(spec, asked).techniques == ("none", "l1", "early_stopping", "combined")
     with pytest.raises(InvalidSpecError, match=r"comparison\.techniques\.1: .* excludes l2"):
-        techniques.settled(spec, ComparisonSpec(techniques=("none", "l2")))
+        techniques.resolve(spec, ComparisonSpec(techniques=("none", "l2")))

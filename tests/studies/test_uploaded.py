@@ -111,12 +111,12 @@ def test_a_dataset_that_is_not_there_or_another_now_is_refused(file: Path) -> No
 
 
 def test_a_comparison_in_the_order_of_time_has_one_division(file: Path) -> None:
-    from studies.analysis.techniques import settled
+    from studies.analysis.techniques import resolve
 
     spec = spec_of(uploaded(file, time="t")[0])
     with pytest.raises(InvalidSpecError, match=r"comparison\.repeats: in the order of time"):
-        settled(spec, ComparisonSpec())
-    assert settled(spec, ComparisonSpec(repeats=1)).repeats == 1
+        resolve(spec, ComparisonSpec())
+    assert resolve(spec, ComparisonSpec(repeats=1)).repeats == 1
 
 
 def test_the_snippet_says_that_the_preprocessing_is_kept(file: Path) -> None:
