@@ -1,4 +1,4 @@
-"""What people write today, one process of it: `python -m benchmarks.baselines WAY WORKLOAD TRIALS FOLDER [SEED]`.
+"""One process of the scripts people write today: `python -m benchmarks.baselines WAY WORKLOAD TRIALS FOLDER [SEED]`.
 
 WAY is script (Optuna around keras.Model.fit), epoch_script (the same with steps_per_execution of a whole epoch) or
 kerastuner. Data, space, epochs and early stopping are those of the regsweep study of the workload.
@@ -20,7 +20,7 @@ from studies.study_file import parse
 
 
 def main(way: str, workload: str, trials: int, folder: Path, seed: int = 0) -> None:
-    """Run so many trials in this process; the seed is the data split's."""
+    """Run trials in this process; the seed is the data split's."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     spec = parse(document(workload, trials, seed=seed))
     data = prepare(spec.dataset, spec.seed)

@@ -1,4 +1,4 @@
-"""How long the whole answer takes: `python -m benchmarks.comparison`.
+"""Times a comparison from its submission to its report: `python -m benchmarks.comparison`.
 
 breast_cancer, seven techniques, 30 trials each, 10 × 5 confirmation fits, the test part, the report; on two workers,
 through REST, after start-up.

@@ -1,4 +1,4 @@
-"""What else could decide: `python -m benchmarks.estimators FILE`, from what real_tables --keep has written.
+"""Compares other estimators that could decide: `python -m benchmarks.estimators FILE`, a file of real_tables --keep.
 
 Each estimator is given the same values fold by fold and chooses by least expected regret; printed are the regret of its
 choices and how often what it said with a probability held. The prior was learned on tables that are not held back.
@@ -27,7 +27,7 @@ _DRAWS = 4000
 
 
 def means(_: Sequence[str], values: Array) -> tuple[Array, Array]:
-    """The mean over the folds, as wide as Nadeau and Bengio have it."""
+    """The mean over the folds, with the variance of Nadeau and Bengio."""
     mean = values.mean(axis=1)
     return np.log(mean), np.cov(values / mean[:, None]) * _width(values, 1)
 
@@ -52,7 +52,7 @@ def wide(_: Sequence[str], values: Array) -> tuple[Array, Array]:
 
 
 def shrunk(times: float) -> Estimator:
-    """The logarithms, drawn towards what regularization usually does."""
+    """The logarithms, drawn towards the usual effect of regularization."""
 
     def estimate(names: Sequence[str], values: Array) -> tuple[Array, Array]:
         mean, covariance = np.log(values).mean(axis=1), np.cov(np.log(values)) * _width(values, times)
@@ -65,7 +65,7 @@ def shrunk(times: float) -> Estimator:
 
 
 def prior_alone(names: Sequence[str], _: Array) -> tuple[Array, Array]:
-    """What regularization usually does, whatever the folds say."""
+    """The usual effect of regularization, without the folds."""
     return np.array([PRIOR[name].mean for name in names]), np.diag([PRIOR[name].deviation ** 2 for name in names])
 
 
@@ -95,7 +95,7 @@ def main(path: Path) -> None:
 
 
 def _judged(case: Mapping[str, Any], estimator: Estimator) -> tuple[float, list[tuple[float, bool]]]:
-    """The regret of an estimator's choice, and what it says of the choice and each other one."""
+    """The regret of an estimator's choice; its probability of being better than each other candidate, and if it is."""
     rows = [row for row in case["result"]["techniques"] if not row["raced_out"]]
     names: list[str] = [row["technique"] for row in rows]
     losses: Mapping[str, float] = case["losses"]

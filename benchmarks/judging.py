@@ -1,4 +1,4 @@
-"""Rows of a real table that nothing has seen, and what they say of an exported model."""
+"""Judges an exported model by rows of a real table that nothing has seen."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Judge:
 
     @property
     def name(self) -> str:
-        """Of the dataset and of the study."""
+        """The name of the dataset and of the study."""
         return f"{self.table}-{self.seed}"
 
     @classmethod
@@ -59,7 +59,7 @@ class Judge:
 
 
 def divides(table: str, seed: int, shown: int) -> bool:
-    """Whether the rows that go in hold enough of two classes, or there are none."""
+    """Return whether the rows that go in hold enough of two classes; true of a regression."""
     source, rows = TABLES[table], frame(table)
     first = np.random.default_rng([seed, len(rows)]).permutation(len(rows))[:shown]
     counts = rows.iloc[first][source.target].value_counts()
@@ -67,7 +67,7 @@ def divides(table: str, seed: int, shown: int) -> bool:
 
 
 def _of_a_kind(shown: Any, unseen: Any) -> Any:
-    """Which unseen values are numbers, or all where not all that are shown are."""
+    """Mark the unseen values that are numbers; all of them where the shown values are not."""
     import pandas as pd
 
     def known(values: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How close the program comes to the bare matrix products: `python -m benchmarks.kernel [--workload NAME]`.
+"""Measures the program against its bare matrix products: `python -m benchmarks.kernel [--workload NAME]`.
 
 Both on one thread: milliseconds a trial-epoch of the compiled program (16 lanes), and of the same dense products alone,
 forward and backward, batched over the lanes in one compiled loop.
@@ -69,7 +69,7 @@ def _products(shapes: list[tuple[int, int]], steps: int, size: int) -> Callable[
 
 
 def _milliseconds(call: Callable[[], Any]) -> float:
-    """The least of some calls, after one that compiles."""
+    """The shortest of some calls, after one that compiles."""
     call()
     times = []
     for _ in range(20):

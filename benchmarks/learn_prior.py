@@ -1,9 +1,9 @@
-"""What regularization usually does: `python -m benchmarks.learn_prior FILE`, from what real_tables --keep has written.
+"""Learns the usual effect of regularization: `python -m benchmarks.learn_prior FILE`, a file of real_tables --keep.
 
 `prior_cases.jsonl` beside this holds the losses of one seed of 27 tables, with more cocktails than a comparison makes.
 
 Prints the numbers of studies/analysis/prior.py, learned on the tables that are not held back. Cocktails of the same
-kinds of parts are taken together, whichever their penalty is, for each of them is seen on few tables.
+kinds of parts count as one, whatever their penalty, for each of them stands in few tables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from studies.analysis.candidates import COCKTAILS, PENALTIES
 from studies.spec.comparison import TECHNIQUES
 
-_LEAST = 0.02  # deviation: no two techniques are surely the same
+_MIN_DEVIATION = 0.02  # no two techniques are surely the same
 
 
 def main(path: Path) -> None:
@@ -28,8 +28,8 @@ def main(path: Path) -> None:
     cases = [json.loads(line) for line in path.read_text().splitlines()]
     usual = learned([case for case in cases if not case["held_back"]])
     for name in (*TECHNIQUES, *COCKTAILS):
-        found = usual[kind(name)]
-        print(f'    "{name}": Belief({np.mean(found):+.3f}, {max(_LEAST, float(np.std(found))):.3f}),')
+        values = usual[kind(name)]
+        print(f'    "{name}": Belief({np.mean(values):+.3f}, {max(_MIN_DEVIATION, float(np.std(values))):.3f}),')
 
 
 def kind(name: str) -> str:

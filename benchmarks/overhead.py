@@ -1,4 +1,4 @@
-"""What a trial costs beside its training: sampler and storage, in milliseconds, as a study grows.
+"""Measures the cost of a trial beside its training: sampler and storage, in milliseconds, as a study grows.
 
 `python -m benchmarks.overhead [--trials N]`: one worker's sweep over SQLite with an engine that trains nothing; each
 trial reports at the rungs of 50 epochs and leaves a learning curve of 50 entries.
@@ -33,7 +33,7 @@ class Instant:
         self.done_at: list[float] = []
 
     def __call__(self, _: Sequence[PreparedData], trials: Trials) -> None:
-        """Keep so many trials in flight; the oldest ends first, as a lane that falls free."""
+        """Keep some trials in flight; the oldest ends first, as in a lane that falls free."""
         running: list[Job] = []
         while True:
             running += trials.next(LANES - len(running))

@@ -1,4 +1,4 @@
-"""Whether the answer is right where the truth is known: `python -m benchmarks.planted [--seeds N] [--kind NAME …]`.
+"""Checks answers where the truth is known: `python -m benchmarks.planted [--seeds N] [--kind NAME …]`.
 
 Each kind of planted data is drawn and compared over so many seeds, through REST. few_informative: the features that L1
 or elastic net selects must be the informative ones, and L2 has no exact zero. noisy_labels: the recommended technique
@@ -59,7 +59,7 @@ def document(kind: str, seed: int) -> dict[str, Any]:
 
 
 def compared(client: Client, kind: str, seed: int) -> Comparison:
-    """The result of one comparison that was submitted."""
+    """Await the result of one submitted comparison."""
     ends = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < ends:
         found = client.comparison(str(document(kind, seed)["name"]))
@@ -78,7 +78,7 @@ def informative(kind: str, seed: int) -> set[str]:
 
 
 def few_informative(seed: int, result: Comparison) -> tuple[bool, str]:
-    """Precision and recall of what L1 and elastic net select; no zeros with L2."""
+    """Judge the features that L1 and elastic net select, by precision and recall; L2 must have no zeros."""
     truth = informative("few_informative", seed)
     words, right = [], True
     for selection in result.selections:
@@ -93,7 +93,7 @@ def few_informative(seed: int, result: Comparison) -> tuple[bool, str]:
 
 
 def noisy_labels(_: int, result: Comparison) -> tuple[bool, str]:
-    """The recommended technique against none on the test part."""
+    """Judge the recommended technique against none on the test part."""
     rows = {row.technique: row for row in result.techniques}
     chosen, none = rows[result.recommendation.technique], rows["none"]
     ours, theirs = chosen.test_objective or 0.0, none.test_objective or 0.0
@@ -102,7 +102,7 @@ def noisy_labels(_: int, result: Comparison) -> tuple[bool, str]:
 
 
 def clean(_: int, result: Comparison) -> tuple[bool, str]:
-    """No detectable difference, and the simplest."""
+    """Judge that no difference is detected and the simplest technique recommended."""
     answer = result.recommendation
     right = answer.verdict == "practically the same" and answer.technique == "none"
     means = ", ".join(f"{row.technique} {row.objective.mean:.4f}" for row in result.techniques)

@@ -1,4 +1,4 @@
-"""Where a worker's time goes: `python -m benchmarks.profile [--workload NAME] [--trials N] [--beside]`.
+"""Profiles a worker's time: `python -m benchmarks.profile [--workload NAME] [--trials N] [--beside]`.
 
 A worker in this process, on one thread, over SQLite; milliseconds a trial by what they were spent on, each without what
 it calls of the others. With --beside a second worker, in a process of its own, takes its share of the same study.
@@ -39,7 +39,7 @@ class Stopwatch:
         self._inner = [0.0]
 
     def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, measured."""
+        """Wrap the function so that its seconds are counted."""
 
         @wraps(function)
         def measured(*arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whether speed costs quality: `python -m benchmarks.quality [--seeds N] [--trials N] [--many N]`, on the small table.
+"""Checks on the small table that speed costs no quality: `python -m benchmarks.quality [--seeds N] [--trials N] …`.
 
 For each seed (of the data's split) the best validation loss of the Optuna script, of regsweep with the same number of
 trials, and of regsweep with many, which takes it less time than the script's few. What regsweep says does not count:

@@ -1,4 +1,4 @@
-"""Whether the advice is good on real tables: `python -m benchmarks.real_tables [--seeds N] [--tables NAME …]`.
+"""Judges the advice on real tables: `python -m benchmarks.real_tables [--seeds N] [--tables NAME …]`.
 
 400 rows of each table go in by upload; the comparison recommends; rows that nothing has seen judge the exported model
 of every candidate by log loss, or by the squared error over the variance. Regret is the loss of a rule's choice
@@ -33,7 +33,7 @@ BUDGET = {"trials": 60, "epochs": 60}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one table and seed gave."""
+    """The outcome of one table and seed."""
 
     table: str
     seed: int
@@ -46,7 +46,7 @@ class Outcome:
 
 
 def main() -> None:
-    """Compare, judge, print a line a table and then what all of them say."""
+    """Compare, judge, print a line a table and then the summary."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seeds", type=int, default=2)
     arguments.add_argument("--tables", nargs="*", default=None)

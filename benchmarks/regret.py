@@ -1,6 +1,6 @@
-"""What the outcomes of many tables say together: regret by rule, delivery, calibration.
+"""Summarizes the outcomes of many tables: regret by rule, delivery, calibration.
 
-`python -m benchmarks.regret FILE …` decides anew by the rule of today, from what real_tables --keep has written.
+`python -m benchmarks.regret FILE …` decides anew by the rule of today, from files of real_tables --keep.
 A model that was delivered stays the one of its day.
 """
 
@@ -32,7 +32,7 @@ def summary(cases: Sequence[Case]) -> str:
 
 
 def decided(case: Case) -> Case:
-    """The same case with what would be recommended today."""
+    """The case with the recommendation of today's rule."""
     rows = [TechniqueResult(**row) for row in case["result"]["techniques"]]
     values = {row.technique: {int(fold): value for fold, value in row.folds.items()} for row in rows}
     known = estimate_posterior(values, _SHARE, minimizes=True)
@@ -48,7 +48,7 @@ def decided(case: Case) -> Case:
 
 
 def recommended(case: Case) -> str:
-    """What the comparison recommends."""
+    """The technique that the comparison recommends."""
     return str(case["result"]["recommendation"]["technique"])
 
 
@@ -101,7 +101,7 @@ def _always(name: str) -> Callable[[Case], str]:
 
 
 def _regret(case: Case, name: str, among: Iterable[str] | None) -> float:
-    """Over the best of every candidate, or of some; never below 0, for a cocktail may beat all of those."""
+    """The loss of a candidate over the best of all, or of some; at least 0, for a cocktail may beat all of those."""
     losses = case["losses"]
     best = min(losses[other] for other in (losses if among is None else among) if other in losses)
     return max(0.0, float(losses[name] / best - 1))

@@ -1,4 +1,4 @@
-"""Whether probabilities are honest where the truth is known: `python -m benchmarks.simulated [--draws N]`.
+"""Checks probabilities where the truth is known: `python -m benchmarks.simulated [--draws N]`.
 
 Small data sets are drawn, and learners that regularize more and less are measured on 5 × 5 folds; what the posterior
 says of the best and each other one is held against their losses on 20,000 further rows.
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _statements(rng: np.random.Generator, kind: str, learners: Mapping[str, Learner]) -> list[tuple[float, bool]]:
-    """What is said of each pair of learners on one data set, and whether it holds on new rows."""
+    """The probability that the best learner beats each other one on a data set, and if it does on new rows."""
     weights = rng.normal(size=COLUMNS) * (rng.random(COLUMNS) < rng.uniform(0.1, 1))
     x, y = _drawn(rng, kind, ROWS, weights)
     new_x, new_y = _drawn(rng, kind, NEW, weights)

@@ -1,4 +1,4 @@
-"""How long the server takes from process start to its first answer, against a bare FastAPI app under uvicorn.
+"""Times the server from process start to its first answer, against a bare FastAPI app under uvicorn.
 
 Pairs of starts alternate on the same machine; the ratio of the medians is printed.
 """

@@ -1,4 +1,4 @@
-"""What a large table costs: seconds, and memory at most, as a multiple of its float32 array.
+"""Measures the cost of a large table: seconds, and peak memory as a multiple of its float32 array.
 
 `python -m benchmarks.table_size [--rows N] [--columns N] [--formats csv parquet]` writes one, uploads it to a server
 and trains a trial on it with a worker, real processes both.
@@ -80,12 +80,12 @@ def _asked(file_format: TableFormat) -> dict[str, str]:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """The child processes of a process."""
     return [int(child) for found in Path(f"/proc/{pid}/task").glob("*/children") for child in found.read_text().split()]
 
 
 def peak(pid: int) -> int:
-    """The most bytes of memory that a process has held."""
+    """The peak memory of a process in bytes."""
     [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
     return 1024 * int(line.split()[1])
 

