@@ -110,7 +110,7 @@ class TrialLedger:
         return self.news()
 
     def news(self) -> list[FrozenTrial]:
-        """The trials of other workers that were opened, or had not ended, when last read, by number."""
+        """The trials that other workers opened since the last read, or that had not ended then, by number."""
         with self._store.reading() as session:
             also = self._awaited | self._failed_numbers(session)
             trials = optuna_tables.read_trials(session, self._optuna_id, self._last_number, also)

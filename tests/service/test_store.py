@@ -28,6 +28,21 @@ def test_an_accepted_study_stands_in_both_books(store: Store) -> None:
     assert study_names(store) == ["iris"]
 
 
+def test_a_stored_spec_is_validated_once_until_it_changes(store: Store) -> None:
+    accepted = store.create_study(study(trials=5))
+    assert accepted.parsed_spec == study(trials=5)
+    assert accepted.parsed_spec is accepted.parsed_spec
+    accepted.spec = {**accepted.spec, "budget": {**accepted.spec["budget"], "trials": 6}}
+    assert accepted.parsed_spec.budget.trials == 6
+    with store.writing() as session:
+        stored = session.get_one(StudyRecord, accepted.id)
+        stored.parsed_spec  # noqa: B018  # kept with the value it was read from
+        grown = {**stored.spec, "budget": {**stored.spec["budget"], "trials": 7}}
+        session.execute(sa.update(StudyRecord).values(spec=grown))
+        session.refresh(stored)
+        assert stored.parsed_spec.budget.trials == 7
+
+
 def test_a_name_in_use_is_refused_and_changes_nothing(store: Store, folder: Path) -> None:
     store.create_study(study(trials=5))
     before = everything(store, folder)
