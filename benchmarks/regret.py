@@ -11,13 +11,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from studies.analysis.posterior import estimate_posterior
 from studies.analysis.recommendation import choose
-from studies.analysis.results import TechniqueResult
+from studies.analysis.results import TechniqueResult, Verdict
 from studies.spec.comparison import TECHNIQUES
 
 Case = Mapping[str, Any]
@@ -123,7 +123,7 @@ def _delivery(cases: Sequence[Case]) -> list[str]:
         "verdicts: "
         + ", ".join(
             f"{verdict} {sum(case['result']['recommendation']['verdict'] == verdict for case in cases)}"
-            for verdict in ("clear", "likely", "practically the same")
+            for verdict in get_args(Verdict)
         ),
     ]
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.schemas.comparisons import ComparisonView
-from studies.analysis.labels import label, number, percentage, worth_text
+from studies.analysis.labels import bounds_text, label, number, percentage, worth_text
 from studies.analysis.results import Comparison, TechniqueResult
 
 
@@ -37,7 +37,7 @@ def _table(result: Comparison) -> Table:
     table.add_column("technique", min_width=14, ratio=1)
     for column in ("expected", "95 %", "best", "test", "gap", "zeros", "epochs"):
         table.add_column(column, justify="right", no_wrap=True)
-    for row in sorted(result.techniques, key=lambda row: row.regret):
+    for row in result.ranked:
         recommended = row.technique == result.recommendation.technique
         table.add_row(*_cells(row), style="bold" if recommended else None)
     return table
@@ -47,7 +47,7 @@ def _cells(row: TechniqueResult) -> list[str]:
     return [
         label(row.technique) + (" (lost early)" if row.raced_out else ""),
         number(row.expected.mean),
-        f"{number(row.expected.low, 3)} to {number(row.expected.high, 3)}",
+        bounds_text(row.expected),
         percentage(row.probability_best),
         number(row.test_objective, 3),
         number(row.gap, 2),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from studies.analysis.drawing import blank, logarithmic, points, scale, whole_numbers, wrap
 from studies.analysis.findings import Findings, Sample
 from studies.analysis.labels import color, label, percentage
-from studies.analysis.results import Comparison, TechniqueResult
+from studies.analysis.results import TechniqueResult
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -19,17 +19,12 @@ _COLUMNS = 2  # of panels, one a candidate
 _PANEL_HEIGHT = 200  # pixels
 
 
-def ranked(comparison: Comparison) -> list[TechniqueResult]:
-    """The candidates by expected regret, the best first."""
-    return sorted(comparison.techniques, key=lambda row: row.regret)
-
-
 def draw_candidates(findings: Findings) -> Figure | None:
     """Draw each candidate's expected objective with its interval, its test part, its probability of being best."""
     comparison = findings.comparison
     if comparison is None:
         return None
-    rows = ranked(comparison)
+    rows = comparison.ranked
     panels = {"rows": 1, "cols": 2, "shared_yaxes": True, "column_widths": [0.7, 0.3], "horizontal_spacing": 0.03}
     figure = blank(panels=panels, height=100 + _ROW_HEIGHT * len(rows))
     for row in reversed(rows):

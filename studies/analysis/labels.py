@@ -85,6 +85,11 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
+def bounds_text(interval: Interval) -> str:
+    """The bounds of an interval: "0.012 to 0.023"."""
+    return f"{number(interval.low, 3)} to {number(interval.high, 3)}"
+
+
 def worth_text(worth: Interval) -> str:
     """A gain with its sign and interval: "+0.012 (-0.0012 to +0.023)"."""
     return f"{worth.mean:+.2g} ({worth.low:+.2g} to {worth.high:+.2g})"

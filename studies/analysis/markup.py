@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import NamedTuple
 
-from studies.analysis.labels import number
+from studies.analysis.labels import bounds_text, number
 from studies.analysis.results import Interval
 
 
@@ -49,7 +49,7 @@ def interval_cell(interval: Interval | None) -> Cell:
     """Write a mean with its interval in small; a dash for None."""
     if interval is None:
         return Cell("–")
-    return Cell(number(interval.mean), f"{number(interval.low, 3)} to {number(interval.high, 3)}")
+    return Cell(number(interval.mean), bounds_text(interval))
 
 
 def timestamp(seconds: float | None) -> str:

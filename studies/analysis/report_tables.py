@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from studies.analysis.candidate_figures import ranked
 from studies.analysis.labels import label, number, params_text, percentage
 from studies.analysis.markup import Cell, fold, interval_cell, note, table
 from studies.analysis.results import Comparison, Recommendation, Selection, TechniqueResult
@@ -16,7 +15,7 @@ def candidates(comparison: Comparison) -> str:
     objective, metric = comparison.objective, comparison.task_metric
     head = ["candidate", "best", "keeps up", f"{objective}, expected", f"{objective}, folds", f"test {objective}"]
     head += [metric, f"test {metric}", "gap", "zeros", "epochs"]
-    rows = [(_candidate(row), _css_class(row, comparison)) for row in ranked(comparison)]
+    rows = [(_candidate(row), _css_class(row, comparison)) for row in comparison.ranked]
     explanation = note(
         "Best: probability that none of the others is better on new rows. Keeps up: that none is better by more than "
         f"{comparison.rope:g}, which would matter. In small: 95 % intervals, over the folds by Nadeau and Bengio. The "
@@ -76,7 +75,7 @@ def more(comparison: Comparison) -> str:
             ],
             _css_class(row, comparison),
         )
-        for row in ranked(comparison)
+        for row in comparison.ranked
     ]
     head = ["candidate", "regret", "fits", "L2 norm", "seconds a trial", "learning rate", "batch size"]
     explanation = note(f"Regret: by how much it is expected to be worse than the best, in {comparison.objective}.")

@@ -141,3 +141,8 @@ class Comparison:
     differences: Sequence[Difference]
     recommendation: Recommendation
     selections: Sequence[Selection]  # of each technique that selects features, where features have names
+
+    @property
+    def ranked(self) -> list[TechniqueResult]:
+        """The candidates by expected regret, the best first."""
+        return sorted(self.techniques, key=lambda row: row.regret)
