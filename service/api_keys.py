@@ -43,7 +43,7 @@ class ApiKey:
         return sha256(self.secret.encode()).hexdigest()
 
     def fits(self, digest: str) -> bool:
-        """Whether the digest is this key's, in constant time."""
+        """Compare the digest with this key's, in constant time."""
         return hmac.compare_digest(self.digest, digest)
 
 
@@ -72,7 +72,7 @@ class Login:
         return f"{self.key_id}.{self.expires_at}.{self.signature}"
 
     def is_valid(self, secret: str, now: float) -> bool:
-        """Whether this secret signed it and it has not expired."""
+        """True when this secret signed it and it has not expired."""
         expected = _signature(self.key_id, self.expires_at, secret)
         return hmac.compare_digest(self.signature, expected) and now < self.expires_at
 

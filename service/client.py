@@ -52,7 +52,7 @@ class Client:
         self._http.close()
 
     def healthy(self) -> bool:
-        """Whether the server answers."""
+        """True when the server answers."""
         try:
             return self._http.get("/healthz").is_success
         except httpx.TransportError:

@@ -36,7 +36,7 @@ def check_options(options: Mapping[str, Any]) -> TableOptions:
 def keep(
     datasets: DatasetStore, file: Upload, name: str | None, file_format: TableFormat, options: TableOptions
 ) -> tuple[DatasetRecord, bool]:
-    """Read, profile and keep a file; return its dataset, and whether it is new. Without a name it is given one.
+    """Read, profile and keep a file, under a generated name if it has none; return its dataset, and whether it is new.
 
     Raises InvalidDatasetError, which names the row or column that is wrong.
     """

@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     )
     log_level: LogLevel = Field("info", description="Least severe log line that is printed.")
     lease_seconds: Annotated[float, Field(ge=2)] = Field(
-        30.0, description="Seconds without a sign of life after which a worker's trial is given to another worker."
+        30.0, description="Seconds without a sign of life after which a worker's trial goes to another worker."
     )
     hung_seconds: Annotated[float, Field(gt=0)] = Field(
         1800.0,

@@ -27,7 +27,7 @@ class Authenticator:
         return KeyStore(self._lazy_store.get())
 
     def is_open(self) -> bool:
-        """Whether no key was ever made, so that nobody can be asked for one."""
+        """True when no key was ever made, so that no request can need one."""
         return not self._keys.any()
 
     def identify(self, request: HTTPConnection) -> KeyRecord | None:

@@ -1,4 +1,4 @@
-"""What several routes ask of a request or of the app: the store, the artifacts, headers, pages of a listing."""
+"""Dependencies that routes share: the store, the artifacts, headers, pages of a listing."""
 
 from typing import Annotated, cast
 

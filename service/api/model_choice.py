@@ -37,7 +37,7 @@ TrialParameter = Annotated[
 def find_trial(store: Store, name: str, number: int | None) -> tuple[StudyRecord, TrialRecord]:
     """Find a study and its trial of a number, by default its best.
 
-    Raises NotFoundError when there is no such trial, BadRequestError when several are on the Pareto front.
+    Raises NotFoundError when the trial does not exist, BadRequestError when several are on the Pareto front.
     """
     study = store.study(name)
     if number is not None:
@@ -55,7 +55,7 @@ def find_delivered(store: Store, name: str, candidate: str | None) -> tuple[str,
     """Find a candidate, by default the recommended one, and the trial whose model users take away.
 
     The recommended candidate is trained once more for delivery; any other has the model that `find_tested` finds.
-    Raises NotFoundError when there is no such trial.
+    Raises NotFoundError when neither exists.
     """
     study = ComparisonStore(store).study(name)
     if candidate in (None, RECOMMENDED):
@@ -69,7 +69,7 @@ def find_delivered(store: Store, name: str, candidate: str | None) -> tuple[str,
 def find_tested(store: Store, name: str, candidate: str | None) -> tuple[str, TrialRecord]:
     """Find a candidate, by default the recommended one, and the trial that measured it on the test part.
 
-    Raises NotFoundError when there is no such trial, and says which candidates there are.
+    Raises NotFoundError, which names the candidates there are, when it does not exist.
     """
     study = ComparisonStore(store).study(name)
     known = _recommended(store, study) if candidate is None or candidate == RECOMMENDED else candidate

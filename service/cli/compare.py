@@ -1,4 +1,4 @@
-"""`regsweep compare`: which technique to use, asked of a server for a study file or for a study that it has."""
+"""`regsweep compare`: compares techniques on a server, for a study file or for a study that it has."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> 
 
 
 def _describes(document: Mapping[str, Any], study: StudyView) -> bool:
-    """Whether a document describes this study, their comparisons aside."""
+    """True when a document describes this study, their comparisons aside."""
     from studies.spec.dataset import UploadedDataset
     from studies.spec.study import StudySpec
     from studies.study_file import parse

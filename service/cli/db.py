@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, settings_of
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from service.storage.store import Store
 
 db = typer.Typer(help="Back up and check the database.", no_args_is_help=True)
 
@@ -28,16 +34,12 @@ def back_up(
 @db.command()
 def check(database_url: DatabaseUrlOption = None, artifacts_url: ArtifactsUrlOption = None) -> None:
     """Check that the records agree: budgets, leases, attempts, Optuna's tables, files; exit 1 if they do not."""
-    from service.storage import database
     from service.storage.artifacts import Artifacts
     from service.storage.invariants import violations
-    from service.storage.store import Store
 
     settings = settings_of(database_url=database_url, artifacts_url=artifacts_url)
-    database.check(settings.database_url, must_exist=True)
-    store = Store(settings.database_url)
-    broken = violations(store, Artifacts(settings.artifacts_url))
-    store.close()
+    with _existing_store(settings) as store:
+        broken = violations(store, Artifacts(settings.artifacts_url))
     print("\n".join(broken) or "everything holds")
     sys.exit(1 if broken else 0)
 
@@ -50,16 +52,27 @@ def orphans(
     artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """List the files of models, checkpoints and datasets that no record points to; exit 1 if one cannot be removed."""
-    from service.storage import database
     from service.storage import orphans as storage_orphans
     from service.storage.artifacts import Artifacts
-    from service.storage.store import Store
 
     settings = settings_of(database_url=database_url, artifacts_url=artifacts_url)
-    database.check(settings.database_url, must_exist=True)
-    store, artifacts = Store(settings.database_url), Artifacts(settings.artifacts_url)
-    paths = storage_orphans.find(store, artifacts, 3600 * hours)
-    listed = storage_orphans.remove(store, artifacts, paths) if remove else paths
-    store.close()
+    with _existing_store(settings) as store:
+        artifacts = Artifacts(settings.artifacts_url)
+        paths = storage_orphans.find(store, artifacts, 3600 * hours)
+        listed = storage_orphans.remove(store, artifacts, paths) if remove else paths
     print("\n".join(listed) or "there are none")
     sys.exit(0 if listed == paths else 1)
+
+
+@contextmanager
+def _existing_store(settings: Settings) -> Iterator[Store]:
+    """Open the store of a database that must exist: looking after it must not make one."""
+    from service.storage import database
+    from service.storage.store import Store
+
+    database.check(settings.database_url, must_exist=True)
+    store = Store(settings.database_url)
+    try:
+        yield store
+    finally:
+        store.close()

@@ -73,7 +73,7 @@ def keep_dataset(datasets: DatasetStore, document: Mapping[str, Any], folder: Pa
 def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, dict[str, Any]]:
     """The file of a study's dataset and what the study says of its columns, with a name for it.
 
-    Raises InvalidSpecError when a field is missing or there is no such file.
+    Raises InvalidSpecError when a field or the file is missing.
     """
     options = dict(document["dataset"])
     del options["kind"]

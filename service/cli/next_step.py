@@ -20,7 +20,7 @@ def next_step(study: StudyView, server: str | None = None) -> str:
 
 
 def next_step_here(study: StudyView, settings: Settings, run: str) -> str:
-    """Where the results of a local study are, and the next step; `run` is the command that ran it."""
+    """The place of a local study's results, and the next step; `run` is the command that ran it."""
     from sqlalchemy.engine import make_url
 
     database = make_url(settings.database_url).render_as_string(hide_password=True)

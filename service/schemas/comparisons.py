@@ -35,5 +35,5 @@ class ComparisonView(BaseModel):
 
     @property
     def active(self) -> bool:
-        """Whether the comparison has not ended."""
+        """True until the comparison has ended."""
         return self.state in ACTIVE_COMPARISON

@@ -38,7 +38,7 @@ class ComparisonSummary(BaseModel):
 
     @property
     def active(self) -> bool:
-        """Whether the comparison has not ended."""
+        """True until the comparison has ended."""
         return self.state in ACTIVE_COMPARISON
 
 
@@ -68,7 +68,7 @@ class StudyView(BaseModel):
 
     @property
     def active(self) -> bool:
-        """Whether the study or its comparison has not ended."""
+        """True until the study and its comparison have ended."""
         return self.state in ACTIVE_STUDY or (self.comparison is not None and self.comparison.active)
 
 

@@ -80,5 +80,5 @@ def logout() -> RedirectResponse:
 
 
 def _is_own_path(target: str) -> bool:
-    """Whether this is a path of this server; browsers read two slashes as another server's name."""
+    """True for a path of this server; browsers read two slashes as another server's name."""
     return target.startswith("/") and target[1:2] not in {"/", "\\"} and target.isprintable()

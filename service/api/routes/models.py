@@ -1,4 +1,4 @@
-"""What users take away of a trial: its model, the export with its preprocessing, and Keras code."""
+"""The model of a trial: the file, the export with its preprocessing, and Keras code."""
 
 from __future__ import annotations
 
