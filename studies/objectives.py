@@ -51,8 +51,13 @@ OBJECTIVES: dict[ObjectiveName, Objective] = {
     "epochs": Objective("minimize", _ALL, "epochs trained before early stopping, what the trial cost"),
     "nonzero_weights": Objective("minimize", _ALL, "weights of the regularized kernels that are not exactly zero"),
 }
-#: What every epoch gives a value of.
+#: The quantities that every epoch has a value of.
 MONITORS: tuple[MonitorName, ...] = get_args(MonitorName)
+
+
+def cost_sign(direction: Direction) -> Literal[1, -1]:
+    """The factor that makes a cost of a value, less being better."""
+    return 1 if direction == "minimize" else -1
 
 
 def metrics_for(task: Task) -> tuple[ObjectiveName, ...]:

@@ -18,7 +18,7 @@ from service.schemas.trials import TrialView
 from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
 from studies.analysis.labels import number, param_label
 from studies.analysis.params import kernel_values
-from studies.objectives import Task
+from studies.objectives import Task, cost_sign
 from studies.regularization import REGULARIZERS
 from studies.spec.study import StudySpec
 
@@ -144,7 +144,7 @@ def _state(study: StudyView) -> str:
 
 
 def _best_of_each(complete: Sequence[TrialView], spec: StudySpec) -> list[TrialView]:
-    sign = 1 if spec.directions[0] == "minimize" else -1
+    sign = cost_sign(spec.directions[0])
     best = []
     for kind in REGULARIZERS:
         trials = [t for t in complete if kernel_values(t.params, "regularizer")[0] == kind and t.value is not None]

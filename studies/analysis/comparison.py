@@ -14,7 +14,7 @@ from studies.analysis.recommendation import recommend
 from studies.analysis.results import Comparison, Difference, Interval, TechniqueResult
 from studies.analysis.selection import SELECTING, select
 from studies.analysis.statistics import Estimate, holm
-from studies.objectives import OBJECTIVES, ObjectiveName, Task
+from studies.objectives import OBJECTIVES, ObjectiveName, Task, cost_sign
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
 
@@ -48,7 +48,7 @@ def compare(
     ]
     share = rows.fold / rows.train
     values = {fits.technique: _values(fits, objective) for fits in usable}
-    minimizes = _sign(objective) > 0
+    minimizes = OBJECTIVES[objective].direction == "minimize"
     posterior = estimate_posterior(values, share, minimizes=minimizes)
     average = estimate_posterior(values, share, minimizes=minimizes, folds_per_repeat=comparison.folds)
     rope = comparison.rope or _default_rope(objective, values)
@@ -80,11 +80,6 @@ def _common_folds(usable: Sequence[Fits], objective: ObjectiveName) -> set[int]:
     """The folds on which every candidate that was not raced out has a value."""
     racing = [set(_values(fits, objective)) for fits in usable if not fits.raced_out]
     return set.intersection(*racing) if racing else set()
-
-
-def _sign(objective: ObjectiveName) -> int:
-    """1 where less is better, else −1."""
-    return 1 if OBJECTIVES[objective].direction == "minimize" else -1
 
 
 def _value(fit: Fit, objective: ObjectiveName) -> float | None:
@@ -135,7 +130,8 @@ def _interval(values: Sequence[float], share: float) -> Interval:
 
 def _default_rope(objective: ObjectiveName, values: Values) -> float:
     """0.01, or a hundredth of the best candidate's mean where the objective has a unit of its own."""
-    best = min(_sign(objective) * fmean(by_fold.values()) for by_fold in values.values())
+    sign = cost_sign(OBJECTIVES[objective].direction)
+    best = min(sign * fmean(by_fold.values()) for by_fold in values.values())
     return 0.01 * abs(best) if objective in _ROPE_IS_RELATIVE else _ROPE
 
 
@@ -145,9 +141,10 @@ def _differences(
     """Compare each pair of candidates that share at least two folds."""
     pairs = [pair for pair in combinations(values, 2) if len(_shared_folds(values, *pair)) > 1]
     estimates = []
+    sign = cost_sign(OBJECTIVES[objective].direction)
     for first, second in pairs:
         shared = _shared_folds(values, first, second)
-        by_fold = [_sign(objective) * (values[first][fold] - values[second][fold]) for fold in shared]
+        by_fold = [sign * (values[first][fold] - values[second][fold]) for fold in shared]
         estimates.append(Estimate.of(by_fold, share))
     p_values = [estimate.p_value() for estimate in estimates]
     differences = []

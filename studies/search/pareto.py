@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from studies.objectives import Direction
+from studies.objectives import Direction, cost_sign
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -28,7 +28,7 @@ def is_on_front(value: Sequence[float], values: Values, directions: Sequence[Dir
 
 
 def _costs(values: Values, directions: Sequence[Direction]) -> npt.NDArray[np.float64]:
-    signs = np.array([1.0 if direction == "minimize" else -1.0 for direction in directions])
+    signs = np.array([cost_sign(direction) for direction in directions])
     table = np.asarray(values, dtype=np.float64).reshape(len(values), len(directions))
     return np.asarray(table * signs)
 

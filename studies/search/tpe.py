@@ -86,8 +86,8 @@ class Course:
     def _take_in(self, study: Study, ended: list[FrozenTrial]) -> None:
         self._finished += [trial for trial in ended if trial.state.name != "FAIL"]
         complete = [*self._best, *(trial for trial in ended if trial.state.name == "COMPLETE")]
-        downwards = study.directions[0].name == "MAXIMIZE"
-        self._best = sorted(complete, key=lambda trial: trial.values[0], reverse=downwards)[:BEST]
+        maximizes = study.directions[0].name == "MAXIMIZE"
+        self._best = sorted(complete, key=lambda trial: trial.values[0], reverse=maximizes)[:BEST]
 
 
 #: A sampler is made for each ask; what it need not look at again stays with the study.

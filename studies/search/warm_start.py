@@ -11,6 +11,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from studies.objectives import cost_sign
 from studies.spec.study import StudySpec
 
 #: Trials that are taken at most: the best.
@@ -25,7 +26,7 @@ def documents(spec: StudySpec, trials: Iterable[tuple[Mapping[str, Any], Sequenc
         for params, values in trials
         if all(name in params and contains(distribution, params[name]) for name, distribution in space.items())
     ]
-    sign = 1 if spec.directions[0] == "minimize" else -1
+    sign = cost_sign(spec.directions[0])
     return sorted(fitting, key=lambda found: sign * float(found["values"][0]))[:MOST]
 
 
