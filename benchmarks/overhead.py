@@ -20,7 +20,8 @@ from service.storage.ledger import TrialLedger
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.study_file import parse
-from studies.sweep.loop import is_rung, sweep
+from studies.sweep.loop import sweep
+from studies.sweep.pruning import is_rung
 from studies.training.result import EpochReport, Job, Trained, TrialResult, Trials
 
 LANES, EPOCHS, WINDOW = 16, 50, 50

@@ -112,7 +112,7 @@ def _watch_all(watch: Stopwatch) -> None:
     watch.watch(TrialLedger, "open", "database: open")
     watch.watch(TrialLedger, "report", "database: report")
     watch.watch(TrialLedger, "close", "database: close")
-    watch.watch(TrialLedger, "news", "database: look at other workers' trials")
+    watch.watch(TrialLedger, "changed_trials", "database: look at other workers' trials")
     watch.watch(TrialLedger, "keep_model", "models: keep")
     watch.watch(LaneGroup, "_save", "models: write")
     watch.watch(LaneGroup, "_finish", "engine: a trial's final metrics")

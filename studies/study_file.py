@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
-from studies.search import sampling
+from studies.search import checks, optuna_options
 from studies.spec.dataset import UploadedDataset
 from studies.spec.parameter import PARAMETER_FORMS
 from studies.spec.study import StudySpec
@@ -67,7 +67,7 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
         spec = StudySpec.model_validate(document)
     except ValidationError as error:
         raise InvalidSpecError(field_errors(error.errors())) from None
-    sampling.check(spec)
+    checks.check(spec)
     return spec
 
 
@@ -157,4 +157,4 @@ def _field_names() -> tuple[str, ...]:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of a study with the options of every sampler and pruner."""
-    return StudySpec.model_json_schema() | sampling.option_schemas()
+    return StudySpec.model_json_schema() | optuna_options.option_schemas()

@@ -6,7 +6,7 @@ A write changes our rows and Optuna's in one transaction (database.transaction),
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,9 @@ class TrialLedger:
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""
         self._optuna_trial_ids, self._last_number, self._awaited = {}, -1, set()
-        return self.news()
+        return self.changed_trials()
 
-    def news(self) -> list[FrozenTrial]:
+    def changed_trials(self) -> list[FrozenTrial]:
         """The trials that other workers opened since the last read, or that had not ended then, by number."""
         with self._store.reading() as session:
             also = self._awaited | self._failed_numbers(session)
@@ -137,13 +137,11 @@ class TrialLedger:
         self._awaited |= {n for n in range(self._last_number + 1, last + 1) if n not in self._optuna_trial_ids}
         self._last_number = max(self._last_number, last)
 
-    def open(self, claim: Claim, template: FrozenTrial) -> None:
+    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
         """Record a running trial with its params.
 
         Raises NumberTakenError when another worker has opened its number.
         """
-        plan = claim.plan
-        params = self._spec.space.hyperparameters(template.params).effective() if plan is None else plan.params
         try:
             with self._fenced(claim, number=template.number, params=params) as session:
                 optuna_trial_id = optuna_tables.create_trial(session, self._optuna_id, template)

@@ -10,13 +10,12 @@ from studies.regularization import Regularizer
 from studies.spec.comparison import TECHNIQUES, ComparisonSpec, Technique
 from studies.spec.parameter import Range
 from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds
-from studies.spec.sampler import PrunerSpec, SamplerName, SamplerSpec
+from studies.spec.sampler import FINITE_SAMPLERS, PrunerSpec, SamplerSpec
 from studies.spec.space import LayerSpace, SearchSpace, kinds
 from studies.spec.study import StudySpec
 
 _PENALTIES: dict[Technique, Regularizer] = {"l1": "l1", "l2": "l2", "elastic_net": "elastic_net"}
 _FEW_ROWS = 5000  # below which a technique is searched on folds
-_FINITE: tuple[SamplerName, ...] = ("grid", "brute_force")
 
 
 def search_spec(spec: StudySpec, comparison: ComparisonSpec, technique: Technique) -> StudySpec:
@@ -26,7 +25,7 @@ def search_spec(spec: StudySpec, comparison: ComparisonSpec, technique: Techniqu
     """
     few_rows = spec.dataset.facts.rows < _FEW_ROWS and spec.resampling.kind == "holdout"
     space = restrict(spec.space, technique)
-    sampler = SamplerSpec() if spec.sampler.name in _FINITE or len(spec.objectives) > 1 else spec.sampler
+    sampler = SamplerSpec() if spec.sampler.name in FINITE_SAMPLERS or len(spec.objectives) > 1 else spec.sampler
     return spec.model_copy(
         update={
             "space": space,

@@ -12,8 +12,10 @@ SamplerName = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2", "nsga3", "
 PrunerName = Literal[
     "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon"
 ]
-#: Samplers that learn from whatever trials they are shown.
+#: Samplers that learn from any trials, another study's too.
 LEARNING_SAMPLERS: frozenset[SamplerName] = frozenset({"tpe", "gp"})
+#: Samplers that try each point of a finite space once.
+FINITE_SAMPLERS: frozenset[SamplerName] = frozenset({"grid", "brute_force"})
 
 
 class OptionedModel(FrozenModel):

@@ -1,4 +1,4 @@
-"""Where a sweep records a study's trials: the one way in which effects reach it."""
+"""Where a sweep records a study's trials: the only way by which it has effects."""
 
 from __future__ import annotations
 
@@ -16,44 +16,42 @@ from studies.training.result import TrialResult
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to run one trial of the budget, for as long as its lease is renewed."""
+    """The right to run the trial of one slot of the budget, for as long as its lease is renewed."""
 
-    trial_id: int  # of the row in the ledger
-    slot: int  # of the budget, counted from 0; in a reproducible study also the trial's number
+    trial_id: int  # of the slot's row in the ledger
+    slot: int  # counted from 0; in a reproducible study also the trial's number
     token: str  # fences every write: another claim of the same slot has another token
     number: int | None  # of the trial that an earlier attempt opened, None for a slot never opened
     attempt: int = 1  # at the slot, counted from 1
     plan: Plan | None = None  # what it runs, where that is not asked of the sampler
-    enqueued_params: Mapping[str, Any] | None = None  # a user's; the sampler gives those that are missing
+    enqueued_params: Mapping[str, Any] | None = None  # params that the user wants; the sampler suggests the others
     checkpoint: str | None = None  # where the ledger finds the state that an earlier attempt left
     alone: bool = False  # whether nothing else may run beside it
 
 
 class Verdict(enum.Enum):
-    """What a running trial is to do next."""
+    """How the running trials of a sweep are to go on."""
 
     GO_ON = enum.auto()
-    END = enum.auto()  # the study is over: keep what the trial has and tell it pruned
-    HAND_BACK = (
-        enum.auto()
-    )  # this worker leaves, or the study is paused: keep the trial's state for who goes on with it
+    END = enum.auto()  # the study is over: keep each trial's result so far and tell it pruned
+    HAND_BACK = enum.auto()  # this worker leaves, or the study is paused: keep each trial's state for the next worker
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the running trials of a sweep stand."""
+    """The ledger's answer to a report."""
 
     verdict: Verdict
-    lost: Set[int] = frozenset()  # numbers of trials that are another worker's now, or deleted
+    lost: Set[int] = frozenset()  # numbers of trials that were deleted or are another worker's now
 
 
-#: Why an attempt gave nothing, where another may.
+#: Why an attempt gave no result, where another may.
 Setback = Literal["failed", "out of memory"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A running trial's sign of life, with what it has to say since the last."""
+    """A running trial's sign of life, with its intermediate values since the last."""
 
     claim: Claim
     number: int
@@ -68,43 +66,47 @@ class Outcome:
     values: Sequence[float] | None
     result: TrialResult | None  # None when the training gave nothing
     reason: str | None  # in words, for PRUNED and FAIL
-    attributes: Mapping[str, Any] = field(default_factory=dict)  # what Optuna's pruner noted of the trial
+    attributes: Mapping[str, Any] = field(default_factory=dict)  # that Optuna's pruner set on the trial
     unreported: Sequence[tuple[int, float]] = ()  # steps and intermediate values
 
 
 class Ledger(Protocol):
     """Where a study's trials are recorded.
 
-    - A place of the budget is claimed by one worker at a time, and told at most once.
+    - A slot of the budget is claimed by one worker at a time, and its trial is told at most once.
     - Every write of one trial raises LeaseLostError and changes nothing when its claim is no longer held.
-    - A place of a reproducible study is claimed when every generation before its own has ended.
+    - A slot of a reproducible study is claimed when every generation before its own has ended.
     """
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
-        """Up to `count` places of the budget that nobody runs, or one that must run alone if this worker is idle; none
-        when the study does not run.
+        """Claim up to `count` slots that nobody runs, or, if this worker is idle, one that must run alone.
+
+        None is left to claim when the study does not run.
         """
 
     def blocked(self) -> bool:
-        """Whether places wait only for other workers to end a generation."""
+        """Whether slots wait only for other workers to end a generation."""
 
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""
 
-    def news(self) -> list[FrozenTrial]:
-        """The trials, by number, of which something may be new since `trials` or `news` was last asked."""
+    def changed_trials(self) -> list[FrozenTrial]:
+        """The trials, by number, that may have changed since the last call of `trials` or `changed_trials`."""
 
     def warm_start_trials(self) -> list[FrozenTrial]:
-        """Trials of another study that the sampler is to know."""
+        """Trials of another study that the sampler learns from."""
 
-    def open(self, claim: Claim, template: FrozenTrial) -> None:
-        """Record a running trial with its params; NumberTakenError when another trial has its number."""
+    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
+        """Record a running trial with its params, as the sampler suggested them and as they take effect.
+
+        Raises NumberTakenError when another trial has its number.
+        """
 
     def report(self, reports: Sequence[Report]) -> Standing:
         """Record intermediate values, renew the leases, and learn how the study's trials are to go on."""
 
     def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
-        """Keep the state of a trial's trainings, in place of what was kept of it before."""
+        """Keep the state of a trial's trainings in place of the one kept before."""
 
     def checkpoint(self, claim: Claim) -> bytes | None:
         """The state that an earlier attempt kept; None when there is none, or no longer."""
@@ -113,10 +115,10 @@ class Ledger(Protocol):
         """Keep the model of the best trial so far, before its close."""
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
-        """Tell the trial and record everything it gave, in one transaction."""
+        """Tell the trial and record its result, in one transaction."""
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
-        """End an attempt that gave nothing: the trial waits for another, or fails when it had its last."""
+        """End an attempt that gave no result: the trial waits for another, or fails when this was its last."""
 
     def hand_back(self, claim: Claim) -> None:
-        """Give the place up for another worker to run."""
+        """Give the slot up for another worker to run."""

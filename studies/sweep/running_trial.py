@@ -1,14 +1,15 @@
-"""A trial while it is trained, once or fold by fold, and what becomes of it."""
+"""A trial while it is trained, once or fold by fold, and its outcome."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 from optuna.trial import Trial, TrialState
 
+from studies.hyperparameters import Hyperparameters
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Outcome
 from studies.training.checkpoint import Checkpoint
@@ -21,39 +22,58 @@ class RunningTrial:
 
     claim: Claim
     number: int
-    trial: Trial | None  # none when it is planned
+    trial: Trial | None  # None when it is planned
     opened_with: Set[str]  # keys of the system attributes it was recorded with
-    trainings: int  # in all
-    epochs: int  # the most of each
-    outstanding: int  # not yet done
-    given: dict[int, Trained] = field(default_factory=dict)  # by fold
-    failed: Exception | None = None
-    pruned: str | None = None  # the reason to end it
-    unreported: list[tuple[int, float]] = field(default_factory=list)
-    lost: bool = False  # another worker's now
+    hyperparameters: Hyperparameters
+    folds: Sequence[int]  # a training each
+    epochs: int  # of each training, at most
+    outstanding: int = field(init=False)  # trainings that have not ended
+    trained: dict[int, Trained] = field(default_factory=dict)  # by fold
+    error: Exception | None = None
+    prune_reason: str | None = None
+    unreported: list[tuple[int, float]] = field(default_factory=list)  # steps and intermediate values
+    lost: bool = False  # another worker has it now
     state_kept_at: float = field(default_factory=time.monotonic)
-    states: dict[int, TrainingState] = field(default_factory=dict)  # as they were last kept, by fold
+    states: dict[int, TrainingState] = field(default_factory=dict)  # as last kept, by fold
+
+    def __post_init__(self) -> None:
+        self.outstanding = len(self.folds)
 
     @property
     def ending(self) -> bool:
         """Whether its trainings are to end where they are."""
-        return self.pruned is not None or self.failed is not None or self.lost
+        return self.prune_reason is not None or self.error is not None or self.lost
+
+    @property
+    def kept_for_delivery(self) -> bool:
+        """Whether its plan measures it on the test part or delivers its model."""
+        plan = self.claim.plan
+        return plan is not None and (plan.test or plan.deliver is not None)
+
+    def finished(self, trained: Trained) -> bool:
+        """Whether a training ended by early stopping or after its last epoch, and not because it was cut short."""
+        return trained.result.stopped_early or trained.result.epochs >= self.epochs
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from the checkpoint of an earlier attempt."""
+        self.states, self.trained = dict(checkpoint.running), dict(checkpoint.ended)
+        self.outstanding -= len(checkpoint.ended)
 
     def checkpoint(self) -> Checkpoint:
-        """What is kept of it for another attempt."""
+        """The state that another attempt can go on from."""
         plan = self.claim.plan
-        every = plan is not None and plan.deliver == "folds"
-        states = {fold: state for fold, state in self.states.items() if fold not in self.given}
-        return Checkpoint(self.given, states, every_model=every)
+        every_model = plan is not None and plan.deliver == "folds"
+        states = {fold: state for fold, state in self.states.items() if fold not in self.trained}
+        return Checkpoint(self.trained, states, every_model=every_model)
 
     def outcome(self, spec: StudySpec) -> Outcome:
         """How it ended, once all its trainings have."""
-        if self.failed is not None:
-            return Outcome(TrialState.FAIL, None, None, described(self.failed), unreported=self.unreported)
-        trained = [self.given[fold].result for fold in sorted(self.given)]
-        result = mean_result(trained, spec) if trained else None
-        if self.pruned is not None or result is None:
-            return Outcome(TrialState.PRUNED, None, result, self.pruned, unreported=self.unreported)
+        if self.error is not None:
+            return Outcome(TrialState.FAIL, None, None, described(self.error), unreported=self.unreported)
+        results = [self.trained[fold].result for fold in sorted(self.trained)]
+        result = mean_result(results, spec) if results else None
+        if self.prune_reason is not None or result is None:
+            return Outcome(TrialState.PRUNED, None, result, self.prune_reason, unreported=self.unreported)
         values = result.values(spec)
         undefined = [name for name, value in zip(spec.objectives, values, strict=True) if not math.isfinite(value)]
         if undefined:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
@@ -50,11 +51,16 @@ def report(book: TrialLedger, claim: Claim, number: int, step: int, value: float
     return standing.verdict
 
 
+def effective(spec: StudySpec, trial: FrozenTrial | Trial) -> dict[str, Any]:
+    """The params of a trial as they take effect."""
+    return spec.space.hyperparameters(trial.params).effective()
+
+
 def opened(book: TrialLedger, spec: StudySpec) -> tuple[Claim, int]:
     """A trial asked, recorded and running."""
     claim = claimed(book)
     template = as_template(Mirror(spec, book.trials()).ask())
-    book.open(claim, template)
+    book.open(claim, template, effective(spec, template))
     return claim, template.number
 
 

@@ -30,7 +30,7 @@ from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Report, Verdict
 from tests.service.comparing import places
 from tests.service.documents import study, write_model
-from tests.service.ledgers import claimed, ledger, outcome, shown
+from tests.service.ledgers import claimed, effective, ledger, outcome, shown
 
 WORKERS = ("a", "b", "c")
 STUDY_STATES = {"pause": StudyState.PAUSED, "resume": StudyState.RUNNING, "stop": StudyState.STOPPED}
@@ -163,7 +163,7 @@ class World:
         book, claim, number = self.books[held.worker], held.claim, held.number
         if what == "open":
             template = as_template(Mirror(self.spec, book.trials()).ask())
-            book.open(claim, template)
+            book.open(claim, template, effective(self.spec, template))
             held.number = template.number
         elif what == "hand back":
             book.hand_back(claim)
@@ -199,7 +199,7 @@ class World:
             if number is None:
                 template = as_template(Mirror(self.spec, book.trials()).ask())
                 number = template.number
-                book.open(claim, template)
+                book.open(claim, template, effective(self.spec, template))
             book.close(claim, number, outcome(number / 10))
 
 

@@ -18,7 +18,7 @@ from studies.errors import LeaseLostError, NumberTakenError
 from studies.search.mirror import Mirror, as_template
 from tests.service.contenders import claim_all, processes
 from tests.service.documents import study
-from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome, report, shown
+from tests.service.ledgers import claimed, effective, everything, expire, ledger, opened, outcome, report, shown
 
 PLACES = 40
 PROCESSES = 4
@@ -51,9 +51,10 @@ def test_a_number_that_is_taken_is_refused_and_leaves_nothing(store: Store, fold
     claim = claimed(second)
     before = everything(store, folder)
     with pytest.raises(NumberTakenError):
-        second.open(claim, late)
+        second.open(claim, late, effective(spec, late))
     assert everything(store, folder) == before
-    second.open(claim, as_template(Mirror(spec, second.trials()).ask()))
+    asked = as_template(Mirror(spec, second.trials()).ask())
+    second.open(claim, asked, effective(spec, asked))
     assert [trial.number for trial in shown(store)] == [0, 1]
 
 

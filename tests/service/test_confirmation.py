@@ -54,7 +54,7 @@ def searched(store: Store, folder: Path) -> Store:
 
 def _open(book: TrialLedger, claim: Claim) -> int:
     assert claim.plan is not None
-    book.open(claim, planned_template(claim.slot, claim.plan))
+    book.open(claim, planned_template(claim.slot, claim.plan), claim.plan.params)
     return claim.slot
 
 

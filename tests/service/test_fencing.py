@@ -14,7 +14,7 @@ from studies.errors import LeaseLostError
 from studies.search.mirror import Mirror, as_template
 from studies.sweep.ledger import Claim
 from tests.service.documents import study, write_model
-from tests.service.ledgers import claimed, everything, expire, ledger, opened, outcome, report
+from tests.service.ledgers import claimed, effective, everything, expire, ledger, opened, outcome, report
 
 Write = Callable[[TrialLedger, Claim, int, Path], None]
 
@@ -77,7 +77,7 @@ def test_a_stale_token_opens_no_trial(store: Store, folder: Path) -> None:
     claimed(ledger(store, folder, "iris", "b"))
     before = everything(store, folder)
     with pytest.raises(LeaseLostError):
-        stale.open(lost, template)
+        stale.open(lost, template, effective(spec, template))
     assert everything(store, folder) == before
 
 

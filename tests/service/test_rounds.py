@@ -218,7 +218,7 @@ def opened(book: TrialLedger, held: Claim) -> None:
     """Record the trial of a claim as running, unless an earlier attempt has."""
     assert held.plan is not None
     if held.number is None:
-        book.open(held, planned_template(held.slot, held.plan))
+        book.open(held, planned_template(held.slot, held.plan), held.plan.params)
 
 
 def _but_the_last(store: Store, folder: Path) -> Claim:

@@ -25,7 +25,7 @@ from studies.spec.study import StudySpec
 from tests.service.comparing import ASKED, PARTS
 from tests.service.contenders import sweep_here
 from tests.service.documents import document, study
-from tests.service.ledgers import claimed, expire, ledger, opened, outcome, run, shown
+from tests.service.ledgers import claimed, effective, expire, ledger, opened, outcome, run, shown
 
 TRIALS = "/v1/studies/iris/trials"
 NUMBERS = Sort.parse("number")
@@ -283,18 +283,18 @@ def test_a_worker_at_work_forgets_a_trial_that_is_marked_invalid(
     for number in range(30):
         claim = claimed(book)
         trial = mirror.ask()
-        book.open(claim, as_template(trial))
+        book.open(claim, as_template(trial), effective(spec, trial))
         loss = 0.01 if number in (5, 11) else 0.3 + number % 7 / 10
         mirror.tell(trial, TrialState.COMPLETE, [loss])
         book.close(claim, number, outcome(loss))
     store.mark_invalid("iris", 5, "a test")
     store.mark_invalid("iris", 11, "a test")
-    mirror.take_in(book.news())
+    mirror.take_in(book.changed_trials())
     # As a worker asks that comes new, and as Optuna itself has it.
     assert mirror.ask().params == Mirror(spec, ledger(store, folder, "iris").trials()).ask().params
     theirs = optuna.load_study(study_name="iris", storage=store.optuna)
     assert mirror.study.best_trial.number == theirs.best_trial.number not in (5, 11)
-    assert [t.state for t in mirror.own()[:30]] == [t.state for t in theirs.trials]
+    assert [t.state for t in mirror.trials()[:30]] == [t.state for t in theirs.trials]
 
 
 @pytest.mark.parametrize("options", [{}, {"multivariate": True}, {"multivariate": True, "constant_liar": True}])

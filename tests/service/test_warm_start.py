@@ -22,7 +22,7 @@ from studies.spec.study import StudySpec
 from tests.service.comparing import ASKED, CONFIRMATION, states, work
 from tests.service.contenders import sweep_here
 from tests.service.documents import document, study
-from tests.service.ledgers import claimed, ledger, opened, outcome, run, shown, study_names
+from tests.service.ledgers import claimed, effective, ledger, opened, outcome, run, shown, study_names
 
 NUMBERS = Sort.parse("number")
 TPE = {"name": "tpe"}
@@ -112,7 +112,7 @@ def run_as(store: Store, folder: Path, name: str, loss: float, asked: optuna.Tri
     """Run a trial that was asked elsewhere to a loss."""
     book = ledger(store, folder, name)
     claim = claimed(book)
-    book.open(claim, as_template(asked))
+    book.open(claim, as_template(asked), effective(warm(name), asked))
     book.close(claim, asked.number, outcome(loss))
 
 

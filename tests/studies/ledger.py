@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -20,6 +21,7 @@ class MemoryLedger:
 
     budget: int
     record: list[FrozenTrial] = field(default_factory=list)
+    params: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # as they take effect
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     setbacks: list[tuple[int, Setback, str]] = field(default_factory=list)
@@ -49,10 +51,10 @@ class MemoryLedger:
     def trials(self) -> list[FrozenTrial]:
         return copy.deepcopy(self.record)
 
-    def news(self) -> list[FrozenTrial]:
+    def changed_trials(self) -> list[FrozenTrial]:
         return self.trials()
 
-    def open(self, claim: Claim, template: FrozenTrial) -> None:
+    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
         self._check(claim)
         if template.number < len(self.record):
             self.refused += 1
@@ -60,6 +62,7 @@ class MemoryLedger:
         assert template.number == len(self.record)
         assert template.state == TrialState.RUNNING
         self.record.append(copy.deepcopy(template))
+        self.params[template.number] = params
 
     def report(self, reports: Sequence[Report]) -> Standing:
         for report in reports:

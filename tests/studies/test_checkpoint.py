@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,8 +39,8 @@ class Interrupted(MemoryLedger):
         self.reports += 1
         return Verdict.HAND_BACK if self.reports == self.at else Verdict.GO_ON
 
-    def open(self, claim: Claim, template: FrozenTrial) -> None:
-        super().open(claim, template)
+    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
+        super().open(claim, template, params)
         self.numbers[claim.trial_id] = template.number
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:

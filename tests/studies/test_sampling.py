@@ -13,7 +13,7 @@ import pytest
 
 from studies import study_file
 from studies.errors import InvalidSpecError
-from studies.search import sampling
+from studies.search import optuna_options, pruners, samplers
 from studies.search.mirror import Mirror
 from studies.spec.sampler import PrunerName, SamplerName
 from tests.studies.documents import FINITE, IRIS, Document, study
@@ -27,10 +27,10 @@ def mistakes(part: Document) -> dict[str, str]:
     return {error.field: error.message for error in refusal.value.errors}
 
 
-@pytest.mark.parametrize("name", [name for name in sampling.SAMPLERS if name != "gp"])
+@pytest.mark.parametrize("name", [name for name in optuna_options.SAMPLERS if name != "gp"])
 def test_a_sampler_is_the_one_of_optuna_that_its_name_says(name: SamplerName) -> None:
     spec = study(space=FINITE, sampler={"name": name}, budget={"trials": 12})
-    assert isinstance(sampling.build_sampler(spec, 0), getattr(optuna.samplers, sampling.SAMPLERS[name]))
+    assert isinstance(samplers.build_sampler(spec, 0), getattr(optuna.samplers, optuna_options.SAMPLERS[name]))
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_a_sampler_is_the_one_of_optuna_that_its_name_says(name: SamplerName) ->
     ],
 )
 def test_a_pruner_is_the_one_of_optuna_that_its_name_says(name: PrunerName, options: Document) -> None:
-    built = sampling.build_pruner(study(pruner={"name": name, **options}).pruner)
-    assert type(built) is getattr(optuna.pruners, sampling.PRUNERS[name])
+    built = pruners.build_pruner(study(pruner={"name": name, **options}).pruner)
+    assert type(built) is getattr(optuna.pruners, optuna_options.PRUNERS[name])
     for option, value in options.items():
         if option != "wrapped":
             assert vars(built)[f"_{option}"] == value
@@ -159,9 +159,9 @@ def test_the_study_seed_decides_what_is_asked(name: SamplerName) -> None:
 
 
 def test_the_schema_of_options_names_every_sampler_and_pruner() -> None:
-    schemas = sampling.option_schemas()
-    assert set(schemas["x-samplers"]) == set(sampling.SAMPLERS)
-    assert set(schemas["x-pruners"]) == set(sampling.PRUNERS)
+    schemas = optuna_options.option_schemas()
+    assert set(schemas["x-samplers"]) == set(optuna_options.SAMPLERS)
+    assert set(schemas["x-pruners"]) == set(optuna_options.PRUNERS)
     assert schemas["x-samplers"]["grid"]["properties"]["points"]["default"] == 5
     assert "seed" not in schemas["x-samplers"]["tpe"]["properties"]
 

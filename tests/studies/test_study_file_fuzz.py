@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from studies import study_file
 from studies.errors import InvalidSpecError
-from studies.search import sampling
+from studies.search import optuna_options
 from studies.search.mirror import Mirror
 from studies.spec.sampler import PrunerName, SamplerName
 from studies.spec.study import StudySpec
@@ -72,18 +72,18 @@ def _with_options(part: str, names: list[str], classes: dict[Any, str]) -> st.Se
     family = "samplers" if part == "sampler" else "pruners"
 
     def options(name: str) -> st.SearchStrategy[Document]:
-        known = sorted(sampling.option_model(cast("Any", family), classes[name]).model_fields)
+        known = sorted(optuna_options.option_model(cast("Any", family), classes[name]).model_fields)
         return st.fixed_dictionaries({"name": st.just(name)}, optional=dict.fromkeys(known, PLAIN))
 
     return st.sampled_from(names).flatmap(options)
 
 
-SAMPLERS: list[SamplerName] = [name for name in sampling.SAMPLERS if name != "gp"]
-PRUNERS: list[PrunerName] = list(sampling.PRUNERS)
+SAMPLERS: list[SamplerName] = [name for name in optuna_options.SAMPLERS if name != "gp"]
+PRUNERS: list[PrunerName] = list(optuna_options.PRUNERS)
 
 
 @settings(max_examples=200)
-@given(_with_options("sampler", list(SAMPLERS), dict(sampling.SAMPLERS)))
+@given(_with_options("sampler", list(SAMPLERS), dict(optuna_options.SAMPLERS)))
 def test_sampler_options_that_are_accepted_can_be_asked_with(sampler: Document) -> None:
     spec = parsed({"name": "fuzz", "dataset": IRIS, "space": FINITE, "budget": {"trials": 1}, "sampler": sampler})
     if spec is not None:
@@ -91,7 +91,7 @@ def test_sampler_options_that_are_accepted_can_be_asked_with(sampler: Document) 
 
 
 @settings(max_examples=200)
-@given(_with_options("pruner", list(PRUNERS), dict(sampling.PRUNERS)))
+@given(_with_options("pruner", list(PRUNERS), dict(optuna_options.PRUNERS)))
 def test_pruner_options_that_are_accepted_can_prune(pruner: Document) -> None:
     spec = parsed({"name": "fuzz", "dataset": IRIS, "pruner": pruner})
     if spec is not None:

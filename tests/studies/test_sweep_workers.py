@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
@@ -82,14 +83,14 @@ def finite() -> StudySpec:
 class RacedLedger(MemoryLedger):
     """Another worker opens trial 0 just before this one does."""
 
-    def open(self, claim: Claim, template: FrozenTrial) -> None:
+    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
         if not self.record:
             mirror = Mirror(finite(), [])
             mirror.ask()
             taken = as_template(mirror.ask())  # the very point that this worker would ask second
             taken.number = 0
             self.record.append(taken)
-        super().open(claim, template)
+        super().open(claim, template, params)
 
 
 def test_a_number_that_is_taken_leads_to_asking_again() -> None:

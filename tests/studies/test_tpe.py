@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from studies.search.mirror import Mirror
-from studies.search.tpe import BEST, SEEN, course_of
+from studies.search.tpe import BEST, SEEN, history_of
 from studies.seeds import ask_seed
 from studies.spec.study import StudySpec
 from tests.studies.documents import study
@@ -45,7 +45,7 @@ def test_of_a_large_study_the_best_and_an_even_choice_are_seen() -> None:
     mirror = told(study(sampler={"name": "random"}), 1000)
     asked = mirror.ask()
     trials = mirror.study.get_trials(deepcopy=False)
-    seen = course_of(mirror.study).view(mirror.study, trials[asked.number])
+    seen = history_of(mirror.study).view(mirror.study, trials[asked.number])
     values = sorted(trial.values[0] for trial in trials if trial.state == TrialState.COMPLETE)
     assert len(seen) <= SEEN
     assert {value for trial in seen if trial.values for value in trial.values} >= set(values[:BEST])
@@ -60,11 +60,11 @@ def test_trials_that_run_are_seen_and_a_trial_taken_back_is_not() -> None:
     running, back = mirror.ask(), mirror.ask()
     mirror.unask(back)
     again = mirror.ask()
-    course, trials = course_of(mirror.study), mirror.study.get_trials(deepcopy=False)
-    assert running.number in {trial.number for trial in course.view(mirror.study, trials[again.number])}
+    history, trials = history_of(mirror.study), mirror.study.get_trials(deepcopy=False)
+    assert running.number in {trial.number for trial in history.view(mirror.study, trials[again.number])}
     mirror.tell(running, TrialState.FAIL, None)
     last = mirror.ask()
     trials = mirror.study.get_trials(deepcopy=False)
-    numbers = {trial.number for trial in course.view(mirror.study, trials[last.number])}
+    numbers = {trial.number for trial in history.view(mirror.study, trials[last.number])}
     assert running.number not in numbers  # a failed trial says nothing
     assert again.number in numbers
