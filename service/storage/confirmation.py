@@ -53,8 +53,7 @@ def next_round(session: Session, study: StudyRecord, confirmation: StudyRecord) 
     racing: Sequence[str] = plans[-1].racing
     joining: dict[str, dict[str, Any]] = {}
     if comparison.cocktails and repeats_done == rounds(comparison.repeats)[0].stop:
-        best_first = so_far.ranked
-        joining = cocktails(params, [row.technique for row in best_first])
+        joining = cocktails(params, [row.technique for row in so_far.ranked])
     keeps_up = {row.technique: row.keeps_up for row in so_far.techniques if row.technique in racing}
     racing = [*(survivors(keeps_up) if comparison.racing else keeps_up), *joining]
     missed = [(name, range(next_repeats.start)) for name in joining]

@@ -1,1 +1,1 @@
-"""The answer: techniques compared with honest statistics, features selected, figures, report."""
+"""Compares techniques, selects features, draws figures and writes the report."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from studies.analysis.drawing import blank, logarithmic, points, scale, whole_numbers, wrap
+from studies.analysis.drawing import axis, blank, integer_axis, log_axis, points, wrap
 from studies.analysis.findings import Findings, Sample
 from studies.analysis.labels import color, label, percentage
 from studies.analysis.results import TechniqueResult
@@ -31,7 +31,7 @@ def draw_candidates(findings: Findings) -> Figure | None:
         _add_candidate(figure, row, recommended=row.technique == comparison.recommendation.technique)
     values = [value for row in rows for value in (row.expected.low, row.expected.high, row.test_objective)]
     title = f"{comparison.objective}<br>● expected<br>◇ test part"
-    figure.update_xaxes(title=title, row=1, col=1, **scale(values, wide=5))
+    figure.update_xaxes(title=title, row=1, col=1, **axis(values, wide=5))
     highest = max(row.probability_best for row in rows)
     figure.update_xaxes(title="probability<br>to be best", range=[0, highest * 2], showticklabels=False, col=2)
     figure.update_xaxes(showgrid=False, col=2)
@@ -74,8 +74,8 @@ def draw_learning_curves(findings: Findings) -> Figure | None:
         for line in _curves(technique, sample):
             figure.add_trace(line, **_cell(index))
     # A technique that overfits would flatten all others.
-    figure.update_yaxes(showticklabels=True, **scale((y for trace in figure.data for y in trace.y), wide=5))
-    figure.update_xaxes(showticklabels=True, **whole_numbers(epoch for trace in figure.data for epoch in trace.x))
+    figure.update_yaxes(showticklabels=True, **axis((y for trace in figure.data for y in trace.y), wide=5))
+    figure.update_xaxes(showticklabels=True, **integer_axis(epoch for trace in figure.data for epoch in trace.x))
     return figure
 
 
@@ -106,7 +106,7 @@ def draw_weights(findings: Findings) -> Figure | None:
         for bar in _histogram(technique, sample.histogram):
             figure.add_trace(bar, **_cell(index))
         highest = max(10, sample.histogram["zeros"], *sample.histogram["counts"])
-        figure.update_yaxes(**_cell(index), **logarithmic(1, highest))
+        figure.update_yaxes(**_cell(index), **log_axis(1, highest))
     figure.update_layout(barmode="overlay", bargap=0)
     figure.update_xaxes(nticks=4)
     return figure

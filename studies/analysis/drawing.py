@@ -34,9 +34,9 @@ def blank(x: str = "", y: str = "", *, panels: dict[str, Any] | None = None, hei
         font={"size": 12, "color": _INK},
         hoverlabel={"namelength": -1},
     )
-    axis = {"automargin": True, "gridcolor": _GRID, "zeroline": False, "linecolor": _GRID, "exponentformat": "none"}
-    figure.update_xaxes(title=x, title_standoff=8, **axis)
-    figure.update_yaxes(title=y, title_standoff=8, **axis)
+    look = {"automargin": True, "gridcolor": _GRID, "zeroline": False, "linecolor": _GRID, "exponentformat": "none"}
+    figure.update_xaxes(title=x, title_standoff=8, **look)
+    figure.update_yaxes(title=y, title_standoff=8, **look)
     return figure
 
 
@@ -48,21 +48,21 @@ def points(name: str, x: Sequence[Any], y: Sequence[Any], color: str, **options:
     return Scatter(**({"name": name, "x": x, "y": y, "mode": "markers", "marker": marker} | options))
 
 
-def scale(values: Iterable[float | None], *, wide: float = WIDE) -> dict[str, Any]:
+def axis(values: Iterable[float | None], *, wide: float = WIDE) -> dict[str, Any]:
     """The axis for some values: logarithmic where all are positive and far apart, by a factor of `wide`."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
     if finite and min(finite) > 0 and max(finite) / min(finite) >= wide:
-        return logarithmic(min(finite), max(finite))
+        return log_axis(min(finite), max(finite))
     return {"type": "linear", "nticks": _MAX_TICKS, "separatethousands": True}
 
 
-def logarithmic(low: float, high: float) -> dict[str, Any]:
+def log_axis(low: float, high: float) -> dict[str, Any]:
     """A logarithmic axis from `low` to `high`, with ticks written out."""
     ticks = _log_ticks(low, high)
     return {"type": "log", "tickmode": "array", "tickvals": ticks, "ticktext": [plain(tick) for tick in ticks]}
 
 
-def whole_numbers(values: Iterable[float]) -> dict[str, Any]:
+def integer_axis(values: Iterable[float]) -> dict[str, Any]:
     """An axis of whole numbers, without ticks between two of them."""
     numbers = list(values)
     step = _nice((max(numbers) - min(numbers)) / _MAX_TICKS) if numbers else 1

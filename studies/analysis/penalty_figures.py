@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from studies.analysis.candidates import PENALTIES, Part
-from studies.analysis.drawing import blank, logarithmic, scale
+from studies.analysis.drawing import axis, blank, log_axis
 from studies.analysis.findings import Findings, Trial
 from studies.analysis.labels import label
 from studies.analysis.params import is_of_kernels
@@ -51,9 +51,9 @@ def _draw_panels(findings: Findings, penalties: Iterable[Part], y: Reading, titl
             trace.update(legendgroup=trace.name, showlegend=trace.name not in in_legend)
             in_legend.add(trace.name)
             figure.add_trace(trace, row=row, col=1)
-        figure.update_yaxes(title=title, row=row, **scale(y for trace in of_penalty for y in trace.y))
+        figure.update_yaxes(title=title, row=row, **axis(y for trace in of_penalty for y in trace.y))
     strengths = [x for of_penalty in traces.values() for trace in of_penalty for x in trace.x]
-    figure.update_xaxes(showticklabels=True, **logarithmic(min(strengths), max(strengths)))
+    figure.update_xaxes(showticklabels=True, **log_axis(min(strengths), max(strengths)))
     figure.update_annotations(font_size=12)
     # Room for the legend above the first panel's title.
     figure.update_layout(margin={"t": 72}, legend={"yanchor": "top", "yref": "container", "y": 1})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from studies.analysis.drawing import blank, points, scale, whole_numbers
+from studies.analysis.drawing import axis, blank, integer_axis, points
 from studies.analysis.findings import Findings, Trial
 from studies.analysis.labels import OWN_SEARCH_COLOR
 from studies.analysis.params import kernel_values
@@ -33,9 +33,9 @@ def draw_against(findings: Findings, parameter: str) -> Figure | None:
         return None
     figure = blank(parameter, findings.spec.objectives[0])
     figure.add_traces(traces)
-    figure.update_yaxes(**scale(y for trace in traces for y in trace.y))
+    figure.update_yaxes(**axis(y for trace in traces for y in trace.y))
     xs = [x for trace in traces for x in trace.x]
-    figure.update_xaxes(**(whole_numbers(xs) if parameter in _INTEGER_PARAMETERS else scale(xs, wide=float("inf"))))
+    figure.update_xaxes(**(integer_axis(xs) if parameter in _INTEGER_PARAMETERS else axis(xs, wide=float("inf"))))
     return figure
 
 
@@ -66,8 +66,8 @@ def draw_front(findings: Findings) -> Figure | None:
     front = sorted(list(values[index]) for index in on_front)
     line = {"mode": "lines+markers", "line": {"color": OWN_SEARCH_COLOR, "shape": "hv"}}
     figure.add_trace(points("Pareto front", [v[0] for v in front], [v[1] for v in front], OWN_SEARCH_COLOR, **line))
-    figure.update_xaxes(**scale(v[0] for v in values))
-    figure.update_yaxes(**scale(v[1] for v in values))
+    figure.update_xaxes(**axis(v[0] for v in values))
+    figure.update_yaxes(**axis(v[1] for v in values))
     return figure
 
 
@@ -84,6 +84,6 @@ def draw_history(findings: Findings) -> Figure | None:
     figure.add_trace(points("trials", numbers, values, OWN_SEARCH_COLOR, marker=pale))
     stepped = {"color": OWN_SEARCH_COLOR, "shape": "hv", "width": 2}
     figure.add_trace(points("best so far", numbers, best_so_far, OWN_SEARCH_COLOR, mode="lines", line=stepped))
-    figure.update_xaxes(**whole_numbers(numbers))
-    figure.update_yaxes(**scale(values))
+    figure.update_xaxes(**integer_axis(numbers))
+    figure.update_yaxes(**axis(values))
     return figure

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from studies.analysis.candidates import CANDIDATES
-from studies.analysis.drawing import logarithmic, plain, whole_numbers
+from studies.analysis.drawing import integer_axis, log_axis, plain
 from studies.analysis.figures import IMPORTANCE, figures
 from studies.analysis.findings import Findings
 from studies.analysis.importance import estimate_importances
@@ -164,11 +164,11 @@ def test_lambdas_of_two_kinds_of_penalty_stand_on_axes_of_their_own(found: Findi
     ],
 )
 def test_the_ticks_of_a_logarithmic_axis_are_numbers_written_out(low: float, high: float, texts: list[str]) -> None:
-    assert logarithmic(low, high)["ticktext"] == texts
+    assert log_axis(low, high)["ticktext"] == texts
 
 
 def test_whole_numbers_have_no_ticks_between_them() -> None:
-    assert [whole_numbers(values)["dtick"] for values in ([1, 3], [0, 30], [0, 999])] == [1, 5, 200]
+    assert [integer_axis(values)["dtick"] for values in ([1, 3], [0, 30], [0, 999])] == [1, 5, 200]
     assert plain(0.000_002) == "0.000002"
 
 
