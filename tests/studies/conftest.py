@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # the same sums in the same order on every machine
+
+#: XLA's programs, compiled once for all processes of a run.
+_PROGRAMS = Path(".pytest_cache", "regsweep", "tests").absolute()
+_PROGRAMS.mkdir(parents=True, exist_ok=True)
+os.environ.setdefault("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={_PROGRAMS}")
 
 import optuna
 from hypothesis import settings

@@ -16,6 +16,7 @@ from studies.regularization import REGULARIZERS
 from studies.study_file import parse
 from studies.training.result import Job, Trained, TrialResult
 from tests.studies.documents import IRIS, Document
+from tests.studies.engines import shared_engines
 from tests.studies.test_lanes import Given, assert_same_up_to_rounding
 
 pytestmark = [
@@ -36,19 +37,11 @@ CASES = {
 }
 
 
-@cache
-def engines() -> Any:
-    """Keeps the programs that the tests have in common."""
-    from studies.training.engines import Engines
-
-    return Engines(None, 0.2, None)
-
-
 def laned(data: Sequence[PreparedData], jobs: Sequence[Job], lanes: int) -> list[Trained]:
     from studies.training.engines import EngineChoice
 
     given = Given(jobs)
-    engines().make(EngineChoice("lanes", lanes, 3, xla=False, why="a test"), jobs[0].spec)(data, given)
+    shared_engines().make(EngineChoice("lanes", lanes, 3, xla=False, why="a test"), jobs[0].spec)(data, given)
     return [given.trained(job.number) for job in jobs]
 
 

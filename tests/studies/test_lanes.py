@@ -14,6 +14,7 @@ from studies.errors import DivergedError
 from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import EpochReport, Job, Trained, TrialResult
+from tests.studies.engines import shared_engines
 
 pytestmark = pytest.mark.xdist_group("lanes")
 
@@ -63,13 +64,13 @@ class Given:
 
 
 def run(spec: StudySpec, jobs: Sequence[Job], lanes: int, cut: Set[int] = frozenset(), epochs: int = 4) -> Given:
-    from studies.training.engines import EngineChoice, Engines
+    from studies.training.engines import EngineChoice
 
     data = prepare_folds(spec.dataset, spec.seed, spec.resampling)
     given = Given(jobs, cut)
     # Without XLA a program compiles in a second; with it the arithmetic is reordered.
     choice = EngineChoice("lanes", lanes, epochs, xla=False, why="a test")
-    Engines(None, 0.2, None).make(choice, spec)(data, given)
+    shared_engines().make(choice, spec)(data, given)
     return given
 
 
@@ -195,8 +196,8 @@ def test_with_dropout_a_lane_and_fit_give_losses_of_one_distribution() -> None:
 
     spec = spec_of(model={"kind": "mlp", "hidden_units": [8]}, space={"patience": 6})
     data = prepare(spec.dataset, spec.seed)
-    jobs = [job(spec, number, regularizer="l2", dropout=0.5, patience=6) for number in range(24)]
+    jobs = [job(spec, number, regularizer="l2", dropout=0.5, patience=6) for number in range(16)]
     laned = run(spec, jobs, lanes=8)
-    mine = [laned.trained(number).result.metrics["val_loss"] for number in range(24)]
+    mine = [laned.trained(number).result.metrics["val_loss"] for number in range(16)]
     theirs = [train(one, data, lambda *_: True).result.metrics["val_loss"] for one in jobs]
     assert mannwhitneyu(mine, theirs).pvalue > 0.01

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from studies.datasets.preprocessing import prepare
-from studies.training.engines import EngineChoice, Engines
+from studies.training.engines import EngineChoice
 from studies.training.result import Job
 from tests.studies.documents import study
+from tests.studies.engines import shared_engines
 from tests.studies.test_lanes import Given
 
 pytestmark = [
@@ -33,7 +34,7 @@ def test_it_ends_earlier_and_its_schedule_is_the_studys(engine: str) -> None:
     hyper = replace(spec.space.hyperparameters(fixed), patience=None, learning_rate=0.1)
     whole = Job(0, spec, hyper, seed=5)
     given = Given([whole, replace(whole, number=1, epochs=4)])
-    Engines(None, 0.2, None).make(CHOICES[engine], spec)([prepare(spec.dataset, spec.seed)], given)
+    shared_engines().make(CHOICES[engine], spec)([prepare(spec.dataset, spec.seed)], given)
     long, short = (given.trained(number).result for number in (0, 1))
     assert (long.epochs, short.epochs, short.best_epoch, short.stopped_early) == (9, 4, 4, False)
     assert short.curve["val_loss"] == pytest.approx(long.curve["val_loss"][:4], rel=1e-6)

@@ -21,6 +21,7 @@ from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import Job, Trained
 from tests.studies.documents import Document
+from tests.studies.engines import shared_engines
 from tests.studies.test_lanes import Given
 from tests.studies.test_proximal import OPTIMIZERS
 
@@ -63,7 +64,7 @@ def linear(
 
 
 def trained(engine: EngineName, spec: StudySpec, data: PreparedData, penalties: Penalties) -> list[Trained]:
-    from studies.training.engines import EngineChoice, Engines
+    from studies.training.engines import EngineChoice
 
     jobs = []
     for number, (l1, l2) in enumerate(penalties):
@@ -72,7 +73,7 @@ def trained(engine: EngineName, spec: StudySpec, data: PreparedData, penalties: 
         jobs.append(Job(number, spec, spec.space.hyperparameters(params), 7 + number))
     given = Given(jobs)
     choice = EngineChoice(engine, len(jobs), 10, xla=False, why="a test")
-    Engines(None, 0.2, None).make(choice, spec)([data], given)
+    shared_engines().make(choice, spec)([data], given)
     return [given.trained(number) for number in range(len(jobs))]
 
 
