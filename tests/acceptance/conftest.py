@@ -1,4 +1,4 @@
-"""One warm server with two workers for the session, and houses for tests that end their servers."""
+"""One warm server with two workers for the package, and houses for tests that end their servers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.acceptance.processes import House, Server, serving
 from tests.acceptance.studies import document, ended, submit
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     house = House(tmp_path_factory.mktemp("server"))
     try:
@@ -22,12 +22,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         house.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(server: Server) -> httpx.Client:
     return server.api
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ran(api: httpx.Client) -> str:
     """The name of a study that the server's workers have run."""
     submit(api, document("a small one"))

@@ -17,4 +17,4 @@ def eventually(look: Callable[[], Found], seconds: float = 90.0) -> Found:
         if found:
             return found
         assert time.monotonic() < ends, f"not within {seconds} seconds; the last look gave {found!r}"
-        time.sleep(0.02)
+        time.sleep(0.05)

@@ -33,7 +33,7 @@ class House:
             "REGSWEEP_DATABASE_URL": self.database_url,
             "REGSWEEP_ARTIFACTS_URL": f"file://{folder / 'artifacts'}",
             "REGSWEEP_LEASE_SECONDS": str(lease_seconds),
-            "REGSWEEP_POLL_SECONDS": "0.1",
+            "REGSWEEP_POLL_SECONDS": "0.2",
             "REGSWEEP_CACHE_FOLDER": str(Path(".pytest_cache", "regsweep").absolute()),
             "COLUMNS": "120",
         }
