@@ -38,8 +38,7 @@ OPTIMIZERS: dict[str, Document] = {
     "rmsprop": {"name": "rmsprop"},
     "rmsprop with momentum": {"name": "rmsprop", "momentum": 0.5},
 }
-#: Two optimizers a model, each optimizer beside the MLP's at least once; adamw, whose decay leaves variables out, meets batch
-#: norm's.
+#: Two optimizers a model; adamw, whose decay leaves variables out, with batch norm's.
 OTHER_MODELS = [
     ("mlp with batch norm", "adamw"),
     ("mlp with batch norm", "sgd with nesterov momentum"),
