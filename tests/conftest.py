@@ -1,23 +1,29 @@
-"""Mark every test by its folder, and run the files that take longest first."""
+"""Mark every test by its folder, and run those first that take longest."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 _TESTS = Path(__file__).parent
 _MARKS = {"studies": "unit", "service": "service", "acceptance": "acceptance", "chaos": "acceptance"}
+_FIRST = ("acceptance", "slow")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folder; acceptance tests first, for they wait more than they compute, then slow ones."""
+    """Mark tests by their folder, and run them in an order that keeps all cores busy to the end.
+
+    Acceptance tests come first, for they wait more than they compute, then slow ones. The slow tests of a file stay in
+    one process, where they share TensorFlow and compiled programs.
+    """
     for item in items:
         item.add_marker(_MARKS.get(item.path.relative_to(_TESTS).parts[0], "unit"))
+        if item.get_closest_marker("slow") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     items.sort(key=_order)
 
 
 def _order(item: pytest.Item) -> int:
-    marks: Sequence[str] = ("acceptance", "slow")
-    return next((index for index, mark in enumerate(marks) if item.get_closest_marker(mark)), len(marks))
+    return next((index for index, mark in enumerate(_FIRST) if item.get_closest_marker(mark)), len(_FIRST))

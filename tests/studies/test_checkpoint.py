@@ -21,7 +21,7 @@ from tests.studies.engines import shared_engines
 from tests.studies.ledger import MemoryLedger
 
 pytestmark = [
-    pytest.mark.xdist_group("checkpoints"),
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
 ]
 EPOCHS = 12

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from studies.objectives import Direction
 from studies.training.early_stopping import EarlyStopping, EarlyStoppingState
 
-pytestmark = pytest.mark.xdist_group("keras")
+pytestmark = pytest.mark.slow
 
 
 class EpochModel:

@@ -16,7 +16,7 @@ from studies.errors import DivergedError
 from studies.training.result import Job, OnEpoch, Trained
 from tests.studies.documents import IRIS, Document
 
-pytestmark = pytest.mark.xdist_group("keras")
+pytestmark = pytest.mark.slow
 
 #: Keras' writer of .keras files asks its variables for NumPy arrays in the way of NumPy 1.
 SAVES = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")

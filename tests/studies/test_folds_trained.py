@@ -20,7 +20,7 @@ from tests.studies.engines import shared_engines
 from tests.studies.test_lanes import Given, assert_same_up_to_rounding
 
 pytestmark = [
-    pytest.mark.xdist_group("lanes"),
+    pytest.mark.slow,
     # Keras' writer of .keras files asks its variables for NumPy arrays in the way of NumPy 1.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
 ]

@@ -289,7 +289,7 @@ def test_a_model_is_checked_without_loading_keras() -> None:
     assert subprocess.run([sys.executable, "-c", code, json.dumps(GOOD)], check=False).returncode == 0
 
 
-@pytest.mark.xdist_group("own models")
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LAYERS)
 def test_the_catalog_says_of_a_layer_what_keras_does(kind: str) -> None:
     import keras
@@ -320,7 +320,7 @@ def _check_default(argument: Argument, default: Any) -> None:
         assert argument.default in (default, (default,)) or (argument.default, default) == ("linear", None)
 
 
-@pytest.mark.xdist_group("own models")
+@pytest.mark.slow
 def test_what_else_the_catalog_names_is_in_keras() -> None:
     import keras
 

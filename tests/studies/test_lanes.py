@@ -16,7 +16,7 @@ from studies.study_file import parse
 from studies.training.result import EpochReport, Job, Trained, TrialResult
 from tests.studies.engines import shared_engines
 
-pytestmark = pytest.mark.xdist_group("lanes")
+pytestmark = pytest.mark.slow
 
 TABLE = {"kind": "synthetic", "name": "noisy_labels", "rows": 90, "features": 6, "informative": 3}
 KINDS = ("none", "l1", "l2", "elastic_net")

@@ -17,6 +17,8 @@ from studies.study_file import parse
 from studies.training.result import Job
 from tests.studies.documents import Document
 
+pytestmark = pytest.mark.slow
+
 EPOCHS, BATCH, RATE = 10, 16, 0.01
 #: Keras' gradient of |w| jumps at 0, and rounding decides in which step a weight crosses it: with steps that are all as
 #: large as the rate, as rmsprop's are, soon in another one.

@@ -14,7 +14,7 @@ from studies.objectives import Task
 from studies.regularization import REGULARIZERS, Regularization, Regularizer
 from studies.spec.model import CnnSpec, MlpSpec, ModelSpec
 
-pytestmark = pytest.mark.xdist_group("keras")
+pytestmark = pytest.mark.slow
 
 TABLE, IMAGE = (7,), (8, 8, 1)
 L1 = Regularization.shared("l1", 0.01, 0.5, dropout=0.25)

@@ -27,7 +27,7 @@ from tests.studies.test_fit import SAVES
 from tests.studies.test_keras_config import called, functional, layer, node, sequential
 from tests.studies.test_lanes_contract import BATCH, follows, small
 
-pytestmark = [pytest.mark.xdist_group("own models"), SAVES]
+pytestmark = [pytest.mark.slow, SAVES]
 
 IN_LANES = [name for name, (_, _, why) in OWN_MODELS.items() if why is None]
 FIXED: Document = {"regularizer": "l1", "lambda": 0.02, "l1_ratio": 0.5, "dropout": 0.2, "patience": 5}

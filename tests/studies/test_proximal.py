@@ -10,7 +10,7 @@ import pytest
 
 from tests.studies.documents import Document
 
-pytestmark = pytest.mark.xdist_group("lanes")
+pytestmark = pytest.mark.slow
 
 OPTIMIZERS: dict[str, Document] = {
     "adam": {"name": "adam"},

@@ -14,7 +14,7 @@ from tests.studies.engines import shared_engines
 from tests.studies.test_lanes import Given
 
 pytestmark = [
-    pytest.mark.xdist_group("lanes"),
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
 ]
 CHOICES = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from studies.regularization import REGULARIZERS, Penalty, Regularizer
 
-pytestmark = pytest.mark.xdist_group("keras")
+pytestmark = pytest.mark.slow
 
 
 def keras_penalty(kind: Regularizer, strength: float, ratio: float, kernel: Any) -> float:

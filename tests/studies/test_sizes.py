@@ -19,7 +19,7 @@ from tests.studies.documents import Document
 from tests.studies.own_models import BINARY, IMAGES, OWN_MODELS
 from tests.studies.test_fit import SAVES
 
-pytestmark = [pytest.mark.xdist_group("own models"), SAVES]
+pytestmark = [pytest.mark.slow, SAVES]
 
 OURS: dict[str, tuple[Document, Document]] = {
     "linear": (BINARY, {"kind": "mlp", "hidden_units": []}),

@@ -15,7 +15,7 @@ from studies.spec.study import StudySpec
 from studies.training.result import Job, TrialResult
 from tests.studies.documents import IRIS, Document
 
-pytestmark = pytest.mark.xdist_group("keras")
+pytestmark = pytest.mark.slow
 
 NUMBER = 3
 DIABETES: Document = {"kind": "builtin", "name": "diabetes"}

@@ -13,7 +13,7 @@ from studies.errors import EngineError
 from studies.spec.study import StudySpec
 from studies.study_file import parse
 
-pytestmark = pytest.mark.xdist_group("lanes")
+pytestmark = pytest.mark.slow
 
 
 def spec_of(trials: int = 64, epochs: int = 12, **changes: Any) -> StudySpec:

@@ -18,7 +18,7 @@ from studies.training.metrics import task_metrics
 from tests.studies.documents import IRIS, Document
 from tests.studies.test_lanes_contract import BATCH, EPOCHS, job, regularizations, small
 
-pytestmark = pytest.mark.xdist_group("lanes")
+pytestmark = pytest.mark.slow
 
 BINARY: Document = {"kind": "synthetic", "name": "noisy_labels", "rows": 90, "features": 6, "informative": 3}
 DIABETES: Document = {"kind": "builtin", "name": "diabetes"}
