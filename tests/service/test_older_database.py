@@ -1,0 +1,91 @@
+"""A database that version 0.1.0 made is read as it was, and its paused study goes on.
+
+The archive holds the database, its artifacts without reports, and 0.1.0's own answers over REST, all made by 0.1.0: a
+study that completed, one that was compared on an uploaded dataset, one whose trials failed, and one that is paused with
+an enqueued trial and a checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.storage.pagination import Sort
+from service.storage.states import StudyState
+from service.storage.store import Store
+from tests.acceptance.polling import eventually
+from tests.service.conftest import served, settings_in
+from tests.service.working import working
+
+ARCHIVE = Path(__file__).parent / "data" / "0.1.0.tar.xz"
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the database, the artifacts and the answers."""
+    folder = tmp_path_factory.mktemp("old")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recorded(old: Path) -> dict[str, Any]:
+    """The key of an administrator, and the answer to each path."""
+    content: dict[str, Any] = json.loads((old / "answers.json").read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def client(old: Path, recorded: dict[str, Any]) -> Iterator[httpx.Client]:
+    """Today's server on the old database, with the old key."""
+    with served(settings_in(old)) as api:
+        api.headers["Authorization"] = f"Bearer {recorded['key']}"
+        yield api
+
+
+def test_studies_trials_comparisons_reports_and_datasets_are_read_as_they_were(
+    client: httpx.Client, recorded: dict[str, Any]
+) -> None:
+    answers = {path: client.get(path).json() for path in recorded["answers"]}
+    for path, answer in recorded["answers"].items():
+        assert answers[path] == answer, path
+
+
+def test_the_old_key_is_still_needed_and_accepted(client: httpx.Client) -> None:
+    assert client.get("/v1/studies", headers={"Authorization": ""}).status_code == 401
+    assert client.get("/v1/studies").is_success
+
+
+def test_models_and_the_uploaded_file_are_there(client: httpx.Client) -> None:
+    assert client.get("/v1/studies/alone/model").content[:2] == b"PK"
+    assert client.get("/v1/studies/compared/comparison/export", params={"technique": "recommended"}).is_success
+
+
+def test_the_database_keeps_its_schema_and_its_invariants(old: Path, client: httpx.Client) -> None:
+    assert client.get("/v1/studies").is_success
+    assert list(old.glob("*.backup")) == []  # which a migration leaves behind
+
+
+def test_a_paused_study_goes_on(tmp_path: Path) -> None:
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    store = Store(f"sqlite:///{tmp_path / 'regsweep.db'}")
+    try:
+        [kept] = [t for t in store.trials("paused", (), Sort.parse("number"), 10, None).items if t.state == "COMPLETE"]
+        before = kept.number, kept.value, kept.ended_at
+        store.set_state("paused", StudyState.RUNNING)
+        with working(store, tmp_path / "artifacts"):
+            eventually(lambda: store.study("paused").state == "completed", 60)
+        trials = store.trials("paused", (), Sort.parse("number"), 10, None).items
+        assert [(t.number, t.state) for t in trials] == [(number, "COMPLETE") for number in range(4)]
+        assert (trials[0].number, trials[0].value, trials[0].ended_at) == before
+        assert trials[1].params["dropout"] == 0.0  # as enqueued
+    finally:
+        store.close()
