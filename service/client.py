@@ -180,7 +180,7 @@ def _path(name: str) -> str:
     return f"/v1/studies/{quote(name, safe='')}"
 
 
-def key_of(settings: Settings) -> str | None:
+def api_key_of(settings: Settings) -> str | None:
     """The API key to send.
 
     Raises RefusedError when the setting is not a key.

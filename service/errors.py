@@ -142,8 +142,10 @@ class KeyReusedError(ServiceError):
     status = 422
     title = "Key reused"
 
-    def __init__(self, key: str) -> None:
-        super().__init__(f"Idempotency-Key '{key}' came with another request before; a new request needs a new key")
+    def __init__(self, idempotency_key: str) -> None:
+        super().__init__(
+            f"Idempotency-Key '{idempotency_key}' came with another request before; a new request needs a new key"
+        )
 
 
 class BadRequestError(ServiceError):

@@ -31,7 +31,7 @@ or in Python, where regsweep is installed:
 """
 
 
-def kept_model(trial: TrialRecord) -> str:
+def model_path(trial: TrialRecord) -> str:
     """The path of a trial's model.
 
     Raises NotFoundError when it was not kept.
@@ -46,7 +46,7 @@ def bundle(artifacts: Artifacts, trial: TrialRecord, title: str) -> bytes:
 
     Raises NotFoundError when one of them was not kept.
     """
-    model = kept_model(trial)
+    model = model_path(trial)
     fold = 0 if trial.plan is None else Plan.read(trial.plan).preparation
     path = preparation_path(trial.study_id, fold)
     if not artifacts.has(path):

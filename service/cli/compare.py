@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.options import KeyOption, ModelFile, ServerOption, client_of, refuse
+from service.cli.options import KeyOption, ModelFile, ServerOption, open_client, refuse
 from service.storage.states import ComparisonState
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def compare(
     is_file = file.suffix.lower() in _STUDY_FILE_ENDINGS or file.is_file()
     if model is not None and not is_file:
         refuse("--model goes with a study file; a study that was submitted has its model")
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         if is_file:
             compared = _compare_file(client, file, model, changes)
         else:
@@ -51,10 +51,10 @@ def compare(
 
 
 def _compare_file(client: Client, file: Path, model: Path | None, changes: Mapping[str, Any]) -> StudyView:
-    from service.cli.local_files import submittable
+    from service.cli.local_files import prepare_submission
     from studies.study_file import document
 
-    wanted = submittable(client, with_comparison(document(file, model), changes), file.parent)
+    wanted = prepare_submission(client, with_comparison(document(file, model), changes), file.parent)
     present = client.find(wanted["name"]) if isinstance(wanted.get("name"), str) else None
     if present is None:
         return client.submit(wanted)

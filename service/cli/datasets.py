@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import KeyOption, ServerOption, client_of, refuse
+from service.cli.options import KeyOption, ServerOption, open_client, refuse
 
 datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def add_dataset(
     from service.cli.local_files import format_of
 
     options = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         try:
             dataset = client.add_dataset(file, {"name": name or file.stem, "format": format_of(file), **options})
         except OSError as error:
@@ -45,7 +45,7 @@ def add_dataset(
 @datasets.command("list")
 def list_datasets(server: ServerOption = None, key: KeyOption = None) -> None:
     """List the datasets that a study can name."""
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         for dataset in client.datasets():
             print(dataset.kind, dataset.name, dataset.task, f"{dataset.rows} rows", dataset.about, sep="\t")
 
@@ -55,5 +55,5 @@ def delete_dataset(
     name: Annotated[str, typer.Argument(help="A dataset's name.")], server: ServerOption = None, key: KeyOption = None
 ) -> None:
     """Delete an uploaded dataset; refused while a study is about it."""
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         client.delete_dataset(name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, settings_of
+from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, load_settings
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -27,7 +27,7 @@ def back_up(
     """Copy the database in its current state, also while server and workers run."""
     from service.storage.backup import backup
 
-    backup(settings_of(database_url=database_url).database_url, file)
+    backup(load_settings(database_url=database_url).database_url, file)
     print(file)
 
 
@@ -37,7 +37,7 @@ def check(database_url: DatabaseUrlOption = None, artifacts_url: ArtifactsUrlOpt
     from service.storage.artifacts import Artifacts
     from service.storage.invariants import violations
 
-    settings = settings_of(database_url=database_url, artifacts_url=artifacts_url)
+    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
     with _existing_store(settings) as store:
         broken = violations(store, Artifacts(settings.artifacts_url))
     print("\n".join(broken) or "everything holds")
@@ -55,7 +55,7 @@ def orphans(
     from service.storage import orphans as storage_orphans
     from service.storage.artifacts import Artifacts
 
-    settings = settings_of(database_url=database_url, artifacts_url=artifacts_url)
+    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
     with _existing_store(settings) as store:
         artifacts = Artifacts(settings.artifacts_url)
         paths = storage_orphans.find(store, artifacts, 3600 * hours)

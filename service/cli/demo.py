@@ -12,7 +12,7 @@ from rich.console import Console
 from service.child_process import regsweep_command
 from service.cli import terminal
 from service.cli.terminal_comparison import show_comparison
-from service.client import Client, key_of
+from service.client import Client, api_key_of
 from service.schemas.studies import StudyView
 from service.settings import Settings
 from service.storage.states import StudyState
@@ -32,7 +32,7 @@ def run(file: Path, settings: Settings) -> int:
     # In a session of its own: Ctrl-C reaches this process, which ends the server in order.
     server = subprocess.Popen(command, env=settings.environment(), start_new_session=True)
     try:
-        with Client(url, key_of(settings)) as client:
+        with Client(url, api_key_of(settings)) as client:
             _wait_for_server(client, server)
             study = client.submit(_with_free_name(client, spec).model_dump(mode="json"))
             console.print(f"Submitted [bold]{study.name}[/bold] to {url}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.options import DatabaseUrlOption, refuse, settings_of
+from service.cli.options import DatabaseUrlOption, load_settings, refuse
 from service.scopes import Scope
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _keys(database_url: str | None) -> Iterator[KeyStore]:
     from service.storage.keys import KeyStore
     from service.storage.store import Store
 
-    store = Store(settings_of(database_url=database_url, log_level="warning").database_url)
+    store = Store(load_settings(database_url=database_url, log_level="warning").database_url)
     try:
         yield KeyStore(store)
     finally:

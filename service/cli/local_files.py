@@ -36,7 +36,7 @@ def dataset_kind(document: Mapping[str, Any]) -> str | None:
     return dataset.get("kind") if isinstance(dataset, Mapping) else None
 
 
-def submittable(client: Client, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def prepare_submission(client: Client, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Upload the file that a study's dataset is, if it is one; return the study as it can be submitted.
 
     A study of a bundled or synthetic dataset is validated here; of an uploaded dataset only the server knows enough.

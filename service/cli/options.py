@@ -44,8 +44,8 @@ def refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def settings_of(**flags: Any) -> Settings:
-    """The environment's settings, with the flags that are not None in their place. A wrong setting ends the command."""
+def load_settings(**flags: Any) -> Settings:
+    """Load the settings, set up the log; flags that are not None go first. A wrong setting ends the command."""
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
     except SettingsError as error:
@@ -58,9 +58,9 @@ def settings_of(**flags: Any) -> Settings:
     return settings
 
 
-def client_of(server: str | None, key: str | None) -> Client:
-    """A client of the server that the flags or the environment name. A malformed key ends the command."""
-    from service.client import Client, key_of
+def open_client(server: str | None, key: str | None) -> Client:
+    """Make a client of the server that the flags or the settings name. A malformed key ends the command."""
+    from service.client import Client, api_key_of
 
-    settings = settings_of(server_url=server, key=key, log_level="warning")
-    return Client(settings.server_url, key_of(settings))
+    settings = load_settings(server_url=server, key=key, log_level="warning")
+    return Client(settings.server_url, api_key_of(settings))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import KeyOption, ServerOption, StudyName, client_of, refuse
+from service.cli.options import KeyOption, ServerOption, StudyName, open_client, refuse
 
 TechniqueOption = Annotated[
     str | None,
@@ -23,7 +23,7 @@ def report(
     key: KeyOption = None,
 ) -> None:
     """Write a study's report: the recommendation, the techniques compared, every figure, in one HTML file."""
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         _write(output, client.report(name).encode())
 
 
@@ -35,7 +35,7 @@ def export(
     key: KeyOption = None,
 ) -> None:
     """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         _write(output, client.export(name, technique))
 
 
@@ -47,7 +47,7 @@ def model(
     key: KeyOption = None,
 ) -> None:
     """Write the best model of a study as a .keras file."""
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         _write(output, client.model(name, technique))
 
 
@@ -55,7 +55,7 @@ def snippet(
     name: StudyName, technique: TechniqueOption = None, server: ServerOption = None, key: KeyOption = None
 ) -> None:
     """Print Keras code that rebuilds and trains the best model of a study."""
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         print(client.snippet(name, technique), end="")
 
 

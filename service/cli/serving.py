@@ -13,7 +13,7 @@ from service.cli.options import (
     LogLevelOption,
     StudyFile,
     WorkersOption,
-    settings_of,
+    load_settings,
 )
 
 
@@ -28,7 +28,7 @@ def serve(
     """Run the server with its workers."""
     from service.api.server import run
 
-    settings = settings_of(
+    settings = load_settings(
         host=host,
         port=port,
         workers=workers,
@@ -54,7 +54,7 @@ def worker(
     log_level: LogLevelOption = None,
 ) -> None:
     """Run one worker alone."""
-    settings = settings_of(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
+    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
     if check:
         from service.worker.liveness import missing_sign_of_life
 
@@ -73,5 +73,7 @@ def demo(
     """Start a server, submit a study over REST, follow it to its end and show the result."""
     from service.cli.demo import run
 
-    settings = settings_of(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level="warning")
+    settings = load_settings(
+        workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level="warning"
+    )
     sys.exit(run(file, settings))

@@ -17,8 +17,8 @@ from service.cli.options import (
     StudyFile,
     StudyName,
     WorkersOption,
-    client_of,
-    settings_of,
+    load_settings,
+    open_client,
 )
 
 if TYPE_CHECKING:
@@ -44,19 +44,21 @@ def run(
     from service.cli.local_run import run_study
     from studies.study_file import document
 
-    settings = settings_of(workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
+    settings = load_settings(
+        workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level
+    )
     study = document(file, model)
     sys.exit(run_study(with_comparison(study, {}) if compare else study, settings, file, model))
 
 
 def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None, key: KeyOption = None) -> None:
     """Submit a study to a server."""
-    from service.cli.local_files import submittable
+    from service.cli.local_files import prepare_submission
     from studies.study_file import document
 
     study = document(file, model)
-    with client_of(server, key) as client:
-        print(client.submit(submittable(client, study, file.parent)).name)
+    with open_client(server, key) as client:
+        print(client.submit(prepare_submission(client, study, file.parent)).name)
 
 
 def watch(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:
@@ -66,7 +68,7 @@ def watch(name: StudyName, server: ServerOption = None, key: KeyOption = None) -
     from service.cli import terminal
 
     console = Console()
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         study = terminal.follow(console, lambda: client.study(name))
         _show(console, client, study, server)
 
@@ -77,7 +79,7 @@ def studies(server: ServerOption = None, key: KeyOption = None) -> None:
 
     from service.cli import terminal
 
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         terminal.show_studies(Console(), client.studies())
 
 
@@ -85,7 +87,7 @@ def show(name: StudyName, server: ServerOption = None, key: KeyOption = None) ->
     """Show a study: its state, its best trial, the best of each regularizer kind."""
     from rich.console import Console
 
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         _show(Console(), client, client.study(name), server)
 
 
@@ -111,12 +113,12 @@ def delete(
     key: KeyOption = None,
 ) -> None:
     """Delete a study with its trials, its comparison and its models."""
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         client.delete(name, force=force)
 
 
 def _move(name: str, action: StudyAction, server: str | None, key: str | None) -> None:
-    with client_of(server, key) as client:
+    with open_client(server, key) as client:
         print(client.move(name, action).state)
 
 

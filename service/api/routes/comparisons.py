@@ -15,8 +15,8 @@ from service.api.dependencies import (
     StoreDependency,
 )
 from service.api.model_choice import CandidateParameter, find_delivered
-from service.api.responses import download
-from service.export import bundle, kept_model
+from service.api.responses import download_response
+from service.export import bundle, model_path
 from service.schemas.comparisons import ComparisonView
 from service.storage.artifacts import study_folder
 from service.storage.comparison_store import ComparisonStore
@@ -61,7 +61,7 @@ def model(
 ) -> Response:
     """Download a candidate's model, trained with its best parameters; by default the recommended one's."""
     candidate, trial = find_delivered(store, name, technique)
-    return download(artifacts.read(kept_model(trial)), "application/octet-stream", f"{name} {candidate}.keras")
+    return download_response(artifacts.read(model_path(trial)), "application/octet-stream", f"{name} {candidate}.keras")
 
 
 @router.get("/comparison/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
@@ -71,7 +71,7 @@ def export(
     """Download the same model with the fitted preprocessing of its raw rows and a README, as a zip."""
     candidate, trial = find_delivered(store, name, technique)
     content = bundle(artifacts, trial, f"{name} {candidate}")
-    return download(content, "application/zip", f"{name} {candidate}.zip")
+    return download_response(content, "application/zip", f"{name} {candidate}.zip")
 
 
 @router.post("/comparison/stop")

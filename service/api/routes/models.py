@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 
 from service.api.dependencies import ArtifactsDependency, StoreDependency
 from service.api.model_choice import CandidateParameter, TrialParameter, check_one_named, find_tested, find_trial
-from service.api.responses import download
-from service.export import bundle, kept_model
+from service.api.responses import download_response
+from service.export import bundle, model_path
 from service.storage.store import Store
 from studies.analysis.labels import label
 from studies.hyperparameters import Hyperparameters
@@ -19,7 +19,9 @@ router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
 def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: TrialParameter = None) -> Response:
     """Download the best trial's trained model, a .keras file."""
     _, record = find_trial(store, name, trial)
-    return download(artifacts.read(kept_model(record)), "application/octet-stream", f"{name} {record.number}.keras")
+    return download_response(
+        artifacts.read(model_path(record)), "application/octet-stream", f"{name} {record.number}.keras"
+    )
 
 
 @router.get("/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
@@ -27,7 +29,7 @@ def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, tr
     """Download the best trial's model with the fitted preprocessing of its raw rows and a README, as a zip."""
     _, record = find_trial(store, name, trial)
     content = bundle(artifacts, record, f"{name} {record.number}")
-    return download(content, "application/zip", f"{name} {record.number}.zip")
+    return download_response(content, "application/zip", f"{name} {record.number}.zip")
 
 
 @router.get("/snippet", response_class=Response, responses={200: {"content": {"text/x-python": {}}}})

@@ -16,7 +16,7 @@ from service.api.model_choice import (
     find_trial,
 )
 from service.api.prediction_process import check_installed, predict_rows
-from service.api.responses import download
+from service.api.responses import download_response
 from service.api.uploads import format_of, receive
 from service.errors import CutOffError
 from service.export import bundle
@@ -54,7 +54,7 @@ async def predict(
             raise CutOffError("the client hung up before its turn came")
         content = await run_in_threadpool(bundle, artifacts, model, name)
         predictions = await predict_rows(content, rows.path, file_format)
-    return download(predictions, "text/csv; charset=utf-8", f"{name} predictions.csv")
+    return download_response(predictions, "text/csv; charset=utf-8", f"{name} predictions.csv")
 
 
 def _model(store: Store, name: str, trial: int | None, technique: str | None) -> TrialRecord:

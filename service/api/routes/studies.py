@@ -21,7 +21,7 @@ from service.api.dependencies import (
     SettingsDependency,
     StoreDependency,
 )
-from service.api.responses import created
+from service.api.responses import created_response
 from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
 from service.storage import lifecycle
@@ -61,7 +61,7 @@ def submit(
         view = views.new_study_view(store, session, study)
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
 
-    return created(once(store, idempotency_key, f"study {spec.model_dump_json()}", accept))
+    return created_response(once(store, idempotency_key, f"study {spec.model_dump_json()}", accept))
 
 
 @router.get("")

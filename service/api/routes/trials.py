@@ -18,7 +18,7 @@ from service.api.dependencies import (
     Limit,
     StoreDependency,
 )
-from service.api.responses import created, download
+from service.api.responses import created_response, download_response
 from service.errors import BadRequestError, NotFoundError
 from service.schemas.pages import ListView
 from service.schemas.trials import (
@@ -79,7 +79,7 @@ def enqueue(
         place = user_trials.enqueue(session, study, wanted.params).slot
         return Answer(EnqueuedView(study=name, place=place, params=wanted.params).model_dump_json())
 
-    return created(once(store, idempotency_key, f"trial of {name} {wanted.model_dump_json()}", act))
+    return created_response(once(store, idempotency_key, f"trial of {name} {wanted.model_dump_json()}", act))
 
 
 def _parse_states(names: list[str] | None) -> list[TrialState]:
@@ -157,7 +157,7 @@ def trials_csv(name: str, store: StoreDependency) -> Response:
     writer = csv.DictWriter(text, columns or ["number"])
     writer.writeheader()
     writer.writerows(rows)
-    return download(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
+    return download_response(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
 
 
 def _flat(trial: TrialView) -> dict[str, Any]:
