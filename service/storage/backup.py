@@ -1,4 +1,4 @@
-"""A copy of the database as it stands at one moment, made while everything runs."""
+"""Copy the database at one moment, while the service runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from service.errors import BackupError
 def backup(url: URL | str, target: Path) -> None:
     """Copy the database into a new file: SQLite as a database, PostgreSQL by pg_dump in its custom format.
 
-    BackupError when the file exists or cannot be written; no half of it stays.
+    Raises BackupError when the file exists or cannot be written; no partial file stays.
     """
     if target.exists():
         raise BackupError(f"{target} exists; name a file that does not")
@@ -47,12 +47,12 @@ def _dump_postgresql(url: URL, target: Path) -> None:
     command = shutil.which("pg_dump")
     if command is None:
         raise BackupError("pg_dump is not installed; install PostgreSQL's client, or back up as your server does")
-    # A command's arguments are seen by everybody on the machine, so the password is none of them.
+    # Everybody on the machine sees a command's arguments, so the password goes by the environment.
     plain = url._replace(drivername="postgresql", password=None).render_as_string()
     secret = {"PGPASSWORD": url.password} if url.password else {}
-    dumped = subprocess.run(
+    process = subprocess.run(
         [command, "--format=custom", f"--file={target}", plain],
         capture_output=True, text=True, check=False, env=os.environ | secret,
     )  # fmt: skip
-    if dumped.returncode:
-        raise BackupError(f"pg_dump: {dumped.stderr.strip()}")
+    if process.returncode:
+        raise BackupError(f"pg_dump: {process.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""The database: engines, SQLite's pragmas, the clock, and bringing the schema up."""
+"""The database: engines, SQLite's pragmas, the clock, the schema's upgrade, and transactions over two schemas."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 HEAD = "0006"  # the newest revision in migrations/versions
-_SCHEMA_LOCK = 0x72656773  # PostgreSQL's advisory locks are numbers; anyone's but another program's in this database
+_SCHEMA_LOCK = 0x72656773  # of PostgreSQL's advisory locks; any number that no other program in this database takes
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
-_BUSY_SECONDS = 30.0  # for which a writer waits for another; `?timeout=` of the URL overrides it
+_BUSY_SECONDS = 30.0  # a writer waits for another at most; `?timeout=` of the URL overrides it
 
 
 class unix_now(FunctionElement[float]):  # noqa: N801  # SQL functions are written small
@@ -48,7 +48,7 @@ def _postgresql_now(*_: Any, **__: Any) -> str:
 
 
 def connect(url: str) -> sa.Engine:
-    """An engine; on SQLite with write-ahead logging and transactions that take the write lock when they begin.
+    """Make an engine; SQLite gets write-ahead logging and transactions that take the write lock when they begin.
 
     Raises StorageError when the URL makes no sense or SQLite's folder cannot be made.
     """
@@ -64,7 +64,7 @@ def connect(url: str) -> sa.Engine:
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """What every engine of the project is made with."""
+    """The options of every engine of the project."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         # As a pool event, so that Optuna's storage has it from its first connection on.
@@ -72,7 +72,7 @@ def engine_options(url: str) -> dict[str, Any]:
         arguments: dict[str, Any] = {"timeout": _BUSY_SECONDS}
     else:
         options = {"pool_pre_ping": True}
-        # A client that is stopped inside a transaction, as by SIGSTOP, would hold its rows for as long as it stands.
+        # A client that is stopped inside a transaction, as by SIGSTOP, would hold its rows until it goes on.
         arguments = {"options": f"-c idle_in_transaction_session_timeout={int(_BUSY_SECONDS)}s"}
     return options | {"connect_args": {key: value for key, value in arguments.items() if key not in parsed.query}}
 
@@ -119,9 +119,9 @@ def begin_at_once(engine: sa.Engine) -> None:
 
 
 def reading(engine: sa.Engine) -> sa.Engine:
-    """The engine for transactions that only read: they see one moment and never wait for writers."""
+    """The engine for transactions that only read: they see one snapshot and never wait for writers."""
     options: dict[str, Any] = {"reads": True}
-    if engine.dialect.name == "postgresql":  # where each statement would see a moment of its own
+    if engine.dialect.name == "postgresql":  # where each statement would see a snapshot of its own
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     return engine.execution_options(**options)
 
@@ -142,11 +142,11 @@ def prepare(engine: sa.Engine) -> None:
     if _revision(engine) == HEAD:
         return
     with _exclusive(engine):
-        found = _known_revision(engine)
-        if found != HEAD:
-            if found is not None and engine.dialect.name == "sqlite" and engine.url.database:
-                backup(engine.url, _free_name(Path(f"{engine.url.database}.{found}.backup")))
-            # Ours comes last: where its revision stands, Optuna's tables stand too.
+        revision = _known_revision(engine)
+        if revision != HEAD:
+            if revision is not None and engine.dialect.name == "sqlite" and engine.url.database:
+                backup(engine.url, _free_name(Path(f"{engine.url.database}.{revision}.backup")))
+            # Ours comes last: where our revision is recorded, Optuna's tables exist too.
             optuna_storage(engine.url, create=True).engine.dispose()
             _upgrade(engine)
 
@@ -156,8 +156,10 @@ def _free_name(path: Path) -> Path:
 
 
 def check(url: str, *, must_exist: bool = False) -> None:
-    """Raise StorageError when the URL makes no sense or its database belongs to a newer version, or, if it must exist,
-    is not there; changes nothing.
+    """Check a database without changing it.
+
+    Raises StorageError when the URL makes no sense, when its database belongs to a newer version, or when it must exist
+    and does not.
     """
     engine = connect(url)
     file = engine.url.database if engine.dialect.name == "sqlite" else None
@@ -170,10 +172,12 @@ def check(url: str, *, must_exist: bool = False) -> None:
 
 
 def _known_revision(engine: sa.Engine) -> str | None:
-    found = _revision(engine)
-    if found is not None and found > HEAD:
-        raise StorageError(f"the database has schema {found} and this regsweep knows {HEAD}; install a newer regsweep")
-    return found
+    revision = _revision(engine)
+    if revision is not None and revision > HEAD:
+        raise StorageError(
+            f"the database has schema {revision} and this regsweep knows {HEAD}; install a newer regsweep"
+        )
+    return revision
 
 
 def _revision(engine: sa.Engine) -> str | None:
@@ -189,7 +193,7 @@ def _revision(engine: sa.Engine) -> str | None:
 
 @contextmanager
 def _exclusive(engine: sa.Engine) -> Iterator[None]:
-    """One at a time; SQLite by a lock file beside the database, PostgreSQL by a lock of its own."""
+    """Hold the schema's lock: on SQLite a file beside the database, on PostgreSQL an advisory lock."""
     if engine.dialect.name == "postgresql":
         with engine.begin() as connection:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
@@ -235,19 +239,19 @@ class JoinableSession(Session):
             super().close()
 
     def rollback(self) -> None:
-        """Roll back; a larger transaction is over with it, so nothing may go on or be tried again inside it."""
+        """Roll back; inside `transaction` this aborts the outer transaction."""
         super().rollback()
         if self.joined:
             raise _TransactionLostError from sys.exception()
 
 
 class _TransactionLostError(Exception):
-    """Carries the error that ended a larger transaction past whoever would swallow it."""
+    """Carries the error that aborted an outer transaction past code that would swallow it."""
 
 
 @contextmanager
 def transaction(storage: RDBStorage) -> Iterator[Session]:
-    """One transaction over our tables and Optuna's, for statements of ours and methods of Optuna's storage."""
+    """Open one transaction over our tables and Optuna's, for our statements and methods of Optuna's storage."""
     session: JoinableSession = storage.scoped_session()  # type: ignore[assignment]  # as optuna_storage has set it
     session.joined = True
     try:
@@ -257,7 +261,7 @@ def transaction(storage: RDBStorage) -> Iterator[Session]:
     except _TransactionLostError as lost:
         session.joined = False
         raise lost.__cause__ or lost from None
-    # Also on Ctrl-C: whatever ends the block, nothing of it stands; it goes on its way below.
+    # Also on Ctrl-C: nothing of the block is kept, whatever ends it.
     except BaseException:
         session.joined = False
         session.rollback()
@@ -267,12 +271,12 @@ def transaction(storage: RDBStorage) -> Iterator[Session]:
 
 
 def optuna_storage(url: URL | str, *, create: bool = False, reads: bool = False) -> RDBStorage:
-    """Optuna's storage on the same database; with `reads` it never takes the write lock, as for a dashboard."""
+    """Make Optuna's storage on the same database; with `reads` it never takes the write lock, as for a dashboard."""
     import optuna
     from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
 
-    # Importing Optuna has given it a log handler of its own that prints every study it makes.
+    # By import Optuna installs a log handler that prints every study it makes.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plain = url if isinstance(url, str) else url.render_as_string(hide_password=False)
     try:

@@ -1,8 +1,7 @@
-"""Users' own datasets: a record each, and the files, kept by what is in them, so that the same bytes are kept once."""
+"""Users' own datasets: a record each, and its file, kept under its digest so that the same bytes are kept once."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,19 @@ from sqlalchemy.orm import Session
 from service.errors import ConflictError, DatasetInUseError, NotFoundError
 from service.storage.artifacts import Artifacts
 from service.storage.database import unix_now
-from service.storage.dataset_files import file_path, held
+from service.storage.dataset_files import file_path, lock_dataset_file
 from service.storage.records import DatasetRecord, StudyRecord
 from service.storage.store import Store
 from studies.datasets.profile import DatasetProfile
 from studies.spec.dataset import UploadedDataset
 from studies.spec.table import TableFormat, TableOptions
 
-_SHOWN = 5  # studies that an error names
+_MAX_NAMED = 5  # studies that an error names
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A whole file that came in."""
+    """A file that was uploaded completely."""
 
     path: Path
     digest: str  # SHA-256
@@ -46,9 +45,9 @@ class DatasetStore:
         options: TableOptions,
         profile: DatasetProfile,
     ) -> tuple[DatasetRecord, bool]:
-        """Keep a dataset; whether it is new. The same bytes under the same options are one dataset.
+        """Keep a dataset, one for the same bytes under the same options; return its record, and whether it is new.
 
-        ConflictError when the name is another dataset's, ArtifactError when the file cannot be kept.
+        Raises ConflictError when another dataset has the name, ArtifactError when the file cannot be kept.
         """
         record = DatasetRecord(
             name=name,
@@ -62,7 +61,7 @@ class DatasetStore:
         try:
             known = None
             while known is None:
-                known = self._recorded(record, upload.path)
+                known = self._record(record, upload.path)
         except sa.exc.IntegrityError:
             self.drop(upload.digest)
             raise ConflictError(
@@ -70,31 +69,37 @@ class DatasetStore:
             ) from None
         return known, known is record
 
-    def _recorded(self, record: DatasetRecord, file: Path) -> DatasetRecord | None:
-        """The dataset that was already, or this one with its file; None when the file was removed in between."""
+    def _record(self, record: DatasetRecord, file: Path) -> DatasetRecord | None:
+        """Keep file and record; return the record of the dataset, None when its file was removed in between.
+
+        A dataset that is recorded already stays.
+        """
         path = file_path(record.digest)
         if not self._artifacts.has(path):
             self._artifacts.put(path, file)
         with self._store.writing() as session:
-            held(session, record.digest)
+            lock_dataset_file(session, record.digest)
             if not self._artifacts.has(path):
                 return None
             same = session.scalars(sa.select(DatasetRecord).where(DatasetRecord.digest == record.digest)).all()
-            known = [one for one in same if one.options == record.options and one.format == record.format]
+            known = [other for other in same if other.options == record.options and other.format == record.format]
             if known:
-                return next((one for one in known if one.name == record.name), known[0])
+                return next((other for other in known if other.name == record.name), known[0])
             session.add(record)
             session.flush()
             session.refresh(record)  # its date is the database's
         return record
 
     def find(self, name: str) -> DatasetRecord:
-        """The dataset of a name; NotFoundError when there is none."""
+        """Find the dataset of a name.
+
+        Raises NotFoundError when there is none.
+        """
         with self._store.reading() as session:
-            found = _find(session, name)
-        if found is None:
+            record = _find(session, name)
+        if record is None:
             raise NotFoundError(f"there is no dataset named '{name}'")
-        return found
+        return record
 
     def all(self) -> Sequence[DatasetRecord]:
         """Every dataset, newest first."""
@@ -102,41 +107,44 @@ class DatasetStore:
             return session.scalars(sa.select(DatasetRecord).order_by(DatasetRecord.id.desc())).all()
 
     def uploaded(self, name: str) -> UploadedDataset | None:
-        """All that a study says of the dataset of a name."""
+        """Describe the dataset of a name as a study does; None when there is none."""
         with self._store.reading() as session:
-            found = _find(session, name)
-        if found is None:
+            record = _find(session, name)
+        if record is None:
             return None
         return UploadedDataset(
             kind="uploaded",
-            name=found.name,
-            digest=found.digest,
-            format=found.format,
-            options=TableOptions.model_validate(found.options),
-            known=DatasetProfile.model_validate(found.profile).facts,
+            name=record.name,
+            digest=record.digest,
+            format=record.format,
+            options=TableOptions.model_validate(record.options),
+            known=DatasetProfile.model_validate(record.profile).facts,
         )
 
     def read(self, name: str) -> bytes:
-        """The bytes as they were uploaded."""
+        """Read the uploaded bytes."""
         return self._artifacts.read(file_path(self.find(name).digest))
 
     def remove(self, name: str) -> None:
-        """Delete a dataset; DatasetInUseError while a study is about it."""
+        """Delete a dataset.
+
+        Raises DatasetInUseError while a study uses it.
+        """
         digest = self.find(name).digest
         with self._store.writing() as session:
-            held(session, digest)
-            users = session.scalars(_users(digest).limit(_SHOWN)).all()
+            lock_dataset_file(session, digest)
+            users = session.scalars(_users(digest).limit(_MAX_NAMED)).all()
             if users:
                 raise DatasetInUseError(name, users)
-            # One of this name may be of another file by now.
+            # The dataset of this name may have another file by now.
             session.execute(sa.delete(DatasetRecord).where(DatasetRecord.name == name, DatasetRecord.digest == digest))
         self.drop(digest)
 
     def drop(self, digest: str) -> bool:
-        """Remove a file that no dataset is of any more; whether it is gone."""
+        """Remove a file that no dataset uses any more; return whether it is gone."""
         # Not with the record: a commit that fails would leave a record without its file.
         with self._store.writing() as session:
-            return not held(session, digest) and self._artifacts.remove(file_path(digest))
+            return not lock_dataset_file(session, digest) and self._artifacts.remove(file_path(digest))
 
 
 def _find(session: Session, name: str) -> DatasetRecord | None:
@@ -144,30 +152,6 @@ def _find(session: Session, name: str) -> DatasetRecord | None:
 
 
 def _users(digest: str) -> sa.Select[str]:
-    """Names of the studies that are about a file."""
-    about = StudyRecord.spec["dataset"]["digest"].as_string() == digest
-    return sa.select(StudyRecord.name).where(about, StudyRecord.parent_id.is_(None)).order_by(StudyRecord.id)
-
-
-class Files:
-    """The files of datasets on this machine: those of a folder where they are, others fetched once."""
-
-    def __init__(self, artifacts: Artifacts, cache: Path) -> None:
-        self._artifacts, self._cache = artifacts, cache
-
-    def __call__(self, digest: str) -> Path:
-        """The file of a digest; NotFoundError when it is gone."""
-        path = file_path(digest)
-        here = self._artifacts.local(path)
-        if here is not None:
-            if not self._artifacts.has(path):
-                raise NotFoundError(f"the artifact {path} is not in REGSWEEP_ARTIFACTS_URL")
-            return here
-        target = self._cache / "datasets" / digest
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                partial = Path(folder, digest)
-                self._artifacts.fetch(path, partial)
-                partial.rename(target)
-        return target
+    """Select the names of the studies that use a file."""
+    uses = StudyRecord.spec["dataset"]["digest"].as_string() == digest
+    return sa.select(StudyRecord.name).where(uses, StudyRecord.parent_id.is_(None)).order_by(StudyRecord.id)

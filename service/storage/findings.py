@@ -1,4 +1,4 @@
-"""What a study found, as studies.analysis takes it."""
+"""Read the findings of a study from the database, for studies.analysis."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from studies.analysis.results import Comparison
 
 
 def findings(store: Store, study: StudyRecord) -> Findings:
-    """Everything of a study and its comparison that a report shows."""
+    """Read everything of a study and its comparison that a report shows."""
     with store.reading() as session:
         parts = {part.technique: part for part in comparisons.parts(session, study)}
         searched = {technique: _trials(session, part) for technique, part in parts.items() if technique is not None}
@@ -27,31 +27,31 @@ def findings(store: Store, study: StudyRecord) -> Findings:
             spec=study.parsed_spec,
             state=study.state,
             comparison_state=study.comparison_state,
-            trials=_trials(session, study, _suggested(session, store, study)),
+            trials=_trials(session, study, _suggested_params(session, store, study)),
             searched=searched,
             samples=_samples(session, parts.get(None)),
-            comparison=_compared(session, study, parts),
+            comparison=_comparison(session, study, parts),
             version=VERSION,
             created_at=study.created_at,
-            ended_at=max((each.ended_at for each in (study, *parts.values()) if each.ended_at), default=None),
+            ended_at=max((member.ended_at for member in (study, *parts.values()) if member.ended_at), default=None),
         )
 
 
 def comparison(store: Store, study: StudyRecord) -> Comparison | None:
     """The result of a study's comparison; None while it runs, or when there is too little to compare."""
     with store.reading() as session:
-        return _compared(session, study, {part.technique: part for part in comparisons.parts(session, study)})
+        return _comparison(session, study, {part.technique: part for part in comparisons.parts(session, study)})
 
 
-def _compared(session: Session, study: StudyRecord, parts: Mapping[str | None, StudyRecord]) -> Comparison | None:
+def _comparison(session: Session, study: StudyRecord, parts: Mapping[str | None, StudyRecord]) -> Comparison | None:
     confirming = parts.get(None)
     if confirming is None or study.comparison_state in ACTIVE_COMPARISON:
         return None
     return confirmation.result(session, study, confirming)
 
 
-def _suggested(session: Session, store: Store, study: StudyRecord) -> dict[int, Mapping[str, Any]]:
-    """What the sampler gave each trial, by number: Optuna's table holds also what has no effect."""
+def _suggested_params(session: Session, store: Store, study: StudyRecord) -> dict[int, Mapping[str, Any]]:
+    """The params that the sampler suggested to each trial, by number, also those that have no effect."""
     from service.storage import optuna_tables
 
     optuna_id = store.optuna.get_study_id_from_name(study.name)
@@ -78,7 +78,7 @@ def _trials(
 
 
 def _samples(session: Session, confirming: StudyRecord | None) -> dict[str, Sample]:
-    """The training on the study's own split of each technique's best."""
+    """The training of each technique's best trial on the study's own split."""
     if confirming is None:
         return {}
     query = (

@@ -1,4 +1,4 @@
-"""Requests that may be repeated: what an Idempotency-Key did is done once, and its answer given again word for word."""
+"""Do a request with an Idempotency-Key once, and repeat its answer word for word."""
 
 from __future__ import annotations
 
@@ -21,55 +21,55 @@ _KEPT_SECONDS = 7 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was answered with."""
+    """The answer to a request."""
 
     body: str
     location: str | None = None
-    repeated: bool = False  # whether it was given before
+    repeated: bool = False  # whether it was sent before
 
 
-def once(store: Store, key: str | None, asked: str, act: Callable[[Session], Answer]) -> Answer:
-    """Act in one transaction and keep its answer; for a key that has been seen give that answer and do nothing.
+def once(store: Store, idempotency_key: str | None, request: str, act: Callable[[Session], Answer]) -> Answer:
+    """Act in one transaction and keep its answer; for a key used before, return its answer and do nothing.
 
-    KeyReusedError when the key came with something else.
+    Raises KeyReusedError when the key was used with another request.
     """
-    if key is None:
+    if idempotency_key is None:
         with database.transaction(store.optuna) as session:
             return act(session)
-    fingerprint = sha256(asked.encode()).hexdigest()
+    fingerprint = sha256(request.encode()).hexdigest()
     try:
         faults.point("request received")
         with database.transaction(store.optuna) as session:
-            known = session.get(RequestRecord, key)
-            answer = _act(session, key, fingerprint, act) if known is None else _again(known, fingerprint)
+            known = session.get(RequestRecord, idempotency_key)
+            answer = _act(session, idempotency_key, fingerprint, act) if known is None else _repeat(known, fingerprint)
             faults.point("before the request commits")
         faults.point("after the request commits")
         return answer
-    except _SeenError:
-        # The same request came in twice at once: the other one has been answered now.
+    except _KeyInUseError:
+        # The same request came twice at once: the other one is answered by now.
         with store.reading() as session:
-            return _again(session.get_one(RequestRecord, key), fingerprint)
+            return _repeat(session.get_one(RequestRecord, idempotency_key), fingerprint)
 
 
-class _SeenError(Exception):
-    """The key came in between."""
+class _KeyInUseError(Exception):
+    """Another transaction used the key in between."""
 
 
-def _act(session: Session, key: str, fingerprint: str, act: Callable[[Session], Answer]) -> Answer:
+def _act(session: Session, idempotency_key: str, fingerprint: str, act: Callable[[Session], Answer]) -> Answer:
     session.execute(sa.delete(RequestRecord).where(RequestRecord.created_at < unix_now() - _KEPT_SECONDS))
-    kept = RequestRecord(key=key, fingerprint=fingerprint, answer="", created_at=unix_now())
+    kept = RequestRecord(key=idempotency_key, fingerprint=fingerprint, answer="", created_at=unix_now())
     session.add(kept)
     try:
         # Now, so that the same key waits for the end of this transaction.
         session.flush()
     except sa.exc.IntegrityError as error:
-        raise _SeenError from error
+        raise _KeyInUseError from error
     answer = act(session)
     kept.answer, kept.location = answer.body, answer.location
     return answer
 
 
-def _again(kept: RequestRecord, fingerprint: str) -> Answer:
+def _repeat(kept: RequestRecord, fingerprint: str) -> Answer:
     if kept.fingerprint != fingerprint:
         raise KeyReusedError(kept.key)
     return Answer(kept.answer, kept.location, repeated=True)

@@ -1,4 +1,4 @@
-"""API keys in the database: what identifies each, never the key itself."""
+"""API keys in the database, by their digests; never the keys themselves."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _DAY = 24 * 3600.0
 
 
 class KeyStore:
-    """Keys in the database. Every method is one transaction. Revoked ones stay, so that it is seen that they were."""
+    """API keys in the database; revoked ones stay on record. Every method is one transaction."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def create(self, name: str, scope: Scope, days: float | None = None) -> ApiKey:
-        """A new key, which is told here and never again; it expires after so many days."""
-        key = ApiKey.make()
+        """Make a key, which is returned here and never again; it expires after so many days."""
+        api_key = ApiKey.make()
         record = KeyRecord(
-            id=key.id,
+            id=api_key.id,
             name=name,
             scope=scope,
-            digest=key.digest,
+            digest=api_key.digest,
             signing_secret=new_signing_secret(),
             created_at=unix_now(),
             expires_at=None if days is None else unix_now() + days * _DAY,
         )
         with self._store.writing() as session:
             session.add(record)
-        return key
+        return api_key
 
     def all(self) -> Sequence[KeyRecord]:
         """Every key that was made, oldest first."""
@@ -44,31 +44,34 @@ class KeyStore:
             return session.scalars(sa.select(KeyRecord).order_by(KeyRecord.created_at, KeyRecord.id)).all()
 
     def any(self) -> bool:
-        """Whether a key was ever made: also one that was revoked, or a leak that is closed would open the service."""
+        """Whether a key was ever made, also a revoked one: revoking a leaked key must not open the service."""
         with self._store.reading() as session:
             return session.scalar(sa.select(KeyRecord.id).limit(1)) is not None
 
     def any_usable(self) -> bool:
-        """Whether somebody can use the service with a key."""
+        """Whether there is a key that is neither revoked nor expired."""
         with self._store.reading() as session:
             return session.scalar(sa.select(KeyRecord.id).where(_usable()).limit(1)) is not None
 
     def usable(self, key_id: str) -> KeyRecord | None:
-        """The key of an id, unless it was revoked or has expired."""
+        """The key of an id; None when it was revoked, has expired or never was."""
         with self._store.reading() as session:
             return session.scalar(sa.select(KeyRecord).where(KeyRecord.id == key_id, _usable()))
 
     def revoke(self, key_id: str) -> None:
-        """Let a key and every login with it be of no use from the next request on; NotFoundError when there is none."""
-        mine = KeyRecord.id == key_id
+        """End a key and every login with it, from the next request on.
+
+        Raises NotFoundError when there is none.
+        """
+        with_id = KeyRecord.id == key_id
         with self._store.writing() as session:
-            if session.scalar(sa.select(KeyRecord.id).where(mine)) is None:
+            if session.scalar(sa.select(KeyRecord.id).where(with_id)) is None:
                 raise NotFoundError(f"there is no key '{key_id}'; `regsweep keys list` shows the ids")
-            revoked = sa.update(KeyRecord).where(mine, KeyRecord.revoked_at.is_(None))
+            revoked = sa.update(KeyRecord).where(with_id, KeyRecord.revoked_at.is_(None))
             session.execute(revoked.values(revoked_at=unix_now()))
 
     def note_use(self, key_id: str) -> None:
-        """Record that a key is in use."""
+        """Record that a key was used now."""
         with self._store.writing() as session:
             session.execute(sa.update(KeyRecord).where(KeyRecord.id == key_id).values(last_used_at=unix_now()))
 

@@ -1,7 +1,7 @@
-"""Files that no record points to: their writer was killed before it said so, or their removal failed.
+"""Find and remove files that no record points to: their writer was killed first, or their removal failed.
 
-A file is written before the record that points to it and removed after it, so whatever breaks leaves files too many
-and never one too few.
+A file is written before the record that points to it and removed after it, so a failure leaves a file too many and
+never one too few.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ from service.storage.datasets import DatasetStore
 from service.storage.records import DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 
-#: What this service writes; anything else in that folder is somebody else's.
+#: Paths that this service writes; anything else in the folder is somebody else's.
 _OURS = re.compile(r"datasets/[0-9a-f]{64}|studies/\d+/(trials/|checkpoints/|preparation-|report-)")
 _DATASET = re.compile(r"datasets/([0-9a-f]{64})")
-#: What belongs to a study as a whole and has no record of its own.
+#: Files of a study that no record of their own points to.
 _OF_A_STUDY = re.compile(r"studies/(\d+)/(preparation-\d+\.skops|report-(html|json)/[0-9a-f]+)")
 
 
 def find(store: Store, artifacts: Artifacts, older_than_seconds: float) -> list[str]:
-    """The orphans that were written so long ago, for the record of a younger file may be on its way."""
-    # First the files: one that is written from here on is not judged by records of before.
+    """Find the orphans older than this; the record of a younger file may be on its way."""
+    # The files first: one that is written from here on is not judged by older records.
     listed = artifacts.paths()
     pointed_to, studies = _records(store)
     before = time.time() - older_than_seconds
 
-    def orphan(path: str) -> bool:
+    def is_orphan(path: str) -> bool:
         if path in pointed_to or not _OURS.match(path):
             return False
-        whole = _OF_A_STUDY.fullmatch(path)
-        if whole is not None and int(whole[1]) in studies:
+        of_study = _OF_A_STUDY.fullmatch(path)
+        if of_study is not None and int(of_study[1]) in studies:
             return False
         return artifacts.written_at(path) <= before
 
-    return sorted(filter(orphan, listed))
+    return sorted(filter(is_orphan, listed))
 
 
 def remove(store: Store, artifacts: Artifacts, paths: Sequence[str]) -> list[str]:
-    """Remove orphans; those that are gone."""
+    """Remove orphans; return those that are gone."""
     datasets = DatasetStore(store, artifacts)
 
-    def removed(path: str) -> bool:
+    def remove_one(path: str) -> bool:
         dataset = _DATASET.fullmatch(path)
-        # The same bytes may be coming in at this moment.
+        # The same bytes may be uploaded at this moment.
         return artifacts.remove(path) if dataset is None else datasets.drop(dataset[1])
 
-    return list(filter(removed, paths))
+    return list(filter(remove_one, paths))
 
 
 def _records(store: Store) -> tuple[set[str], set[int]]:
-    """Every path that a record points to, and the studies there are."""
+    """All paths that records point to, and the ids of all studies."""
     with store.reading() as session:
         digests = session.scalars(sa.select(DatasetRecord.digest)).all()
-        kept = session.execute(sa.select(TrialRecord.model, TrialRecord.checkpoint)).all()
+        kept_paths = session.execute(sa.select(TrialRecord.model, TrialRecord.checkpoint)).all()
         studies = session.scalars(sa.select(StudyRecord.id)).all()
-    paths = {path for both in kept for path in both if path is not None}
+    paths = {path for row in kept_paths for path in row if path is not None}
     return paths | {file_path(digest) for digest in digests}, set(studies)

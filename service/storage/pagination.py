@@ -1,4 +1,4 @@
-"""Pages of a listing: a cursor says after which row the next page starts, so rows that come meanwhile shift nothing."""
+"""Pages of a listing, each from a cursor on: rows that are added meanwhile shift nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.errors import BadRequestError
 from service.storage.records import TrialRecord
 
 Row = TypeVar("Row")
-_END = 2**31  # of PostgreSQL's integers
+_INTEGERS_END = 2**31  # of PostgreSQL's
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +26,22 @@ class Cursor:
     after: int
 
     def encode(self) -> str:
-        """An opaque text for a query parameter."""
+        """Encode as an opaque text for a query parameter."""
         return base64.urlsafe_b64encode(json.dumps([self.value, self.after]).encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """The cursor of a text; BadRequestError when it is not one of ours."""
+        """Decode the text of a cursor.
+
+        Raises BadRequestError when it is not one of ours.
+        """
         try:
             value, after = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         except (binascii.Error, ValueError, TypeError):
             raise BadRequestError("cursor", "not a cursor of this service; take `next` of the page before") from None
-        whole = isinstance(after, int) and not isinstance(after, bool) and 0 <= after < _END
-        narrow = value is None or isinstance(value, float) or (type(value) is int and abs(value) < _END)
-        if not whole or not narrow:
+        valid_number = isinstance(after, int) and not isinstance(after, bool) and 0 <= after < _INTEGERS_END
+        valid_value = value is None or isinstance(value, float) or (type(value) is int and abs(value) < _INTEGERS_END)
+        if not valid_number or not valid_value:
             raise BadRequestError("cursor", "not a cursor of this service; take `next` of the page before")
         return cls(value, after)
 
@@ -51,10 +54,10 @@ class Page(Generic[Row]):
     next: str | None
 
     @classmethod
-    def cut(cls, found: Sequence[Row], limit: int, cursor: Callable[[Row], Cursor]) -> Page[Row]:
-        """A page from up to `limit` + 1 rows; the one too many says that there is more."""
-        items = list(found[:limit])
-        return cls(items, cursor(items[-1]).encode() if len(found) > limit else None)
+    def cut(cls, rows: Sequence[Row], limit: int, cursor: Callable[[Row], Cursor]) -> Page[Row]:
+        """Cut a page from up to `limit` + 1 rows; the last shows that there are more."""
+        items = list(rows[:limit])
+        return cls(items, cursor(items[-1]).encode() if len(rows) > limit else None)
 
 
 _COLUMNS: dict[str, sa.orm.InstrumentedAttribute[Any]] = {
@@ -76,18 +79,21 @@ class Sort:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From `value` or `-value`; BadRequestError when there is no such column."""
+        """Parse `value` or `-value`.
+
+        Raises BadRequestError when there is no such column.
+        """
         if text not in SORTS:
             raise BadRequestError("sort", f"cannot sort by '{text}'; choose from {', '.join(SORTS)}")
         return cls(text.removeprefix("-"), text.startswith("-"))
 
     def order(self) -> list[sa.ColumnElement[Any]]:
-        """ORDER BY; rows without a value come last both ways."""
+        """The ORDER BY expressions; rows without a value come last both ways."""
         column = _COLUMNS[self.column]
         return [column.is_(None), column.desc() if self.descending else column.asc(), TrialRecord.number.asc()]
 
     def beyond(self, cursor: Cursor) -> sa.ColumnElement[bool]:
-        """WHERE a row comes behind the cursor's."""
+        """The WHERE condition of the rows after the cursor's."""
         column = _COLUMNS[self.column]
         later_tie = TrialRecord.number > cursor.after
         if cursor.value is None:
@@ -96,5 +102,5 @@ class Sort:
         return sa.or_(further, sa.and_(column == cursor.value, later_tie), column.is_(None))
 
     def cursor(self, trial: TrialRecord) -> Cursor:
-        """The cursor behind a trial."""
+        """The cursor of the page after a trial."""
         return Cursor(getattr(trial, self.column), trial.number or 0)

@@ -1,4 +1,7 @@
-"""Keeps the report of what has ended, so that it is rendered once; what is kept is named by all it was made from."""
+"""Keep the report of a study that has ended, so that it is rendered once.
+
+A kept report is named after everything it was made from, so a stale one has another name.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ _log = structlog.get_logger(__name__)
 ReportFormat = Literal["html", "json"]
 
 
-class Standing(NamedTuple):
-    """A study, and what names its report as it stands; None while the study or its comparison may still change."""
+class ReportVersion(NamedTuple):
+    """A study with the ETag of its report; None while the study or its comparison may still change."""
 
     study: StudyRecord
-    tag: str | None
+    etag: str | None
 
 
 class Reports:
@@ -42,64 +45,67 @@ class Reports:
         self._store = store
         self._artifacts = artifacts
 
-    def standing(self, name: str, kind: ReportFormat) -> Standing:
-        """How a study stands. Raises NotFoundError when there is none of the name."""
+    def version(self, name: str, kind: ReportFormat) -> ReportVersion:
+        """The present version of a study's report.
+
+        Raises NotFoundError when there is no study of this name.
+        """
         with self._store.reading() as session:
             study = lifecycle.find(session, name)
-            family = [study, *comparisons.parts(session, study)]
-            runs = sa.exists().where(TrialRecord.study_id.in_([s.id for s in family]), running())
+            with_parts = [study, *comparisons.parts(session, study)]
+            runs = sa.exists().where(TrialRecord.study_id.in_([member.id for member in with_parts]), running())
             settled = _ended(study) and not session.scalar(sa.select(runs))
-        return Standing(study, _tag(family, kind) if settled else None)
+        return ReportVersion(study, _etag(with_parts, kind) if settled else None)
 
-    def read(self, standing: Standing, kind: ReportFormat) -> bytes:
-        """The report as it was kept, else rendered now, and kept where it will stay so."""
-        if standing.tag is not None:
+    def read(self, version: ReportVersion, kind: ReportFormat) -> bytes:
+        """Read the kept report; render it if there is none, and keep it if study and comparison have ended."""
+        if version.etag is not None:
             try:
-                return self._artifacts.read(_path(standing, kind))
+                return self._artifacts.read(_path(version, kind))
             except NotFoundError:
                 pass
-            # A place that does not answer costs time, not the report.
+            # Artifacts that do not answer cost time, not the report.
             except ArtifactError as error:
-                _log.warning("a kept report cannot be read", study=standing.study.name, error=str(error))
-        return self.render(standing, kind, findings(self._store, standing.study))
+                _log.warning("a kept report cannot be read", study=version.study.name, error=str(error))
+        return self.render(version, kind, findings(self._store, version.study))
 
-    def render(self, standing: Standing, kind: ReportFormat, found: Findings) -> bytes:
-        """Render what was found, and keep it if the study still stands as it did before that was read."""
+    def render(self, version: ReportVersion, kind: ReportFormat, study_findings: Findings) -> bytes:
+        """Render a report; keep it unless the study has changed since `version` was read, before its findings."""
         from studies.analysis.report import as_html, as_json
 
-        content = (as_html(found) if kind == "html" else as_json(found)).encode()
-        if standing.tag is not None and self.standing(standing.study.name, kind).tag == standing.tag:
-            self._keep(standing, kind, content)
+        content = (as_html(study_findings) if kind == "html" else as_json(study_findings)).encode()
+        if version.etag is not None and self.version(version.study.name, kind).etag == version.etag:
+            self._keep(version, kind, content)
         return content
 
-    def _keep(self, standing: Standing, kind: ReportFormat, content: bytes) -> None:
+    def _keep(self, version: ReportVersion, kind: ReportFormat, content: bytes) -> None:
         try:
-            self._artifacts.remove_folder(report_folder(standing.study.id, kind))
+            self._artifacts.remove_folder(report_folder(version.study.id, kind))
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder, "report")
                 file.write_bytes(content)
-                self._artifacts.put(_path(standing, kind), file)
-        # Whoever asked has the report all the same.
+                self._artifacts.put(_path(version, kind), file)
+        # The client gets the report all the same.
         except (ArtifactError, OSError) as error:
-            _log.warning("a report is not kept", study=standing.study.name, error=str(error))
+            _log.warning("a report is not kept", study=version.study.name, error=str(error))
 
 
 def _ended(study: StudyRecord) -> bool:
     return study.state not in ACTIVE_STUDY and study.comparison_state not in ACTIVE_COMPARISON
 
 
-def _tag(family: Sequence[StudyRecord], kind: ReportFormat) -> str:
-    """Names all a report is made from: a comparison that took another's place has other parts, whose ids are new."""
-    parts = VERSION, _renderer(), kind, [each.etag for each in family]
-    return sha256(repr(parts).encode()).hexdigest()[:16]
+def _etag(studies: Sequence[StudyRecord], kind: ReportFormat) -> str:
+    """Hash all a report is made from: a comparison that replaced another has other parts, whose ids are new."""
+    sources = VERSION, _renderer_digest(), kind, [study.etag for study in studies]
+    return sha256(repr(sources).encode()).hexdigest()[:16]
 
 
 @cache
-def _renderer() -> str:
-    """Names the code that renders: in a checkout it changes while the version stays."""
-    code = sorted((each.name, each.read_bytes()) for each in files("studies.analysis").iterdir() if each.is_file())
+def _renderer_digest() -> str:
+    """Hash the code that renders: in a checkout it changes while the version stays."""
+    code = sorted((file.name, file.read_bytes()) for file in files("studies.analysis").iterdir() if file.is_file())
     return sha256(repr(code).encode()).hexdigest()
 
 
-def _path(standing: Standing, kind: ReportFormat) -> str:
-    return f"{report_folder(standing.study.id, kind)}/{standing.tag}"
+def _path(version: ReportVersion, kind: ReportFormat) -> str:
+    return f"{report_folder(version.study.id, kind)}/{version.etag}"

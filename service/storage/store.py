@@ -85,7 +85,7 @@ class Store:
         """
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
-        dataset_files.expect(session, spec.dataset)
+        dataset_files.check_dataset_exists(session, spec.dataset)
         if comparisons.name_in_use(session, [spec.name]) is not None:
             raise NameInUseError(spec.name)
         try:

@@ -25,10 +25,10 @@ def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
     from optuna_dashboard import save_note, save_plotly_graph_object
 
     reports = Reports(store, artifacts)
-    standings = {kind: reports.standing(study.name, kind) for kind in get_args(ReportFormat)}
+    versions = {kind: reports.version(study.name, kind) for kind in get_args(ReportFormat)}
     study_findings = findings(store, study)
-    for kind, standing in standings.items():
-        reports.render(standing, kind, study_findings)
+    for kind, version in versions.items():
+        reports.render(version, kind, study_findings)
     optuna_study = optuna.load_study(study_name=study.name, storage=store.optuna)
     # The dashboard shows the importances itself, and the same.
     attached = {title: figure for title, figure in figures(study_findings).items() if title != IMPORTANCE}

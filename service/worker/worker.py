@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts, checkpoints_folder, preparation_path
 from service.storage.claiming import Holder
-from service.storage.datasets import Files
+from service.storage.dataset_files import DatasetFiles
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.states import Ending
@@ -52,7 +52,7 @@ class Worker:
         self._store = Store(settings.database_url)
         self._worker_store = WorkerStore(self._store)
         self._artifacts = Artifacts(settings.artifacts_url)
-        files = Files(self._artifacts, settings.cache_folder)
+        files = DatasetFiles(self._artifacts, settings.cache_folder)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
         self._leaving, self._left = threading.Event(), threading.Event()
         self._progressed: Callable[[], None] = lambda: None  # the heartbeat's

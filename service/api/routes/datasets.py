@@ -14,8 +14,7 @@ from service import ingestion
 from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
 from service.api.uploads import format_of, receive
 from service.schemas.datasets import DatasetDetail, DatasetView
-from service.storage.dataset_files import file_path
-from service.storage.datasets import Files
+from service.storage.dataset_files import DatasetFiles, file_path
 from service.views import dataset_detail, dataset_view
 from studies.objectives import Task
 from studies.spec.study import NAME_PATTERN
@@ -96,7 +95,7 @@ def preview(
     from studies.datasets.preview import preview
 
     record = datasets.find(name)
-    return preview(Files(artifacts, settings.cache_folder)(record.digest), dataset_detail(record).format, rows)
+    return preview(DatasetFiles(artifacts, settings.cache_folder)(record.digest), dataset_detail(record).format, rows)
 
 
 @router.get("/{name}/file", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})

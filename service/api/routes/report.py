@@ -30,10 +30,10 @@ def report(
     and has an ETag.
     """
     reports = Reports(store, artifacts)
-    standing = reports.standing(name, kind)
-    if standing.tag is None:
-        return Response(reports.read(standing, kind), media_type=_MEDIA_TYPES[kind])
-    headers = {"ETag": f'"{standing.tag}"', "Cache-Control": "private, no-cache"}
-    if parse_etags(if_none_match or "") & {"*", standing.tag}:
+    version = reports.version(name, kind)
+    if version.etag is None:
+        return Response(reports.read(version, kind), media_type=_MEDIA_TYPES[kind])
+    headers = {"ETag": f'"{version.etag}"', "Cache-Control": "private, no-cache"}
+    if parse_etags(if_none_match or "") & {"*", version.etag}:
         return Response(status_code=304, headers=headers)
-    return Response(reports.read(standing, kind), media_type=_MEDIA_TYPES[kind], headers=headers)
+    return Response(reports.read(version, kind), media_type=_MEDIA_TYPES[kind], headers=headers)
