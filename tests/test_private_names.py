@@ -17,17 +17,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OPTUNA = {
     "service/storage/optuna_tables.py": {"optuna.storages._rdb"},
-    "studies/search/mirror.py": {
+    "studies/search/mirror.py": {"_storage", "_study_id", "_trial_id"},
+    "studies/search/mirror_storage.py": {
         "_lock",
         "_max_trial_id",
-        "_storage",
         "_studies",
-        "_study_id",
         "_trial_id",
         "_trial_id_to_study_id_and_number",
         "_update_cache",
     },
-    "studies/search/sampling.py": {"_find_sample_id"},
+    "studies/search/samplers.py": {"_find_sample_id"},
     "studies/search/tpe.py": {"_studies", "_study_id", "_trial_id", "_trial_id_to_study_id_and_number"},
     "studies/search/warm_start.py": {"_contains"},
 }
@@ -39,7 +38,7 @@ KERAS = {
 #: Underscored names that are public: of named tuples and of `os`.
 PUBLIC = {"_replace", "_exit"}
 #: Names that are defined beside their use as well, or override one: the search below passes them over.
-DEFINED_HERE_TOO = {("studies/search/mirror.py", "_storage"), ("studies/search/sampling.py", "_find_sample_id")}
+DEFINED_HERE_TOO = {("studies/search/mirror.py", "_storage"), ("studies/search/samplers.py", "_find_sample_id")}
 
 
 def private(name: str) -> bool:
