@@ -1,7 +1,7 @@
 # Two images from the locks: `server`, without TensorFlow, and `worker`.   docker build --target server .
 ARG BASE=python:3.11-slim-bookworm
 
-# The project as files that lie over the packages' environment, so that a new version is a small layer on the same packages.
+# Lay the project over the packages' environment, so that a new version is a small layer on the same packages.
 FROM ${BASE} AS build
 WORKDIR /src
 COPY requirements/build.txt requirements/
@@ -14,7 +14,7 @@ COPY studies studies
 RUN pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
     && pip --python /opt/regsweep/bin/python install --no-deps --prefix /opt/project /wheels/*.whl
 
-# Of the packages, C++ headers and tests are left out: they would be a tenth of the server and a sixth of the worker.
+# Leave out the packages' C++ headers and tests: they would be a tenth of the server and a sixth of the worker.
 FROM ${BASE} AS packages
 RUN python -m venv --without-pip /opt/regsweep
 
@@ -25,7 +25,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && find /opt/regsweep -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 FROM packages AS worker-packages
-# `worker` trains on the processor, `worker-gpu` brings CUDA.
+# `worker` trains on the processor, `worker-gpu` with CUDA.
 ARG WORKER_LOCK=worker
 COPY requirements/${WORKER_LOCK}.txt /
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -33,16 +33,16 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && find /opt/regsweep -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 FROM ${BASE} AS runtime
-# The volume takes its owner from the folder it is first mounted on.
+# A volume takes its owner from the folder it is first mounted on.
 RUN pip uninstall --yes --root-user-action=ignore setuptools wheel pip \
     && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin regsweep \
     && install -d -o regsweep -g regsweep /data /data/tmp
-# The root may be read-only: what is written goes to the volume, and what libraries keep in a home to /tmp.
+# The root may be read-only: write to the volume, and let libraries write to /tmp as their home.
 ENV PATH=/opt/regsweep/bin:$PATH \
     HOME=/tmp \
     TMPDIR=/data/tmp \
     REGSWEEP_CACHE_FOLDER=/data/cache
-# The settings' own defaults, data/regsweep.db and data/artifacts, are on the volume from here.
+# From here the settings' defaults, data/regsweep.db and data/artifacts, are on the volume.
 WORKDIR /
 VOLUME /data
 USER 10001:10001

@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Both set everything up first.
+# Run `make demo` or `make test`. Both set everything up first.
 PYTHON ?= python3
 BIN := .venv/bin
 ENGINE ?= ../shared/container-engine
@@ -29,8 +29,8 @@ test: setup lint types browser
 check: setup lint types
 	$(BIN)/pytest -m "unit and not slow"
 
-# docker/README.md, followed: images, compose, lost workers, backups; starts an engine where none runs,
-# which `$(ENGINE)/stop` ends. Not part of `make test`: it needs root where it starts the engine, and builds gigabytes.
+# Follow docker/README.md: images, compose, lost workers, backups. Starts an engine where none runs; `$(ENGINE)/stop` ends
+# it. Not part of `make test`: it needs root to start the engine, and builds gigabytes.
 test-docker: setup
 	docker version >/dev/null 2>&1 || environment="$$($(ENGINE)/start)" && eval "$$environment" && $(BIN)/python -m tests.docker
 
@@ -49,11 +49,11 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-# Everything that may go wrong, at its full length (about a quarter of an hour); the short ones are in `make test`.
+# Break everything that may break (about a quarter of an hour); the short ones are in `make test`.
 chaos: setup
 	$(BIN)/python -m tests.chaos
 
-# The real tables that benchmarks are measured on, on top of what `setup` installs.
+# Install the real tables that benchmarks measure on.
 bench-setup: $(BENCH_READY)
 
 $(BENCH_READY): $(READY) requirements/bench.txt
@@ -74,7 +74,7 @@ bench: bench-setup
 	$(BIN)/python -m benchmarks.real_tables
 	$(BIN)/python -m benchmarks.table_size
 
-# The lock: names, versions and hashes, for every platform; needs uv.
+# Lock names, versions and hashes for every platform; needs uv.
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  --extra worker --group dev -o requirements/dev.txt
