@@ -1,4 +1,4 @@
-"""Everything this package raises on purpose.
+"""The errors that this package raises on purpose.
 
 StudiesError
 ├── InvalidSpecError      a study that cannot be accepted; names every field that is wrong
@@ -23,7 +23,7 @@ class StudiesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field, and what would be right."""
+    """The error of one field, and what would be right."""
 
     field: str
     message: str
@@ -47,8 +47,8 @@ class InvalidTableError(DatasetError):
     def __init__(
         self, message: str, *, row: int | None = None, column: str | None = None, option: str | None = None
     ) -> None:
-        self.row, self.column = row, column  # where it is wrong; the message says it too
-        self.option = option  # the field of TableOptions that is wrong, if one is
+        self.row, self.column = row, column  # of the error; the message says it too
+        self.option = option  # the invalid field of TableOptions, if it is one
         super().__init__(message)
 
 
@@ -61,7 +61,7 @@ class DivergedError(TrainingError):
 
     @classmethod
     def of(cls, name: str, value: float, epoch: int) -> Self:
-        """The error of a loss in an epoch, counted from 1."""
+        """Name the loss and its epoch, counted from 1."""
         return cls(f"{name} became {value} in epoch {epoch}; a smaller learning rate or λ may help")
 
 
@@ -74,12 +74,12 @@ class OutOfMemoryError(StudiesError):
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory was lacking; TensorFlow's is known by its name, for few load TensorFlow."""
+    """Whether an error means that memory ran out; TensorFlow's is known by its name, as most never load TensorFlow."""
     return isinstance(error, MemoryError | OutOfMemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 class NumberTakenError(StudiesError):
-    """Another worker opened a trial of this number first; ask again with what it asked in view."""
+    """Another worker opened a trial of this number first; ask again with its trial in view."""
 
 
 class LeaseLostError(StudiesError):

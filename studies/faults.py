@@ -1,4 +1,4 @@
-"""Named points at which a process can be made to die, for tests that kill it there; they cost nothing when off."""
+"""Named points at which tests can make a process die; they cost nothing when off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _armed: dict[str, int] = {}
 
 
 def arm(text: str | None) -> None:
-    """Arm from `NAME:COUNT`, several behind commas: the process dies when it comes to that point the COUNTth time."""
+    """Arm points from `NAME:COUNT`, several behind commas: the process dies when it reaches one the COUNTth time."""
     for part in filter(None, (text or "").split(",")):
         name, _, count = part.partition(":")
         _armed[name] = int(count or 1)

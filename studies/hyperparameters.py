@@ -1,4 +1,4 @@
-"""The values of one trial, as training takes them and as they are recorded."""
+"""The values of one trial, for training and as they are recorded."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ class Hyperparameters:
     batch_size: int  # rows
 
     def effective(self) -> dict[str, Any]:
-        """The values by name, null where the regularizer gives a value no effect; each layer's under its own names
-        where they differ by layer.
+        """The values by name, None where the regularizer gives a value no effect.
+
+        Where layers differ, each layer's values have names of their own.
         """
         reg = self.regularization
-        found: dict[str, Any] = {}
+        params: dict[str, Any] = {}
         for prefix, layer in zip(layer_prefixes(len(reg.layers)), reg.layers, strict=True):
-            found |= {prefix + name: value for name, value in _penalty(layer.kernel).items()}
-            found[f"{prefix}l1_ratio"] = layer.kernel.l1_ratio if layer.kernel.kind == "elastic_net" else None
-            found[f"{prefix}dropout"] = layer.dropout
+            params |= {prefix + name: value for name, value in _penalty_params(layer.kernel).items()}
+            params[f"{prefix}l1_ratio"] = layer.kernel.l1_ratio if layer.kernel.kind == "elastic_net" else None
+            params[f"{prefix}dropout"] = layer.dropout
         for name, penalty in (("bias", reg.bias), ("activity", reg.activity)):
             if penalty.kind != "none":
-                found |= {f"{name}_{key}": value for key, value in _penalty(penalty).items()}
-        return found | {
+                params |= {f"{name}_{field}": value for field, value in _penalty_params(penalty).items()}
+        return params | {
             "patience": self.patience,
             "learning_rate": self.learning_rate,
             "batch_size": self.batch_size,
@@ -40,16 +41,16 @@ class Hyperparameters:
 
     @classmethod
     def from_effective(cls, params: Mapping[str, Any], l1_mode: L1Mode) -> Self:
-        """The hyperparameters that `effective` names; what has no effect is 0."""
+        """Read the values that `effective` gave; a value without effect is 0."""
         layers = sum(1 for _ in takewhile(params.__contains__, (f"layer{i}_regularizer" for i in count(1)))) or 1
         return cls(
             Regularization(
                 tuple(
-                    LayerRegularization(_read(params, prefix), float(params[f"{prefix}dropout"]))
+                    LayerRegularization(_read_penalty(params, prefix), float(params[f"{prefix}dropout"]))
                     for prefix in layer_prefixes(layers)
                 ),
-                bias=_read(params, "bias_"),
-                activity=_read(params, "activity_"),
+                bias=_read_penalty(params, "bias_"),
+                activity=_read_penalty(params, "activity_"),
                 l1_mode=l1_mode,
             ),
             patience=params["patience"],
@@ -59,14 +60,14 @@ class Hyperparameters:
 
 
 def layer_prefixes(layers: int) -> list[str]:
-    """What stands before the names of each layer's own parameters; nothing where all layers share them."""
+    """The prefix of the names of each layer's parameters; empty where all layers share them."""
     return [f"layer{i + 1}_" for i in range(layers)] if layers > 1 else [""]
 
 
-def _penalty(penalty: Penalty) -> dict[str, Any]:
+def _penalty_params(penalty: Penalty) -> dict[str, Any]:
     return {"regularizer": penalty.kind, "lambda": None if penalty.kind == "none" else penalty.lambda_}
 
 
-def _read(params: Mapping[str, Any], prefix: str) -> Penalty:
+def _read_penalty(params: Mapping[str, Any], prefix: str) -> Penalty:
     kind = params.get(f"{prefix}regularizer", "none")
     return Penalty(kind, params.get(f"{prefix}lambda") or 0.0, params.get(f"{prefix}l1_ratio") or 0.0)

@@ -1,4 +1,4 @@
-"""A Keras model in a file: what `model.to_json()` gave, or a .keras archive, whose weights are not read."""
+"""Read a Keras model's architecture from a file: the JSON of `model.to_json()`, or a .keras archive."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from studies.errors import FieldError, InvalidSpecError
 from studies.keras_config.reading import MAX_CHARACTERS
 
 _CONFIG = "config.json"  # within a .keras archive
-_MOST_BYTES = 4 * MAX_CHARACTERS  # UTF-8 has at most four a character
+_MAX_BYTES = 4 * MAX_CHARACTERS  # UTF-8 has at most four a character
 
 
-def replaced(model: Any, path: Path) -> dict[str, Any]:
-    """A study's `model` with this file's in its place; of a Keras model before, `insert_dropout` stays."""
+def replace_model(model: Any, path: Path) -> dict[str, Any]:
+    """Put a file's model in the place of a study's `model`; `insert_dropout` of a Keras model stays."""
     insert = isinstance(model, dict) and model.get("kind") == "keras" and model.get("insert_dropout", False)
     return {"kind": "keras", "config": read(path), "insert_dropout": insert}
 
 
 def read(path: Path) -> str:
-    """The config as JSON text; InvalidSpecError when there is none."""
+    """Read the config as JSON text; the weights are not read.
+
+    Raises InvalidSpecError when there is none.
+    """
     try:
         data = _archived(path) if is_zipfile(path) else _bounded(path)
         return data.decode()
@@ -32,21 +35,21 @@ def read(path: Path) -> str:
 
 def _bounded(path: Path) -> bytes:
     with path.open("rb") as file:
-        return _checked(file.read(_MOST_BYTES + 1), path)
+        return _checked(file.read(_MAX_BYTES + 1), path)
 
 
 def _archived(path: Path) -> bytes:
     try:
         with ZipFile(path) as archive, archive.open(_CONFIG) as file:
-            # What the archive says of its size need not be so.
-            return _checked(file.read(_MOST_BYTES + 1), path)
+            # The size that the archive claims may be wrong.
+            return _checked(file.read(_MAX_BYTES + 1), path)
     except (KeyError, BadZipFile, NotImplementedError, RuntimeError) as error:
         raise _refused(f"{path} has no {_CONFIG} that can be read; give what model.save() writes") from error
 
 
 def _checked(data: bytes, path: Path) -> bytes:
-    if len(data) > _MOST_BYTES:
-        raise _refused(f"the architecture in {path} has more than {_MOST_BYTES} bytes")
+    if len(data) > _MAX_BYTES:
+        raise _refused(f"the architecture in {path} has more than {_MAX_BYTES} bytes")
     return data
 
 

@@ -26,7 +26,7 @@ _ALL: tuple[Task, ...] = get_args(Task)
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One quantity: which way is better, where it is defined, what it means."""
+    """One quantity: its direction, the tasks it is defined for, its meaning."""
 
     direction: Direction
     tasks: tuple[Task, ...]

@@ -1,4 +1,4 @@
-"""Trials that are planned and not asked: what such a place of the budget runs was written in it beforehand."""
+"""The plan of a trial that is not asked of the sampler; it is written in its slot beforehand."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-#: How the model that people take away is trained: on all rows, or as the mean of models of the folds.
+#: How the delivered model is trained: on all rows, or as the mean of models of the folds.
 Delivered = Literal["refit", "folds"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one place runs."""
+    """The trial that one slot runs."""
 
     technique: str  # or a cocktail
-    among: Sequence[str]  # all that a comparison can have
+    among: Sequence[str]  # all candidates that a comparison can have
     params: Mapping[str, Any]  # effective hyperparameters
     folds: Sequence[int]  # of the study's data, a training each
-    test: bool = False  # whether it is measured on the test part, and its model kept
-    racing: Sequence[str] = ()  # the candidates of its round; those of earlier ones that are absent have surely lost
-    deliver: Delivered | None = None  # whether it trains the model that people take away
+    test: bool = False  # whether it is measured on the test part and its model is kept
+    racing: Sequence[str] = ()  # candidates of its round; one of an earlier round that is absent has surely lost
+    deliver: Delivered | None = None  # how it trains the delivered model, if it does
     epochs: int | None = None  # in place of the budget's
     prepared_by: int | None = None  # see `preparation`
 
     @property
     def preparation(self) -> int:
-        """Of the study's data the one whose preprocessing the kept model needs: else that of the first training."""
+        """The index of the data whose preprocessing the kept model needs; by default the first training's."""
         return self.folds[0] if self.prepared_by is None else self.prepared_by
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """The plan as JSON."""
         return asdict(self) | {"folds": list(self.folds), "racing": list(self.racing)}
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
-        """From what `document` gave."""
+        """Read what `document` gave."""
         return cls(**document)

@@ -1,4 +1,4 @@
-"""What an exported model says of new raw rows; loads TensorFlow."""
+"""Predict new raw rows by an exported model; loads TensorFlow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from studies.errors import DatasetError
 from studies.spec.table import TableFormat
 from studies.training.machine import memory_bytes
 
-_MEMORY_PARTS = 4  # rows are at most such a part of the machine's memory
+_MEMORY_PARTS = 4  # rows take at most a quarter of the machine's memory
 MODEL, PREPARATION = "model.keras", "preparation.skops"
 
 
@@ -31,9 +31,9 @@ class Predictions:
 
 
 def predict(bundle: Path, rows: Path, file_format: TableFormat) -> Predictions:
-    """The predictions of an exported zip for the rows of a file.
+    """Predict the rows of a file by the model of an exported zip.
 
-    DatasetError when the zip is none of ours, or when the rows are not as the model needs them.
+    Raises DatasetError when the zip is none of ours, or when the rows are not as the model needs them.
     """
     import keras
 

@@ -1,4 +1,4 @@
-"""What a trial tries: for each hidden layer a penalty on its kernel and a dropout rate."""
+"""The regularization of a trial: for each hidden layer a penalty on its kernel and a dropout rate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Penalty:
     """λ1·Σ|w| + λ2·Σw², in Keras' convention: added to the mean data loss of a batch, undivided."""
 
     kind: Regularizer = "none"
-    lambda_: float = 0.0  # λ ≥ 0; without effect when kind is "none"
+    lambda_: float = 0.0  # λ ≥ 0; no effect when kind is "none"
     l1_ratio: float = 0.0  # share of λ that goes to L1; only elastic net reads it
 
     @property
@@ -62,9 +62,9 @@ class Regularization:
 
     @classmethod
     def shared(cls, kind: Regularizer, lambda_: float, l1_ratio: float, dropout: float) -> Self:
-        """The same for every hidden layer."""
+        """Give every hidden layer the same."""
         return cls((LayerRegularization(Penalty(kind, lambda_, l1_ratio), dropout),))
 
     def layer(self, index: int) -> LayerRegularization:
-        """What the hidden layer of this index gets, counted from 0 at the input."""
+        """The regularization of a hidden layer, counted from 0 at the input."""
         return self.layers[index if len(self.layers) > 1 else 0]

@@ -1,4 +1,4 @@
-"""Every seed of a study, derived from its one seed so that no two purposes share a stream."""
+"""Derive every seed of a study from its one seed, so that no two purposes share a stream."""
 
 import numpy as np
 

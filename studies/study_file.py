@@ -1,4 +1,4 @@
-"""From a document (JSON, YAML) to a StudySpec, or to errors that name each field and say what would be right."""
+"""Read a StudySpec from a document (JSON, YAML), or say of each invalid field what would be right."""
 
 from __future__ import annotations
 
@@ -15,54 +15,54 @@ from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
 from studies.search import checks, optuna_options
 from studies.spec.dataset import UploadedDataset
-from studies.spec.parameter import PARAMETER_FORMS
+from studies.spec.parameter import NOTATIONS
 from studies.spec.study import StudySpec
 
-#: Names of union members that pydantic puts into an error's place.
-_TAGS = PARAMETER_FORMS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
+#: Names of union members, which pydantic puts into the location of an error.
+_TAGS = NOTATIONS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
 
 
-def document(path: Path, model: Path | None = None) -> dict[str, Any]:
-    """What a YAML file says, not validated, with the model of a .json or .keras file in place of its own if given.
+def read_document(path: Path, model: Path | None = None) -> dict[str, Any]:
+    """Read a YAML file without validating it; the model of a .json or .keras file takes the place of its own.
 
-    InvalidSpecError when it is not there, not YAML, or not a study.
+    Raises InvalidSpecError when the file is missing, not YAML, or not a study.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidSpecError([FieldError("", f"cannot read {path}: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise InvalidSpecError([FieldError("", f"{path} is not UTF-8 text; a study file is YAML")]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML lets impossible dates and numbers through
         raise InvalidSpecError([FieldError("", f"{path} is not YAML: {_one_line(error)}")]) from error
-    if not isinstance(found, Mapping):
-        kind = type(found).__name__
+    if not isinstance(content, Mapping):
+        kind = type(content).__name__
         raise InvalidSpecError([FieldError("", f"{path} holds a {kind}, not a study; start with `dataset:`")])
     if model is None:
-        return dict(found)
-    return {**found, "model": model_file.replaced(found.get("model"), model)}
+        return dict(content)
+    return {**content, "model": model_file.replace_model(content.get("model"), model)}
 
 
 def read(path: Path, model: Path | None = None) -> StudySpec:
-    """The study a YAML file describes, see `document`; InvalidSpecError says what is wrong."""
-    return parse(document(path, model))
+    """Read the study of a YAML file, see `read_document` and `parse`."""
+    return parse(read_document(path, model))
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-#: From the name of an uploaded dataset to all that a study says of it; None when there is none of that name.
+#: Looks an uploaded dataset up by its name, described as in a study; None when there is none.
 Uploaded = Callable[[str], UploadedDataset | None]
 
 
 def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> StudySpec:
-    """The study a document describes; InvalidSpecError names every field that is wrong.
+    """Parse and check the study that a document describes; `uploaded` fills in an uploaded dataset by its name.
 
-    What a document says of an uploaded dataset beside its name is filled in by `uploaded`.
+    Raises InvalidSpecError, which names every invalid field.
     """
     if uploaded is not None:
-        document = _filled_in(document, uploaded)
+        document = _fill_in(document, uploaded)
     try:
         spec = StudySpec.model_validate(document)
     except ValidationError as error:
@@ -71,38 +71,42 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
     return spec
 
 
-def _filled_in(document: Mapping[str, Any], uploaded: Uploaded) -> Mapping[str, Any]:
+def _fill_in(document: Mapping[str, Any], uploaded: Uploaded) -> Mapping[str, Any]:
     dataset = document.get("dataset")
     if not isinstance(dataset, Mapping) or dataset.get("kind") != "uploaded":
         return document
     name = dataset.get("name")
-    found = uploaded(name) if isinstance(name, str) else None
-    if isinstance(name, str) and found is None:
+    known = uploaded(name) if isinstance(name, str) else None
+    if isinstance(name, str) and known is None:
         raise InvalidSpecError([FieldError("dataset.name", f"there is no dataset '{name}'; upload it first")])
-    if found is None:
-        return document  # its validation says that a name is lacking
-    # A study that is sent again is about the same file or none.
-    if dataset.get("digest") not in {None, found.digest}:
+    if known is None:
+        return document  # its validation says that the name is missing
+    # A study that is sent again uses the same file or none.
+    if dataset.get("digest") not in {None, known.digest}:
         message = f"the dataset '{name}' is another file now; leave the digest out to take that one"
         raise InvalidSpecError([FieldError("dataset.digest", message)])
-    own = {field: value for field, value in dataset.items() if field not in UploadedDataset.model_fields}
-    return {**document, "dataset": {**found.model_dump(mode="json"), **own}}
+    unknown = {field: value for field, value in dataset.items() if field not in UploadedDataset.model_fields}
+    return {**document, "dataset": {**known.model_dump(mode="json"), **unknown}}
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
-    """Pydantic's errors with plain field names and messages that say what would be right."""
+    """Convert pydantic's errors: plain field names, and messages that say what would be right."""
     errors = list(errors)
-    places = [tuple(e["loc"]) for e in errors]
+    locations = [tuple(error["loc"]) for error in errors]
     return [
-        _field_error(e)
-        for e, place in zip(errors, places, strict=True)
-        # A list whose items are wrong is also reported as too short.
-        if not (e["type"] == "too_short" and any(p != place and p[: len(place)] == place for p in places))
+        _field_error(error)
+        for error, location in zip(errors, locations, strict=True)
+        # A list whose items are invalid is also reported as too short.
+        if not (error["type"] == "too_short" and any(_is_inside(other, location) for other in locations))
     ]
 
 
+def _is_inside(location: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return location != other and location[: len(other)] == other
+
+
 def _field_error(error: Mapping[str, Any]) -> FieldError:
-    place = _field(error["loc"], unknown=error["type"] == "extra_forbidden")
+    field = _field(error["loc"], unknown=error["type"] == "extra_forbidden")
     message = str(error["msg"]).removeprefix("Value error, ")
     match error["type"]:
         case "extra_forbidden":
@@ -114,32 +118,32 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
             message = f"needs {error['ctx']['discriminator']}, which says what it is"
         case "union_tag_invalid":
             ctx = error["ctx"]
-            if str(ctx["discriminator"]) == "form_of()":
-                return FieldError(place, "give one value or a list of choices")
-            place = ".".join(filter(None, [place, str(ctx["discriminator"]).strip("'")]))
+            if str(ctx["discriminator"]) == "notation_of()":
+                return FieldError(field, "give one value or a list of choices")
+            field = ".".join(filter(None, [field, str(ctx["discriminator"]).strip("'")]))
             message = f"unknown kind '{ctx['tag']}'; choose from {ctx['expected_tags']}"
         case "model_type" | "model_attributes_type" | "dict_type":
             message = "must be a JSON object (a mapping in YAML)"
-        case "string_pattern_mismatch" if place == "name":
+        case "string_pattern_mismatch" if field == "name":
             message = "1 to 100 letters, digits, blanks, dots, _ or -, the first a letter or digit"
         case "value_error":
             # A check over several fields names its field at the start of its message.
             named, colon, rest = message.partition(": ")
             if colon and " " not in named:
-                place, message = ".".join(filter(None, [place, named])), rest
+                field, message = ".".join(filter(None, [field, named])), rest
         case "too_short":
             message = f"must list at least {error['ctx']['min_length']}"
         case "tuple_type":
             message = "must be a list, such as [" + (str(error["input"]) if error["input"] else "…") + "]"
         case "literal_error":
             message = f"'{error['input']}' is not known; {message[0].lower()}{message[1:]}"
-    return FieldError(place, message)
+    return FieldError(field, message)
 
 
 def _field(loc: Sequence[str | int], *, unknown: bool = False) -> str:
-    # A tag stands only right behind a field; `name` and the rest of the fields never share a tag's name.
-    own = len(loc) - 1 if unknown else len(loc)  # an unknown field may have a tag's name
-    return ".".join(str(part) for i, part in enumerate(loc) if part not in _TAGS or i >= own)
+    # A tag follows its field; of all fields only an unknown one, at the end, may have a tag's name.
+    end = len(loc) - 1 if unknown else len(loc)
+    return ".".join(str(part) for i, part in enumerate(loc) if part not in _TAGS or i >= end)
 
 
 @cache
@@ -156,5 +160,5 @@ def _field_names() -> tuple[str, ...]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a study with the options of every sampler and pruner."""
+    """The JSON schema of a study, with the options of every sampler and pruner."""
     return StudySpec.model_json_schema() | optuna_options.option_schemas()

@@ -52,9 +52,9 @@ def compare(
 
 def _compare_file(client: Client, file: Path, model: Path | None, changes: Mapping[str, Any]) -> StudyView:
     from service.cli.local_files import prepare_submission
-    from studies.study_file import document
+    from studies.study_file import read_document
 
-    wanted = prepare_submission(client, with_comparison(document(file, model), changes), file.parent)
+    wanted = prepare_submission(client, with_comparison(read_document(file, model), changes), file.parent)
     present = client.find(wanted["name"]) if isinstance(wanted.get("name"), str) else None
     if present is None:
         return client.submit(wanted)

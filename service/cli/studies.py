@@ -42,21 +42,21 @@ def run(
     """Run a study here, without a server; the same file again goes on where the study was left."""
     from service.cli.compare import with_comparison
     from service.cli.local_run import run_study
-    from studies.study_file import document
+    from studies.study_file import read_document
 
     settings = load_settings(
         workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level
     )
-    study = document(file, model)
+    study = read_document(file, model)
     sys.exit(run_study(with_comparison(study, {}) if compare else study, settings, file, model))
 
 
 def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None, key: KeyOption = None) -> None:
     """Submit a study to a server."""
     from service.cli.local_files import prepare_submission
-    from studies.study_file import document
+    from studies.study_file import read_document
 
-    study = document(file, model)
+    study = read_document(file, model)
     with open_client(server, key) as client:
         print(client.submit(prepare_submission(client, study, file.parent)).name)
 

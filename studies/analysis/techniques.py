@@ -68,8 +68,8 @@ def resolve(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
     """
     if spec.ordered and comparison.repeats > 1:
         raise InvalidSpecError([FieldError("comparison.repeats", ONE_DIVISION_BY_TIME)])
-    if comparison.folds > spec.most_folds:
-        message = describe_too_many_folds(comparison.folds, spec.most_folds)
+    if comparison.folds > spec.max_folds:
+        message = describe_too_many_folds(comparison.folds, spec.max_folds)
         raise InvalidSpecError([FieldError("comparison.folds", message)])
     if comparison.techniques is not None:
         check_allowed(spec, comparison.techniques)

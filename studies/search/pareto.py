@@ -1,4 +1,4 @@
-"""The trials that no other trial beats in every objective."""
+"""The Pareto front: trials that no other trial dominates."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Values = Sequence[Sequence[float]]
 
 
 def front(values: Values, directions: Sequence[Direction]) -> list[int]:
-    """Positions of the values that none dominates: at least as good in all objectives and better in one."""
+    """Indices of the values that none dominates: at least as good in all objectives and better in one."""
     costs = _costs(values, directions)
-    return [position for position, cost in enumerate(costs) if not _dominated(cost, costs)]
+    return [index for index, cost in enumerate(costs) if not _dominated(cost, costs)]
 
 
 def is_on_front(value: Sequence[float], values: Values, directions: Sequence[Direction]) -> bool:
@@ -37,8 +37,8 @@ def _dominated(cost: npt.NDArray[np.float64], costs: npt.NDArray[np.float64]) ->
     return bool(((costs <= cost).all(axis=1) & (costs < cost).any(axis=1)).any())
 
 
-def is_best(trial: FrozenTrial, among: Iterable[FrozenTrial], directions: Sequence[Direction]) -> bool:
+def is_best(trial: FrozenTrial, rivals: Iterable[FrozenTrial], directions: Sequence[Direction]) -> bool:
     """Whether a finished trial is the best so far, or on the front of several objectives."""
     if trial.state.name != "COMPLETE":
         return False
-    return is_on_front(trial.values, [other.values for other in among if other.state.name == "COMPLETE"], directions)
+    return is_on_front(trial.values, [other.values for other in rivals if other.state.name == "COMPLETE"], directions)

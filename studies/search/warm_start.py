@@ -1,7 +1,7 @@
-"""What another study has found, for this study's sampler to know from its first trial on.
+"""Another study's trials, for this study's sampler to learn from before its first trial.
 
-It is copied when the study is accepted, so that it does not depend on what becomes of the other. It costs none of the
-budget and is no trial of the study.
+They are copied when the study is accepted, so that it does not depend on the other study later. They cost none of the
+budget and are no trials of the study.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from studies.objectives import cost_sign
 from studies.spec.study import StudySpec
 
-#: Trials that are taken at most: the best.
-MOST = 1000
+#: Trials that are copied at most: the best.
+MAX_TRIALS = 1000
 
 
 def documents(spec: StudySpec, trials: Iterable[tuple[Mapping[str, Any], Sequence[float]]]) -> list[dict[str, Any]]:
-    """Params and values of those complete trials that this study could have asked itself, as JSON; best first."""
+    """Params and values of the complete trials that this study could have asked itself, as JSON; best first."""
     space = spec.space.distributions()
     fitting: list[dict[str, Any]] = [
         {"params": {name: params[name] for name in space}, "values": list(values)}
@@ -27,15 +27,17 @@ def documents(spec: StudySpec, trials: Iterable[tuple[Mapping[str, Any], Sequenc
         if all(name in params and contains(distribution, params[name]) for name, distribution in space.items())
     ]
     sign = cost_sign(spec.directions[0])
-    return sorted(fitting, key=lambda found: sign * float(found["values"][0]))[:MOST]
+    return sorted(fitting, key=lambda trial: sign * float(trial["values"][0]))[:MAX_TRIALS]
 
 
-def trials(spec: StudySpec, found: Iterable[Mapping[str, Any]]) -> list[FrozenTrial]:
-    """What `documents` gave, as Optuna's trials."""
+def trials(spec: StudySpec, documents: Iterable[Mapping[str, Any]]) -> list[FrozenTrial]:
+    """Read what `documents` gave as Optuna's trials."""
     space = spec.space.distributions()
     return [
-        create_trial(state=TrialState.COMPLETE, params=one["params"], distributions=space, values=one["values"])
-        for one in found
+        create_trial(
+            state=TrialState.COMPLETE, params=document["params"], distributions=space, values=document["values"]
+        )
+        for document in documents
     ]
 
 
@@ -45,5 +47,5 @@ def contains(distribution: Any, value: Any) -> bool:
         return False
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
-    except (ValueError, TypeError):  # not of the distribution's kind at all
+    except (ValueError, TypeError):  # of another type than the distribution's values
         return False

@@ -1,4 +1,4 @@
-"""How a parameter of a search may be written: a range, a list of choices, or one fixed value."""
+"""The notations of a searched parameter: a range, a list of choices, or one fixed value."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Range(FrozenModel, Generic[Number]):
         return self
 
 
-#: How a parameter may be written; the tags are cut from the field names of error messages.
-PARAMETER_FORMS = frozenset({"range", "choices", "fixed"})
+#: The notations of a parameter; they are cut from the field names of error messages.
+NOTATIONS = frozenset({"range", "choices", "fixed"})
 
 
-def form_of(value: Any) -> str:
-    """Which of the forms a parameter is written in."""
+def notation_of(value: Any) -> str:
+    """The notation that a parameter is written in."""
     if isinstance(value, Mapping | Range):
         return "range"
     return "choices" if isinstance(value, list | tuple) else "fixed"
@@ -79,20 +79,20 @@ if TYPE_CHECKING:
 else:
 
     class Parameter:
-        """The three forms of a parameter; pydantic does not substitute inside a plain generic alias."""
+        """A parameter in any of the three notations; pydantic does not substitute inside a plain generic alias."""
 
-        def __class_getitem__(cls, form: tuple[Any, Any]) -> Any:
-            ranged, number = form
+        def __class_getitem__(cls, arguments: tuple[Any, Any]) -> Any:
+            ranged, number = arguments
             return Annotated[
                 Annotated[ranged, Tag("range")]
                 | Annotated[tuple[number, ...], Field(min_length=1), Tag("choices")]
                 | Annotated[number, Tag("fixed")],
-                Discriminator(form_of),
+                Discriminator(notation_of),
             ]
 
 
 #: Kinds of regularizer: some to choose from, or one.
 Kinds = Annotated[
     Annotated[tuple[Regularizer, ...], Field(min_length=1), Tag("choices")] | Annotated[Regularizer, Tag("fixed")],
-    Discriminator(form_of),
+    Discriminator(notation_of),
 ]

@@ -1,4 +1,4 @@
-"""The search space: what each hyperparameter may be, and how Optuna is asked for it."""
+"""The search space: the values that each hyperparameter may take, and Optuna's distributions of them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from studies.spec.parameter import (
     RateRange,
     Ratio,
     RatioRange,
-    form_of,
+    notation_of,
 )
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-#: What each layer may have of its own, by field.
+#: The parameters that a layer may have of its own: field, and name in a trial.
 _OF_LAYERS = {"regularizer": "regularizer", "lambda_": "lambda", "l1_ratio": "l1_ratio", "dropout": "dropout"}
 
 
@@ -102,16 +102,19 @@ class SearchSpace(FrozenModel):
     def _consistent(self) -> Self:
         if self.layers is not None and self.scope != "per_layer":
             raise ValueError("layers: each layer has its own only with scope: per_layer")
-        for name, form in self.parameters().items():
-            if isinstance(form, tuple) and len(set(form)) < len(form):
+        for name, parameter in self.parameters().items():
+            if isinstance(parameter, tuple) and len(set(parameter)) < len(parameter):
                 raise ValueError(f"{name}: lists a choice twice; each choice must stand once")
         for name in ("bias_regularizer", "activity_regularizer"):
             if "elastic_net" in kinds(getattr(self, name)):
                 raise ValueError(f"{name}: elastic_net is for kernels; use l1 or l2")
         return self
 
-    def sized(self, hidden_layers: int) -> Self:
-        """The same space for a model of so many hidden layers; ValueError when it names another number."""
+    def with_layers(self, hidden_layers: int) -> Self:
+        """The same space for a model of so many hidden layers.
+
+        Raises ValueError when it lists another number of layers.
+        """
         if self.scope == "shared" or (self.layers is not None and len(self.layers) == hidden_layers):
             return self
         if self.layers is not None:
@@ -121,79 +124,83 @@ class SearchSpace(FrozenModel):
         return self.model_copy(update={"layers": (LayerSpace(),) * hidden_layers})
 
     def parameters(self) -> dict[str, Any]:
-        """Each parameter's form by its name as trials have it: as users write it, or layer by layer."""
-        others = ("patience", "learning_rate", "batch_size", "bias_regularizer", "bias_lambda")
-        found = self._of_layers()
-        return found | {name: getattr(self, name) for name in (*others, "activity_regularizer", "activity_lambda")}
+        """Each parameter by its name in a trial; with scope per_layer, those of each layer."""
+        shared = ("patience", "learning_rate", "batch_size", "bias_regularizer", "bias_lambda")
+        names = (*shared, "activity_regularizer", "activity_lambda")
+        return self._layer_parameters() | {name: getattr(self, name) for name in names}
 
-    def _of_layers(self) -> dict[str, Any]:
-        own = self.layers or (LayerSpace(),)
-        found: dict[str, Any] = {}
-        for prefix, layer in zip(layer_prefixes(len(own)), own, strict=True):
+    def _layer_parameters(self) -> dict[str, Any]:
+        layers = self.layers or (LayerSpace(),)
+        parameters: dict[str, Any] = {}
+        for prefix, layer in zip(layer_prefixes(len(layers)), layers, strict=True):
             for field, name in _OF_LAYERS.items():
-                form = getattr(layer, field)
-                found[prefix + name] = getattr(self, field) if form is None else form
-        return found
+                own = getattr(layer, field)
+                parameters[prefix + name] = getattr(self, field) if own is None else own
+        return parameters
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
         """The batch sizes a trial may have when they are listed; none when they are a range."""
-        form: Any = self.batch_size
-        return () if isinstance(form, Range) else form if isinstance(form, tuple) else (form,)
+        size: Any = self.batch_size
+        return () if isinstance(size, Range) else size if isinstance(size, tuple) else (size,)
 
-    def regularizes(self, what: Literal["bias", "activity"]) -> bool:
+    def regularizes(self, target: Literal["bias", "activity"]) -> bool:
         """Whether any trial may regularize the hidden layers' biases or outputs."""
-        return kinds(getattr(self, f"{what}_regularizer")) != {"none"}
+        return kinds(getattr(self, f"{target}_regularizer")) != {"none"}
 
     def searched(self) -> dict[str, Any]:
-        """The forms that the sampler chooses from: neither fixed, nor without effect for every kind listed."""
-        forms = self.parameters()
+        """The parameters that the sampler chooses: neither fixed, nor without effect for every kind listed."""
+        parameters = self.parameters()
         inert = set[str]()
-        for name, form in forms.items():
+        for name, parameter in parameters.items():
             if name.endswith("regularizer"):
                 prefix = name.removesuffix("regularizer")
-                inert |= {f"{prefix}l1_ratio"} if "elastic_net" not in kinds(form) else set()
-                inert |= {f"{prefix}lambda"} if kinds(form) == {"none"} else set()
-        return {name: form for name, form in forms.items() if form_of(form) != "fixed" and name not in inert}
+                inert |= {f"{prefix}l1_ratio"} if "elastic_net" not in kinds(parameter) else set()
+                inert |= {f"{prefix}lambda"} if kinds(parameter) == {"none"} else set()
+        return {
+            name: parameter
+            for name, parameter in parameters.items()
+            if notation_of(parameter) != "fixed" and name not in inert
+        }
 
     def fixed(self) -> dict[str, Any]:
-        """The values that are never asked of the sampler; 0 where a parameter has no effect."""
+        """The values that the sampler never chooses; 0 for a parameter without effect."""
         searched = self.searched()
-        values = {name: form for name, form in self.parameters().items() if name not in searched}
-        return {name: form if form_of(form) == "fixed" else 0.0 for name, form in values.items()}
+        others = {name: value for name, value in self.parameters().items() if name not in searched}
+        return {name: value if notation_of(value) == "fixed" else 0.0 for name, value in others.items()}
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's distribution of every parameter that is searched.
 
-        All are suggested in every trial, also λ where the regularizer is none: a parameter that is absent from some
-        trials drops out of TPE's joint search space.
+        Every trial gets all of them, also λ where the regularizer is none: a parameter that some trials lack drops out
+        of TPE's joint search space.
         """
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-        found: dict[str, BaseDistribution] = {}
-        for name, form in self.searched().items():
-            if isinstance(form, tuple):
-                found[name] = CategoricalDistribution(form)
-            elif isinstance(form, Range):
-                whole = isinstance(form.low, int)
-                found[name] = (IntDistribution if whole else FloatDistribution)(form.low, form.high, log=form.log)
-        return found
+        distributions: dict[str, BaseDistribution] = {}
+        for name, parameter in self.searched().items():
+            if isinstance(parameter, tuple):
+                distributions[name] = CategoricalDistribution(parameter)
+            elif isinstance(parameter, Range):
+                kind = IntDistribution if isinstance(parameter.low, int) else FloatDistribution
+                distributions[name] = kind(parameter.low, parameter.high, log=parameter.log)
+        return distributions
 
     @property
     def choices(self) -> float:
-        """How many trials differ by more than their seed: infinite where a parameter is continuous."""
+        """The number of trials that differ by more than their seed; infinite if a parameter is continuous."""
         counts = [
-            len(form)
-            if isinstance(form, tuple)
-            else form.high - form.low + 1
-            if isinstance(form.low, int)
+            len(parameter)
+            if isinstance(parameter, tuple)
+            else parameter.high - parameter.low + 1
+            if isinstance(parameter.low, int)
             else math.inf
-            for form in self.searched().values()
+            for parameter in self.searched().values()
         ]
         return math.prod(counts)
 
     def hyperparameters(self, params: Mapping[str, Any]) -> Hyperparameters:
-        """The values of one trial, from what the sampler suggested and what is fixed."""
+        """The values of one trial, from the sampler's suggestions and the fixed values."""
         values = self.fixed() | dict(params)
 
         def penalty(prefix: str) -> Penalty:
@@ -216,6 +223,6 @@ class SearchSpace(FrozenModel):
         )
 
 
-def kinds(form: Any) -> set[str]:
-    """The kinds of regularizer that a form allows."""
-    return {form} if isinstance(form, str) else set(form)
+def kinds(parameter: Any) -> set[str]:
+    """The kinds of regularizer that a parameter allows."""
+    return {parameter} if isinstance(parameter, str) else set(parameter)

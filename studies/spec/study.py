@@ -18,6 +18,7 @@ from studies.spec.model import KerasSpec, MlpSpec, ModelSpec
 from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds, min_test_rows
 from studies.spec.sampler import LEARNING_SAMPLERS, PrunerSpec, SamplerSpec, WarmStartSpec
 from studies.spec.space import SearchSpace
+from studies.spec.table import TableOptions
 from studies.spec.training import REPRODUCIBLE_LANES, EarlyStoppingSpec, Training
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
@@ -72,21 +73,26 @@ class StudySpec(FrozenModel):
 
     @property
     def task(self) -> Task:
-        """What the dataset asks for."""
+        """The dataset's task."""
         return self.dataset.facts.task
+
+    @property
+    def table_options(self) -> TableOptions | None:
+        """The roles of an uploaded dataset's columns; None for any other dataset."""
+        return self.dataset.options if isinstance(self.dataset, UploadedDataset) else None
 
     @property
     def ordered(self) -> bool:
         """Whether rows are divided in the order of time."""
-        options = self.dataset.options if isinstance(self.dataset, UploadedDataset) else None
+        options = self.table_options
         split = self.resampling.split
         return split == "time" or (split == "auto" and options is not None and options.time is not None)
 
     @property
-    def most_folds(self) -> int:
-        """Folds that there are rows for, as far as is known before the dataset is loaded."""
+    def max_folds(self) -> int:
+        """The most folds that there are rows for, as far as is known before the dataset is loaded."""
         facts, split = self.dataset.facts, self.resampling.split
-        options = self.dataset.options if isinstance(self.dataset, UploadedDataset) else None
+        options = self.table_options
         by_class = split == "stratified" or (
             split == "auto" and (options is None or not (options.time or options.group))
         )
@@ -96,7 +102,7 @@ class StudySpec(FrozenModel):
     @property
     def weighted(self) -> bool:
         """Whether training rows count differently."""
-        options = self.dataset.options if isinstance(self.dataset, UploadedDataset) else None
+        options = self.table_options
         return self.training.class_weights == "balanced" or (options is not None and options.weight is not None)
 
     @property
@@ -110,22 +116,22 @@ class StudySpec(FrozenModel):
 
     @field_validator("space")
     @classmethod
-    def _sized(cls, space: SearchSpace, info: ValidationInfo) -> SearchSpace:
-        model = info.data.get("model")  # none when it is wrong itself
-        return space if model is None else space.sized(model.regularized_layers)
+    def _fit_to_model(cls, space: SearchSpace, info: ValidationInfo) -> SearchSpace:
+        model = info.data.get("model")  # None when it is invalid itself
+        return space if model is None else space.with_layers(model.regularized_layers)
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
+    def _check_parts(self) -> Self:
         task, shape = self.task, self.dataset.facts.shape
-        known = metrics_for(task)
+        metrics = metrics_for(task)
         for field, names in (
             ("objectives", self.objectives),
             ("early_stopping.monitor", (self.early_stopping.monitor,)),
         ):
             for name in names:
-                if name not in known:
+                if name not in metrics:
                     raise ValueError(
-                        f"{field}: {name} is not defined for a {task} task; choose from {', '.join(known)}"
+                        f"{field}: {name} is not defined for a {task} task; choose from {', '.join(metrics)}"
                     )
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError("objectives: the same objective stands twice; name each once")
@@ -143,37 +149,36 @@ class StudySpec(FrozenModel):
         if self.training.class_weights == "balanced" and task == "regression":
             raise ValueError("training.class_weights: a regression has no classes; leave it out")
         if isinstance(self.model, KerasSpec):
-            self._own_model_fits(self.model)
+            self._check_user_model(self.model)
         return self
 
     @model_validator(mode="after")
-    def _rows_divide(self) -> Self:
-        how = self.resampling
-        uploaded = self.dataset if isinstance(self.dataset, UploadedDataset) else None
-        options = None if uploaded is None else uploaded.options
+    def _check_resampling(self) -> Self:
+        resampling = self.resampling
+        options = self.table_options
         time, group = (None, None) if options is None else (options.time, options.group)
-        split = how.split
+        split = resampling.split
         if split == "auto" and time is not None and group is not None:
             raise ValueError("resampling.split: the dataset has a time and a group column; say time or group")
         if (split == "time" and time is None) or (split == "group" and group is None):
             raise ValueError(f"resampling.split: the dataset has no {split} column; name one where it is uploaded")
         if split == "stratified" and self.task == "regression":
             raise ValueError("resampling.split: a regression has no classes to stratify by; use random")
-        if self.ordered and how.fits > how.folds:
+        if self.ordered and resampling.fits > resampling.folds:
             raise ValueError(f"resampling.repeats: {ONE_DIVISION_BY_TIME}")
         if self.ordered and self.comparison is not None and self.comparison.repeats > 1:
             raise ValueError(f"comparison.repeats: {ONE_DIVISION_BY_TIME}")
-        if how.kind != "holdout" and how.folds > self.most_folds:
-            message = describe_too_many_folds(how.folds, self.most_folds)
+        if resampling.kind != "holdout" and resampling.folds > self.max_folds:
+            message = describe_too_many_folds(resampling.folds, self.max_folds)
             raise ValueError(f"resampling.folds: {message}, for every fold needs two rows and one of each class")
         return self
 
-    def _own_model_fits(self, model: KerasSpec) -> None:
+    def _check_user_model(self, model: KerasSpec) -> None:
         facts = self.dataset.facts
         try:
             compatibility.check(model.graph, facts.shape, facts.task, facts.classes)
         except ConfigError as error:
             raise ValueError(f"model.config: {error}") from None
-        why = find_lane_obstacle(model.graph)
-        if self.training.engine == "lanes" and why is not None:
-            raise ValueError(f"training.engine: lanes cannot hold this model; use auto or fit. {why}")
+        obstacle = find_lane_obstacle(model.graph)
+        if self.training.engine == "lanes" and obstacle is not None:
+            raise ValueError(f"training.engine: lanes cannot hold this model; use auto or fit. {obstacle}")
