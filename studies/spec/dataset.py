@@ -1,4 +1,4 @@
-"""How a study names its data, and what is known of that data without loading it."""
+"""The dataset of a study, and the facts of it that are known without loading it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SyntheticName = Literal["few_informative", "noisy_labels", "wide", "clean", "spa
 
 @dataclass(frozen=True, slots=True)
 class DatasetFacts:
-    """What the service says of a dataset before any worker loads it."""
+    """The facts of a dataset that the service knows before a worker loads it."""
 
     task: Annotated[Task, Field(description="What is asked of the target.")]
     rows: Annotated[int, Field(description="Rows of all parts together.")]
@@ -98,7 +98,7 @@ class SyntheticDataset(FrozenModel):
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe with every default filled in."""
+        """The recipe, with the spec's values in place of its defaults."""
         default = SYNTHETIC[self.name]
         features = default.features if self.features is None else self.features
         return Recipe(

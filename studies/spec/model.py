@@ -1,4 +1,4 @@
-"""How a study names its Keras architecture."""
+"""The Keras architecture of a study."""
 
 import json
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""How a study names its optimizer and the course of its learning rate, with Keras' own names, options and defaults.
+"""The optimizer of a study and its learning rate's schedule, with Keras' own names, options and defaults.
 
 The initial learning rate is part of the space.
 """

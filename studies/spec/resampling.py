@@ -1,4 +1,4 @@
-"""How the rows of a dataset are split into parts and folds."""
+"""The split of a dataset's rows into parts and folds."""
 
 from __future__ import annotations
 

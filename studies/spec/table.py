@@ -1,4 +1,4 @@
-"""How a user's file is to be read: its format, and what its columns are for."""
+"""The format of a user's file, and the roles of its columns."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class TableOptions(FrozenModel):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        seen: dict[str, str] = {}
+        roles: dict[str, str] = {}
         for role, column in self.roles:
-            if column in seen:
-                raise ValueError(f"{role}: '{column}' is the {seen[column]} already; name another column")
+            if column in roles:
+                raise ValueError(f"{role}: '{column}' is the {roles[column]} already; name another column")
             if column in self.ignore:
                 raise ValueError(f"ignore: '{column}' is the {role}, which cannot be ignored")
-            seen[column] = role
+            roles[column] = role
         return self

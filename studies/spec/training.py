@@ -1,4 +1,4 @@
-"""How the trials of a study are trained, and how a training ends early."""
+"""The training of a study's trials, and its early stopping."""
 
 from __future__ import annotations
 
