@@ -86,6 +86,7 @@ def test_a_paused_study_goes_on(tmp_path: Path) -> None:
         trials = store.trials("paused", (), Sort.parse("number"), 10, None).items
         assert [(t.number, t.state) for t in trials] == [(number, "COMPLETE") for number in range(4)]
         assert (trials[0].number, trials[0].value, trials[0].ended_at) == before
+        assert trials[1].params is not None
         assert trials[1].params["dropout"] == 0.0  # as enqueued
     finally:
         store.close()
