@@ -23,8 +23,10 @@ _RESERVED = {
     "x_val",
     "y_val",
     "y_deviation",
+    "weights",
     "Measure",
     "roc_auc_score",
+    "balanced_accuracy_score",
     "r2_score",
     "mean_absolute_error",
 }

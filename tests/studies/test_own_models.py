@@ -231,6 +231,19 @@ def test_the_code_of_a_model_has_names_of_its_own_for_every_layer() -> None:
     compile(code, "snippet", "exec")
 
 
+@pytest.mark.parametrize("name", ["weights", "balanced_accuracy_score", "y_deviation", "model"])
+def test_a_layer_takes_no_name_of_the_code_around_the_model(name: str) -> None:
+    config = functional(
+        called(layer("Dense", name, units=4), "rows"),
+        called(layer("Dense", "out", units=3, activation="softmax"), name),
+    )
+    spec = parse({"dataset": IRIS, "model": {"kind": "keras", "config": config}})
+    code = snippet(
+        spec, spec.space.hyperparameters(dict.fromkeys(spec.space.searched(), 0) | {"regularizer": "none"}), 0
+    )
+    assert f"\n{name}_ = keras.layers.Dense(" in code
+
+
 @pytest.mark.parametrize("reproducible", [False, True])
 def test_a_model_that_no_program_of_lanes_can_be_made_of_is_trained_by_fit(
     reproducible: bool, monkeypatch: pytest.MonkeyPatch
