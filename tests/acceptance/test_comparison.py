@@ -87,7 +87,7 @@ def test_the_model_of_a_technique_gives_what_was_measured_on_the_test_part(
     code = """
 import json, sys, keras
 from studies.datasets.preprocessing import prepare
-from studies.spec import StudySpec
+from studies.spec.study import StudySpec
 spec = StudySpec.model_validate(json.load(open(sys.argv[1])))
 part = prepare(spec.dataset, spec.seed).test()
 print(keras.models.load_model(sys.argv[2]).evaluate(part.x, part.y, verbose=0, return_dict=True)["binary_crossentropy"])
