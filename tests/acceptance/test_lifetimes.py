@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
-from contextlib import closing
 
 import pytest
 
@@ -101,27 +99,6 @@ def test_a_worker_leaves_within_ten_seconds_also_in_the_middle_of_an_epoch(house
         [attempt] = server.api.get("/v1/studies/endless/trials/0/attempts").json() or [{"ending": None}]
         assert attempt["ending"] is None  # another worker's, or none yet: the one that left handed it back
         server.api.delete("/v1/studies/endless", params={"force": True}).raise_for_status()
-
-
-def test_a_reproducible_study_has_the_same_table_with_one_worker_and_with_four(house: House) -> None:
-    def table(name: str) -> list[dict[str, object]]:
-        ended(server.api, name)
-        ran_exactly(server.api, name, 30)
-        told = ("number", "params", "state", "values", "metrics", "weights", "epochs", "best_epoch")
-        return [{field: trial[field] for field in told} for trial in trials(server.api, name)]
-
-    plain = document("one", 30, 12, reproducible=True, training={"lanes": 2}, pruner="median")
-    with serving(house, workers=1) as server:
-        submit(server.api, plain)
-        one = table("one")
-        for _ in range(3):
-            house.start("worker")
-        eventually(lambda: house.log().count("worker is ready") == 4, 120)
-        submit(server.api, plain | {"name": "four"})
-        assert table("four") == one
-        query = "SELECT COUNT(DISTINCT worker) FROM regsweep_trials GROUP BY study_id"
-        with closing(sqlite3.connect(house.folder / "regsweep.db")) as connection:
-            assert [count for (count,) in connection.execute(query)][1] > 1
 
 
 def test_a_killed_server_leaves_no_worker_behind(house: House) -> None:
