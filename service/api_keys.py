@@ -72,7 +72,7 @@ class Login:
         return f"{self.key_id}.{self.expires_at}.{self.signature}"
 
     def is_valid(self, secret: str, now: float) -> bool:
-        """True when this secret signed it and it has not expired."""
+        """Return whether this secret signed it and it has not expired."""
         expected = _signature(self.key_id, self.expires_at, secret)
         return hmac.compare_digest(self.signature, expected) and now < self.expires_at
 

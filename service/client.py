@@ -52,7 +52,7 @@ class Client:
         self._http.close()
 
     def healthy(self) -> bool:
-        """True when the server answers."""
+        """Return whether the server answers."""
         try:
             return self._http.get("/healthz").is_success
         except httpx.TransportError:

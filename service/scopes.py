@@ -24,7 +24,7 @@ class Rule:
     scope: Scope | None  # None: no key is needed
 
     def covers(self, method: str, path: str) -> bool:
-        """True when the rule applies to a request."""
+        """Return whether the rule applies to a request."""
         return method in self.methods and re.fullmatch(self.paths, path) is not None
 
 
@@ -51,5 +51,5 @@ def needed_scope(method: str, path: str) -> Scope | None:
 
 
 def includes(granted: Scope, needed: Scope) -> bool:
-    """True when the granted scope includes the one that is needed."""
+    """Return whether the granted scope includes the one that is needed."""
     return SCOPES.index(granted) >= SCOPES.index(needed)

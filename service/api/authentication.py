@@ -27,7 +27,7 @@ class Authenticator:
         return KeyStore(self._lazy_store.get())
 
     def is_open(self) -> bool:
-        """True when no key was ever made, so that no request can need one."""
+        """Return whether no key was ever made, so that no request can need one."""
         return not self._keys.any()
 
     def identify(self, request: HTTPConnection) -> KeyRecord | None:
@@ -39,7 +39,7 @@ class Authenticator:
         return self.find_key(text.strip()) if scheme.lower() == "bearer" else None
 
     def find_key(self, text: str) -> KeyRecord | None:
-        """The record of a key, None when it is not usable. Record its use, at most once a day."""
+        """Find a usable key, and record its use at most once a day; None when there is none."""
         api_key = ApiKey.parse(text)
         record = None if api_key is None else self._keys.usable(api_key.id)
         if api_key is None or record is None or not api_key.fits(record.digest):

@@ -53,7 +53,7 @@ class Guard:
         except ServiceError as error:
             return problems.of_service_error(error)
         except problems.DATABASE_ERRORS as error:
-            return problems.of_database_error(request.url.path, error)
+            return problems.answer_database_error(request.url.path, error)
         return None
 
     def _check_key(self, request: Request, needed: scopes.Scope) -> None:

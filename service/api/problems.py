@@ -84,11 +84,11 @@ def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
 
 
 def _on_database_error(request: Request, error: Exception) -> JSONResponse:
-    return of_database_error(request.url.path, error)
+    return answer_database_error(request.url.path, error)
 
 
-def of_database_error(path: str, error: Exception) -> JSONResponse:
-    """The answer when the database does not respond. Log the error."""
+def answer_database_error(path: str, error: Exception) -> JSONResponse:
+    """Log a database error; return its answer."""
     _log.error("database error", path=path, error=str(error))
     response = problem(503, "Storage unavailable", "the database does not answer; try again in a few seconds")
     response.headers["Retry-After"] = _RETRY_SECONDS

@@ -73,7 +73,7 @@ def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> 
 
 
 def _describes(document: Mapping[str, Any], study: StudyView) -> bool:
-    """True when a document describes this study, their comparisons aside."""
+    """Return whether a document describes this study, their comparisons aside."""
     from studies.spec.dataset import UploadedDataset
     from studies.spec.study import StudySpec
     from studies.study_file import parse

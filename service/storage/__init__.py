@@ -1,1 +1,1 @@
-"""What is kept: studies and trials in a database, models as artifacts."""
+"""The database and the artifacts: studies and trials in the one, models in the other."""

@@ -78,7 +78,7 @@ class Artifacts:
             self._files.get_file(self._at(path), str(target))
 
     def has(self, path: str) -> bool:
-        """Whether a file is there."""
+        """Return whether a file is there."""
         with self._translating_errors(f"the artifact {path} cannot be looked for"):
             return bool(self._files.exists(self._at(path)))
 
@@ -101,7 +101,7 @@ class Artifacts:
             return [str(name).removeprefix(f"{self._root}/") for name in self._files.find(self._root)]
 
     def written_at(self, path: str) -> float:
-        """When a file was written, in seconds since 1970 by its storage's clock.
+        """The time of a file's last write, in seconds since 1970 by its storage's clock.
 
         Raises NotFoundError when it is not there.
         """

@@ -1,6 +1,6 @@
 """Ends attempts at trials that gave nothing: by a dead or hung worker, by an error, or handed back.
 
-All inside a `database.transaction`. An attempt that gave a result ends with its trial, see ledger.close.
+All inside a `database.transaction`. An attempt that gave a result ends with its trial, see TrialLedger.close.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def end_attempts(
 
 
 def _free(session: Session, condition: sa.ColumnElement[bool], changes: Mapping[str, Any]) -> Sequence[Any]:
-    """Free running trials, locked in the order of lifecycle.locked; return their rows."""
+    """Free running trials, locked in the order of lifecycle.lock_study; return their rows."""
     study_ids = session.scalars(sa.select(TrialRecord.study_id).where(running(), condition).distinct())
     for study_id in sorted(study_ids):
-        lifecycle.locked(session, study_id)
-    ids = [trial_id for trial_id, _ in lifecycle.locked_trials(session, sa.and_(running(), condition))]
+        lifecycle.lock_study(session, study_id)
+    ids = [trial_id for trial_id, _ in lifecycle.lock_trials(session, sa.and_(running(), condition))]
     columns = ("study_id", "id", "number", "slot", "attempt", "setbacks")
     update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids)).values(_FREE | dict(changes))
     return session.execute(update.returning(*(getattr(TrialRecord, column) for column in columns))).all()
@@ -117,7 +117,7 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
         optuna_trial_id = optuna_tables.create_trial(session, optuna_id, template)
     else:
         optuna_trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
-    told = {"state": TrialState.FAIL, "checkpoint": None, "number": number, "reason": reason, "ended_at": unix_now()}
-    session.execute(sa.update(TrialRecord).where(TrialRecord.id == row.id).values(told))
+    failed = {"state": TrialState.FAIL, "checkpoint": None, "number": number, "reason": reason, "ended_at": unix_now()}
+    session.execute(sa.update(TrialRecord).where(TrialRecord.id == row.id).values(failed))
     optuna.set_trial_user_attr(optuna_trial_id, "reason", reason)
     optuna_tables.finish_trial(session, optuna_trial_id, OptunaState.FAIL, None)

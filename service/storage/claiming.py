@@ -27,7 +27,7 @@ class Holder:
     turn_seconds: float = math.inf  # after which another study may take the worker
     only: str | None = None  # the one study it serves
     leaving: Callable[[], bool] = lambda: False
-    progressed: Callable[[], None] = lambda: None  # called when a training went on
+    note_progress: Callable[[], None] = lambda: None  # called when a training went on
 
 
 def claim_slots(
@@ -94,7 +94,7 @@ def _claim(
 
 
 def _in_generation(spec: StudySpec, study_id: int) -> sa.ColumnElement[bool]:
-    """Of a reproducible study, the slots of the first generation that has not ended."""
+    """The slots of the first generation that has not ended, of a reproducible study."""
     if not spec.reproducible:
         return sa.true()
     return TrialRecord.slot < (_first_open_slot(study_id) // spec.generation + 1) * spec.generation

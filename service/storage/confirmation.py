@@ -84,7 +84,7 @@ def _last_round(
     confirmation: StudyRecord,
 ) -> list[Plan]:
     """Plan every candidate on the test part, and the recommended one for delivery."""
-    # The order of datasets.preprocessing.prepare_folds: the folds, the full split, all rows, the delivery's folds.
+    # The order of datasets.preprocessing.divide: the folds, the full split, all rows, the delivery's folds.
     full_split = comparison.repeats * comparison.folds
     all_rows, first_delivery_fold = full_split + 1, full_split + 2
     plans = [Plan(name, CANDIDATES, params[name], [full_split], test=True) for name in params]

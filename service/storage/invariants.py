@@ -54,11 +54,11 @@ def _budget(study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
     states = Counter(trial.state for trial in trials)
     needs_all = study.state in ACTIVE_STUDY or (study.state == StudyState.COMPLETED and study.reason is None)
     if needs_all and len(trials) != budget:
-        yield f"has {len(trials)} places and a budget of {budget} trials"
+        yield f"has {len(trials)} slots and a budget of {budget} trials"
     if len(trials) > budget:
-        yield f"has {len(trials)} places, more than its budget of {budget} trials"
+        yield f"has {len(trials)} slots, more than its budget of {budget} trials"
     if study.state not in ACTIVE_STUDY and states[TrialState.WAITING]:
-        yield f"is {study.state} and {states[TrialState.WAITING]} of its places wait"
+        yield f"is {study.state} and {states[TrialState.WAITING]} of its slots wait"
     if study.state in ACTIVE_STUDY and not states[TrialState.WAITING] + states[TrialState.RUNNING]:
         yield f"is {study.state} and all its trials have ended"
 
@@ -68,11 +68,11 @@ def _leases(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
     for trial in trials:
         if trial.state != TrialState.RUNNING:
             if trial.token is not None or trial.lease_expires_at is not None:
-                yield f"place {trial.slot} is {trial.state} and still held by a claim"
+                yield f"slot {trial.slot} is {trial.state} and still held by a claim"
         elif trial.token is None or trial.lease_expires_at is None:
-            yield f"place {trial.slot} runs and nobody holds it"
+            yield f"slot {trial.slot} runs and nobody holds it"
         elif trial.lease_expires_at < now:
-            yield f"place {trial.slot} runs {now - trial.lease_expires_at:.0f} seconds past its lease"
+            yield f"slot {trial.slot} runs {now - trial.lease_expires_at:.0f} seconds past its lease"
 
 
 def _attempts(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
@@ -83,11 +83,11 @@ def _attempts(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
     for trial in trials:
         endings = Counter(attempt.ending for attempt in by_trial[trial.id])
         if endings[Ending.TOLD] > 1:
-            yield f"place {trial.slot} was told {endings[Ending.TOLD]} times"
+            yield f"slot {trial.slot} was told {endings[Ending.TOLD]} times"
         if trial.state not in ENDED_TRIAL and endings[Ending.TOLD]:
-            yield f"place {trial.slot} was told and is {trial.state}"
+            yield f"slot {trial.slot} was told and is {trial.state}"
         if endings[None] > (trial.state == TrialState.RUNNING):
-            yield f"place {trial.slot} is {trial.state} and {endings[None]} of its attempts have not ended"
+            yield f"slot {trial.slot} is {trial.state} and {endings[None]} of its attempts have not ended"
 
 
 def _optuna_tables(session: Session, study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
@@ -120,4 +120,4 @@ def _files(artifacts: Artifacts, trials: Sequence[TrialRecord]) -> Iterator[str]
     for trial in trials:
         for kind, path in (("model", trial.model), ("checkpoint", trial.checkpoint)):
             if path is not None and not artifacts.has(path):
-                yield f"the {kind} of place {trial.slot}, {path}, is not there"
+                yield f"the {kind} of slot {trial.slot}, {path}, is not there"

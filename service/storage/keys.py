@@ -44,12 +44,12 @@ class KeyStore:
             return session.scalars(sa.select(KeyRecord).order_by(KeyRecord.created_at, KeyRecord.id)).all()
 
     def any(self) -> bool:
-        """Whether a key was ever made, also a revoked one: revoking a leaked key must not open the service."""
+        """Return whether a key was ever made, also a revoked one: revoking a leaked key must not open the service."""
         with self._store.reading() as session:
             return session.scalar(sa.select(KeyRecord.id).limit(1)) is not None
 
     def any_usable(self) -> bool:
-        """Whether there is a key that is neither revoked nor expired."""
+        """Return whether there is a key that is neither revoked nor expired."""
         with self._store.reading() as session:
             return session.scalar(sa.select(KeyRecord.id).where(_usable()).limit(1)) is not None
 

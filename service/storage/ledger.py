@@ -22,7 +22,7 @@ from service.storage import attempts, claiming, comparisons, database, lifecycle
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
-from service.storage.lifecycle import locked_trials
+from service.storage.lifecycle import lock_trials
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState, TrialState
 from service.storage.store import Store
@@ -63,11 +63,11 @@ class TrialLedger:
         A trial on its last attempt runs alone, on an idle worker: should it take the worker down, no other trial goes
         down with it.
         """
-        self._holder.progressed()
+        self._holder.note_progress()
         if self._leaving():
             return []
         with database.transaction(self._rdb) as session:
-            study = lifecycle.locked(session, self._study_id)
+            study = lifecycle.lock_study(session, self._study_id)
             if study is None:
                 return []
             self._end_when_overdue(session)
@@ -81,10 +81,10 @@ class TrialLedger:
         return claims
 
     def _leaving(self) -> bool:
-        return self._holder.leaving() or self._must_give_way()
+        return self._holder.leaving() or self._check_turn()
 
-    def _must_give_way(self) -> bool:
-        """True, and from then on, when this worker's turn is over and another study comes next."""
+    def _check_turn(self) -> bool:
+        """Return True, and from then on, when this worker's turn is over and another study comes next."""
         if not self._gives_way and time.monotonic() >= self._turn_ends_at:
             study = self._worker_store.next_study(self._holder.only, self._holder.name, self._study_id)
             self._gives_way = study is not None and study.root_id != self._root_id
@@ -92,7 +92,7 @@ class TrialLedger:
         return self._gives_way
 
     def blocked(self) -> bool:
-        """True when slots of a reproducible study wait only for other workers to end a generation."""
+        """Return whether slots of a reproducible study wait only for other workers to end a generation."""
         if not self._spec.reproducible or self._leaving():
             return False
         waiting = (
@@ -155,12 +155,12 @@ class TrialLedger:
 
     def report(self, reports: Sequence[Report]) -> Standing:
         """Record intermediate values and renew the leases, in one transaction; return the lost ones and the verdict."""
-        self._holder.progressed()
+        self._holder.note_progress()
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         held = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
         with database.transaction(self._rdb) as session:
             self._end_when_overdue(session)
-            kept = {trial_id for trial_id, _ in locked_trials(session, held)}
+            kept = {trial_id for trial_id, _ in lock_trials(session, held)}
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
             session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
@@ -265,11 +265,11 @@ class TrialLedger:
 
         Raises LeaseLostError when the claim is no longer held.
         """
-        self._holder.progressed()
+        self._holder.note_progress()
         held = sa.and_(TrialRecord.id == claim.trial_id, TrialRecord.token == claim.token, running())
         with database.transaction(self._rdb) as session:
             if ending:
-                lifecycle.locked(session, self._study_id)
+                lifecycle.lock_study(session, self._study_id)
             changed = session.execute(sa.update(TrialRecord).where(held).values(changes or {"token": claim.token}))
             if changed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
                 number = self._opened_numbers.get(claim.trial_id) if claim.number is None else claim.number
@@ -286,6 +286,6 @@ class TrialLedger:
         overdue = sa.select(sa.true()).where(
             StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
         )
-        if session.scalar(overdue) and (study := lifecycle.locked(session, self._study_id)) is not None:
+        if session.scalar(overdue) and (study := lifecycle.lock_study(session, self._study_id)) is not None:
             reason = f"budget.timeout_seconds of {seconds:g} ran out"
             comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)

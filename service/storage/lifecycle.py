@@ -25,21 +25,21 @@ _ADMISSION_LOCK = 0x72656761  # PostgreSQL's advisory locks are numbers; another
 
 
 def find(session: Session, name: str, *, lock: bool = False) -> StudyRecord:
-    """The study of a name, locked if asked.
+    """Find the study of a name, and lock it if asked.
 
     Raises NotFoundError when there is none.
     """
     # PostgreSQL refuses to compare a text with one that holds a NUL.
     study = None if "\0" in name else session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
     if study is not None and lock:
-        study = locked(session, study.id)
+        study = lock_study(session, study.id)
     if study is None:
         raise NotFoundError(f"there is no study named '{name}'")
     return study
 
 
-def locked(session: Session, study_id: int) -> StudyRecord | None:
-    """A study, locked where the database has row locks; None when there is none.
+def lock_study(session: Session, study_id: int) -> StudyRecord | None:
+    """Lock a study, where the database has row locks, and return it; None when there is none.
 
     Everybody locks in one order, or two would wait for each other: a part's study, the part, then trials by their id.
     """
@@ -54,8 +54,8 @@ def _lock(session: Session, study_id: int) -> StudyRecord | None:
     return session.get(StudyRecord, study_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
-def locked_trials(session: Session, condition: sa.ColumnElement[bool]) -> Sequence[tuple[int, int | None]]:
-    """The ids and numbers of trials that are about to change, locked."""
+def lock_trials(session: Session, condition: sa.ColumnElement[bool]) -> Sequence[tuple[int, int | None]]:
+    """Lock trials that are about to change; return their ids and numbers."""
     query = sa.select(TrialRecord.id, TrialRecord.number).where(condition).order_by(TrialRecord.id)
     return [(row.id, row.number) for row in session.execute(query.with_for_update())]
 
@@ -173,7 +173,7 @@ def close_slots(session: Session, optuna: RDBStorage, study: StudyRecord, condit
     from optuna.trial import TrialState as OptunaState
 
     closing = sa.and_(TrialRecord.study_id == study.id, condition)
-    numbers = {trial_id: number for trial_id, number in locked_trials(session, closing) if number is not None}
+    numbers = {trial_id: number for trial_id, number in lock_trials(session, closing) if number is not None}
     session.execute(sa.delete(TrialRecord).where(closing, TrialRecord.number.is_(None)))
     pruned = {
         "state": TrialState.PRUNED,
@@ -195,7 +195,7 @@ def close_slots(session: Session, optuna: RDBStorage, study: StudyRecord, condit
 def remove(session: Session, optuna: RDBStorage, study: StudyRecord) -> int:
     """Delete a study with all its trials, here and in Optuna; return its id."""
     trials = TrialRecord.study_id == study.id
-    locked_trials(session, trials)
+    lock_trials(session, trials)
     session.execute(sa.delete(TrialRecord).where(trials))
     session.delete(study)
     optuna.delete_study(optuna.get_study_id_from_name(study.name))

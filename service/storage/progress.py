@@ -24,7 +24,7 @@ _MAX_DELIVERED = 20
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many trials of a study are in each state; `trials` is the budget."""
+    """The number of a study's trials in each state; `trials` is the budget."""
 
     trials: int
     complete: int = 0
@@ -134,7 +134,7 @@ def _counts(session: Session, records: Sequence[StudyRecord]) -> _Counts:
         .where(TrialRecord.study_id.in_([record.id for record in records]))
         .group_by(TrialRecord.study_id, TrialRecord.state)
     )
-    # A listing would take longer to validate each spec.
+    # The parts' specs are not validated whole: a listing needs nothing else of them.
     fits_of = {record.id: Resampling.model_validate(record.spec["resampling"]).fits for record in records}
     done, left = ({record.id: Work() for record in records} for _ in range(2))
     for study_id, is_open, trials, with_plan, plan_fits in session.execute(query):

@@ -46,7 +46,7 @@ class StudyRecord(Record):
     reason: Mapped[str | None]  # for its end, unless that was its budget
     spec: Mapped[dict[str, Any]]  # StudySpec as JSON
     engine: Mapped[dict[str, Any] | None]  # that trains it, and why; None until a worker has begun
-    facts: Mapped[dict[str, Any] | None]  # of its data, see worker.facts; None until a worker has begun
+    facts: Mapped[dict[str, Any] | None]  # of its data, see worker.worker.facts; None until a worker has begun
     parent_id: Mapped[int | None]  # the study whose comparison this is a part of
     technique: Mapped[str | None] = mapped_column(sa.String(20))  # searched by this part; None for the confirmation
     comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class StudyState(StrEnum):
-    """Where a study is in its life."""
+    """The stages of a study's life."""
 
     QUEUED = "queued"  # accepted; no worker has claimed a trial of it
     RUNNING = "running"  # a worker has claimed a trial
@@ -23,7 +23,7 @@ ACTIVE_STUDY = (*LIVE_STUDY, StudyState.PAUSED)
 
 
 class ComparisonState(StrEnum):
-    """Where a comparison is in its life."""
+    """The stages of a comparison's life."""
 
     SEARCHING = "searching"  # each technique's best parameters, in a study of its own
     CONFIRMING = "confirming"  # trains those parameters on the same folds, in rounds
@@ -54,7 +54,7 @@ ENDED_TRIAL = frozenset(TrialState) - {*OPEN_TRIAL}
 
 
 class Ending(StrEnum):
-    """How an attempt at a trial ended."""
+    """The end of an attempt at a trial."""
 
     TOLD = "told"  # the trial ended with it
     LOST = "lost"  # its worker died, or gave no sign of life

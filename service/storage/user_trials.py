@@ -40,7 +40,7 @@ def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> 
     query = sa.select(TrialRecord).where(*free).order_by(TrialRecord.slot).limit(1)
     trial = session.scalar(query.with_for_update(skip_locked=True))
     if trial is None:
-        raise ConflictError(f"study '{study.name}' has no free place left in its budget of {spec.budget.trials} trials")
+        raise ConflictError(f"study '{study.name}' has no free slot left in its budget of {spec.budget.trials} trials")
     trial.enqueued_params = dict(params)
     return trial
 

@@ -46,7 +46,7 @@ class WorkerStore:
     def fail_study(self, study_id: int, reason: str, worker: str) -> None:
         """End a study that cannot be run at all, and the attempts of this worker."""
         with database.transaction(self._store.optuna) as session:
-            study = lifecycle.locked(session, study_id)
+            study = lifecycle.lock_study(session, study_id)
             if study is not None:
                 comparisons.end(session, self._store.optuna, study, StudyState.FAILED, reason)
                 held = TrialRecord.worker == worker
@@ -58,7 +58,7 @@ class WorkerStore:
         """Renew every lease of a worker; return their number."""
         held = sa.and_(TrialRecord.worker == worker, running())
         with self._store.writing() as session:
-            ids = [trial_id for trial_id, _ in lifecycle.locked_trials(session, held)]
+            ids = [trial_id for trial_id, _ in lifecycle.lock_trials(session, held)]
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
             session.execute(update.values(lease_expires_at=unix_now() + lease_seconds))
             return len(ids)

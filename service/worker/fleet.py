@@ -108,8 +108,9 @@ class Fleet:
         worker.close()
         member.running = None
         database_answered = self._release(member.name, ending)
+        worker.wait_until_read()
         # A database that is away is reason enough to die, and comes back.
-        if worker.became_ready() or not database_answered:
+        if worker.was_ready or not database_answered:
             _log.warning("a worker died and is started again", pid=worker.process.pid, status=status)
             member.failed_starts = 0
         else:

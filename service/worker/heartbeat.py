@@ -23,8 +23,8 @@ _log = structlog.get_logger(__name__)
 class Heartbeat:
     """A thread that renews all leases of a worker three times a lease, for as long as the `with` block lasts.
 
-    It calls `hung` when the worker holds trials and no training went on for `hung_seconds`. Each beat that the database
-    answers touches the file at `path`.
+    It calls `on_hung` when the worker holds trials and no training went on for `hung_seconds`. Each beat that the
+    database answers touches the file at `path`.
     """
 
     def __init__(
@@ -33,17 +33,17 @@ class Heartbeat:
         worker: str,
         lease_seconds: float,
         hung_seconds: float,
-        hung: Callable[[], None],
+        on_hung: Callable[[], None],
         path: Path | None = None,
     ) -> None:
         self._store, self._worker, self._lease_seconds = store, worker, lease_seconds
-        self._hung_seconds, self._hung, self._path = hung_seconds, hung, path
+        self._hung_seconds, self._on_hung, self._path = hung_seconds, on_hung, path
         self._reaper = Reaper(store, lease_seconds)
         self._progressed_at = time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="heartbeat", daemon=True)
 
-    def progressed(self) -> None:
+    def note_progress(self) -> None:
         """Note that a training went on."""
         self._progressed_at = time.monotonic()
 
@@ -71,12 +71,12 @@ class Heartbeat:
             ended = self._ended.wait(min(self._lease_seconds, self._hung_seconds) / 3)
 
     def _beat(self) -> None:
-        held = self._store.renew(self._worker, self._lease_seconds)
-        if held and time.monotonic() - self._progressed_at >= self._hung_seconds:
+        renewed = self._store.renew(self._worker, self._lease_seconds)
+        if renewed and time.monotonic() - self._progressed_at >= self._hung_seconds:
             reason = f"its training ended no epoch for {self._hung_seconds:g} seconds"
             self._store.end_attempts(self._worker, Ending.HUNG, reason)
-            _log.error("the training hangs", worker=self._worker, trials=held)
-            self._hung()
+            _log.error("the training hangs", worker=self._worker, trials=renewed)
+            self._on_hung()
         lost = self._reaper.look()
         if lost:
             _log.warning("trials of lost workers wait again", trials=lost)

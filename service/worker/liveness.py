@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def missing_sign_of_life(heartbeat: Path | None, lease_seconds: float) -> str | None:
-    """Why the worker that touches this file three times a lease seems dead; None when it lives."""
+    """The reason why the worker that touches this file seems dead; None when it lives."""
     if heartbeat is None:
         return "REGSWEEP_HEARTBEAT_PATH is not set; set it for the worker and for its check"
     try:

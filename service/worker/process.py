@@ -43,9 +43,13 @@ class WorkerProcess:
         self._reader = threading.Thread(target=self._read, name="worker start", daemon=True)
         self._reader.start()
 
-    def became_ready(self) -> bool:
-        """Wait for the rest of a dead worker's pipe; return whether it was ready before."""
+    def wait_until_read(self) -> None:
+        """Wait for the rest of a dead worker's pipe."""
         self._reader.join(_READ_SECONDS)
+
+    @property
+    def was_ready(self) -> bool:
+        """True when it said that it was ready."""
         return self._ready.is_set()
 
     @property
@@ -67,4 +71,4 @@ class WorkerProcess:
                 if ready:
                     self._ready.set()
                     # Held back until here, so that a worker that dies says its last words once.
-                    sys.stderr.write("".join(f"{shown}\n" for shown in self.last_lines))
+                    sys.stderr.write("".join(f"{line}\n" for line in self.last_lines))

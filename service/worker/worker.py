@@ -55,7 +55,7 @@ class Worker:
         files = DatasetFiles(self._artifacts, settings.cache_folder)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
         self._leaving, self._left = threading.Event(), threading.Event()
-        self._progressed: Callable[[], None] = lambda: None  # the heartbeat's
+        self._note_progress: Callable[[], None] = lambda: None  # the heartbeat's
 
     def leave(self) -> None:
         """Hand running trials back at their next epoch, and return from `run`."""
@@ -81,10 +81,10 @@ class Worker:
             self.name,
             settings.lease_seconds,
             settings.hung_seconds,
-            self._hung,
+            self._exit_hung,
             settings.heartbeat_path,
         ) as heartbeat:
-            self._progressed = heartbeat.progressed
+            self._note_progress = heartbeat.note_progress
             while not self._leaving.is_set():
                 if not self._work():
                     self._leaving.wait(settings.poll_seconds)
@@ -106,7 +106,7 @@ class Worker:
                 Preparation.of(data[fold]).save(file)
                 self._artifacts.put(path, file)
 
-    def _hung(self) -> None:
+    def _exit_hung(self) -> None:
         """Exit the process, for a hanging thread cannot be ended; the fleet starts another."""
         os._exit(os.EX_SOFTWARE)
 
@@ -154,7 +154,7 @@ class Worker:
 
     def _sweep(self, study: StudyRecord) -> int:
         """Sweep a study for a turn; return the number of trials closed, or of attempts that ran out of memory."""
-        self._progressed()
+        self._note_progress()
         self._worker_store.begin_turn(study)
         settings = self._settings
         holder = Holder(
@@ -163,7 +163,7 @@ class Worker:
             settings.turn_seconds,
             self._study,
             self._leaving.is_set,
-            self._progressed,
+            self._note_progress,
         )
         try:
             spec = study.parsed_spec

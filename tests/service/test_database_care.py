@@ -287,20 +287,20 @@ def kept(store: Store, folder: Path, tmp_path: Path) -> Store:
 @pytest.mark.parametrize(
     ("harm", "found"),
     [
-        ("DELETE FROM regsweep_trials WHERE place = 4", "has 4 places and a budget of 5 trials"),
+        ("DELETE FROM regsweep_trials WHERE place = 4", "has 4 slots and a budget of 5 trials"),
         (
             "INSERT INTO regsweep_trials (study_id, place, state, attempt, setbacks) VALUES (1, 5, 'WAITING', 0, 0)",
-            "has 6 places, more than its budget of 5 trials",
+            "has 6 slots, more than its budget of 5 trials",
         ),
-        ("UPDATE regsweep_studies SET state = 'stopped'", "is stopped and 1 of its places wait"),
-        ("UPDATE regsweep_trials SET token = NULL WHERE place = 2", "place 2 runs and nobody holds it"),
+        ("UPDATE regsweep_studies SET state = 'stopped'", "is stopped and 1 of its slots wait"),
+        ("UPDATE regsweep_trials SET token = NULL WHERE place = 2", "slot 2 runs and nobody holds it"),
         ("UPDATE regsweep_trials SET lease_expires_at = 0 WHERE place = 2", "seconds past its lease"),
-        ("UPDATE regsweep_trials SET token = 'x' WHERE place = 4", "place 4 is WAITING and still held by a claim"),
-        ("UPDATE regsweep_attempts SET ending = 'told' WHERE trial_id = 3", "place 2 was told and is RUNNING"),
+        ("UPDATE regsweep_trials SET token = 'x' WHERE place = 4", "slot 4 is WAITING and still held by a claim"),
+        ("UPDATE regsweep_attempts SET ending = 'told' WHERE trial_id = 3", "slot 2 was told and is RUNNING"),
         (
             "INSERT INTO regsweep_attempts (trial_id, attempt, worker, started_at, ending)"
             " VALUES (1, 9, 'a', 1, 'told')",
-            "place 0 was told 2 times",
+            "slot 0 was told 2 times",
         ),
         ("UPDATE regsweep_attempts SET ending = NULL WHERE trial_id = 1", "1 of its attempts have not ended"),
         ("UPDATE trials SET state = 'PRUNED' WHERE number = 0", "trial 0 is COMPLETE in our tables and PRUNED in"),
@@ -308,8 +308,8 @@ def kept(store: Store, folder: Path, tmp_path: Path) -> Store:
         ("UPDATE regsweep_trials SET number = 7 WHERE number = 3", "trial 7 is only in our tables"),
         ("UPDATE regsweep_trials SET number = 7 WHERE number = 3", "trial 3 is only in Optuna’s tables"),
         ("UPDATE studies SET study_name = 'other'", "is not in Optuna's tables"),
-        ("UPDATE regsweep_trials SET model = 'gone.keras' WHERE place = 0", "the model of place 0, gone.keras, is not"),
-        ("UPDATE regsweep_trials SET checkpoint = 'gone' WHERE place = 2", "the checkpoint of place 2, gone, is not"),
+        ("UPDATE regsweep_trials SET model = 'gone.keras' WHERE place = 0", "the model of slot 0, gone.keras, is not"),
+        ("UPDATE regsweep_trials SET checkpoint = 'gone' WHERE place = 2", "the checkpoint of slot 2, gone, is not"),
         (
             "INSERT INTO regsweep_curves (trial_id, curve) VALUES (99, '{}')",
             "the file: a row of regsweep_curves points to a row of regsweep_trials that is not there",
@@ -336,7 +336,7 @@ def test_the_command_says_what_does_not_hold_by_its_exit_status(kept: Store, dat
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DELETE FROM regsweep_trials WHERE place = 4")
     broken = regsweep("db", "check", database=database, folder=folder)
-    assert (broken.returncode, broken.stdout) == (1, "study 'iris': has 4 places and a budget of 5 trials\n")
+    assert (broken.returncode, broken.stdout) == (1, "study 'iris': has 4 slots and a budget of 5 trials\n")
 
 
 def test_a_check_of_a_database_that_is_not_there_makes_none(tmp_path: Path, folder: Path) -> None:

@@ -82,7 +82,10 @@ def test_a_training_that_goes_on_is_not_hung_however_long_it_takes(store: Store,
     hung, hung_seconds = threading.Event(), 2.0
     with Heartbeat(WorkerStore(store), "a", 30.0, hung_seconds, hung.set) as heart:
         book = TrialLedger(
-            store, Artifacts(f"file://{folder}"), store.study("iris"), Holder("a", 30.0, progressed=heart.progressed)
+            store,
+            Artifacts(f"file://{folder}"),
+            store.study("iris"),
+            Holder("a", 30.0, note_progress=heart.note_progress),
         )
         claim, _ = opened(book, spec)
         until = time.monotonic() + 1.25 * hung_seconds
@@ -100,7 +103,7 @@ def test_a_trial_taken_over_has_its_whole_time_from_its_claim(store: Store, fold
     opened(ledger(store, folder, "iris", "a"), spec)
     expire(store)
     heard: list[str] = []
-    holder = Holder("b", 600.0, progressed=lambda: heard.append("progress"))
+    holder = Holder("b", 600.0, note_progress=lambda: heard.append("progress"))
     # It may have waited for long before, and a trial that is opened already writes nothing until its first report.
     claimed(TrialLedger(store, Artifacts(f"file://{folder}"), store.study("iris"), holder))
     assert heard

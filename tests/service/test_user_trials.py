@@ -132,7 +132,7 @@ def test_a_place_that_was_begun_is_not_free(store: Store, folder: Path) -> None:
     claim, _ = opened(book, spec)
     book.hand_back(claim)
     assert [enqueue(store, {}), enqueue(store, {"dropout": 0.1})] == [1, 2]
-    with pytest.raises(ConflictError, match="no free place left in its budget of 3 trials"):
+    with pytest.raises(ConflictError, match="no free slot left in its budget of 3 trials"):
         enqueue(store, {"dropout": 0.1})
 
 

@@ -1,4 +1,4 @@
-"""Which engine trains a study, and why."""
+"""The engine that trains a study, and why."""
 
 import sqlalchemy as sa
 from alembic import op
