@@ -55,6 +55,7 @@ def find_delivered(store: Store, name: str, candidate: str | None) -> tuple[str,
     """Find a candidate, by default the recommended one, and the trial whose model users take away.
 
     The recommended candidate is trained once more for delivery; any other has the model that `find_tested` finds.
+
     Raises NotFoundError when neither exists.
     """
     study = ComparisonStore(store).study(name)
@@ -72,11 +73,11 @@ def find_tested(store: Store, name: str, candidate: str | None) -> tuple[str, Tr
     Raises NotFoundError, which names the candidates there are, when it does not exist.
     """
     study = ComparisonStore(store).study(name)
-    known = _recommended(store, study) if candidate is None or candidate == RECOMMENDED else candidate
-    trial = ComparisonStore(store).final(study, known)
+    chosen = _recommended(store, study) if candidate is None or candidate == RECOMMENDED else candidate
+    trial = ComparisonStore(store).final(study, chosen)
     if trial is None:
-        raise NotFoundError(_why_missing(store, study, known))
-    return known, trial
+        raise NotFoundError(_why_missing(store, study, chosen))
+    return chosen, trial
 
 
 def check_one_named(trial: int | None, candidate: str | None) -> None:

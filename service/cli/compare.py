@@ -78,15 +78,19 @@ def _describes(document: Mapping[str, Any], study: StudyView) -> bool:
     from studies.spec.study import StudySpec
     from studies.study_file import parse
 
-    there = StudySpec.model_validate(study.spec)
+    on_server = StudySpec.model_validate(study.spec)
 
     def dataset(name: str) -> UploadedDataset | None:
-        return there.dataset if isinstance(there.dataset, UploadedDataset) and there.dataset.name == name else None
+        return (
+            on_server.dataset
+            if isinstance(on_server.dataset, UploadedDataset) and on_server.dataset.name == name
+            else None
+        )
 
     if document["dataset"].get("kind") == "uploaded" and dataset(document["dataset"].get("name")) is None:
         return False
-    here = parse(document, dataset)
-    return here.model_copy(update={"comparison": None}) == there.model_copy(update={"comparison": None})
+    described = parse(document, dataset)
+    return described.model_copy(update={"comparison": None}) == on_server.model_copy(update={"comparison": None})
 
 
 def _compare_study(client: Client, study: StudyView, comparison: Mapping[str, Any]) -> StudyView:

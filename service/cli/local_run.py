@@ -116,7 +116,9 @@ def _without_comparison(spec: StudySpec) -> StudySpec:
 def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
     """Begin the comparison that the description has and the study lacks.
 
-    A comparison that is all defaults accepts any that the study has. Raises ConflictError when the two differ.
+    A comparison that is all defaults accepts any that the study has.
+
+    Raises ConflictError when the two differ.
     """
     if spec.comparison is None:
         return

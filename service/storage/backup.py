@@ -1,4 +1,4 @@
-"""Copy the database at one moment, while the service runs."""
+"""Copies the database at one moment, while the service runs."""
 
 from __future__ import annotations
 

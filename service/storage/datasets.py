@@ -59,15 +59,15 @@ class DatasetStore:
             created_at=unix_now(),
         )
         try:
-            known = None
-            while known is None:
-                known = self._record(record, upload.path)
+            kept = None
+            while kept is None:
+                kept = self._record(record, upload.path)
         except sa.exc.IntegrityError:
             self.drop(upload.digest)
             raise ConflictError(
                 f"a dataset named '{name}' exists and is another; choose another name or delete it first"
             ) from None
-        return known, known is record
+        return kept, kept is record
 
     def _record(self, record: DatasetRecord, file: Path) -> DatasetRecord | None:
         """Keep file and record; return the record of the dataset, None when its file was removed in between.
@@ -82,9 +82,9 @@ class DatasetStore:
             if not self._artifacts.has(path):
                 return None
             same = session.scalars(sa.select(DatasetRecord).where(DatasetRecord.digest == record.digest)).all()
-            known = [other for other in same if other.options == record.options and other.format == record.format]
-            if known:
-                return next((other for other in known if other.name == record.name), known[0])
+            equal = [other for other in same if other.options == record.options and other.format == record.format]
+            if equal:
+                return next((other for other in equal if other.name == record.name), equal[0])
             session.add(record)
             session.flush()
             session.refresh(record)  # its date is the database's

@@ -1,4 +1,4 @@
-"""Read the findings of a study from the database, for studies.analysis."""
+"""Reads the findings of a study from the database, for studies.analysis."""
 
 from __future__ import annotations
 

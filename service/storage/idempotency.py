@@ -1,4 +1,4 @@
-"""Do a request with an Idempotency-Key once, and repeat its answer word for word."""
+"""Does a request with an Idempotency-Key once, and repeats its answer word for word."""
 
 from __future__ import annotations
 
@@ -40,8 +40,10 @@ def once(store: Store, idempotency_key: str | None, request: str, act: Callable[
     try:
         faults.point("request received")
         with database.transaction(store.optuna) as session:
-            known = session.get(RequestRecord, idempotency_key)
-            answer = _act(session, idempotency_key, fingerprint, act) if known is None else _repeat(known, fingerprint)
+            record = session.get(RequestRecord, idempotency_key)
+            answer = (
+                _act(session, idempotency_key, fingerprint, act) if record is None else _repeat(record, fingerprint)
+            )
             faults.point("before the request commits")
         faults.point("after the request commits")
         return answer
@@ -57,19 +59,19 @@ class _KeyInUseError(Exception):
 
 def _act(session: Session, idempotency_key: str, fingerprint: str, act: Callable[[Session], Answer]) -> Answer:
     session.execute(sa.delete(RequestRecord).where(RequestRecord.created_at < unix_now() - _KEPT_SECONDS))
-    kept = RequestRecord(key=idempotency_key, fingerprint=fingerprint, answer="", created_at=unix_now())
-    session.add(kept)
+    record = RequestRecord(key=idempotency_key, fingerprint=fingerprint, answer="", created_at=unix_now())
+    session.add(record)
     try:
         # Now, so that the same key waits for the end of this transaction.
         session.flush()
     except sa.exc.IntegrityError as error:
         raise _KeyInUseError from error
     answer = act(session)
-    kept.answer, kept.location = answer.body, answer.location
+    record.answer, record.location = answer.body, answer.location
     return answer
 
 
-def _repeat(kept: RequestRecord, fingerprint: str) -> Answer:
-    if kept.fingerprint != fingerprint:
-        raise KeyReusedError(kept.key)
-    return Answer(kept.answer, kept.location, repeated=True)
+def _repeat(record: RequestRecord, fingerprint: str) -> Answer:
+    if record.fingerprint != fingerprint:
+        raise KeyReusedError(record.key)
+    return Answer(record.answer, record.location, repeated=True)

@@ -157,10 +157,10 @@ class TrialLedger:
         """Record intermediate values and renew the leases, in one transaction; return the lost ones and the verdict."""
         self._holder.note_progress()
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
-        held = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
+        condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
         with database.transaction(self._rdb) as session:
             self._end_when_overdue(session)
-            kept = {trial_id for trial_id, _ in lock_trials(session, held)}
+            kept = {trial_id for trial_id, _ in lock_trials(session, condition)}
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
             session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
@@ -266,11 +266,11 @@ class TrialLedger:
         Raises LeaseLostError when the claim is no longer held.
         """
         self._holder.note_progress()
-        held = sa.and_(TrialRecord.id == claim.trial_id, TrialRecord.token == claim.token, running())
+        condition = sa.and_(TrialRecord.id == claim.trial_id, TrialRecord.token == claim.token, running())
         with database.transaction(self._rdb) as session:
             if ending:
                 lifecycle.lock_study(session, self._study_id)
-            changed = session.execute(sa.update(TrialRecord).where(held).values(changes or {"token": claim.token}))
+            changed = session.execute(sa.update(TrialRecord).where(condition).values(changes or {"token": claim.token}))
             if changed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
                 number = self._opened_numbers.get(claim.trial_id) if claim.number is None else claim.number
                 self._awaited |= set() if number is None else {number}

@@ -1,4 +1,4 @@
-"""Find and remove files that no record points to: their writer was killed first, or their removal failed.
+"""Finds and removes files that no record points to: their writer was killed first, or their removal failed.
 
 A file is written before the record that points to it and removed after it, so a failure leaves a file too many and
 never one too few.

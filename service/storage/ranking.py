@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import TrialState
+from studies.objectives import cost_sign
 from studies.search import pareto
 
 _COMPLETE = TrialRecord.state == TrialState.COMPLETE
@@ -16,10 +17,9 @@ _COMPLETE = TrialRecord.state == TrialState.COMPLETE
 
 def best_trial(session: Session, study: StudyRecord) -> TrialRecord | None:
     """The best complete trial of a study by its first objective; None when none is complete."""
-    minimizes = study.parsed_spec.directions[0] == "minimize"
-    order = TrialRecord.value.asc() if minimizes else TrialRecord.value.desc()
+    cost = TrialRecord.value * cost_sign(study.parsed_spec.directions[0])
     complete = sa.select(TrialRecord).where(TrialRecord.study_id == study.id, _COMPLETE)
-    return session.scalar(complete.order_by(order, TrialRecord.number).limit(1))
+    return session.scalar(complete.order_by(cost, TrialRecord.number).limit(1))
 
 
 def best_trials(session: Session, study: StudyRecord) -> list[TrialRecord]:
@@ -39,7 +39,7 @@ def best_by_study(session: Session, studies: Sequence[StudyRecord]) -> dict[int,
     """The best complete trial of each study of one objective that has one, by the study's id, in one query."""
     directions = {study.id: study.parsed_spec.directions for study in studies}
     single = {study_id: each[0] for study_id, each in directions.items() if len(each) == 1}
-    maximized = [study_id for study_id, direction in single.items() if direction == "maximize"]
+    maximized = [study_id for study_id, direction in single.items() if cost_sign(direction) < 0]
     cost = sa.case((TrialRecord.study_id.in_(maximized), -TrialRecord.value), else_=TrialRecord.value)
     rank = sa.func.row_number().over(partition_by=TrialRecord.study_id, order_by=(cost, TrialRecord.number))
     complete = sa.and_(TrialRecord.study_id.in_(single), _COMPLETE)

@@ -1,4 +1,4 @@
-"""Keep the report of a study that has ended, so that it is rendered once.
+"""Keeps the report of a study that has ended, so that it is rendered once.
 
 A kept report is named after everything it was made from, so a stale one has another name.
 """

@@ -49,16 +49,16 @@ class WorkerStore:
             study = lifecycle.lock_study(session, study_id)
             if study is not None:
                 comparisons.end(session, self._store.optuna, study, StudyState.FAILED, reason)
-                held = TrialRecord.worker == worker
-                attempts.end_attempts(session, self._store.optuna, held, Ending.FAILED, reason)
+                of_worker = TrialRecord.worker == worker
+                attempts.end_attempts(session, self._store.optuna, of_worker, Ending.FAILED, reason)
 
     # Leases
 
     def renew(self, worker: str, lease_seconds: float) -> int:
         """Renew every lease of a worker; return their number."""
-        held = sa.and_(TrialRecord.worker == worker, running())
+        condition = sa.and_(TrialRecord.worker == worker, running())
         with self._store.writing() as session:
-            ids = [trial_id for trial_id, _ in lifecycle.lock_trials(session, held)]
+            ids = [trial_id for trial_id, _ in lifecycle.lock_trials(session, condition)]
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
             session.execute(update.values(lease_expires_at=unix_now() + lease_seconds))
             return len(ids)

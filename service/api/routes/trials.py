@@ -76,8 +76,8 @@ def enqueue(
     def act(session: Session) -> Answer:
         study = lifecycle.find(session, name, lock=True)
         lifecycle.check_etag(study, etags)
-        place = user_trials.enqueue(session, study, wanted.params).slot
-        return Answer(EnqueuedView(study=name, place=place, params=wanted.params).model_dump_json())
+        slot = user_trials.enqueue(session, study, wanted.params).slot
+        return Answer(EnqueuedView(study=name, place=slot, params=wanted.params).model_dump_json())
 
     return created_response(once(store, idempotency_key, f"trial of {name} {wanted.model_dump_json()}", act))
 
