@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from service.client import Client
     from service.errors import RefusedError, ServiceError
+    from service.schemas.comparisons import ComparisonView
+    from service.schemas.studies import StudyView
+    from service.schemas.trials import TrialView
     from studies.datasets.preparation import Preparation
     from studies.errors import DatasetError, FieldError, InvalidSpecError, InvalidTableError, StudiesError
     from studies.prediction import Predictions, predict
@@ -54,6 +57,7 @@ __all__ = [
     "Client",
     "CnnSpec",
     "ComparisonSpec",
+    "ComparisonView",
     "ConstantSpec",
     "CosineSpec",
     "DatasetError",
@@ -82,9 +86,11 @@ __all__ = [
     "SgdSpec",
     "StudiesError",
     "StudySpec",
+    "StudyView",
     "SyntheticDataset",
     "TableOptions",
     "Training",
+    "TrialView",
     "UploadedDataset",
     "WarmStartSpec",
     "__version__",
@@ -97,6 +103,9 @@ __all__ = [
 _MODULES = {
     "service.client": ("Client",),
     "service.errors": ("RefusedError", "ServiceError"),
+    "service.schemas.comparisons": ("ComparisonView",),
+    "service.schemas.studies": ("StudyView",),
+    "service.schemas.trials": ("TrialView",),
     "studies.datasets.preparation": ("Preparation",),
     "studies.errors": ("DatasetError", "FieldError", "InvalidSpecError", "InvalidTableError", "StudiesError"),
     "studies.prediction": ("Predictions", "predict"),
