@@ -74,7 +74,7 @@ class OutOfMemoryError(StudiesError):
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out; TensorFlow's is known by its name, as most never load TensorFlow."""
+    """Return whether memory ran out; TensorFlow's error is known by its name, as most never load TensorFlow."""
     return isinstance(error, MemoryError | OutOfMemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 

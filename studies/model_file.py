@@ -25,33 +25,33 @@ def read(path: Path) -> str:
     Raises InvalidSpecError when there is none.
     """
     try:
-        data = _archived(path) if is_zipfile(path) else _bounded(path)
+        data = _read_archive(path) if is_zipfile(path) else _read_json(path)
         return data.decode()
     except OSError as error:
-        raise _refused(f"cannot read {path}: {error.strerror}") from error
+        raise _error(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise _refused(f"{path} is neither JSON nor a .keras file; use model.to_json() or model.save()") from error
+        raise _error(f"{path} is neither JSON nor a .keras file; use model.to_json() or model.save()") from error
 
 
-def _bounded(path: Path) -> bytes:
+def _read_json(path: Path) -> bytes:
     with path.open("rb") as file:
-        return _checked(file.read(_MAX_BYTES + 1), path)
+        return _check_size(file.read(_MAX_BYTES + 1), path)
 
 
-def _archived(path: Path) -> bytes:
+def _read_archive(path: Path) -> bytes:
     try:
         with ZipFile(path) as archive, archive.open(_CONFIG) as file:
             # The size that the archive claims may be wrong.
-            return _checked(file.read(_MAX_BYTES + 1), path)
+            return _check_size(file.read(_MAX_BYTES + 1), path)
     except (KeyError, BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise _refused(f"{path} has no {_CONFIG} that can be read; give what model.save() writes") from error
+        raise _error(f"{path} has no {_CONFIG} that can be read; give what model.save() writes") from error
 
 
-def _checked(data: bytes, path: Path) -> bytes:
+def _check_size(data: bytes, path: Path) -> bytes:
     if len(data) > _MAX_BYTES:
-        raise _refused(f"the architecture in {path} has more than {_MAX_BYTES} bytes")
+        raise _error(f"the architecture in {path} has more than {_MAX_BYTES} bytes")
     return data
 
 
-def _refused(message: str) -> InvalidSpecError:
+def _error(message: str) -> InvalidSpecError:
     return InvalidSpecError([FieldError("model", message)])

@@ -58,10 +58,10 @@ def _inputs(preparation: Preparation, rows: Path, file_format: TableFormat) -> n
         return preparation.read(rows, file_format, memory_bytes() // _MEMORY_PARTS)
     arrays.read_declared(rows, memory_bytes() // _MEMORY_PARTS)
     with np.load(rows, allow_pickle=False) as archive:
-        given = {name: archive[name] for name in archive.files}
+        arrays_by_name = {name: archive[name] for name in archive.files}
     if preparation.layout is not None:
-        return preparation.transform(given)
-    images = [array for array in given.values() if array.ndim > 1]
+        return preparation.transform(arrays_by_name)
+    images = [array for array in arrays_by_name.values() if array.ndim > 1]
     if len(images) != 1:
         raise DatasetError(f"{rows} must hold one array of images, and holds {len(images)}")
     return preparation.transform(images[0])

@@ -57,7 +57,7 @@ class Regularization:
 
     @property
     def proximal(self) -> bool:
-        """Whether L1 acts on a kernel by soft-thresholding and not through the gradient."""
+        """True when L1 acts on a kernel by soft-thresholding and not through the gradient."""
         return self.l1_mode == "proximal" and any(layer.kernel.l1 > 0 for layer in self.layers)
 
     @classmethod

@@ -67,7 +67,7 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
         spec = StudySpec.model_validate(document)
     except ValidationError as error:
         raise InvalidSpecError(field_errors(error.errors())) from None
-    checks.check(spec)
+    checks.check_search(spec)
     return spec
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.schemas.progress import OverallView, ProgressView
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, ComparisonState, StudyState
 from studies.spec.comparison import Technique
+from studies.spec.training import EngineName
 
 
 class BestView(BaseModel):
@@ -23,7 +24,7 @@ class BestView(BaseModel):
 class EngineView(BaseModel):
     """The engine that trains a study."""
 
-    engine: Literal["lanes", "fit"]
+    engine: EngineName
     lanes: int = Field(description="Trials that a worker trains at once.")
     epochs_a_call: int = Field(description="Epochs that one call of the compiled program trains.")
     xla: bool = Field(description="Whether XLA compiles the program.")

@@ -31,7 +31,7 @@ from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.search import warm_start
-from studies.sweep.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
+from studies.sweep.ledger import Claim, Order, Outcome, Report, Setback, Standing
 
 
 class TrialLedger:
@@ -154,7 +154,7 @@ class TrialLedger:
         faults.point("params written")
 
     def report(self, reports: Sequence[Report]) -> Standing:
-        """Record intermediate values and renew the leases, in one transaction; return the lost ones and the verdict."""
+        """Record intermediate values and renew the leases, in one transaction; return the lost ones and the order."""
         self._holder.note_progress()
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
@@ -173,12 +173,12 @@ class TrialLedger:
             optuna_tables.set_intermediate_values(session, values)
         lost = frozenset(report.number for report in reports if report.claim.trial_id not in kept)
         self._awaited |= lost
-        return Standing(self._verdict(state), lost)
+        return Standing(self._order(state), lost)
 
-    def _verdict(self, state: StudyState | None) -> Verdict:
+    def _order(self, state: StudyState | None) -> Order:
         if state not in ACTIVE_STUDY:
-            return Verdict.END
-        return Verdict.HAND_BACK if state == StudyState.PAUSED or self._leaving() else Verdict.GO_ON
+            return Order.END
+        return Order.HAND_BACK if state == StudyState.PAUSED or self._leaving() else Order.GO_ON
 
     def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
         """Keep the training state of a trial, and remove the one kept before."""

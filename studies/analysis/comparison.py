@@ -48,7 +48,7 @@ def compare(
     ]
     share = rows.fold / rows.train
     values = {fits.technique: _values(fits, objective) for fits in usable}
-    minimizes = OBJECTIVES[objective].direction == "minimize"
+    minimizes = cost_sign(OBJECTIVES[objective].direction) == 1
     posterior = estimate_posterior(values, share, minimizes=minimizes)
     average = estimate_posterior(values, share, minimizes=minimizes, folds_per_repeat=comparison.folds)
     rope = comparison.rope or _default_rope(objective, values)

@@ -15,7 +15,7 @@ from studies.analysis.labels import number, params_text
 from studies.analysis.markup import Cell, fold, note, table
 from studies.analysis.report_facts import LINK_TEXTS, about, headline, links
 from studies.analysis.results import Comparison
-from studies.analysis.searches import best_trials
+from studies.analysis.searches import best_searched
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -30,7 +30,7 @@ def as_json(findings: Findings) -> str:
         "about": about(findings),
         "links": links(findings),
         "comparison": None if findings.comparison is None else asdict(findings.comparison),
-        "best": [asdict(trial) for trial in best_trials(findings)],
+        "best": [asdict(trial) for trial in best_searched(findings)],
         "figures": {title: figure.to_plotly_json() for title, figure in figures(findings).items()},
     }
     return json.dumps(document, default=_plain)
@@ -134,7 +134,7 @@ def _best_table(findings: Findings) -> str:
             ],
             "",
         )
-        for trial in best_trials(findings)
+        for trial in best_searched(findings)
     ]
     objectives = findings.spec.objectives
     title = "Pareto front of the study's own search" if len(objectives) > 1 else "Best trial of the study's own search"

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from studies.analysis.findings import Findings
 from studies.analysis.markup import timestamp
-from studies.analysis.searches import best_trials
+from studies.analysis.searches import best_searched
 from studies.spec.dataset import UploadedDataset
 
 #: The links that the page shows, with their text.
@@ -28,7 +28,7 @@ def links(findings: Findings) -> dict[str, str]:
             "export": f"{study}/comparison/export",
             "snippet": f"{study}/snippet?technique=recommended",
         }
-    elif best_trials(findings):
+    elif best_searched(findings):
         model_links = {name: f"{study}/{name}" for name in ("model", "export", "snippet")}
     else:
         model_links = {}

@@ -76,12 +76,12 @@ class Difference:
 
     @property
     def detected(self) -> bool:
-        """Whether the test finds a difference after Holm's correction."""
+        """True when the test finds a difference after Holm's correction."""
         return self.p_holm < SIGNIFICANCE
 
     @property
     def matters(self) -> bool:
-        """Whether the difference is detected, and not known to be too small to matter."""
+        """True when the difference is detected, and not known to be too small to matter."""
         return self.detected and self.equivalent < CERTAIN
 
 

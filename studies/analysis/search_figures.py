@@ -11,6 +11,7 @@ from studies.analysis.findings import Findings, Trial
 from studies.analysis.labels import OWN_SEARCH_COLOR
 from studies.analysis.params import kernel_values
 from studies.analysis.searches import complete, first_value, searches
+from studies.objectives import cost_sign
 from studies.search import pareto
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def draw_history(findings: Findings) -> Figure | None:
     trials = complete(findings.trials)
     if not trials:
         return None
-    better = min if findings.spec.directions[0] == "minimize" else max
+    better = min if cost_sign(findings.spec.directions[0]) == 1 else max
     numbers, values = [trial.number for trial in trials], [first_value(trial) for trial in trials]
     best_so_far = list(accumulate(values, better))
     figure = blank("trial", findings.spec.objectives[0])

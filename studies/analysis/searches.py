@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from studies.analysis.findings import Findings, Trial
 from studies.analysis.labels import OWN_SEARCH, OWN_SEARCH_COLOR, color, label
+from studies.objectives import cost_sign
 from studies.search import pareto
 
 
@@ -36,7 +37,7 @@ def searches(findings: Findings) -> list[Search]:
     return [search for search in every if search.trials]
 
 
-def best_trials(findings: Findings) -> list[Trial]:
+def best_searched(findings: Findings) -> list[Trial]:
     """The best complete trial of the study's own search; the Pareto front where there are several objectives."""
     trials = complete(findings.trials)
     if not trials:
@@ -44,5 +45,5 @@ def best_trials(findings: Findings) -> list[Trial]:
     if len(findings.spec.objectives) > 1:
         front = pareto.front([trial.values or [] for trial in trials], findings.spec.directions)
         return [trials[index] for index in front]
-    best = min if findings.spec.directions[0] == "minimize" else max
-    return [best(trials, key=first_value)]
+    sign = cost_sign(findings.spec.directions[0])
+    return [min(trials, key=lambda trial: sign * first_value(trial))]

@@ -32,7 +32,7 @@ class Declared:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _open(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -47,7 +47,7 @@ def read_declared(path: Path, max_bytes: int) -> dict[str, Declared]:
     """
     if not path.stat().st_size:
         raise InvalidTableError("the file is empty, not an .npz archive")
-    with _opened(path) as archive:
+    with _open(path) as archive:
         members = archive.infolist()
         # zipfile never expands more of a member than the archive declares of it.
         expanded = sum(member.file_size for member in members)
@@ -97,7 +97,7 @@ def load(path: Path, name: str) -> Array:
 
     Raises InvalidTableError when its values cannot be read.
     """
-    with _opened(path) as archive, _open_member(archive, name) as file:
+    with _open(path) as archive, _open_member(archive, name) as file:
         try:
             return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
         except ValueError as error:

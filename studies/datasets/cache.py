@@ -14,7 +14,7 @@ _Key = tuple[DatasetSpec, int, Resampling]
 
 
 class PreparedCache:
-    """A cache of `prepare_folds` within a budget of bytes; the least recently used entry makes room.
+    """Caches what `divide` gives within a budget of bytes; the least recently used entry makes room.
 
     A dataset is loaded once for all its divisions. A requested one is returned and kept whatever its size.
     """

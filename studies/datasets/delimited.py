@@ -165,7 +165,10 @@ def _refuse_rows(file: DelimitedFile, reason: str) -> NoReturn:
 
 
 def _refuse_encoding(path: Path) -> NoReturn:
-    """Find the line that is not UTF-8; raises InvalidTableError always."""
+    """Find the line that is not UTF-8.
+
+    Raises InvalidTableError always.
+    """
     decoder, line = getincrementaldecoder("utf-8")(), 1
     with path.open("rb") as file:
         while block := file.read(_HEADER):

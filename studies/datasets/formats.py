@@ -23,7 +23,7 @@ class ColumnFile(Protocol):
 
     @property
     def note(self) -> str:
-        """What is odd about how the file is read; empty where nothing is."""
+        """The oddity of how the file is read; empty where there is none."""
 
     def check_size(self, columns: int, max_bytes: int) -> None:
         """Raise InvalidTableError when the file declares that so many of its columns exceed `max_bytes`."""

@@ -7,7 +7,7 @@ from studies.keras_config.graph import Graph, Layer
 from studies.objectives import Task
 
 
-def check(graph: Graph, shape: tuple[int, ...], task: Task, classes: int) -> None:
+def check_fits_dataset(graph: Graph, shape: tuple[int, ...], task: Task, classes: int) -> None:
     """Raise ConfigError when the model does not take the dataset's rows, or its output does not fit the task."""
     _check_input(graph, shape)
     _check_embeddings(graph)

@@ -1,1 +1,1 @@
-"""Which hyperparameters are tried next: Optuna's samplers and pruners over a view in memory."""
+"""Proposes hyperparameters: Optuna's samplers and pruners over a view in memory."""

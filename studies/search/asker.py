@@ -30,4 +30,4 @@ class Asker(Protocol):
         """Finish a trial."""
 
     def is_best(self, trial: FrozenTrial) -> bool:
-        """Whether a finished trial is the best so far, or on the Pareto front of several objectives."""
+        """Return whether a finished trial is the best so far, or on the Pareto front of several objectives."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from math import prod
 
-from studies.search.optuna_options import options_of, refused
+from studies.search.optuna_options import field_error, options_of
 from studies.search.pruners import build_pruner
 from studies.search.samplers import build_sampler, grid
 from studies.spec.parameter import Range
@@ -15,18 +15,20 @@ from studies.spec.study import StudySpec
 _ONE_OBJECTIVE: frozenset[SamplerName] = frozenset({"cmaes"})
 
 
-def check(spec: StudySpec) -> None:
+def check_search(spec: StudySpec) -> None:
     """Check the sampler and the pruner of a study.
 
     Raises InvalidSpecError when one cannot serve it.
     """
     several = len(spec.objectives) > 1
     if spec.sampler.name == "gp" and find_spec("torch") is None:
-        raise refused("sampler.name", "gp needs torch, which is not installed; install torch or use tpe")
+        raise field_error("sampler.name", "gp needs torch, which is not installed; install torch or use tpe")
     if several and spec.sampler.name in _ONE_OBJECTIVE:
-        raise refused("sampler.name", f"{spec.sampler.name} takes one objective; use tpe, nsga2 or nsga3 for several")
+        raise field_error(
+            "sampler.name", f"{spec.sampler.name} takes one objective; use tpe, nsga2 or nsga3 for several"
+        )
     if several and spec.pruner.name != "none":
-        raise refused("pruner.name", "a study of several objectives cannot be pruned; use none")
+        raise field_error("pruner.name", "a study of several objectives cannot be pruned; use none")
     build_pruner(spec.pruner)
     build_sampler(spec, 0)
     if spec.sampler.name in FINITE_SAMPLERS:
@@ -37,7 +39,7 @@ def _check_finite(spec: StudySpec) -> None:
     if spec.sampler.name == "brute_force":
         for name, parameter in spec.space.searched().items():
             if isinstance(parameter, Range) and isinstance(parameter.low, float):
-                raise refused(
+                raise field_error(
                     f"space.{name}", "brute_force tries every choice and a range has no end of them; list choices"
                 )
         size = spec.space.choices
@@ -45,4 +47,4 @@ def _check_finite(spec: StudySpec) -> None:
         points = options_of(spec.sampler, "sampler")["points"]
         size = prod(len(values) for values in grid(spec.space, points).values())
     if spec.budget.trials > size:
-        raise refused("budget.trials", f"the {spec.sampler.name} has {size} points; ask for at most {size} trials")
+        raise field_error("budget.trials", f"the {spec.sampler.name} has {size} points; ask for at most {size} trials")

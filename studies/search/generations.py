@@ -61,5 +61,5 @@ class Generations:
         return told
 
     def is_best(self, trial: FrozenTrial) -> bool:
-        """Whether a finished trial is the best so far, or on the Pareto front of several objectives."""
+        """Return whether a finished trial is the best so far, or on the Pareto front of several objectives."""
         return pareto.is_best(trial, self._ended.values(), self._spec.directions)

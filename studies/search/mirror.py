@@ -86,7 +86,7 @@ class Mirror:
         return self.study.tell(trial, values, state=state)
 
     def is_best(self, trial: FrozenTrial) -> bool:
-        """Whether a finished trial is the best so far, or on the Pareto front of several objectives."""
+        """Return whether a finished trial is the best so far, or on the Pareto front of several objectives."""
         if trial.state != TrialState.COMPLETE:
             return False
         # Of one objective the storage knows the best; Optuna's best_trials would copy every trial each time.
@@ -104,14 +104,14 @@ def _without_reports(trial: FrozenTrial) -> FrozenTrial:
     return trial
 
 
-def frozen(trial: Trial) -> FrozenTrial:
-    """A running trial as it stands; not to be changed."""
+def freeze(trial: Trial) -> FrozenTrial:
+    """Read a running trial as it stands; not to be changed."""
     return trial.study._storage.get_trial(trial._trial_id)
 
 
 def as_template(trial: Trial) -> FrozenTrial:
     """A running trial with its params, ready to be recorded in one transaction."""
-    running = frozen(trial)
+    running = freeze(trial)
     template = create_trial(
         state=TrialState.RUNNING,
         params=running.params,

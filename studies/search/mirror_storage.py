@@ -31,10 +31,10 @@ class MirrorStorage(InMemoryStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """Warm-start trials and own ones."""
-        own = super().get_all_trials(study_id, deepcopy, states)
+        study_trials = super().get_all_trials(study_id, deepcopy, states)
         if not self._warm_start_trials:
-            return own
-        return [trial for trial in self._warm_start_trials if states is None or trial.state in states] + own
+            return study_trials
+        return [trial for trial in self._warm_start_trials if states is None or trial.state in states] + study_trials
 
     def replace(self, study_id: int, trial: FrozenTrial) -> None:
         """Put a trial in the place of the stored one of its number, as when it failed after all."""

@@ -118,7 +118,7 @@ def options_of(part: SamplerSpec | PrunerSpec, field: str) -> dict[str, Any]:
     classes: Mapping[Any, str] = SAMPLERS if isinstance(part, SamplerSpec) else PRUNERS
     model = option_model(family, classes[part.name])
     if part.options and "name" not in part.model_fields_set:
-        raise refused(f"{field}.name", f"this field is required beside options; choose from {', '.join(classes)}")
+        raise field_error(f"{field}.name", f"this field is required beside options; choose from {', '.join(classes)}")
     try:
         options = model.model_validate(part.options)
     except ValidationError as error:
@@ -152,6 +152,6 @@ def construct(constructor: Callable[..., Any], options: Mapping[str, Any], field
         raise InvalidSpecError([FieldError(field, str(error))]) from error
 
 
-def refused(field: str, message: str) -> InvalidSpecError:
+def field_error(field: str, message: str) -> InvalidSpecError:
     """The error of one field."""
     return InvalidSpecError([FieldError(field, message)])

@@ -23,7 +23,7 @@ def front(values: Values, directions: Sequence[Direction]) -> list[int]:
 
 
 def is_on_front(value: Sequence[float], values: Values, directions: Sequence[Direction]) -> bool:
-    """Whether none of the values dominates this one."""
+    """Return whether none of the values dominates this one."""
     return not _dominated(_costs([value], directions)[0], _costs(values, directions))
 
 
@@ -38,7 +38,7 @@ def _dominated(cost: npt.NDArray[np.float64], costs: npt.NDArray[np.float64]) ->
 
 
 def is_best(trial: FrozenTrial, rivals: Iterable[FrozenTrial], directions: Sequence[Direction]) -> bool:
-    """Whether a finished trial is the best so far, or on the front of several objectives."""
+    """Return whether a finished trial is the best so far, or on the front of several objectives."""
     if trial.state.name != "COMPLETE":
         return False
     return is_on_front(trial.values, [other.values for other in rivals if other.state.name == "COMPLETE"], directions)

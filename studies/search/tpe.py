@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 #: Finished trials that the densities are estimated from, and the best among them: TPE calls at most 25 good.
-SEEN, BEST = 256, 64
+MAX_VIEWED, MAX_BEST = 256, 64
 #: States of the trials that Optuna infers the space from.
 _INFORMATIVE = frozenset({"COMPLETE", "PRUNED"})
 
 
 @cache
 def thinned_tpe() -> type[BaseSampler]:
-    """TPESampler over at most SEEN finished trials of a study of one objective; made when called, as Optuna loads."""
+    """TPESampler over at most MAX_VIEWED finished trials of one objective; made when called, as Optuna loads."""
     import optuna
     from optuna.samplers import TPESampler
 
-    def view(study: Study, trials: Sequence[FrozenTrial], asked: FrozenTrial) -> Study:
+    def view(study: Study, trials: Sequence[FrozenTrial], asked_trial: FrozenTrial) -> Study:
         storage = optuna.storages.InMemoryStorage()
-        seen = optuna.create_study(storage=storage, directions=study.directions)
+        view_study = optuna.create_study(storage=storage, directions=study.directions)
         # The trials are shared, for a sampler only reads them. The attributes it sets on the asked one, its params for
         # other workers to see, end with the view: ours are recorded with the trial.
-        storage._studies[seen._study_id].trials.extend([*trials, asked])
-        storage._trial_id_to_study_id_and_number[asked._trial_id] = (seen._study_id, len(trials))
-        return seen
+        storage._studies[view_study._study_id].trials.extend([*trials, asked_trial])
+        storage._trial_id_to_study_id_and_number[asked_trial._trial_id] = (view_study._study_id, len(trials))
+        return view_study
 
     class ThinnedTPE(TPESampler):
         """Sees a view of the study instead of all its trials."""
@@ -47,8 +47,8 @@ def thinned_tpe() -> type[BaseSampler]:
         def sample_relative(
             self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
         ) -> dict[str, Any]:
-            seen = history_of(study).view(study, trial)
-            return super().sample_relative(view(study, seen, trial), trial, search_space)
+            viewed = history_of(study).view(study, trial)
+            return super().sample_relative(view(study, viewed, trial), trial, search_space)
 
     return ThinnedTPE
 
@@ -58,11 +58,11 @@ class TrialHistory:
 
     def __init__(self) -> None:
         self._finished: list[FrozenTrial] = []
-        self._best: list[FrozenTrial] = []  # at most BEST complete ones
+        self._best: list[FrozenTrial] = []  # at most MAX_BEST complete ones
         self._open: set[int] = set()  # indices in the list of trials that had not ended
         self._length = 0  # of that list when it was last looked at
 
-    def view(self, study: Study, asked: FrozenTrial) -> list[FrozenTrial]:
+    def view(self, study: Study, asked_trial: FrozenTrial) -> list[FrozenTrial]:
         """All other running trials, the best finished ones, and more of those spread evenly, by number."""
         trials = study.get_trials(deepcopy=False)
         # The newest trial may have been taken back since.
@@ -71,10 +71,10 @@ class TrialHistory:
         ended = {index for index in self._open if trials[index].state.is_finished()}
         self._open -= ended
         self._take_in(study, [trials[index] for index in sorted(ended)])
-        running = [trials[index] for index in self._open if trials[index].number != asked.number]
+        running = [trials[index] for index in self._open if trials[index].number != asked_trial.number]
         finished = self._finished
-        if len(finished) > SEEN:
-            count = SEEN - len(self._best)
+        if len(finished) > MAX_VIEWED:
+            count = MAX_VIEWED - len(self._best)
             spread = (finished[index * len(finished) // count] for index in range(count))
             finished = list({trial.number: trial for trial in (*self._best, *spread)}.values())
         return sorted([*finished, *running], key=lambda trial: trial.number)
@@ -87,7 +87,7 @@ class TrialHistory:
         self._finished += [trial for trial in ended if trial.state.name != "FAIL"]
         complete = [*self._best, *(trial for trial in ended if trial.state.name == "COMPLETE")]
         maximizes = study.directions[0].name == "MAXIMIZE"
-        self._best = sorted(complete, key=lambda trial: trial.values[0], reverse=maximizes)[:BEST]
+        self._best = sorted(complete, key=lambda trial: trial.values[0], reverse=maximizes)[:MAX_BEST]
 
 
 #: A sampler is made for each ask; the history stays with the study.

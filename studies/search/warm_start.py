@@ -42,7 +42,7 @@ def trials(spec: StudySpec, documents: Iterable[Mapping[str, Any]]) -> list[Froz
 
 
 def contains(distribution: Any, value: Any) -> bool:
-    """Whether an Optuna distribution holds a value."""
+    """Return whether an Optuna distribution holds a value."""
     if isinstance(value, str | bool) and not hasattr(distribution, "choices"):
         return False
     try:

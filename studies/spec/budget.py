@@ -1,4 +1,4 @@
-"""How much a study may cost."""
+"""The limits of a study's cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from studies.frozen_model import FrozenModel
 
 
 class Budget(FrozenModel):
-    """How much a study may cost."""
+    """The limits of a study's cost."""
 
     trials: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(
         50, description="Trials: exactly so many are run, whatever the number of workers."

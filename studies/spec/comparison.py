@@ -1,4 +1,4 @@
-"""How a study's regularization techniques are compared."""
+"""The comparison of a study's techniques."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TECHNIQUES: tuple[Technique, ...] = get_args(Technique)
 
 
 class ComparisonSpec(FrozenModel):
-    """Which regularization to use: techniques searched one by one, confirmed on many folds, and compared."""
+    """Techniques searched one by one, confirmed on many folds, and compared."""
 
     techniques: Annotated[tuple[Technique, ...], Field(min_length=2)] | None = Field(
         None, description="What is compared, by default all that `space` does not exclude; combined is the whole of it."

@@ -26,7 +26,7 @@ def min_test_rows(rows: int) -> int:
 
 
 class Resampling(FrozenModel):
-    """On which rows a trial is judged; the test part is never among them."""
+    """The rows that judge a trial; the test part is never among them."""
 
     kind: Literal["holdout", "kfold", "repeated_kfold", "nested_kfold"] = Field(
         "holdout",
@@ -53,5 +53,5 @@ class Resampling(FrozenModel):
 
     @property
     def nested(self) -> bool:
-        """Whether what judges a training is not what stops it."""
+        """True when what judges a training is not what stops it."""
         return self.kind == "nested_kfold"

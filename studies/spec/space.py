@@ -38,7 +38,7 @@ _OF_LAYERS = {"regularizer": "regularizer", "lambda_": "lambda", "l1_ratio": "l1
 
 
 class LayerSpace(FrozenModel):
-    """What is searched for one hidden layer; what is left out is as `space` says, searched for this layer alone."""
+    """The search space of one hidden layer; what is left out is as `space` says, searched for this layer alone."""
 
     regularizer: Kinds | None = Field(None, description="Kinds of kernel regularizer to try.")
     lambda_: Parameter[LambdaRange, Lambda] | None = Field(None, alias="lambda", description="Strength λ ≥ 0.")
@@ -47,7 +47,7 @@ class LayerSpace(FrozenModel):
 
 
 class SearchSpace(FrozenModel):
-    """What is searched. Each parameter is a range `{low, high, log}`, a list of choices, or one fixed value."""
+    """The search space. Each parameter is a range `{low, high, log}`, a list of choices, or one fixed value."""
 
     scope: Literal["shared", "per_layer"] = Field(
         "shared",
@@ -134,8 +134,8 @@ class SearchSpace(FrozenModel):
         parameters: dict[str, Any] = {}
         for prefix, layer in zip(layer_prefixes(len(layers)), layers, strict=True):
             for field, name in _OF_LAYERS.items():
-                own = getattr(layer, field)
-                parameters[prefix + name] = getattr(self, field) if own is None else own
+                of_layer = getattr(layer, field)
+                parameters[prefix + name] = getattr(self, field) if of_layer is None else of_layer
         return parameters
 
     @property
@@ -145,7 +145,7 @@ class SearchSpace(FrozenModel):
         return () if isinstance(size, Range) else size if isinstance(size, tuple) else (size,)
 
     def regularizes(self, target: Literal["bias", "activity"]) -> bool:
-        """Whether any trial may regularize the hidden layers' biases or outputs."""
+        """Return whether any trial may regularize the hidden layers' biases or outputs."""
         return kinds(getattr(self, f"{target}_regularizer")) != {"none"}
 
     def searched(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
 
 
 class StudySpec(FrozenModel):
-    """A study: which regularization suits this dataset and this architecture?"""
+    """A study of the regularization for one dataset and architecture."""
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
         None, description="The study's key: 1 to 100 letters, digits, blanks, dots, _ or -; made up when left out."
@@ -83,7 +83,7 @@ class StudySpec(FrozenModel):
 
     @property
     def ordered(self) -> bool:
-        """Whether rows are divided in the order of time."""
+        """True when rows are divided in the order of time."""
         options = self.table_options
         split = self.resampling.split
         return split == "time" or (split == "auto" and options is not None and options.time is not None)
@@ -101,7 +101,7 @@ class StudySpec(FrozenModel):
 
     @property
     def weighted(self) -> bool:
-        """Whether training rows count differently."""
+        """True when training rows count differently."""
         options = self.table_options
         return self.training.class_weights == "balanced" or (options is not None and options.weight is not None)
 
@@ -176,7 +176,7 @@ class StudySpec(FrozenModel):
     def _check_user_model(self, model: KerasSpec) -> None:
         facts = self.dataset.facts
         try:
-            compatibility.check(model.graph, facts.shape, facts.task, facts.classes)
+            compatibility.check_fits_dataset(model.graph, facts.shape, facts.task, facts.classes)
         except ConfigError as error:
             raise ValueError(f"model.config: {error}") from None
         obstacle = find_lane_obstacle(model.graph)

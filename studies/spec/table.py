@@ -16,7 +16,7 @@ ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class TableOptions(FrozenModel):
-    """What the columns of a file are for; of an .npz file its arrays."""
+    """The roles of a file's columns; of an .npz file its arrays'."""
 
     target: ColumnName = Field(description="The column that is to be predicted.")
     task: Task | None = Field(None, description="What is asked of the target; seen from its values when left out.")

@@ -10,12 +10,13 @@ from studies.frozen_model import FrozenModel
 from studies.objectives import MonitorName
 from studies.spec.optimizer import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
 
+EngineName = Literal["lanes", "fit"]
 #: Lanes of a reproducible study that names none, for the machine must not choose them.
 REPRODUCIBLE_LANES = 8
 
 
 class EarlyStoppingSpec(FrozenModel):
-    """When a training ends before its epochs are used up, as keras.callbacks.EarlyStopping; patience is searched."""
+    """Ends a training before its epochs are used up, as keras.callbacks.EarlyStopping; patience is searched."""
 
     monitor: MonitorName = Field("val_loss", description="What must improve; val_loss is without the penalty.")
     min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
@@ -28,9 +29,9 @@ class EarlyStoppingSpec(FrozenModel):
 
 
 class Training(FrozenModel):
-    """How trials are trained."""
+    """The training of trials."""
 
-    engine: Literal["auto", "lanes", "fit"] = Field(
+    engine: Literal["auto", EngineName] = Field(
         "auto",
         description="lanes trains many trials in one compiled program, fit one after another by keras.Model.fit; auto "
         "takes lanes where they can hold the study.",

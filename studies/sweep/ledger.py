@@ -1,4 +1,4 @@
-"""Where a sweep records a study's trials: the only way by which it has effects."""
+"""Records a study's trials: the only way by which it has effects."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Claim:
     alone: bool = False  # whether nothing else may run beside it
 
 
-class Verdict(enum.Enum):
-    """How the running trials of a sweep are to go on."""
+class Order(enum.Enum):
+    """The ledger's order to running trials."""
 
     GO_ON = enum.auto()
     END = enum.auto()  # the study is over: keep each trial's result so far and tell it pruned
@@ -41,7 +41,7 @@ class Verdict(enum.Enum):
 class Standing:
     """The ledger's answer to a report."""
 
-    verdict: Verdict
+    order: Order
     lost: Set[int] = frozenset()  # numbers of trials that were deleted or are another worker's now
 
 
@@ -60,7 +60,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a trial ended."""
+    """The end of a trial."""
 
     state: TrialState  # COMPLETE, PRUNED or FAIL
     values: Sequence[float] | None
@@ -71,7 +71,7 @@ class Outcome:
 
 
 class Ledger(Protocol):
-    """Where a study's trials are recorded.
+    """Records a study's trials.
 
     - A slot of the budget is claimed by one worker at a time, and its trial is told at most once.
     - Every write of one trial raises LeaseLostError and changes nothing when its claim is no longer held.
@@ -85,7 +85,7 @@ class Ledger(Protocol):
         """
 
     def blocked(self) -> bool:
-        """Whether slots wait only for other workers to end a generation."""
+        """Return whether slots wait only for other workers to end a generation."""
 
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""

@@ -18,11 +18,11 @@ from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, TrainingError, ran_out_of_memory
 from studies.seeds import trial_seed
 from studies.spec.study import StudySpec
-from studies.sweep.ledger import Claim, Ledger, Outcome, Report, Setback, Verdict
+from studies.sweep.ledger import Claim, Ledger, Order, Outcome, Report, Setback
 from studies.sweep.model_writing import write_model
 from studies.sweep.opening import TrialOpener
 from studies.sweep.pruning import Pruning
-from studies.sweep.running_trial import RunningTrial, described
+from studies.sweep.running_trial import RunningTrial, describe
 from studies.training import checkpoint
 from studies.training.result import Engine, EpochReport, Job, Trained, TrainingState, rename_nested_metrics
 
@@ -67,14 +67,14 @@ class _SweptTrials:
         self._opener, self._pruning = TrialOpener(spec, ledger), Pruning.of(spec)
         self._running: dict[int, RunningTrial] = {}
         self._waiting: deque[Job] = deque()  # trainings of running trials that found no lane yet
-        self._verdict = Verdict.GO_ON
+        self._order = Order.GO_ON
         self._last_report = time.monotonic()
         self._claim_again_at = 0.0
         self.closed = 0
 
     def next(self, free: int) -> list[Job]:
         """Hand out trainings of trials that run already, then of new ones."""
-        if self._verdict is not Verdict.GO_ON:
+        if self._order is not Order.GO_ON:
             return []
         while (lacking := free - len(self._waiting)) > 0 and not any(r.claim.alone for r in self._running.values()):
             # A planned trial may have fewer trainings than others, so lanes can still lack some after a round.
@@ -138,13 +138,13 @@ class _SweptTrials:
         for report in reports:
             self._pruning.report_epoch(self._running[report.number], report)
         faults.point("mid-epoch")
-        if self._verdict is Verdict.GO_ON and time.monotonic() - self._last_report >= self._report_seconds:
+        if self._order is Order.GO_ON and time.monotonic() - self._last_report >= self._report_seconds:
             self._report()
         self._keep_states(reports)
-        if self._verdict is Verdict.END:
+        if self._order is Order.END:
             return self._running.keys()
         ending = {number for number, running in self._running.items() if running.ending}
-        if self._verdict is Verdict.HAND_BACK:
+        if self._order is Order.HAND_BACK:
             # A training whose state cannot be had here goes on to an epoch where it can.
             return ending | {report.number for report in reports if report.may_stop}
         return ending
@@ -152,14 +152,14 @@ class _SweptTrials:
     def _report(self) -> None:
         reports = [Report(running.claim, number, running.unreported) for number, running in self._running.items()]
         standing = self._ledger.report(reports)
-        self._verdict = standing.verdict
+        self._order = standing.order
         for running in self._running.values():
             running.unreported, running.lost = [], running.lost or running.number in standing.lost
         self._last_report = time.monotonic()
 
     def _keep_states(self, reports: Sequence[EpochReport]) -> None:
         """Keep the state of trials that are handed back, or whose state was kept `checkpoint_seconds` ago."""
-        leaving, now = self._verdict is Verdict.HAND_BACK, time.monotonic()
+        leaving, now = self._order is Order.HAND_BACK, time.monotonic()
         due: dict[int, dict[int, TrainingState]] = {}
         for report in reports:
             running = self._running[report.number]
@@ -193,17 +193,17 @@ class _SweptTrials:
         elif (
             not running.lost
             and (not running.ending or len(running.folds) == 1)
-            and (self._verdict is not Verdict.HAND_BACK or running.finished(outcome))
+            and (self._order is not Order.HAND_BACK or running.finished(outcome))
         ):
             self._take_in(running, job.fold, outcome)
-        if running.ending or self._verdict is not Verdict.GO_ON:
+        if running.ending or self._order is not Order.GO_ON:
             self._drop_waiting(running)
         if not running.outstanding:
             del self._running[job.number]
             self._end(running)
 
     def _take_in(self, running: RunningTrial, fold: int, trained: Trained) -> None:
-        if self._verdict is Verdict.END and not running.finished(trained):
+        if self._order is Order.END and not running.finished(trained):
             running.prune_reason = running.prune_reason or _STUDY_ENDED
         plan = running.claim.plan
         if self._spec.resampling.nested and not (plan is not None and plan.test):
@@ -215,7 +215,7 @@ class _SweptTrials:
         kept = deque(job for job in self._waiting if job.number != running.number)
         dropped = len(self._waiting) - len(kept)
         self._waiting, running.outstanding = kept, running.outstanding - dropped
-        if dropped and self._verdict is Verdict.END:
+        if dropped and self._order is Order.END:
             running.prune_reason = running.prune_reason or _STUDY_ENDED
 
     def _end(self, running: RunningTrial) -> None:
@@ -230,10 +230,10 @@ class _SweptTrials:
     def _close(self, running: RunningTrial) -> None:
         if running.error is not None and not isinstance(running.error, TrainingError):
             setback: Setback = "out of memory" if ran_out_of_memory(running.error) else "failed"
-            self._ledger.end_attempt(running.claim, running.number, setback, described(running.error))
+            self._ledger.end_attempt(running.claim, running.number, setback, describe(running.error))
             return
         finished = len(running.trained) == len(running.folds) or running.ending
-        if self._verdict is Verdict.HAND_BACK and not finished:
+        if self._order is Order.HAND_BACK and not finished:
             self._ledger.hand_back(running.claim)
             return
         outcome, keeps_model = self._tell(running)

@@ -11,7 +11,7 @@ from studies.hyperparameters import Hyperparameters
 from studies.plan import Plan
 from studies.search.asker import Asker
 from studies.search.generations import Generations
-from studies.search.mirror import Mirror, as_template, frozen, planned_template
+from studies.search.mirror import Mirror, as_template, freeze, planned_template
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Ledger
 from studies.sweep.running_trial import RunningTrial
@@ -25,7 +25,7 @@ class TrialOpener:
 
     @cached_property
     def asker(self) -> Asker:
-        """Made when first needed: a planned study's trials need none, and come in any order."""
+        """The sweep's asker, made when first needed: a planned study's trials need none, and come in any order."""
         kind = Generations if self._spec.reproducible else Mirror
         return kind(self._spec, self._ledger.trials(), self._ledger.warm_start_trials())
 
@@ -43,7 +43,7 @@ class TrialOpener:
     def _open_searched(self, claim: Claim) -> RunningTrial:
         trial, hyperparameters = self._ask(claim) if claim.number is None else self._resume(claim.number)
         folds, epochs = range(self._spec.resampling.fits), self._spec.budget.epochs
-        opened_with = set(frozen(trial).system_attrs)
+        opened_with = set(freeze(trial).system_attrs)
         return RunningTrial(claim, trial.number, trial, opened_with, hyperparameters, folds, epochs)
 
     def _open_planned(self, claim: Claim, plan: Plan) -> RunningTrial:

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 from studies.objectives import ObjectiveName
-from studies.search.mirror import frozen
+from studies.search.mirror import freeze
 from studies.spec.study import StudySpec
 from studies.sweep.running_trial import RunningTrial
 from studies.training.result import EpochReport, reported_objective
 
 
 def is_rung(epoch: int) -> bool:
-    """Whether a pruner judges and the dashboard sees this epoch: 1, 2, 3, 4, 6, 8, 12, 16, 24, …
+    """Return whether a pruner judges and the dashboard sees this epoch: 1, 2, 3, 4, 6, 8, 12, 16, 24, …
 
     A value of every epoch would cost more in the database than the training does in a lane.
     """
@@ -65,7 +65,7 @@ class Pruning:
 
     def _judge(self, running: RunningTrial, step: int, value: float, when: str) -> None:
         # An engine that cannot go on from another's checkpoint reports its steps a second time.
-        if running.trial is None or not math.isfinite(value) or step in frozen(running.trial).intermediate_values:
+        if running.trial is None or not math.isfinite(value) or step in freeze(running.trial).intermediate_values:
             return
         running.trial.report(value, step)
         running.unreported = [*running.unreported, (step, value)]

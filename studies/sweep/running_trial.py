@@ -41,17 +41,17 @@ class RunningTrial:
 
     @property
     def ending(self) -> bool:
-        """Whether its trainings are to end where they are."""
+        """True when its trainings are to end where they are."""
         return self.prune_reason is not None or self.error is not None or self.lost
 
     @property
     def kept_for_delivery(self) -> bool:
-        """Whether its plan measures it on the test part or delivers its model."""
+        """True when its plan measures it on the test part or delivers its model."""
         plan = self.claim.plan
         return plan is not None and (plan.test or plan.deliver is not None)
 
     def finished(self, trained: Trained) -> bool:
-        """Whether a training ended by early stopping or after its last epoch, and not because it was cut short."""
+        """Return whether a training ended by early stopping or after its last epoch, and was not cut short."""
         return trained.result.stopped_early or trained.result.epochs >= self.epochs
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -67,9 +67,9 @@ class RunningTrial:
         return Checkpoint(self.trained, states, every_model=every_model)
 
     def outcome(self, spec: StudySpec) -> Outcome:
-        """How it ended, once all its trainings have."""
+        """The outcome, once all its trainings have ended."""
         if self.error is not None:
-            return Outcome(TrialState.FAIL, None, None, described(self.error), unreported=self.unreported)
+            return Outcome(TrialState.FAIL, None, None, describe(self.error), unreported=self.unreported)
         results = [self.trained[fold].result for fold in sorted(self.trained)]
         result = mean_result(results, spec) if results else None
         if self.prune_reason is not None or result is None:
@@ -82,6 +82,6 @@ class RunningTrial:
         return Outcome(TrialState.COMPLETE, values, result, None, unreported=self.unreported)
 
 
-def described(error: Exception) -> str:
-    """An error as it is recorded."""
+def describe(error: Exception) -> str:
+    """Describe an error as it is recorded."""
     return f"{type(error).__name__}: {error}"

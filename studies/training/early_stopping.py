@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from studies.hyperparameters import Hyperparameters
-from studies.objectives import OBJECTIVES, Direction
+from studies.objectives import OBJECTIVES, Direction, cost_sign
 from studies.spec.study import StudySpec
 
 
@@ -43,7 +43,7 @@ class EarlyStopping:
         )
 
     def restores_best(self, spec: StudySpec) -> bool:
-        """True when the best epoch's weights are kept; without early stopping the last's are, as in Keras."""
+        """Return whether the best epoch's weights are kept; without early stopping the last's are, as in Keras."""
         return spec.early_stopping.restore_best_weights and self.patience is not None
 
     def update(self, state: EarlyStoppingState, epoch: int, value: float) -> EarlyStoppingState:
@@ -57,6 +57,6 @@ class EarlyStopping:
 
     def _improves(self, value: float, best: float) -> bool:
         # Keras compares after the conversion to float32 tensors, as keras.src.callbacks.monitor_callback does.
-        if self.direction == "minimize":
+        if cost_sign(self.direction) == 1:
             return bool(np.float32(value + self.min_delta) < np.float32(best))
         return bool(np.float32(value - self.min_delta) > np.float32(best))

@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError, OutOfMemoryError, StudiesError, ran_out_of_memory
 from studies.keras_config.lanes import find_lane_obstacle
 from studies.spec.model import KerasSpec
 from studies.spec.study import StudySpec
-from studies.spec.training import REPRODUCIBLE_LANES
+from studies.spec.training import REPRODUCIBLE_LANES, EngineName
 from studies.training import fit, model_check
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
@@ -35,7 +34,7 @@ _CACHED_PROGRAMS = 8
 class EngineChoice:
     """The engine of a study as the API shows it."""
 
-    engine: Literal["lanes", "fit"]
+    engine: EngineName
     lanes: int  # trials a worker trains at once
     epochs_a_call: int
     xla: bool
@@ -56,7 +55,7 @@ class Engines:
         Raises EngineError when Keras cannot build the model, or a reproducible study's lanes do not fit into memory.
         """
         if isinstance(spec.model, KerasSpec):
-            model_check.check(spec, data[0])
+            model_check.check_buildable(spec, data[0])
         if spec.training.engine == "fit":
             return _fit("training.engine is fit")
         if not spec.space.batch_sizes:
@@ -79,8 +78,8 @@ class Engines:
     def _choose_lanes(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """Choose lanes in the shape that suits the study, or `fit` where the memory does not hold a single one."""
         # Folds that train on equally many rows share a program; the full dataset of a delivery, behind them, does not.
-        most = max(fold.train_rows for fold in data[: spec.resampling.fits])
-        data = [fold for fold in data if fold.train_rows == most]
+        max_rows = max(fold.train_rows for fold in data[: spec.resampling.fits])
+        data = [fold for fold in data if fold.train_rows == max_rows]
         size = LaneSize(spec, data)
         shape, why = self._shape_by_rule(spec, size)
         memory = self._memory_share * memory_bytes() - size.shared_bytes
@@ -116,9 +115,9 @@ class Engines:
         lanes = requested or _lanes_for(spec)
         why = f"{lanes} lanes asked for" if requested else f"{lanes} lanes suit a budget of {spec.budget.trials} trials"
         by_cost = round(_CALL_FLOPS / (lanes * size.epoch_flops()))
-        most = max(1, min(_MAX_EPOCHS_A_CALL, spec.budget.epochs // 8, by_cost))
+        max_epochs = max(1, min(_MAX_EPOCHS_A_CALL, spec.budget.epochs // 8, by_cost))
         # The last call of a trial that uses all its epochs ends with it.
-        epochs = max(k for k in range(1, most + 1) if spec.budget.epochs % k == 0)
+        epochs = max(k for k in range(1, max_epochs + 1) if spec.budget.epochs % k == 0)
         return ProgramShape(lanes, epochs, xla=True), why
 
     def _other_shapes(self, spec: StudySpec, shape: ProgramShape) -> list[ProgramShape]:
@@ -132,7 +131,10 @@ class Engines:
         ]
 
     def make(self, choice: EngineChoice, spec: StudySpec) -> Engine:
-        """Make the chosen engine, which raises OutOfMemoryError when its lanes do not fit into memory."""
+        """Make the chosen engine.
+
+        Raises OutOfMemoryError when its lanes do not fit into memory, once it runs.
+        """
         if choice.engine == "fit":
             return sequential(fit.train)
         shape = ProgramShape(choice.lanes, choice.epochs_a_call, choice.xla)

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.datasets.preprocessing import PreparedData
+from studies.spec.training import EngineName
 from studies.training.evaluator import Evaluator
 from studies.training.progress import TrainingProgress
 from studies.training.result import Job, OnEpoch, Trained, TrainingState, TrialResult, all_metrics
 from studies.training.trial_model import build_fit_model, build_plain_model, save_model
 
-_ENGINE = "fit"
+_ENGINE: EngineName = "fit"
 
 
 def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
@@ -80,7 +81,7 @@ class _FitCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras car
         return TrainingState(_ENGINE, self._progress.facts(), [*arrays, *(self._best_weights or [])])
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Called by Keras with the epoch counted from 0."""
+        """Record an epoch; Keras counts it from 0."""
         running = dict(logs or {})
         penalized = running.pop("loss")
         entry = {"loss": next(iter(running.values())), "penalized_loss": penalized}

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import DivergedError
+from studies.spec.training import EngineName
 from studies.training.fold_arrays import stack_folds
 from studies.training.lane_metrics import LaneMetrics
 from studies.training.program import Program
@@ -20,7 +21,7 @@ from studies.training.result import EpochReport, Job, Trained, TrainingState, Tr
 from studies.training.step import ModelValues
 from studies.training.trial_model import build_plain_model, save_model
 
-_ENGINE = "lanes"
+_ENGINE: EngineName = "lanes"
 
 
 class LaneTraining:

@@ -13,7 +13,7 @@ from studies.spec.study import StudySpec
 _MAX_CHARACTERS = 300
 
 
-def check(spec: StudySpec, data: PreparedData) -> None:
+def check_buildable(spec: StudySpec, data: PreparedData) -> None:
     """Build the model once.
 
     Raises EngineError when its layers do not fit each other, or its output has not the shape that the task needs.

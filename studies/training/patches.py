@@ -32,7 +32,7 @@ def _paddings(inputs: Any, sizes: Sizes, strides: Sizes, padding: str) -> list[t
 def _window_slices(
     inputs: Any, sizes: Sizes, strides: Sizes, dilation: Sizes, padding: str, fill: float = 0.0
 ) -> list[Any]:
-    """For each offset in a window, the inputs there at every position of the window.
+    """Slice the inputs at each offset of a window, at every position of the window.
 
     Inputs have one or two axes before the channels; `fill` pads them.
     """
@@ -135,7 +135,7 @@ def _blocks(layer: Any, inputs: Any) -> Any:
 
 
 def _is_tiled(layer: Any) -> bool:
-    """True when the windows of a pooling do not overlap and leave no gaps."""
+    """Return whether the windows of a pooling do not overlap and leave no gaps."""
     return layer.padding == "valid" and tuple(layer.strides) == tuple(layer.pool_size)
 
 

@@ -25,6 +25,7 @@ class TrainingProgress:
 
     def facts(self) -> dict[str, Any]:
         """The progress as JSON, for a checkpoint."""
+        # "watch" is the state of early stopping, named so in checkpoints that are kept.
         return {"watch": asdict(self._stopping), "entries": list(self.entries)}
 
     def resume(self, facts: Mapping[str, Any]) -> None:

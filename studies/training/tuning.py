@@ -82,7 +82,7 @@ class Tuning:
         if self._cache is None:
             return None
         text = f"{keys} {fingerprint()}"
-        return self._cache / f"form-{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
+        return self._cache / f"shape-{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
 
 
 def idle_call(program: Program, data: Sequence[PreparedData]) -> Callable[[], None]:
@@ -119,7 +119,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 def _read(file: Path | None) -> tuple[ProgramShape, str] | None:
     try:
         document = json.loads(file.read_text()) if file is not None and file.exists() else None
-        return None if document is None else (ProgramShape(**document["form"]), str(document["words"]))
+        return None if document is None else (ProgramShape(**document["shape"]), str(document["words"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         _log.warning("what was measured before cannot be read and is measured anew: %s", error)
         return None
@@ -132,7 +132,7 @@ def _write(file: Path | None, shape: ProgramShape, words: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         # Another worker may write the same at this moment: each writes a file of its own, and the last one stays.
         temporary = file.with_suffix(f".{time.monotonic_ns()}")
-        temporary.write_text(json.dumps({"form": asdict(shape), "words": words}))
+        temporary.write_text(json.dumps({"shape": asdict(shape), "words": words}))
         temporary.replace(file)
     except OSError as error:
         _log.warning("what was measured is not remembered: %s", error)

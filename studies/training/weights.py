@@ -33,7 +33,7 @@ def variables(layer: Any) -> tuple[list[Any], list[Any]]:
 
 
 def reads_features(spec: ModelSpec, input_shape: Sequence[int]) -> bool:
-    """True when the first kernel's rows are the columns of a table, each of which is read there alone."""
+    """Return whether the first kernel's rows are the columns of a table, each of which is read there alone."""
     return len(input_shape) == 1 and (not isinstance(spec, KerasSpec) or spec.graph.reads_features)
 
 

@@ -21,7 +21,7 @@ from service.storage.worker_store import WorkerStore
 from studies.errors import LeaseLostError
 from studies.search.mirror import Mirror, as_template
 from studies.spec.study import StudySpec
-from studies.sweep.ledger import Claim, Outcome, Report, Verdict
+from studies.sweep.ledger import Claim, Order, Outcome, Report
 from tests.service.documents import trial_result
 
 REASONS = {TrialState.FAIL: "it diverged", TrialState.PRUNED: "hopeless"}
@@ -43,12 +43,12 @@ def claimed(book: TrialLedger) -> Claim:
     return claim
 
 
-def report(book: TrialLedger, claim: Claim, number: int, step: int, value: float | None) -> Verdict:
+def report(book: TrialLedger, claim: Claim, number: int, step: int, value: float | None) -> Order:
     """One epoch's sign of life; LeaseLostError when the trial is no longer held."""
     standing = book.report([Report(claim, number, [] if value is None else [(step, value)])])
     if number in standing.lost:
         raise LeaseLostError("a report was refused")
-    return standing.verdict
+    return standing.order
 
 
 def effective(spec: StudySpec, trial: FrozenTrial | Trial) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from service.storage.worker_store import WorkerStore
 from studies.errors import LeaseLostError
 from studies.search.mirror import Mirror, as_template
 from studies.spec.study import StudySpec
-from studies.sweep.ledger import Claim, Report, Verdict
+from studies.sweep.ledger import Claim, Order, Report
 from tests.service.comparing import places
 from tests.service.documents import study, write_model
 from tests.service.ledgers import claimed, effective, ledger, outcome, shown
@@ -300,7 +300,7 @@ def test_a_verdict_is_what_the_study_says_at_the_moment(empty: Path) -> None:
         here.do("open", 0)
         [held] = here.remembered
         report = [Report(held.claim, held.number or 0, [])]
-        expected = {"pause": Verdict.HAND_BACK, "resume": Verdict.GO_ON, "stop": Verdict.END}
-        for what, verdict in expected.items():
+        expected = {"pause": Order.HAND_BACK, "resume": Order.GO_ON, "stop": Order.END}
+        for what, order in expected.items():
             here.do(what, 0)
-            assert book.report(report).verdict is verdict
+            assert book.report(report).order is order

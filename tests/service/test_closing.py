@@ -8,7 +8,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from service.storage.store import Store
-from studies.sweep.ledger import Verdict
+from studies.sweep.ledger import Order
 from tests.service.documents import study, trial_result
 from tests.service.ledgers import claimed, ledger, opened, outcome, report, run, set_back, shown
 
@@ -111,9 +111,9 @@ def test_a_trial_that_runs_past_the_studys_time_ends_at_its_next_epoch(store: St
     store.create_study(spec)
     book = ledger(store, folder, "iris")
     claim, number = opened(book, spec)
-    assert report(book, claim, number, 1, 0.5) is Verdict.GO_ON
+    assert report(book, claim, number, 1, 0.5) is Order.GO_ON
     set_back(store, 61)
-    assert report(book, claim, number, 2, 0.5) is Verdict.END
+    assert report(book, claim, number, 2, 0.5) is Order.END
 
 
 def test_time_that_is_not_up_ends_nothing(store: Store, folder: Path) -> None:
@@ -130,6 +130,6 @@ def test_a_leaving_worker_is_told_to_hand_back(store: Store, folder: Path) -> No
     leaving: list[bool] = []
     book = ledger(store, folder, "iris", leaving=lambda: bool(leaving))
     claim, number = opened(book, spec)
-    assert report(book, claim, number, 1, 0.5) is Verdict.GO_ON
+    assert report(book, claim, number, 1, 0.5) is Order.GO_ON
     leaving.append(True)
-    assert report(book, claim, number, 2, 0.5) is Verdict.HAND_BACK
+    assert report(book, claim, number, 2, 0.5) is Order.HAND_BACK

@@ -16,7 +16,7 @@ from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from studies.errors import LeaseLostError
 from studies.spec.study import StudySpec
-from studies.sweep.ledger import Verdict
+from studies.sweep.ledger import Order
 from tests.service.comparing import (
     ASKED,
     COMPARISON,
@@ -84,7 +84,7 @@ def test_stop_ends_every_part(store: Store, folder: Path, stage: str, ended: boo
     assert WorkerStore(store).next_study() is None
     left = {name: [each.state for each in places(store, name)] for name in active}
     assert left == {name: [] for name in active} | {active[-1]: ["RUNNING"]}
-    assert ledger(store, folder, active[-1]).report([]).verdict is Verdict.END
+    assert ledger(store, folder, active[-1]).report([]).order is Order.END
     assert held.number is None
 
 

@@ -16,7 +16,7 @@ from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
-from studies.sweep.ledger import Verdict
+from studies.sweep.ledger import Order
 from tests.service.documents import study
 from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report, run, shown, study_names
 
@@ -67,7 +67,7 @@ def test_a_paused_study_is_not_claimed_from_until_it_is_resumed(store: Store, fo
     assert store.set_state("iris", StudyState.PAUSED).state == "paused"
     assert book.claim(1) == []
     assert WorkerStore(store).next_study() is None
-    assert report(book, claim, number, 1, 0.5) is Verdict.HAND_BACK  # what runs keeps its state for later
+    assert report(book, claim, number, 1, 0.5) is Order.HAND_BACK  # what runs keeps its state for later
     book.hand_back(claim)
     assert store.set_state("iris", StudyState.RUNNING).state == "running"
     again = claimed(book)
@@ -90,7 +90,7 @@ def test_stop_gives_the_waiting_places_up_and_ends_what_runs(store: Store, folde
     run(book, spec)
     claim, number = opened(book, spec)
     assert store.set_state("iris", StudyState.STOPPED).state == "stopped"
-    assert report(book, claim, number, 1, 0.5) is Verdict.END
+    assert report(book, claim, number, 1, 0.5) is Order.END
     book.close(claim, number, outcome(state=TrialState.PRUNED))
     stopped = store.study("iris")
     progress = store.progress([stopped])[stopped.id]

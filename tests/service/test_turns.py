@@ -19,7 +19,7 @@ from service.storage.states import StudyState
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from studies.datasets.preprocessing import PreparedData
-from studies.sweep.ledger import Verdict
+from studies.sweep.ledger import Order
 from studies.training.result import Job, OnEpoch, Trained, TrainingState
 from tests.acceptance.polling import eventually
 from tests.service.comparing import COMPARISON, PARTS, compared_study
@@ -87,7 +87,7 @@ def test_two_workers_of_two_studies_do_not_change_places(three: Store, folder: P
         claimed(ledger(three, folder, name, worker))
     for name, worker in at_work:
         book = turn_over(three, folder, name, worker)
-        assert book.report([]).verdict is Verdict.GO_ON
+        assert book.report([]).order is Order.GO_ON
         assert len(book.claim(1)) == 1
 
 
@@ -96,9 +96,9 @@ def test_a_turn_ends_when_another_study_waited_for_longer(three: Store, folder: 
     WorkerStore(three).begin_turn(first)
     held = ledger(three, folder, "first")
     claim, number = opened(held, study("first", trials=9))
-    assert report(held, claim, number, 1, 0.5) is Verdict.GO_ON  # its turn lasts
+    assert report(held, claim, number, 1, 0.5) is Order.GO_ON  # its turn lasts
     over = turn_over(three, folder, "first")
-    assert report(over, claim, number, 2, 0.5) is Verdict.HAND_BACK
+    assert report(over, claim, number, 2, 0.5) is Order.HAND_BACK
     assert over.claim(1) == []
     over.hand_back(claim)
     assert taken_up(three, "a") == "second"
@@ -111,9 +111,9 @@ def test_a_study_alone_is_served_turn_after_turn(store: Store, folder: Path) -> 
     assert [run(book, spec) for _ in range(3)] == [0, 1, 2]
 
 
-@pytest.mark.parametrize(("priority", "verdict"), [(9, Verdict.GO_ON), (10, Verdict.GO_ON), (11, Verdict.HAND_BACK)])
+@pytest.mark.parametrize(("priority", "order"), [(9, Order.GO_ON), (10, Order.GO_ON), (11, Order.HAND_BACK)])
 def test_a_study_whose_places_are_all_taken_gives_way_only_to_one_with_more_right(
-    store: Store, folder: Path, priority: int, verdict: Verdict
+    store: Store, folder: Path, priority: int, order: Order
 ) -> None:
     mine, other = study("mine", trials=1, priority=10), study("other", priority=priority)
     store.create_study(mine)
@@ -122,7 +122,7 @@ def test_a_study_whose_places_are_all_taken_gives_way_only_to_one_with_more_righ
         WorkerStore(store).begin_turn(store.study("mine"))
         WorkerStore(store).begin_turn(store.study("other"))
     claimed(ledger(store, folder, "mine"))
-    assert turn_over(store, folder, "mine").report([]).verdict is verdict
+    assert turn_over(store, folder, "mine").report([]).order is order
 
 
 def test_a_turn_is_that_of_a_study_with_all_parts_of_its_comparison(store: Store, folder: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_turn_is_that_of_a_study_with_all_parts_of_its_comparison(store: Store
     run(ledger(store, folder, "iris"), study(trials=1))
     assert ledger(store, folder, PARTS[0]).claim(9)
     # Its next part waits, and is no other study.
-    assert turn_over(store, folder, PARTS[0]).report([]).verdict is Verdict.GO_ON
+    assert turn_over(store, folder, PARTS[0]).report([]).order is Order.GO_ON
 
 
 def test_a_comparison_asked_for_later_waits_for_its_studys_turn(store: Store, folder: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_study_that_stands_still_does_not_run_out_of_time(store: Store, folder
     claim, number = opened(book, spec)
     store.set_state("iris", StudyState.PAUSED)
     set_back(store, 5000)
-    assert report(book, claim, number, 1, 0.5) is Verdict.HAND_BACK
+    assert report(book, claim, number, 1, 0.5) is Order.HAND_BACK
     assert store.study("iris").state == "paused"
     book.close(claim, number, outcome())
     assert store.study("iris").state == "paused"

@@ -12,7 +12,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.errors import LeaseLostError, NumberTakenError
-from studies.sweep.ledger import Claim, Outcome, Report, Setback, Standing, Verdict
+from studies.sweep.ledger import Claim, Order, Outcome, Report, Setback, Standing
 
 
 @dataclass
@@ -68,10 +68,10 @@ class MemoryLedger:
         for report in reports:
             self._check(report.claim)
             self.record[report.number].intermediate_values.update(dict(report.values))
-        return Standing(self.verdict())
+        return Standing(self.order())
 
-    def verdict(self) -> Verdict:
-        return Verdict.GO_ON
+    def order(self) -> Order:
+        return Order.GO_ON
 
     def warm_start_trials(self) -> list[FrozenTrial]:
         return []

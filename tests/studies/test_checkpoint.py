@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from studies.datasets.preprocessing import prepare_folds
 from studies.spec.study import StudySpec
-from studies.sweep.ledger import Claim, Outcome, Verdict
+from studies.sweep.ledger import Claim, Order, Outcome
 from studies.sweep.loop import sweep
 from studies.training.engines import EngineChoice, Engines
 from tests.studies.documents import study
@@ -39,9 +39,9 @@ class Interrupted(MemoryLedger):
     reports: int = 0
     numbers: dict[int, int] = field(default_factory=dict)  # by claim
 
-    def verdict(self) -> Verdict:
+    def order(self) -> Order:
         self.reports += 1
-        return Verdict.HAND_BACK if self.reports == self.at else Verdict.GO_ON
+        return Order.HAND_BACK if self.reports == self.at else Order.GO_ON
 
     def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
         super().open(claim, template, params)
@@ -122,11 +122,11 @@ class KilledError(Exception):
 class Dying(Interrupted):
     """Kills its worker with the report of this number; what was kept before stays."""
 
-    def verdict(self) -> Verdict:
+    def order(self) -> Order:
         self.reports += 1
         if self.reports == self.at:
             raise KilledError
-        return Verdict.GO_ON
+        return Order.GO_ON
 
 
 @pytest.mark.parametrize(("engine", "form"), [("lanes", "holdout"), ("lanes", "folds"), ("fit", "holdout")])

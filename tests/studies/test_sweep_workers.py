@@ -13,7 +13,7 @@ from studies.errors import LeaseLostError
 from studies.search.mirror import Mirror, as_template
 from studies.seeds import trial_seed
 from studies.spec.study import StudySpec
-from studies.sweep.ledger import Claim, Report, Standing, Verdict
+from studies.sweep.ledger import Claim, Order, Report, Standing
 from studies.sweep.loop import sweep
 from studies.training.result import Job, OnEpoch, Trained
 from studies.training.sequential import sequential
@@ -23,20 +23,20 @@ from tests.studies.trainings import dropout, formula, random_study, sequence, st
 
 
 class VerdictLedger(MemoryLedger):
-    """Answers the third report with the given verdict."""
+    """Answers the third report with the given order."""
 
-    third = Verdict.GO_ON
+    third = Order.GO_ON
     answers = 0
 
-    def verdict(self) -> Verdict:
+    def order(self) -> Order:
         self.answers += 1
-        return self.third if self.answers == 3 else Verdict.GO_ON
+        return self.third if self.answers == 3 else Order.GO_ON
 
 
 @pytest.mark.parametrize(("objectives", "values"), [(["val_loss"], [0.5]), (["val_loss", "epochs"], None)])
 def test_a_trial_of_a_study_that_ends_keeps_what_it_has(objectives: list[str], values: list[float] | None) -> None:
     ledger = VerdictLedger(budget=1)
-    ledger.third = Verdict.END
+    ledger.third = Order.END
     assert swept(random_study(objectives=objectives), ledger, formula(sequence([0.5]))) == 1
     outcome = ledger.outcomes[0]
     assert (outcome.state, outcome.values) == (TrialState.PRUNED, values)
@@ -47,7 +47,7 @@ def test_a_trial_of_a_study_that_ends_keeps_what_it_has(objectives: list[str], v
 
 def test_a_trial_that_is_handed_back_is_not_told_and_ends_the_sweep() -> None:
     ledger = VerdictLedger(budget=5)
-    ledger.third = Verdict.HAND_BACK
+    ledger.third = Order.HAND_BACK
     assert swept(random_study(), ledger, formula(dropout)) == 0
     assert [claim.trial_id for claim in ledger.handed_back] == [1]
     assert (ledger.outcomes, ledger.models, ledger.places) == ({}, {}, 1)
@@ -57,7 +57,7 @@ def test_a_trial_that_is_handed_back_is_not_told_and_ends_the_sweep() -> None:
 def test_a_trial_that_was_handed_back_is_run_by_the_next_sweep_with_its_params_and_seed() -> None:
     spec, jobs = random_study(), list[Job]()
     ledger = VerdictLedger(budget=2)
-    ledger.third = Verdict.HAND_BACK
+    ledger.third = Order.HAND_BACK
     swept(spec, ledger, formula(dropout, jobs))
     ledger.waiting = [0]
     assert swept(spec, ledger, formula(dropout, jobs)) == 2
@@ -69,7 +69,7 @@ def test_a_resumed_trial_is_pruned_where_its_own_epochs_are_hopeless_and_not_bef
     spec = random_study(pruner={"name": "median", "n_startup_trials": 1, "n_warmup_steps": 3})
     loss = sequence([0.9, 0.5, 0.9])
     ledger = VerdictLedger(budget=1)
-    ledger.third = Verdict.HAND_BACK
+    ledger.third = Order.HAND_BACK
     swept(spec, ledger, formula(loss))  # reports three epochs and leaves
     ledger.waiting = [None, 0]
     swept(spec, ledger, formula(loss))  # a good trial, then the first one again

@@ -163,7 +163,7 @@ def test_few_rows_are_searched_on_folds_and_many_as_the_study_says() -> None:
 def test_the_search_of_a_technique_is_a_study_that_can_be_asked(technique: Technique, sampler: str) -> None:
     space = FINITE | {"regularizer": list(REGULARIZERS)} if sampler == "brute_force" else {}
     spec = searched(technique, space=space, sampler=sampler, budget={"trials": 4})
-    checks.check(spec)
+    checks.check_search(spec)
     assert StudySpec.model_validate(spec.model_dump(mode="json")) == spec
     mirror, own = Mirror(spec, []), set(spec.space.searched())
     for value in (0.5, 0.4, 0.6, 0.3):

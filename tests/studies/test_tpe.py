@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from studies.search.mirror import Mirror
-from studies.search.tpe import BEST, SEEN, history_of
+from studies.search.tpe import MAX_BEST, MAX_VIEWED, history_of
 from studies.seeds import ask_seed
 from studies.spec.study import StudySpec
 from tests.studies.documents import study
@@ -47,8 +47,8 @@ def test_of_a_large_study_the_best_and_an_even_choice_are_seen() -> None:
     trials = mirror.study.get_trials(deepcopy=False)
     seen = history_of(mirror.study).view(mirror.study, trials[asked.number])
     values = sorted(trial.values[0] for trial in trials if trial.state == TrialState.COMPLETE)
-    assert len(seen) <= SEEN
-    assert {value for trial in seen if trial.values for value in trial.values} >= set(values[:BEST])
+    assert len(seen) <= MAX_VIEWED
+    assert {value for trial in seen if trial.values for value in trial.values} >= set(values[:MAX_BEST])
     numbers = [trial.number for trial in seen]
     assert numbers == sorted(set(numbers))
     assert max(later - earlier for earlier, later in pairwise(numbers)) < 12
