@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote
@@ -38,13 +39,16 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
 
     A study of the same name and the same description is resumed.
     """
-    if dataset_kind(document) in ("file", "uploaded"):
-        store = Store(settings.database_url)
-        spec = _check_with_dataset(store, document, settings, file.parent)
-    else:
-        # Before the database is made: a wrong study file leaves nothing behind.
-        spec = submission.check(document, settings)
-        store = Store(settings.database_url)
+    # Before the database is made: a wrong study file leaves nothing behind. A file of the user's is read into it first.
+    with_own_dataset = dataset_kind(document) in ("file", "uploaded")
+    checked = None if with_own_dataset else submission.check(document, settings)
+    with closing(Store(settings.database_url)) as store:
+        spec = checked or _check_with_dataset(store, document, settings, file.parent)
+        return _run(store, spec, settings, _command(file, model))
+
+
+def _run(store: Store, spec: StudySpec, settings: Settings, command: str) -> int:
+    """Accept or resume a study, run it with a fleet of workers, and show it; return the exit status."""
     name = _begin_or_resume(store, spec)
     fleet = Fleet(settings, max(settings.workers, 1), name)
     console = Console()
@@ -64,13 +68,17 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
         return 130
     finally:
         fleet.stop()
-    trials = store.trials(name, (), Sort.parse("number"), study.progress.trials, None)
-    front = store.best(store.study(name))
+    return _show(store, console, study, next_step_here(study, settings, command))
+
+
+def _show(store: Store, console: Console, study: StudyView, next_step: str) -> int:
+    """Show an ended study and the step that follows; return the exit status."""
+    trials = store.trials(study.name, (), Sort.parse("number"), study.progress.trials, None)
+    front = store.best(store.study(study.name))
     terminal.show_study(console, study, map(trial_view, trials.items), [trial_view(trial) for trial in front])
     if study.comparison is not None:
-        show_comparison(console, comparison_view(store, name))
-    console.print(next_step_here(study, settings, _command(file, model)), highlight=False, markup=False, soft_wrap=True)
-    store.close()
+        show_comparison(console, comparison_view(store, study.name))
+    console.print(next_step, highlight=False, markup=False, soft_wrap=True)
     compared = study.comparison is None or study.comparison.state == ComparisonState.COMPLETED
     return 0 if study.state == StudyState.COMPLETED and study.progress.complete and compared else 1
 
