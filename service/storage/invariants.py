@@ -21,6 +21,8 @@ def violations(store: Store, artifacts: Artifacts) -> list[str]:
     """Check every invariant; return a sentence for each violation."""
     with store.reading() as session:
         sentences = [*_database_file(session), *_datasets(session, artifacts)]
+        if unknown := [*_unknown_states(session)]:
+            return sentences + unknown  # no record with such a state can be read
         for study in session.scalars(sa.select(StudyRecord).order_by(StudyRecord.id)):
             trials = session.scalars(sa.select(TrialRecord).where(TrialRecord.study_id == study.id)).all()
             checks = (
@@ -41,6 +43,16 @@ def _database_file(session: Session) -> Iterator[str]:
                 yield f"the file: {message}"
         for row in session.execute(sa.text("PRAGMA foreign_key_check")):
             yield f"the file: a row of {row[0]} points to a row of {row[2]} that is not there"
+
+
+def _unknown_states(session: Session) -> Iterator[str]:
+    columns = StudyRecord.state, StudyRecord.comparison_state, TrialRecord.state, AttemptRecord.ending
+    for column in columns:
+        spelled = sa.type_coerce(column, sa.String)
+        for state in session.scalars(sa.select(spelled).where(column.is_not(None)).distinct().order_by(spelled)):
+            if state not in column.type.enums:
+                table = column.class_.__tablename__
+                yield f"the table {table} holds the {column.key} '{state}', which is none of its states"
 
 
 def _datasets(session: Session, artifacts: Artifacts) -> Iterator[str]:

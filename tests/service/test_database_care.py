@@ -314,6 +314,12 @@ def kept(store: Store, folder: Path, tmp_path: Path) -> Store:
             "INSERT INTO regsweep_curves (trial_id, curve) VALUES (99, '{}')",
             "the file: a row of regsweep_curves points to a row of regsweep_trials that is not there",
         ),
+        (
+            "UPDATE regsweep_studies SET state = 'asleep'",
+            "the table regsweep_studies holds the state 'asleep', which is none",
+        ),
+        ("UPDATE regsweep_trials SET state = 'ODD' WHERE place = 0", "the table regsweep_trials holds the state 'ODD'"),
+        ("UPDATE regsweep_attempts SET ending = 'odd'", "the table regsweep_attempts holds the ending 'odd'"),
     ],
 )
 def test_what_does_not_hold_is_found(kept: Store, database: Path, folder: Path, harm: str, found: str) -> None:
