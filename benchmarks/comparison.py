@@ -10,6 +10,7 @@ import time
 
 from benchmarks.serving import serving
 from benchmarks.workloads import document
+from service.storage.states import ACTIVE_COMPARISON
 
 
 def main() -> None:
@@ -18,7 +19,7 @@ def main() -> None:
     with serving(workers=2) as client:
         start = time.perf_counter()
         client.submit(study)
-        while (found := client.comparison("compared")).active:
+        while (found := client.comparison("compared")).state in ACTIVE_COMPARISON:
             time.sleep(0.25)
         seconds = time.perf_counter() - start
         report = client.report("compared")

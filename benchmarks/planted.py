@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.serving import serving
 from service.client import Client
+from service.storage.states import ACTIVE_COMPARISON
 from studies.analysis.results import Comparison
 from studies.datasets.catalog import load
 from studies.spec.dataset import SyntheticDataset
@@ -63,7 +64,7 @@ def compared(client: Client, kind: str, seed: int) -> Comparison:
     ends = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < ends:
         found = client.comparison(str(document(kind, seed)["name"]))
-        if not found.active:
+        if found.state not in ACTIVE_COMPARISON:
             if found.result is None:
                 raise SystemExit(f"{kind} {seed}: {found.state} without a result")
             return found.result

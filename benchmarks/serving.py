@@ -29,7 +29,7 @@ def serving(workers: int) -> Iterator[Client]:
         server = subprocess.Popen(command, env=environment)
         try:
             with Client(f"http://127.0.0.1:{port}") as client:
-                while not client.healthy():
+                while not client.is_healthy():
                     time.sleep(0.05)
                 iris = {"dataset": {"kind": "builtin", "name": "iris"}, "budget": {"trials": 8, "epochs": 2}}
                 run(client, iris | {"name": "first"})

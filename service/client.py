@@ -51,7 +51,7 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def healthy(self) -> bool:
+    def is_healthy(self) -> bool:
         """Return whether the server answers."""
         try:
             return self._http.get("/healthz").is_success
@@ -103,7 +103,7 @@ class Client:
         """Begin a study's comparison; fields left out of `comparison` take their defaults."""
         return ComparisonView.model_validate(self._call("POST", f"{_path(name)}/comparison", json=dict(comparison)))
 
-    def move(self, name: str, action: StudyAction) -> StudyView:
+    def set_state(self, name: str, action: StudyAction) -> StudyView:
         """Pause, resume or stop a study."""
         return StudyView.model_validate(self._call("POST", f"{_path(name)}/{action}"))
 

@@ -23,10 +23,10 @@ from studies.spec.dataset import DatasetFacts
 
 def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
     """Studies with their progress and best trials; the number of queries does not grow with the studies."""
-    counts, best = store.progress(studies), store.bests(studies)
+    counts, best = store.progress(studies), store.best_by_study(studies)
     dashboard = store.dashboard_ids(study.name for study in studies)
     with store.reading() as session:
-        overall = progress.with_comparisons(session, studies)
+        overall = progress.count_with_comparisons(session, studies)
     return [
         _study_view(study, counts[study.id], overall[study.id], best.get(study.id), dashboard.get(study.name))
         for study in studies
@@ -36,7 +36,7 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
 def new_study_view(store: Store, session: Session, study: StudyRecord) -> StudyView:
     """A study in the transaction that accepts it."""
     trials = study.spec["budget"]["trials"]
-    overall = progress.with_comparisons(session, [study])[study.id]
+    overall = progress.count_with_comparisons(session, [study])[study.id]
     dashboard_id = store.optuna.get_study_id_from_name(study.name)
     return _study_view(study, Progress(trials, waiting=trials), overall, None, dashboard_id)
 
@@ -87,7 +87,7 @@ def comparison_view(store: Store, name: str) -> ComparisonView:
     parts = ComparisonStore(store).parts(study)
     counts = store.progress(parts)
     with store.reading() as session:
-        overall = progress.of_comparison(session, study)
+        overall = progress.count_comparison(session, study)
     return ComparisonView(
         state=study.comparison_state,
         spec=study.comparison or {},

@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 def _open(lazy_store: LazyStore, fleet: Fleet | None) -> None:
     """Open the store, which makes the tables, and then start the workers, so that none waits for the other."""
     try:
-        if not KeyStore(lazy_store.get()).any():
+        if not KeyStore(lazy_store.get()).has_keys():
             _log.info("no key was made, so this machine's users need none; see `regsweep keys create --help`")
     except (StorageError, SQLAlchemyError) as error:
         _log.error("the database does not answer; requests and workers try again", error=str(error))

@@ -28,7 +28,7 @@ class Authenticator:
 
     def is_open(self) -> bool:
         """Return whether no key was ever made, so that no request can need one."""
-        return not self._keys.any()
+        return not self._keys.has_keys()
 
     def identify(self, request: HTTPConnection) -> KeyRecord | None:
         """The record of a request's key; None when it has no key, or one that is not usable."""
@@ -41,7 +41,7 @@ class Authenticator:
     def find_key(self, text: str) -> KeyRecord | None:
         """Find a usable key, and record its use at most once a day; None when there is none."""
         api_key = ApiKey.parse(text)
-        record = None if api_key is None else self._keys.usable(api_key.id)
+        record = None if api_key is None else self._keys.find_usable(api_key.id)
         if api_key is None or record is None or not api_key.fits(record.digest):
             return None
         if time.time() - (record.last_used_at or 0.0) > _USE_SECONDS:
@@ -50,7 +50,7 @@ class Authenticator:
 
     def _find_login(self, cookie: str) -> KeyRecord | None:
         login = Login.parse(cookie)
-        record = None if login is None else self._keys.usable(login.key_id)
+        record = None if login is None else self._keys.find_usable(login.key_id)
         if login is None or record is None or not login.is_valid(record.signing_secret, time.time()):
             return None
         return record

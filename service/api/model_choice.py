@@ -61,7 +61,7 @@ def find_delivered(store: Store, name: str, candidate: str | None) -> tuple[str,
     study = ComparisonStore(store).study(name)
     if candidate in (None, RECOMMENDED):
         recommended = _recommended(store, study)
-        trial = ComparisonStore(store).delivered(study, recommended)
+        trial = ComparisonStore(store).find_delivered(study, recommended)
         if trial is not None:
             return recommended, trial
     return find_tested(store, name, candidate)
@@ -74,7 +74,7 @@ def find_tested(store: Store, name: str, candidate: str | None) -> tuple[str, Tr
     """
     study = ComparisonStore(store).study(name)
     chosen = _recommended(store, study) if candidate is None or candidate == RECOMMENDED else candidate
-    trial = ComparisonStore(store).final(study, chosen)
+    trial = ComparisonStore(store).find_tested(study, chosen)
     if trial is None:
         raise NotFoundError(_why_missing(store, study, chosen))
     return chosen, trial

@@ -66,7 +66,7 @@ def _check_key(database_url: str, host: str) -> None:
     """Raise NoKeyError unless there is a usable key, which requests from other machines need."""
     store = Store(database_url)
     try:
-        if not KeyStore(store).any_usable():
+        if not KeyStore(store).has_usable_keys():
             raise NoKeyError(host)
     finally:
         store.close()

@@ -25,7 +25,7 @@ _FORMATS: Mapping[str, TableFormat] = {
 }
 
 
-def format_of(content_type: str) -> TableFormat:
+def format_of_content_type(content_type: str) -> TableFormat:
     """The format that a Content-Type names.
 
     Raises InvalidDatasetError when it names none.

@@ -29,12 +29,12 @@ def add_dataset(
     key: KeyOption = None,
 ) -> None:
     """Upload a file to a server; print the dataset's name."""
-    from service.cli.local_files import format_of
+    from service.cli.local_files import format_of_file
 
     options = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
     with open_client(server, key) as client:
         try:
-            dataset = client.add_dataset(file, {"name": name or file.stem, "format": format_of(file), **options})
+            dataset = client.add_dataset(file, {"name": name or file.stem, "format": format_of_file(file), **options})
         except OSError as error:
             refuse(f"cannot read {file}: {error.strerror}")
     for warning in dataset.profile.warnings:

@@ -52,7 +52,7 @@ def _follow(console: Console, client: Client, name: str) -> StudyView:
         return terminal.follow(console, lambda: client.study(name))
     except KeyboardInterrupt:
         # Otherwise the next demonstration would run the rest of this one first.
-        client.move(name, "stop")
+        client.set_state(name, "stop")
         raise
 
 
@@ -65,7 +65,7 @@ def free_port() -> int:
 
 def _wait_for_server(client: Client, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not client.healthy():
+    while not client.is_healthy():
         if server.poll() is not None or time.monotonic() > deadline:
             raise SystemExit("regsweep: the server did not start; its last lines above say why")
         time.sleep(0.05)

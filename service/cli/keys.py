@@ -42,7 +42,7 @@ def create_key(
 def list_keys(database_url: DatabaseUrlOption = None) -> None:
     """List the keys: id, name, scope, when made, when last used, and when revoked or expiring."""
     with _keys(database_url) as store:
-        for key in store.all():
+        for key in store.list_keys():
             print(key.id, key.name, key.scope, f"made {_day(key.created_at)}", _use(key), _validity(key), sep="\t")
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FORMATS: Mapping[str, TableFormat] = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".npz": "npz"}
 
 
-def format_of(file: Path) -> TableFormat:
+def format_of_file(file: Path) -> TableFormat:
     """The format of a file by its name.
 
     Raises InvalidSpecError when the name's ending is not known.
@@ -44,7 +44,7 @@ def prepare_submission(client: Client, document: Mapping[str, Any], folder: Path
     match dataset_kind(document):
         case "file":
             file, options = _dataset_file(document, folder)
-            dataset = client.add_dataset(file, options | {"format": format_of(file)})
+            dataset = client.add_dataset(file, options | {"format": format_of_file(file)})
             return {**document, "dataset": {"kind": "uploaded", "name": dataset.name}}
         case "uploaded":
             return dict(document)
@@ -64,7 +64,7 @@ def keep_dataset(datasets: DatasetStore, document: Mapping[str, Any], folder: Pa
     name = options.pop("name")
     try:
         upload = ingestion.local_upload(file)
-        record, _ = ingestion.keep(datasets, upload, name, format_of(file), ingestion.check_options(options))
+        record, _ = ingestion.keep(datasets, upload, name, format_of_file(file), ingestion.check_options(options))
     except InvalidDatasetError as error:
         raise InvalidSpecError([FieldError(f"dataset.{error.field}".rstrip("."), str(error))]) from error
     return {**document, "dataset": {"kind": "uploaded", "name": record.name}}

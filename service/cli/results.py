@@ -65,13 +65,13 @@ def predict(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("predictions.csv"),
 ) -> None:
     """Predict new raw rows with an exported model; write a CSV."""
-    from service.cli.local_files import format_of, write_predictions
+    from service.cli.local_files import format_of_file, write_predictions
 
     _quiet_tensorflow()
     from studies.prediction import predict
 
     try:
-        write_predictions(predict(model, file, format_of(file)), output)
+        write_predictions(predict(model, file, format_of_file(file)), output)
     except OSError as error:
         refuse(f"cannot read or write a file: {error}")
     print(output)

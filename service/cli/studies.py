@@ -119,7 +119,7 @@ def delete(
 
 def _move(name: str, action: StudyAction, server: str | None, key: str | None) -> None:
     with open_client(server, key) as client:
-        print(client.move(name, action).state)
+        print(client.set_state(name, action).state)
 
 
 def _show(console: Console, client: Client, study: StudyView, server: str | None) -> None:

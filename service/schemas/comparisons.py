@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from service.schemas.progress import OverallView, ProgressView
-from service.storage.states import ACTIVE_COMPARISON, ComparisonState, StudyState
+from service.storage.states import ComparisonState, StudyState
 from studies.analysis.results import Comparison
 from studies.spec.comparison import Technique
 
@@ -32,8 +32,3 @@ class ComparisonView(BaseModel):
     result: Comparison | None = Field(
         description="Null until it has ended, and when it ended with too little to compare."
     )
-
-    @property
-    def active(self) -> bool:
-        """True until the comparison has ended."""
-        return self.state in ACTIVE_COMPARISON

@@ -81,13 +81,13 @@ class ComparisonStore:
         with self._store.reading() as session:
             return list(comparisons.parts(session, study))
 
-    def final(self, study: StudyRecord, technique: str) -> TrialRecord | None:
-        """The trial that trained a candidate for the test part, if its model is kept."""
+    def find_tested(self, study: StudyRecord, technique: str) -> TrialRecord | None:
+        """Find the trial that trained a candidate for the test part; None where its model is not kept."""
         trials = self._trials_with_model(study)
         return next((trial for trial, plan in trials if plan.test and plan.technique == technique), None)
 
-    def delivered(self, study: StudyRecord, technique: str) -> TrialRecord | None:
-        """The trial that trained a candidate for delivery, if there is one: another version may recommend another."""
+    def find_delivered(self, study: StudyRecord, technique: str) -> TrialRecord | None:
+        """Find the trial that trained a candidate for delivery; None where an older version recommended another."""
         trials = self._trials_with_model(study)
         return next((trial for trial, plan in trials if plan.deliver is not None and plan.technique == technique), None)
 

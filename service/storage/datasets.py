@@ -63,7 +63,7 @@ class DatasetStore:
             while kept is None:
                 kept = self._record(record, upload.path)
         except sa.exc.IntegrityError:
-            self.drop(upload.digest)
+            self.remove_unused_file(upload.digest)
             raise ConflictError(
                 f"a dataset named '{name}' exists and is another; choose another name or delete it first"
             ) from None
@@ -101,7 +101,7 @@ class DatasetStore:
             raise NotFoundError(f"there is no dataset named '{name}'")
         return record
 
-    def all(self) -> Sequence[DatasetRecord]:
+    def list_datasets(self) -> Sequence[DatasetRecord]:
         """Every dataset, newest first."""
         with self._store.reading() as session:
             return session.scalars(sa.select(DatasetRecord).order_by(DatasetRecord.id.desc())).all()
@@ -125,7 +125,7 @@ class DatasetStore:
         """Read the uploaded bytes."""
         return self._artifacts.read(file_path(self.find(name).digest))
 
-    def remove(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         """Delete a dataset.
 
         Raises DatasetInUseError while a study uses it.
@@ -138,9 +138,9 @@ class DatasetStore:
                 raise DatasetInUseError(name, users)
             # The dataset of this name may have another file by now.
             session.execute(sa.delete(DatasetRecord).where(DatasetRecord.name == name, DatasetRecord.digest == digest))
-        self.drop(digest)
+        self.remove_unused_file(digest)
 
-    def drop(self, digest: str) -> bool:
+    def remove_unused_file(self, digest: str) -> bool:
         """Remove a file that no dataset uses any more; return whether it is gone."""
         # Not with the record: a commit that fails would leave a record without its file.
         with self._store.writing() as session:

@@ -28,7 +28,7 @@ class Answer:
     repeated: bool = False  # whether it was sent before
 
 
-def once(store: Store, idempotency_key: str | None, request: str, act: Callable[[Session], Answer]) -> Answer:
+def run_once(store: Store, idempotency_key: str | None, request: str, act: Callable[[Session], Answer]) -> Answer:
     """Act in one transaction and keep its answer; for a key used before, return its answer and do nothing.
 
     Raises KeyReusedError when the key was used with another request.

@@ -38,22 +38,22 @@ class KeyStore:
             session.add(record)
         return api_key
 
-    def all(self) -> Sequence[KeyRecord]:
+    def list_keys(self) -> Sequence[KeyRecord]:
         """Every key that was made, oldest first."""
         with self._store.reading() as session:
             return session.scalars(sa.select(KeyRecord).order_by(KeyRecord.created_at, KeyRecord.id)).all()
 
-    def any(self) -> bool:
+    def has_keys(self) -> bool:
         """Return whether a key was ever made, also a revoked one: revoking a leaked key must not open the service."""
         with self._store.reading() as session:
             return session.scalar(sa.select(KeyRecord.id).limit(1)) is not None
 
-    def any_usable(self) -> bool:
+    def has_usable_keys(self) -> bool:
         """Return whether there is a key that is neither revoked nor expired."""
         with self._store.reading() as session:
             return session.scalar(sa.select(KeyRecord.id).where(_usable()).limit(1)) is not None
 
-    def usable(self, key_id: str) -> KeyRecord | None:
+    def find_usable(self, key_id: str) -> KeyRecord | None:
         """The key of an id; None when it was revoked, has expired or never was."""
         with self._store.reading() as session:
             return session.scalar(sa.select(KeyRecord).where(KeyRecord.id == key_id, _usable()))

@@ -91,7 +91,7 @@ class TrialLedger:
             self._turn_ends_at = time.monotonic() + self._holder.turn_seconds
         return self._gives_way
 
-    def blocked(self) -> bool:
+    def is_blocked(self) -> bool:
         """Return whether slots of a reproducible study wait only for other workers to end a generation."""
         if not self._spec.reproducible or self._leaving():
             return False

@@ -50,7 +50,7 @@ def remove(store: Store, artifacts: Artifacts, paths: Sequence[str]) -> list[str
     def remove_one(path: str) -> bool:
         dataset = _DATASET.fullmatch(path)
         # The same bytes may be uploaded at this moment.
-        return artifacts.remove(path) if dataset is None else datasets.drop(dataset[1])
+        return artifacts.remove(path) if dataset is None else datasets.remove_unused_file(dataset[1])
 
     return list(filter(remove_one, paths))
 

@@ -83,12 +83,12 @@ def count_trials(session: Session, studies: Sequence[StudyRecord]) -> dict[int, 
     return {study.id: Progress(study.spec["budget"]["trials"], **counts[study.id]) for study in studies}
 
 
-def with_comparisons(session: Session, studies: Sequence[StudyRecord]) -> dict[int, Overall]:
+def count_with_comparisons(session: Session, studies: Sequence[StudyRecord]) -> dict[int, Overall]:
     """The progress of each study with its comparison, by its id; the number of queries does not grow with them."""
     return _overall(session, studies, include_study=True)
 
 
-def of_comparison(session: Session, study: StudyRecord) -> Overall:
+def count_comparison(session: Session, study: StudyRecord) -> Overall:
     """The progress of a study's comparison, without the study's own trials."""
     return _overall(session, [study], include_study=False)[study.id]
 

@@ -230,7 +230,7 @@ class Store:
         with self._read() as session:
             return ranking.best_trials(session, study)
 
-    def bests(self, studies: Sequence[StudyRecord]) -> dict[int, TrialRecord]:
+    def best_by_study(self, studies: Sequence[StudyRecord]) -> dict[int, TrialRecord]:
         """The best complete trial of each study of one objective that has one, by the study's id."""
         with self._read() as session:
             return ranking.best_by_study(session, studies)

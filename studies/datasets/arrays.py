@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from studies.array import Array
 from studies.errors import InvalidTableError
 
-Array = npt.NDArray[Any]
 _KINDS = "buifUM"  # booleans, integers, floats, text, dates
 _BATCH_ROWS = 1 << 20
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from studies.datasets.table import Array, ColumnKind
+from studies.array import Array
+from studies.datasets.table import ColumnKind
 
 _BOOLEANS = pa.array(["true", "false"])
 _TIMES = (pa.timestamp("ms"), pa.timestamp("ms", "UTC"))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from studies.array import Array
 from studies.datasets import synthetic, tables
 from studies.datasets.layout import Layout, encode, lay_out
 from studies.datasets.table import Table
@@ -18,7 +17,6 @@ from studies.errors import DatasetError
 from studies.objectives import Task
 from studies.spec.dataset import BuiltinDataset, BuiltinName, DatasetSpec, Recipe, SyntheticDataset, UploadedDataset
 
-Array = npt.NDArray[Any]
 #: From the digest of an uploaded file to the file.
 Source = Callable[[str], Path]
 

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from studies.array import Array
 from studies.datasets.casting import kind_of_type, to_booleans, to_dates, to_numbers
-from studies.datasets.table import KEPT_LEVELS, Array, Column, ColumnKind, describe_row, row_number, sort_by_frequency
+from studies.datasets.table import KEPT_LEVELS, Column, ColumnKind, describe_row, row_number, sort_by_frequency
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat
 

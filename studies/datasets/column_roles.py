@@ -7,7 +7,8 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from studies.datasets.table import Array, Column, Table, describe_row, row_number
+from studies.array import Array
+from studies.datasets.table import Column, Table, describe_row, row_number
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 

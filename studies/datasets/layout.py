@@ -7,15 +7,14 @@ the target. Medians, means and deviations are estimates, so they are fitted on t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from studies.array import Array
 from studies.datasets.table import Column, ColumnKind, Table
 from studies.frozen_model import FrozenModel
 
-Array = npt.NDArray[Any]
 DatePart = Literal["days", "month", "day", "weekday", "hour"]
 
 _MAX_LEVELS = 30  # of a column that become inputs of their own; the others become one together

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from studies.array import Array
 from studies.datasets.layout import Layout
-
-Array = npt.NDArray[Any]
 
 _BLOCK = 1 << 22  # values transformed at once: scikit-learn copies its input several times
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from zipfile import BadZipFile
 
 import numpy as np
-import numpy.typing as npt
 
+from studies.array import Array
 from studies.datasets import pipeline
 from studies.datasets.formats import MAX_BYTES, open_columns
 from studies.datasets.layout import ColumnLayout, Layout, encode
@@ -25,7 +25,6 @@ from studies.spec.table import TableFormat
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Array = npt.NDArray[Any]
 #: Raw rows: columns by name, or one array.
 Raw = Mapping[str, Sequence[Any] | Array] | Array
 

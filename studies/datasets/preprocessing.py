@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from studies.array import Array
 from studies.datasets import pipeline
 from studies.datasets.catalog import Dataset, Source, load
 from studies.datasets.pipeline import Block
@@ -17,8 +17,6 @@ from studies.errors import DatasetError
 from studies.objectives import Task
 from studies.spec.dataset import DatasetSpec
 from studies.spec.resampling import Resampling
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

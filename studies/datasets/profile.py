@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from studies.array import Array
 from studies.datasets.layout import ColumnLayout, lay_out_column
 from studies.datasets.table import Column, Table
 from studies.datasets.target import Target, derive_target
@@ -15,7 +15,6 @@ from studies.frozen_model import FrozenModel
 from studies.objectives import Task
 from studies.spec.dataset import DatasetFacts
 
-Array = npt.NDArray[Any]
 _Role = Literal["feature", "target", "weight", "group", "time"]
 
 _MAX_SHOWN_LEVELS = 20

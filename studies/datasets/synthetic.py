@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from studies.array import Array
 from studies.spec.dataset import Recipe
-
-Array = npt.NDArray[Any]
 
 
 def draw(recipe: Recipe, rng: np.random.Generator) -> tuple[Array, Array, tuple[int, ...]]:

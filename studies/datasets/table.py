@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from studies.array import Array
 from studies.spec.table import TableFormat, TableOptions
 
-Array = npt.NDArray[Any]
 ColumnKind = Literal["numeric", "boolean", "categorical", "date"]
 
 #: Levels of a feature that are kept by name, the most frequent; all others share one more code behind them.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from studies.array import Array
 from studies.datasets.table import Column, Table, row_number
 from studies.errors import InvalidTableError
 from studies.objectives import Task
-
-Array = npt.NDArray[Any]
 
 _MAX_WHOLE_NUMBERS = 20  # distinct ones that are taken for classes
 _MAX_CLASSES = 1000

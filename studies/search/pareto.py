@@ -39,6 +39,9 @@ def _dominated(cost: npt.NDArray[np.float64], costs: npt.NDArray[np.float64]) ->
 
 def is_best(trial: FrozenTrial, rivals: Iterable[FrozenTrial], directions: Sequence[Direction]) -> bool:
     """Return whether a finished trial is the best so far, or on the front of several objectives."""
-    if trial.state.name != "COMPLETE":
+    from optuna.trial import TrialState
+
+    if trial.state != TrialState.COMPLETE:
         return False
-    return is_on_front(trial.values, [other.values for other in rivals if other.state.name == "COMPLETE"], directions)
+    complete = [other.values for other in rivals if other.state == TrialState.COMPLETE]
+    return is_on_front(trial.values, complete, directions)

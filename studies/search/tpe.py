@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: Finished trials that the densities are estimated from, and the best among them: TPE calls at most 25 good.
 MAX_VIEWED, MAX_BEST = 256, 64
-#: States of the trials that Optuna infers the space from.
-_INFORMATIVE = frozenset({"COMPLETE", "PRUNED"})
 
 
 @cache
@@ -26,6 +24,9 @@ def thinned_tpe() -> type[BaseSampler]:
     """TPESampler over at most MAX_VIEWED finished trials of one objective; made when called, as Optuna loads."""
     import optuna
     from optuna.samplers import TPESampler
+    from optuna.trial import TrialState
+
+    informative = TrialState.COMPLETE, TrialState.PRUNED  # which Optuna infers the space from
 
     def view(study: Study, trials: Sequence[FrozenTrial], asked_trial: FrozenTrial) -> Study:
         storage = optuna.storages.InMemoryStorage()
@@ -41,7 +42,7 @@ def thinned_tpe() -> type[BaseSampler]:
 
         def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
             # All trials of a study are asked from the same space, so one suffices for the intersection Optuna makes.
-            trials = (t for t in study.get_trials(deepcopy=False) if t.state.name in _INFORMATIVE and t.params)
+            trials = (t for t in study.get_trials(deepcopy=False) if t.state in informative and t.params)
             return super().infer_relative_search_space(view(study, list(islice(trials, 1)), trial), trial)
 
         def sample_relative(
@@ -84,9 +85,12 @@ class TrialHistory:
         self._finished, self._best, self._open, self._length = [], [], set(), 0
 
     def _take_in(self, study: Study, ended: list[FrozenTrial]) -> None:
-        self._finished += [trial for trial in ended if trial.state.name != "FAIL"]
-        complete = [*self._best, *(trial for trial in ended if trial.state.name == "COMPLETE")]
-        maximizes = study.directions[0].name == "MAXIMIZE"
+        from optuna.study import StudyDirection
+        from optuna.trial import TrialState
+
+        self._finished += [trial for trial in ended if trial.state != TrialState.FAIL]
+        complete = [*self._best, *(trial for trial in ended if trial.state == TrialState.COMPLETE)]
+        maximizes = study.directions[0] == StudyDirection.MAXIMIZE
         self._best = sorted(complete, key=lambda trial: trial.values[0], reverse=maximizes)[:MAX_BEST]
 
 

@@ -39,7 +39,9 @@ class StudySpec(FrozenModel):
     )
     space: SearchSpace = Field(default_factory=SearchSpace, description="What is searched.")
     objectives: Annotated[tuple[ObjectiveName, ...], Field(min_length=1, max_length=4)] = Field(
-        ("val_loss",), description="What is optimised, each in its own direction; several give a Pareto front."
+        ("val_loss",),
+        description="What is optimised, each in its own direction; several give a Pareto front. "
+        + "; ".join(f"{name}: {objective.meaning}" for name, objective in OBJECTIVES.items()),
     )
     sampler: SamplerSpec = Field(default_factory=SamplerSpec, description="How trials are proposed.")
     pruner: PrunerSpec = Field(default_factory=PrunerSpec, description="How hopeless trials are cut.")

@@ -84,7 +84,7 @@ class Ledger(Protocol):
         None is left to claim when the study does not run.
         """
 
-    def blocked(self) -> bool:
+    def is_blocked(self) -> bool:
         """Return whether slots wait only for other workers to end a generation."""
 
     def trials(self) -> list[FrozenTrial]:

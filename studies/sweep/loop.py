@@ -90,7 +90,7 @@ class _SweptTrials:
         if self._running and time.monotonic() < self._claim_again_at:
             return []
         claims = self._ledger.claim(count, idle=not self._running)
-        while not claims and not self._running and self._ledger.blocked():
+        while not claims and not self._running and self._ledger.is_blocked():
             time.sleep(self._report_seconds)
             claims = self._ledger.claim(count)
         if claims and claims[0].plan is None:

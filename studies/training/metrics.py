@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from studies.array import Array
 from studies.objectives import Task
-
-Array = npt.NDArray[Any]
 
 
 def task_metrics(task: Task, y: Array, predicted: Array, target_deviation: float) -> dict[str, float]:

@@ -57,7 +57,7 @@ def client(port: int, patience: float = 30.0) -> Client:
 
 def test_a_server_that_was_never_there_is_not_waited_for(port: int) -> None:
     with client(port, 600.0) as here:
-        assert not here.healthy()
+        assert not here.is_healthy()
         with pytest.raises(RefusedError, match=r"no server at .*; start one with `regsweep serve`"):
             here.study("iris")
 
@@ -153,5 +153,5 @@ def test_what_may_not_be_repeated_is_sent_once(stuttering: int) -> None:
     with client(stuttering) as here:
         here.report("iris")
         with pytest.raises(RefusedError, match="no server at"):
-            here.move("iris", "pause")
+            here.set_state("iris", "pause")
         assert Stuttering.keys == [None]

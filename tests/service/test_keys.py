@@ -203,12 +203,12 @@ def test_the_database_has_the_digest_of_a_key_and_not_the_key(keys: KeyStore, fo
 
 def test_a_key_says_when_it_was_last_used(api: httpx.Client, keys: KeyStore) -> None:
     key = keys.create("idle", "read")
-    assert {one.id: one.last_used_at for one in keys.all()}[key.id] is None
+    assert {one.id: one.last_used_at for one in keys.list_keys()}[key.id] is None
     api.get("/v1/studies", headers=bearer(key.text))
-    used = {one.id: one.last_used_at for one in keys.all()}[key.id]
+    used = {one.id: one.last_used_at for one in keys.list_keys()}[key.id]
     assert used is not None
     api.get("/v1/studies", headers=bearer(key.text))
-    assert {one.id: one.last_used_at for one in keys.all()}[key.id] == used  # a write a day, not a request
+    assert {one.id: one.last_used_at for one in keys.list_keys()}[key.id] == used  # a write a day, not a request
 
 
 # Browsers
@@ -278,7 +278,7 @@ def test_a_cookie_dies_with_its_key_and_cannot_be_made_up(api: httpx.Client, key
 def test_a_cookie_has_an_end(api: httpx.Client, keys: KeyStore) -> None:
     from service.api_keys import Login
 
-    record = keys.usable(keys.create("long ago", "read").id)
+    record = keys.find_usable(keys.create("long ago", "read").id)
     assert record is not None
     for expires, status in ((2_000_000_000_000, 401), (1_000_000_000, 401), (99_999_999_999, 200)):
         login = Login.sign(record.id, expires, record.signing_secret)

@@ -94,7 +94,7 @@ def life(store: Store, artifacts: Artifacts, upload: Upload, source: Path, name:
     book.close(claim, number, outcome())
     for deleted in store.delete_study(name, force=True):
         artifacts.remove_folder(study_folder(deleted))
-    datasets.remove(name)
+    datasets.delete(name)
 
 
 class Breaking:
@@ -139,7 +139,7 @@ def test_a_dataset_deleted_while_its_bytes_come_in_again_keeps_its_file(
 ) -> None:
     datasets, upload = DatasetStore(store, stepped), table(tmp_path)
     add(datasets, upload)
-    with between(once("exists", lambda: datasets.remove("people"))):
+    with between(once("exists", lambda: datasets.delete("people"))):
         add(datasets, upload, "towns", target="b")
     assert datasets.read("towns") == upload.path.read_bytes()
     assert violations(store, stepped) == []
@@ -163,7 +163,7 @@ def test_a_study_of_a_dataset_that_was_deleted_since_it_was_read_is_refused(
     datasets = DatasetStore(store, stepped)
     add(datasets, table(tmp_path))
     spec = about(datasets)
-    datasets.remove("people")
+    datasets.delete("people")
     with pytest.raises(InvalidSpecError, match=r"dataset\.name: there is no dataset 'people'; upload it first"):
         store.create_study(spec)
 

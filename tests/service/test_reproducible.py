@@ -54,7 +54,7 @@ def test_a_generation_waits_for_the_one_before(store: Store, folder: Path) -> No
     [second] = other.claim(9)
     assert [first.slot, second.slot] == [0, 1]
     assert other.claim(9) == []
-    assert other.blocked()
+    assert other.is_blocked()
     expire(store)
     assert [claim.slot for claim in other.claim(9)] == [0, 1]  # lost trials are of the generation as well
 
@@ -65,4 +65,4 @@ def test_a_study_that_is_not_reproducible_is_never_blocked(store: Store, folder:
     book = ledger(store, folder, "iris", "a")
     run(book, spec)
     assert len(book.claim(9)) == 2
-    assert not book.blocked()
+    assert not book.is_blocked()

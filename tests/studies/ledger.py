@@ -45,7 +45,7 @@ class MemoryLedger:
             claims.append(Claim(self.keys, place, f"token {self.keys}", number))
         return claims
 
-    def blocked(self) -> bool:
+    def is_blocked(self) -> bool:
         return False
 
     def trials(self) -> list[FrozenTrial]:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service import ingestion
 from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
-from service.api.uploads import format_of, receive
+from service.api.uploads import format_of_content_type, receive
 from service.schemas.datasets import DatasetDetail, DatasetView
 from service.storage.dataset_files import DatasetFiles, file_path
 from service.views import dataset_detail, dataset_view
@@ -52,7 +52,7 @@ async def upload(
     dataset, and is answered with 200.
     """
     columns = {"target": target, "task": task, "ignore": ignore or (), "weight": weight, "group": group, "time": time}
-    file_format = format or format_of(request.headers.get("content-type", ""))
+    file_format = format or format_of_content_type(request.headers.get("content-type", ""))
     options = ingestion.check_options(columns)
     one_large = request.app.state.one_large_dataset
     async with (
@@ -73,7 +73,7 @@ def list_datasets(datasets: DatasetsDependency) -> list[DatasetView]:
 
     included = [("builtin", str(name), facts) for name, facts in BUILTIN.items()]
     included += [("synthetic", str(name), SyntheticDataset(kind="synthetic", name=name).facts) for name in SYNTHETIC]
-    uploaded = [("uploaded", record.name, dataset_detail(record).profile.facts) for record in datasets.all()]
+    uploaded = [("uploaded", record.name, dataset_detail(record).profile.facts) for record in datasets.list_datasets()]
     return [dataset_view(kind, name, facts) for kind, name, facts in (*uploaded, *included)]
 
 
@@ -115,4 +115,4 @@ def file(name: str, datasets: DatasetsDependency, artifacts: ArtifactsDependency
 @router.delete("/{name}", status_code=204)
 def delete(name: str, datasets: DatasetsDependency) -> None:
     """Delete an uploaded dataset and its file; refused while a study is about it."""
-    datasets.remove(name)
+    datasets.delete(name)

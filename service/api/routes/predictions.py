@@ -17,7 +17,7 @@ from service.api.model_choice import (
 )
 from service.api.prediction_process import check_installed, predict_rows
 from service.api.responses import download_response
-from service.api.uploads import format_of, receive
+from service.api.uploads import format_of_content_type, receive
 from service.errors import CutOffError
 from service.export import bundle
 from service.storage.records import TrialRecord
@@ -41,7 +41,7 @@ async def predict(
     ] = None,
 ) -> Response:
     """Predict raw rows with the best trial's model; answer with a CSV. The body is a CSV, TSV, Parquet or .npz file."""
-    file_format = format or format_of(request.headers.get("content-type", ""))
+    file_format = format or format_of_content_type(request.headers.get("content-type", ""))
     check_one_named(trial, technique)
     check_installed()
     model = await run_in_threadpool(_model, store, name, trial, technique)

@@ -26,7 +26,7 @@ from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
 from service.storage import lifecycle
 from service.storage.artifacts import study_folder
-from service.storage.idempotency import Answer, once
+from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import Cursor
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState
@@ -61,7 +61,7 @@ def submit(
         view = views.new_study_view(store, session, study)
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
 
-    return created_response(once(store, idempotency_key, f"study {spec.model_dump_json()}", accept))
+    return created_response(run_once(store, idempotency_key, f"study {spec.model_dump_json()}", accept))
 
 
 @router.get("")

@@ -32,7 +32,7 @@ from service.schemas.trials import (
     WeightsView,
 )
 from service.storage import lifecycle, user_trials
-from service.storage.idempotency import Answer, once
+from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import SORTS, Cursor, Sort
 from service.storage.records import TrialRecord
 from service.storage.states import TrialState
@@ -79,7 +79,7 @@ def enqueue(
         slot = user_trials.enqueue(session, study, wanted.params).slot
         return Answer(EnqueuedView(study=name, place=slot, params=wanted.params).model_dump_json())
 
-    return created_response(once(store, idempotency_key, f"trial of {name} {wanted.model_dump_json()}", act))
+    return created_response(run_once(store, idempotency_key, f"trial of {name} {wanted.model_dump_json()}", act))
 
 
 def _parse_states(names: list[str] | None) -> list[TrialState]:
