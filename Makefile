@@ -23,7 +23,9 @@ serve: setup
 	$(BIN)/regsweep serve
 
 test: setup lint types browser
-	$(BIN)/pytest --cov
+	mkdir -p .pytest_cache
+	$(BIN)/python -m slipcover --json --out .pytest_cache/coverage.json -m pytest
+	$(BIN)/python -m slipcover --merge .pytest_cache/coverage.json --out .pytest_cache/coverage.json --fail-under 90
 
 # Before each commit: lint, types and the unit tests that train nothing.
 check: setup lint types

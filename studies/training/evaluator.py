@@ -33,7 +33,10 @@ class Evaluator:
             predicted = model(x, training=False)
             return tf.reduce_sum(data_loss(y, predicted)), predicted
 
-        self._loss_and_predictions = tf.function(loss_and_predictions, reduce_retracing=True)
+        # Parts have different numbers of rows, and one trace serves all of them.
+        arrays = data.validation.x, data.validation.y
+        signature = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays]
+        self._loss_and_predictions = tf.function(loss_and_predictions, input_signature=signature, autograph=False)
 
     def evaluate(self, part: Examples, prefix: str) -> dict[str, float]:
         """Data loss, penalised loss and task metrics on a part, each name behind the prefix."""

@@ -29,7 +29,6 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
     keras.utils.set_random_seed(job.seed)
     weights = data.train_weights(balanced=job.spec.training.class_weights == "balanced")
     model = build_fit_model(job, data, weighted=weights is not None)
-    model.optimizer.build(model.trainable_variables)
     callback = _FitCallback(job, data, Evaluator(model, job, data), on_epoch)
     model.fit(
         data.train.x,

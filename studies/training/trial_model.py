@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from studies.datasets.preprocessing import PreparedData
 from studies.models import proximal
@@ -33,7 +34,16 @@ def build_fit_model(job: Job, data: PreparedData, *, weighted: bool) -> keras.Mo
     if weighted or proximal_step:
         optimizer = _with_proximal_step(model.optimizer) if proximal_step else model.optimizer
         _compile(model, optimizer, model.loss, weighted=weighted)
+    _make_variables(model, data, weighted=weighted)
     return model
+
+
+def _make_variables(model: keras.Model, data: PreparedData, *, weighted: bool) -> None:
+    """Make the variables of optimizer and metrics: a training step that makes any is traced twice."""
+    model.optimizer.build(model.trainable_variables)
+    x, y = data.train.x[:1], data.train.y[:1]
+    model.compute_metrics(x, y, model(x, training=False), np.ones(1, np.float32) if weighted else None)
+    model.reset_metrics()
 
 
 def _with_proximal_step(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:

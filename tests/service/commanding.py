@@ -1,24 +1,49 @@
-"""The real command in a process of its own, against a service without workers."""
+"""The command line in this process; tests/acceptance runs it in processes of its own."""
 
 from __future__ import annotations
 
+import io
 import os
-import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import yaml
 
+from service.cli.main import main
 
-def regsweep(url: str, *arguments: str, columns: int = 80) -> subprocess.CompletedProcess[str]:
-    """Run `regsweep …` with a server in its environment, on a terminal of so many columns."""
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command printed, and its exit status."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_command(*arguments: str, **variables: str) -> Completed:
+    """Run `regsweep …` with these variables, and no other of ours, in its environment."""
     theirs = {name: value for name, value in os.environ.items() if not name.startswith("REGSWEEP_")}
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli.main", *arguments],
-        env=theirs | {"REGSWEEP_SERVER_URL": url, "COLUMNS": str(columns)},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.dict(os.environ, theirs | variables, clear=True),
+        patch("sys.argv", ["regsweep", *arguments]),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+    return Completed(status, out.getvalue(), err.getvalue())
+
+
+def regsweep(url: str, *arguments: str, columns: int = 80) -> Completed:
+    """Run `regsweep …` with a server in its environment, on a terminal of so many columns."""
+    return run_command(*arguments, REGSWEEP_SERVER_URL=url, COLUMNS=str(columns))
 
 
 def study_file(folder: Path, document: dict[str, Any], name: str = "study.yaml") -> str:

@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +29,7 @@ from service.storage.pagination import Sort
 from service.storage.store import Store
 from tests.acceptance.polling import eventually
 from tests.postgresql import PostgreSQL
+from tests.service.commanding import Completed, run_command
 from tests.service.conftest import served
 from tests.service.contenders import sweep_here
 from tests.service.documents import document, study, write_model
@@ -38,18 +38,12 @@ from tests.service.ledgers import everything, expire, ledger, opened, outcome, r
 NUMBERS = Sort.parse("number")
 
 
-def regsweep(*arguments: str, database: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def regsweep(*arguments: str, database: Path, folder: Path) -> Completed:
     """Run the command."""
     urls = ["--database-url", f"sqlite:///{database}"]
     if arguments[:2] == ("db", "check"):
         urls += ["--artifacts-url", f"file://{folder}"]
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli.main", *arguments, *urls],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command(*arguments, *urls)
 
 
 def wrong(store: Store, folder: Path) -> list[str]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import pytest
 
 from service.storage.keys import KeyStore
 from service.storage.store import Store
+from tests.service.commanding import Completed, run_command
 from tests.service.conftest import served, settings_in
 
 KEY = re.compile(r"rgs_([0-9a-f]{12})_[0-9a-f]{64}\n")
@@ -39,14 +37,9 @@ def url(folder: Path, keys: KeyStore) -> Iterator[str]:
         yield str(api.base_url)
 
 
-def regsweep(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def regsweep(folder: Path, *arguments: str, **variables: str) -> Completed:
     """Run the command."""
-    theirs = {name: value for name, value in os.environ.items() if not name.startswith("REGSWEEP_")}
-    return subprocess.run(
-        [sys.executable, "-m", "service.cli.main", *arguments],
-        env=theirs | {"REGSWEEP_DATABASE_URL": settings_in(folder).database_url, **variables},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return run_command(*arguments, REGSWEEP_DATABASE_URL=settings_in(folder).database_url, **variables)
 
 
 def test_a_key_is_printed_once_listed_and_revoked(folder: Path, keys: KeyStore) -> None:
