@@ -18,6 +18,7 @@ from tests.acceptance.polling import eventually
 
 COMMAND = str(Path(sys.executable).with_name("regsweep"))
 _MARK = "TEST_HOUSE"
+_COVERAGE = "SLIPCOVER_COVERAGE_DIR"  # where the processes of a run leave what they executed
 
 
 class House:
@@ -33,16 +34,18 @@ class House:
             "REGSWEEP_DATABASE_URL": self.database_url,
             "REGSWEEP_ARTIFACTS_URL": f"file://{folder / 'artifacts'}",
             "REGSWEEP_LEASE_SECONDS": str(lease_seconds),
-            "REGSWEEP_POLL_SECONDS": "0.2",
+            "REGSWEEP_POLL_SECONDS": "0.5",
             "REGSWEEP_CACHE_FOLDER": str(Path(".pytest_cache", "regsweep").absolute()),
             "COLUMNS": "120",
         }
+        self.environment.pop(_COVERAGE, None)  # whoever reads it removes the folder at its end
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `regsweep …` in a session of its own."""
+        command = [*_measured(), *arguments]
         with (self.folder / "log").open("a") as log:
             process = subprocess.Popen(
-                [COMMAND, *arguments], env=self.environment, stdout=log, stderr=log, text=True, start_new_session=True
+                command, env=self.environment, stdout=log, stderr=log, text=True, start_new_session=True
             )
         self._started.append(process)
         return process
@@ -119,6 +122,15 @@ def serving(house: House, workers: int) -> Iterator[Server]:
         if process.poll() is None:
             server.end()
         server.api.close()
+
+
+def _measured() -> list[str]:
+    """The command, which leaves what it executed where the run's coverage is gathered, if it is."""
+    folder = os.environ.get(_COVERAGE)
+    if folder is None:
+        return [COMMAND]
+    file = Path(folder, f"coverage-gw-{uuid4().hex}.json")
+    return [sys.executable, "-P", "-m", "slipcover", "--json", "--out", str(file), "-m", "service.cli.main"]
 
 
 def _answers(server: Server) -> bool:

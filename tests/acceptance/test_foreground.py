@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,10 +26,15 @@ def _trials(house: House, name: str) -> list[TrialRecord]:
         store.close()
 
 
-def test_a_study_runs_without_a_server_and_is_shown_again_by_the_same_command(house: House, tmp_path: Path) -> None:
+def test_a_study_runs_alone_is_shown_again_and_compared_by_the_same_command(house: House, tmp_path: Path) -> None:
+    # Whatever modules lie in the user's folder, Python's and ours are imported.
+    for name in ("queue.py", "studies.py", "regsweep.py", "service/__init__.py"):
+        module = tmp_path / name
+        module.parent.mkdir(exist_ok=True)
+        module.write_text("raise RuntimeError('the module of a user')\n")
     study = file(tmp_path, document("alone", 4))
-    done = house.run("run", study, "--workers", "1")
-    assert done.returncode == 0, done.stderr
+    done = house.run("run", study, "--workers", "1", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
     assert "alone is completed: 4 complete" in done.stdout
     where, following = done.stdout.splitlines()[-2:]
     assert where == f"Results are in {house.database_url}"
@@ -43,6 +49,7 @@ def test_a_study_runs_without_a_server_and_is_shown_again_by_the_same_command(ho
     other = house.run("run", file(tmp_path, document("alone", 5)))
     assert (other.returncode, len(other.stderr.splitlines())) == (2, 1), other.stderr
     assert "another study is named 'alone'" in other.stderr
+    _compares(house, tmp_path, document("alone", 4))
 
 
 def test_ctrl_c_leaves_nobody_behind_and_the_same_command_runs_the_rest(house: House, tmp_path: Path) -> None:
@@ -59,11 +66,10 @@ def test_ctrl_c_leaves_nobody_behind_and_the_same_command_runs_the_rest(house: H
     assert [(trial.number, trial.state, trial.attempt) for trial in trials] == [(n, "COMPLETE", 1) for n in range(5)]
 
 
-def test_a_study_that_ran_is_compared_by_the_same_command_and_gone_on_with(house: House, tmp_path: Path) -> None:
+def _compares(house: House, tmp_path: Path, alone: dict[str, Any]) -> None:
+    """Compare a study that ran by the same command, and go on with the comparison that there is."""
     asked = {"techniques": ["none", "l2"], "trials_per_technique": 2, "repeats": 2, "folds": 2}
     asked |= {"cocktails": False, "racing": False, "deliver": "split"}
-    alone = document("alone", 2)
-    assert house.run("run", file(tmp_path, alone), "--workers", "1").returncode == 0
     before = [(trial.number, trial.ended_at) for trial in _trials(house, "alone")]
     compared = house.run("run", file(tmp_path, alone | {"comparison": asked}), "--workers", "1")
     assert compared.returncode == 0, compared.stderr

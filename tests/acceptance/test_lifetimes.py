@@ -17,10 +17,10 @@ EPOCHS = 6_000  # of a training that is caught on its way
 pytestmark = pytest.mark.xdist_group("lifetimes")
 
 
-@pytest.mark.parametrize("engine", SLOW_EPOCHS)
-def test_a_killed_worker_loses_no_trial(house: House, engine: str) -> None:
+# Of lanes `test_a_study_that_is_paused_killed_and_restarted_…` says the same and more.
+def test_a_killed_worker_loses_no_trial(house: House) -> None:
     with serving(house, workers=2) as server:
-        submit(server.api, slow("killed", 4, engine))
+        submit(server.api, slow("killed", 4))
         eventually(lambda: [t for t in trials(server.api, "killed") if t["state"] == "RUNNING"])
         # All of them, for one of two may hold every running trial in its lanes.
         for worker in house.workers():
@@ -30,13 +30,12 @@ def test_a_killed_worker_loses_no_trial(house: House, engine: str) -> None:
         items = trials(server.api, "killed")
         assert {trial["state"] for trial in items} == {"COMPLETE"}
         assert max(trial["attempt"] for trial in items) == 2
-        assert {trial["epochs"] for trial in items} == {SLOW_EPOCHS[engine]}
+        assert {trial["epochs"] for trial in items} == {SLOW_EPOCHS["fit"]}
 
 
-@pytest.mark.parametrize("engine", SLOW_EPOCHS)
-def test_a_restarted_server_goes_on_where_it_was(house: House, engine: str) -> None:
+def test_a_restarted_server_goes_on_where_it_was(house: House) -> None:
     with serving(house, workers=1) as server:
-        submit(server.api, slow("long", 4, engine))
+        submit(server.api, slow("long", 4))
         eventually(lambda: finished(server.api, "long"))
         before = finished(server.api, "long")
         server.end(signal.SIGTERM)
@@ -102,10 +101,10 @@ def test_a_worker_leaves_within_ten_seconds_also_in_the_middle_of_an_epoch(house
 
 
 def test_a_killed_server_leaves_no_worker_behind(house: House) -> None:
-    with serving(house, workers=2) as server:
+    with serving(house, workers=1) as server:
         submit(server.api, slow("orphan", 50))
         eventually(lambda: trials(server.api, "orphan"))
-        assert len(house.workers()) == 2
+        assert len(house.workers()) == 1
         server.end(signal.SIGKILL)
         eventually(lambda: house.everybody() == [], 60)
 
