@@ -20,7 +20,6 @@ from tests.studies.documents import Document
 pytestmark = pytest.mark.slow
 
 EPOCHS, BATCH, RATE = 10, 16, 0.01
-VALIDATED = 5  # every so many epochs fit validates: a pass costs it as much as an epoch
 #: Keras' gradient of |w| jumps at 0, and rounding decides in which step a weight crosses it: with steps that are all as
 #: large as the rate, as rmsprop's are, soon in another one.
 CALM_RATE = 0.002
@@ -122,7 +121,7 @@ def fitted(spec: StudySpec, data: PreparedData, reg: Regularization, initial: An
         epochs=spec.budget.epochs,
         steps_per_epoch=steps,
         validation_data=validation,
-        validation_freq=VALIDATED,
+        validation_freq=spec.budget.epochs // 2,  # a pass costs as much as an epoch
         shuffle=False,
         verbose=0,
     )
@@ -191,7 +190,7 @@ def follows(spec: StudySpec, given: Sequence[Regularization] = (), compared: Seq
     rows, lanes = len(data.train.y), len(regs)
     order = np.stack([np.stack([rng.permutation(rows) for _ in range(lanes)]) for _ in range(spec.budget.epochs)])
     order = order.astype(np.int32)
-    at = slice(VALIDATED - 1, None, VALIDATED)
+    at = slice(spec.budget.epochs // 2 - 1, None, spec.budget.epochs // 2)  # the epochs that fit validates
     drawn, last, epochs = laned(spec, data, order, regs)
     assert [len(drawn[0].weights), len(drawn[0].state)] == [len(last.weights), len(last.state)]
     for lane in range(len(regs)) if compared is None else compared:
