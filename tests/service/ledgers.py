@@ -103,7 +103,7 @@ def study_names(store: Store) -> list[str]:
 @contextmanager
 def optunas(url: str) -> Iterator[RDBStorage]:
     """Optuna's own storage on a database."""
-    storage = RDBStorage(url)
+    storage = RDBStorage(url, skip_compatibility_check=True, skip_table_creation=True)  # ours has checked and created
     try:
         yield storage
     finally:
