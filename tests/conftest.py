@@ -26,8 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_order)
 
 
-def pytest_collection_finish() -> None:
-    """Let the garbage collector leave alone what was imported, and look less often: it takes a tenth of the run."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the garbage collector leave alone what was imported, and look less often: it takes a tenth of the run.
+
+    Raises UsageError when xdist does not group tests, as under a pytest that it does not know yet.
+    """
+    grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+    if session.config.getoption("loadgroup", False) and not all("@" in item.nodeid for item in grouped):
+        raise pytest.UsageError("this pytest-xdist groups no tests under this pytest: install the versions of the lock")
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -91,11 +91,10 @@ class Program:
         `keep` says for each lane which epoch of the call before was its best so far, −1 for none of them. `order` holds
         the indices of training rows, by epoch and lane, in the order they are trained.
         """
-        best = carry.best
-        for epoch in range(self.key.epochs):
-            ended = ModelValues(*([array[epoch] for array in arrays] for arrays in carry.ended))
-            kept = tf.equal(keep, epoch)
-            best = ModelValues(*(choose_by_lane(kept, *pair) for pair in zip(ended, best, strict=True)))
+        kept = tf.greater_equal(keep, 0)
+        at = tf.stack([tf.maximum(keep, 0), tf.range(self.key.lanes)], axis=1)  # of each lane, its epoch
+        ended = ModelValues(*([tf.gather_nd(array, at) for array in arrays] for arrays in carry.ended))
+        best = ModelValues(*(choose_by_lane(kept, *pair) for pair in zip(ended, carry.best, strict=True)))
 
         def one_epoch(epoch: Any, lanes: Lanes, gathered: Any) -> Any:
             lanes, results = self._epoch(lanes, knobs, order[epoch], data)

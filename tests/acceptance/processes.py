@@ -19,6 +19,7 @@ from tests.acceptance.polling import eventually
 COMMAND = str(Path(sys.executable).with_name("regsweep"))
 _MARK = "TEST_HOUSE"
 _COVERAGE = "SLIPCOVER_COVERAGE_DIR"  # where the processes of a run leave what they executed
+_MEASURING = Path(__file__).with_name("measuring")
 
 
 class House:
@@ -38,14 +39,15 @@ class House:
             "REGSWEEP_CACHE_FOLDER": str(Path(".pytest_cache", "regsweep").absolute()),
             "COLUMNS": "120",
         }
-        self.environment.pop(_COVERAGE, None)  # whoever reads it removes the folder at its end
+        measured = self.environment.pop(_COVERAGE, None)  # whoever reads it removes the folder at its end
+        if measured is not None:
+            self.environment |= {"TEST_MEASURED": measured, "PYTHONPATH": str(_MEASURING)}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `regsweep …` in a session of its own."""
-        command = [*_measured(), *arguments]
         with (self.folder / "log").open("a") as log:
             process = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, text=True, start_new_session=True
+                [COMMAND, *arguments], env=self.environment, stdout=log, stderr=log, text=True, start_new_session=True
             )
         self._started.append(process)
         return process
@@ -122,15 +124,6 @@ def serving(house: House, workers: int) -> Iterator[Server]:
         if process.poll() is None:
             server.end()
         server.api.close()
-
-
-def _measured() -> list[str]:
-    """The command, which leaves what it executed where the run's coverage is gathered, if it is."""
-    folder = os.environ.get(_COVERAGE)
-    if folder is None:
-        return [COMMAND]
-    file = Path(folder, f"coverage-gw-{uuid4().hex}.json")
-    return [sys.executable, "-P", "-m", "slipcover", "--json", "--out", str(file), "-m", "service.cli.main"]
 
 
 def _answers(server: Server) -> bool:

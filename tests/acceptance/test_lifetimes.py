@@ -18,24 +18,13 @@ pytestmark = pytest.mark.xdist_group("lifetimes")
 
 
 # Of lanes `test_a_study_that_is_paused_killed_and_restarted_…` says the same and more.
-def test_a_killed_worker_loses_no_trial(house: House) -> None:
+def test_killed_workers_and_a_restarted_server_lose_no_trial(house: House) -> None:
     with serving(house, workers=2) as server:
-        submit(server.api, slow("killed", 4))
-        eventually(lambda: [t for t in trials(server.api, "killed") if t["state"] == "RUNNING"])
-        # All of them, for one of two may hold every running trial in its lanes.
+        submit(server.api, slow("long", 6))
+        eventually(lambda: [t for t in trials(server.api, "long") if t["state"] == "RUNNING"])
+        # All of them, for one of two may hold every running trial.
         for worker in house.workers():
             os.kill(worker, signal.SIGKILL)
-        ended(server.api, "killed")
-        ran_exactly(server.api, "killed", 4)
-        items = trials(server.api, "killed")
-        assert {trial["state"] for trial in items} == {"COMPLETE"}
-        assert max(trial["attempt"] for trial in items) == 2
-        assert {trial["epochs"] for trial in items} == {SLOW_EPOCHS["fit"]}
-
-
-def test_a_restarted_server_goes_on_where_it_was(house: House) -> None:
-    with serving(house, workers=1) as server:
-        submit(server.api, slow("long", 4))
         eventually(lambda: finished(server.api, "long"))
         before = finished(server.api, "long")
         server.end(signal.SIGTERM)
@@ -45,9 +34,13 @@ def test_a_restarted_server_goes_on_where_it_was(house: House) -> None:
         kept = {trial["number"]: trial for trial in trials(server.api, "long")}
         assert all(kept[trial["number"]] == trial for trial in before)
         ended(server.api, "long")
-        ran_exactly(server.api, "long", 4)
+        ran_exactly(server.api, "long", 6)
+        items = trials(server.api, "long")
+        assert {trial["state"] for trial in items} == {"COMPLETE"}
+        assert {trial["epochs"] for trial in items} == {SLOW_EPOCHS["fit"]}
         # A worker that was asked to leave has handed its trial back, which is no lost attempt.
-        assert {trial["attempt"] for trial in trials(server.api, "long")} == {1}
+        assert [trial["attempt"] for trial in items].count(2) in {1, 2}
+        assert max(trial["attempt"] for trial in items) == 2
 
 
 def test_a_study_that_is_paused_killed_and_restarted_has_the_table_of_one_that_was_not(house: House) -> None:
@@ -84,7 +77,7 @@ def test_a_study_that_is_paused_killed_and_restarted_has_the_table_of_one_that_w
         assert [attempt["ending"] for attempt in endings] in (["told"], ["lost", "told"])
 
 
-def test_a_worker_leaves_within_ten_seconds_also_in_the_middle_of_an_epoch(house: House) -> None:
+def test_a_worker_leaves_in_the_middle_of_an_epoch_and_a_killed_server_leaves_none_behind(house: House) -> None:
     data = {"kind": "synthetic", "name": "clean", "rows": 20_000}
     endless = document("endless", 1, 5, dataset=data, space={"batch_size": 1}, training={"engine": "fit"})
     with serving(house, workers=1) as server:
@@ -97,14 +90,8 @@ def test_a_worker_leaves_within_ten_seconds_also_in_the_middle_of_an_epoch(house
         assert time.monotonic() - begun < 10
         [attempt] = server.api.get("/v1/studies/endless/trials/0/attempts").json() or [{"ending": None}]
         assert attempt["ending"] is None  # another worker's, or none yet: the one that left handed it back
-        server.api.delete("/v1/studies/endless", params={"force": True}).raise_for_status()
-
-
-def test_a_killed_server_leaves_no_worker_behind(house: House) -> None:
-    with serving(house, workers=1) as server:
-        submit(server.api, slow("orphan", 50))
-        eventually(lambda: trials(server.api, "orphan"))
-        assert len(house.workers()) == 1
+        # The one that took its place trains on.
+        eventually(lambda: len(house.workers()) == 1 and read(server.api, "endless")["progress"]["running"])
         server.end(signal.SIGKILL)
         eventually(lambda: house.everybody() == [], 60)
 

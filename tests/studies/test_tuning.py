@@ -46,16 +46,19 @@ def test_a_short_study_measures_the_form_it_runs_and_remembers_nothing(tmp_path:
 
 
 def test_a_long_study_measures_other_forms_and_the_next_worker_knows_them(tmp_path: Path) -> None:
-    spec = spec_of(trials=100_000, epochs=600)
-    first = choose(spec, tmp_path)
+    from studies.training.engines import Engines
+
+    spec, worker = spec_of(trials=100_000, epochs=600), Engines(None, 0.2, tmp_path)
+    first = worker.choose(spec, data_of(spec))
     assert "without XLA" in first.why
     assert "8 lanes" in first.why  # half of the rule's 16
     [file] = tmp_path.iterdir()
     again = choose(spec, tmp_path)
     assert (again.lanes, again.epochs_a_call, again.xla) == (first.lanes, first.epochs_a_call, first.xla)
     assert "measured before" in again.why
-    file.write_text("not JSON")
-    assert choose(spec, tmp_path).engine == "lanes"  # and is measured anew
+    file.write_text("not JSON")  # and is written anew; the first worker has its measurements still
+    assert worker.choose(spec, data_of(spec)) == first
+    assert "measured before" in choose(spec, tmp_path).why
 
 
 def test_lanes_that_are_asked_for_are_not_measured_away(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""Python runs this in every process of a house whose run measures: it leaves the lines that the process executes.
+
+SlipCover itself follows pytest's processes only. A process that is killed leaves nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+from pathlib import Path
+from uuid import uuid4
+
+from slipcover import FileMatcher, ImportManager, Slipcover
+
+_ROOT = Path(__file__).parents[3]
+_PACKAGES = ("regsweep", "service", "studies")
+
+
+def _measure(folder: str) -> None:
+    lines = Slipcover()
+    ImportManager(lines, FileMatcher(sources=[_ROOT / name for name in _PACKAGES])).__enter__()
+
+    def leave() -> None:
+        os.chdir(_ROOT)  # which the names of files are relative to
+        # The name is the one that SlipCover gathers.
+        Path(folder, f"coverage-gw-{uuid4().hex}.json").write_text(json.dumps(lines.get_coverage()))
+
+    atexit.register(leave)
+
+
+if "TEST_MEASURED" in os.environ:
+    _measure(os.environ["TEST_MEASURED"])
