@@ -8,7 +8,9 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 from pathlib import Path
+from types import FrameType
 from uuid import uuid4
 
 from slipcover import FileMatcher, ImportManager, Slipcover
@@ -26,7 +28,14 @@ def _measure(folder: str) -> None:
         # The name is the one that SlipCover gathers.
         Path(folder, f"coverage-gw-{uuid4().hex}.json").write_text(json.dumps(lines.get_coverage()))
 
+    def on_term(number: int, _: FrameType | None) -> None:
+        leave()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
     atexit.register(leave)
+    # Uvicorn handles the signal, and sends it again once it has ended: nothing is left to `atexit` then.
+    signal.signal(signal.SIGTERM, on_term)
 
 
 if "TEST_MEASURED" in os.environ:
