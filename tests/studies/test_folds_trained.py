@@ -30,7 +30,6 @@ DIABETES: Document = {"kind": "builtin", "name": "diabetes"}
 KFOLD: Document = {"kind": "kfold", "folds": 5}
 NESTED: Document = {"kind": "nested_kfold", "folds": 5, "repeats": 1}
 CASES = {
-    "binary": (BINARY, KFOLD),
     "binary, nested": (BINARY, NESTED),
     "multiclass, nested": (IRIS, {**NESTED, "folds": 7}),
     "regression": (DIABETES, KFOLD),
