@@ -108,15 +108,24 @@ class CutOffError(ServiceError):
     title = "Cut off"
 
 
-class InvalidDatasetError(ServiceError):
-    """A file does not hold the dataset that was described; `field` names the wrong option, or is empty."""
-
-    status = 422
-    title = "Invalid dataset"
+class OneFieldError(ServiceError):
+    """What was sent is wrong in one field, which is empty where it is wrong as a whole."""
 
     def __init__(self, field: str, message: str) -> None:
         self.field = field
         super().__init__(message)
+
+    @property
+    def reason(self) -> str:
+        """The message without the field that it may begin with."""
+        return str(self).removeprefix(f"{self.field}: ")
+
+
+class InvalidDatasetError(OneFieldError):
+    """A file does not hold the dataset that was described; `field` names the wrong option."""
+
+    status = 422
+    title = "Invalid dataset"
 
 
 class DiskFullError(ServiceError):
@@ -148,15 +157,14 @@ class KeyReusedError(ServiceError):
         )
 
 
-class BadRequestError(ServiceError):
+class BadRequestError(OneFieldError):
     """A query parameter is wrong; `field` names it."""
 
     status = 400
     title = "Bad request"
 
     def __init__(self, field: str, message: str) -> None:
-        self.field = field
-        super().__init__(f"{field}: {message}")
+        super().__init__(field, f"{field}: {message}")
 
 
 class EngineMissingError(ServiceError):

@@ -66,8 +66,14 @@ def keep_dataset(datasets: DatasetStore, document: Mapping[str, Any], folder: Pa
         upload = ingestion.local_upload(file)
         record, _ = ingestion.keep(datasets, upload, name, format_of_file(file), ingestion.check_options(options))
     except InvalidDatasetError as error:
-        raise InvalidSpecError([FieldError(f"dataset.{error.field}".rstrip("."), str(error))]) from error
+        raise InvalidSpecError([_of_dataset(error.field, error.reason)]) from error
+    except InvalidSpecError as error:
+        raise InvalidSpecError([_of_dataset(wrong.field, wrong.message) for wrong in error.errors]) from error
     return {**document, "dataset": {"kind": "uploaded", "name": record.name}}
+
+
+def _of_dataset(field: str, message: str) -> FieldError:
+    return FieldError(f"dataset.{field}".rstrip("."), message)
 
 
 def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, dict[str, Any]]:

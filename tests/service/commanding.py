@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -28,9 +29,11 @@ def run_command(*arguments: str, **variables: str) -> Completed:
     """Run `regsweep …` with these variables, and no other of ours, in its environment."""
     theirs = {name: value for name, value in os.environ.items() if not name.startswith("REGSWEEP_")}
     out, err, status = io.StringIO(), io.StringIO(), 0
+    root = logging.getLogger()
     with (
         patch.dict(os.environ, theirs | variables, clear=True),
         patch("sys.argv", ["regsweep", *arguments]),
+        patch.object(root, "handlers", root.handlers[:]),  # a command that logs puts one on its own standard error
         redirect_stdout(out),
         redirect_stderr(err),
     ):

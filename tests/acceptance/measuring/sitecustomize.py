@@ -9,19 +9,35 @@ import atexit
 import json
 import os
 import signal
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
+from typing import cast
 from uuid import uuid4
 
-from slipcover import FileMatcher, ImportManager, Slipcover
+from slipcover import FileMatcher, Slipcover
+from slipcover.importer import SlipcoverMetaPathFinder
 
 _ROOT = Path(__file__).parents[3]
 _PACKAGES = ("regsweep", "service", "studies")
 
 
+class _OurFinder(SlipcoverMetaPathFinder):  # type: ignore[misc]  # of no known type
+    """Finds our modules only: TensorFlow has thousands."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] not in _PACKAGES:
+            return None
+        return cast("ModuleSpec | None", super().find_spec(fullname, path, target))
+
+
 def _measure(folder: str) -> None:
     lines = Slipcover()
-    ImportManager(lines, FileMatcher(sources=[_ROOT / name for name in _PACKAGES])).__enter__()
+    sys.meta_path.insert(0, _OurFinder(lines, FileMatcher(sources=[_ROOT / name for name in _PACKAGES])))
 
     def leave() -> None:
         os.chdir(_ROOT)  # which the names of files are relative to
