@@ -22,9 +22,9 @@ demo: setup
 serve: setup
 	$(BIN)/regsweep serve
 
+# Write bytecode even where the environment forbids it, or each of a hundred processes compiles our modules.
 test: setup lint types browser
 	mkdir -p .pytest_cache
-	# Bytecode is written also where the environment says otherwise, or each of a hundred processes compiles our modules.
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m slipcover --json --out .pytest_cache/coverage.json -m pytest
 	$(BIN)/python -m slipcover --merge .pytest_cache/coverage.json --out .pytest_cache/coverage.json --fail-under 90
 

@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let the garbage collector leave alone what was imported, and look less often: it takes a tenth of the run.
+    """Let the garbage collector leave alone what was imported, and look less often, for it took 6 to 8 % of the CPU.
 
     Raises UsageError when xdist does not group tests, as under a pytest that it does not know yet.
     """

@@ -1,4 +1,4 @@
-"""Python runs this in every process of a house whose run measures: it leaves the lines that the process executes.
+"""Measure which lines a process of a house executes, where the test run is measured; Python imports this at its start.
 
 SlipCover itself follows pytest's processes only. A process that is killed leaves nothing.
 """
@@ -25,7 +25,7 @@ _PACKAGES = ("regsweep", "service", "studies")
 
 
 class _OurFinder(SlipcoverMetaPathFinder):  # type: ignore[misc]  # of no known type
-    """Finds our modules only: TensorFlow has thousands."""
+    """Find our modules only: TensorFlow has thousands."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
