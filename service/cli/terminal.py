@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from rich import box
 from rich.console import Console, Group
@@ -34,14 +37,18 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def follow(console: Console, read: Callable[[], StudyView]) -> StudyView:
-    """Show the progress of a study and its comparison until both have ended and no trial runs; return the study."""
+    """Show the progress of a study and its comparison until both have ended and no trial runs; return the study.
+
+    Raises KeyboardInterrupt on Ctrl-C.
+    """
     trials = TextColumn("{task.fields[done]}/{task.fields[trials]} trials")
     fits = TextColumn("{task.completed:.0f}/{task.total:.0f} fits")
     bar = Progress(BarColumn(20), trials, fits, TextColumn("{task.fields[left]}"), TimeElapsedColumn(), console=console)
     study = read()
     line = bar.add_task(study.name, total=None, done=0, trials=0, left="")
-    with Live(console=console) as live:
+    with Live(console=console) as live, _interrupts() as raise_interrupt:
         while True:
+            raise_interrupt()
             overall = study.overall
             bar.update(line, completed=overall.fits_done, total=overall.fits)
             bar.update(line, done=overall.done, trials=overall.trials, left=_time_left(overall))
@@ -53,6 +60,30 @@ def follow(console: Console, read: Callable[[], StudyView]) -> StudyView:
     if not console.is_terminal:
         console.print()  # a live display leaves the last line open there
     return study
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], None]]:
+    """Remember Ctrl-C; the function that is handed out raises KeyboardInterrupt where there was one.
+
+    Python drops a KeyboardInterrupt that it raises in a weak reference's callback or in `__del__`, as SQLAlchemy has.
+    """
+    interrupted = False
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.default_int_handler(number, frame)
+
+    def raise_interrupt() -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield raise_interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _time_left(overall: OverallView) -> str:

@@ -53,7 +53,7 @@ def test_a_study_runs_alone_is_shown_again_and_compared_by_the_same_command(hous
 
 
 def test_ctrl_c_leaves_nobody_behind_and_the_same_command_runs_the_rest(house: House, tmp_path: Path) -> None:
-    study = file(tmp_path, slow("interrupted", 5))
+    study = file(tmp_path, slow("interrupted", 7))
     running = house.start("run", study, "--workers", "2")
     eventually(lambda: (tmp_path / "regsweep.db").exists() and len(house.workers()) == 2)
     eventually(lambda: any(trial.state == "COMPLETE" for trial in _trials(house, "interrupted")))
@@ -63,7 +63,7 @@ def test_ctrl_c_leaves_nobody_behind_and_the_same_command_runs_the_rest(house: H
     done = house.run("run", study, "--workers", "1")
     assert done.returncode == 0, done.stderr
     trials = _trials(house, "interrupted")
-    assert [(trial.number, trial.state, trial.attempt) for trial in trials] == [(n, "COMPLETE", 1) for n in range(5)]
+    assert [(trial.number, trial.state, trial.attempt) for trial in trials] == [(n, "COMPLETE", 1) for n in range(7)]
 
 
 def _compares(house: House, tmp_path: Path, alone: dict[str, Any]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import shlex
+import signal
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from service.cli.next_step import next_step, next_step_here
-from service.cli.terminal import duration, show_studies, show_study
+from service.cli.terminal import duration, follow, show_studies, show_study
 from service.cli.terminal_comparison import show_comparison
 from service.schemas.comparisons import ComparisonView
 from service.schemas.studies import StudyView
@@ -171,3 +174,28 @@ def test_a_study_that_never_was_compared_is_shown_without_a_comparison(
 ) -> None:
     show_study(console := _console(), _study(compared[0], None, spec=compared[0].spec | document()), [], [])
     assert not any("comparison" in line for line in _lines(console))
+
+
+class _Interrupting:
+    """Is interrupted while Python collects it, where an exception goes nowhere."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_ends_the_following_wherever_it_reaches_python(
+    compared: tuple[StudyView, ComparisonView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    running = compared[0].model_copy(update={"state": "running"})
+
+    def looks() -> Iterator[StudyView]:
+        yield running
+        _Interrupting()
+        yield running
+
+    read = looks()
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        follow(_console(), lambda: next(read))
+    assert signal.getsignal(signal.SIGINT) is before
