@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,15 @@ def run_command(*arguments: str, **variables: str) -> Completed:
         try:
             main()
         except SystemExit as end:
-            status = int(end.code or 0)
+            status = _status(end.code)
     return Completed(status, out.getvalue(), err.getvalue())
+
+
+def _status(code: str | int | None) -> int:
+    """The exit status that Python leaves with; it prints a sentence, and leaves with 1."""
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    return 1 if isinstance(code, str) else code or 0
 
 
 def regsweep(url: str, *arguments: str, columns: int = 80) -> Completed:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsError
 
-from service.cli import main
 from service.settings import Settings
+from tests.service.commanding import run_command
 
 _URL = "postgresql+psycopg://regsweep:a-secret@postgres/regsweep"
 
@@ -41,17 +41,12 @@ def test_a_setting_given_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         Settings()
 
 
-def test_a_file_that_cannot_be_read_is_one_line_and_exit_2(
-    secret: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    secret.unlink()
-    monkeypatch.setattr("sys.argv", ["regsweep", "studies"])
-    with pytest.raises(SystemExit) as left:
-        main.main()
-    said = capsys.readouterr().err
-    assert left.value.code == 2
-    assert said.startswith(f"regsweep: REGSWEEP_DATABASE_URL_FILE: cannot read {secret}: ")
-    assert len(said.splitlines()) == 1
+def test_a_file_that_cannot_be_read_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    missing = tmp_path / "database_url"
+    completed = run_command("studies", REGSWEEP_DATABASE_URL_FILE=str(missing))
+    assert completed.returncode == 2
+    assert completed.stderr.startswith(f"regsweep: REGSWEEP_DATABASE_URL_FILE: cannot read {missing}: ")
+    assert len(completed.stderr.splitlines()) == 1
 
 
 @pytest.mark.usefixtures("secret")
