@@ -27,6 +27,10 @@ _MAX_LANES = 16  # more gain nothing on a CPU core and tell the sampler less
 _TRIALS_A_LANE = 16  # so that most trials are asked with the results of others in view, with two workers as well
 _MAX_EPOCHS_A_CALL = 8  # a trial that ends within a call has trained the rest of it for nothing
 _CALL_FLOPS = 3e9  # a call of a few hundredths of a second: longer than its overhead, shorter than a report
+# What XLA's compiling costs, and what it saves: measured on MLPs and a CNN, 2 and 16 lanes, on one core.
+_XLA_SECONDS = 1.5
+_XLA_SAVES_A_STEP = 2e-4
+_XLA_SAVES_A_FLOP = 5e-11
 _CACHED_PROGRAMS = 8
 
 
@@ -46,8 +50,13 @@ class Engines:
 
     def __init__(self, lanes: int | None, memory_share: float, cache: Path | None) -> None:
         self._lanes, self._memory_share = lanes, memory_share
-        self._program: Callable[[ProgramKey], Program] = lru_cache(_CACHED_PROGRAMS)(Program)
+        self._traced: Callable[[ProgramKey], Program] = lru_cache(_CACHED_PROGRAMS)(Program)
         self._tuning = Tuning(self._program, cache)
+
+    def _program(self, key: ProgramKey) -> Program:
+        """The program of a key; with XLA and without, it is traced once."""
+        traced = self._traced(replace(key, xla=False))
+        return traced.compiled if key.xla else traced
 
     def choose(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """Choose the engine of a study on its folds: lanes where they can hold it, unless the study says otherwise.
@@ -104,7 +113,7 @@ class Engines:
         tuned, measured = self._tuning.choose(
             lambda candidate: program_key(spec, data, batch_size, candidate),
             [shape, *fitting],
-            spec.budget.trials * spec.budget.epochs * spec.resampling.fits,
+            _epochs_of(spec),
             data,
         )
         return _lanes(tuned, f"{why}; {measured}")
@@ -118,7 +127,8 @@ class Engines:
         max_epochs = max(1, min(_MAX_EPOCHS_A_CALL, spec.budget.epochs // 8, by_cost))
         # The last call of a trial that uses all its epochs ends with it.
         epochs = max(k for k in range(1, max_epochs + 1) if spec.budget.epochs % k == 0)
-        return ProgramShape(lanes, epochs, xla=True), why
+        # A reproducible study keeps the numbers that it had in earlier versions.
+        return ProgramShape(lanes, epochs, xla=spec.reproducible or _pays_for_xla(spec, size, lanes)), why
 
     def _other_shapes(self, spec: StudySpec, shape: ProgramShape) -> list[ProgramShape]:
         """Shapes that may be faster, the likeliest first."""
@@ -159,6 +169,18 @@ def _fit(why: str) -> EngineChoice:
 
 def _lanes(shape: ProgramShape, why: str) -> EngineChoice:
     return EngineChoice("lanes", shape.lanes, shape.epochs, shape.xla, f"one compiled program trains all trials; {why}")
+
+
+def _epochs_of(spec: StudySpec) -> int:
+    """Epochs that the study's trainings may take together."""
+    return spec.budget.trials * spec.budget.epochs * spec.resampling.fits
+
+
+def _pays_for_xla(spec: StudySpec, size: LaneSize, lanes: int) -> bool:
+    """Return whether XLA saves more of the study's time than its compiling takes."""
+    epochs = _epochs_of(spec)
+    saved = epochs * (_XLA_SAVES_A_STEP * size.epoch_steps / lanes + _XLA_SAVES_A_FLOP * size.epoch_flops())
+    return saved > _XLA_SECONDS
 
 
 def _lanes_for(spec: StudySpec) -> int:

@@ -6,8 +6,10 @@ another program is in its ProgramKey.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -36,10 +38,18 @@ class Program:
         self.model = lane_model(architecture)
         self.update = WeightUpdate(key, self.model)
         self._data_loss = keras.losses.get(architecture.loss)
-        self.train = tf.function(self._train, jit_compile=key.xla, autograph=False)
+        traced = tf.function(self._train, autograph=False)
+        self.train = _compile(traced) if key.xla else traced
         self.reset = tf.function(self._reset, autograph=False)
         self.restore = tf.function(self._restore, autograph=False)
         self.evaluate = tf.function(self._evaluate, autograph=False, reduce_retracing=True)
+
+    @cached_property
+    def compiled(self) -> Program:
+        """The same program compiled by XLA; they share their model and all that is traced."""
+        program = copy(self)
+        program.key, program.train = replace(self.key, xla=True), _compile(self.train)
+        return program
 
     def knobs(self, jobs: Mapping[int, Job], fold_indices: Mapping[int, int]) -> LaneKnobs:
         """The knobs of the jobs by lane; `fold_indices` says where each job's fold lies among the program's."""
@@ -181,3 +191,12 @@ class Program:
 
     def _evaluate(self, values: ModelValues, x: Any, y: Any) -> tuple[Any, Any]:
         return evaluate(self.model, self._data_loss, values, x, y)
+
+
+def _compile(traced: Callable[..., Any]) -> Any:
+    """Let XLA compile a traced function."""
+
+    def train(*arguments: Any) -> Any:
+        return traced(*arguments)
+
+    return tf.function(train, jit_compile=True, autograph=False)

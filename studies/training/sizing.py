@@ -40,6 +40,11 @@ class LaneSize:
         gathered = self._validation_rows * self._row_size if self._folds > 1 else 0  # from the lane's fold
         return int(4 * (gathered + (_COPIES + epochs) * count + rows * activations + epochs * self._rows))
 
+    @property
+    def epoch_steps(self) -> int:
+        """Batches of an epoch."""
+        return -(-self._rows // self._batch_size)
+
     def epoch_flops(self) -> float:
         """Multiplications and additions of an epoch's matrix products, forward and backward."""
         return 6.0 * self._rows * sum(_products(layer) for layer in self._layers)
