@@ -12,8 +12,9 @@ setup: $(READY)
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "regsweep needs Python 3.11 or newer; make PYTHON=python3.x")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-compile -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	$(BIN)/python -m compileall -q -j 0 .venv/lib || true  # on all cores, and pip on one; what does not compile is not used
 	touch $@
 
 demo: setup
@@ -23,7 +24,8 @@ serve: setup
 	$(BIN)/regsweep serve
 
 # Write bytecode even where the environment forbids it, or each of a hundred processes compiles our modules.
-test: setup lint types browser
+test: setup
+	@$(MAKE) --no-print-directory -j lint types browser
 	mkdir -p .pytest_cache
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m slipcover --json --out .pytest_cache/coverage.json -m pytest
 	$(BIN)/python -m slipcover --merge .pytest_cache/coverage.json --out .pytest_cache/coverage.json --fail-under 90
