@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 from service.storage.pagination import Sort
 from service.storage.records import TrialRecord
+from service.storage.states import StudyState
 from service.storage.store import Store
+from studies.study_file import parse
 from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House
 from tests.acceptance.studies import document, file, slow
@@ -19,11 +22,8 @@ pytestmark = pytest.mark.xdist_group("lifetimes")
 
 
 def _trials(house: House, name: str) -> list[TrialRecord]:
-    store = Store(house.database_url)
-    try:
+    with closing(Store(house.database_url)) as store:
         return store.trials(name, (), Sort.parse("number"), 1000, None).items
-    finally:
-        store.close()
 
 
 def test_a_study_runs_alone_is_shown_again_and_compared_by_the_same_command(house: House, tmp_path: Path) -> None:
@@ -50,6 +50,19 @@ def test_a_study_runs_alone_is_shown_again_and_compared_by_the_same_command(hous
     assert (other.returncode, len(other.stderr.splitlines())) == (2, 1), other.stderr
     assert "another study is named 'alone'" in other.stderr
     _compares(house, tmp_path, document("alone", 4))
+
+
+def test_the_demonstration_takes_a_free_name_and_leaves_nobody_behind(house: House, tmp_path: Path) -> None:
+    with closing(Store(house.database_url)) as store:
+        store.create_study(parse(document("alone", 4)))
+        store.set_state("alone", StudyState.STOPPED)
+    done = house.run("demo", file(tmp_path, document("alone", 4)), "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "Submitted alone 2 to http://127.0.0.1:" in done.stdout
+    assert "alone 2 is completed: 4 complete" in done.stdout
+    assert "/v1/studies/alone%202/report" in done.stdout
+    assert [trial.state for trial in _trials(house, "alone 2")] == ["COMPLETE"] * 4
+    assert house.everybody() == []
 
 
 def test_ctrl_c_leaves_nobody_behind_and_the_same_command_runs_the_rest(house: House, tmp_path: Path) -> None:
