@@ -29,7 +29,6 @@ from tests.service.documents import document, trial_result
 from tests.service.working import working
 from tests.studies.uploads import text
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 FOLDS, EPOCHS = 3, 5
 WHOLE, ALL = FOLDS, FOLDS + 1  # what stands behind the folds
 MEMBERS = DELIVERY_FOLDS * DELIVERY_REPEATS

@@ -20,10 +20,7 @@ from tests.studies.documents import study
 from tests.studies.engines import shared_engines
 from tests.studies.ledger import MemoryLedger
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 EPOCHS = 12
 CHOICES = {
     "lanes": EngineChoice("lanes", 4, 4, xla=False, why="a test"),

@@ -18,8 +18,6 @@ from tests.studies.documents import IRIS, Document
 
 pytestmark = pytest.mark.slow
 
-#: Keras' writer of .keras files asks its variables for NumPy arrays in the way of NumPy 1.
-SAVES = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 DIABETES: Document = {"kind": "builtin", "name": "diabetes"}
 BINARY: Document = {"kind": "synthetic", "name": "noisy_labels"}
 IMAGES: Document = {"kind": "builtin", "name": "digits_images"}
@@ -64,7 +62,6 @@ CASES = {
 }
 
 
-@SAVES
 @pytest.mark.parametrize("job", CASES.values(), ids=CASES)
 def test_what_is_recorded_is_what_the_saved_model_does(job: Job, tmp_path: Path) -> None:
     trial, data = trained(job)
@@ -100,7 +97,6 @@ def overfitting(**early_stopping: Any) -> Job:
     return job_of(BINARY, space, budget={"epochs": 40}, early_stopping=early_stopping)
 
 
-@SAVES
 def test_training_stops_early_and_keeps_the_best_epochs_weights(tmp_path: Path) -> None:
     trial, data = trained(overfitting())
     result = trial.result

@@ -19,11 +19,7 @@ from tests.studies.documents import IRIS, Document
 from tests.studies.engines import shared_engines
 from tests.studies.test_lanes import Given, assert_same_up_to_rounding
 
-pytestmark = [
-    pytest.mark.slow,
-    # Keras' writer of .keras files asks its variables for NumPy arrays in the way of NumPy 1.
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 
 BINARY: Document = {"kind": "synthetic", "name": "noisy_labels", "rows": 92, "features": 6, "informative": 3}
 DIABETES: Document = {"kind": "builtin", "name": "diabetes"}

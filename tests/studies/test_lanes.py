@@ -120,7 +120,6 @@ def test_a_trial_has_the_same_result_however_many_epochs_a_call_has(stopping: di
         assert any(r.best_epoch <= (r.epochs - 1) // 4 * 4 and r.best_epoch % 4 != 1 for r in results)
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 @pytest.mark.parametrize("stopping", [{}, {"restore_best_weights": False}, {"monitor": "val_auc"}], ids=str)
 def test_the_exported_model_gives_the_recorded_values(stopping: dict[str, Any], tmp_path: Path) -> None:
     import keras

@@ -20,10 +20,7 @@ from studies.training.result import Job
 from tests.studies.documents import IRIS, Document, study
 from tests.studies.uploads import mixed, text, uploaded
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 NESTED: Document = {"kind": "nested_kfold", "folds": 2, "repeats": 1}
 MEMBERS = 3
 Array = npt.NDArray[Any]

@@ -23,11 +23,10 @@ from studies.study_file import parse
 from studies.training.result import EpochReport, Job, Trained
 from tests.studies.documents import IRIS, Document
 from tests.studies.own_models import BINARY, IMAGES, OWN_MODELS, attention, cnn, lstm, mlp, residual_mlp
-from tests.studies.test_fit import SAVES
 from tests.studies.test_keras_config import called, functional, layer, node, sequential
 from tests.studies.test_lanes_contract import BATCH, follows, small
 
-pytestmark = [pytest.mark.slow, SAVES]
+pytestmark = pytest.mark.slow
 
 IN_LANES = [name for name, (_, _, why) in OWN_MODELS.items() if why is None]
 FIXED: Document = {"regularizer": "l1", "lambda": 0.02, "l1_ratio": 0.5, "dropout": 0.2, "patience": 5}

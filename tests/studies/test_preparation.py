@@ -12,18 +12,11 @@ import pytest
 from pyarrow import parquet
 from skops.io import dump
 
-from studies.datasets.catalog import from_table
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare
-from studies.datasets.splits import split
 from studies.errors import DatasetError, InvalidTableError
 from studies.spec.dataset import BuiltinDataset
-from tests.studies.uploads import mixed, table, text
-
-
-def prepared(folder: Path, columns: dict[str, list[Any]], **options: Any) -> PreparedData:
-    dataset = from_table(table(folder, columns, **options))
-    return PreparedData(dataset, split(dataset, 0))
+from tests.studies.uploads import mixed, prepared, text
 
 
 @pytest.fixture(scope="module")

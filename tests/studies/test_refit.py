@@ -13,10 +13,7 @@ from tests.studies.documents import study
 from tests.studies.engines import shared_engines
 from tests.studies.test_lanes import Given
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 CHOICES = {
     "lanes": EngineChoice("lanes", 2, 3, xla=False, why="a test"),
     "fit": EngineChoice("fit", 1, 1, xla=False, why="a test"),

@@ -17,9 +17,8 @@ from studies.regularization import Regularization
 from studies.study_file import parse
 from tests.studies.documents import Document
 from tests.studies.own_models import BINARY, IMAGES, OWN_MODELS
-from tests.studies.test_fit import SAVES
 
-pytestmark = [pytest.mark.slow, SAVES]
+pytestmark = pytest.mark.slow
 
 OURS: dict[str, tuple[Document, Document]] = {
     "linear": (BINARY, {"kind": "mlp", "hidden_units": []}),

@@ -25,11 +25,7 @@ from tests.studies.engines import shared_engines
 from tests.studies.test_lanes import Given
 from tests.studies.test_proximal import OPTIMIZERS
 
-pytestmark = [
-    pytest.mark.slow,
-    # Keras' writer of .keras files asks its variables for NumPy arrays in the way of NumPy 1.
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 
 Array = npt.NDArray[Any]
 Penalties = Sequence[tuple[float, float]]  # λ1 and λ2 of each trial

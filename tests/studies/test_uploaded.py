@@ -20,11 +20,7 @@ from tests.studies.documents import Document
 from tests.studies.test_lanes import Given, job
 from tests.studies.uploads import mixed, text, uploaded
 
-pytestmark = [
-    pytest.mark.slow,
-    # Keras' writer of .keras files asks its variables for NumPy arrays in the way of NumPy 1.
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from studies.datasets.catalog import Source
+from studies.datasets.catalog import Source, from_table
+from studies.datasets.preprocessing import PreparedData
 from studies.datasets.profile import profile
+from studies.datasets.splits import split
 from studies.datasets.table import Table
 from studies.datasets.tables import read
 from studies.spec.dataset import UploadedDataset
@@ -30,6 +32,11 @@ def table(folder: Path, columns: Columns, **options: Any) -> Table:
     file = folder / "table.csv"
     file.write_text(text(columns))
     return read(file, "csv", TableOptions(**{"target": "y", **options}))
+
+
+def prepared(folder: Path, columns: Columns, **options: Any) -> PreparedData:
+    dataset = from_table(table(folder, columns, **options))
+    return PreparedData(dataset, split(dataset, 0))
 
 
 def uploaded(file: Path, file_format: TableFormat = "csv", **options: Any) -> tuple[UploadedDataset, Source]:

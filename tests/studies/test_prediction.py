@@ -1,0 +1,71 @@
+"""An exported zip predicts the rows of a file as its model does."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studies.datasets.preparation import Preparation
+from studies.datasets.preprocessing import PreparedData, prepare
+from studies.errors import DatasetError
+from studies.prediction import MODEL, PREPARATION, predict
+from studies.spec.dataset import BuiltinDataset
+from tests.studies.uploads import mixed, prepared
+
+pytestmark = pytest.mark.slow
+
+
+def export(folder: Path, data: PreparedData, outputs: int, activation: str | None) -> tuple[Path, Any]:
+    """Zip an untrained model of one layer with the data's preparation; return the file and the model."""
+    import keras
+
+    from studies.training.trial_model import save_model
+
+    model = keras.Sequential(
+        [keras.Input(data.input_shape), keras.layers.Flatten(), keras.layers.Dense(outputs, activation)]
+    )
+    model.compile("sgd", "mse")
+    save_model(model, folder / MODEL)
+    Preparation.of(data).save(folder / PREPARATION)
+    with zipfile.ZipFile(folder / "model.zip", "w") as archive:
+        for name in (MODEL, PREPARATION):
+            archive.write(folder / name, name)
+    return folder / "model.zip", model
+
+
+def test_images_are_predicted_by_class_with_the_probability_of_each(tmp_path: Path) -> None:
+    data = prepare(BuiltinDataset(kind="builtin", name="digits_images"), 0)
+    bundle, model = export(tmp_path, data, 10, "softmax")
+    rows = tmp_path / "rows.npz"
+    np.savez(rows, images=data.dataset.x[data.rows.test], labels=data.test().y)
+    predicted = predict(bundle, rows, "npz")
+    expected = model.predict(data.test().x, verbose=0)
+    assert predicted.probabilities is not None
+    np.testing.assert_allclose(predicted.probabilities, expected, rtol=1e-5)
+    assert list(predicted.predicted) == [predicted.class_names[index] for index in expected.argmax(axis=1)]
+    np.savez(rows, images=data.dataset.x[:2], more=data.dataset.x[:2])
+    with pytest.raises(DatasetError, match=r"must hold one array of images, and holds 2"):
+        predict(bundle, rows, "npz")
+
+
+def test_a_table_of_arrays_is_predicted_in_the_targets_own_unit(tmp_path: Path) -> None:
+    numbers = {"day": list(range(120)), "income": mixed(120)["income"], "y": [100.0 + row for row in range(120)]}
+    data = prepared(tmp_path, numbers)
+    bundle, model = export(tmp_path, data, 1, None)
+    rows = tmp_path / "rows.npz"
+    day, income = (np.asarray(numbers[name])[data.rows.test] for name in ("day", "income"))
+    np.savez(rows, day=day, income=income)
+    predicted = predict(bundle, rows, "npz")
+    assert (predicted.probabilities, predicted.class_names) == (None, ())
+    scaled = model.predict(data.test().x, verbose=0)[:, 0]
+    train = np.asarray(numbers["y"])[data.rows.train]
+    np.testing.assert_allclose(predicted.predicted, train.mean() + train.std() * scaled, rtol=1e-4)
+
+
+def test_a_file_that_is_no_exported_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"rows\.csv is no exported model"):
+        predict(tmp_path / "rows.csv", tmp_path / "rows.csv", "csv")
