@@ -4,6 +4,7 @@ BIN := .venv/bin
 ENGINE ?= ../shared/container-engine
 READY := .venv/ready
 BENCH_READY := .venv/bench-ready
+BEGUN := $(shell date +%s)
 
 .PHONY: setup demo test check test-docker browser serve lint types chaos bench-setup bench lock clean
 
@@ -29,6 +30,7 @@ test: setup
 	mkdir -p .pytest_cache
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m slipcover --json --out .pytest_cache/coverage.json -m pytest
 	$(BIN)/python -m slipcover --merge .pytest_cache/coverage.json --out .pytest_cache/coverage.json --fail-under 90
+	@echo "make test took $$(($$(date +%s) - $(BEGUN))) seconds"
 
 # Before each commit: lint, types and the unit tests that train nothing.
 check: setup lint types
