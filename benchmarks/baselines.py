@@ -77,8 +77,8 @@ def _fit(model: Any, spec: StudySpec, data: PreparedData, patience: int) -> dict
         callbacks=[stop],
         verbose=0,
     )
-    found: dict[str, list[float]] = history.history
-    return found
+    metrics: dict[str, list[float]] = history.history
+    return metrics
 
 
 def _kerastuner(spec: StudySpec, data: PreparedData, trials: int, folder: Path) -> None:

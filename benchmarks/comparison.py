@@ -19,13 +19,13 @@ def main() -> None:
     with serving(workers=2) as client:
         start = time.perf_counter()
         client.submit(study)
-        while (found := client.comparison("compared")).state in ACTIVE_COMPARISON:
+        while (comparison := client.comparison("compared")).state in ACTIVE_COMPARISON:
             time.sleep(0.25)
         seconds = time.perf_counter() - start
         report = client.report("compared")
         whole = time.perf_counter() - start
-    fits = sum(part.progress.complete for part in found.parts)
-    print(f"the comparison is {found.state} after {seconds:.1f} s ({fits} trials), its report after {whole:.1f} s")
+    fits = sum(part.progress.complete for part in comparison.parts)
+    print(f"the comparison is {comparison.state} after {seconds:.1f} s ({fits} trials), its report after {whole:.1f} s")
     print(f"the report has {len(report) / 1e6:.1f} MB")
 
 

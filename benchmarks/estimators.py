@@ -87,9 +87,9 @@ def main(path: Path) -> None:
     print(f"{len(cases)} cases\n\n| estimator | mean regret | worst | held of what was said with {bins} |")
     print("|---|---|---|---|")
     for name, estimator in ESTIMATORS.items():
-        found = [_judged(case, estimator) for case in cases]
-        regrets = [regret for regret, _ in found]
-        said = [statement for _, statements in found for statement in statements]
+        judged = [_judged(case, estimator) for case in cases]
+        regrets = [regret for regret, _ in judged]
+        said = [statement for _, statements in judged for statement in statements]
         shares = [np.mean([right for p, right in said if low <= p <= high]) for low, high in BINS]
         print(f"| {name} | {np.mean(regrets):.1%} | {np.max(regrets):.0%} | {', '.join(f'{s:.2f}' for s in shares)} |")
 

@@ -83,12 +83,12 @@ def judged(judge: Judge, bundle: bytes) -> float:
     return loss(judge, predict(file, judge.unseen, "csv"))
 
 
-def loss(judge: Judge, found: Predictions) -> float:
+def loss(judge: Judge, predictions: Predictions) -> float:
     """Mean log loss, or the mean squared error over the target's variance."""
-    if found.probabilities is None:
-        errors = np.asarray(found.predicted, np.float64) - np.asarray(judge.truth, np.float64)
+    if predictions.probabilities is None:
+        errors = np.asarray(predictions.predicted, np.float64) - np.asarray(judge.truth, np.float64)
         return float(np.mean(errors**2) / judge.variance)
-    place = {name: index for index, name in enumerate(found.class_names)}
+    place = {name: index for index, name in enumerate(predictions.class_names)}
     columns = [place[str(label)] for label in judge.truth]
-    chosen = np.asarray(found.probabilities, np.float64)[np.arange(len(columns)), columns]
+    chosen = np.asarray(predictions.probabilities, np.float64)[np.arange(len(columns)), columns]
     return float(-np.mean(np.log(np.clip(chosen, _LEAST, 1))))

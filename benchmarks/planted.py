@@ -63,11 +63,11 @@ def compared(client: Client, kind: str, seed: int) -> Comparison:
     """Await the result of one submitted comparison."""
     ends = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < ends:
-        found = client.comparison(str(document(kind, seed)["name"]))
-        if found.state not in ACTIVE_COMPARISON:
-            if found.result is None:
-                raise SystemExit(f"{kind} {seed}: {found.state} without a result")
-            return found.result
+        comparison = client.comparison(str(document(kind, seed)["name"]))
+        if comparison.state not in ACTIVE_COMPARISON:
+            if comparison.result is None:
+                raise SystemExit(f"{kind} {seed}: {comparison.state} without a result")
+            return comparison.result
         time.sleep(0.2)
     raise SystemExit(f"{kind} {seed} took too long")
 
@@ -119,16 +119,16 @@ JUDGES: dict[str, Callable[[int, Comparison], tuple[bool, str]]] = {
 
 def main() -> None:
     """Print a line a seed and the share that is right."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seeds", type=int, default=20)
-    arguments.add_argument("--kind", action="append", choices=list(KINDS))
-    given = arguments.parse_args()
-    for kind in given.kind or list(KINDS):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--kind", action="append", choices=list(KINDS))
+    arguments = parser.parse_args()
+    for kind in arguments.kind or list(KINDS):
         with serving(workers=2) as client:
-            for seed in range(given.seeds):
+            for seed in range(arguments.seeds):
                 client.submit(document(kind, seed))
             rights = []
-            for seed in range(given.seeds):
+            for seed in range(arguments.seeds):
                 right, words = JUDGES[kind](seed, compared(client, kind, seed))
                 rights.append(right)
                 print(f"{kind} {seed}: {'right' if right else 'WRONG'}: {words}", flush=True)

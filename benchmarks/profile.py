@@ -62,22 +62,22 @@ class Stopwatch:
 
 def main() -> None:
     """Print the table."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--workload", choices=list(WORKLOADS), default="small table")
-    arguments.add_argument("--trials", type=int, default=128)
-    arguments.add_argument("--beside", action="store_true", help="let a second worker take its share")
-    given = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workload", choices=list(WORKLOADS), default="small table")
+    parser.add_argument("--trials", type=int, default=128)
+    parser.add_argument("--beside", action="store_true", help="let a second worker take its share")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(database_url=f"sqlite:///{folder}/regsweep.db", artifacts_url=f"file://{folder}")
         engine_of = keras_engines(settings)
-        spec = parse(document(given.workload, given.trials))
+        spec = parse(document(arguments.workload, arguments.trials))
         data = [prepare(spec.dataset, spec.seed)]
         store = Store(settings.database_url)
         study = store.create_study(spec)
         ledger = TrialLedger(store, Artifacts(settings.artifacts_url), study, Holder("bench", 60.0))
         watch = Stopwatch()
         _watch_all(watch)
-        other = _beside(settings) if given.beside else None
+        other = _beside(settings) if arguments.beside else None
         start = time.perf_counter()
         engine, shown = watch.around("engine: choose", engine_of)(spec, data)
         trials = watch.around("everything else", sweep)(spec, data, ledger, engine)
@@ -86,7 +86,7 @@ def main() -> None:
             other.terminate()
             other.wait()
         store.close()
-    print(f"{given.workload}, {trials} of {given.trials} trials in {total:.1f} s; {shown['why']}")
+    print(f"{arguments.workload}, {trials} of {arguments.trials} trials in {total:.1f} s; {shown['why']}")
     for name, seconds in sorted(watch.seconds.items(), key=lambda item: -item[1]):
         print(f"  {name:<44} {1000 * seconds / trials:7.1f} ms a trial  {watch.calls[name]:>6,} calls")
 
@@ -127,8 +127,8 @@ def _watch_all(watch: Stopwatch) -> None:
         first = watch.around("engine: compile, and the first call", _to_its_end(program.train))
         calls = itertools.chain([first], itertools.repeat(compiled))
 
-        def train(*given: Any) -> Any:
-            return next(calls)(*given)
+        def train(*arguments: Any) -> Any:
+            return next(calls)(*arguments)
 
         program.train = train
 

@@ -26,27 +26,28 @@ def main() -> None:
     """Print a row a seed, and the tests."""
     from scipy.stats import wilcoxon
 
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seeds", type=int, default=10)
-    arguments.add_argument("--trials", type=int, default=20)
-    arguments.add_argument("--many", type=int, default=500)
-    arguments.add_argument("--in-flight", type=int, metavar="TRIALS")
-    given = arguments.parse_args()
-    if given.in_flight:
-        _compare_in_flight(given.seeds, given.in_flight)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--many", type=int, default=500)
+    parser.add_argument("--in-flight", type=int, metavar="TRIALS")
+    arguments = parser.parse_args()
+    if arguments.in_flight:
+        _compare_in_flight(arguments.seeds, arguments.in_flight)
         return
-    scripts = [_script(seed, given.trials) for seed in range(given.seeds)]
+    scripts = [_script(seed, arguments.trials) for seed in range(arguments.seeds)]
     with serving(workers=2) as client:
-        same = [_regsweep(client, seed, given.trials) for seed in range(given.seeds)]
-        many = [_regsweep(client, seed, given.many) for seed in range(given.seeds)]
-    print(f"best validation loss: script {given.trials} trials, regsweep {given.trials}, regsweep {given.many}")
+        same = [_regsweep(client, seed, arguments.trials) for seed in range(arguments.seeds)]
+        many = [_regsweep(client, seed, arguments.many) for seed in range(arguments.seeds)]
+    budgets = f"script {arguments.trials} trials, regsweep {arguments.trials}, regsweep {arguments.many}"
+    print(f"best validation loss: {budgets}")
     for seed, row in enumerate(zip(scripts, same, many, strict=True)):
         print(f"  seed {seed}: " + "   ".join(f"{loss:.4f} in {seconds:5.1f} s" for loss, seconds in row))
     losses = [[loss for loss, _ in column] for column in (scripts, same, many)]
     worse = wilcoxon(losses[1], losses[0], alternative="greater").pvalue
     better = sum(ours < theirs for ours, theirs in zip(losses[2], losses[0], strict=True))
     print(f"at the same number of trials, regsweep worse than the script: p = {worse:.2f} (Wilcoxon, one-sided)")
-    print(f"in less time, regsweep better than the script: {better} of {given.seeds}")
+    print(f"in less time, regsweep better than the script: {better} of {arguments.seeds}")
 
 
 def _compare_in_flight(seeds: int, trials: int) -> None:
@@ -99,8 +100,8 @@ def _regsweep(client: Client, seed: int, trials: int, **changes: object) -> tupl
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         path.write_bytes(client.model(str(study["name"])))
-        found = keras.models.load_model(path).evaluate(part.x, part.y, verbose=0, return_dict=True)
-    loss = float(found["binary_crossentropy"])
+        metrics = keras.models.load_model(path).evaluate(part.x, part.y, verbose=0, return_dict=True)
+    loss = float(metrics["binary_crossentropy"])
     recorded = client.best(str(study["name"]))[0].value
     if recorded is None or abs(loss - recorded) > 1e-5:
         raise SystemExit(f"seed {seed}: the model evaluates to {loss} and {recorded} is recorded")

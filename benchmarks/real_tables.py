@@ -47,21 +47,21 @@ class Outcome:
 
 def main() -> None:
     """Compare, judge, print a line a table and then the summary."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seeds", type=int, default=2)
-    arguments.add_argument("--tables", nargs="*", default=None)
-    arguments.add_argument("--held-back", action="store_true", help="only the tables that nothing was tuned on")
-    arguments.add_argument("--script", choices=["auto", "fit"], default="auto")
-    arguments.add_argument("--keep", type=Path, help="a JSON-lines file that every outcome is added to")
-    given = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--tables", nargs="*", default=None)
+    parser.add_argument("--held-back", action="store_true", help="only the tables that nothing was tuned on")
+    parser.add_argument("--script", choices=["auto", "fit"], default="auto")
+    parser.add_argument("--keep", type=Path, help="a JSON-lines file that every outcome is added to")
+    arguments = parser.parse_args()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}  # as a worker has them
-    names = given.tables or sorted(HELD_BACK if given.held_back else HELD_BACK | OTHERS)
+    names = arguments.tables or sorted(HELD_BACK if arguments.held_back else HELD_BACK | OTHERS)
     outcomes = []
-    for outcome in _outcomes(names, given.seeds, given.script):
+    for outcome in _outcomes(names, arguments.seeds, arguments.script):
         outcomes.append(outcome)
         _print(outcome)
-        if given.keep is not None:
-            with given.keep.open("a") as file:
+        if arguments.keep is not None:
+            with arguments.keep.open("a") as file:
                 file.write(json.dumps(asdict(outcome), default=float) + "\n")
     print(summary([asdict(outcome) for outcome in outcomes]))
 

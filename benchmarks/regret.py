@@ -88,12 +88,12 @@ def _regrets(cases: Sequence[Case]) -> list[str]:
 
 def _spread(chosen: Sequence[tuple[Case, str]], among: Iterable[str] | None) -> tuple[float, float, float]:
     """The mean regret of some choices, the worst table's over its seeds, and the worst single one."""
-    found: dict[str, list[float]] = {}
+    regrets: dict[str, list[float]] = {}
     for case, name in chosen:
         if name in case["losses"]:
-            found.setdefault(case["table"], []).append(_regret(case, name, among))
-    every = [regret for of_table in found.values() for regret in of_table]
-    return float(np.mean(every)), max(float(np.mean(these)) for these in found.values()), max(every)
+            regrets.setdefault(case["table"], []).append(_regret(case, name, among))
+    every = [regret for of_table in regrets.values() for regret in of_table]
+    return float(np.mean(every)), max(float(np.mean(these)) for these in regrets.values()), max(every)
 
 
 def _always(name: str) -> Callable[[Case], str]:
@@ -130,15 +130,15 @@ def _delivery(cases: Sequence[Case]) -> list[str]:
 
 def _statements(cases: Sequence[Case]) -> list[tuple[float, bool]]:
     """Every "the recommended technique is better than this one" with its probability, and whether it was."""
-    found = []
+    statements = []
     for case in cases:
         name, losses = recommended(case), case["losses"]
         for d in case["result"]["differences"]:
             if name in (d["first"], d["second"]):
                 other = d["second"] if d["first"] == name else d["first"]
                 better = d["probability"] if d["second"] == name else 1 - d["probability"]
-                found.append((better, losses[name] < losses[other]))
-    return [(p, right) if p >= 0.5 else (1 - p, not right) for p, right in found]
+                statements.append((better, losses[name] < losses[other]))
+    return [(p, right) if p >= 0.5 else (1 - p, not right) for p, right in statements]
 
 
 def calibration(statements: Sequence[tuple[float, bool]]) -> list[str]:

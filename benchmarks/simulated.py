@@ -27,14 +27,14 @@ FOLDS, REPEATS = 5, 5
 
 def main() -> None:
     """Print how often what was said with a probability held, over classifications and regressions."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--draws", type=int, default=100)
-    given = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--draws", type=int, default=100)
+    arguments = parser.parse_args()
     statements: list[tuple[float, bool]] = []
     for kind, learners in (("classification", _logistic()), ("regression", _ridge())):
-        for draw in range(given.draws):
+        for draw in range(arguments.draws):
             statements += _statements(np.random.default_rng([draw, len(kind)]), kind, learners)
-    print(f"{given.draws} classifications and as many regressions of {ROWS} rows")
+    print(f"{arguments.draws} classifications and as many regressions of {ROWS} rows")
     print("\n".join(calibration(statements)))
 
 

@@ -81,7 +81,7 @@ def _asked(file_format: TableFormat) -> dict[str, str]:
 
 def children(pid: int) -> list[int]:
     """The child processes of a process."""
-    return [int(child) for found in Path(f"/proc/{pid}/task").glob("*/children") for child in found.read_text().split()]
+    return [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
 
 
 def peak(pid: int) -> int:

@@ -27,25 +27,25 @@ MANY = {"small table": 1000, "breast_cancer": 1000, "digits images": 100, "wide"
 
 def main() -> None:
     """Print the table."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--workload", action="append", choices=list(WORKLOADS))
-    arguments.add_argument("--trials", type=int)
-    arguments.add_argument("--way", action="append", choices=list(_WAYS))
-    arguments.add_argument("--alone", action="store_true", help="measure regsweep only")
-    given = arguments.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workload", action="append", choices=list(WORKLOADS))
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--way", action="append", choices=list(_WAYS))
+    parser.add_argument("--alone", action="store_true", help="measure regsweep only")
+    arguments = parser.parse_args()
     print(
         f"{'workload':<14} {'way':<34} {'trials':>6} {'seconds':>8} {'an hour':>9} {'regsweep is':>12} {'at many':>8}"
     )
-    for workload in given.workload or list(WORKLOADS):
-        trials = given.trials or TRIALS[workload]
+    for workload in arguments.workload or list(WORKLOADS):
+        trials = arguments.trials or TRIALS[workload]
         # One study at a time has the machine: the server and its workers end before the others begin.
         with serving(workers=2) as client:
-            many = MANY[workload] if not given.trials else given.trials
+            many = MANY[workload] if not arguments.trials else arguments.trials
             rate = many / regsweep(client, workload, many)
             ours = regsweep(client, workload, trials)
         _print(workload, "regsweep, 2 workers, REST", many, many / rate, None, None)
         _print(workload, "regsweep, 2 workers, REST", trials, ours, None, None)
-        for way in [] if given.alone else given.way or list(_WAYS):
+        for way in [] if arguments.alone else arguments.way or list(_WAYS):
             with tempfile.TemporaryDirectory() as folder:
                 seconds = _WAYS[way](workload, trials, Path(folder))
             _print(workload, way, trials, seconds, seconds / ours, rate * seconds / trials)

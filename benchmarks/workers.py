@@ -34,7 +34,7 @@ def main() -> None:
 
 def _memory(client: Client) -> None:
     """Resident memory of the one worker after some numbers of trials of one study."""
-    [worker] = [int(found.parent.name) for found in Path("/proc").glob("[0-9]*/cmdline") if _is_worker(found)]
+    [worker] = [int(file.parent.name) for file in Path("/proc").glob("[0-9]*/cmdline") if _is_worker(file)]
     name = client.submit(document("breast_cancer", max(COUNTS), name="memory")).name
     for count in COUNTS:
         while client.study(name).progress.complete < count:
