@@ -16,7 +16,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.workloads import WORKLOADS, document
 from service.settings import Settings
@@ -28,6 +28,10 @@ from service.worker.keras_engines import keras_engines
 from studies.datasets.preprocessing import prepare
 from studies.study_file import parse
 from studies.sweep.loop import sweep
+
+if TYPE_CHECKING:
+    from studies.training.program import Program
+    from studies.training.program_key import ProgramKey
 
 
 class Stopwatch:
@@ -104,7 +108,6 @@ def _watch_all(watch: Stopwatch) -> None:
     from studies.search.mirror import Mirror
     from studies.training.lane_group import LaneGroup
     from studies.training.lane_metrics import LaneMetrics
-    from studies.training.program import Program
 
     watch.watch(Mirror, "ask", "sampler: ask")
     watch.watch(Mirror, "tell", "sampler: tell")
@@ -119,20 +122,34 @@ def _watch_all(watch: Stopwatch) -> None:
     watch.watch(LaneMetrics, "entries", "engine: an epoch's metrics")
     watch.watch(LaneGroup, "start", "engine: start trials")
     watch.watch(LaneGroup, "train", "engine: order of rows, early stopping")
-    made = Program.__init__
+    _watch_programs(watch)
 
-    def watched(program: Program, *arguments: Any) -> None:
-        made(program, *arguments)
-        compiled = watch.around("engine: the program", _to_its_end(program.train))
-        first = watch.around("engine: compile, and the first call", _to_its_end(program.train))
-        calls = itertools.chain([first], itertools.repeat(compiled))
 
-        def train(*arguments: Any) -> Any:
-            return next(calls)(*arguments)
+def _watch_programs(watch: Stopwatch) -> None:
+    """Measure each program's calls, the first apart, for it compiles."""
+    from studies.training.engines import Engines
 
-        program.train = train
+    made, watched = Engines._program, set[int]()
 
-    Program.__init__ = watched  # type: ignore[method-assign,assignment]
+    def program_of(engines: Engines, key: ProgramKey) -> Program:
+        program = made(engines, key)
+        if id(program) not in watched:
+            watched.add(id(program))
+            program.train = _watched(watch, program.train)
+        return program
+
+    Engines._program = program_of  # type: ignore[method-assign,assignment]
+
+
+def _watched(watch: Stopwatch, train: Callable[..., Any]) -> Callable[..., Any]:
+    compiled = watch.around("engine: the program", _to_its_end(train))
+    first = watch.around("engine: compile, and the first call", _to_its_end(train))
+    calls = itertools.chain([first], itertools.repeat(compiled))
+
+    def measured(*arguments: Any) -> Any:
+        return next(calls)(*arguments)
+
+    return measured
 
 
 def _to_its_end(train: Callable[..., Any]) -> Callable[..., Any]:

@@ -38,8 +38,8 @@ class Program:
         self.model = lane_model(architecture)
         self.update = WeightUpdate(key, self.model)
         self._data_loss = keras.losses.get(architecture.loss)
-        traced = tf.function(self._train, autograph=False)
-        self.train = _compile(traced) if key.xla else traced
+        self._traced = tf.function(self._train, autograph=False)
+        self.train = _compile(self._traced) if key.xla else self._traced
         self.reset = tf.function(self._reset, autograph=False)
         self.restore = tf.function(self._restore, autograph=False)
         self.evaluate = tf.function(self._evaluate, autograph=False, reduce_retracing=True)
@@ -48,7 +48,7 @@ class Program:
     def compiled(self) -> Program:
         """The same program compiled by XLA; they share their model and all that is traced."""
         program = copy(self)
-        program.key, program.train = replace(self.key, xla=True), _compile(self.train)
+        program.key, program.train = replace(self.key, xla=True), _compile(self._traced)
         return program
 
     def knobs(self, jobs: Mapping[int, Job], fold_indices: Mapping[int, int]) -> LaneKnobs:
