@@ -123,11 +123,6 @@ class Recommendation:
     contributions: Sequence[Contribution]  # of each part that was left out for comparison
     selected_features: Sequence[str] | None  # where features have names and a technique selects them
 
-    @property
-    def text(self) -> str:
-        """The answer as one paragraph."""
-        return " ".join(self.lines)
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -62,6 +62,10 @@ def refusal(config: Any, **study: Any) -> str:
     return str(refused.value)
 
 
+def operation(kind: str, name: str, **config: Any) -> Document:
+    return {**layer(kind, name, **config), "module": "keras.src.ops.nn"}
+
+
 GOOD = sequential(INPUT, HIDDEN, OUTPUT)
 DIABETES: Document = {"kind": "builtin", "name": "diabetes"}
 TABLE: Document = {"kind": "synthetic", "name": "noisy_labels", "rows": 90, "features": 4, "informative": 3}
@@ -101,6 +105,30 @@ REFUSED = {
     "unknown argument": (
         sequential(INPUT, layer("Dense", "hidden", units=3, lora_rank=4), OUTPUT),
         "layers[1] 'hidden': Dense has no argument 'lora_rank' that is taken",
+    ),
+    "unknown argument of an operation": (
+        functional(called(operation("Elu", "act", more=1), "rows"), called(OUTPUT, "act")),
+        "layers[1] 'act': Elu has no argument 'more' that is taken",
+    ),
+    "wrong argument of an operation": (
+        functional(called(operation("Elu", "act", alpha="much"), "rows"), called(OUTPUT, "act")),
+        "layers[1] 'act': alpha: 'much' is not a number",
+    ),
+    "unknown initializer argument": (
+        sequential(
+            INPUT,
+            layer("Dense", "h", units=3, kernel_initializer={"class_name": "Zeros", "config": {"more": 1}}),
+            OUTPUT,
+        ),
+        "layers[1] 'h': kernel_initializer: Zeros has no argument 'more' that is taken",
+    ),
+    "wrapped wrapper": (
+        sequential(
+            INPUT,
+            layer("TimeDistributed", "outer", layer=layer("TimeDistributed", "inner", layer=HIDDEN)),
+            OUTPUT,
+        ),
+        "a TimeDistributed cannot be wrapped",
     ),
     "missing argument": (sequential(INPUT, layer("Dense", "hidden"), OUTPUT), "layers[1] 'hidden': units is missing"),
     "wrong argument": (

@@ -11,6 +11,8 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from studies.errors import NumberTakenError
+from studies.search.generations import Generations
 from studies.search.mirror import Mirror, as_template
 from studies.spec.sampler import SamplerName
 from studies.spec.study import StudySpec
@@ -171,3 +173,10 @@ def test_qmc_repeats_no_point_when_its_mirror_is_rebuilt_half_way() -> None:
     halves += [trial.params for trial in run(Mirror(spec, trials_of(first)), 8)]
     assert halves == whole
     assert len({tuple(params.values()) for params in whole}) == 16
+
+
+def test_a_trial_of_a_generation_is_not_asked_anew_for_it_would_have_the_same_number() -> None:
+    generations = Generations(study(reproducible=True), [])
+    trial = generations.ask_for(0, None)
+    with pytest.raises(NumberTakenError, match="trial 0 was opened by another worker"):
+        generations.unask(trial)

@@ -79,6 +79,7 @@ def test_a_dataset_alone_is_a_study(tmp_path: Path) -> None:
         ({"budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1"),
         ({"seed": 2**32}, "seed", "less than 4294967296"),
         ({"sampler": {"name": "bayes"}}, "sampler.name", "'bayes' is not known.*'tpe'"),
+        ({"warm_start": {"study": "x"}, "sampler": {"name": "random"}}, "warm_start", "does not learn.*use tpe or gp"),
         ({"sampler": 3}, "sampler", "must be a JSON object"),
     ],
 )
