@@ -10,6 +10,9 @@ import pytest
 from tests.chaos.catalog import Scenario, catalog
 from tests.postgresql import PostgreSQL, postgresql
 
+# They wait more than they compute: one process has them all, and the others use the cores.
+pytestmark = pytest.mark.xdist_group("chaos")
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgreSQL]:
