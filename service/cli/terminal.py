@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from types import FrameType
 
 from rich import box
@@ -68,6 +69,9 @@ def _interrupts() -> Iterator[Callable[[], None]]:
 
     Python drops a KeyboardInterrupt that it raises in a weak reference's callback or in `__del__`, as SQLAlchemy has.
     """
+    if current_thread() is not main_thread():  # only the main thread is interrupted
+        yield lambda: None
+        return
     interrupted = False
 
     def remember(number: int, frame: FrameType | None) -> None:

@@ -25,7 +25,7 @@ class WorkerStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    # Turns
+    # Scheduling
 
     def next_study(self, only: str | None = None, worker: str = "", serving: int | None = None) -> StudyRecord | None:
         """The next study for a worker; see scheduling.next_study."""
