@@ -48,7 +48,7 @@ def keras_engines(settings: Settings) -> EngineOf:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep what is made here from the garbage collector, whose looks at TensorFlow took a fifth of a start."""
+    """Hide what is made here from the garbage collector, which took a fifth of a start to scan TensorFlow."""
     gc.disable()
     try:
         yield

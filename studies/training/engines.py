@@ -50,13 +50,13 @@ class Engines:
 
     def __init__(self, lanes: int | None, memory_share: float, cache: Path | None) -> None:
         self._lanes, self._memory_share = lanes, memory_share
-        self._traced: Callable[[ProgramKey], Program] = lru_cache(_CACHED_PROGRAMS)(Program)
+        self._plain_program: Callable[[ProgramKey], Program] = lru_cache(_CACHED_PROGRAMS)(Program)
         self._tuning = Tuning(self._program, cache)
 
     def _program(self, key: ProgramKey) -> Program:
         """The program of a key; with XLA and without, it is traced once."""
-        traced = self._traced(replace(key, xla=False))
-        return traced.compiled if key.xla else traced
+        plain = self._plain_program(replace(key, xla=False))
+        return plain.compiled if key.xla else plain
 
     def choose(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """Choose the engine of a study on its folds: lanes where they can hold it, unless the study says otherwise.

@@ -37,7 +37,7 @@ class _OurFinder(SlipcoverMetaPathFinder):  # type: ignore[misc]  # of no known 
 
 
 def _measure(folder: str) -> None:
-    # It takes no line out again, for it looks through what other threads change, and raises in them.
+    # Keep every probe: taking one out walks through dictionaries that other threads change, and raises in them.
     lines = Slipcover(d_miss_threshold=_NEVER)
     sys.meta_path.insert(0, _OurFinder(lines, FileMatcher(sources=[_ROOT / name for name in _PACKAGES])))
 
