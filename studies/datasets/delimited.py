@@ -11,19 +11,14 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat
 
-#: Texts that stand for a missing value.
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A", "?")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 #: Each delimiter with its word.
 _DELIMITER_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_DECIMAL_COMMAS = ";"  # the delimiter of spreadsheets where a comma is the decimal point
-_DECIMAL_COMMA = r"^(\s*[-+]?\d+),(\d+(?:[eE][-+]?\d+)?\s*)$"
 _BLOCK = 1 << 22  # bytes read at once; a row must be shorter
 _HEADER = 1 << 20
 _MAGIC = {b"\x1f\x8b": "gzip data", b"PK\x03\x04": "a ZIP archive", b"PAR1": "a Parquet file", b"%PDF": "a PDF"}
@@ -37,6 +32,16 @@ class DelimitedFile:
     names: tuple[str, ...]
     delimiter: str
     note: str = ""  # says so where the delimiter is not the format's own
+
+    @property
+    def index(self) -> tuple[str, ...]:
+        """None: a text file does not say which columns number its rows."""
+        return ()
+
+    @property
+    def semicolons(self) -> bool:
+        """True where semicolons divide the columns, as spreadsheets do where a comma is the decimal point."""
+        return self.delimiter == ";"
 
     @classmethod
     def open(cls, path: Path, file_format: TableFormat) -> Self:
@@ -66,11 +71,11 @@ class DelimitedFile:
                 convert_options=arrow_csv.ConvertOptions(
                     include_columns=list(columns),
                     column_types=dict.fromkeys(columns, pa.string()),
-                    null_values=list(MISSING),
+                    null_values=[""],  # what else stands for a missing value depends on the column
                     strings_can_be_null=True,
                 ),
             )
-            yield from map(_with_decimal_points, reader) if self.delimiter == _DECIMAL_COMMAS else reader
+            yield from reader
         except pa.ArrowInvalid as error:
             _refuse_rows(self, str(error))
 
@@ -111,8 +116,7 @@ def _header(text: str, delimiter: str) -> tuple[str, ...]:
 def _note(delimiter: str, file_format: TableFormat) -> str:
     if delimiter == _DELIMITERS[file_format]:
         return ""
-    decimals = "; a comma within a number is read as its decimal point" if delimiter == _DECIMAL_COMMAS else ""
-    return f"columns are divided by {_DELIMITER_WORDS[delimiter]}, as row 1 is{decimals}"
+    return f"columns are divided by {_DELIMITER_WORDS[delimiter]}, as row 1 is"
 
 
 def _first_rows(text: str, delimiter: str) -> tuple[list[str], list[str]]:
@@ -127,11 +131,6 @@ def _next(rows: Iterator[list[str]]) -> list[str]:
         return next(rows, [])
     except csv.Error:
         return []
-
-
-def _with_decimal_points(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = [pc.replace_substring_regex(column, _DECIMAL_COMMA, r"\1.\2") for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _refuse_rows(file: DelimitedFile, reason: str) -> NoReturn:

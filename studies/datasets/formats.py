@@ -25,6 +25,14 @@ class ColumnFile(Protocol):
     def note(self) -> str:
         """The oddity of how the file is read; empty where there is none."""
 
+    @property
+    def index(self) -> tuple[str, ...]:
+        """The columns that are an index of the rows, and no data."""
+
+    @property
+    def semicolons(self) -> bool:
+        """True where semicolons divide the columns, so that a comma is likely a decimal point."""
+
     def check_size(self, columns: int, max_bytes: int) -> None:
         """Raise InvalidTableError when the file declares that so many of its columns exceed `max_bytes`."""
 

@@ -208,5 +208,5 @@ def test_decimal_commas_between_semicolons_are_numbers(api: httpx.Client) -> Non
     found = upload(api, "weight;y\n" + "1,5;0\n-2,25;1\n" * 10).json()
     assert api.delete(f"/v1/datasets/{found['name']}").status_code == 204
     [weight, _] = found["profile"]["columns"]
-    assert (weight["kind"], weight["low"], weight["high"]) == ("numeric", -2.25, 1.5)
-    assert found["profile"]["warnings"][0].endswith("a comma within a number is read as its decimal point")
+    assert (weight["kind"], weight["low"], weight["high"]) == ("number", -2.25, 1.5)
+    assert found["profile"]["warnings"][1].endswith(": numbers with a comma as the decimal point")
