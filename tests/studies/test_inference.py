@@ -137,7 +137,8 @@ def test_the_options_overrule_what_is_seen(folder: Path) -> None:
     assert column(folder, ["20200131", "20200201"], kind="date", format="%Y%m%d").values[0] == np.datetime64(
         "2020-01-31"
     )
-    np.testing.assert_array_equal(column(folder, ["1,096", "2,233"], decimal=",").values, np.array([1.096, 2.233], np.float32))
+    decimals = column(folder, ["1,096", "2,233"], decimal=",").values
+    np.testing.assert_array_equal(decimals, np.array([1.096, 2.233], np.float32))
     assert column(folder, ["007", "008"], kind="number").values.tolist() == [7, 8]
     assert column(folder, ["7", "8"], kind="category").levels == ("7", "8")
     assert column(folder, ["NA", "EU"], missing=[]).missing.sum() == 0
