@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from studies.datasets import arrays
 from studies.datasets.preparation import Preparation
-from studies.errors import DatasetError
+from studies.errors import DatasetError, InvalidTableError
 from studies.spec.table import TableFormat
 from studies.training.machine import memory_bytes
 
@@ -46,22 +47,46 @@ def predict(bundle: Path, rows: Path, file_format: TableFormat) -> Predictions:
             raise DatasetError(f"{bundle} is no exported model: {error}") from error
         preparation = Preparation.load(Path(folder, PREPARATION))
         model = keras.models.load_model(Path(folder, MODEL), compile=False)
-    outputs = np.asarray(model.predict(_inputs(preparation, rows, file_format), verbose=0))
+    inputs = _inputs(preparation, rows, file_format, tuple(model.input_shape[1:]))
+    if not len(inputs):
+        raise DatasetError(f"{rows} has no rows to predict")
+    outputs = np.asarray(model.predict(inputs, verbose=0))
     if preparation.task == "regression":
         return Predictions(preparation.decode(outputs), None, ())
     shares = outputs if preparation.task == "multiclass" else np.column_stack([1 - outputs[:, 0], outputs[:, 0]])
     return Predictions(preparation.decode(outputs), shares, preparation.class_names)
 
 
-def _inputs(preparation: Preparation, rows: Path, file_format: TableFormat) -> npt.NDArray[Any]:
+def _inputs(preparation: Preparation, rows: Path, file_format: TableFormat, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Read rows as inputs of a model, each of `shape`."""
+    max_bytes = memory_bytes() // _MEMORY_PARTS
     if file_format != "npz":
-        return preparation.read(rows, file_format, memory_bytes() // _MEMORY_PARTS)
-    arrays.read_declared(rows, memory_bytes() // _MEMORY_PARTS)
-    with np.load(rows, allow_pickle=False) as archive:
-        arrays_by_name = {name: archive[name] for name in archive.files}
+        return preparation.read(rows, file_format, max_bytes)
+    declared = arrays.read_declared(rows, max_bytes)
     if preparation.layout is not None:
-        return preparation.transform(arrays_by_name)
-    images = [array for array in arrays_by_name.values() if array.ndim > 1]
-    if len(images) != 1:
-        raise DatasetError(f"{rows} must hold one array of images, and holds {len(images)}")
-    return preparation.transform(images[0])
+        flat = {name: array for name, array in declared.items() if len(array.shape) in (1, 2)}
+        columns = arrays.ArrayColumns.read(rows, flat)
+        return preparation.transform({name: columns.values(name) for name in columns.names})
+    # Beside them may stand the labels, as numbers or as a column of them.
+    inputs = [array for array in declared.values() if prod(array.shape[1:]) > 1]
+    if len(inputs) != 1:
+        what = "images" if len(shape) > 1 else "rows"
+        raise DatasetError(f"{rows} must hold one array of {what}, and holds {len(inputs)}")
+    return preparation.transform(_read_array(rows, inputs[0], shape))
+
+
+def _read_array(rows: Path, array: arrays.Declared, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Load rows of `shape`; images of one channel may lack that axis, or have their channels first.
+
+    Raises InvalidTableError when rows are of another shape, or a pixel is not finite.
+    """
+    # Without its first axis, one image looks like rows of another shape.
+    has_rows = len(array.shape) in ({3, 4} if len(shape) == 3 else {len(shape) + 1})
+    is_image = has_rows and len(shape) == 3
+    values = arrays.read_images(rows, array.name, shape)[0] if is_image else arrays.load(rows, array.name)
+    if not has_rows or values.shape[1:] != shape:
+        expected = ", ".join(map(str, ("rows", *shape)))
+        raise InvalidTableError(
+            f"array '{array.name}' is of shape {array.shape}, and the model takes ({expected})", column=array.name
+        )
+    return values

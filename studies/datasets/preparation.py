@@ -154,7 +154,14 @@ class Preparation:
         x = np.asarray(raw if not isinstance(raw, Mapping) else [])
         shape = np.shape(self.inputs.mean) if self.inputs is not None else ()
         if isinstance(raw, Mapping) or self.inputs is None or (shape and x.shape[1:] != shape):
-            raise InvalidTableError("raw rows are given as one array, a row of it as those that were trained on")
+            expected = f" of shape ({', '.join(map(str, ('rows', *shape)))})" if shape else ""
+            raise InvalidTableError(f"raw rows are given as one array{expected}, a row of it as those trained on")
+        if x.dtype.kind not in "buif":
+            raise InvalidTableError(f"raw rows are given as numbers, not as {x.dtype}")
+        finite = np.isfinite(x)
+        if not finite.all():
+            row = int(np.argwhere(~finite)[0][0]) + 1
+            raise InvalidTableError(f"row {row} has a value that is missing or infinite; give a number", row=row)
         return np.asarray(self.inputs(x.astype(np.float32)))
 
     def decode(self, outputs: Array) -> Array:

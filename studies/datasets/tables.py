@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,10 +102,11 @@ def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
     ignored = dict.fromkeys((name for name in declared if name in options.left_out), "as asked")
     used = {name: array for name, array in declared.items() if name not in ignored}
     images_name = _find_images(used, options)
-    columns = arrays.ArrayColumns.read(path, {name: array for name, array in used.items() if name != images_name})
+    flat = {name: array for name, array in used.items() if name != images_name}
+    columns = arrays.ArrayColumns.read(path, flat, single={name for _, name in options.roles})
     built = _build_columns(columns.batches, columns.names, "npz", options, max_bytes)
-    images = None if images_name is None else arrays.to_images(images_name, arrays.load(path, images_name))
-    return assemble(built, "npz", options, ignored, images)
+    images, note = (None, "") if images_name is None else arrays.read_images(path, images_name)
+    return assemble(built, "npz", options, ignored, images, (note,) if note else ())
 
 
 def _find_images(used: Mapping[str, Declared], options: TableOptions) -> str | None:
@@ -123,7 +125,7 @@ def _find_images(used: Mapping[str, Declared], options: TableOptions) -> str | N
                 column=name,
             )
     for role, name in options.roles:
-        if len(used[name].shape) > 1:
+        if prod(used[name].shape[1:]) > 1:
             raise InvalidTableError(
                 f"{role}: array '{name}' of shape {used[name].shape} must have one number a row",
                 column=name,

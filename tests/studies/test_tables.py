@@ -17,6 +17,7 @@ from pyarrow import csv, parquet
 from pydantic import ValidationError
 
 from studies.datasets import arrays, delimited
+from studies.datasets.profile import profile
 from studies.datasets.reading import MISSING
 from studies.datasets.table import Column, Table
 from studies.datasets.tables import read
@@ -25,6 +26,7 @@ from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 
 Write = Callable[..., Path]
+INPUTS = Path(__file__).parent / "data" / "inputs"
 
 
 def text_of(file: Path, text: str | bytes) -> Path:
@@ -353,13 +355,48 @@ def test_images_keep_their_shape(file: Path, shape: tuple[int, ...]) -> None:
     assert table.features == ()
 
 
+@pytest.mark.parametrize("name", ["labels_n1", "bigendian", "npz_2d_table"])
+def test_labels_as_a_column_and_numbers_of_another_byte_order_are_read_as_any_other(file: Path, name: str) -> None:
+    table = read(INPUTS / f"{name}.npz", "npz", TableOptions(target="y"))
+    with np.load(INPUTS / f"{name}.npz") as arrays:
+        x, y = arrays["x"].astype("<f4"), arrays["y"].ravel().astype("<i8")
+    plain = read(saved(file, x=x, y=y), "npz", TableOptions(target="y"))
+    assert profile(table) == profile(plain)
+    assert table.target.values.tolist() == y.tolist()
+    for column, same in zip(table.features, plain.features, strict=True):
+        np.testing.assert_array_equal(column.values, same.values)
+
+
+@pytest.mark.parametrize(
+    ("shape", "found", "said"),
+    [
+        ((12, 3, 8, 8), (8, 8, 3), "has its channels first; they are put last"),
+        ((12, 1, 8, 8), (8, 8, 1), "has its channels first"),
+        ((12, 8, 8, 3), (8, 8, 3), ""),
+        ((12, 3, 8, 3), (3, 8, 3), ""),
+        ((12, 8, 8, 16), (8, 8, 16), ""),
+        ((12, 6, 8, 8), (6, 8, 8), "is read as height × width × channels = 6 × 8 × 8; transpose it"),
+    ],
+)
+def test_channels_that_come_first_are_put_last_and_that_is_said(
+    file: Path, shape: tuple[int, ...], found: tuple[int, ...], said: str
+) -> None:
+    images = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    table = read(saved(file, x=images, y=np.arange(12) % 2), "npz", TableOptions(target="y"))
+    assert table.images is not None
+    expected = images if found == shape[1:] else images.transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(table.images, expected)
+    assert said in "".join(table.notes)
+    assert bool(table.notes) == bool(said)
+
+
 BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     "objects": ({"x": np.array([{}, []], object), "y": [0, 1]}, r"array 'x' is of Python objects"),
     "complex": ({"x": np.zeros(2, complex), "y": [0, 1]}, r"array 'x' is of complex128"),
     "lengths": ({"x": np.zeros((3, 2)), "y": [0, 1]}, r"array 'x' has 3 rows, and the target 'y' has 2"),
     "a target of two dimensions": (
-        {"x": np.zeros((2, 2)), "y": np.zeros((2, 1))},
-        r"target: array 'y' of shape \(2, 1\)",
+        {"x": np.zeros((2, 2)), "y": np.zeros((2, 3))},
+        r"target: array 'y' of shape \(2, 3\)",
     ),
     "two inputs": ({"a": np.zeros((2, 2, 2)), "b": np.zeros((2, 2)), "y": [0, 1]}, r"images 'a' and other inputs"),
     "a pixel": ({"x": np.full((2, 2, 2), np.nan), "y": [0, 1]}, r"array 'x': row 1 has a pixel that is missing"),
