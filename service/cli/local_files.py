@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,10 +97,34 @@ def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, dict
 
 
 def write_predictions(predictions: Predictions, output: Path) -> None:
-    """Write a CSV with a row for each raw row: the prediction, and the probability of each class."""
-    probabilities = [] if predictions.probabilities is None else predictions.probabilities.tolist()
+    """Write a CSV, or JSON, with a row for each raw row: its id, the prediction, and the probability of each class."""
+    names = [f"p_{name}" for name in predictions.class_names]
+    if output.suffix.lower() == ".json":
+        rows = [
+            {**row, "probabilities": dict(zip(predictions.class_names, shares, strict=True))} if shares else row
+            for row, shares in _rows(predictions)
+        ]
+        output.write_text(json.dumps({"predictions": rows, "unfamiliar": _unfamiliar(predictions)}), encoding="utf-8")
+        return
     with output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["prediction", *(f"p_{name}" for name in predictions.class_names)])
-        for index, value in enumerate(predictions.predicted.tolist()):
-            writer.writerow([value, *(probabilities[index] if probabilities else ())])
+        writer.writerow([*([] if predictions.ids is None else ["id"]), "prediction", *names])
+        for row, shares in _rows(predictions):
+            writer.writerow([*row.values(), *shares])
+
+
+def write_unfamiliar(predictions: Predictions, output: Path) -> None:
+    """Write what training never saw as JSON."""
+    output.write_text(json.dumps(_unfamiliar(predictions)), encoding="utf-8")
+
+
+def _rows(predictions: Predictions) -> Iterator[tuple[dict[str, Any], list[float]]]:
+    """Pair each row with the probabilities of its classes."""
+    shares = None if predictions.probabilities is None else predictions.probabilities.tolist()
+    for index, value in enumerate(predictions.predicted.tolist()):
+        row = {"prediction": value} if predictions.ids is None else {"id": predictions.ids[index], "prediction": value}
+        yield row, [] if shares is None else shares[index]
+
+
+def _unfamiliar(predictions: Predictions) -> list[dict[str, Any]]:
+    return [{**one.model_dump(mode="json"), "text": one.text} for one in predictions.unfamiliar]

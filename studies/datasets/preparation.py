@@ -33,6 +33,7 @@ Raw = Mapping[str, Sequence[Any] | Array] | Array
 
 _FORMAT = 2
 _READ_FORMATS = (1, _FORMAT)  # of format 1, as version 0.2 wrote it, neither means nor all levels are known
+_NO_ROWS = "there are no rows, so there is nothing to predict"
 #: Types that skops loads besides those it trusts itself; this one is rebuilt from an empty array, without pickles.
 _TRUSTED = ["numpy.dtype"]
 
@@ -123,7 +124,10 @@ class Preparation:
         _check_present(self.layout, file.names)
         names = [column.name for column in self.layout.columns]
         file.check_size(len(names), max_bytes)
-        rows = pa.Table.from_batches(file.batches(names))
+        batches = list(file.batches(names))
+        if not sum(batch.num_rows for batch in batches):
+            raise InvalidTableError(_NO_ROWS)
+        rows = pa.Table.from_batches(batches)
         return self._prepare({name: rows.column(name) for name in names}, file_format)
 
     def _prepare(self, columns: Mapping[str, pa.ChunkedArray], file_format: TableFormat) -> PreparedRows:
@@ -132,7 +136,7 @@ class Preparation:
         assert self.layout is not None  # noqa: S101  # asked by the callers
         built = [build(layout, columns[layout.name], file_format) for layout in self.layout.columns]
         if built and not len(built[0][0].values):
-            raise InvalidTableError("the file has no rows beneath its header; there is nothing to predict")
+            raise InvalidTableError(_NO_ROWS)
         x = pipeline.transform(self.blocks, encode([column for column, _ in built], self.layout))
         unfamiliar = [one for _, found in built for one in found]
         return PreparedRows(self._fill(x, unfamiliar), tuple(unfamiliar))
