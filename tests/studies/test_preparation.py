@@ -186,6 +186,14 @@ def test_outputs_are_classes_or_numbers_in_the_targets_own_unit(loaded: Preparat
     )
 
 
+def test_a_target_far_from_zero_is_decoded_to_the_files_precision(tmp_path: Path) -> None:
+    northing = [5512345 + 0.03 * i for i in range(60)]
+    data = prepared(tmp_path, {"x": [i * i for i in range(60)], "y": [f"{value:.2f}" for value in northing]})
+    Preparation.of(data).save(tmp_path / "saved.skops")
+    decoded = Preparation.load(tmp_path / "saved.skops").decode(data.validation.y)
+    np.testing.assert_allclose(decoded, np.array(northing)[data.rows.validation], rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["iris", "digits_images", "diabetes"])
 def test_built_in_datasets_have_a_preprocessing_too(name: Any, tmp_path: Path) -> None:
     data = prepare(BuiltinDataset(kind="builtin", name=name), 0)
