@@ -26,7 +26,7 @@ def check_installed() -> None:
         raise PredictorMissingError
 
 
-async def predict_rows(bundle: bytes, rows: Path, file_format: TableFormat) -> bytes:
+async def predict_rows(bundle: bytes, rows: Path, file_format: TableFormat, encoding: str | None) -> bytes:
     """Predict a file of rows with an exported model; return a CSV. A cancelled caller ends the process.
 
     Raises InvalidDatasetError when the rows do not fit the model.
@@ -35,7 +35,8 @@ async def predict_rows(bundle: bytes, rows: Path, file_format: TableFormat) -> b
         model, named, csv = (Path(folder, name) for name in ("model.zip", f"rows.{file_format}", "predictions.csv"))
         model.write_bytes(bundle)
         named.symlink_to(rows)
-        status, message = await _run("predict", str(model), str(named), "-o", str(csv))
+        asked = [] if encoding is None else [f"--encoding={encoding}"]
+        status, message = await _run("predict", str(model), str(named), "-o", str(csv), *asked)
         if status == _REFUSED:
             raise InvalidDatasetError("", message.removeprefix("regsweep: ").replace(str(named), "the file"))
         if status:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import KeyOption, ServerOption, StudyName, open_client, refuse
+from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, StudyName, open_client, refuse
 
 TechniqueOption = Annotated[
     str | None,
@@ -61,8 +61,9 @@ def snippet(
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL.zip", help="A zip that `regsweep export` wrote.")],
-    file: Annotated[Path, typer.Argument(metavar="ROWS", help="New raw rows: CSV, TSV, Parquet or .npz.")],
+    file: Annotated[Path, typer.Argument(metavar="ROWS", help=f"New raw rows: {FILE_HELP}")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("predictions.csv"),
+    encoding: EncodingOption = None,
 ) -> None:
     """Predict new raw rows with an exported model; write a CSV."""
     from service.cli.local_files import format_of_file, write_predictions
@@ -71,7 +72,7 @@ def predict(
     from studies.prediction import predict
 
     try:
-        write_predictions(predict(model, file, format_of_file(file)), output)
+        write_predictions(predict(model, file, format_of_file(file), encoding), output)
     except OSError as error:
         refuse(f"cannot read or write a file: {error}")
     print(output)

@@ -104,7 +104,7 @@ class ColumnBuilder:
                 "`ignore`",
                 column=self.name,
             )
-        if kind == "categorical" and self._format in {"csv", "tsv"}:
+        if kind == "categorical" and self._format not in {"parquet", "feather", "npz"}:
             return next(kind for kind in self._untried if self._cast(kind, values) is not None)
         return kind
 

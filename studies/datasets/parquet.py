@@ -24,6 +24,7 @@ class ParquetFile:
     path: Path
     names: tuple[str, ...]
     note: str = ""  # always empty: the format leaves nothing to guess
+    encoding: str | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -90,8 +90,10 @@ class Preparation:
             columns.append(_build_column(layout, values, "parquet"))
         return self._encode(columns, self.layout)
 
-    def read(self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES) -> Array:
-        """Read the rows of a CSV, TSV or Parquet file as the model's inputs, float32.
+    def read(
+        self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES, encoding: str | None = None
+    ) -> Array:
+        """Read the rows of a file of columns as the model's inputs, float32; a text's encoding is seen unless given.
 
         Raises InvalidTableError when the file declares more than `max_bytes` or a column or row is wrong, and
         DatasetError for an .npz file, or where the model takes arrays.
@@ -100,13 +102,16 @@ class Preparation:
 
         if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
-        file = open_columns(path, file_format)
+        file = open_columns(path, file_format, encoding, max_bytes)
         names = [column.name for column in self.layout.columns]
         absent = next((name for name in names if name not in file.names), None)
         if absent is not None:
             raise _absent_error(absent, file.names)
         file.check_size(len(names), max_bytes)
-        rows = pa.Table.from_batches(file.batches(names))
+        batches = [batch for batch in file.batches(names) if batch.num_rows]
+        if not batches:
+            raise InvalidTableError("the file has no rows to predict")
+        rows = pa.Table.from_batches(batches)
         columns = [_build_column(layout, rows.column(layout.name), file_format) for layout in self.layout.columns]
         return self._encode(columns, self.layout)
 

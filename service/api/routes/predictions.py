@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.api.dependencies import ArtifactsDependency, SettingsDependency, StoreDependency
+from service.api.dependencies import ArtifactsDependency, EncodingDependency, SettingsDependency, StoreDependency
 from service.api.model_choice import (
     CandidateParameter,
     TrialParameter,
@@ -34,13 +34,14 @@ async def predict(
     store: StoreDependency,
     artifacts: ArtifactsDependency,
     settings: SettingsDependency,
+    encoding: EncodingDependency,
     trial: TrialParameter = None,
     technique: CandidateParameter = None,
     format: Annotated[  # noqa: A002  # the query parameter's name
         TableFormat | None, Query(description="Of the body; taken from Content-Type when left out.")
     ] = None,
 ) -> Response:
-    """Predict raw rows with the best trial's model; answer with a CSV. The body is a CSV, TSV, Parquet or .npz file."""
+    """Predict raw rows with the best trial's model; answer with a CSV. The body is a file as of a dataset."""
     file_format = format or format_of_content_type(request.headers.get("content-type", ""))
     check_one_named(trial, technique)
     check_installed()
@@ -53,7 +54,7 @@ async def predict(
         if await request.is_disconnected():
             raise CutOffError("the client hung up before its turn came")
         content = await run_in_threadpool(bundle, artifacts, model, name)
-        predictions = await predict_rows(content, rows.path, file_format)
+        predictions = await predict_rows(content, rows.path, file_format, encoding)
     return download_response(predictions, "text/csv; charset=utf-8", f"{name} predictions.csv")
 
 
