@@ -46,12 +46,14 @@ def keep(
     from studies.training.machine import memory_bytes
 
     try:
-        table_profile = profile(read(file.path, file_format, options, int(memory_bytes() * _MEMORY_SHARE)))
+        table = read(file.path, file_format, options, int(memory_bytes() * _MEMORY_SHARE))
+        table_profile = profile(table)
     except InvalidTableError as error:
         raise InvalidDatasetError(error.option or "", str(error)) from error
     except DatasetError as error:
         raise InvalidDatasetError("", str(error)) from error
-    return datasets.add(file, name or f"{options.target[:40]}-{file.digest[:8]}", file_format, options, table_profile)
+    name = name or f"{options.target[:40]}-{file.digest[:8]}"
+    return datasets.add(file, name, file_format, table.options, table_profile)
 
 
 def local_upload(path: Path) -> Upload:

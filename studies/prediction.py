@@ -38,9 +38,17 @@ class Predictions:
 
 
 def predict(
-    bundle: Path, rows: Path, file_format: TableFormat, *, id_column: str | None = None, strict: bool = False
+    bundle: Path,
+    rows: Path,
+    file_format: TableFormat,
+    encoding: str | None = None,
+    *,
+    id_column: str | None = None,
+    strict: bool = False,
 ) -> Predictions:
     """Predict the rows of a file by the model of an exported zip; `id_column` is carried through as it is written.
+
+    A text's encoding is seen unless it is given.
 
     Raises DatasetError when the zip is none of ours, when the rows are not as the model needs them, or, if `strict`,
     when they hold what training never saw.
@@ -56,12 +64,12 @@ def predict(
             raise DatasetError(f"{bundle} is no exported model: {error}") from error
         preparation = Preparation.load(Path(folder, PREPARATION))
         model = keras.models.load_model(Path(folder, MODEL), compile=False)
-    inputs = _prepare(preparation, rows, file_format, tuple(model.input_shape[1:]))
+    inputs = _prepare(preparation, rows, file_format, encoding, tuple(model.input_shape[1:]))
     if not len(inputs.x):
         raise DatasetError(f"{rows} has no rows to predict")
     if strict and inputs.unfamiliar:
         raise DatasetError("; ".join(one.text for one in inputs.unfamiliar))
-    ids = None if id_column is None else _read_ids(rows, file_format, id_column, len(inputs.x))
+    ids = None if id_column is None else _read_ids(rows, file_format, encoding, id_column, len(inputs.x))
     outputs = np.asarray(model.predict(inputs.x, verbose=0))
     predicted = preparation.decode(outputs)
     if preparation.task == "regression":
@@ -70,7 +78,9 @@ def predict(
     return Predictions(predicted, shares, preparation.class_names, inputs.unfamiliar, ids)
 
 
-def _read_ids(rows: Path, file_format: TableFormat, column: str, count: int) -> tuple[str | None, ...]:
+def _read_ids(
+    rows: Path, file_format: TableFormat, encoding: str | None, column: str, count: int
+) -> tuple[str | None, ...]:
     """Read the texts of a column that tells the rows apart.
 
     Raises InvalidTableError when there is none of that name.
@@ -81,7 +91,7 @@ def _read_ids(rows: Path, file_format: TableFormat, column: str, count: int) -> 
         if found is None or found.shape != (count,):
             raise InvalidTableError(f"id: the file has no array '{column}' with one value a row", column=column)
         return tuple(map(str, arrays.load(rows, column).tolist()))
-    file = open_columns(rows, file_format)
+    file = open_columns(rows, file_format, encoding, memory_bytes() // _MEMORY_PARTS)
     if column not in file.names:
         raise InvalidTableError(
             f"id: the file has no column '{column}'; it has {quote_names(file.names)}", column=column
@@ -89,11 +99,13 @@ def _read_ids(rows: Path, file_format: TableFormat, column: str, count: int) -> 
     return tuple(text for batch in file.batches([column]) for text in to_text(batch.column(0)).to_pylist())
 
 
-def _prepare(preparation: Preparation, rows: Path, file_format: TableFormat, shape: tuple[int, ...]) -> PreparedRows:
+def _prepare(
+    preparation: Preparation, rows: Path, file_format: TableFormat, encoding: str | None, shape: tuple[int, ...]
+) -> PreparedRows:
     """Read rows as inputs of a model, each of `shape`."""
     max_bytes = memory_bytes() // _MEMORY_PARTS
     if file_format != "npz":
-        return preparation.prepare_file(rows, file_format, max_bytes)
+        return preparation.prepare_file(rows, file_format, max_bytes, encoding)
     declared = arrays.read_declared(rows, max_bytes)
     if preparation.layout is not None:
         flat = {name: array for name, array in declared.items() if len(array.shape) in (1, 2)}

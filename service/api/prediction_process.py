@@ -38,7 +38,14 @@ class Predicted:
 
 
 async def predict_rows(
-    bundle: bytes, rows: Path, file_format: TableFormat, *, as_json: bool, id_column: str | None, strict: bool
+    bundle: bytes,
+    rows: Path,
+    file_format: TableFormat,
+    encoding: str | None,
+    *,
+    as_json: bool,
+    id_column: str | None,
+    strict: bool,
 ) -> Predicted:
     """Predict a file of rows with an exported model. A cancelled caller ends the process.
 
@@ -51,6 +58,7 @@ async def predict_rows(
         model.write_bytes(bundle)
         named.symlink_to(rows)
         options = [*(["--strict"] if strict else []), *([] if id_column is None else [f"--id={id_column}"])]
+        options += [] if encoding is None else [f"--encoding={encoding}"]
         status, message = await _run(
             "predict", str(model), str(named), "-o", str(output), "--unfamiliar", str(unfamiliar), *options
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from email.message import Message
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from service.errors import CutOffError, DiskFullError, InvalidDatasetError, TooLargeError
 from service.storage.datasets import Upload
-from studies.spec.table import TableFormat
+from studies.spec.table import FORMAT_WORDS, TableFormat
 
 _FORMATS: Mapping[str, TableFormat] = {
     "text/csv": "csv",
@@ -22,6 +23,11 @@ _FORMATS: Mapping[str, TableFormat] = {
     "application/vnd.apache.parquet": "parquet",
     "application/parquet": "parquet",
     "application/x-npz": "npz",
+    "text/plain": "csv",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/x-ndjson": "jsonl",
+    "application/jsonl": "jsonl",
+    "application/vnd.apache.arrow.file": "feather",
 }
 
 
@@ -33,8 +39,15 @@ def format_of_content_type(content_type: str) -> TableFormat:
     file_format = _FORMATS.get(content_type.partition(";")[0].strip().lower())
     if file_format is None:
         known = ", ".join(_FORMATS)
-        raise InvalidDatasetError("format", f"say csv, tsv, parquet or npz, or send a Content-Type out of {known}")
+        raise InvalidDatasetError("format", f"say {FORMAT_WORDS}, or send a Content-Type out of {known}")
     return file_format
+
+
+def encoding_of_content_type(content_type: str) -> str | None:
+    """The charset that a Content-Type names, if it names one."""
+    message = Message()
+    message["Content-Type"] = content_type
+    return message.get_content_charset()
 
 
 @asynccontextmanager

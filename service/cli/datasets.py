@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from service.cli.options import KeyOption, ServerOption, open_client, refuse
+from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, open_client, refuse
 
 datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
 
 
 @datasets.command("add")
 def add_dataset(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or .npz.")],
+    file: Annotated[Path, typer.Argument(help=FILE_HELP)],
     target: Annotated[str, typer.Option(help="The column to predict.")],
     name: Annotated[str | None, typer.Option(help="The dataset's name; default the file's.")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass or regression; inferred when left out.")] = None,
@@ -25,16 +25,20 @@ def add_dataset(
         str | None, typer.Option(help="The column whose equal values stay in one part of every split.")
     ] = None,
     time: Annotated[str | None, typer.Option(help="The column that orders the rows in time.")] = None,
+    encoding: EncodingOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
 ) -> None:
     """Upload a file to a server; print the dataset's name."""
-    from service.cli.local_files import format_of_file
+    from service.cli.local_files import format_of_file, name_of_file
 
-    options = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
+    options: dict[str, Any] = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group}
+    options |= {"time": time, "encoding": encoding}
     with open_client(server, key) as client:
         try:
-            dataset = client.add_dataset(file, {"name": name or file.stem, "format": format_of_file(file), **options})
+            dataset = client.add_dataset(
+                file, {"name": name or name_of_file(file), "format": format_of_file(file), **options}
+            )
         except OSError as error:
             refuse(f"cannot read {file}: {error.strerror}")
     for warning in dataset.profile.warnings:

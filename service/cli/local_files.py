@@ -17,18 +17,30 @@ if TYPE_CHECKING:
     from service.storage.datasets import DatasetStore
     from studies.prediction import Predictions
 
-_FORMATS: Mapping[str, TableFormat] = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".npz": "npz"}
+_FORMATS: Mapping[str, TableFormat] = {
+    ".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".xlsx": "xlsx", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".parquet": "parquet", ".feather": "feather", ".arrow": "feather", ".npz": "npz",
+}  # fmt: skip
 
 
 def format_of_file(file: Path) -> TableFormat:
-    """The format of a file by its name.
+    """The format of a file by its name; `.gz` may stand behind it.
 
     Raises InvalidSpecError when the name's ending is not known.
     """
-    file_format = _FORMATS.get(file.suffix.lower())
+    file_format = _FORMATS.get(_expanded(file).suffix.lower())
     if file_format is None:
         raise InvalidSpecError([FieldError("", f"{file} must end in one of {', '.join(_FORMATS)}")])
     return file_format
+
+
+def name_of_file(file: Path) -> str:
+    """The name of a dataset that is given none: its file's, without the endings."""
+    return _expanded(file).stem
+
+
+def _expanded(file: Path) -> Path:
+    return file.with_suffix("") if file.suffix.lower() == ".gz" else file
 
 
 def dataset_kind(document: Mapping[str, Any]) -> str | None:
@@ -92,7 +104,7 @@ def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, dict
     file = folder / path
     if not file.is_file():
         raise InvalidSpecError([FieldError("dataset.path", f"there is no file {file}")])
-    options.setdefault("name", file.stem)
+    options.setdefault("name", name_of_file(file))
     return file, options
 
 

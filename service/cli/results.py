@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import KeyOption, ServerOption, StudyName, open_client, refuse
+from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, StudyName, open_client, refuse
 
 TechniqueOption = Annotated[
     str | None,
@@ -62,7 +62,7 @@ def snippet(
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL.zip", help="A zip that `regsweep export` wrote.")],
-    file: Annotated[Path, typer.Argument(metavar="ROWS", help="New raw rows: CSV, TSV, Parquet or .npz.")],
+    file: Annotated[Path, typer.Argument(metavar="ROWS", help=f"New raw rows: {FILE_HELP}")],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="File to write, a CSV or, where it ends in .json, JSON.")
     ] = Path("predictions.csv"),
@@ -72,6 +72,7 @@ def predict(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse rows with a value that training never saw, instead of telling it.")
     ] = False,
+    encoding: EncodingOption = None,
     unfamiliar: Annotated[
         Path | None, typer.Option(help="JSON file to write, of the values that training never saw.", hidden=True)
     ] = None,
@@ -83,7 +84,7 @@ def predict(
     from studies.prediction import predict
 
     try:
-        predictions = predict(model, file, format_of_file(file), id_column=id_column, strict=strict)
+        predictions = predict(model, file, format_of_file(file), encoding, id_column=id_column, strict=strict)
         write_predictions(predictions, output)
         if unfamiliar is not None:
             write_unfamiliar(predictions, unfamiliar)

@@ -82,7 +82,7 @@ class DatasetStore:
             if not self._artifacts.has(path):
                 return None
             same = session.scalars(sa.select(DatasetRecord).where(DatasetRecord.digest == record.digest)).all()
-            equal = [other for other in same if other.options == record.options and other.format == record.format]
+            equal = [other for other in same if _options(other) == _options(record) and other.format == record.format]
             if equal:
                 return next((other for other in equal if other.name == record.name), equal[0])
             session.add(record)
@@ -117,7 +117,7 @@ class DatasetStore:
             name=record.name,
             digest=record.digest,
             format=record.format,
-            options=TableOptions.model_validate(record.options),
+            options=_options(record),
             known=DatasetProfile.model_validate(record.profile).facts,
         )
 
@@ -149,6 +149,11 @@ class DatasetStore:
 
 def _find(session: Session, name: str) -> DatasetRecord | None:
     return None if "\0" in name else session.scalar(sa.select(DatasetRecord).where(DatasetRecord.name == name))
+
+
+def _options(record: DatasetRecord) -> TableOptions:
+    """The options of a dataset; those that an older version did not have are left out in them."""
+    return TableOptions.model_validate(record.options)
 
 
 def _users(digest: str) -> sa.Select[str]:

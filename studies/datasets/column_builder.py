@@ -224,7 +224,8 @@ class ColumnBuilder:
 
     def _build_read(self, found: Inference, values: Array) -> Column:
         texts = self._levels.texts
-        evidence = [Evidence(why=found.why, values=tuple(texts[:_SHOWN]), warns=found.odd)]
+        shown = tuple(texts[:_SHOWN]) if found.odd or found.unsure else ()
+        evidence = [Evidence(why=found.why, values=shown, warns=found.odd)]
         evidence += [Evidence(why=found.unsure, warns=True)] if found.unsure else []
         written: Column | None = None
         if self._way == "texts":

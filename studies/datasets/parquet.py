@@ -26,11 +26,8 @@ class ParquetFile:
     names: tuple[str, ...]
     note: str = ""  # always empty: the format leaves nothing to guess
     index: tuple[str, ...] = ()  # the columns that pandas wrote as its index
-
-    @property
-    def semicolons(self) -> bool:
-        """False: nothing divides the columns."""
-        return False
+    encoding: str | None = None
+    semicolons: bool = False
 
     @classmethod
     def open(cls, path: Path) -> Self:

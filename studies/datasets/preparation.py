@@ -102,15 +102,21 @@ class Preparation:
         _check_present(self.layout, list(raw))
         return self._prepare({column.name: _to_arrow(column.name, raw) for column in self.layout.columns}, "parquet")
 
-    def read(self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES) -> Array:
+    def read(
+        self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES, encoding: str | None = None
+    ) -> Array:
         """Read the rows of a file of columns as the model's inputs, float32; warn of what training never saw.
+
+        A text's encoding is seen unless it is given.
 
         Raises InvalidTableError when the file declares more than `max_bytes` or a column or row is wrong, and
         DatasetError for an .npz file, or where the model takes arrays.
         """
-        return _warn(self.prepare_file(path, file_format, max_bytes))
+        return _warn(self.prepare_file(path, file_format, max_bytes, encoding))
 
-    def prepare_file(self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES) -> PreparedRows:
+    def prepare_file(
+        self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES, encoding: str | None = None
+    ) -> PreparedRows:
         """Read the rows of a file of columns as the model's inputs, and tell what training never saw.
 
         Raises what `read` does.
@@ -119,13 +125,13 @@ class Preparation:
 
         if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
-        file = open_columns(path, file_format)
+        file = open_columns(path, file_format, encoding, max_bytes)
         check_distinct(file.names)
         _check_present(self.layout, file.names)
         names = [column.name for column in self.layout.columns]
         file.check_size(len(names), max_bytes)
-        batches = list(file.batches(names))
-        if not sum(batch.num_rows for batch in batches):
+        batches = [batch for batch in file.batches(names) if batch.num_rows]
+        if not batches:
             raise InvalidTableError(_NO_ROWS)
         rows = pa.Table.from_batches(batches)
         return self._prepare({name: rows.column(name) for name in names}, file_format)

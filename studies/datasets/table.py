@@ -110,15 +110,20 @@ class Table:
         )
 
 
+_HEADED = ("csv", "tsv", "xlsx")  # formats whose row 1 is the header
+
+
 def row_number(file_format: TableFormat, index: int) -> int:
-    """The number of a row as the user counts them: in a text file the header is row 1, as in a spreadsheet."""
-    return index + (2 if file_format in {"csv", "tsv"} else 1)
+    """The number of a row as the user counts them: where there is a header, that is row 1, as in a spreadsheet."""
+    return index + (2 if file_format in _HEADED else 1)
 
 
 def describe_row(file_format: TableFormat, index: int) -> str:
     """Name a row by its number, and say where that counts from unless it is plain."""
     number = row_number(file_format, index)
-    return f"row {number} (the header is row 1)" if file_format in {"csv", "tsv"} else f"row {number}"
+    if file_format == "jsonl":
+        return f"line {number}"
+    return f"row {number} (the header is row 1)" if file_format in _HEADED else f"row {number}"
 
 
 def sort_by_frequency(codes: Array, levels: Sequence[str]) -> tuple[Array, list[str]]:

@@ -44,7 +44,9 @@ def read(path: Path, file_format: TableFormat, options: TableOptions, max_bytes:
 
 
 def _read_columns(path: Path, file_format: TableFormat, options: TableOptions, max_bytes: int) -> Table:
-    file = open_columns(path, file_format)
+    file = open_columns(path, file_format, options.encoding, max_bytes)
+    # What was seen is kept with the dataset, so that every worker reads the same.
+    options = options.model_copy(update={"encoding": file.encoding})
     check_names(file.names, options)
     ignored = dict.fromkeys((name for name in file.names if name in options.left_out), "as asked")
     named = {*options.columns, *(name for _, name in options.roles), *ignored}

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from studies.frozen_model import FrozenModel
 from studies.objectives import Task
 
-TableFormat = Literal["csv", "tsv", "parquet", "npz"]
+TableFormat = Literal["csv", "tsv", "parquet", "npz", "xlsx", "jsonl", "feather"]
+
+#: The formats as a sentence names them.
+FORMAT_WORDS = "{} or {}".format(", ".join(get_args(TableFormat)[:-1]), get_args(TableFormat)[-1])
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def known_encoding(name: str) -> str:
+    """Return Python's name of a text's encoding.
+
+    Raises ValueError when there is none of that name.
+    """
+    try:
+        "a".encode(name)  # which codecs that are not of text refuse
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"'{name}' is not known; name one as utf-8, utf-16, cp1252 or gb18030") from error
+    known = codecs.lookup(name).name
+    return "utf-8" if known in {"ascii", "utf-8-sig"} else known
+
+
+Encoding = Annotated[str, Field(max_length=40, pattern=r"^[\w.-]+$"), AfterValidator(known_encoding)]
 
 
 class ColumnOptions(FrozenModel):
@@ -66,6 +86,7 @@ class TableOptions(FrozenModel):
     weight: ColumnName | None = Field(None, description="How much each row counts in training, above or equal to 0.")
     group: ColumnName | None = Field(None, description="Rows of the same group stand on one side of every split.")
     time: ColumnName | None = Field(None, description="When a row came about: training rows come before those judged.")
+    encoding: Encoding | None = Field(None, description="Of a text file, as cp1252; seen from the file when left out.")
     columns: Mapping[ColumnName, ColumnOptions] = Field(
         default_factory=dict, description="How columns are to be read, by name; all others are seen from their values."
     )

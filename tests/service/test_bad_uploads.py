@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import resource
 import socket
@@ -101,8 +102,17 @@ BAD: dict[str, tuple[bytes | str, str, str, str]] = {
     "infinite target": ("a,y\n1,0\n2,-inf\n", "csv", "", "column 'y': row 3 (the header is row 1) is infinite"),
     "infinite value in an array": (arrays(x=[1, np.inf], y=[0, 1]), "npz", "", "column 'x': row 2 is infinite"),
     "duplicate column names": ("a,b,a,y\n1,2,3,0\n", "csv", "", "columns 1 and 3 have the same name 'a'"),
-    "not UTF-8": (b"a,y\nGr\xfcn,0\n", "csv", "", "line 2 is not UTF-8 text (byte 0xfc); save the file as UTF-8"),
-    "UTF-16": ("a,y\n1,0\n".encode("utf-16"), "csv", "", "line 1 is not UTF-8 text"),
+    "two encodings": (
+        b"a,y\nGr\xc3\xbcn,0\nGr\xfcn,1\n",
+        "csv",
+        "encoding",
+        "line 3 is not UTF-8 text (byte 0xfc), and ",
+    ),
+    "truncated gzip": (gzip.compress(GOOD.encode())[:-9], "csv", "", "the file is not whole gzip data"),
+    "CSV as Excel": (GOOD, "xlsx", "", "the file is not a whole .xlsx workbook"),
+    "CSV as JSON lines": (GOOD, "jsonl", "", "line 1 is not JSON"),
+    "CSV as Feather": (GOOD, "feather", "", "the file is not a whole Feather file"),
+    "a list in JSON lines": ('{"a": [1], "y": 0}\n', "jsonl", "", "line 1: 'a' is a list; make a field of each"),
     "open quote": ('a,"y\n1,0\n', "csv", "", "row 1 takes up the whole file; is a quote in it not closed?"),
     "empty file": (b"", "csv", "", "the file is empty; its first row must hold the columns' names"),
     "only a header": ("a,y\n", "csv", "", "the file has no rows beneath its header"),
@@ -132,6 +142,15 @@ def test_a_file_that_is_no_dataset_is_refused_by_its_row_or_column(api: httpx.Cl
 def test_an_unknown_format_is_refused_with_those_that_are_known(api: httpx.Client) -> None:
     answer = api.post("/v1/datasets", params={"target": "y"}, content=GOOD, headers={"content-type": "application/pdf"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "format")
+
+
+def test_an_encoding_that_is_not_known_is_refused(api: httpx.Client) -> None:
+    for params, kind in (({"encoding": "klingon"}, ""), ({}, "; charset=klingon")):
+        headers = {"content-type": f"text/csv{kind}"}
+        answer = api.post("/v1/datasets", params={"target": "y", **params}, content=GOOD, headers=headers)
+        [error] = answer.json()["errors"]
+        assert (answer.status_code, error["field"]) == (422, "encoding")
+        assert error["message"] == "'klingon' is not known; name one as utf-8, utf-16, cp1252 or gb18030"
 
 
 def test_a_file_that_says_it_is_too_large_is_refused_before_it_comes(api: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,18 @@ def test_a_file_is_added_listed_and_deleted(api: httpx.Client, people: Path) -> 
     assert "uploaded\tpeople\tbinary\t60 rows" in run(api, "datasets", "list").stdout
     assert run(api, "datasets", "delete", "people").returncode == 0
     assert api.get("/v1/datasets/people").status_code == 404
+
+
+def test_a_file_of_another_encoding_that_is_gzip_data_is_added_and_described(api: httpx.Client, people: Path) -> None:
+    file = people.with_name("folk.txt.gz")
+    file.write_bytes(gzip.compress(people.read_text().replace("Rome", "東京").encode("euc-jp")))
+    added = run(api, "datasets", "add", str(file), "--target", "y", "--encoding", "euc-jp")
+    assert (added.returncode, added.stdout) == (0, "folk\n"), added.stderr
+    assert added.stderr == "regsweep: the text is read as euc_jp, as was asked\n"
+    dataset = {"kind": "file", "path": file.name, "target": "y", "encoding": "EUC_JP"}
+    submitted = run(api, "submit", study_file(people.parent, document("mine", dataset=dataset)))
+    assert submitted.returncode == 0, submitted.stderr
+    assert api.get("/v1/studies/mine").json()["spec"]["dataset"]["name"] == "folk"
 
 
 def test_a_file_that_is_not_there_is_one_line_and_exit_2(api: httpx.Client, tmp_path: Path) -> None:

@@ -51,6 +51,16 @@ def client(old: Path, recorded: dict[str, Any]) -> Iterator[httpx.Client]:
         yield api
 
 
+def as_then(answer: Any, then: Any) -> Any:
+    """An answer without the fields that came later, which say nothing of what was there before."""
+    if isinstance(answer, dict) and isinstance(then, dict):
+        assert [name for name in answer if name not in then and answer[name] is not None] == []
+        return {name: as_then(value, then[name]) for name, value in answer.items() if name in then}
+    if isinstance(answer, list) and isinstance(then, list) and len(answer) == len(then):
+        return [as_then(*pair) for pair in zip(answer, then, strict=True)]
+    return answer
+
+
 def test_studies_trials_comparisons_reports_and_datasets_are_read_as_they_were(
     client: httpx.Client, recorded: dict[str, Any]
 ) -> None:
@@ -59,7 +69,7 @@ def test_studies_trials_comparisons_reports_and_datasets_are_read_as_they_were(
         if "/report" in path:  # a report names the version that renders it
             assert answer["about"].pop("version") == "regsweep 0.1.0"
             assert answers[path]["about"].pop("version") == f"regsweep {VERSION}"
-        assert answers[path] == answer, path
+        assert as_then(answers[path], answer) == answer, path
 
 
 def test_the_old_key_is_still_needed_and_accepted(client: httpx.Client) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import gzip
+import io
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openpyxl
+import pyarrow as pa
 import pytest
+from pyarrow import feather
 
 from service.settings import Settings
 from tests.service.conftest import served, settings_in
@@ -120,6 +129,76 @@ def test_more_folds_than_rows_are_refused_with_the_study(api: httpx.Client, rows
         assert answer.json()["errors"][0]["field"] in {"resampling.folds", "comparison.folds"}
     assert api.get("/v1/studies").json()["items"] == []
     assert submit(most).status_code == 201
+
+
+#: A city in bytes that are not UTF-8: what is said of them, and what it is read as.
+ENCODED = {
+    "a charset": ({}, "text/csv; charset=windows-1251", "cp1251", "Їeмё"),
+    "an option, before a charset": ({"encoding": "latin-1"}, "text/csv; charset=windows-1251", "iso8859-1", "¯eì¸"),
+    "nothing": ({}, "text/plain", "cp1251", "Їeмё"),
+}
+
+
+@pytest.mark.parametrize("case", ENCODED)
+def test_an_encoding_is_believed_or_seen_said_and_kept(api: httpx.Client, case: str) -> None:
+    params, kind, encoding, city = ENCODED[case]
+    rows = CSV.replace("Rome", "Їeмё").replace("Oslo", "Москва").encode("cp1251")
+    params = {"target": "y", "name": "people", **params}
+    answer = api.post("/v1/datasets", params=params, content=rows, headers={"content-type": kind})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["options"]["encoding"] == encoding
+    assert f"is read as {encoding}" in answer.json()["profile"]["warnings"][0]
+    assert api.get("/v1/datasets/people/preview", params={"rows": 2}).json()["rows"][1] == ["1", city, "1"]
+    assert api.post("/v1/datasets", params=params, content=rows, headers={"content-type": kind}).status_code == 200
+
+
+def test_a_file_of_an_older_version_is_the_same_dataset_under_the_same_options(
+    api: httpx.Client, settings: Settings
+) -> None:
+    upload(api, name="people").raise_for_status()
+    with closing(sqlite3.connect(settings.database_url.removeprefix("sqlite:///"))) as database:
+        database.execute("UPDATE regsweep_datasets SET options = json_remove(options, '$.encoding')")
+        database.commit()
+    assert upload(api, name="people").status_code == 200
+
+
+LINES = "".join(f'{{"age": {i}, "city": "{"Rome" if i % 3 else "Oslo"}", "y": {i % 2}}}\n' for i in range(60))
+
+
+def workbook() -> bytes:
+    file, book = io.BytesIO(), openpyxl.Workbook()
+    for row in csv.reader(CSV.splitlines()):
+        book.active.append([int(cell) if cell.isdecimal() else cell for cell in row])
+    book.save(file)
+    return file.getvalue()
+
+
+def arrow() -> bytes:
+    file = io.BytesIO()
+    feather.write_feather(pa.Table.from_pylist([json.loads(line) for line in LINES.splitlines()]), file)
+    return file.getvalue()
+
+
+BODIES: dict[str, Callable[[], bytes]] = {
+    "text/csv": lambda: gzip.compress(CSV.encode()),
+    "text/plain": lambda: CSV.replace(",", ";").encode(),
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": workbook,
+    "application/x-ndjson": LINES.encode,
+    "application/jsonl": lambda: gzip.compress(LINES.encode()),
+    "application/vnd.apache.arrow.file": arrow,
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_table_is_the_same_from_every_content_type(api: httpx.Client, kind: str) -> None:
+    expected = upload(api).json()["profile"]["columns"]
+    body = BODIES[kind]()
+    answer = api.post("/v1/datasets", params={"target": "y"}, content=body, headers={"content-type": kind})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["profile"]["columns"] == expected
+    file = api.get(f"{answer.headers['location']}/file")
+    assert file.content == body
+    assert (".gz" in file.headers["content-disposition"]) == (file.content[:2] == b"\x1f\x8b")
 
 
 def test_predictions_are_asked_of_a_study_that_is_there(api: httpx.Client) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openpyxl
 import pytest
 
 from studies.datasets.catalog import from_table
@@ -15,9 +19,9 @@ from studies.datasets.tables import read
 from studies.errors import DatasetError
 from studies.prediction import predict
 from studies.spec.dataset import BuiltinDataset
-from studies.spec.table import TableOptions
+from studies.spec.table import TableFormat, TableOptions
 from tests.studies.exports import export
-from tests.studies.uploads import mixed, prepared
+from tests.studies.uploads import mixed, prepared, text
 
 pytestmark = pytest.mark.slow
 INPUTS = Path(__file__).parent / "data" / "inputs"
@@ -50,6 +54,31 @@ def test_a_table_of_arrays_is_predicted_in_the_targets_own_unit(tmp_path: Path) 
     scaled = model.predict(data.test().x, verbose=0)[:, 0]
     train = np.asarray(numbers["y"])[data.rows.train]
     np.testing.assert_allclose(predicted.predicted, train.mean() + train.std() * scaled, rtol=1e-4)
+
+
+def test_rows_of_every_format_and_encoding_are_predicted_alike(tmp_path: Path) -> None:
+    columns = mixed(120)
+    columns["city"] = [None if city is None else f"{city}ö" for city in columns["city"]]
+    bundle, _ = export(tmp_path, prepared(tmp_path, columns), 1, "sigmoid")
+    rows, names = list(zip(*columns.values(), strict=True)), list(columns)
+    expected = predict(bundle, tmp_path / "table.csv", "csv").probabilities
+    file, book = tmp_path / "rows", openpyxl.Workbook()
+    for row in (names, *rows):
+        book.active.append(row)
+    lines = "".join(f"{json.dumps(dict(zip(names, row, strict=True)))}\n" for row in rows)
+    writers: list[tuple[TableFormat, Callable[[], object], str | None]] = [
+        ("csv", lambda: file.write_bytes(gzip.compress(text(columns).encode("cp1252"))), None),
+        ("csv", lambda: file.write_bytes(text(columns).encode("cp850")), "cp850"),
+        ("jsonl", lambda: file.write_text(lines), None),
+        ("xlsx", lambda: book.save(file), None),
+    ]
+    for kind, write, encoding in writers:
+        write()
+        np.testing.assert_array_equal(predict(bundle, file, kind, encoding).probabilities, expected, kind)
+    for kind, content in (("csv", ",".join(names)), ("jsonl", "")):
+        file.write_text(f"{content}\n")
+        with pytest.raises(DatasetError, match=r"nothing to predict|the file is empty"):
+            predict(bundle, file, kind)
 
 
 def learned(folder: Path, file: Path) -> tuple[Path, PreparedData, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import zipfile
 from collections.abc import Callable
@@ -137,6 +138,14 @@ def test_the_delimiter_is_seen_from_the_first_rows_and_said(
     assert table.notes == ((f"columns are divided by {words}, as row 1 is",) if words else ())
 
 
+def test_excels_line_above_the_header_gives_the_delimiter(file: Path) -> None:
+    table = read(INPUTS / "excel_sep_line.csv", "csv", TableOptions(target="y"))
+    assert (list(columns(table)), table.rows) == (["x"], 30)
+    assert "as Excel's line above the header says; the header is counted as row 1" in table.notes[0]
+    # A delimiter that is never seen from the rows alone.
+    assert list(columns(table_of(file, "\ufeffSEP=^\r\na,b^y\r\n1,2^3\r\n"))) == ["a,b"]
+
+
 def test_a_comma_is_a_decimal_point_between_semicolons_alone(file: Path) -> None:
     text = "a;b;c;y\n1,5; -2,25e3 ;1,2,3;1\n7;;x,y;2\n"
     found = columns(table_of(file, text))
@@ -178,17 +187,36 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "too large": ("a,y\n1,2\n-1e300,2\n", {}, r"column 'a': row 3 .* too large"),
     "infinite target": ("a,y\n1,2\n2,-inf\n", {}, r"column 'y': row 3 .* is infinite"),
     "duplicate names": ("a,b,a,y\n1,2,3,4\n", {}, r"columns 1 and 3 have the same name 'a'"),
-    "not UTF-8": ("a,y\nGrün,1\nBlau,2\n".encode("latin-1"), {}, r"line 2 is not UTF-8 text \(byte 0xfc\)"),
-    "not UTF-8 in the header": ("ü,y\n1,1\n".encode("latin-1"), {}, r"line 1 is not UTF-8 text"),
-    "UTF-16": ("a,y\n1,1\n".encode("utf-16"), {}, r"line 1 is not UTF-8 text \(byte 0xff\)"),
+    "two encodings": (
+        b"a,y\nGr\xc3\xbcn,1\nBlau\xfc,2\n",
+        {},
+        r"encoding: line 3 is not UTF-8 text \(byte 0xfc\), and others are",
+    ),
+    "no encoding": (
+        b"a,y\n" + bytes(range(256)),
+        {},
+        r"encoding: line 3 is not UTF-8 .*no other encoding is sure; name",
+    ),
+    "another encoding": (
+        b"a,y\nGr\xfcn,1\n",
+        {"encoding": "utf-8"},
+        r"encoding: line 2 is not utf-8 text \(byte 0xfc\); name the file's own",
+    ),
+    "half a letter": (
+        b"a,y\n1,\xc3",
+        {"encoding": "utf-8"},
+        r"line 2 is not utf-8 text \(the file ends within a letter",
+    ),
     "empty": ("", {}, r"the file is empty"),
     "blank": ("\n \n", {}, r"the file is empty"),
     "no header": ("\na,y\n1,2\n", {}, r"row 1 is empty"),
     "only a header": ("a,y\n", {}, r"no rows beneath its header"),
     "only a header, unended": ("a,y", {}, r"no rows beneath its header"),
     "only a target": ("y\n1\n2\n", {}, r"no column to predict the target from"),
-    "gzip": (b"\x1f\x8b\x08\x00", {}, r"the file is gzip data, not CSV text"),
-    "a spreadsheet": (b"PK\x03\x04....", {}, r"the file is a ZIP archive, not CSV text"),
+    "gzip": (b"\x1f\x8b\x08\x00", {}, r"the file is not whole gzip data: .*truncated"),
+    "a spreadsheet": (b"PK\x03\x04....", {}, r"the file is a ZIP archive, as .xlsx and .npz are, not CSV text"),
+    "gzip in gzip": (gzip.compress(gzip.compress(b"a,y")), {}, r"the file is gzip data within gzip data, not CSV"),
+    "ragged below Excel's line": ("sep=;\na;y\n1;2\n3\n", {}, r"row 3 \(the header is row 1\) has 1 fields"),
     "negative weight": ("w,a,y\n1,1,1\n-1,1,1\n", {"weight": "w"}, r"weight: column 'w' is negative in row 3"),
     "text as weight": ("w,a,y\nx,1,1\ny,1,1\n", {"weight": "w"}, r"weight: column 'w' must hold numbers"),
     "no weight": ("w,a,y\n0,1,1\n0,1,1\n", {"weight": "w"}, r"weight: column 'w' is 0 in every row"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import nullcontext
+from itertools import chain
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service import ingestion
-from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
+from service.api.dependencies import ArtifactsDependency, DatasetsDependency, EncodingDependency, SettingsDependency
 from service.api.uploads import format_of_content_type, receive
 from service.schemas.datasets import DatasetDetail, DatasetView
 from service.storage.dataset_files import DatasetFiles, file_path
@@ -33,6 +34,7 @@ async def upload(
     response: Response,
     datasets: DatasetsDependency,
     settings: SettingsDependency,
+    encoding: EncodingDependency,
     target: Annotated[str, Query(description="The column to predict.")],
     name: Annotated[
         str | None, Query(pattern=NAME_PATTERN, description="Made of the target and the file's digest when left out.")
@@ -48,12 +50,13 @@ async def upload(
         TableFormat | None, Query(description="Of the body; taken from Content-Type when left out.")
     ] = None,
 ) -> DatasetDetail:
-    """Upload a CSV, TSV, Parquet or .npz file, sent as the body. The same file with the same options is the same
-    dataset, and is answered with 200.
+    """Upload a CSV, TSV, Excel, JSON lines, Parquet, Feather or .npz file, sent as the body; texts may be gzip data.
+
+    The same file with the same options is the same dataset, and is answered with 200.
     """
     columns = {"target": target, "task": task, "ignore": ignore or (), "weight": weight, "group": group, "time": time}
     file_format = format or format_of_content_type(request.headers.get("content-type", ""))
-    options = ingestion.check_options(columns)
+    options = ingestion.check_options(columns | {"encoding": encoding})
     one_large = request.app.state.one_large_dataset
     async with (
         receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as file,
@@ -95,7 +98,8 @@ def preview(
     from studies.datasets.preview import preview
 
     record = datasets.find(name)
-    return preview(DatasetFiles(artifacts, settings.cache_folder)(record.digest), dataset_detail(record).format, rows)
+    file, dataset = DatasetFiles(artifacts, settings.cache_folder)(record.digest), dataset_detail(record)
+    return preview(file, dataset.format, rows, dataset.options.encoding)
 
 
 @router.get("/{name}/file", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
@@ -104,12 +108,16 @@ def file(name: str, datasets: DatasetsDependency, artifacts: ArtifactsDependency
     from starlette.responses import StreamingResponse
 
     record = datasets.find(name)
-    file_name = re.sub(r"[^\w .-]", "_", record.name)
+    blocks = artifacts.blocks(file_path(record.digest))
+    start = next(blocks, b"")
+    file_name = (
+        re.sub(r"[^\w .-]", "_", record.name) + f".{record.format}" + (".gz" if start[:2] == b"\x1f\x8b" else "")
+    )
     headers = {
-        "Content-Disposition": f'attachment; filename="{file_name}.{record.format}"',
+        "Content-Disposition": f'attachment; filename="{file_name}"',
         "Content-Length": str(record.bytes),
     }
-    return StreamingResponse(artifacts.blocks(file_path(record.digest)), 200, headers, "application/octet-stream")
+    return StreamingResponse(chain([start], blocks), 200, headers, "application/octet-stream")
 
 
 @router.delete("/{name}", status_code=204)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.api.dependencies import ArtifactsDependency, SettingsDependency, StoreDependency
+from service.api.dependencies import ArtifactsDependency, EncodingDependency, SettingsDependency, StoreDependency
 from service.api.model_choice import (
     CandidateParameter,
     TrialParameter,
@@ -38,6 +38,7 @@ async def predict(
     store: StoreDependency,
     artifacts: ArtifactsDependency,
     settings: SettingsDependency,
+    encoding: EncodingDependency,
     trial: TrialParameter = None,
     technique: CandidateParameter = None,
     format: Annotated[  # noqa: A002  # the query parameter's name
@@ -48,7 +49,7 @@ async def predict(
         bool, Query(description="Refuse rows with a value that training never saw, instead of telling it.")
     ] = False,
 ) -> Response:
-    """Predict raw rows with the best trial's model. The body is a CSV, TSV, Parquet or .npz file.
+    """Predict raw rows with the best trial's model. The body is a file as of a dataset.
 
     Answers a CSV, one line a row, or JSON where Accept asks for it. What training never saw, unknown levels and values
     that are missing where training had one, is told column by column: in JSON as `unfamiliar`, with a CSV in the header
@@ -67,7 +68,9 @@ async def predict(
             raise CutOffError("the client hung up before its turn came")
         content = await run_in_threadpool(bundle, artifacts, model, name)
         as_json = "application/json" in request.headers.get("accept", "")
-        predicted = await predict_rows(content, rows.path, file_format, as_json=as_json, id_column=id, strict=strict)
+        predicted = await predict_rows(
+            content, rows.path, file_format, encoding, as_json=as_json, id_column=id, strict=strict
+        )
     if as_json:
         return Response(predicted.content, media_type="application/json")
     response = download_response(predicted.content, "text/csv; charset=utf-8", f"{name} predictions.csv")
