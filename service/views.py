@@ -15,10 +15,18 @@ from service.schemas.studies import BestView, ComparisonSummary, EngineView, Stu
 from service.schemas.trials import AttemptView, TrialView, WeightsView
 from service.storage import progress
 from service.storage.comparison_store import ComparisonStore
+from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.spec.dataset import DatasetFacts
+
+
+def one_study_view(store: Store, study: StudyRecord) -> StudyView:
+    """A study with how its data was read."""
+    with store.reading() as session:
+        data = summary_of(session, study.parsed_spec.dataset)
+    return study_views(store, [study])[0].model_copy(update={"data": data})
 
 
 def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
@@ -38,7 +46,8 @@ def new_study_view(store: Store, session: Session, study: StudyRecord) -> StudyV
     trials = study.spec["budget"]["trials"]
     overall = progress.count_with_comparisons(session, [study])[study.id]
     dashboard_id = store.optuna.get_study_id_from_name(study.name)
-    return _study_view(study, Progress(trials, waiting=trials), overall, None, dashboard_id)
+    view = _study_view(study, Progress(trials, waiting=trials), overall, None, dashboard_id)
+    return view.model_copy(update={"data": summary_of(session, study.parsed_spec.dataset)})
 
 
 def _study_view(

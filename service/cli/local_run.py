@@ -27,7 +27,7 @@ from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.states import ACTIVE_COMPARISON, ComparisonState, StudyState
 from service.storage.store import Store
-from service.views import comparison_view, study_views, trial_view
+from service.views import comparison_view, one_study_view, trial_view
 from service.worker.fleet import Fleet
 from studies.analysis import techniques
 from studies.spec.comparison import ComparisonSpec
@@ -56,7 +56,7 @@ def _run(store: Store, spec: StudySpec, settings: Settings, command: str) -> int
 
     def look() -> StudyView:
         fleet.check()
-        return study_views(store, [store.study(name)])[0]
+        return one_study_view(store, store.study(name))
 
     try:
         study = terminal.follow(console, look)

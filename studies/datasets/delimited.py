@@ -40,11 +40,6 @@ class DelimitedFile:
         """None: a text file does not say which columns number its rows."""
         return ()
 
-    @property
-    def semicolons(self) -> bool:
-        """True where semicolons divide the columns, as spreadsheets do where a comma is the decimal point."""
-        return self.delimiter == ";"
-
     @classmethod
     def open(cls, path: Path, file_format: TableFormat, encoding: str | None, max_bytes: int) -> Self:
         """Sniff the delimiter and the header: the format's own delimiter, unless another divides the first rows better.

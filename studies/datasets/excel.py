@@ -33,7 +33,7 @@ class ExcelFile:
     note: str = ""  # says which sheet is read where there are several
     encoding: str | None = None
     index: tuple[str, ...] = ()
-    semicolons: bool = False
+    delimiter: str | None = None
 
     @classmethod
     def open(cls, path: Path, max_bytes: int) -> Self:

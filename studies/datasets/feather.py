@@ -24,7 +24,7 @@ class FeatherFile:
     note: str = ""  # always empty: the format leaves nothing to guess
     encoding: str | None = None
     index: tuple[str, ...] = ()  # the columns that pandas wrote as its index
-    semicolons: bool = False
+    delimiter: str | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:

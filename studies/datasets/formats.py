@@ -34,8 +34,8 @@ class ColumnFile(Protocol):
         """The columns that are an index of the rows, and no data."""
 
     @property
-    def semicolons(self) -> bool:
-        """True where semicolons divide the columns, so that a comma is likely a decimal point."""
+    def delimiter(self) -> str | None:
+        """What divides the columns of a text."""
 
     def check_size(self, columns: int, max_bytes: int) -> None:
         """Raise InvalidTableError when the file declares that so many of its columns exceed `max_bytes`."""

@@ -31,7 +31,7 @@ class JsonLinesFile:
     text: TextFile
     names: tuple[str, ...]  # of all fields, as they come
     index: tuple[str, ...] = ()
-    semicolons: bool = False
+    delimiter: str | None = None
 
     @classmethod
     def open(cls, path: Path, encoding: str | None, max_bytes: int) -> Self:

@@ -27,7 +27,7 @@ class ParquetFile:
     note: str = ""  # always empty: the format leaves nothing to guess
     index: tuple[str, ...] = ()  # the columns that pandas wrote as its index
     encoding: str | None = None
-    semicolons: bool = False
+    delimiter: str | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -80,6 +80,8 @@ class DatasetProfile(FrozenModel):
     histogram: Histogram | None  # of a regression's target
     warnings: tuple[str, ...]
     facts: DatasetFacts
+    delimiter: str | None = None  # of a text's columns
+    encoding: str | None = None  # of a text that is not UTF-8
 
 
 def profile(table: Table) -> DatasetProfile:
@@ -110,6 +112,8 @@ def profile(table: Table) -> DatasetProfile:
         histogram=_histogram(target.y) if target.task == "regression" else None,
         warnings=tuple(_warnings(table, target, layouts)),
         facts=_facts(table, target, sum(layout.width for layout in layouts)),
+        delimiter=table.delimiter,
+        encoding=table.options.encoding,
     )
 
 

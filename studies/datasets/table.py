@@ -77,6 +77,7 @@ class Table:
     ignored: Mapping[str, str] = field(default_factory=dict)  # columns that are not read, each with the reason
     images: Array | None = None  # float32, (rows, height, width, channels); then there are no features
     notes: tuple[str, ...] = ()  # what was odd about the file when it was read
+    delimiter: str | None = None  # of a text's columns
     kept: Array | None = None  # the file's row, from 0, of each row; None where all rows are kept
 
     @property

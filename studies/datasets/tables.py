@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,8 +54,9 @@ def _read_columns(path: Path, file_format: TableFormat, options: TableOptions, m
     ignored |= dict.fromkeys((name for name in file.index if name not in named), "is the index that pandas wrote")
     names = [name for name in file.names if name not in ignored]
     file.check_size(len(names), max_bytes)
-    columns = _build_columns(file.batches, names, file_format, options, max_bytes, semicolons=file.semicolons)
-    return assemble(columns, file_format, options, ignored, notes=(file.note,) if file.note else ())
+    columns = _build_columns(file.batches, names, file_format, options, max_bytes, semicolons=file.delimiter == ";")
+    table = assemble(columns, file_format, options, ignored, notes=(file.note,) if file.note else ())
+    return replace(table, delimiter=file.delimiter)
 
 
 def _build_columns(

@@ -46,7 +46,7 @@ def test_a_file_of_another_encoding_that_is_gzip_data_is_added_and_described(api
     file.write_bytes(gzip.compress(people.read_text().replace("Rome", "東京").encode("euc-jp")))
     added = run(api, "datasets", "add", str(file), "--target", "y", "--encoding", "euc-jp")
     assert (added.returncode, added.stdout) == (0, "folk\n"), added.stderr
-    assert added.stderr == "regsweep: the text is read as euc_jp, as was asked\n"
+    assert added.stderr.startswith("regsweep: the text is read as euc_jp, as was asked\n")
     dataset = {"kind": "file", "path": file.name, "target": "y", "encoding": "EUC_JP"}
     submitted = run(api, "submit", study_file(people.parent, document("mine", dataset=dataset)))
     assert submitted.returncode == 0, submitted.stderr

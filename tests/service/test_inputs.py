@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.service.commanding import regsweep, study_file
 from tests.service.conftest import served, settings_in
+from tests.service.documents import document
 
 INPUTS = Path(__file__).parents[1] / "studies" / "data" / "inputs"
 
@@ -140,3 +143,32 @@ def test_a_file_that_one_can_learn_nothing_from_is_refused_with_each_columns_rea
         "every row; column 'same' is the same in every row; column 'name' has 20 values, none of them frequent; is it "
         "an identifier?",
     )
+
+
+def test_everyone_sees_how_the_data_of_a_study_was_read(inputs_api: httpx.Client, tmp_path: Path) -> None:
+    file = tmp_path / "sales.csv"
+    rows = "".join(f"{i};{i % 7} €;{'NA' if i == 3 else i % 5};x;{'no' if i % 2 else 'yes'}\n" for i in range(40))
+    file.write_text(f"row;price;size;same;sold\n{rows}")
+    asked = study_file(tmp_path, document("sales", dataset={"kind": "file", "path": "sales.csv", "target": "sold"}))
+    submitted = regsweep(str(inputs_api.base_url).rstrip("/"), "submit", asked)
+    warnings = [
+        "columns are divided by semicolons, as row 1 is",
+        "column 'row': is the number of the row, and is left out",
+        "column 'price': numbers, each with '€'",
+        "column 'same': is the same in every row, and is left out",
+    ]
+    assert submitted.stderr.splitlines() == [f"regsweep: {warning}" for warning in warnings]
+    data = inputs_api.get("/v1/studies/sales").json()["data"]
+    assert data["warnings"] == warnings
+    shown = regsweep(str(inputs_api.base_url).rstrip("/"), "show", "sales", columns=200).stdout.splitlines()
+    lines = [
+        "40 rows, binary: its values are texts",
+        "2 columns used: price, size",
+        "2 left out: row (is the number of the row), same (is the same in every row)",
+        "Values are missing in size",
+        "utf-8 text, its columns divided by semicolons",
+    ]
+    assert [line.strip() for line in shown if line.strip() in lines] == lines
+    page = inputs_api.get("/v1/studies/sales/report").text
+    assert all(escape(text) in page for text in (*lines, *warnings))
+    assert inputs_api.get("/v1/studies").json()["items"][0]["data"] is None

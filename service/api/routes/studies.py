@@ -124,4 +124,4 @@ def delete(
 def _with_etag(store: Store, study: StudyRecord, response: Response) -> StudyView:
     """Give the response the study's ETag; return the study."""
     response.headers["ETag"] = f'"{study.etag}"'
-    return views.study_views(store, [study])[0]
+    return views.one_study_view(store, study)
