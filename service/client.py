@@ -16,7 +16,7 @@ import httpx
 from service.api_keys import ApiKey
 from service.errors import RefusedError
 from service.schemas.comparisons import ComparisonView
-from service.schemas.datasets import DatasetDetail, DatasetView
+from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
 from service.schemas.studies import StudyView
 from service.schemas.trials import BestTrialsView, TrialView
 from service.settings import Settings
@@ -76,9 +76,15 @@ class Client:
         """The datasets that a study can name."""
         return [DatasetView.model_validate(item) for item in self._call("GET", "/v1/datasets")]
 
-    def delete_dataset(self, name: str) -> None:
-        """Delete an uploaded dataset."""
-        self._answer("DELETE", f"/v1/datasets/{quote(name, safe='')}")
+    def dataset_versions(self, name: str) -> list[DatasetVersion]:
+        """What was uploaded under a dataset's name, newest first."""
+        path = f"/v1/datasets/{quote(name, safe='')}/versions"
+        return [DatasetVersion.model_validate(item) for item in self._call("GET", path)]
+
+    def delete_dataset(self, name: str, version: int | None = None) -> None:
+        """Delete an uploaded dataset with all its versions, or one version."""
+        params = {} if version is None else {"version": version}
+        self._answer("DELETE", f"/v1/datasets/{quote(name, safe='')}", params=params)
 
     def export(self, name: str, technique: str | None = None) -> bytes:
         """A model with its preprocessing, a zip: the best trial's, or a compared technique's."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service import limits
+from service.names import MAX_NAME, make_name
 from service.settings import Settings
 from studies.spec.study import StudySpec
 from studies.study_file import Uploaded, parse
@@ -27,4 +28,7 @@ def check(document: Mapping[str, Any], settings: Settings, uploaded: Uploaded | 
 
 def with_name(spec: StudySpec, digits: str) -> StudySpec:
     """The study under its own name or, when it has none, under one made of its dataset, its model and `digits`."""
-    return spec if spec.name else spec.named(f"{spec.dataset.name}-{spec.model.kind}-{digits[:6]}")
+    if spec.name:
+        return spec
+    ending = f"-{spec.model.kind}-{digits[:6]}"
+    return spec.named(make_name(spec.dataset.name, MAX_NAME - len(ending)) + ending)

@@ -80,7 +80,7 @@ def _describes(document: Mapping[str, Any], study: StudyView) -> bool:
 
     on_server = StudySpec.model_validate(study.spec)
 
-    def dataset(name: str) -> UploadedDataset | None:
+    def dataset(name: str, _version: int | None = None) -> UploadedDataset | None:
         return (
             on_server.dataset
             if isinstance(on_server.dataset, UploadedDataset) and on_server.dataset.name == name

@@ -43,17 +43,31 @@ def add_dataset(
 
 
 @datasets.command("list")
-def list_datasets(server: ServerOption = None, key: KeyOption = None) -> None:
-    """List the datasets that a study can name."""
+def list_datasets(
+    name: Annotated[str | None, typer.Argument(help="A dataset, whose versions are listed.")] = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+) -> None:
+    """List the datasets that a study can name, or the versions of one."""
     with open_client(server, key) as client:
+        if name is not None:
+            for one in client.dataset_versions(name):
+                print(one.version, f"{one.created_at:%Y-%m-%d %H:%M}", one.digest[:8], f"{one.bytes} bytes", sep="\t")
+            return
         for dataset in client.datasets():
-            print(dataset.kind, dataset.name, dataset.task, f"{dataset.rows} rows", dataset.about, sep="\t")
+            facts = [dataset.task, f"{dataset.rows} rows", dataset.about]
+            if dataset.version is not None:
+                facts.append(f"version {dataset.version}")
+            print(dataset.kind, dataset.name, *facts, sep="\t")
 
 
 @datasets.command("delete")
 def delete_dataset(
-    name: Annotated[str, typer.Argument(help="A dataset's name.")], server: ServerOption = None, key: KeyOption = None
+    name: Annotated[str, typer.Argument(help="A dataset's name.")],
+    version: Annotated[int | None, typer.Option(help="One version only.")] = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
 ) -> None:
-    """Delete an uploaded dataset; refused while a study is about it."""
+    """Delete an uploaded dataset with all its versions, or one version; refused while a study is about one of them."""
     with open_client(server, key) as client:
-        client.delete_dataset(name)
+        client.delete_dataset(name, version)

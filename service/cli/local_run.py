@@ -31,6 +31,7 @@ from service.views import comparison_view, study_views, trial_view
 from service.worker.fleet import Fleet
 from studies.analysis import techniques
 from studies.spec.comparison import ComparisonSpec
+from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
 
@@ -99,15 +100,16 @@ def _begin_or_resume(store: Store, spec: StudySpec) -> str:
 
     Raises ConflictError when another study has the name.
     """
-    alone = _without_comparison(spec)
+    alone = _alone(spec)
     # The same description gets the same name, so that the same command goes on with it, also with a comparison.
-    named = submission.with_name(spec, sha256(alone.model_dump_json().encode()).hexdigest())
+    description = alone.model_dump_json(exclude={"dataset": {"version"}})
+    named = submission.with_name(spec, sha256(description.encode()).hexdigest())
     name = str(named.name)
     try:
         return store.create_study(named).name
     except NameInUseError:
         study = store.study(name)
-        if _without_comparison(study.parsed_spec) != alone.named(name):
+        if _alone(study.parsed_spec) != alone.named(name):
             raise ConflictError(
                 f"another study is named '{name}'; choose another name, or delete that one first"
             ) from None
@@ -117,8 +119,12 @@ def _begin_or_resume(store: Store, spec: StudySpec) -> str:
         return study.name
 
 
-def _without_comparison(spec: StudySpec) -> StudySpec:
-    return spec.model_copy(update={"comparison": None})
+def _alone(spec: StudySpec) -> StudySpec:
+    """The study without its comparison, and without the number of its dataset's version, which its digest says too."""
+    dataset = spec.dataset
+    if isinstance(dataset, UploadedDataset):
+        dataset = dataset.model_copy(update={"version": None})
+    return spec.model_copy(update={"comparison": None, "dataset": dataset})
 
 
 def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:

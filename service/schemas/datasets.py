@@ -15,6 +15,7 @@ class DatasetView(BaseModel):
 
     kind: str
     name: str
+    version: int | None = Field(description="The newest, which the name means; None of what is no upload.")
     task: str
     rows: int
     shape: list[int] = Field(description="Of one row: [features], or [height, width, channels].")
@@ -22,13 +23,19 @@ class DatasetView(BaseModel):
     about: str
 
 
-class DatasetDetail(BaseModel):
-    """An uploaded dataset."""
+class DatasetVersion(BaseModel):
+    """One upload under a dataset's name."""
 
     name: str
+    version: int = Field(description="Counted from 1; the highest is the newest, which the name alone means.")
     digest: str = Field(description="SHA-256 of the file.")
     bytes: int
     format: TableFormat
     options: TableOptions
-    profile: DatasetProfile
     created_at: datetime
+
+
+class DatasetDetail(DatasetVersion):
+    """A version of an uploaded dataset, with what its rows hold."""
+
+    profile: DatasetProfile

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import nullcontext
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -13,10 +12,12 @@ from starlette.concurrency import run_in_threadpool
 from service import ingestion
 from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
 from service.api.uploads import format_of_content_type, receive
-from service.schemas.datasets import DatasetDetail, DatasetView
+from service.names import make_name
+from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
 from service.storage.dataset_files import DatasetFiles, file_path
-from service.views import dataset_detail, dataset_view
+from service.views import dataset_detail, dataset_version, dataset_view
 from studies.objectives import Task
+from studies.spec.dataset import MAX_VERSION
 from studies.spec.study import NAME_PATTERN
 from studies.spec.table import TableFormat
 
@@ -24,6 +25,7 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
 _LARGE_BYTES = 50_000_000
 Columns = Annotated[list[str] | None, Query(description="Columns that are not read; may be repeated.")]
+Version = Annotated[int | None, Query(ge=1, le=MAX_VERSION, description="The newest when left out.")]
 RowCount = Annotated[int, Query(ge=1, le=1000, description="Number of rows.")]
 
 
@@ -48,8 +50,8 @@ async def upload(
         TableFormat | None, Query(description="Of the body; taken from Content-Type when left out.")
     ] = None,
 ) -> DatasetDetail:
-    """Upload a CSV, TSV, Parquet or .npz file, sent as the body. The same file with the same options is the same
-    dataset, and is answered with 200.
+    """Upload a CSV, TSV, Parquet or .npz file, sent as the body. Another file, or other options, under a name
+    that is there is a new version of it; the same again is that version, and is answered with 200.
     """
     columns = {"target": target, "task": task, "ignore": ignore or (), "weight": weight, "group": group, "time": time}
     file_format = format or format_of_content_type(request.headers.get("content-type", ""))
@@ -73,14 +75,23 @@ def list_datasets(datasets: DatasetsDependency) -> list[DatasetView]:
 
     included = [("builtin", str(name), facts) for name, facts in BUILTIN.items()]
     included += [("synthetic", str(name), SyntheticDataset(kind="synthetic", name=name).facts) for name in SYNTHETIC]
-    uploaded = [("uploaded", record.name, dataset_detail(record).profile.facts) for record in datasets.list_datasets()]
-    return [dataset_view(kind, name, facts) for kind, name, facts in (*uploaded, *included)]
+    uploaded = [
+        dataset_view("uploaded", record.name, dataset_detail(record).profile.facts, record.version)
+        for record in datasets.list_datasets()
+    ]
+    return uploaded + [dataset_view(kind, name, facts) for kind, name, facts in included]
 
 
 @router.get("/{name}")
-def read(name: str, datasets: DatasetsDependency) -> DatasetDetail:
+def read(name: str, datasets: DatasetsDependency, version: Version = None) -> DatasetDetail:
     """Read an uploaded dataset with its profile: columns, types, missing values, classes, the target's histogram."""
-    return dataset_detail(datasets.find(name))
+    return dataset_detail(datasets.find(name, version))
+
+
+@router.get("/{name}/versions")
+def list_versions(name: str, datasets: DatasetsDependency) -> list[DatasetVersion]:
+    """List what was uploaded under a name, newest first."""
+    return [dataset_version(record) for record in datasets.versions(name)]
 
 
 @router.get("/{name}/preview")
@@ -90,29 +101,33 @@ def preview(
     artifacts: ArtifactsDependency,
     settings: SettingsDependency,
     rows: RowCount = 10,
+    version: Version = None,
 ) -> dict[str, Any]:
     """Read the first rows of an uploaded dataset."""
     from studies.datasets.preview import preview
 
-    record = datasets.find(name)
+    record = datasets.find(name, version)
     return preview(DatasetFiles(artifacts, settings.cache_folder)(record.digest), dataset_detail(record).format, rows)
 
 
 @router.get("/{name}/file", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
-def file(name: str, datasets: DatasetsDependency, artifacts: ArtifactsDependency) -> Response:
+def file(name: str, datasets: DatasetsDependency, artifacts: ArtifactsDependency, version: Version = None) -> Response:
     """Download the file as it was uploaded."""
     from starlette.responses import StreamingResponse
 
-    record = datasets.find(name)
-    file_name = re.sub(r"[^\w .-]", "_", record.name)
+    record = datasets.find(name, version)
     headers = {
-        "Content-Disposition": f'attachment; filename="{file_name}.{record.format}"',
+        "Content-Disposition": f'attachment; filename="{make_name(record.name)}.{record.format}"',
         "Content-Length": str(record.bytes),
     }
     return StreamingResponse(artifacts.blocks(file_path(record.digest)), 200, headers, "application/octet-stream")
 
 
 @router.delete("/{name}", status_code=204)
-def delete(name: str, datasets: DatasetsDependency) -> None:
-    """Delete an uploaded dataset and its file; refused while a study is about it."""
-    datasets.delete(name)
+def delete(
+    name: str,
+    datasets: DatasetsDependency,
+    version: Annotated[int | None, Query(ge=1, le=MAX_VERSION, description="All versions when left out.")] = None,
+) -> None:
+    """Delete an uploaded dataset with all its versions, or one version; refused while a study is about one of them."""
+    datasets.delete(name, version)
