@@ -65,12 +65,16 @@ class Client:
 
     def add_dataset(self, file: Path, options: Mapping[str, Any]) -> DatasetDetail:
         """Upload a file as a dataset in a stream; `options` are the query parameters of POST /v1/datasets."""
+        return self.add_dataset_or_find(file, options)[0]
+
+    def add_dataset_or_find(self, file: Path, options: Mapping[str, Any]) -> tuple[DatasetDetail, bool]:
+        """Upload a file as `add_dataset` does; return also whether its dataset is new, and was not there before."""
         params = {name: value for name, value in options.items() if value not in (None, ())}
         with file.open("rb") as content:
             # The server reads a large file before it answers, which takes longer than any other answer.
             timeout = httpx.Timeout(self._timeout_seconds, read=None)
-            answer = self._call("POST", "/v1/datasets", params=params, content=content, timeout=timeout)
-        return DatasetDetail.model_validate(answer)
+            answer = self._answer("POST", "/v1/datasets", params=params, content=content, timeout=timeout)
+        return DatasetDetail.model_validate_json(answer.content), answer.status_code == HTTPStatus.CREATED
 
     def datasets(self) -> list[DatasetView]:
         """The datasets that a study can name."""

@@ -12,15 +12,16 @@ from studies.spec.study import StudySpec
 from studies.study_file import Uploaded, parse
 
 
-def check(document: Mapping[str, Any], settings: Settings, uploaded: Uploaded | None = None) -> StudySpec:
-    """Parse a study's document and hold it to the limits; `uploaded` fills in the dataset that it names.
+def check(document: Mapping[str, Any], settings: Settings | None, uploaded: Uploaded | None = None) -> StudySpec:
+    """Parse a study's document and hold it to the limits, if any; `uploaded` fills in the dataset that it names.
 
     Raises InvalidSpecError with every field that is wrong.
     """
     from studies.analysis import techniques
 
     spec = parse(document, uploaded)
-    limits.check(spec, settings)
+    if settings is not None:
+        limits.check(spec, settings)
     if spec.comparison is not None:
         techniques.resolve(spec, spec.comparison)
     return spec

@@ -17,7 +17,7 @@ datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=Tr
 def add_dataset(
     file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet or .npz.")],
     target: Annotated[str, typer.Option(help="The column to predict.")],
-    name: Annotated[str | None, typer.Option(help="The dataset's name; default the file's.")] = None,
+    name: Annotated[str | None, typer.Option(help="The dataset's name; default made of the file's.")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass or regression; inferred when left out.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="A column that is not read; may be repeated.")] = None,
     weight: Annotated[str | None, typer.Option(help="The column with the weight of each row.")] = None,
@@ -30,11 +30,13 @@ def add_dataset(
 ) -> None:
     """Upload a file to a server; print the dataset's name."""
     from service.cli.local_files import format_of_file
+    from service.names import make_name
 
-    options = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
+    options = {"name": name or make_name(file.stem), "format": format_of_file(file)}
+    columns = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
     with open_client(server, key) as client:
         try:
-            dataset = client.add_dataset(file, {"name": name or file.stem, "format": format_of_file(file), **options})
+            dataset = client.add_dataset(file, options | columns)
         except OSError as error:
             refuse(f"cannot read {file}: {error.strerror}")
     for warning in dataset.profile.warnings:
