@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from studies.datasets.profile import DatasetProfile
+from studies.objectives import Task
+from studies.spec.study import NAME_PATTERN, NAME_RULE
 from studies.spec.table import TableFormat, TableOptions
 
 
@@ -39,3 +42,26 @@ class DatasetDetail(DatasetVersion):
     """A version of an uploaded dataset, with what its rows hold."""
 
     profile: DatasetProfile
+
+
+class UploadOptions(BaseModel):
+    """What a request says of the file that it uploads, in its query or in its form."""
+
+    target: str | None = Field(None, description="The column to predict; needed.")
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
+        None,
+        description=f"{NAME_RULE}; made of the file's name, or of target and digest, when left out.",
+    )
+    task: Task | None = Field(None, description="Inferred from the target column when left out.")
+    ignore: list[str] = Field(default_factory=list, description="Columns that are not read; may be repeated.")
+    weight: str | None = Field(None, description="The column with the weight of each row.")
+    group: str | None = Field(None, description="The column whose equal values stay in one part of a split.")
+    time: str | None = Field(None, description="The column that orders the rows in time.")
+    format: TableFormat | None = Field(
+        None, description="Of the file; taken from its Content-Type, then from its name, when left out."
+    )
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What is said of the columns, without what is not said."""
+        return self.model_dump(exclude={"name", "format"}, exclude_none=True)

@@ -98,7 +98,7 @@ def test_with_curl_alone(house: House, server: Server) -> None:
     assert "model.keras" in zipfile.ZipFile(bundle).namelist()
     rows = ("-X", "POST", "-H", "content-type: text/csv", "--data-binary")
     predict = f"{server.url}/v1/studies/curled/predict"
-    _curl("-o", str(predictions), *rows, f"@{house.folder / 'new_rows.csv'}", predict)
+    _curl("-o", str(predictions), "-F", f"file=@{house.folder / 'new_rows.csv'}", predict)
     assert _right(house, predictions) > 0.8
     refused = subprocess.run(
         ["curl", "-sS", *rows, "age,city\n1,Rome\n", predict], capture_output=True, text=True, check=True

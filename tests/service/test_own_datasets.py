@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -231,6 +233,75 @@ def test_more_folds_than_rows_are_refused_with_the_study(api: httpx.Client, rows
     assert submit(most).status_code == 201
 
 
+def send(api: httpx.Client, file_name: str, content: str = CSV, part_type: str = "", **fields: Any) -> httpx.Response:
+    """Upload a file in a form, as a browser does."""
+    part = (file_name, content, part_type) if part_type else (file_name, content.encode(), "application/octet-stream")
+    return api.post("/v1/datasets", files={"file": part}, data=fields)
+
+
+def test_a_file_in_a_form_is_the_dataset_that_it_is_as_a_body(api: httpx.Client) -> None:
+    options: dict[str, Any] = {"target": "y", "ignore": ["age", "city"], "task": "regression", "time": ""}
+    refused = send(api, "people.csv", **options)
+    assert (refused.status_code, "no column" in refused.json()["detail"]) == (422, True), refused.text
+    options["ignore"] = ["age"]
+    sent = send(api, "people.csv", **options)
+    assert (sent.status_code, sent.headers["location"]) == (201, "/v1/datasets/people"), sent.text
+    body = upload(api, name="people", ignore="age", task="regression")
+    assert (body.status_code, body.json()) == (200, sent.json())
+    assert api.get("/v1/datasets/people/file").text == CSV
+
+
+TSV = CSV.replace(",", "\t")
+
+
+@pytest.mark.parametrize(
+    ("file_name", "part_type", "fields", "found"),
+    [
+        ("größe.tsv", "", {}, ("grosse", "tsv")),
+        (r"C:\\data\\my file (1).TSV", "application/vnd.ms-excel", {}, ("my file 1", "tsv")),
+        ("people.csv", "text/tab-separated-values", {}, ("people", "tsv")),
+        ("people.csv", "text/csv", {"format": "tsv", "name": "mine"}, ("mine", "tsv")),
+    ],
+    ids=["ending", "unknown type", "type", "field"],
+)
+def test_a_form_names_a_dataset_by_its_file_and_a_format_by_field_type_or_ending(
+    api: httpx.Client, file_name: str, part_type: str, fields: dict[str, str], found: tuple[str, str]
+) -> None:
+    sent = send(api, file_name, TSV, part_type, target="y", **fields)
+    assert sent.status_code == 201, sent.text
+    assert (sent.json()["name"], sent.json()["format"], sent.json()["profile"]["rows"]) == (*found, 60)
+
+
+def test_curl_sends_a_form_with_options_in_either_place(api: httpx.Client, tmp_path: Path) -> None:
+    file = tmp_path / "churn.csv"
+    file.write_text("größe/cm,a,y\n" + "".join(f"{i},{i % 7},{i % 2}\n" for i in range(60)))
+    address = f"{str(api.base_url).rstrip('/')}/v1/datasets"
+    form = ("curl", "-sS", "-F", f"file=@{file}", "-F", "target=y", f"{address}?target=y&weight=gr%C3%B6%C3%9Fe/cm")
+    sent = json.loads(subprocess.run(form, capture_output=True, check=True).stdout)
+    assert (sent["name"], sent["options"]["weight"]) == ("churn", "größe/cm")
+    body = ("curl", "-sS", "--data-binary", f"@{file}", f"{address}?target=gr%C3%B6%C3%9Fe/cm&format=csv")
+    made_up = json.loads(subprocess.run(body, capture_output=True, check=True).stdout)["name"]
+    assert made_up.startswith("grosse cm-")
+    assert api.get(f"/v1/datasets/{made_up}").status_code == 200
+
+
+def test_both_bodies_of_an_upload_are_documented(api: httpx.Client) -> None:
+    paths = api.get("/openapi.json").json()["paths"]
+    for path, field in (("/v1/datasets", "ignore"), ("/v1/studies/{name}/predict", "technique")):
+        content = paths[path]["post"]["requestBody"]["content"]
+        assert content["text/csv"]["schema"] == {"type": "string", "format": "binary"}
+        form = content["multipart/form-data"]["schema"]
+        assert {"file", "format", field} <= form["properties"].keys()
+        assert form["required"] == ["file"]
+        assert field in {parameter["name"] for parameter in paths[path]["post"]["parameters"]}
+
+
 def test_predictions_are_asked_of_a_study_that_is_there(api: httpx.Client) -> None:
     answer = api.post("/v1/studies/nowhere/predict", content=b"a\n1\n", headers={"content-type": "text/csv"})
     assert (answer.status_code, answer.json()["detail"]) == (404, "there is no study named 'nowhere'")
+    answer = api.post("/v1/studies/nowhere/predict", files={"file": ("rows.csv", b"a\n1\n")})
+    assert (answer.status_code, answer.json()["detail"]) == (404, "there is no study named 'nowhere'")
+    answer = api.post("/v1/studies/nowhere/predict", files={"file": ("rows.csv", b"a\n1\n")}, data={"trial": "x"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "trial")
+    answer = api.post("/v1/studies/nowhere/predict", data={"trial": "1"})
+    assert (answer.status_code, "-F file=@FILE" in answer.json()["detail"]) == (422, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import PureWindowsPath
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,61 +12,50 @@ from starlette.concurrency import run_in_threadpool
 
 from service import ingestion
 from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
-from service.api.uploads import format_of_content_type, receive
+from service.api.uploads import Description, body_schema, receive, sent_as_body
 from service.names import make_name
-from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
+from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView, UploadOptions
 from service.storage.dataset_files import DatasetFiles, file_path
 from service.views import dataset_detail, dataset_version, dataset_view
-from studies.objectives import Task
 from studies.spec.dataset import MAX_VERSION
-from studies.spec.study import NAME_PATTERN
-from studies.spec.table import TableFormat
+from studies.spec.table import TableFormat, TableOptions
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
 _LARGE_BYTES = 50_000_000
-Columns = Annotated[list[str] | None, Query(description="Columns that are not read; may be repeated.")]
 Version = Annotated[int | None, Query(ge=1, le=MAX_VERSION, description="The newest when left out.")]
 RowCount = Annotated[int, Query(ge=1, le=1000, description="Number of rows.")]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, openapi_extra=body_schema(UploadOptions))
 async def upload(
     request: Request,
     response: Response,
     datasets: DatasetsDependency,
     settings: SettingsDependency,
-    target: Annotated[str, Query(description="The column to predict.")],
-    name: Annotated[
-        str | None, Query(pattern=NAME_PATTERN, description="Made of the target and the file's digest when left out.")
-    ] = None,
-    task: Annotated[Task | None, Query(description="Inferred from the target column when left out.")] = None,
-    ignore: Columns = None,
-    weight: Annotated[str | None, Query(description="The column with the weight of each row.")] = None,
-    group: Annotated[
-        str | None, Query(description="The column whose equal values stay in one part of a split.")
-    ] = None,
-    time: Annotated[str | None, Query(description="The column that orders the rows in time.")] = None,
-    format: Annotated[  # noqa: A002  # the query parameter's name
-        TableFormat | None, Query(description="Of the body; taken from Content-Type when left out.")
-    ] = None,
+    query: Annotated[UploadOptions, Query()],
 ) -> DatasetDetail:
-    """Upload a CSV, TSV, Parquet or .npz file, sent as the body. Another file, or other options, under a name
-    that is there is a new version of it; the same again is that version, and is answered with 200.
+    """Upload a CSV, TSV, Parquet or .npz file, sent as the body, or as the part `file` of a form whose other fields are
+    the options. Another file, or other options, under a name that is there is a new version of it; the same again is
+    that version, and is answered with 200.
     """
-    columns = {"target": target, "task": task, "ignore": ignore or (), "weight": weight, "group": group, "time": time}
-    file_format = format or format_of_content_type(request.headers.get("content-type", ""))
-    options = ingestion.check_options(columns)
+    if body := sent_as_body(request):
+        _check(query, body)  # before it comes
     one_large = request.app.state.one_large_dataset
-    async with (
-        receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as file,
+    async with receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as (file, description):
+        name, file_format, options = _check(description.complete(query), description)
         # Large files are read one at a time: each may take a good part of the memory.
-        one_large if file.size > _LARGE_BYTES else nullcontext(),
-    ):
-        record, is_new = await run_in_threadpool(ingestion.keep, datasets, file, name, file_format, options)
+        async with one_large if file.size > _LARGE_BYTES else nullcontext():
+            record, is_new = await run_in_threadpool(ingestion.keep, datasets, file, name, file_format, options)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{quote(record.name)}"
     return dataset_detail(record)
+
+
+def _check(asked: UploadOptions, description: Description) -> tuple[str | None, TableFormat, TableOptions]:
+    """The name, the format and the columns of a file by all that is said of it."""
+    name = asked.name or (make_name(PureWindowsPath(description.file_name).stem) if description.file_name else None)
+    return name, asked.format or description.format, ingestion.check_options(asked.columns)
 
 
 @router.get("")
