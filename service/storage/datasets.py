@@ -78,10 +78,11 @@ class DatasetStore:
             lock_dataset_file(session, record.digest)
             if not self._artifacts.has(path):
                 return None
-            for other in session.scalars(_versions(record.name).where(DatasetRecord.digest == record.digest)):
-                if other.options == record.options and other.format == record.format:
+            versions = session.scalars(_versions(record.name)).all()
+            for other in versions:
+                if _is_same(other, record):
                     return other
-            newest = session.scalar(_versions(record.name).limit(1))
+            newest = next(iter(versions), None)
             record.version = FIRST_VERSION if newest is None else newest.version + 1
             session.add(record)
             session.flush()
@@ -177,6 +178,12 @@ def _find(session: Session, name: str, version: int | None) -> DatasetRecord | N
     if version is not None:
         query = query.where(DatasetRecord.version == version if version <= MAX_VERSION else sa.false())
     return session.scalar(query)
+
+
+def _is_same(one: DatasetRecord, other: DatasetRecord) -> bool:
+    """Return whether two versions are the same file under the same options, whichever release wrote these."""
+    options, others = (TableOptions.model_validate(record.options) for record in (one, other))
+    return one.digest == other.digest and one.format == other.format and options == others
 
 
 def _not_found(name: str, version: int | None = None) -> NotFoundError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,14 @@ def test_the_same_bytes_under_the_same_name_are_one_version(api: httpx.Client, s
     assert (versions(api), len(kept(settings))) == ([1], 1)
 
 
+def test_an_upload_is_known_again_by_options_that_an_older_release_wrote(api: httpx.Client, tmp_path: Path) -> None:
+    first = upload(api, name="people").json()
+    with closing(sqlite3.connect(tmp_path / "regsweep.db")) as connection, connection:
+        connection.execute("UPDATE regsweep_datasets SET options = ?", ['{"target": "y"}'])
+    again = upload(api, name="people")
+    assert (again.status_code, again.json()) == (200, first)
+
+
 def test_the_same_bytes_under_another_name_are_a_dataset_of_that_name(api: httpx.Client, settings: Settings) -> None:
     upload(api, name="people").raise_for_status()
     other = upload(api, name="others")
@@ -115,6 +125,8 @@ def test_a_study_keeps_its_version_and_may_name_an_older_one(api: httpx.Client) 
         return answer.json()["spec"]["dataset"] if answer.is_success else answer.json()["errors"]
 
     assert (first["spec"]["dataset"]["version"], dataset_of("second")["version"]) == (1, 2)
+    report = api.get("/v1/studies/second/report", params={"format": "json"}).json()
+    assert report["about"]["data"] == "people (version 2): binary, 60 rows, 2 inputs"
     assert dataset_of("older", version=1) == first["spec"]["dataset"]
     assert dataset_of("again", **first["spec"]["dataset"]) == first["spec"]["dataset"]
     [error] = dataset_of("none", version=3)
