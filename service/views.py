@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.schemas.comparisons import ComparisonView, PartView
-from service.schemas.datasets import DatasetDetail, DatasetView
+from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
 from service.schemas.progress import OverallView, ProgressView
 from service.schemas.studies import BestView, ComparisonSummary, EngineView, StudyView
 from service.schemas.trials import AttemptView, TrialView, WeightsView
@@ -162,11 +162,12 @@ def weights_view(trial: TrialRecord, detail: Mapping[str, Any], feature_names: S
     )
 
 
-def dataset_view(kind: str, name: str, facts: DatasetFacts) -> DatasetView:
+def dataset_view(kind: str, name: str, facts: DatasetFacts, version: int | None = None) -> DatasetView:
     """A dataset as listings show it."""
     return DatasetView(
         kind=kind,
         name=name,
+        version=version,
         task=facts.task,
         rows=facts.rows,
         shape=list(facts.shape),
@@ -175,17 +176,22 @@ def dataset_view(kind: str, name: str, facts: DatasetFacts) -> DatasetView:
     )
 
 
-def dataset_detail(dataset: DatasetRecord) -> DatasetDetail:
-    """An uploaded dataset with its profile."""
-    return DatasetDetail(
+def dataset_version(dataset: DatasetRecord) -> DatasetVersion:
+    """A version of an uploaded dataset."""
+    return DatasetVersion(
         name=dataset.name,
+        version=dataset.version,
         digest=dataset.digest,
         bytes=dataset.bytes,
         format=dataset.format,
         options=dataset.options,
-        profile=dataset.profile,
         created_at=_utc(dataset.created_at),
     )
+
+
+def dataset_detail(dataset: DatasetRecord) -> DatasetDetail:
+    """A version of an uploaded dataset with its profile."""
+    return DatasetDetail(**dict(dataset_version(dataset)), profile=dataset.profile)
 
 
 def _utc(seconds: float) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
@@ -16,6 +17,20 @@ TableFormat = Literal["csv", "tsv", "parquet", "npz", "xlsx", "jsonl", "feather"
 
 #: The formats as a sentence names them.
 FORMAT_WORDS = "{} or {}".format(", ".join(get_args(TableFormat)[:-1]), get_args(TableFormat)[-1])
+
+_FORMATS: Mapping[str, TableFormat] = {
+    ".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".xlsx": "xlsx", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".parquet": "parquet", ".feather": "feather", ".arrow": "feather", ".npz": "npz",
+}  # fmt: skip
+#: The endings of files that are read.
+ENDINGS = tuple(_FORMATS)
+
+
+def format_of_name(name: str) -> TableFormat | None:
+    """The format of a file by its name, which may end in `.gz`; None when its ending is not known."""
+    ending = PurePath(name.lower().removesuffix(".gz")).suffix
+    return _FORMATS.get(ending)
+
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 

@@ -98,7 +98,7 @@ def test_with_curl_alone(house: House, server: Server) -> None:
     assert "model.keras" in zipfile.ZipFile(bundle).namelist()
     rows = ("-X", "POST", "-H", "content-type: text/csv", "--data-binary")
     predict = f"{server.url}/v1/studies/curled/predict"
-    _curl("-o", str(predictions), *rows, f"@{house.folder / 'new_rows.csv'}", predict)
+    _curl("-o", str(predictions), "-F", f"file=@{house.folder / 'new_rows.csv'}", predict)
     assert _right(house, predictions) > 0.8
     head, first = (house.folder / "new_rows.csv").read_text().splitlines()[:2]
     strange = "\n".join([head, first, first.replace("Rome", "Ur").replace("Oslo", "Ur").replace("Lima", "Ur")])
