@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -172,3 +173,78 @@ def test_everyone_sees_how_the_data_of_a_study_was_read(inputs_api: httpx.Client
     page = inputs_api.get("/v1/studies/sales/report").text
     assert all(escape(text) in page for text in (*lines, *warnings))
     assert inputs_api.get("/v1/studies").json()["items"][0]["data"] is None
+
+
+TABLE = "when,zone,code,y\n" + "".join(
+    f"0{1 + i % 9}/0{1 + i % 7}/2024,{'NA' if i % 2 else 'EU'},{i % 3},{'no' if i % 2 else 'yes'}\n" for i in range(42)
+)
+COLUMNS: dict[str, dict[str, Any]] = {
+    "when": {"kind": "date", "format": "%d/%m/%Y"},
+    "zone": {"missing": []},
+    "code": {"kind": "category"},
+}
+
+
+def kinds(api: httpx.Client, name: str) -> dict[str, Any]:
+    found = api.get(f"/v1/datasets/{name}").json()["profile"]["columns"]
+    return {column["name"]: (column["kind"], column["missing"], column["high"]) for column in found}
+
+
+def test_how_columns_are_to_be_read_is_said_in_a_query_a_form_a_command_and_a_study_file(
+    inputs_api: httpx.Client, tmp_path: Path
+) -> None:
+    url, file = str(inputs_api.base_url).rstrip("/"), tmp_path / "table.csv"
+    file.write_text(TABLE)
+    asked = {"target": "y", "columns": json.dumps(COLUMNS)}
+    form = inputs_api.post("/v1/datasets", files={"file": ("in a form.csv", TABLE)}, data=asked)
+    query = inputs_api.post("/v1/datasets", params={**asked, "format": "csv", "name": "in a query"}, content=TABLE)
+    assert (form.status_code, query.status_code) == (201, 201), (form.text, query.text)
+    options = ["--column", "when={kind: date, format: '%d/%m/%Y'}", "--column", "zone={missing: []}"]
+    added = regsweep(url, "datasets", "add", str(file), "--target", "y", "--column", "code=category", *options)
+    assert added.returncode == 0, added.stderr
+    dataset = {"kind": "file", "path": "table.csv", "name": "in a study", "target": "y", "columns": COLUMNS}
+    submitted = regsweep(url, "submit", study_file(tmp_path, document("columns", dataset=dataset)))
+    assert submitted.returncode == 0, submitted.stderr
+    for name in ("in a form", "in a query", "table", "in a study"):
+        found = kinds(inputs_api, name)
+        assert found["when"] == ("date", 0, "2024-07-08T00:00:00.000"), name
+        assert (found["zone"][:2], found["code"][:2]) == (("category", 0), ("category", 0)), name
+
+
+@pytest.mark.parametrize(
+    ("columns", "field", "said"),
+    [
+        ({"when": {"kind": "day"}}, "columns.when.kind", "'day' is not known"),
+        ({"then": {"kind": "date"}}, "columns", "the file has no column 'then'; did you mean 'when'?"),
+        ({"when": {"format": "%"}}, "columns.when.format", "tells no dates apart"),
+        ({"code": {"decimal": ",", "thousands": ","}}, "columns.code.thousands", "is the decimal point already"),
+        ({"zone": {"kind": "number"}}, "columns", "'zone' holds texts such as 'EU', and the kind number is asked for"),
+        ({"y": {"kind": "ignore"}}, "ignore", "'y' is the target, which cannot be ignored"),
+    ],
+)
+def test_what_columns_cannot_be_is_refused_with_the_field(
+    inputs_api: httpx.Client, columns: dict[str, Any], field: str, said: str
+) -> None:
+    params = {"target": "y", "format": "csv", "columns": json.dumps(columns)}
+    answer = inputs_api.post("/v1/datasets", params=params, content=TABLE)
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (422, field)
+    assert said in error["message"]
+
+
+def test_rows_that_cannot_be_learned_from_are_left_out_when_asked_and_counted(inputs_api: httpx.Client) -> None:
+    rows = "".join(f"{i},{'uv'[i % 2]}\n" for i in range(40)) + "1,\n2,\n3,w\n"
+    params: dict[str, Any] = {"target": "y", "format": "csv"}
+    refused = inputs_api.post("/v1/datasets", params=params, content=f"x,y\n{rows}")
+    assert "has no value in row 42 (the header is row 1) and in 1 other rows" in refused.json()["detail"]
+    asked = {**params, "drop_missing_target": True}
+    refused = inputs_api.post("/v1/datasets", params=asked, content=f"x,y\n{rows}")
+    assert "has one row of the class 'w', row 44 (the header is row 1)" in refused.json()["detail"]
+    found = inputs_api.post("/v1/datasets", params={**asked, "drop_rare_classes": True}, content=f"x,y\n{rows}")
+    assert found.status_code == 201, found.text
+    assert [one["name"] for one in found.json()["profile"]["classes"]] == ["u", "v"]
+    assert found.json()["profile"]["rows"] == 40
+    assert found.json()["profile"]["warnings"][:2] == [
+        "2 of 43 rows have no target and are left out",
+        "1 of 41 rows are of classes with fewer than 5 rows ('w') and are left out",
+    ]
