@@ -6,6 +6,8 @@ import re
 import unicodedata
 from hashlib import sha256
 
+from studies.spec.study import NAME_PATTERN
+
 #: Letters that Unicode does not take apart into one of ASCII and an accent.
 _LETTERS = str.maketrans(
     {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
@@ -14,11 +16,13 @@ MAX_NAME = 100
 
 
 def make_name(text: str, longest: int = MAX_NAME) -> str:
-    """Make a name of at most so many characters that fits `studies.spec.study.NAME_PATTERN`; one that does stays.
+    """Make a name of at most so many characters that fits NAME_PATTERN; a text that does stays as it is.
 
     Accents are left out, signs become blanks. Where letters are lost, a few digits of the text's SHA-256 keep the names
     of different texts apart.
     """
+    if len(text) <= longest and re.fullmatch(NAME_PATTERN, text):
+        return text
     letters = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     name = re.sub(" *[^A-Za-z0-9 ._-]+ *", " ", plain).lstrip(" ._-").rstrip()

@@ -39,7 +39,8 @@ def check_dataset_exists(session: Session, dataset: DatasetSpec) -> None:
     is_it = (DatasetRecord.name == dataset.name, DatasetRecord.digest == dataset.digest)
     version = FIRST_VERSION if dataset.version is None else dataset.version
     if session.scalar(sa.select(DatasetRecord.id).where(*is_it, DatasetRecord.version == version)) is None:
-        raise InvalidSpecError([FieldError("dataset.name", f"there is no dataset '{dataset.name}'; upload it first")])
+        message = f"version {version} of the dataset '{dataset.name}' was deleted meanwhile; upload it again"
+        raise InvalidSpecError([FieldError("dataset.name", message)])
 
 
 def lock_dataset_name(session: Session, name: str) -> None:

@@ -145,10 +145,18 @@ def test_a_study_that_is_refused_leaves_no_upload(api: httpx.Client, people: Pat
     assert uploads(api) == [("people", 1)]  # which was there before
 
 
-def test_a_key_that_may_not_delete_is_told_that_the_upload_stays(api: httpx.Client, people: Path, url: str) -> None:
-    made = run_command("keys", "create", "me", "--scope", "submit", "--database-url", url).stdout
-    mine = document("mine", dataset={"kind": "file", "path": people.name, "target": "y"}, budget={"trials": 50_001})
-    refused = run(api, "submit", study_file(people.parent, mine), "--key", made.split()[-1])
+def test_a_key_that_may_not_delete_leaves_an_upload_only_for_what_the_server_alone_knows(
+    api: httpx.Client, people: Path, url: str
+) -> None:
+    api.post("/v1/studies", json=document("taken")).raise_for_status()
+    key = run_command("keys", "create", "me", "--scope", "submit", "--database-url", url).stdout.split()[-1]
+    api.headers["Authorization"] = f"Bearer {key}"
+    mine = document("mine", dataset={"kind": "file", "path": people.name, "target": "y"})
+    for why in ("here", "for its name"):
+        refused = run(api, "submit", study_file(people.parent, mine | REFUSED[why]), "--key", key)
+        assert (refused.returncode, uploads(api)) == (2, []), refused.stderr
+    limit = study_file(people.parent, mine | REFUSED["by a limit of the server"])
+    refused = run(api, "submit", limit, "--key", key)
     assert refused.returncode == 2
     assert "version 1 of the dataset 'people' stays on the server: this needs the scope admin" in refused.stderr
 

@@ -162,9 +162,13 @@ def test_a_study_of_a_dataset_that_was_deleted_since_it_was_read_is_refused(
     datasets = DatasetStore(store, stepped)
     add(datasets, table(tmp_path))
     spec = about(datasets)
-    datasets.delete("people")
-    with pytest.raises(InvalidSpecError, match=r"dataset\.name: there is no dataset 'people'; upload it first"):
+    add(datasets, table(tmp_path), target="b")  # the same file's next version
+    datasets.delete("people", 1)
+    with pytest.raises(
+        InvalidSpecError, match=r"dataset\.name: version 1 of the dataset 'people' was deleted meanwhile"
+    ):
         store.create_study(spec)
+    store.create_study(about(datasets))
 
 
 def test_the_state_of_a_trial_that_still_runs_stays_when_its_study_is_stopped(
