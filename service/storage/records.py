@@ -155,7 +155,7 @@ class CurveRecord(Record):
 
     trial_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_trials.id", ondelete="CASCADE"), primary_key=True)
     curve: Mapped[dict[str, Any]]
-    detail: Mapped[dict[str, Any] | None]  # TrialResult.detail
+    detail: Mapped[dict[str, Any] | None]  # TrialResult.detail, and TrialResult.seconds
 
 
 class AttemptRecord(Record):
