@@ -17,6 +17,7 @@ from service.storage import progress
 from service.storage.comparison_store import ComparisonStore
 from service.storage.progress import Overall, Progress
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
+from service.storage.states import TrialState
 from service.storage.store import Store
 from studies.spec.dataset import DatasetFacts
 
@@ -120,6 +121,7 @@ def trial_view(trial: TrialRecord) -> TrialView:
         epochs=trial.epochs,
         best_epoch=trial.best_epoch,
         stopped_early=trial.stopped_early,
+        cut=trial.state == TrialState.COMPLETE and trial.reason is not None,
         reason=trial.reason,
         attempt=trial.attempt,
         enqueued=trial.enqueued_params,

@@ -25,7 +25,7 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.datasets import DatasetStore
 from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
-from service.storage.states import ACTIVE_COMPARISON, ComparisonState, StudyState
+from service.storage.states import ACTIVE_COMPARISON, StudyState
 from service.storage.store import Store
 from service.views import comparison_view, study_views, trial_view
 from service.worker.fleet import Fleet
@@ -79,8 +79,7 @@ def _show(store: Store, console: Console, study: StudyView, next_step: str) -> i
     if study.comparison is not None:
         show_comparison(console, comparison_view(store, study.name))
     console.print(next_step, highlight=False, markup=False, soft_wrap=True)
-    compared = study.comparison is None or study.comparison.state == ComparisonState.COMPLETED
-    return 0 if study.state == StudyState.COMPLETED and study.progress.complete and compared else 1
+    return terminal.exit_status(study)
 
 
 def _check_with_dataset(store: Store, document: Mapping[str, Any], settings: Settings, folder: Path) -> StudySpec:

@@ -19,7 +19,7 @@ from rich.text import Text
 from service.schemas.progress import OverallView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
-from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
+from service.storage.states import ACTIVE_STUDY, ComparisonState, StudyState, TrialState
 from studies.analysis.labels import number, param_label
 from studies.analysis.params import kernel_values
 from studies.objectives import Task, cost_sign
@@ -149,7 +149,15 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
         console.print(_table(f"Pareto front of {', '.join(spec.objectives)}", front, spec))
         return
     console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {number(front[0].value)}")
+    if front[0].cut:
+        console.print(f"It was {front[0].reason}", highlight=False)
     console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))
+
+
+def exit_status(study: StudyView) -> int:
+    """The exit status of a command that followed a study to its end: 0 when it and its comparison gave a result."""
+    compared = study.comparison is None or study.comparison.state == ComparisonState.COMPLETED
+    return 0 if study.state == StudyState.COMPLETED and study.progress.complete and compared else 1
 
 
 def show_studies(console: Console, studies: Iterable[StudyView]) -> None:

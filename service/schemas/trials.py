@@ -23,7 +23,11 @@ class TrialView(BaseModel):
     epochs: int | None = Field(description="Epochs trained.")
     best_epoch: int | None = Field(description="Epoch of the kept weights, counted from 1.")
     stopped_early: bool | None = Field(description="Whether early stopping ended the training.")
-    reason: str | None = Field(description="Why it was pruned or failed.")
+    cut: bool = Field(
+        False,
+        description="Whether the study's end cut it: complete, with the value of its epochs so far; see `reason`.",
+    )
+    reason: str | None = Field(description="Why it was pruned, failed or was cut.")
     attempt: int = Field(
         description="Number of the current attempt, from 1; above 1 when an earlier one was lost, see …/attempts."
     )

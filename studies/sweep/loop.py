@@ -30,7 +30,6 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two reports to the ledger; in between, epochs cost no transaction.
 REPORT_SECONDS = 0.25
-_STUDY_ENDED = "the study ended while the trial ran"
 
 
 def sweep(
@@ -204,7 +203,7 @@ class _SweptTrials:
 
     def _take_in(self, running: RunningTrial, fold: int, trained: Trained) -> None:
         if self._order is Order.END and not running.finished(trained):
-            running.prune_reason = running.prune_reason or _STUDY_ENDED
+            running.cut(self._spec)
         plan = running.claim.plan
         if self._spec.resampling.nested and not (plan is not None and plan.test):
             trained = replace(trained, result=rename_nested_metrics(trained.result))
@@ -216,7 +215,7 @@ class _SweptTrials:
         dropped = len(self._waiting) - len(kept)
         self._waiting, running.outstanding = kept, running.outstanding - dropped
         if dropped and self._order is Order.END:
-            running.prune_reason = running.prune_reason or _STUDY_ENDED
+            running.prune()
 
     def _end(self, running: RunningTrial) -> None:
         if running.lost:

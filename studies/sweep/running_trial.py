@@ -31,6 +31,7 @@ class RunningTrial:
     trained: dict[int, Trained] = field(default_factory=dict)  # by fold
     error: Exception | None = None
     prune_reason: str | None = None
+    was_cut: bool = False  # by the study's end, and yet has a value
     unreported: list[tuple[int, float]] = field(default_factory=list)  # steps and intermediate values
     lost: bool = False  # another worker has it now
     state_kept_at: float = field(default_factory=time.monotonic)
@@ -49,6 +50,21 @@ class RunningTrial:
         """True when its plan measures it on the test part or delivers its model."""
         plan = self.claim.plan
         return plan is not None and (plan.test or plan.deliver is not None)
+
+    def prune(self) -> None:
+        """End it without a value, for the study has ended."""
+        self.prune_reason = self.prune_reason or "the study ended while the trial ran"
+
+    def cut(self, spec: StudySpec) -> None:
+        """End one of its trainings where it is, for the study has ended; the epochs so far give a value.
+
+        Not where epochs are an objective, of which a cut trial would have the fewest; and a comparison's trials are
+        paired, so that one which was trained less would be judged unfairly.
+        """
+        if self.claim.plan is None and "epochs" not in spec.objectives:
+            self.was_cut = True
+        else:
+            self.prune()
 
     def finished(self, trained: Trained) -> bool:
         """Return whether a training ended by early stopping or after its last epoch, and was not cut short."""
@@ -79,7 +95,8 @@ class RunningTrial:
         if undefined:
             reason = f"{', '.join(undefined)} has no finite value on this validation part"
             return Outcome(TrialState.FAIL, None, result, reason, unreported=self.unreported)
-        return Outcome(TrialState.COMPLETE, values, result, None, unreported=self.unreported)
+        cut = f"cut after {result.epochs} epochs, when the study ended" if self.was_cut else None
+        return Outcome(TrialState.COMPLETE, values, result, cut, unreported=self.unreported)
 
 
 def describe(error: Exception) -> str:
