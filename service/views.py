@@ -12,7 +12,7 @@ from service.schemas.comparisons import ComparisonView, PartView
 from service.schemas.datasets import DatasetDetail, DatasetView
 from service.schemas.progress import OverallView, ProgressView
 from service.schemas.studies import BestView, ComparisonSummary, EngineView, StudyView
-from service.schemas.trials import AttemptView, TrialView, WeightsView
+from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
 from service.storage import progress
 from service.storage.comparison_store import ComparisonStore
 from service.storage.progress import Overall, Progress
@@ -151,6 +151,7 @@ def weights_view(trial: TrialRecord, detail: Mapping[str, Any], feature_names: S
         all_layers=trial.weights or {},
         layers=detail.get("layers", []),
         feature_norms=norms,
+        trained_on=None if "trained_on" not in detail else TrainedOnView.model_validate(detail["trained_on"]),
         nonzero_features=None if norms is None else [name for name, norm in norms.items() if norm],
     )
 

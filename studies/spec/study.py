@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -89,6 +90,14 @@ class StudySpec(FrozenModel):
         options = self.table_options
         split = self.resampling.split
         return split == "time" or (split == "auto" and options is not None and options.time is not None)
+
+    def kept_fold(self, folds: Iterable[int]) -> int:
+        """Of the folds that a trial is trained on, the one whose model, curve and weights stand for the trial.
+
+        Folds are alike, and the first is taken; in the order of time they grow, and the last trains on most rows, up to
+        the latest.
+        """
+        return max(folds) if self.ordered else min(folds)
 
     @property
     def max_folds(self) -> int:

@@ -19,7 +19,7 @@ from studies.errors import LeaseLostError, TrainingError, ran_out_of_memory
 from studies.seeds import trial_seed
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Ledger, Order, Outcome, Report, Setback
-from studies.sweep.model_writing import write_model
+from studies.sweep.model_writing import trained_on, write_model
 from studies.sweep.opening import TrialOpener
 from studies.sweep.pruning import Pruning
 from studies.sweep.running_trial import RunningTrial, describe
@@ -243,9 +243,16 @@ class _SweptTrials:
         self._ledger.close(running.claim, running.number, outcome)
         self.closed += 1
 
+    def _outcome(self, running: RunningTrial) -> Outcome:
+        outcome = running.outcome(self._spec)
+        if outcome.result is None:
+            return outcome
+        detail = {**outcome.result.detail, "trained_on": trained_on(running, self._data, self._spec)}
+        return replace(outcome, result=replace(outcome.result, detail=detail))
+
     def _tell(self, running: RunningTrial) -> tuple[Outcome, bool]:
         """Tell the sampler of a trial; return its outcome, and whether its model is kept."""
-        outcome, trial = running.outcome(self._spec), running.trial
+        outcome, trial = self._outcome(running), running.trial
         if trial is None:
             return outcome, running.kept_for_delivery and outcome.state == TrialState.COMPLETE
         told = self._opener.asker.tell(trial, outcome.state, outcome.values)

@@ -27,6 +27,7 @@ class RunningTrial:
     hyperparameters: Hyperparameters
     folds: Sequence[int]  # a training each
     epochs: int  # of each training, at most
+    kept_fold: int  # whose model, curve and weights stand for the trial
     outstanding: int = field(init=False)  # trainings that have not ended
     trained: dict[int, Trained] = field(default_factory=dict)  # by fold
     error: Exception | None = None
@@ -72,15 +73,18 @@ class RunningTrial:
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from the checkpoint of an earlier attempt."""
-        self.states, self.trained = dict(checkpoint.running), dict(checkpoint.ended)
-        self.outstanding -= len(checkpoint.ended)
+        # A checkpoint of an earlier version lacks the kept fold's model where that is not the first.
+        lacking = {self.kept_fold} - {*checkpoint.models}
+        self.states = dict(checkpoint.running)
+        self.trained = {fold: trained for fold, trained in checkpoint.ended.items() if fold not in lacking}
+        self.outstanding -= len(self.trained)
 
     def checkpoint(self) -> Checkpoint:
         """The state that another attempt can go on from."""
         plan = self.claim.plan
-        every_model = plan is not None and plan.deliver == "folds"
+        models = self.folds if plan is not None and plan.deliver == "folds" else [self.kept_fold]
         states = {fold: state for fold, state in self.states.items() if fold not in self.trained}
-        return Checkpoint(self.trained, states, every_model=every_model)
+        return Checkpoint(self.trained, states, models)
 
     def outcome(self, spec: StudySpec) -> Outcome:
         """The outcome, once all its trainings have ended."""

@@ -52,7 +52,7 @@ async def predict(
     ):
         if await request.is_disconnected():
             raise CutOffError("the client hung up before its turn came")
-        content = await run_in_threadpool(bundle, artifacts, model, name)
+        content = await run_in_threadpool(bundle, artifacts, model, store.detail(model), name)
         predictions = await predict_rows(content, rows.path, file_format)
     return download_response(predictions, "text/csv; charset=utf-8", f"{name} predictions.csv")
 
