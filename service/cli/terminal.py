@@ -131,6 +131,8 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
         f"[bold]{study.name}[/bold] is {study.state}{reason}: {', '.join(counts)} of {progress.trials} trials",
         highlight=False,
     )
+    if study.earlier:
+        console.print(_known_trials(study), highlight=False)
     if study.comparison is not None:
         console.print(
             f"Its comparison is {study.comparison.state}; in all {progress_line(study.overall)}", highlight=False
@@ -152,6 +154,12 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     if front[0].cut:
         console.print(f"It was {front[0].reason}", highlight=False)
     console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))
+
+
+def _known_trials(study: StudyView) -> str:
+    left_out = "; ".join(f"{reason} ({count})" for reason, count in study.earlier_left_out.items())
+    known = f"Its sampler knew {study.earlier} trials of '{study.spec['warm_start']['study']}'"
+    return f"{known}; left out: {left_out}" if left_out else known
 
 
 def exit_status(study: StudyView) -> int:

@@ -43,7 +43,7 @@ class TrialLedger:
         self._artifacts = artifacts
         self._study_id, self._root_id = study.id, study.root_id
         self._spec = study.parsed_spec
-        self._warm_start_trials = study.warm_start_trials or []
+        self._warm_start_trials = study.warm_start_trials
         try:
             self._optuna_id = self._rdb.get_study_id_from_name(study.name)
         except KeyError:

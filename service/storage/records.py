@@ -53,8 +53,8 @@ class StudyRecord(Record):
     comparison_state: Mapped[ComparisonState | None] = mapped_column(_one_of(ComparisonState, 10))
     published: Mapped[bool | None] = mapped_column("presented")  # the report is kept, its figures in the dashboard
     publishing_at: Mapped[float | None] = mapped_column("presenting_at")  # when a worker claimed to publish it
-    #: Another study's trials that its sampler knows, see studies.search.warm_start.
-    warm_start_trials: Mapped[list[Any] | None] = mapped_column("earlier")
+    #: Another study's trials that its sampler knows, see studies.search.warm_start; of earlier versions a list of them.
+    warm_start: Mapped[Any | None] = mapped_column("earlier", sa.JSON(none_as_null=True))
     priority: Mapped[int] = mapped_column(default=0)  # workers serve the highest first
     served_at: Mapped[float | None]  # when a worker last began to serve it or a part of it
     invalidated_count: Mapped[int] = mapped_column("forgotten", default=0)  # changes whenever a trial is marked invalid
@@ -80,6 +80,17 @@ class StudyRecord(Record):
         if parsed is None or parsed[0] is not document:
             parsed = memo[column] = document, model.model_validate(document)
         return parsed[1]
+
+    @property
+    def warm_start_trials(self) -> list[dict[str, Any]]:
+        """Another study's trials that its sampler knows."""
+        document: Any = self.warm_start or []
+        return list(document["trials"] if isinstance(document, dict) else document)
+
+    @property
+    def warm_start_left_out(self) -> dict[str, int]:
+        """The number of that study's complete trials that its sampler does not know, by why."""
+        return dict(self.warm_start["left_out"]) if isinstance(self.warm_start, dict) else {}
 
     @property
     def etag(self) -> str:
