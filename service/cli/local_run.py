@@ -106,7 +106,9 @@ def _begin_or_resume(store: Store, spec: StudySpec) -> str:
         return store.create_study(named).name
     except NameInUseError:
         study = store.study(name)
-        if _without_comparison(study.parsed_spec) != alone.named(name):
+        # A study of an earlier version may lack what is a default now.
+        stored = study.parsed_spec, StudySpec.model_validate(study.spec)
+        if alone.named(name) not in map(_without_comparison, stored):
             raise ConflictError(
                 f"another study is named '{name}'; choose another name, or delete that one first"
             ) from None

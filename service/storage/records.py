@@ -5,6 +5,7 @@ Samplers and the dashboard read Optuna's tables, the API reads these. Both chang
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, ClassVar, TypeVar
@@ -67,18 +68,18 @@ class StudyRecord(Record):
     @property
     def parsed_spec(self) -> StudySpec:
         """The validated `spec`; validated again only after it was assigned or read from the database."""
-        return self._parsed("spec", StudySpec)
+        return self._parsed("spec", StudySpec.read)
 
     @property
     def parsed_comparison(self) -> ComparisonSpec:
         """The validated `comparison`, which must not be None."""
-        return self._parsed("comparison", ComparisonSpec)
+        return self._parsed("comparison", ComparisonSpec.model_validate)
 
-    def _parsed(self, column: str, model: type[Model]) -> Model:
+    def _parsed(self, column: str, read: Callable[[Any], Model]) -> Model:
         document, memo = getattr(self, column), self.__dict__.setdefault("_parsed_columns", {})
         parsed: tuple[object, Model] | None = memo.get(column)
         if parsed is None or parsed[0] is not document:
-            parsed = memo[column] = document, model.model_validate(document)
+            parsed = memo[column] = document, read(document)
         return parsed[1]
 
     @property

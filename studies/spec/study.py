@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from studies import seeds
 from studies.frozen_model import FrozenModel
 from studies.keras_config import compatibility
 from studies.keras_config.errors import ConfigError
@@ -120,6 +121,18 @@ class StudySpec(FrozenModel):
     def directions(self) -> tuple[Direction, ...]:
         """The direction of each objective."""
         return tuple(OBJECTIVES[name].direction for name in self.objectives)
+
+    def training_seed(self, number: int, fit: int = 0) -> int:
+        """The seed of initial weights, data order and dropout of one of a trial's trainings."""
+        if self.training.seeds == "common":
+            return seeds.common_seed(self.seed, fit)
+        return seeds.trial_seed(self.seed, number, fit)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Self:
+        """Read a spec that was stored; in versions that had no `training.seeds` every trial had its own."""
+        training = {"seeds": "own", **document.get("training", {})}
+        return cls.model_validate({**document, "training": training})
 
     def named(self, name: str) -> Self:
         """The same study under another name."""

@@ -16,7 +16,6 @@ from optuna.trial import TrialState
 from studies import faults
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, TrainingError, ran_out_of_memory
-from studies.seeds import trial_seed
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Ledger, Order, Outcome, Report, Setback
 from studies.sweep.model_writing import trained_on, write_model
@@ -125,7 +124,7 @@ class _SweptTrials:
             number,
             self._spec,
             running.hyperparameters,
-            trial_seed(self._spec.seed, number, fold),
+            self._spec.training_seed(number, fold),
             fold,
             (plan is not None and plan.test) or self._spec.resampling.nested,
             running.states.get(fold),

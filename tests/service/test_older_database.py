@@ -51,6 +51,15 @@ def client(old: Path, recorded: dict[str, Any]) -> Iterator[httpx.Client]:
         yield api
 
 
+def as_recorded(now: Any, then: Any) -> Any:
+    """An answer of today without the fields that were added to the API since."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        return {name: as_recorded(value, then[name]) for name, value in now.items() if name in then}
+    if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
+        return [as_recorded(*pair) for pair in zip(now, then, strict=True)]
+    return now
+
+
 def test_studies_trials_comparisons_reports_and_datasets_are_read_as_they_were(
     client: httpx.Client, recorded: dict[str, Any]
 ) -> None:
@@ -59,7 +68,7 @@ def test_studies_trials_comparisons_reports_and_datasets_are_read_as_they_were(
         if "/report" in path:  # a report names the version that renders it
             assert answer["about"].pop("version") == "regsweep 0.1.0"
             assert answers[path]["about"].pop("version") == f"regsweep {VERSION}"
-        assert answers[path] == answer, path
+        assert as_recorded(answers[path], answer) == answer, path
 
 
 def test_the_old_key_is_still_needed_and_accepted(client: httpx.Client) -> None:

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import DivergedError
-from studies.seeds import trial_seed
+from studies.seeds import common_seed, trial_seed
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim
 from studies.sweep.running_trial import RunningTrial
@@ -38,8 +38,8 @@ def test_a_trial_is_trained_on_every_fold_and_tells_the_mean() -> None:
     assert swept(over_folds(), ledger, formula(by_fold, jobs)) == 3
     assert states(ledger) == [COMPLETE] * 3
     assert [(job.number, job.fold) for job in jobs] == [(number, fold) for number in range(3) for fold in range(3)]
-    assert [job.seed for job in jobs] == [trial_seed(job.spec.seed, job.number, job.fold) for job in jobs]
-    assert len({job.seed for job in jobs}) == len(jobs)
+    assert [job.seed for job in jobs] == [common_seed(job.spec.seed, job.fold) for job in jobs]
+    assert len({job.seed for job in jobs}) == 3
     assert not any(job.measures_test for job in jobs)
     for number, (trial, losses) in enumerate(zip(ledger.record, LOSSES, strict=True)):
         assert trial.values == pytest.approx([fmean(losses)])
@@ -50,6 +50,13 @@ def test_a_trial_is_trained_on_every_fold_and_tells_the_mean() -> None:
         assert result.metrics["val_loss_deviation"] == pytest.approx(stdev(losses))
         assert [entry["metrics"]["val_loss"] for entry in result.detail["folds"]] == losses
         assert len({job.hyperparameters for job in jobs if job.number == number}) == 1
+
+
+def test_each_training_has_a_seed_of_its_own_where_trials_do_not_share_theirs() -> None:
+    ledger, jobs = MemoryLedger(budget=3), list[Job]()
+    assert swept(over_folds(training={"seeds": "own"}), ledger, formula(by_fold, jobs)) == 3
+    assert [job.seed for job in jobs] == [trial_seed(job.spec.seed, job.number, job.fold) for job in jobs]
+    assert len({job.seed for job in jobs}) == len(jobs)
 
 
 def test_the_best_trial_is_the_one_of_the_best_mean_and_its_first_folds_model_is_kept() -> None:
