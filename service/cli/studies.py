@@ -65,7 +65,7 @@ def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None
 
 
 def watch(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:
-    """Follow a study until it ends, then show it."""
+    """Follow a study until it ends, then show it; exit 1 when it gave no result, as `run` does."""
     from rich.console import Console
 
     from service.cli import terminal
@@ -74,6 +74,7 @@ def watch(name: StudyName, server: ServerOption = None, key: KeyOption = None) -
     with open_client(server, key) as client:
         study = terminal.follow(console, lambda: client.study(name))
         _show(console, client, study, server)
+    sys.exit(terminal.exit_status(study))
 
 
 def studies(server: ServerOption = None, key: KeyOption = None) -> None:

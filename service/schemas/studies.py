@@ -62,6 +62,11 @@ class StudyView(BaseModel):
     earlier: int = Field(
         description="Number of trials of another study that its sampler learned from; see `warm_start`."
     )
+    earlier_left_out: dict[str, int] = Field(
+        default_factory=dict,
+        description="Number of that study's complete trials that it did not learn from, for it could not have asked "
+        "them, by the reason.",
+    )
     comparison: ComparisonSummary | None = Field(description="Null when the study has none; see /comparison.")
     best: BestView | None = Field(
         description="Null while no trial is complete, and with several objectives; see /best."

@@ -8,9 +8,11 @@ import io
 import json
 import sqlite3
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,13 @@ import pytest
 from pyarrow import feather
 
 from service.settings import Settings
+from service.storage.store import Store
+from studies.datasets.preprocessing import PreparedData
+from studies.training.result import Job, OnEpoch, Trained
+from tests.acceptance.polling import eventually
 from tests.service.conftest import served, settings_in
-from tests.service.documents import document
+from tests.service.documents import document, trial_result
+from tests.service.working import working
 
 ROWS = "\n".join(f"{i},{'Rome' if i % 3 else 'Oslo'},{i % 2}" for i in range(60))
 CSV = f"age,city,y\n{ROWS}\n"
@@ -382,6 +389,41 @@ def test_both_bodies_of_an_upload_are_documented(api: httpx.Client) -> None:
         assert {"file", "format", field} <= form["properties"].keys()
         assert form["required"] == ["file"]
         assert field in {parameter["name"] for parameter in paths[path]["post"]["parameters"]}
+
+
+@pytest.mark.parametrize(("split", "fold", "part"), [
+    ("time", 3, "those of fold 4 of 4, divided in the order of time"),
+    ("random", 0, "those of fold 1 of 4, divided at random"),
+])  # fmt: skip
+def test_an_export_holds_the_fold_that_stands_for_the_trial_and_says_which_rows_it_saw(
+    api: httpx.Client, settings: Settings, split: str, fold: int, part: str
+) -> None:
+    upload(api, name="people", time="age").raise_for_status()
+    dataset, resampling = {"kind": "uploaded", "name": "people"}, {"kind": "kfold", "folds": 4, "split": split}
+    trained: dict[int, int] = {}
+
+    def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+        on_epoch(1, {"val_loss": 0.5})
+        trained[job.fold] = data.train_rows
+        result = replace(trial_result(0.5), curve={"epoch": [1.0], "fold": [float(job.fold)]})
+
+        def save(path: Path) -> None:
+            path.write_bytes(b"model of fold %d" % job.fold)
+
+        return Trained(result, save)
+
+    api.post("/v1/studies", json=document(trials=1, dataset=dataset, resampling=resampling)).raise_for_status()
+    artifacts = Path(settings.artifacts_url.removeprefix("file://"))
+    with closing(Store(settings.database_url)) as store, working(store, artifacts, train):
+        eventually(lambda: store.study("iris").ended_at, 20)
+    with zipfile.ZipFile(io.BytesIO(api.get("/v1/studies/iris/export").content)) as file:
+        assert file.read("model.keras").decode() == f"model of fold {fold}"
+        assert file.read("preparation.skops") == (artifacts / f"studies/1/preparation-{fold}.skops").read_bytes()
+        assert f"It was trained on {trained[fold]} of 60 rows: {part}." in file.read("README.md").decode()
+    assert api.get("/v1/studies/iris/trials/0/curve").json()["curve"]["fold"] == [fold]
+    rows = {"train_rows": trained[fold], "rows": 60, "part": part}
+    assert api.get("/v1/studies/iris/trials/0/weights").json()["trained_on"] == rows
+    assert trained[fold] == max(trained.values())
 
 
 def test_predictions_are_asked_of_a_study_that_is_there(api: httpx.Client) -> None:

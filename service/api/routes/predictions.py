@@ -77,7 +77,7 @@ async def predict(
         async with request.app.state.one_prediction:
             if await request.is_disconnected():
                 raise CutOffError("the client hung up before its turn came")
-            content = await run_in_threadpool(bundle, artifacts, model, name)
+            content = await run_in_threadpool(bundle, artifacts, model, store.detail(model), name)
             as_json = "application/json" in request.headers.get("accept", "")
             encoding = asked.encoding or description.encoding
             predicted = await predict_rows(
