@@ -53,9 +53,13 @@ def add_dataset(
     options |= {"drop_missing_target": drop_missing_target, "drop_rare_classes": drop_rare_classes}
     with open_client(server, key) as client:
         try:
-            dataset = client.add_dataset(file, options)
+            dataset, is_new = client.add_dataset_or_find(file, options)
         except OSError as error:
             refuse(f"cannot read {file}: {error.strerror}")
+        newest = dataset.version if is_new else client.dataset_versions(dataset.name)[0].version
+    if dataset.version != newest:
+        older = f"this is version {dataset.version} of '{dataset.name}', whose name alone means version {newest}"
+        print(f"regsweep: {older}; say `version: {dataset.version}` in a study of this one", file=sys.stderr)
     for warning in dataset.profile.warnings:
         print(f"regsweep: {warning}", file=sys.stderr)
     print(dataset.name)
