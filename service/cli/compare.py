@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.options import KeyOption, ModelFile, ServerOption, open_client, refuse
+from service.cli.options import KeyOption, ModelFile, ServerOption, open_client, refuse, warn_of
 from service.storage.states import ComparisonState
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def compare(
             compared = _compare_file(client, file, model, changes)
         else:
             compared = _compare_study(client, client.study(study), changes)
+        warn_of(compared)
         if wait:
             sys.exit(_follow(client, compared.name, server))
     from service.cli.next_step import next_step

@@ -19,6 +19,7 @@ from service.cli.options import (
     WorkersOption,
     load_settings,
     open_client,
+    warn_of,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None
 
     study = read_document(file, model)
     with open_client(server, key) as client:
-        print(client.submit(prepare_submission(client, study, file.parent)).name)
+        submitted = client.submit(prepare_submission(client, study, file.parent))
+    warn_of(submitted)
+    print(submitted.name)
 
 
 def watch(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:
