@@ -20,6 +20,7 @@ from service.storage.progress import Overall, Progress
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.states import TrialState
 from service.storage.store import Store
+from studies.search.idle_pruners import pruner_warnings
 from studies.spec.dataset import DatasetFacts
 
 
@@ -59,6 +60,7 @@ def _study_view(
         state=study.state,
         reason=study.reason,
         spec=study.spec,
+        warnings=pruner_warnings(study.parsed_spec),
         task=study.parsed_spec.task,
         engine=None if study.engine is None else EngineView.model_validate(study.engine),
         progress=ProgressView.model_validate(counts, from_attributes=True),

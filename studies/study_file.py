@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -22,13 +23,42 @@ from studies.spec.study import NAME_RULE, StudySpec
 _TAGS = NOTATIONS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, which takes the last of two equal keys, silently; this one refuses them."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Before `<<` is resolved: a key may well stand beside the one that is merged in.
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and key.value in lines:
+                message = f"stands twice, in line {lines[key.value]} and in line {line}; keep one of them"
+                raise InvalidSpecError([FieldError(key.value, message)])
+            if isinstance(key, yaml.ScalarNode):
+                lines[key.value] = line
+        return node
+
+
+def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of JSON from its pairs, for `json.loads`, which takes the last of two equal keys.
+
+    Raises InvalidSpecError when a key stands twice.
+    """
+    counts = Counter(key for key, _ in pairs)
+    errors = [FieldError(key, "stands twice; keep one of them") for key, count in counts.items() if count > 1]
+    if errors:
+        raise InvalidSpecError(errors)
+    return dict(pairs)
+
+
 def read_document(path: Path, model: Path | None = None) -> dict[str, Any]:
     """Read a YAML file without validating it; the model of a .json or .keras file takes the place of its own.
 
     Raises InvalidSpecError when the file is missing, not YAML, or not a study.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise InvalidSpecError([FieldError("", f"cannot read {path}: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
@@ -68,6 +98,7 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
         spec = StudySpec.model_validate(document)
     except ValidationError as error:
         raise InvalidSpecError(field_errors(error.errors())) from None
+    checks.check_magnitudes(spec)
     checks.check_search(spec)
     return spec
 

@@ -1,5 +1,7 @@
 """Dependencies that routes share: the store, the artifacts, headers, pages of a listing."""
 
+import json
+from contextlib import suppress
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Query, Request
@@ -11,6 +13,7 @@ from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
 from service.storage.store import Store
+from studies.study_file import unique_keys
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
 CursorParameter = Annotated[str | None, Query(alias="cursor", description="`next` of the page before.")]
@@ -46,6 +49,11 @@ def _idempotency_key(
     return idempotency_key
 
 
+async def _unique_keys(request: Request) -> None:
+    with suppress(ValueError):  # FastAPI says what is wrong with a body that is not JSON
+        json.loads(await request.body(), object_pairs_hook=unique_keys)
+
+
 def _store(request: Request) -> Store:
     return cast(LazyStore, request.app.state.lazy_store).get()
 
@@ -70,6 +78,8 @@ def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
+#: Refuses a JSON body in which a key stands twice.
+UniqueKeysDependency = Depends(_unique_keys)
 IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]
 IdempotencyKeyDependency = Annotated[str | None, Depends(_idempotency_key)]
 StoreDependency = Annotated[Store, Depends(_store)]

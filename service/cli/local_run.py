@@ -16,6 +16,7 @@ from service import submission
 from service.cli import terminal
 from service.cli.local_files import LocalDataset, dataset_kind, read_dataset
 from service.cli.next_step import next_step_here
+from service.cli.options import warn_of
 from service.cli.terminal_comparison import show_comparison
 from service.errors import ConflictError, NameInUseError, WorkersFailedError
 from service.schemas.studies import StudyView
@@ -73,6 +74,7 @@ def _run(store: Store, name: str, settings: Settings, command: str) -> int:
     """Run a study with a fleet of workers, and show it; return the exit status."""
     fleet = Fleet(settings, max(settings.workers, 1), name)
     console = Console()
+    warn_of(study_views(store, [store.study(name)])[0])
     fleet.start()
 
     def look() -> StudyView:

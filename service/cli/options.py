@@ -15,6 +15,7 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.client import Client
+    from service.schemas.studies import StudyView
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
 ModelFile = Annotated[
@@ -68,3 +69,9 @@ def open_client(server: str | None, key: str | None) -> Client:
 
     settings = load_settings(server_url=server, key=key, log_level="warning")
     return Client(settings.server_url, api_key_of(settings))
+
+
+def warn_of(study: StudyView) -> None:
+    """Print the warnings of a study and of its data to the standard error."""
+    for warning in (*study.warnings, *(study.data.warnings if study.data is not None else ())):
+        print(f"regsweep: warning: {warning}", file=sys.stderr)

@@ -19,6 +19,7 @@ from service.cli.options import (
     WorkersOption,
     load_settings,
     open_client,
+    warn_of,
 )
 
 if TYPE_CHECKING:
@@ -53,14 +54,13 @@ def run(
 
 def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None, key: KeyOption = None) -> None:
     """Submit a study to a server."""
-    from service.cli import data_warnings
     from service.cli.local_files import submit_study
     from studies.study_file import read_document
 
     study = read_document(file, model)
     with open_client(server, key) as client:
         submitted = submit_study(client, study, file.parent)
-    data_warnings.tell(submitted)
+    warn_of(submitted)
     print(submitted.name)
 
 

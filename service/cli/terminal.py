@@ -134,6 +134,8 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     )
     if study.earlier:
         console.print(_known_trials(study), highlight=False)
+    for warning in study.warnings:
+        console.print(f"Warning: {warning}", highlight=False, markup=False)
     if study.comparison is not None:
         console.print(
             f"Its comparison is {study.comparison.state}; in all {progress_line(study.overall)}", highlight=False

@@ -51,6 +51,9 @@ class StudyView(BaseModel):
     state: StudyState
     reason: str | None = Field(description="Why it ended; null when its budget was used up.")
     spec: dict[str, Any] = Field(description="The StudySpec as accepted, with every default.")
+    warnings: list[str] = Field(
+        default=[], description="What was accepted and does nothing, such as a pruner that can never prune."
+    )
     task: str = Field(description="binary, multiclass or regression.")
     engine: EngineView | None = Field(description="How it is trained; null until a worker has begun.")
     progress: ProgressView = Field(description="Of the study's own trials, without its comparison.")

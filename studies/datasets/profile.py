@@ -10,10 +10,12 @@ import numpy as np
 from pydantic import field_validator
 
 from studies.array import Array
+from studies.datasets.catalog import Dataset
 from studies.datasets.identifiers import looks_like_rows, tells_target
 from studies.datasets.layout import ColumnLayout, lay_out_column
 from studies.datasets.levels import similar
 from studies.datasets.reading import OLD_KINDS, Evidence, Reading
+from studies.datasets.splits import time_obstacle
 from studies.datasets.table import Column, Table
 from studies.datasets.target import Target, derive_target
 from studies.errors import InvalidTableError
@@ -103,6 +105,7 @@ def profile(table: Table) -> DatasetProfile:
         ColumnProfile(name=name, kind="ignored", role="ignored", left_out=why) for name, why in table.ignored.items()
     ]
     classes = zip(target.class_names, target.counts, strict=True)
+    facts = _facts(table, target, sum(layout.width for layout in layouts))
     return DatasetProfile(
         rows=table.rows,
         columns=tuple(columns),
@@ -110,8 +113,8 @@ def profile(table: Table) -> DatasetProfile:
         why=target.why,
         classes=tuple(Level(name=name, rows=rows) for name, rows in classes),
         histogram=_histogram(target.y) if target.task == "regression" else None,
-        warnings=tuple(_warnings(table, target, layouts)),
-        facts=_facts(table, target, sum(layout.width for layout in layouts)),
+        warnings=(*_warnings(table, target, layouts), *([facts.time_obstacle] if facts.time_obstacle else [])),
+        facts=facts,
         delimiter=table.delimiter,
         encoding=table.options.encoding,
     )
@@ -127,7 +130,16 @@ def _facts(table: Table, target: Target, inputs: int) -> DatasetFacts:
         len(target.class_names),
         f"'{table.target.name}' from {source}",
         min(target.counts, default=0),
+        _time_obstacle(table, target),
     )
+
+
+def _time_obstacle(table: Table, target: Target) -> str:
+    """Why the rows cannot be split in the order of time; empty where they can, or have no times."""
+    if table.time is None:
+        return ""
+    nothing = np.empty((table.rows, 0), np.float32)
+    return time_obstacle(Dataset(nothing, target.y, target.task, (), target.class_names, times=table.time.values))
 
 
 def _roles(table: Table) -> list[tuple[_Role, Column]]:

@@ -17,6 +17,7 @@ VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
 STOPPING_SHARE = 0.2  # of a fold's training rows, watched by early stopping in a nested resampling
 DELIVERY_FOLDS, DELIVERY_REPEATS = 10, 2
+_IN_WHICH_ORDER: dict[SplitStrategy, str] = {"time": " in the order of time", "group": " by group"}
 _MAX_LEFT_OUT = 0.05  # of a fold's training rows, so that all folds train on equally many
 
 
@@ -39,10 +40,29 @@ def split(dataset: Dataset, seed: int, strategy: SplitStrategy = "auto") -> Spli
     rest, test = _cut(dataset, rows, TEST_SHARE, seed, strategy)
     train, validation = _cut(dataset, rest, VALIDATION_SHARE / (1 - TEST_SHARE), seed, strategy)
     if dataset.task != "regression":
-        class_counts = {len(np.unique(dataset.y[part])) for part in (rows, train, validation, test)}
-        if len(class_counts) > 1:
-            raise DatasetError("the rows cannot be split: a class has too few rows to stand in every part")
+        for name, part in (("training", train), ("validation", validation), ("test", test)):
+            _check_part(dataset, part, name, strategy)
     return Split(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def _check_part(dataset: Dataset, part: RowIndices, name: str, strategy: SplitStrategy) -> None:
+    """Raise DatasetError when a class has no row in a part."""
+    absent = np.setdiff1d(np.unique(dataset.y), dataset.y[part])
+    if len(absent):
+        rows, order = int((dataset.y == absent[0]).sum()), _IN_WHICH_ORDER.get(strategy, "")
+        raise DatasetError(
+            f"the rows cannot be split{order}: class '{dataset.class_names[absent[0]]}' has {rows} of {len(dataset.y)} "
+            f"rows, and none of them is in the {name} part"
+        )
+
+
+def time_obstacle(dataset: Dataset) -> str:
+    """Say why the dataset, which has times, cannot be split in their order; empty where it can."""
+    try:
+        split(dataset, 0, "time")
+    except DatasetError as error:
+        return str(error)
+    return ""
 
 
 def train_on_all(base: Split) -> Split:

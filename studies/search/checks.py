@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
+from studies.errors import FieldError, InvalidSpecError
 from studies.search.grid import finite_grid
 from studies.search.optuna_options import field_error, options_of
 from studies.search.pruners import build_pruner
@@ -13,6 +15,42 @@ from studies.spec.sampler import FINITE_SAMPLERS, SamplerName
 from studies.spec.study import StudySpec
 
 _ONE_OBJECTIVE: frozenset[SamplerName] = frozenset({"cmaes"})
+
+
+#: A penalty of a million times the weights leaves nothing of a data loss of about 1 in float32's seven digits.
+_MAX_LAMBDA = 1e6
+#: Adam moves every weight by about the learning rate: from here on a few layers leave the range of float32.
+_MAX_LEARNING_RATE = 1e3
+
+
+def check_magnitudes(spec: StudySpec) -> None:
+    """Check that λ and the learning rate are within what float32 can train.
+
+    They are no bounds of the space itself: studies of an earlier version may have others.
+
+    Raises InvalidSpecError with every field that is not.
+    """
+    space = spec.space
+    strengths: dict[str, Any] = {
+        "lambda": space.lambda_,
+        "bias_lambda": space.bias_lambda,
+        "activity_lambda": space.activity_lambda,
+    } | {f"layers.{index}.lambda": layer.lambda_ for index, layer in enumerate(space.layers or ())}
+    limits = [(name, parameter, _MAX_LAMBDA) for name, parameter in strengths.items()]
+    errors = [
+        FieldError(f"space.{name}", f"{_greatest(parameter):g} only overflows in float32; use at most {limit:g}")
+        for name, parameter, limit in [*limits, ("learning_rate", space.learning_rate, _MAX_LEARNING_RATE)]
+        if parameter is not None and _greatest(parameter) > limit
+    ]
+    if errors:
+        raise InvalidSpecError(errors)
+
+
+def _greatest(parameter: Any) -> float:
+    """The upper end of a range, the greatest choice, or the fixed value."""
+    if isinstance(parameter, Range):
+        return float(parameter.high)
+    return float(max(parameter)) if isinstance(parameter, tuple) else float(parameter)
 
 
 def check_search(spec: StudySpec) -> None:

@@ -29,6 +29,9 @@ class DatasetFacts:
     rarest: Annotated[
         int, Field(description="Rows of the rarest class; 0 where it is not known, or there are none.")
     ] = 0
+    time_obstacle: Annotated[
+        str, Field(description="Why its rows cannot be split in the order of time; empty where they can.")
+    ] = ""
 
 
 BUILTIN: dict[BuiltinName, DatasetFacts] = {

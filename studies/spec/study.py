@@ -189,6 +189,8 @@ class StudySpec(FrozenModel):
             raise ValueError(f"resampling.split: the dataset has no {split} column; name one where it is uploaded")
         if split == "stratified" and self.task == "regression":
             raise ValueError("resampling.split: a regression has no classes to stratify by; use random")
+        if self.ordered and self.dataset.facts.time_obstacle:
+            raise ValueError(f"resampling.split: {self.dataset.facts.time_obstacle}; use random or stratified")
         if self.ordered and resampling.fits > resampling.folds:
             raise ValueError(f"resampling.repeats: {ONE_DIVISION_BY_TIME}")
         if self.ordered and self.comparison is not None and self.comparison.repeats > 1:

@@ -66,6 +66,15 @@ def test_a_study_file_is_submitted_with_the_file_beside_it(api: httpx.Client, pe
     assert (spec["dataset"]["kind"], spec["dataset"]["name"]) == ("uploaded", "people")
 
 
+def test_a_pruner_that_never_prunes_is_warned_of_wherever_the_study_is_shown(api: httpx.Client, tmp_path: Path) -> None:
+    submitted = run(api, "submit", study_file(tmp_path, document("idle", trials=4, pruner="median")))
+    assert (submitted.returncode, submitted.stdout) == (0, "idle\n")
+    assert submitted.stderr.startswith("regsweep: warning: pruner.n_startup_trials: never prunes, for it waits for 5")
+    [warning] = api.get("/v1/studies/idle").json()["warnings"]
+    assert submitted.stderr == f"regsweep: warning: {warning}\n"
+    assert f"Warning: {warning}" in " ".join(run(api, "show", "idle").stdout.split())
+
+
 @pytest.mark.parametrize(
     ("dataset", "words"),
     [

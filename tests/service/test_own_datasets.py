@@ -59,6 +59,21 @@ def kept(settings: Settings) -> list[Path]:
     return sorted(folder.iterdir()) if folder.exists() else []
 
 
+def test_a_split_by_time_that_lacks_a_class_is_refused_with_the_study_and_said_with_the_file(api: httpx.Client) -> None:
+    rows = "\n".join(f"{day},{day % 7},{'late' if day >= 250 else 'early'}" for day in range(300))
+    answer = upload(api, f"day,a,y\n{rows}\n", name="drift", time="day")
+    why = "in the order of time: class 'late' has 50 of 300 rows, and none of them is in the training part"
+    [warning] = [text for text in answer.json()["profile"]["warnings"] if "order of time" in text]
+    assert why in warning
+    for division in ("time", "auto"):
+        split = {"resampling": {"split": division}}
+        refused = api.post("/v1/studies", json=document("drift", dataset={"kind": "uploaded", "name": "drift"}) | split)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "resampling.split")
+        assert why in refused.json()["errors"][0]["message"]
+    free = document("free", dataset={"kind": "uploaded", "name": "drift"}, resampling={"split": "stratified"})
+    assert api.post("/v1/studies", json=free).status_code == 201
+
+
 def test_an_uploaded_dataset_is_described_listed_and_given_back(api: httpx.Client) -> None:
     answer = upload(api, name="people")
     assert (answer.status_code, answer.headers["location"]) == (201, "/v1/datasets/people")

@@ -76,6 +76,18 @@ def _studies(api: httpx.Client) -> list[str]:
         ({"name": "a/b"}, "name", "1 to 100 letters"),
         ({"name": "x" * 101}, "name", "1 to 100 letters"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
+        (
+            {"space": {"learning_rate": 1e30}},
+            "space.learning_rate",
+            "1e+30 only overflows in float32; use at most",
+        ),
+        ({"space": {"lambda": [0.1, 1e30]}}, "space.lambda", "use at most 1e+06"),
+        ({"space": {"bias_lambda": {"low": 0, "high": 2e6}}}, "space.bias_lambda", "use at most 1e+06"),
+        (
+            {"space": {"scope": "per_layer", "layers": [{"lambda": 1e9}]}},
+            "space.layers.0.lambda",
+            "1e+09 only overflows",
+        ),
     ],
 )
 def test_a_study_that_makes_no_sense_is_refused_by_the_field(
@@ -100,6 +112,14 @@ def test_a_body_that_is_not_json_is_a_bad_request(shared_api: httpx.Client, body
     response = shared_api.post("/v1/studies", content=body, headers={"Content-Type": "application/json"})
     _problem(response, 422 if body == "" else 400)
     assert _studies(shared_api) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "key"), [('{"name": "a", "name": "b"}', "name"), ('{"space": {"lambda": 1, "lambda": 2}}', "lambda")]
+)
+def test_a_key_that_stands_twice_is_refused(shared_api: httpx.Client, body: str, key: str) -> None:
+    response = shared_api.post("/v1/studies", content=body, headers={"Content-Type": "application/json"})
+    assert _problem(response, 422) == [{"field": key, "message": "stands twice; keep one of them"}]
 
 
 @pytest.mark.parametrize("declared", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,9 @@ def test_training_ends_after_the_epoch_that_is_answered_with_no() -> None:
 
 @pytest.mark.parametrize("dataset", [BINARY, IRIS, DIABETES], ids=["binary", "multiclass", "regression"])
 def test_a_loss_that_is_no_longer_finite_is_a_divergence(dataset: Document) -> None:
+    job = job_of(dataset)
     with pytest.raises(DivergedError, match="a smaller learning rate or λ may help"):
-        trained(job_of(dataset, {"learning_rate": 1e30}))
+        trained(replace(job, hyperparameters=replace(job.hyperparameters, learning_rate=1e30)))
 
 
 def test_the_same_seed_trains_the_same_trial_and_another_seed_another() -> None:

@@ -146,7 +146,7 @@ def test_a_trial_that_is_cut_leaves_its_lane_to_the_next() -> None:
 
 
 def test_a_lane_that_diverges_fails_alone() -> None:
-    spec = spec_of(model={"kind": "mlp", "hidden_units": [8]}, space={"learning_rate": [0.001, 1e30]})
+    spec = spec_of(model={"kind": "mlp", "hidden_units": [8]}, space={"learning_rate": [0.001, 1.0]})
     given = run(spec, [job(spec, n, learning_rate=1e30 if n == 1 else 0.001) for n in range(3)], lanes=3)
     assert isinstance(given.outcomes[1], DivergedError)
     alone = run(spec, [job(spec, n, learning_rate=0.001) for n in (0, 2)], lanes=3)

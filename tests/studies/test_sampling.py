@@ -14,11 +14,50 @@ import pytest
 from studies import study_file
 from studies.errors import InvalidSpecError
 from studies.search import optuna_options, pruners, samplers
+from studies.search.idle_pruners import pruner_warnings
 from studies.search.mirror import Mirror
 from studies.spec.sampler import PrunerName, SamplerName
 from tests.studies.documents import FINITE, IRIS, Document, study
 
 TWO = ["val_loss", "epochs"]
+
+
+@pytest.mark.parametrize(
+    ("pruner", "parts", "field"),
+    [
+        ({"name": "median"}, {"budget": {"trials": 5}}, "pruner.n_startup_trials"),
+        ({"name": "median", "n_startup_trials": 1, "n_min_trials": 30}, {}, "pruner.n_min_trials"),
+        ({"name": "percentile", "percentile": 25, "n_warmup_steps": 20}, {}, "pruner.n_warmup_steps"),
+        ({"name": "threshold", "upper": 1, "n_warmup_steps": 20}, {}, "pruner.n_warmup_steps"),
+        ({"name": "successive_halving", "min_resource": 21}, {}, "pruner.min_resource"),
+        ({"name": "successive_halving", "min_resource": 2, "min_early_stopping_rate": 2}, {}, "pruner.min_resource"),
+        ({"name": "hyperband", "min_resource": 20}, {}, "pruner.min_resource"),
+        ({"name": "patient", "patience": 19}, {}, "pruner.patience"),
+        ({"name": "patient", "patience": 1, "wrapped": {"name": "median"}}, {"budget": {"trials": 5, "epochs": 20}},
+         "pruner.wrapped.n_startup_trials"),
+        ({"name": "wilcoxon"}, {}, "pruner"),
+        ({"name": "wilcoxon", "n_startup_steps": 5}, {"resampling": {"kind": "kfold"}}, "pruner.n_startup_steps"),
+        ({"name": "median"}, {"objectives": ["epochs"]}, "pruner"),
+    ],
+)  # fmt: skip
+def test_a_pruner_that_can_never_prune_is_warned_of(pruner: Document, parts: Document, field: str) -> None:
+    spec = study(pruner=pruner, **{"budget": {"trials": 30, "epochs": 20}} | parts)
+    assert [warning.partition(":")[0] for warning in pruner_warnings(spec)] == [field]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"pruner": {"name": "median", "n_warmup_steps": 19}},
+        {"pruner": {"name": "hyperband"}},
+        {"pruner": {"name": "successive_halving"}},
+        {"pruner": {"name": "wilcoxon"}, "resampling": {"kind": "kfold"}},
+        {"pruner": {"name": "patient", "patience": 2}},
+    ],
+)
+def test_a_pruner_that_can_prune_is_not_warned_of(parts: Document) -> None:
+    assert pruner_warnings(study(budget={"trials": 30, "epochs": 20}, **parts)) == []
 
 
 def mistakes(part: Document) -> dict[str, str]:

@@ -148,6 +148,16 @@ def test_a_file_that_holds_no_study_says_so(tmp_path: Path, content: bytes, says
         study_file.read(file)
 
 
+def test_a_key_that_stands_twice_is_named_with_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("dataset: {kind: builtin, name: iris}\nspace:\n  dropout: 0.1\n  lambda: 0.1\n  dropout: 0.3\n")
+    with pytest.raises(InvalidSpecError, match=r"^dropout: stands twice, in line 3 and in line 5; keep one of them$"):
+        study_file.read(file)
+    merged = "few: &few {trials: 3, epochs: 2}\nbudget:\n  <<: *few\n  epochs: 9\n"
+    file.write_text(merged)
+    assert study_file.read_document(file)["budget"] == {"trials": 3, "epochs": 9}
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpecError, match=r"cannot read .*absent\.yaml: No such file"):
         study_file.read(tmp_path / "absent.yaml")

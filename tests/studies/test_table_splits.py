@@ -84,6 +84,15 @@ def test_training_rows_come_before_those_that_judge(seed: int, kind: str, rows: 
     assert all(one < other for one, other in pairwise(known))
 
 
+@pytest.mark.parametrize(("of_last", "part"), [(range(120, 240), "test"), (range(180, 300), "training")])
+def test_a_class_that_a_part_lacks_is_named_with_the_part_and_the_order(of_last: range, part: str) -> None:
+    y = np.isin(np.arange(300), of_last).astype(np.int64)
+    data = replace(dataset(300, 0), y=y, class_names=("no", "yes"), times=np.arange(300.0))
+    why = f"^the rows cannot be split in the order of time: class 'yes' has 120 of 300 rows, .* the {part} part$"
+    with pytest.raises(DatasetError, match=why):
+        split(data, 0, "time")
+
+
 @settings(max_examples=30)
 @given(SEEDS, KINDS, st.sampled_from(["random", "stratified"]))
 def test_rows_may_be_divided_at_random_or_by_class_whatever_columns_there_are(

@@ -22,6 +22,7 @@ from service.api.dependencies import (
     Limit,
     SettingsDependency,
     StoreDependency,
+    UniqueKeysDependency,
 )
 from service.api.responses import created_response
 from service.schemas.pages import ListView
@@ -46,6 +47,7 @@ _SPEC_SCHEMA = {"type": "object", "title": "StudySpec", "description": "See /v1/
     "",
     status_code=201,
     response_model=StudyView,
+    dependencies=[UniqueKeysDependency],
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _SPEC_SCHEMA}}}},
 )
 def submit(
