@@ -69,7 +69,7 @@ def _study_view(
         earlier=len(study.warm_start_trials),
         earlier_left_out=study.warm_start_left_out,
         comparison=_comparison_summary(study),
-        best=None if best is None else _best_view(best),
+        best=None if best is None else _best_view(best, study.spec["objectives"][0]),
         dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",
         created_at=_utc(study.created_at),
         started_at=_utc_or_none(study.started_at),
@@ -83,10 +83,11 @@ def _comparison_summary(study: StudyRecord) -> ComparisonSummary | None:
     return ComparisonSummary(state=study.comparison_state, techniques=study.comparison["techniques"])
 
 
-def _best_view(trial: TrialRecord) -> BestView | None:
+def _best_view(trial: TrialRecord, objective: str) -> BestView | None:
     if trial.number is None or trial.value is None:
         return None
-    return BestView(number=trial.number, value=trial.value, params=trial.params or {})
+    deviation = (trial.metrics or {}).get(f"{objective}_deviation")
+    return BestView(number=trial.number, value=trial.value, deviation=deviation, params=trial.params or {})
 
 
 def comparison_view(store: Store, name: str) -> ComparisonView:

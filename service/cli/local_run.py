@@ -74,7 +74,7 @@ def _run(store: Store, name: str, settings: Settings, command: str) -> int:
     """Run a study with a fleet of workers, and show it; return the exit status."""
     fleet = Fleet(settings, max(settings.workers, 1), name)
     console = Console()
-    warn_of(study_views(store, [store.study(name)])[0])
+    warn_of(one_study_view(store, store.study(name)))
     fleet.start()
 
     def look() -> StudyView:

@@ -154,7 +154,9 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     if len(spec.objectives) > 1:
         console.print(_table(f"Pareto front of {', '.join(spec.objectives)}", front, spec))
         return
-    console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {number(front[0].value)}")
+    deviation = front[0].metrics.get(f"{spec.objectives[0]}_deviation")
+    spread = "" if deviation is None else f" ± {number(deviation, 2)} over {spec.resampling.fits} trainings"
+    console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {number(front[0].value)}{spread}")
     if front[0].cut:
         console.print(f"It was {front[0].reason}", highlight=False)
     console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))

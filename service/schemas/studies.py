@@ -19,6 +19,11 @@ class BestView(BaseModel):
 
     number: int
     value: float
+    deviation: float | None = Field(
+        None,
+        description="Standard deviation of the value over the trial's trainings, which have the same params and "
+        "differ by fold and seeds; null for a holdout, which trains once.",
+    )
     params: dict[str, Any]
 
 

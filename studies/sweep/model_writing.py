@@ -36,7 +36,7 @@ def trained_on(running: RunningTrial, data: Sequence[PreparedData], spec: StudyS
     if plan is not None and plan.deliver == "folds":
         part = f"each of its {len(running.trained)} models leaves one fold of all rows out"
     elif fold < fits and spec.resampling.kind != "holdout":
-        part = f"those of fold {fold + 1} of {fits}"
+        part = f"the training rows of fold {fold + 1} of {fits}"
     else:
         part = "all rows" if len(rows.train) == len(data[fold].dataset.y) else "the training part"
     how = _DIVIDED[resolve(spec.resampling.split, data[fold].dataset)]

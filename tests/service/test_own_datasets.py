@@ -407,8 +407,8 @@ def test_both_bodies_of_an_upload_are_documented(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("split", "fold", "part"), [
-    ("time", 3, "those of fold 4 of 4, divided in the order of time"),
-    ("random", 0, "those of fold 1 of 4, divided at random"),
+    ("time", 3, "the training rows of fold 4 of 4, divided in the order of time"),
+    ("random", 0, "the training rows of fold 1 of 4, divided at random"),
 ])  # fmt: skip
 def test_an_export_holds_the_fold_that_stands_for_the_trial_and_says_which_rows_it_saw(
     api: httpx.Client, settings: Settings, split: str, fold: int, part: str
