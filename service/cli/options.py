@@ -30,6 +30,10 @@ KeyOption = Annotated[
         "--key", help="The server's API key [REGSWEEP_KEY, REGSWEEP_KEY_FILE]; other users can see a command line."
     ),
 ]
+FILE_HELP = "CSV, TSV, Excel, JSON lines, Parquet, Feather or .npz; texts also as .gz."
+EncodingOption = Annotated[
+    str | None, typer.Option(help="Of a text file, as cp1252; seen from the file when left out.")
+]
 DatabaseUrlOption = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the database [REGSWEEP_DATABASE_URL].")]
 ArtifactsUrlOption = Annotated[
     str | None, typer.Option(help="fsspec URL of the folder for models and datasets [REGSWEEP_ARTIFACTS_URL].")

@@ -54,13 +54,15 @@ def run(
 
 def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None, key: KeyOption = None) -> None:
     """Submit a study to a server."""
-    from service.cli.local_files import prepare_submission
+    from service.cli import data_warnings
+    from service.cli.local_files import submit_study
     from studies.study_file import read_document
 
     study = read_document(file, model)
     with open_client(server, key) as client:
-        submitted = client.submit(prepare_submission(client, study, file.parent))
+        submitted = submit_study(client, study, file.parent)
     warn_of(submitted)
+    data_warnings.tell(submitted)
     print(submitted.name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -18,6 +18,7 @@ from studies.errors import InvalidTableError
 
 _KINDS = "buifUM"  # booleans, integers, floats, text, dates
 _BATCH_ROWS = 1 << 20
+_MAX_CHANNELS = 4  # of an image: grey, colours, transparency
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -98,9 +99,11 @@ def load(path: Path, name: str) -> Array:
     """
     with _open(path) as archive, _open_member(archive, name) as file:
         try:
-            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+            values = np.asarray(np.lib.format.read_array(file, allow_pickle=False))
         except ValueError as error:
             raise InvalidTableError(f"array '{name}' cannot be read: {error}", column=name) from error
+    # Another machine may have written it: Arrow takes this machine's byte order only.
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
@@ -116,13 +119,13 @@ class ArrayColumns:
     sources: Mapping[str, tuple[str, int | None]]  # by column: its array, and its index there
 
     @classmethod
-    def read(cls, path: Path, declared: Mapping[str, Declared]) -> Self:
-        """Load arrays of one and two dimensions.
+    def read(cls, path: Path, declared: Mapping[str, Declared], single: Collection[str] = ()) -> Self:
+        """Load arrays of one and two dimensions; one named in `single` is a column, also if its shape is (rows, 1).
 
         Raises InvalidTableError when two of them give a column the same name.
         """
-        sources = _column_sources(declared)
-        return cls({name: load(path, name) for name in declared}, sources)
+        loaded = {name: load(path, name) for name in declared}
+        return cls(loaded, _column_sources(declared, single))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,18 +137,19 @@ class ArrayColumns:
         rows = len(next(iter(self.arrays.values())))
         for start in range(0, rows, _BATCH_ROWS):
             part = slice(start, start + _BATCH_ROWS)
-            yield pa.RecordBatch.from_pydict({name: _to_arrow(self._values(name)[part]) for name in columns})
+            yield pa.RecordBatch.from_pydict({name: _to_arrow(self.values(name)[part]) for name in columns})
 
-    def _values(self, column: str) -> Array:
+    def values(self, column: str) -> Array:
+        """Return the values of a column."""
         name, index = self.sources[column]
         return self.arrays[name] if index is None else self.arrays[name][:, index]
 
 
-def _column_sources(declared: Mapping[str, Declared]) -> dict[str, tuple[str, int | None]]:
+def _column_sources(declared: Mapping[str, Declared], single: Collection[str]) -> dict[str, tuple[str, int | None]]:
     sources: dict[str, tuple[str, int | None]] = {}
     for array in declared.values():
         for index in [None] if len(array.shape) == 1 else range(array.shape[1]):
-            name = array.name if index is None else f"{array.name}{index}"
+            name = array.name if index is None or array.name in single else f"{array.name}{index}"
             if name in sources:
                 message = f"arrays '{sources[name][0]}' and '{array.name}' have the same name '{name}' for a column"
                 raise InvalidTableError(f"{message}; name one otherwise", column=name)
@@ -161,15 +165,22 @@ def _to_arrow(values: Array) -> pa.Array:
     return pa.array(np.ascontiguousarray(values))
 
 
-def to_images(name: str, values: Array) -> Array:
-    """Convert an array to float32 images, (rows, height, width, channels).
+def read_images(path: Path, name: str, shape: tuple[int, ...] = ()) -> tuple[Array, str]:
+    """Load an array as float32 images, (rows, height, width, channels); return a note besides where it was transposed.
+
+    Images that are of the known `shape` already are left as they are.
 
     Raises InvalidTableError when a pixel is not a finite number.
     """
+    values = load(path, name)
     if values.dtype.kind not in "buif":
         raise InvalidTableError(
             f"array '{name}' has {values.ndim} dimensions, so its values must be numbers", column=name
         )
+    note = ""
+    if values.ndim == 4 and values.shape[1:] != shape:
+        is_first, note = _find_channels(name, values.shape)
+        values = np.moveaxis(values, 1, -1) if is_first else values
     images = np.ascontiguousarray(values, dtype=np.float32)
     if not np.isfinite(images).all():
         row = int(np.flatnonzero(~np.isfinite(images.reshape(len(images), -1)).all(axis=1))[0]) + 1
@@ -178,4 +189,18 @@ def to_images(name: str, values: Array) -> Array:
             row=row,
             column=name,
         )
-    return images if images.ndim == 4 else images[..., np.newaxis]
+    return (images if images.ndim == 4 else images[..., np.newaxis]), note
+
+
+def _find_channels(name: str, shape: tuple[int, ...]) -> tuple[bool, str]:
+    """Return whether channels come before height and width, as PyTorch has them, and what is to be said of that."""
+    _, first, middle, last = shape
+    if first <= _MAX_CHANNELS < last:
+        return True, f"array '{name}' of shape {shape} has its channels first; they are put last, as Keras has them"
+    if last <= _MAX_CHANNELS < first or first >= min(middle, last):
+        return False, ""
+    size = " × ".join(map(str, shape[1:]))
+    return (
+        False,
+        f"array '{name}' is read as height × width × channels = {size}; transpose it if its channels come first",
+    )

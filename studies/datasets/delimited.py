@@ -4,49 +4,64 @@ from __future__ import annotations
 
 import csv
 import io
-from codecs import getincrementaldecoder
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from studies.datasets.text_file import TextFile
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat
 
-#: Texts that stand for a missing value.
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A", "?")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 #: Each delimiter with its word.
 _DELIMITER_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_DECIMAL_COMMAS = ";"  # the delimiter of spreadsheets where a comma is the decimal point
-_DECIMAL_COMMA = r"^(\s*[-+]?\d+),(\d+(?:[eE][-+]?\d+)?\s*)$"
 _BLOCK = 1 << 22  # bytes read at once; a row must be shorter
-_HEADER = 1 << 20
-_MAGIC = {b"\x1f\x8b": "gzip data", b"PK\x03\x04": "a ZIP archive", b"PAR1": "a Parquet file", b"%PDF": "a PDF"}
+_HEADER = 1 << 20  # letters
+_EXCEL_LINE = re.compile(r'"?sep=([^"\r\n])"?\r?\n', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class DelimitedFile:
     """A CSV or TSV file whose delimiter and header are known."""
 
-    path: Path
+    text: TextFile
     names: tuple[str, ...]
     delimiter: str
-    note: str = ""  # says so where the delimiter is not the format's own
+    skipped: int = 0  # lines above the header
+    note: str = ""  # says so where the delimiter is not the format's own, or the text not UTF-8
+
+    @property
+    def index(self) -> tuple[str, ...]:
+        """None: a text file does not say which columns number its rows."""
+        return ()
 
     @classmethod
-    def open(cls, path: Path, file_format: TableFormat) -> Self:
+    def open(cls, path: Path, file_format: TableFormat, encoding: str | None, max_bytes: int) -> Self:
         """Sniff the delimiter and the header: the format's own delimiter, unless another divides the first rows better.
+
+        Excel's line above the header gives the delimiter.
 
         Raises InvalidTableError when the file does not begin with a row of names.
         """
-        text = _read_start(path, file_format)
-        delimiter = _sniff(text, file_format)
-        return cls(path, _header(text, delimiter), delimiter, _note(delimiter, file_format))
+        text = TextFile.open(path, file_format, encoding, max_bytes)
+        start = text.read_start(_HEADER)
+        if not start.strip():
+            raise InvalidTableError("the file is empty; its first row must hold the columns' names")
+        said = _EXCEL_LINE.match(start)
+        start = start[said.end() :] if said else start
+        delimiter = said[1] if said else _sniff(start, file_format)
+        notes = [text.note, _excel_note(delimiter) if said else _note(delimiter, file_format)]
+        return cls(text, _header(start, delimiter), delimiter, int(said is not None), "; ".join(filter(None, notes)))
+
+    @property
+    def encoding(self) -> str | None:
+        """The encoding of a text that is not UTF-8."""
+        return self.text.asked_again
 
     def check_size(self, columns: int, max_bytes: int) -> None:
         """Accept any file: text declares no size, its rows are counted while they are read."""
@@ -54,41 +69,37 @@ class DelimitedFile:
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Read the values of some columns as text, in the rows' order.
 
-        Raises InvalidTableError, which names the row, when one has too few or too many fields or is not UTF-8.
+        Raises InvalidTableError, which names the row, when one has too few or too many fields.
         """
         # `open` has read the header, and raises errors that say more than Arrow's.
-        read_options = arrow_csv.ReadOptions(column_names=list(self.names), skip_rows_after_names=1, block_size=_BLOCK)
+        read_options = arrow_csv.ReadOptions(
+            column_names=list(self.names),
+            skip_rows=self.skipped,
+            skip_rows_after_names=1,
+            block_size=_BLOCK,
+            encoding=self.text.encoding,
+        )
         try:
-            reader = arrow_csv.open_csv(
-                self.path,
-                read_options=read_options,
-                parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
-                convert_options=arrow_csv.ConvertOptions(
-                    include_columns=list(columns),
-                    column_types=dict.fromkeys(columns, pa.string()),
-                    null_values=list(MISSING),
-                    strings_can_be_null=True,
-                ),
-            )
-            yield from map(_with_decimal_points, reader) if self.delimiter == _DECIMAL_COMMAS else reader
+            with self._source() as source:
+                reader = arrow_csv.open_csv(
+                    source,
+                    read_options=read_options,
+                    parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+                    convert_options=arrow_csv.ConvertOptions(
+                        include_columns=list(columns),
+                        column_types=dict.fromkeys(columns, pa.string()),
+                        null_values=[""],  # what else stands for a missing value depends on the column
+                        strings_can_be_null=True,
+                        check_utf8=False,  # `open` has seen to it
+                    ),
+                )
+                yield from reader
         except pa.ArrowInvalid as error:
             _refuse_rows(self, str(error))
 
-
-def _read_start(path: Path, file_format: TableFormat) -> str:
-    with path.open("rb") as file:
-        start = file.read(_HEADER)
-    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
-    if kind is not None:
-        raise InvalidTableError(
-            f"the file is {kind}, not {file_format.upper()} text; upload it as what it is, expanded"
-        )
-    if not start.strip():
-        raise InvalidTableError("the file is empty; its first row must hold the columns' names")
-    try:
-        return getincrementaldecoder("utf-8-sig")().decode(start)
-    except UnicodeDecodeError:
-        _refuse_encoding(path)
+    def _source(self) -> Any:
+        # Arrow reads a file of its own without asking Python for each block.
+        return pa.OSFile(str(self.text.path)) if self.text.is_plain else self.text.open_bytes()
 
 
 def _sniff(text: str, file_format: TableFormat) -> str:
@@ -111,8 +122,16 @@ def _header(text: str, delimiter: str) -> tuple[str, ...]:
 def _note(delimiter: str, file_format: TableFormat) -> str:
     if delimiter == _DELIMITERS[file_format]:
         return ""
-    decimals = "; a comma within a number is read as its decimal point" if delimiter == _DECIMAL_COMMAS else ""
-    return f"columns are divided by {_DELIMITER_WORDS[delimiter]}, as row 1 is{decimals}"
+    return f"columns are divided by {_DELIMITER_WORDS[delimiter]}, as row 1 is"
+
+
+def _excel_note(delimiter: str) -> str:
+    said = f"columns are divided by {_words(delimiter)}, as Excel's line above the header says"
+    return f"{said}; the header is counted as row 1"
+
+
+def _words(delimiter: str) -> str:
+    return _DELIMITER_WORDS.get(delimiter, f"'{delimiter}'")
 
 
 def _first_rows(text: str, delimiter: str) -> tuple[list[str], list[str]]:
@@ -129,56 +148,29 @@ def _next(rows: Iterator[list[str]]) -> list[str]:
         return []
 
 
-def _with_decimal_points(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = [pc.replace_substring_regex(column, _DECIMAL_COMMA, r"\1.\2") for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
-
-
 def _refuse_rows(file: DelimitedFile, reason: str) -> NoReturn:
     """Find the row that Arrow stumbled over: it knows the row only where it reads in one thread.
 
     Raises InvalidTableError always.
     """
-    if "UTF8" in reason:
-        _refuse_encoding(file.path)
     row, width = 0, len(file.names)
     try:
-        with file.path.open(encoding="utf-8-sig", newline="") as text:
+        with file.text.open_text() as text:
+            for _ in range(file.skipped):
+                text.readline()
             for fields in csv.reader(text, delimiter=file.delimiter):
                 row += bool(fields)
                 if fields and len(fields) != width:
                     raise InvalidTableError(
                         f"row {row} (the header is row 1) has {len(fields)} fields, and the header has {width}, "
-                        f"divided by {_DELIMITER_WORDS[file.delimiter]}; is one missing, or a text that holds one not "
+                        f"divided by {_words(file.delimiter)}; is one missing, or a text that holds one not "
                         "in quotes?",
                         row=row,
                     )
     except csv.Error as error:
         reason = str(error)
-    except UnicodeDecodeError:
-        _refuse_encoding(file.path)
     if row <= 1:
         raise InvalidTableError("the file has no rows beneath its header")
     raise InvalidTableError(
         f"the file cannot be read from row {row} (the header is row 1) on: {reason}; is a quote not closed?", row=row
     )
-
-
-def _refuse_encoding(path: Path) -> NoReturn:
-    """Find the line that is not UTF-8.
-
-    Raises InvalidTableError always.
-    """
-    decoder, line = getincrementaldecoder("utf-8")(), 1
-    with path.open("rb") as file:
-        while block := file.read(_HEADER):
-            try:
-                decoder.decode(block)
-            except UnicodeDecodeError as error:
-                line += error.object[: error.start].count(b"\n")
-                byte = error.object[error.start]
-                raise InvalidTableError(
-                    f"line {line} is not UTF-8 text (byte 0x{byte:02x}); save the file as UTF-8", row=line
-                ) from None
-            line += block.count(b"\n")
-    raise InvalidTableError(f"line {line} is not UTF-8 text, for the file ends within a letter", row=line)

@@ -25,6 +25,18 @@ class ColumnFile(Protocol):
     def note(self) -> str:
         """The oddity of how the file is read; empty where there is none."""
 
+    @property
+    def encoding(self) -> str | None:
+        """The encoding of a text that is not UTF-8."""
+
+    @property
+    def index(self) -> tuple[str, ...]:
+        """The columns that are an index of the rows, and no data."""
+
+    @property
+    def delimiter(self) -> str | None:
+        """What divides the columns of a text."""
+
     def check_size(self, columns: int, max_bytes: int) -> None:
         """Raise InvalidTableError when the file declares that so many of its columns exceed `max_bytes`."""
 
@@ -35,12 +47,26 @@ class ColumnFile(Protocol):
         """
 
 
-def open_columns(path: Path, file_format: TableFormat) -> ColumnFile:
-    """Open a CSV, TSV or Parquet file and read its header.
+def open_columns(
+    path: Path, file_format: TableFormat, encoding: str | None = None, max_bytes: int = MAX_BYTES
+) -> ColumnFile:
+    """Open a file of any format but .npz and read its columns' names; a text's encoding is seen unless it is given.
 
-    Raises InvalidTableError when the file does not begin as one of its format does.
+    Raises InvalidTableError when the file does not begin as one of its format does, or its text is too large.
     """
     from studies.datasets.delimited import DelimitedFile
+    from studies.datasets.excel import ExcelFile
+    from studies.datasets.feather import FeatherFile
+    from studies.datasets.json_lines import JsonLinesFile
     from studies.datasets.parquet import ParquetFile
 
-    return ParquetFile.open(path) if file_format == "parquet" else DelimitedFile.open(path, file_format)
+    match file_format:
+        case "parquet":
+            return ParquetFile.open(path)
+        case "feather":
+            return FeatherFile.open(path)
+        case "xlsx":
+            return ExcelFile.open(path, max_bytes)
+        case "jsonl":
+            return JsonLinesFile.open(path, encoding, max_bytes)
+    return DelimitedFile.open(path, file_format, encoding, max_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import zipfile
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from pyarrow import csv, parquet
 from pydantic import ValidationError
 
 from studies.datasets import arrays, delimited
+from studies.datasets.profile import profile
+from studies.datasets.reading import MISSING
 from studies.datasets.table import Column, Table
 from studies.datasets.tables import read
 from studies.datasets.target import derive_target
@@ -24,6 +27,7 @@ from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 
 Write = Callable[..., Path]
+INPUTS = Path(__file__).parent / "data" / "inputs"
 
 
 def text_of(file: Path, text: str | bytes) -> Path:
@@ -52,7 +56,7 @@ def test_each_column_is_of_the_kind_its_values_are(file: Path) -> None:
         "NA,,Oslo,,x,3\r\n"
     )
     found = columns(table_of(file, text))
-    assert [column.kind for column in found.values()] == ["numeric", "boolean", "categorical", "date", "categorical"]
+    assert [column.kind for column in found.values()] == ["number", "boolean", "category", "date", "category"]
     np.testing.assert_array_equal(found["number"].values, np.array([1.5, 2, np.nan], np.float32))
     assert found["flag"].values.tolist() == [1, 0, -1]
     assert [found["city"].levels[code] if code >= 0 else None for code in found["city"].values] == [
@@ -65,22 +69,30 @@ def test_each_column_is_of_the_kind_its_values_are(file: Path) -> None:
     assert found["number"].values.dtype == np.float32
 
 
-@pytest.mark.parametrize("missing", delimited.MISSING)
+@pytest.mark.parametrize("missing", MISSING)
 def test_what_stands_for_a_missing_value_is_missing(file: Path, missing: str) -> None:
     found = columns(table_of(file, f"a,b,y\n1,u,1\n{missing},{missing},2\n"))
     assert [column.missing.tolist() for column in found.values()] == [[False, True]] * 2
 
 
-def test_a_column_that_turns_out_to_be_text_is_read_again_and_says_where(
+def test_a_column_that_turns_out_to_be_text_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "_BLOCK", 200)
+    rows = [f"{i},{i % 2 == 0},{i},{i}" for i in range(100)] + ["oops,7,,100", "a,,,1", "b,,,1"]
+    found = columns(table_of(file, "\n".join(["a,b,c,y", *rows])))
+    assert (found["a"].kind, found["a"].distinct) == ("category", 103)
+    assert (found["b"].kind, found["b"].levels) == ("category", ("False", "True", "7"))
+    assert found["c"].kind == "number"
+
+
+def test_one_text_among_numbers_is_missing_and_told_wherever_a_batch_ends(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delimited, "_BLOCK", 200)
-    rows = [f"{i},{i % 2 == 0},{i},{i}" for i in range(100)] + ["oops,7,,100"]
-    found = columns(table_of(file, "\n".join(["a,b,c,y", *rows])))
-    assert (found["a"].kind, found["a"].distinct) == ("categorical", 101)
-    assert "row 102 (the header is row 1) holds 'oops'" in found["a"].note
-    assert (found["b"].kind, found["b"].levels) == ("categorical", ("False", "True", "7"))
-    assert found["c"].kind == "numeric"
+    [column] = table_of(file, "\n".join(["a,y", *(f"{i},{i}" for i in range(100)), "oops,100"])).features
+    assert (column.kind, np.flatnonzero(column.missing).tolist()) == ("number", [100])
+    told = [evidence for evidence in column.evidence if evidence.warns]
+    assert [(one.rows, one.values) for one in told] == [((102,), ("oops",))]
+    assert told[0].why.startswith("row 102 (the header is row 1) holds 'oops' where all else is a number")
 
 
 def test_a_column_of_nothing_and_one_that_begins_with_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,18 +135,25 @@ def test_the_delimiter_is_seen_from_the_first_rows_and_said(
 ) -> None:
     table = table_of(file, text, kind)
     assert list(columns(table)) == found
-    assert table.note.startswith(f"columns are divided by {words}, as row 1 is" if words else "")
-    assert bool(table.note) == bool(words)
+    assert table.notes == ((f"columns are divided by {words}, as row 1 is",) if words else ())
+
+
+def test_excels_line_above_the_header_gives_the_delimiter(file: Path) -> None:
+    table = read(INPUTS / "excel_sep_line.csv", "csv", TableOptions(target="y"))
+    assert (list(columns(table)), table.rows) == (["x"], 30)
+    assert "as Excel's line above the header says; the header is counted as row 1" in table.notes[0]
+    # A delimiter that is never seen from the rows alone.
+    assert list(columns(table_of(file, "\ufeffSEP=^\r\na,b^y\r\n1,2^3\r\n"))) == ["a,b"]
 
 
 def test_a_comma_is_a_decimal_point_between_semicolons_alone(file: Path) -> None:
-    text = "a;b;c;y\n1,5; -2,25e3 ;1,2,3;1\n7;;x;2\n"
+    text = "a;b;c;y\n1,5; -2,25e3 ;1,2,3;1\n7;;x,y;2\n"
     found = columns(table_of(file, text))
     np.testing.assert_array_equal(found["a"].values, np.array([1.5, 7], np.float32))
     np.testing.assert_array_equal(found["b"].values, np.array([-2250, np.nan], np.float32))
-    assert set(found["c"].levels) == {"1,2,3", "x"}
+    assert set(found["c"].levels) == {"1,2,3", "x,y"}
     [price] = table_of(file, 'price,y\n"1,500",1\n"2,500",2\n').features
-    assert price.kind == "categorical"  # thousands, for all that is known
+    assert price.values.tolist() == [1500, 2500]
 
 
 def test_columns_with_a_role_are_no_features(file: Path) -> None:
@@ -168,17 +187,36 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "too large": ("a,y\n1,2\n-1e300,2\n", {}, r"column 'a': row 3 .* too large"),
     "infinite target": ("a,y\n1,2\n2,-inf\n", {}, r"column 'y': row 3 .* is infinite"),
     "duplicate names": ("a,b,a,y\n1,2,3,4\n", {}, r"columns 1 and 3 have the same name 'a'"),
-    "not UTF-8": ("a,y\nGrün,1\nBlau,2\n".encode("latin-1"), {}, r"line 2 is not UTF-8 text \(byte 0xfc\)"),
-    "not UTF-8 in the header": ("ü,y\n1,1\n".encode("latin-1"), {}, r"line 1 is not UTF-8 text"),
-    "UTF-16": ("a,y\n1,1\n".encode("utf-16"), {}, r"line 1 is not UTF-8 text \(byte 0xff\)"),
+    "two encodings": (
+        b"a,y\nGr\xc3\xbcn,1\nBlau\xfc,2\n",
+        {},
+        r"encoding: line 3 is not UTF-8 text \(byte 0xfc\), and others are",
+    ),
+    "no encoding": (
+        b"a,y\n" + bytes(range(256)),
+        {},
+        r"encoding: line 3 is not UTF-8 .*no other encoding is sure; name",
+    ),
+    "another encoding": (
+        b"a,y\nGr\xfcn,1\n",
+        {"encoding": "utf-8"},
+        r"encoding: line 2 is not utf-8 text \(byte 0xfc\); name the file's own",
+    ),
+    "half a letter": (
+        b"a,y\n1,\xc3",
+        {"encoding": "utf-8"},
+        r"line 2 is not utf-8 text \(the file ends within a letter",
+    ),
     "empty": ("", {}, r"the file is empty"),
     "blank": ("\n \n", {}, r"the file is empty"),
     "no header": ("\na,y\n1,2\n", {}, r"row 1 is empty"),
     "only a header": ("a,y\n", {}, r"no rows beneath its header"),
     "only a header, unended": ("a,y", {}, r"no rows beneath its header"),
     "only a target": ("y\n1\n2\n", {}, r"no column to predict the target from"),
-    "gzip": (b"\x1f\x8b\x08\x00", {}, r"the file is gzip data, not CSV text"),
-    "a spreadsheet": (b"PK\x03\x04....", {}, r"the file is a ZIP archive, not CSV text"),
+    "gzip": (b"\x1f\x8b\x08\x00", {}, r"the file is not whole gzip data: .*truncated"),
+    "a spreadsheet": (b"PK\x03\x04....", {}, r"the file is a ZIP archive, as .xlsx and .npz are, not CSV text"),
+    "gzip in gzip": (gzip.compress(gzip.compress(b"a,y")), {}, r"the file is gzip data within gzip data, not CSV"),
+    "ragged below Excel's line": ("sep=;\na;y\n1;2\n3\n", {}, r"row 3 \(the header is row 1\) has 1 fields"),
     "negative weight": ("w,a,y\n1,1,1\n-1,1,1\n", {"weight": "w"}, r"weight: column 'w' is negative in row 3"),
     "text as weight": ("w,a,y\nx,1,1\ny,1,1\n", {"weight": "w"}, r"weight: column 'w' must hold numbers"),
     "no weight": ("w,a,y\n0,1,1\n0,1,1\n", {"weight": "w"}, r"weight: column 'w' is 0 in every row"),
@@ -271,12 +309,13 @@ def test_a_parquet_file_is_read_by_its_types(file: Path) -> None:
         "whole": [1, None, 2**40],
         "city": pa.array(["a", None, "a"]).dictionary_encode(),
         "digits": ["1", "2", "3"],
+        "code": ["01", "02", "03"],
         "flag": [True, False, None],
         "day": pa.array([0, 1, None], pa.timestamp("us", "UTC")),
         "y": [0.5, 1.5, 2.5],
     }
     found = columns(read(written(file, **values), "parquet", TableOptions(target="y")))
-    assert [c.kind for c in found.values()] == ["numeric", "categorical", "categorical", "boolean", "date"]
+    assert [c.kind for c in found.values()] == ["number", "category", "number", "category", "boolean", "date"]
     assert found["whole"].values[2] == np.float32(2**40)
 
 
@@ -331,7 +370,7 @@ def test_the_columns_of_arrays(file: Path) -> None:
     found = columns(table)
     assert list(found) == ["x0", "x1", "age", "label"]
     assert found["x1"].values.tolist() == [1, 3, 5, 7]
-    assert found["label"].kind == "categorical"
+    assert found["label"].kind == "category"
     assert list(arrays.read_declared(file, 1 << 30)) == ["x", "age", "label", "y"]
 
 
@@ -344,13 +383,48 @@ def test_images_keep_their_shape(file: Path, shape: tuple[int, ...]) -> None:
     assert table.features == ()
 
 
+@pytest.mark.parametrize("name", ["labels_n1", "bigendian", "npz_2d_table"])
+def test_labels_as_a_column_and_numbers_of_another_byte_order_are_read_as_any_other(file: Path, name: str) -> None:
+    table = read(INPUTS / f"{name}.npz", "npz", TableOptions(target="y"))
+    with np.load(INPUTS / f"{name}.npz") as arrays:
+        x, y = arrays["x"].astype("<f4"), arrays["y"].ravel().astype("<i8")
+    plain = read(saved(file, x=x, y=y), "npz", TableOptions(target="y"))
+    assert profile(table) == profile(plain)
+    assert table.target.values.tolist() == y.tolist()
+    for column, same in zip(table.features, plain.features, strict=True):
+        np.testing.assert_array_equal(column.values, same.values)
+
+
+@pytest.mark.parametrize(
+    ("shape", "found", "said"),
+    [
+        ((12, 3, 8, 8), (8, 8, 3), "has its channels first; they are put last"),
+        ((12, 1, 8, 8), (8, 8, 1), "has its channels first"),
+        ((12, 8, 8, 3), (8, 8, 3), ""),
+        ((12, 3, 8, 3), (3, 8, 3), ""),
+        ((12, 8, 8, 16), (8, 8, 16), ""),
+        ((12, 6, 8, 8), (6, 8, 8), "is read as height × width × channels = 6 × 8 × 8; transpose it"),
+    ],
+)
+def test_channels_that_come_first_are_put_last_and_that_is_said(
+    file: Path, shape: tuple[int, ...], found: tuple[int, ...], said: str
+) -> None:
+    images = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    table = read(saved(file, x=images, y=np.arange(12) % 2), "npz", TableOptions(target="y"))
+    assert table.images is not None
+    expected = images if found == shape[1:] else images.transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(table.images, expected)
+    assert said in "".join(table.notes)
+    assert bool(table.notes) == bool(said)
+
+
 BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
     "objects": ({"x": np.array([{}, []], object), "y": [0, 1]}, r"array 'x' is of Python objects"),
     "complex": ({"x": np.zeros(2, complex), "y": [0, 1]}, r"array 'x' is of complex128"),
     "lengths": ({"x": np.zeros((3, 2)), "y": [0, 1]}, r"array 'x' has 3 rows, and the target 'y' has 2"),
     "a target of two dimensions": (
-        {"x": np.zeros((2, 2)), "y": np.zeros((2, 1))},
-        r"target: array 'y' of shape \(2, 1\)",
+        {"x": np.zeros((2, 2)), "y": np.zeros((2, 3))},
+        r"target: array 'y' of shape \(2, 3\)",
     ),
     "two inputs": ({"a": np.zeros((2, 2, 2)), "b": np.zeros((2, 2)), "y": [0, 1]}, r"images 'a' and other inputs"),
     "a pixel": ({"x": np.full((2, 2, 2), np.nan), "y": [0, 1]}, r"array 'x': row 1 has a pixel that is missing"),
@@ -424,6 +498,7 @@ def test_what_arrow_writes_is_read_back(
     texts, numbers = zip(*rows, strict=True)
     # A letter before it makes any text a level, and no text a missing value.
     texts = tuple(None if text is None else f"t{text}" for text in texts)
+    trimmed = tuple(None if text is None else text.strip() for text in texts)
     whole = pa.table({"a": pa.array(texts, pa.string()), "y": pa.array(numbers)})
     csv.write_csv(whole, file)
     found = read(file, "csv", TableOptions(target="y"))
@@ -431,5 +506,5 @@ def test_what_arrow_writes_is_read_back(
     for table in (found, read(file, "parquet", TableOptions(target="y"))):
         [column] = table.features
         if any(text is not None for text in texts):
-            assert tuple(column.levels[code] if code >= 0 else None for code in column.values) == texts
+            assert tuple(column.levels[code] if code >= 0 else None for code in column.values) == trimmed
         np.testing.assert_allclose(table.target.values, numbers, rtol=1e-12)
