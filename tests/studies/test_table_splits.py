@@ -84,11 +84,11 @@ def test_training_rows_come_before_those_that_judge(seed: int, kind: str, rows: 
     assert all(one < other for one, other in pairwise(known))
 
 
-@pytest.mark.parametrize(("of_last", "part"), [(range(120, 240), "test"), (range(180, 300), "training")])
+@pytest.mark.parametrize(("of_last", "part"), [(range(120, 200), "test"), (range(200, 260), "training")])
 def test_a_class_that_a_part_lacks_is_named_with_the_part_and_the_order(of_last: range, part: str) -> None:
     y = np.isin(np.arange(300), of_last).astype(np.int64)
     data = replace(dataset(300, 0), y=y, class_names=("no", "yes"), times=np.arange(300.0))
-    why = f"^the rows cannot be split in the order of time: class 'yes' has 120 of 300 rows, .* the {part} part$"
+    why = f"in the order of time: class 'yes' has {len(of_last)} of 300 rows, and none of them is in the {part} part$"
     with pytest.raises(DatasetError, match=why):
         split(data, 0, "time")
 
