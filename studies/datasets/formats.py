@@ -46,19 +46,24 @@ def open_columns(
 
     Raises InvalidTableError when the file does not begin as one of its format does, or its text is too large.
     """
-    from studies.datasets.delimited import DelimitedFile
-    from studies.datasets.excel import ExcelFile
-    from studies.datasets.feather import FeatherFile
-    from studies.datasets.json_lines import JsonLinesFile
-    from studies.datasets.parquet import ParquetFile
-
+    # Each brings libraries of its own.
     match file_format:
         case "parquet":
+            from studies.datasets.parquet import ParquetFile
+
             return ParquetFile.open(path)
         case "feather":
+            from studies.datasets.feather import FeatherFile
+
             return FeatherFile.open(path)
         case "xlsx":
+            from studies.datasets.excel import ExcelFile
+
             return ExcelFile.open(path, max_bytes)
         case "jsonl":
+            from studies.datasets.json_lines import JsonLinesFile
+
             return JsonLinesFile.open(path, encoding, max_bytes)
+    from studies.datasets.delimited import DelimitedFile
+
     return DelimitedFile.open(path, file_format, encoding, max_bytes)
