@@ -19,6 +19,9 @@ FORMAT_WORDS = "{} or {}".format(", ".join(get_args(TableFormat)[:-1]), get_args
 ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
+_NO_CHARSETS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}  # which Python has beside them
+
+
 def known_encoding(name: str) -> str:
     """Return Python's name of a text's encoding.
 
@@ -29,6 +32,8 @@ def known_encoding(name: str) -> str:
     except (LookupError, ValueError) as error:
         raise ValueError(f"'{name}' is not known; name one as utf-8, utf-16, cp1252 or gb18030") from error
     known = codecs.lookup(name).name
+    if known in _NO_CHARSETS:
+        raise ValueError(f"'{name}' is the encoding of no file; name one as utf-8, utf-16, cp1252 or gb18030")
     return "utf-8" if known in {"ascii", "utf-8-sig"} else known
 
 

@@ -259,8 +259,14 @@ def test_a_file_that_is_damaged_is_refused(file: Path, kind: TableFormat) -> Non
 def test_a_feather_file_that_declares_too_much_is_refused_before_it_is_read(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feather.write_feather(pa.table({"a": [0] * 1_000_000, "y": [0] * 1_000_000}), str(file), compression="zstd")
-    assert file.stat().st_size < 100_000
     monkeypatch.setattr("studies.datasets.feather.FeatherFile.batches", None)
-    with pytest.raises(InvalidTableError, match="declares 1000000 rows of 2 columns"):
-        read(file, "feather", TableOptions(target="y"), max_bytes=1_000_000)
+    text = pa.array(["x" * 20_000_000, ""])
+    for columns, declared in (
+        ({"a": [0] * 1_000_000, "y": [0] * 1_000_000}, "1000000 rows of 2 columns"),
+        ({"a": text, "y": [0, 1]}, "2 rows of 2 columns that are 0.0 GB expanded"),
+        ({"a": text.dictionary_encode(), "y": [0, 1]}, "2 rows of 2 columns that are 0.0 GB expanded"),
+    ):
+        feather.write_feather(pa.table(columns), str(file), compression="zstd")
+        assert file.stat().st_size < 100_000
+        with pytest.raises(InvalidTableError, match=f"declares {declared}"):
+            read(file, "feather", TableOptions(target="y"), max_bytes=1_000_000)
