@@ -131,24 +131,25 @@ def test_more_folds_than_rows_are_refused_with_the_study(api: httpx.Client, rows
     assert submit(most).status_code == 201
 
 
-#: A city in bytes that are not UTF-8: what is said of them, and what it is read as.
-ENCODED = {
-    "a charset": ({}, "text/csv; charset=windows-1251", "cp1251", "Їeмё"),
-    "an option, before a charset": ({"encoding": "latin-1"}, "text/csv; charset=windows-1251", "iso8859-1", "¯eì¸"),
-    "nothing": ({}, "text/plain", "cp1251", "Їeмё"),
+#: What is said of Cyrillic bytes, and what they are read as.
+ENCODED: dict[str, tuple[dict[str, str], str, str]] = {
+    "a charset": ({}, "text/csv; charset=KOI8-R", "koi8-r"),
+    "an option, before a charset": ({"encoding": "latin-1"}, "text/csv; charset=koi8-r", "iso8859-1"),
+    "nothing": ({}, "text/plain", "cp1251"),
 }
 
 
 @pytest.mark.parametrize("case", ENCODED)
 def test_an_encoding_is_believed_or_seen_said_and_kept(api: httpx.Client, case: str) -> None:
-    params, kind, encoding, city = ENCODED[case]
-    rows = CSV.replace("Rome", "Їeмё").replace("Oslo", "Москва").encode("cp1251")
+    params, kind, encoding = ENCODED[case]
+    rows = CSV.replace("Rome", "Казань").replace("Oslo", "Москва").encode("cp1251")
+    city = "Казань".encode("cp1251").decode(encoding)
     params = {"target": "y", "name": "people", **params}
     answer = api.post("/v1/datasets", params=params, content=rows, headers={"content-type": kind})
     assert answer.status_code == 201, answer.text
     assert answer.json()["options"]["encoding"] == encoding
     assert f"is read as {encoding}" in answer.json()["profile"]["warnings"][0]
-    assert api.get("/v1/datasets/people/preview", params={"rows": 2}).json()["rows"][1] == ["1", city, "1"]
+    assert api.get("/v1/datasets/people/preview", params={"rows": 2}).json()["rows"][1][1] == city
     assert api.post("/v1/datasets", params=params, content=rows, headers={"content-type": kind}).status_code == 200
 
 

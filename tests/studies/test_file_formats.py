@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import struct
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,7 @@ def test_the_cells_of_a_sheet_are_what_they_show(file: Path) -> None:
     rows = [
         ["id", None, "day", "y"],
         [3.0, "x", DAY, 0.1],
-        [4, None, DAY + timedelta(hours=6), 1e-7],
+        [4, 1e16, DAY + timedelta(hours=6), 1e-7],
         [" ", "", None, ""],
     ]
     for row in rows:
@@ -181,6 +182,7 @@ def test_the_cells_of_a_sheet_are_what_they_show(file: Path) -> None:
     found = read_as(file, "xlsx")
     assert [column.name for column in found.features] == ["id", "column 2", "day"]
     assert found.features[0].values.tolist() == [3, 4]
+    assert set(found.features[1].levels) == {"x", "10000000000000000"}
     assert found.features[2].values.tolist()[1] == DAY + timedelta(hours=6)
     assert found.target.values.tolist() == [0.1, 1e-7]
     assert found.note == "the first of 2 sheets, 'Data', is read; to use another, save it by itself"
@@ -254,6 +256,13 @@ def test_a_file_that_is_damaged_is_refused(file: Path, kind: TableFormat) -> Non
     ):
         with pytest.raises(InvalidTableError, match=r"the file is not a whole|the file is no \.xlsx"):
             read_as(file, kind, content)
+
+
+def test_a_feather_file_whose_text_lies_elsewhere_than_it_says_is_refused(file: Path) -> None:
+    feather.write_feather(pa.table({"a": ["aa", "bb", "cc"], "y": [1, 2, 3]}), str(file), compression="uncompressed")
+    ends, wrong = struct.pack("<4i", 0, 2, 4, 6), struct.pack("<4i", 0, 2, 1, 6)
+    with pytest.raises(InvalidTableError, match="not a whole Feather file"):
+        read_as(file, "feather", file.read_bytes().replace(ends, wrong))
 
 
 def test_a_feather_file_that_declares_too_much_is_refused_before_it_is_read(
