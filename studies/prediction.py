@@ -31,8 +31,12 @@ class Predictions:
     class_names: tuple[str, ...]
 
 
-def predict(bundle: Path, rows: Path, file_format: TableFormat, encoding: str | None = None) -> Predictions:
-    """Predict the rows of a file by the model of an exported zip; a text's encoding is seen unless it is given.
+def predict(
+    bundle: Path, rows: Path, file_format: TableFormat, encoding: str | None = None, sheet: str | None = None
+) -> Predictions:
+    """Predict the rows of a file by the model of an exported zip.
+
+    The encoding of a text is seen, and the first sheet of a workbook read, unless they are given.
 
     Raises DatasetError when the zip is none of ours, or when the rows are not as the model needs them.
     """
@@ -47,7 +51,11 @@ def predict(bundle: Path, rows: Path, file_format: TableFormat, encoding: str | 
             raise DatasetError(f"{bundle} is no exported model: {error}") from error
         preparation = Preparation.load(Path(folder, PREPARATION))
         model = keras.models.load_model(Path(folder, MODEL), compile=False)
-    inputs = _inputs(preparation, rows, file_format, encoding, tuple(model.input_shape[1:]))
+    max_bytes = memory_bytes() // _MEMORY_PARTS
+    if file_format == "npz":
+        inputs = _read_arrays(preparation, rows, tuple(model.input_shape[1:]), max_bytes)
+    else:
+        inputs = preparation.read(rows, file_format, max_bytes, encoding, sheet)
     if not len(inputs):
         raise DatasetError(f"{rows} has no rows to predict")
     outputs = np.asarray(model.predict(inputs, verbose=0))
@@ -57,13 +65,8 @@ def predict(bundle: Path, rows: Path, file_format: TableFormat, encoding: str | 
     return Predictions(preparation.decode(outputs), shares, preparation.class_names)
 
 
-def _inputs(
-    preparation: Preparation, rows: Path, file_format: TableFormat, encoding: str | None, shape: tuple[int, ...]
-) -> npt.NDArray[Any]:
+def _read_arrays(preparation: Preparation, rows: Path, shape: tuple[int, ...], max_bytes: int) -> npt.NDArray[Any]:
     """Read rows as inputs of a model, each of `shape`."""
-    max_bytes = memory_bytes() // _MEMORY_PARTS
-    if file_format != "npz":
-        return preparation.read(rows, file_format, max_bytes, encoding)
     declared = arrays.read_declared(rows, max_bytes)
     if preparation.layout is not None:
         flat = {name: array for name, array in declared.items() if len(array.shape) in (1, 2)}

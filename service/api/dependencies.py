@@ -14,6 +14,9 @@ from service.storage.datasets import DatasetStore
 from service.storage.store import Store
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
+SheetParameter = Annotated[
+    str | None, Query(min_length=1, max_length=100, description="Of a workbook; the first that is shown when left out.")
+]
 CursorParameter = Annotated[str | None, Query(alias="cursor", description="`next` of the page before.")]
 
 

@@ -26,7 +26,9 @@ def check_installed() -> None:
         raise PredictorMissingError
 
 
-async def predict_rows(bundle: bytes, rows: Path, file_format: TableFormat, encoding: str | None) -> bytes:
+async def predict_rows(
+    bundle: bytes, rows: Path, file_format: TableFormat, encoding: str | None, sheet: str | None
+) -> bytes:
     """Predict a file of rows with an exported model; return a CSV. A cancelled caller ends the process.
 
     Raises InvalidDatasetError when the rows do not fit the model.
@@ -35,7 +37,8 @@ async def predict_rows(bundle: bytes, rows: Path, file_format: TableFormat, enco
         model, named, csv = (Path(folder, name) for name in ("model.zip", f"rows.{file_format}", "predictions.csv"))
         model.write_bytes(bundle)
         named.symlink_to(rows)
-        asked = [] if encoding is None else [f"--encoding={encoding}"]
+        options = {"--encoding": encoding, "--sheet": sheet}
+        asked = [f"{option}={value}" for option, value in options.items() if value is not None]
         status, message = await _run("predict", str(model), str(named), "-o", str(csv), *asked)
         if status == _REFUSED:
             raise InvalidDatasetError("", message.removeprefix("regsweep: ").replace(str(named), "the file"))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, open_client, refuse
+from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, SheetOption, open_client, refuse
 
 datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
 
@@ -26,6 +26,7 @@ def add_dataset(
     ] = None,
     time: Annotated[str | None, typer.Option(help="The column that orders the rows in time.")] = None,
     encoding: EncodingOption = None,
+    sheet: SheetOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
 ) -> None:
@@ -33,7 +34,7 @@ def add_dataset(
     from service.cli.local_files import format_of_file, name_of_file
 
     options: dict[str, Any] = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group}
-    options |= {"time": time, "encoding": encoding}
+    options |= {"time": time, "encoding": encoding, "sheet": sheet}
     with open_client(server, key) as client:
         try:
             dataset = client.add_dataset(

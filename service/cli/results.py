@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, StudyName, open_client, refuse
+from service.cli.options import (
+    FILE_HELP,
+    EncodingOption,
+    KeyOption,
+    ServerOption,
+    SheetOption,
+    StudyName,
+    open_client,
+    refuse,
+)
 
 TechniqueOption = Annotated[
     str | None,
@@ -64,6 +73,7 @@ def predict(
     file: Annotated[Path, typer.Argument(metavar="ROWS", help=f"New raw rows: {FILE_HELP}")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("predictions.csv"),
     encoding: EncodingOption = None,
+    sheet: SheetOption = None,
 ) -> None:
     """Predict new raw rows with an exported model; write a CSV."""
     from service.cli.local_files import format_of_file, write_predictions
@@ -72,7 +82,7 @@ def predict(
     from studies.prediction import predict
 
     try:
-        write_predictions(predict(model, file, format_of_file(file), encoding), output)
+        write_predictions(predict(model, file, format_of_file(file), encoding, sheet), output)
     except OSError as error:
         refuse(f"cannot read or write a file: {error}")
     print(output)

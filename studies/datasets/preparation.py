@@ -91,9 +91,16 @@ class Preparation:
         return self._encode(columns, self.layout)
 
     def read(
-        self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES, encoding: str | None = None
+        self,
+        path: Path,
+        file_format: TableFormat,
+        max_bytes: int = MAX_BYTES,
+        encoding: str | None = None,
+        sheet: str | None = None,
     ) -> Array:
-        """Read the rows of a file of columns as the model's inputs, float32; a text's encoding is seen unless given.
+        """Read the rows of a file of columns as the model's inputs, float32.
+
+        The encoding of a text is seen, and the first sheet of a workbook read, unless they are given.
 
         Raises InvalidTableError when the file declares more than `max_bytes` or a column or row is wrong, and
         DatasetError for an .npz file, or where the model takes arrays.
@@ -102,7 +109,7 @@ class Preparation:
 
         if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
-        file = open_columns(path, file_format, encoding, max_bytes)
+        file = open_columns(path, file_format, encoding, sheet, max_bytes)
         names = [column.name for column in self.layout.columns]
         absent = next((name for name in names if name not in file.names), None)
         if absent is not None:

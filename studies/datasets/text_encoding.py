@@ -33,7 +33,7 @@ _SIGN_IN_WORD = re.compile(
     rb"[A-Za-z][\x80-\x91\x93-\x9b\x9d-\x9f\xa1-\xac\xae-\xb6\xb8\xb9\xbb-\xbf][A-Za-z]|\xa3[a-z\xe0-\xff]"
 )
 _EVIDENCE = 1 << 17  # bytes of lines that are not ASCII; the others fit any encoding
-_MAX_LINE = 1 << 16
+_MAX_LINE = 1 << 20
 _MIXED_SHARE = 0.1  # of those lines in UTF-8: then it is not the encoding that is wrong, but some lines
 
 #: Opens a file to be read from its start.

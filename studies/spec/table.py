@@ -37,6 +37,7 @@ def known_encoding(name: str) -> str:
     return "utf-8" if known in {"ascii", "utf-8-sig"} else known
 
 
+SheetName = Annotated[str, Field(min_length=1, max_length=100)]
 Encoding = Annotated[str, Field(max_length=40, pattern=r"^[\w.-]+$"), AfterValidator(known_encoding)]
 
 
@@ -50,6 +51,7 @@ class TableOptions(FrozenModel):
     group: ColumnName | None = Field(None, description="Rows of the same group stand on one side of every split.")
     time: ColumnName | None = Field(None, description="When a row came about: training rows come before those judged.")
     encoding: Encoding | None = Field(None, description="Of a text file, as cp1252; seen from the file when left out.")
+    sheet: SheetName | None = Field(None, description="Of a workbook; the first that is shown when left out.")
 
     @property
     def roles(self) -> Iterator[tuple[str, str]]:

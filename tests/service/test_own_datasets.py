@@ -202,6 +202,17 @@ def test_a_table_is_the_same_from_every_content_type(api: httpx.Client, kind: st
     assert (".gz" in file.headers["content-disposition"]) == (file.content[:2] == b"\x1f\x8b")
 
 
+def test_a_sheet_that_is_named_is_previewed_as_well(api: httpx.Client) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(workbook()))
+    book.create_sheet("Empty", 0)
+    file = io.BytesIO()
+    book.save(file)
+    assert upload(api, file.getvalue(), "xlsx").status_code == 422
+    assert upload(api, file.getvalue(), "xlsx", sheet="none").json()["errors"][0]["field"] == "sheet"
+    upload(api, file.getvalue(), "xlsx", name="people", sheet="Sheet").raise_for_status()
+    assert api.get("/v1/datasets/people/preview", params={"rows": 1}).json()["rows"] == [["0", "Oslo", "0"]]
+
+
 def test_predictions_are_asked_of_a_study_that_is_there(api: httpx.Client) -> None:
     answer = api.post("/v1/studies/nowhere/predict", content=b"a\n1\n", headers={"content-type": "text/csv"})
     assert (answer.status_code, answer.json()["detail"]) == (404, "there is no study named 'nowhere'")

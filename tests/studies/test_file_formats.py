@@ -185,7 +185,22 @@ def test_the_cells_of_a_sheet_are_what_they_show(file: Path) -> None:
     assert set(found.features[1].levels) == {"x", "10000000000000000"}
     assert found.features[2].values.tolist()[1] == DAY + timedelta(hours=6)
     assert found.target.values.tolist() == [0.1, 1e-7]
-    assert found.note == "the first of 2 sheets, 'Data', is read; to use another, save it by itself"
+    assert found.note == "the sheet 'Data' is read; name another by `sheet`: 'More'"
+
+
+def test_a_sheet_is_read_that_is_named(file: Path) -> None:
+    book = openpyxl.Workbook()
+    for title, value in (("First", 1), ("Second", 2)):
+        made = book.create_sheet(title)
+        for row in (["a", "y"], [value, value]):
+            made.append(row)
+    book.save(file)
+    found = read_as(file, "xlsx", sheet="Second")
+    assert (found.features[0].values.tolist(), found.note, found.options.sheet) == ([2], "", "Second")
+    with pytest.raises(InvalidTableError, match=r"sheet: the workbook has no sheet 'Third'; it has 'Sheet', 'First', "):
+        read_as(file, "xlsx", sheet="Third")
+    with pytest.raises(InvalidTableError, match=r"sheet: only a workbook has sheets, and the file is csv"):
+        read_as(file, "csv", "a,y\n1,2\n", sheet="First")
 
 
 def sheet(*rows: list[Any]) -> list[list[Any]]:
@@ -193,8 +208,8 @@ def sheet(*rows: list[Any]) -> list[list[Any]]:
 
 
 BAD_SHEETS: dict[str, tuple[list[list[Any]], str]] = {
-    "no header": (sheet([], ["a", "y"], [1, 2]), r"row 1 of the first sheet is empty"),
-    "nothing": ([], r"row 1 of the first sheet is empty"),
+    "no header": (sheet([], ["a", "y"], [1, 2]), r"row 1 of the sheet 'Sheet' is empty"),
+    "nothing": ([], r"row 1 of the sheet 'Sheet' is empty"),
     "a value behind the header": (
         sheet(["a", "y"], [1, 2], [1, 2, 3]),
         r"row 3 .* has a value in column 3, and the header",

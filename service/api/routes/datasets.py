@@ -12,7 +12,13 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service import ingestion
-from service.api.dependencies import ArtifactsDependency, DatasetsDependency, EncodingDependency, SettingsDependency
+from service.api.dependencies import (
+    ArtifactsDependency,
+    DatasetsDependency,
+    EncodingDependency,
+    SettingsDependency,
+    SheetParameter,
+)
 from service.api.uploads import format_of_content_type, receive
 from service.schemas.datasets import DatasetDetail, DatasetView
 from service.storage.dataset_files import DatasetFiles, file_path
@@ -49,6 +55,7 @@ async def upload(
     format: Annotated[  # noqa: A002  # the query parameter's name
         TableFormat | None, Query(description="Of the body; taken from Content-Type when left out.")
     ] = None,
+    sheet: SheetParameter = None,
 ) -> DatasetDetail:
     """Upload a CSV, TSV, Excel, JSON lines, Parquet, Feather or .npz file, sent as the body; texts may be gzip data.
 
@@ -56,7 +63,7 @@ async def upload(
     """
     columns = {"target": target, "task": task, "ignore": ignore or (), "weight": weight, "group": group, "time": time}
     file_format = format or format_of_content_type(request.headers.get("content-type", ""))
-    options = ingestion.check_options(columns | {"encoding": encoding})
+    options = ingestion.check_options(columns | {"encoding": encoding, "sheet": sheet})
     one_large = request.app.state.one_large_dataset
     async with (
         receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as file,
@@ -99,7 +106,7 @@ def preview(
 
     record = datasets.find(name)
     file, dataset = DatasetFiles(artifacts, settings.cache_folder)(record.digest), dataset_detail(record)
-    return preview(file, dataset.format, rows, dataset.options.encoding)
+    return preview(file, dataset.format, rows, dataset.options.encoding, dataset.options.sheet)
 
 
 @router.get("/{name}/file", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})

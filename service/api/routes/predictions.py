@@ -7,7 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.api.dependencies import ArtifactsDependency, EncodingDependency, SettingsDependency, StoreDependency
+from service.api.dependencies import (
+    ArtifactsDependency,
+    EncodingDependency,
+    SettingsDependency,
+    SheetParameter,
+    StoreDependency,
+)
 from service.api.model_choice import (
     CandidateParameter,
     TrialParameter,
@@ -40,6 +46,7 @@ async def predict(
     format: Annotated[  # noqa: A002  # the query parameter's name
         TableFormat | None, Query(description="Of the body; taken from Content-Type when left out.")
     ] = None,
+    sheet: SheetParameter = None,
 ) -> Response:
     """Predict raw rows with the best trial's model; answer with a CSV. The body is a file as of a dataset."""
     file_format = format or format_of_content_type(request.headers.get("content-type", ""))
@@ -54,7 +61,7 @@ async def predict(
         if await request.is_disconnected():
             raise CutOffError("the client hung up before its turn came")
         content = await run_in_threadpool(bundle, artifacts, model, name)
-        predictions = await predict_rows(content, rows.path, file_format, encoding)
+        predictions = await predict_rows(content, rows.path, file_format, encoding, sheet)
     return download_response(predictions, "text/csv; charset=utf-8", f"{name} predictions.csv")
 
 
