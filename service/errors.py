@@ -14,6 +14,7 @@ ServiceError
 ├── InvalidDatasetError 422  a file does not hold the dataset that was described
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
+├── OtherListingError   422  a cursor is of another listing
 ├── StorageError        503  the database does not answer or its schema does not fit
 │   └── ArtifactError   503  a model's or a dataset's file cannot be written, read or found
 ├── WorkersFailedError  no worker process becomes ready
@@ -165,6 +166,19 @@ class BadRequestError(OneFieldError):
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(field, f"{field}: {message}")
+
+
+class OtherListingError(OneFieldError):
+    """A cursor is of another listing: of other rows, or in another order."""
+
+    status = 422
+    title = "Cursor of another listing"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "cursor",
+            "cursor: of another listing; repeat path, sort and state of its page, or begin without a cursor",
+        )
 
 
 class EngineMissingError(ServiceError):

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import InvalidDatasetError
+from service.names import make_name
 from service.storage.datasets import DatasetStore, Upload
 from service.storage.records import DatasetRecord
+from studies.datasets.profile import DatasetProfile
 from studies.spec.table import TableFormat, TableOptions
 
 #: A table may take this share of the machine's memory, for reading one takes more than twice its size.
@@ -33,10 +35,8 @@ def check_options(options: Mapping[str, Any]) -> TableOptions:
         raise InvalidSpecError(field_errors(error.errors())) from error
 
 
-def keep(
-    datasets: DatasetStore, file: Upload, name: str | None, file_format: TableFormat, options: TableOptions
-) -> tuple[DatasetRecord, bool]:
-    """Read, profile and keep a file, under a generated name if it has none; return its dataset, and whether it is new.
+def describe(file: Path, file_format: TableFormat, options: TableOptions) -> tuple[TableOptions, DatasetProfile]:
+    """Read and profile a file; return its options with what was seen of it, and the profile.
 
     Raises InvalidDatasetError, which names the row or column that is wrong.
     """
@@ -46,14 +46,25 @@ def keep(
     from studies.training.machine import memory_bytes
 
     try:
-        table = read(file.path, file_format, options, int(memory_bytes() * _MEMORY_SHARE))
-        table_profile = profile(table)
+        table = read(file, file_format, options, int(memory_bytes() * _MEMORY_SHARE))
+        return table.options, profile(table)
     except InvalidTableError as error:
         raise InvalidDatasetError(error.option or "", str(error)) from error
     except DatasetError as error:
         raise InvalidDatasetError("", str(error)) from error
-    name = name or f"{options.target[:40]}-{file.digest[:8]}"
-    return datasets.add(file, name, file_format, table.options, table_profile)
+
+
+def keep(
+    datasets: DatasetStore, file: Upload, name: str | None, file_format: TableFormat, options: TableOptions
+) -> tuple[DatasetRecord, bool]:
+    """Read, profile and keep a file, under a generated name if it has none; return its dataset, and whether it is new.
+
+    Raises InvalidDatasetError, which names the row or column that is wrong.
+    """
+    options, profile = describe(file.path, file_format, options)
+    return datasets.add(
+        file, name or make_name(f"{options.target[:40]}-{file.digest[:8]}"), file_format, options, profile
+    )
 
 
 def local_upload(path: Path) -> Upload:

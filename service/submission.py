@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from service import limits
+from service.names import MAX_NAME, make_name
 from service.settings import Settings
 from studies.spec.study import StudySpec
 from studies.study_file import Uploaded, parse
 
 
-def check(document: Mapping[str, Any], settings: Settings, uploaded: Uploaded | None = None) -> StudySpec:
-    """Parse a study's document and hold it to the limits; `uploaded` fills in the dataset that it names.
+def check(document: Mapping[str, Any], settings: Settings | None, uploaded: Uploaded | None = None) -> StudySpec:
+    """Parse a study's document and hold it to the limits, if any; `uploaded` fills in the dataset that it names.
 
     Raises InvalidSpecError with every field that is wrong.
     """
     from studies.analysis import techniques
 
     spec = parse(document, uploaded)
-    limits.check(spec, settings)
+    if settings is not None:
+        limits.check(spec, settings)
     if spec.comparison is not None:
         techniques.resolve(spec, spec.comparison)
     return spec
@@ -27,4 +29,7 @@ def check(document: Mapping[str, Any], settings: Settings, uploaded: Uploaded | 
 
 def with_name(spec: StudySpec, digits: str) -> StudySpec:
     """The study under its own name or, when it has none, under one made of its dataset, its model and `digits`."""
-    return spec if spec.name else spec.named(f"{spec.dataset.name}-{spec.model.kind}-{digits[:6]}")
+    if spec.name:
+        return spec
+    ending = f"-{spec.model.kind}-{digits[:6]}"
+    return spec.named(make_name(spec.dataset.name, MAX_NAME - len(ending)) + ending)

@@ -9,16 +9,24 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.schemas.comparisons import ComparisonView, PartView
-from service.schemas.datasets import DatasetDetail, DatasetView
+from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
 from service.schemas.progress import OverallView, ProgressView
 from service.schemas.studies import BestView, ComparisonSummary, EngineView, StudyView
 from service.schemas.trials import AttemptView, TrialView, WeightsView
 from service.storage import progress
 from service.storage.comparison_store import ComparisonStore
+from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.store import Store
 from studies.spec.dataset import DatasetFacts
+
+
+def one_study_view(store: Store, study: StudyRecord) -> StudyView:
+    """A study with how its data was read."""
+    with store.reading() as session:
+        data = summary_of(session, study.parsed_spec.dataset)
+    return study_views(store, [study])[0].model_copy(update={"data": data})
 
 
 def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
@@ -38,7 +46,8 @@ def new_study_view(store: Store, session: Session, study: StudyRecord) -> StudyV
     trials = study.spec["budget"]["trials"]
     overall = progress.count_with_comparisons(session, [study])[study.id]
     dashboard_id = store.optuna.get_study_id_from_name(study.name)
-    return _study_view(study, Progress(trials, waiting=trials), overall, None, dashboard_id)
+    view = _study_view(study, Progress(trials, waiting=trials), overall, None, dashboard_id)
+    return view.model_copy(update={"data": summary_of(session, study.parsed_spec.dataset)})
 
 
 def _study_view(
@@ -153,11 +162,12 @@ def weights_view(trial: TrialRecord, detail: Mapping[str, Any], feature_names: S
     )
 
 
-def dataset_view(kind: str, name: str, facts: DatasetFacts) -> DatasetView:
+def dataset_view(kind: str, name: str, facts: DatasetFacts, version: int | None = None) -> DatasetView:
     """A dataset as listings show it."""
     return DatasetView(
         kind=kind,
         name=name,
+        version=version,
         task=facts.task,
         rows=facts.rows,
         shape=list(facts.shape),
@@ -166,17 +176,22 @@ def dataset_view(kind: str, name: str, facts: DatasetFacts) -> DatasetView:
     )
 
 
-def dataset_detail(dataset: DatasetRecord) -> DatasetDetail:
-    """An uploaded dataset with its profile."""
-    return DatasetDetail(
+def dataset_version(dataset: DatasetRecord) -> DatasetVersion:
+    """A version of an uploaded dataset."""
+    return DatasetVersion(
         name=dataset.name,
+        version=dataset.version,
         digest=dataset.digest,
         bytes=dataset.bytes,
         format=dataset.format,
         options=dataset.options,
-        profile=dataset.profile,
         created_at=_utc(dataset.created_at),
     )
+
+
+def dataset_detail(dataset: DatasetRecord) -> DatasetDetail:
+    """A version of an uploaded dataset with its profile."""
+    return DatasetDetail(**dict(dataset_version(dataset)), profile=dataset.profile)
 
 
 def _utc(seconds: float) -> datetime:

@@ -1,6 +1,7 @@
 """The quantities a study can optimise or watch, each with its direction and the tasks it is defined for."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal, get_args
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -26,11 +27,17 @@ _ALL: tuple[Task, ...] = get_args(Task)
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One quantity: its direction, the tasks it is defined for, its meaning."""
+    """One quantity: its direction, the tasks it is defined for, its meaning, and its range."""
 
     direction: Direction
     tasks: tuple[Task, ...]
     meaning: str
+    low: float = 0.0
+    high: float = inf
+
+    def clip(self, value: float) -> float:
+        """The nearest value within the range."""
+        return min(max(value, self.low), self.high)
 
 
 OBJECTIVES: dict[ObjectiveName, Objective] = {
@@ -41,13 +48,18 @@ OBJECTIVES: dict[ObjectiveName, Objective] = {
         "standardised target (1 is as good as always predicting the mean)",
     ),
     "val_penalized_loss": Objective("minimize", _ALL, "val_loss plus the penalty, the number Keras calls val_loss"),
-    "val_accuracy": Objective("maximize", _CLASSIFICATION, "share of validation rows classified right"),
+    "val_accuracy": Objective("maximize", _CLASSIFICATION, "share of validation rows classified right", high=1.0),
     "val_balanced_accuracy": Objective(
-        "maximize", _CLASSIFICATION, "mean over the classes of the share of their validation rows classified right"
+        "maximize",
+        _CLASSIFICATION,
+        "mean over the classes of the share of their validation rows classified right",
+        high=1.0,
     ),
-    "val_auc": Objective("maximize", _CLASSIFICATION, "area under the ROC curve; one-against-rest mean for classes"),
+    "val_auc": Objective(
+        "maximize", _CLASSIFICATION, "area under the ROC curve; one-against-rest mean for classes", high=1.0
+    ),
     "val_mae": Objective("minimize", ("regression",), "mean absolute error in the target's own unit"),
-    "val_r2": Objective("maximize", ("regression",), "share of the target's variance explained"),
+    "val_r2": Objective("maximize", ("regression",), "share of the target's variance explained", low=-inf, high=1.0),
     "epochs": Objective("minimize", _ALL, "epochs trained before early stopping, what the trial cost"),
     "nonzero_weights": Objective("minimize", _ALL, "weights of the regularized kernels that are not exactly zero"),
 }

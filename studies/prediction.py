@@ -13,7 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.datasets import arrays
-from studies.datasets.preparation import Preparation
+from studies.datasets.casting import to_text
+from studies.datasets.column_roles import quote_names
+from studies.datasets.formats import open_columns
+from studies.datasets.new_rows import Unfamiliar
+from studies.datasets.preparation import Preparation, PreparedRows
 from studies.errors import DatasetError, InvalidTableError
 from studies.spec.table import TableFormat
 from studies.training.machine import memory_bytes
@@ -29,16 +33,26 @@ class Predictions:
     predicted: npt.NDArray[Any]  # class names, or numbers in the target's own unit
     probabilities: npt.NDArray[Any] | None  # a column a class
     class_names: tuple[str, ...]
+    unfamiliar: tuple[Unfamiliar, ...] = ()  # what training never saw, column by column
+    ids: tuple[str | None, ...] | None = None  # of a column that is carried through
 
 
 def predict(
-    bundle: Path, rows: Path, file_format: TableFormat, encoding: str | None = None, sheet: str | None = None
+    bundle: Path,
+    rows: Path,
+    file_format: TableFormat,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    *,
+    id_column: str | None = None,
+    strict: bool = False,
 ) -> Predictions:
-    """Predict the rows of a file by the model of an exported zip.
+    """Predict the rows of a file by the model of an exported zip; `id_column` is carried through as it is written.
 
-    The encoding of a text is seen, and the first sheet of a workbook read, unless they are given.
+    A text's encoding is seen, and the first sheet of a workbook read, unless they are given.
 
-    Raises DatasetError when the zip is none of ours, or when the rows are not as the model needs them.
+    Raises DatasetError when the zip is none of ours, when the rows are not as the model needs them, or, if `strict`,
+    when they hold what training never saw.
     """
     import keras
 
@@ -51,33 +65,64 @@ def predict(
             raise DatasetError(f"{bundle} is no exported model: {error}") from error
         preparation = Preparation.load(Path(folder, PREPARATION))
         model = keras.models.load_model(Path(folder, MODEL), compile=False)
-    max_bytes = memory_bytes() // _MEMORY_PARTS
-    if file_format == "npz":
-        inputs = _read_arrays(preparation, rows, tuple(model.input_shape[1:]), max_bytes)
-    else:
-        inputs = preparation.read(rows, file_format, max_bytes, encoding, sheet)
-    if not len(inputs):
+    inputs = _prepare(preparation, rows, file_format, encoding, sheet, tuple(model.input_shape[1:]))
+    if not len(inputs.x):
         raise DatasetError(f"{rows} has no rows to predict")
-    outputs = np.asarray(model.predict(inputs, verbose=0))
+    if strict and inputs.unfamiliar:
+        raise DatasetError("; ".join(one.text for one in inputs.unfamiliar))
+    ids = None if id_column is None else _read_ids(rows, file_format, encoding, sheet, id_column, len(inputs.x))
+    outputs = np.asarray(model.predict(inputs.x, verbose=0))
+    predicted = preparation.decode(outputs)
     if preparation.task == "regression":
-        return Predictions(preparation.decode(outputs), None, ())
+        return Predictions(predicted, None, (), inputs.unfamiliar, ids)
     shares = outputs if preparation.task == "multiclass" else np.column_stack([1 - outputs[:, 0], outputs[:, 0]])
-    return Predictions(preparation.decode(outputs), shares, preparation.class_names)
+    return Predictions(predicted, shares, preparation.class_names, inputs.unfamiliar, ids)
 
 
-def _read_arrays(preparation: Preparation, rows: Path, shape: tuple[int, ...], max_bytes: int) -> npt.NDArray[Any]:
+def _read_ids(
+    rows: Path, file_format: TableFormat, encoding: str | None, sheet: str | None, column: str, count: int
+) -> tuple[str | None, ...]:
+    """Read the texts of a column that tells the rows apart.
+
+    Raises InvalidTableError when there is none of that name.
+    """
+    if file_format == "npz":
+        declared = arrays.read_declared(rows, memory_bytes() // _MEMORY_PARTS)
+        found = declared.get(column)
+        if found is None or found.shape != (count,):
+            raise InvalidTableError(f"id: the file has no array '{column}' with one value a row", column=column)
+        return tuple(map(str, arrays.load(rows, column).tolist()))
+    file = open_columns(rows, file_format, encoding, memory_bytes() // _MEMORY_PARTS, sheet)
+    if column not in file.names:
+        raise InvalidTableError(
+            f"id: the file has no column '{column}'; it has {quote_names(file.names)}", column=column
+        )
+    return tuple(text for batch in file.batches([column]) for text in to_text(batch.column(0)).to_pylist())
+
+
+def _prepare(
+    preparation: Preparation,
+    rows: Path,
+    file_format: TableFormat,
+    encoding: str | None,
+    sheet: str | None,
+    shape: tuple[int, ...],
+) -> PreparedRows:
     """Read rows as inputs of a model, each of `shape`."""
+    max_bytes = memory_bytes() // _MEMORY_PARTS
+    if file_format != "npz":
+        return preparation.prepare_file(rows, file_format, max_bytes, encoding, sheet)
     declared = arrays.read_declared(rows, max_bytes)
     if preparation.layout is not None:
         flat = {name: array for name, array in declared.items() if len(array.shape) in (1, 2)}
         columns = arrays.ArrayColumns.read(rows, flat)
-        return preparation.transform({name: columns.values(name) for name in columns.names})
+        return preparation.prepare({name: columns.values(name) for name in columns.names})
     # Beside them may stand the labels, as numbers or as a column of them.
     inputs = [array for array in declared.values() if prod(array.shape[1:]) > 1]
     if len(inputs) != 1:
         what = "images" if len(shape) > 1 else "rows"
         raise DatasetError(f"{rows} must hold one array of {what}, and holds {len(inputs)}")
-    return preparation.transform(_read_array(rows, inputs[0], shape))
+    return preparation.prepare(_read_array(rows, inputs[0], shape))
 
 
 def _read_array(rows: Path, array: arrays.Declared, shape: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -16,7 +16,7 @@ from studies.errors import FieldError, InvalidSpecError
 from studies.search import checks, optuna_options
 from studies.spec.dataset import UploadedDataset
 from studies.spec.parameter import NOTATIONS
-from studies.spec.study import StudySpec
+from studies.spec.study import NAME_RULE, StudySpec
 
 #: Names of union members, which pydantic puts into the location of an error.
 _TAGS = NOTATIONS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
@@ -52,8 +52,9 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-#: Looks an uploaded dataset up by its name, described as in a study; None when there is none.
-Uploaded = Callable[[str], UploadedDataset | None]
+#: Looks an uploaded dataset up by its name and version (None: the newest), described as in a study; None when there is
+#: none.
+Uploaded = Callable[[str, int | None], UploadedDataset | None]
 
 
 def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> StudySpec:
@@ -75,18 +76,29 @@ def _fill_in(document: Mapping[str, Any], uploaded: Uploaded) -> Mapping[str, An
     dataset = document.get("dataset")
     if not isinstance(dataset, Mapping) or dataset.get("kind") != "uploaded":
         return document
-    name = dataset.get("name")
-    known = uploaded(name) if isinstance(name, str) else None
-    if isinstance(name, str) and known is None:
-        raise InvalidSpecError([FieldError("dataset.name", f"there is no dataset '{name}'; upload it first")])
-    if known is None:
+    name, version = dataset.get("name"), dataset.get("version")
+    if not isinstance(name, str):
         return document  # its validation says that the name is missing
+    known = uploaded(name, version if type(version) is int else None)
+    if known is None:
+        raise InvalidSpecError([_no_dataset(name, version, uploaded)])
     # A study that is sent again uses the same file or none.
-    if dataset.get("digest") not in {None, known.digest}:
-        message = f"the dataset '{name}' is another file now; leave the digest out to take that one"
+    if dataset.get("digest") is not None and dataset["digest"] != known.digest:
+        message = f"the dataset '{name}' is another file now; leave the digest out to take that one, or name a version"
         raise InvalidSpecError([FieldError("dataset.digest", message)])
-    unknown = {field: value for field, value in dataset.items() if field not in UploadedDataset.model_fields}
-    return {**document, "dataset": {**known.model_dump(mode="json"), **unknown}}
+    own = {field: value for field, value in dataset.items() if field not in UploadedDataset.model_fields}
+    if version is not None:
+        own["version"] = version  # its validation says what is wrong with one that is no number
+    return {**document, "dataset": {**known.model_dump(mode="json"), **own}}
+
+
+def _no_dataset(name: str, version: object, uploaded: Uploaded) -> FieldError:
+    newest = uploaded(name, None)
+    if newest is None:
+        return FieldError("dataset.name", f"there is no dataset '{name}'; upload it first")
+    return FieldError(
+        "dataset.version", f"the dataset '{name}' has no version {version}; {newest.version} is the newest"
+    )
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
@@ -125,7 +137,7 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
         case "model_type" | "model_attributes_type" | "dict_type":
             message = "must be a JSON object (a mapping in YAML)"
         case "string_pattern_mismatch" if field == "name":
-            message = "1 to 100 letters, digits, blanks, dots, _ or -, the first a letter or digit"
+            message = NAME_RULE
         case "value_error":
             # A check over several fields names its field at the start of its message.
             named, colon, rest = message.partition(": ")

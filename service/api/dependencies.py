@@ -7,31 +7,13 @@ from fastapi import Depends, Header, Query, Request
 from service.api.authentication import Authenticator
 from service.api.dashboard import Dashboard
 from service.api.lazy_store import LazyStore
-from service.api.uploads import encoding_of_content_type
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
 from service.storage.store import Store
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
-SheetParameter = Annotated[
-    str | None, Query(min_length=1, max_length=100, description="Of a workbook; the first that is shown when left out.")
-]
 CursorParameter = Annotated[str | None, Query(alias="cursor", description="`next` of the page before.")]
-
-
-def _encoding(
-    request: Request,
-    encoding: Annotated[
-        str | None,
-        Query(
-            max_length=40,
-            pattern=r"^[\w.-]+$",
-            description="Of a text; taken from the charset of Content-Type, or seen from the text, when left out.",
-        ),
-    ] = None,
-) -> str | None:
-    return encoding or encoding_of_content_type(request.headers.get("content-type", ""))
 
 
 def parse_etags(header: str) -> frozenset[str]:
@@ -96,4 +78,3 @@ DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]
 AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
 SettingsDependency = Annotated[Settings, Depends(_settings)]
-EncodingDependency = Annotated[str | None, Depends(_encoding)]

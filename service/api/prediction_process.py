@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import tempfile
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -26,26 +29,47 @@ def check_installed() -> None:
         raise PredictorMissingError
 
 
-async def predict_rows(
-    bundle: bytes, rows: Path, file_format: TableFormat, encoding: str | None, sheet: str | None
-) -> bytes:
-    """Predict a file of rows with an exported model; return a CSV. A cancelled caller ends the process.
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions as a client takes them."""
 
-    Raises InvalidDatasetError when the rows do not fit the model.
+    content: bytes  # a CSV, or JSON
+    unfamiliar: list[dict[str, Any]]  # what training never saw, column by column
+
+
+async def predict_rows(
+    bundle: bytes,
+    rows: Path,
+    file_format: TableFormat,
+    encoding: str | None,
+    sheet: str | None,
+    *,
+    as_json: bool,
+    id_column: str | None,
+    strict: bool,
+) -> Predicted:
+    """Predict a file of rows with an exported model. A cancelled caller ends the process.
+
+    Raises InvalidDatasetError when the rows do not fit the model, or, if `strict`, hold what training never saw.
     """
     with tempfile.TemporaryDirectory(prefix="regsweep-predict-") as folder:
-        model, named, csv = (Path(folder, name) for name in ("model.zip", f"rows.{file_format}", "predictions.csv"))
+        written = f"predictions.{'json' if as_json else 'csv'}"
+        names = ("model.zip", f"rows.{file_format}", written, "unfamiliar.json")
+        model, named, output, unfamiliar = (Path(folder, name) for name in names)
         model.write_bytes(bundle)
         named.symlink_to(rows)
-        options = {"--encoding": encoding, "--sheet": sheet}
-        asked = [f"{option}={value}" for option, value in options.items() if value is not None]
-        status, message = await _run("predict", str(model), str(named), "-o", str(csv), *asked)
+        options = [*(["--strict"] if strict else []), *([] if id_column is None else [f"--id={id_column}"])]
+        options += [] if encoding is None else [f"--encoding={encoding}"]
+        options += [] if sheet is None else [f"--sheet={sheet}"]
+        status, message = await _run(
+            "predict", str(model), str(named), "-o", str(output), "--unfamiliar", str(unfamiliar), *options
+        )
         if status == _REFUSED:
             raise InvalidDatasetError("", message.removeprefix("regsweep: ").replace(str(named), "the file"))
         if status:
             _log.error("predicting failed", code=status, said=message)
             raise ServiceError("predicting failed; the server's log says why")
-        return csv.read_bytes()
+        return Predicted(output.read_bytes(), json.loads(unfamiliar.read_bytes()))
 
 
 async def _run(*arguments: str) -> tuple[int, str]:

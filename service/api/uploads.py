@@ -1,21 +1,27 @@
-"""Receives a request's body as a file, and leaves nothing behind when it is cut off."""
+"""Receives a request's file, as its body or in a form, and leaves nothing behind when it is cut off."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from email.message import Message
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from service.api.form import FILE_FIELD, FORM_TYPE, MAX_FIELD_BYTES, FormReader
 from service.errors import CutOffError, DiskFullError, InvalidDatasetError, TooLargeError
 from service.storage.datasets import Upload
-from studies.spec.table import FORMAT_WORDS, TableFormat
+from studies.errors import FieldError, InvalidSpecError
+from studies.spec.table import FORMAT_WORDS, TableFormat, format_of_name
+from studies.study_file import field_errors
 
 _FORMATS: Mapping[str, TableFormat] = {
     "text/csv": "csv",
@@ -29,6 +35,10 @@ _FORMATS: Mapping[str, TableFormat] = {
     "application/jsonl": "jsonl",
     "application/vnd.apache.arrow.file": "feather",
 }
+#: What curl says of a body where it is told nothing.
+_URL_ENCODED = "application/x-www-form-urlencoded"
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 def format_of_content_type(content_type: str) -> TableFormat:
@@ -43,35 +53,158 @@ def format_of_content_type(content_type: str) -> TableFormat:
     return file_format
 
 
-def encoding_of_content_type(content_type: str) -> str | None:
-    """The charset that a Content-Type names, if it names one."""
-    message = Message()
-    message["Content-Type"] = content_type
-    return message.get_content_charset()
+@dataclass(frozen=True)
+class Description:
+    """What a request says of its file beside its query."""
+
+    content_type: str
+    file_name: str | None = None
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def format(self) -> TableFormat:
+        """The file's format by its Content-Type, else by its name.
+
+        Raises InvalidDatasetError when neither says one.
+        """
+        media_type = _media_type(self.content_type)
+        if media_type == _URL_ENCODED or media_type.startswith("multipart/"):
+            raise _no_file(media_type)
+        try:
+            return format_of_content_type(self.content_type)
+        except InvalidDatasetError:
+            by_name = format_of_name(self.file_name or "")
+            if by_name is None:
+                raise
+            return by_name
+
+    @property
+    def encoding(self) -> str | None:
+        """The charset that the file's Content-Type names, if it names one."""
+        message = Message()
+        message["Content-Type"] = self.content_type
+        return message.get_content_charset()
+
+    def complete(self, query: Options) -> Options:
+        """Add the form's fields to the options of the query.
+
+        Raises InvalidSpecError when a field is wrong, or is another in the query.
+        """
+        form = _read_fields(type(query), self.fields)
+        both = form.model_fields_set & query.model_fields_set
+        differing = [name for name in sorted(both) if getattr(form, name) != getattr(query, name)]
+        if differing:
+            message = "is not the same in the query and in the form; say it once"
+            raise InvalidSpecError([FieldError(name, message) for name in differing])
+        return query.model_copy(update={name: getattr(form, name) for name in form.model_fields_set})
+
+
+def _read_fields(options: type[Options], fields: Mapping[str, Sequence[str]]) -> Options:
+    """Read the fields of a form; one that was left empty is none.
+
+    Raises InvalidSpecError with every field that is wrong.
+    """
+    known = options.model_fields
+    given = {name: [value for value in values if value] for name, values in fields.items()}
+    lists = {name for name in known if known[name].get_default(call_default_factory=True) == []}
+    wrong = [FieldError(name, f"unknown field; choose from {', '.join(known)}") for name in fields if name not in known]
+    wrong += [
+        FieldError(name, "stands in the form more than once")
+        for name, values in given.items()
+        if name in known and name not in lists and len(values) > 1
+    ]
+    if wrong:
+        raise InvalidSpecError(wrong)
+    values = {name: values if name in lists else values[0] for name, values in given.items() if values}
+    try:
+        return options.model_validate(values)
+    except ValidationError as error:
+        raise InvalidSpecError(field_errors(error.errors())) from error
+
+
+def sent_as_body(request: Request) -> Description | None:
+    """Describe the file that is a request's body; None when it is in a form, which has to come first."""
+    content_type = request.headers.get("content-type", "")
+    return None if _media_type(content_type) == FORM_TYPE else Description(content_type)
 
 
 @asynccontextmanager
-async def receive(request: Request, max_bytes: int, setting: str) -> AsyncIterator[Upload]:
-    """Write a request's body to a file that lasts as long as the block; `setting` is the limit's variable.
+async def receive(request: Request, max_bytes: int, setting: str) -> AsyncIterator[tuple[Upload, Description]]:
+    """Write a request's file to one that lasts as long as the block; `setting` is the limit's variable.
 
-    Raises TooLargeError as soon as the body exceeds `max_bytes`, CutOffError when the client hangs up.
+    Raises TooLargeError as soon as the file exceeds `max_bytes`, CutOffError when the client hangs up.
     """
     too_large = TooLargeError("file", max_bytes, setting)
+    description = sent_as_body(request)
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    most = max_bytes + (MAX_FIELD_BYTES if description is None else 0)
+    if declared.isdecimal() and int(declared) > most:
         raise too_large
     with tempfile.TemporaryDirectory(prefix="regsweep-upload-") as folder:
-        path, digest, size = Path(folder, "file"), sha256(), 0
+        path = Path(folder, "file")
         try:
-            with path.open("wb") as file:
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    if size > max_bytes:
-                        raise too_large
-                    digest.update(chunk)
-                    await run_in_threadpool(file.write, chunk)
+            with path.open("wb") as opened:
+                file = _LimitedFile(opened, max_bytes, too_large)
+                if description is None:
+                    description = await _read_form(request, file)
+                else:
+                    await _read_body(request, file.write)
         except ClientDisconnect as error:
             raise CutOffError("the client hung up before the file was whole") from error
         except OSError as error:
             raise DiskFullError(error.strerror or str(error)) from error
-        yield Upload(path, digest.hexdigest(), size)
+        # `curl -d` takes the ends of lines out of a file.
+        if _media_type(description.content_type) == _URL_ENCODED and not file.has_line_end:
+            raise _no_file(_URL_ENCODED)
+        yield Upload(path, file.digest.hexdigest(), file.size), description
+
+
+class _LimitedFile:
+    """A file that is written, with its digest; refuses to grow too large."""
+
+    def __init__(self, file: BinaryIO, max_bytes: int, too_large: TooLargeError) -> None:
+        self._file, self._max_bytes, self._too_large = file, max_bytes, too_large
+        self.digest, self.size, self.has_line_end = sha256(), 0, False
+
+    def write(self, block: bytes) -> None:
+        """Add a block."""
+        self.size += len(block)
+        if self.size > self._max_bytes:
+            raise self._too_large
+        self.has_line_end = self.has_line_end or b"\n" in block
+        self.digest.update(block)
+        self._file.write(block)
+
+
+async def _read_body(request: Request, read: Callable[[bytes], object]) -> None:
+    async for block in request.stream():
+        await run_in_threadpool(read, block)
+
+
+async def _read_form(request: Request, file: _LimitedFile) -> Description:
+    form = FormReader(request.headers["content-type"], file.write)
+    await _read_body(request, form.feed)
+    form.finish()
+    return Description(form.file_type, form.file_name, form.fields)
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _no_file(media_type: str) -> InvalidDatasetError:
+    return InvalidDatasetError(
+        "",
+        f"the body is a form ({media_type}), not a file; send the file with `--data-binary @FILE -H 'Content-Type: "
+        f"text/csv'`, or with `-F {FILE_FIELD}=@FILE`",
+    )
+
+
+def body_schema(options: type[BaseModel]) -> dict[str, Any]:
+    """Describe both bodies for OpenAPI: the file alone, and the form with the file and these options as its fields."""
+    file = {"type": "string", "format": "binary"}
+    form = options.model_json_schema()
+    form["properties"] = {FILE_FIELD: file, **form["properties"]}
+    form["required"] = [FILE_FIELD]
+    content = {media_type: {"schema": file} for media_type in _FORMATS} | {FORM_TYPE: {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}

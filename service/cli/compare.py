@@ -15,6 +15,8 @@ from service.storage.states import ComparisonState
 if TYPE_CHECKING:
     from service.client import Client
     from service.schemas.studies import StudyView
+    from studies.spec.dataset import UploadedDataset
+    from studies.spec.study import StudySpec
 
 _STUDY_FILE_ENDINGS = (".yaml", ".yml", ".json")
 
@@ -37,11 +39,14 @@ def compare(
     is_file = file.suffix.lower() in _STUDY_FILE_ENDINGS or file.is_file()
     if model is not None and not is_file:
         refuse("--model goes with a study file; a study that was submitted has its model")
+    from service.cli import data_warnings
+
     with open_client(server, key) as client:
         if is_file:
             compared = _compare_file(client, file, model, changes)
         else:
             compared = _compare_study(client, client.study(study), changes)
+        data_warnings.tell(compared)
         if wait:
             sys.exit(_follow(client, compared.name, server))
     from service.cli.next_step import next_step
@@ -51,16 +56,17 @@ def compare(
 
 
 def _compare_file(client: Client, file: Path, model: Path | None, changes: Mapping[str, Any]) -> StudyView:
-    from service.cli.local_files import prepare_submission
+    from service.cli.local_files import submit_study
     from studies.study_file import read_document
 
-    wanted = prepare_submission(client, with_comparison(read_document(file, model), changes), file.parent)
+    wanted = with_comparison(read_document(file, model), changes)
     present = client.find(wanted["name"]) if isinstance(wanted.get("name"), str) else None
     if present is None:
-        return client.submit(wanted)
-    if not _describes(wanted, present):
+        return submit_study(client, wanted, file.parent)
+    described = _describe(wanted, present, file.parent)
+    if described is None or described.comparison is None:
         refuse(f"another study is named '{present.name}'; choose another name, or delete that one first")
-    return _compare_study(client, present, wanted["comparison"])
+    return _compare_study(client, present, described.comparison.model_dump(mode="json"))
 
 
 def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,25 +78,36 @@ def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> 
     }
 
 
-def _describes(document: Mapping[str, Any], study: StudyView) -> bool:
-    """Return whether a document describes this study, their comparisons aside."""
+def _describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> StudySpec | None:
+    """Parse a document that describes this study, their comparisons aside; None when it describes another."""
+    from service.cli.local_files import dataset_kind
     from studies.spec.dataset import UploadedDataset
     from studies.spec.study import StudySpec
     from studies.study_file import parse
 
     on_server = StudySpec.model_validate(study.spec)
+    if dataset_kind(document) in {"file", "uploaded"}:
+        theirs = on_server.dataset
+        if not isinstance(theirs, UploadedDataset) or not _is_upload(document, theirs, folder):
+            return None
+        document = {**document, "dataset": theirs.model_dump(mode="json")}
+    described = parse(document)
+    same = described.model_copy(update={"comparison": None}) == on_server.model_copy(update={"comparison": None})
+    return described if same else None
 
-    def dataset(name: str) -> UploadedDataset | None:
-        return (
-            on_server.dataset
-            if isinstance(on_server.dataset, UploadedDataset) and on_server.dataset.name == name
-            else None
-        )
 
-    if document["dataset"].get("kind") == "uploaded" and dataset(document["dataset"].get("name")) is None:
-        return False
-    described = parse(document, dataset)
-    return described.model_copy(update={"comparison": None}) == on_server.model_copy(update={"comparison": None})
+def _is_upload(document: Mapping[str, Any], theirs: UploadedDataset, folder: Path) -> bool:
+    """Return whether a document's file, or the dataset that it names, is this version of an uploaded one."""
+    from service.cli.local_files import dataset_kind, read_dataset
+    from service.storage.dataset_files import FIRST_VERSION
+
+    if dataset_kind(document) == "uploaded":
+        # A study that was accepted before there were versions has the first.
+        own = document["dataset"]
+        return own.get("name") == theirs.name and own.get("version") in (None, theirs.version or FIRST_VERSION)
+    ours = read_dataset(document, folder).described
+    # What the server knows of the rows may be another version's wording of the same.
+    return ours.model_copy(update={"version": theirs.version, "known": theirs.known}) == theirs
 
 
 def _compare_study(client: Client, study: StudyView, comparison: Mapping[str, Any]) -> StudyView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=Tr
 def add_dataset(
     file: Annotated[Path, typer.Argument(help=FILE_HELP)],
     target: Annotated[str, typer.Option(help="The column to predict.")],
-    name: Annotated[str | None, typer.Option(help="The dataset's name; default the file's.")] = None,
+    name: Annotated[str | None, typer.Option(help="The dataset's name; default made of the file's.")] = None,
     task: Annotated[str | None, typer.Option(help="binary, multiclass or regression; inferred when left out.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="A column that is not read; may be repeated.")] = None,
     weight: Annotated[str | None, typer.Option(help="The column with the weight of each row.")] = None,
@@ -27,19 +28,33 @@ def add_dataset(
     time: Annotated[str | None, typer.Option(help="The column that orders the rows in time.")] = None,
     encoding: EncodingOption = None,
     sheet: SheetOption = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=KIND",
+            help="How a column is to be read: number, category, date, text or ignore, or its options, as "
+            "`{kind: date, format: '%d/%m/%Y'}`; may be repeated.",
+        ),
+    ] = None,
+    drop_missing_target: Annotated[
+        bool, typer.Option("--drop-missing-target", help="Leave out the rows without a target.")
+    ] = False,
+    drop_rare_classes: Annotated[
+        bool, typer.Option("--drop-rare-classes", help="Leave out the rows whose class has fewer than 5 rows.")
+    ] = False,
     server: ServerOption = None,
     key: KeyOption = None,
 ) -> None:
     """Upload a file to a server; print the dataset's name."""
     from service.cli.local_files import format_of_file, name_of_file
 
-    options: dict[str, Any] = {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group}
-    options |= {"time": time, "encoding": encoding, "sheet": sheet}
+    options: dict[str, Any] = {"name": name or name_of_file(file), "format": format_of_file(file)}
+    options |= {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
+    options |= {"encoding": encoding, "sheet": sheet, "columns": _read_columns(column or ())}
+    options |= {"drop_missing_target": drop_missing_target, "drop_rare_classes": drop_rare_classes}
     with open_client(server, key) as client:
         try:
-            dataset = client.add_dataset(
-                file, {"name": name or name_of_file(file), "format": format_of_file(file), **options}
-            )
+            dataset = client.add_dataset(file, options)
         except OSError as error:
             refuse(f"cannot read {file}: {error.strerror}")
     for warning in dataset.profile.warnings:
@@ -47,18 +62,48 @@ def add_dataset(
     print(dataset.name)
 
 
+def _read_columns(given: Iterable[str]) -> dict[str, Any]:
+    """Read `NAME=KIND` and `NAME={options as YAML}`; the server checks kinds and options."""
+    import yaml
+
+    columns: dict[str, Any] = {}
+    for one in given:
+        name, equals, text = one.rpartition("={") if one.endswith("}") else one.rpartition("=")
+        if not name:
+            refuse(f"--column: '{one}' is no NAME=KIND, as zip=category or 'when={{kind: date, format: \"%d.%m.%Y\"}}'")
+        try:
+            columns[name] = yaml.safe_load("{" + text) if equals == "={" else {"kind": text}
+        except yaml.YAMLError as error:
+            refuse(f"--column: '{one}' is no YAML: {' '.join(str(error).split())}")
+    return columns
+
+
 @datasets.command("list")
-def list_datasets(server: ServerOption = None, key: KeyOption = None) -> None:
-    """List the datasets that a study can name."""
+def list_datasets(
+    name: Annotated[str | None, typer.Argument(help="A dataset, whose versions are listed.")] = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+) -> None:
+    """List the datasets that a study can name, or the versions of one."""
     with open_client(server, key) as client:
+        if name is not None:
+            for one in client.dataset_versions(name):
+                print(one.version, f"{one.created_at:%Y-%m-%d %H:%M}", one.digest[:8], f"{one.bytes} bytes", sep="\t")
+            return
         for dataset in client.datasets():
-            print(dataset.kind, dataset.name, dataset.task, f"{dataset.rows} rows", dataset.about, sep="\t")
+            facts = [dataset.task, f"{dataset.rows} rows", dataset.about]
+            if dataset.version is not None:
+                facts.append(f"version {dataset.version}")
+            print(dataset.kind, dataset.name, *facts, sep="\t")
 
 
 @datasets.command("delete")
 def delete_dataset(
-    name: Annotated[str, typer.Argument(help="A dataset's name.")], server: ServerOption = None, key: KeyOption = None
+    name: Annotated[str, typer.Argument(help="A dataset's name.")],
+    version: Annotated[int | None, typer.Option(help="One version only.")] = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
 ) -> None:
-    """Delete an uploaded dataset; refused while a study is about it."""
+    """Delete an uploaded dataset with all its versions, or one version; refused while a study is about one of them."""
     with open_client(server, key) as client:
-        client.delete_dataset(name)
+        client.delete_dataset(name, version)

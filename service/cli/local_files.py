@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.names import make_name
 from studies.errors import FieldError, InvalidSpecError
-from studies.spec.table import TableFormat
+from studies.spec.dataset import UploadedDataset
+from studies.spec.study import NAME_PATTERN, NAME_RULE, StudySpec
+from studies.spec.table import ENDINGS, TableFormat, TableOptions, format_of_name
 from studies.study_file import parse
 
 if TYPE_CHECKING:
     from service.client import Client
-    from service.storage.datasets import DatasetStore
+    from service.schemas.datasets import DatasetDetail
+    from service.schemas.studies import StudyView
+    from service.settings import Settings
+    from service.storage.datasets import Upload
+    from studies.datasets.profile import DatasetProfile
     from studies.prediction import Predictions
-
-_FORMATS: Mapping[str, TableFormat] = {
-    ".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".xlsx": "xlsx", ".jsonl": "jsonl", ".ndjson": "jsonl",
-    ".parquet": "parquet", ".feather": "feather", ".arrow": "feather", ".npz": "npz",
-}  # fmt: skip
 
 
 def format_of_file(file: Path) -> TableFormat:
@@ -27,15 +33,15 @@ def format_of_file(file: Path) -> TableFormat:
 
     Raises InvalidSpecError when the name's ending is not known.
     """
-    file_format = _FORMATS.get(_expanded(file).suffix.lower())
+    file_format = format_of_name(file.name)
     if file_format is None:
-        raise InvalidSpecError([FieldError("", f"{file} must end in one of {', '.join(_FORMATS)}")])
+        raise InvalidSpecError([FieldError("", f"{file} must end in one of {', '.join(ENDINGS)}")])
     return file_format
 
 
 def name_of_file(file: Path) -> str:
-    """The name of a dataset that is given none: its file's, without the endings."""
-    return _expanded(file).stem
+    """The name of a dataset that is given none, made of its file's."""
+    return make_name(_expanded(file).stem)
 
 
 def _expanded(file: Path) -> Path:
@@ -48,50 +54,107 @@ def dataset_kind(document: Mapping[str, Any]) -> str | None:
     return dataset.get("kind") if isinstance(dataset, Mapping) else None
 
 
-def prepare_submission(client: Client, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Upload the file that a study's dataset is, if it is one; return the study as it can be submitted.
+@dataclass(frozen=True)
+class LocalDataset:
+    """A file that a study's dataset is, read and profiled on this machine."""
 
-    A study of a bundled or synthetic dataset is validated here; of an uploaded dataset only the server knows enough.
-    """
-    match dataset_kind(document):
-        case "file":
-            file, options = _dataset_file(document, folder)
-            dataset = client.add_dataset(file, options | {"format": format_of_file(file)})
-            return {**document, "dataset": {"kind": "uploaded", "name": dataset.name}}
-        case "uploaded":
-            return dict(document)
-        case _:
-            return parse(document).model_dump(mode="json")
+    upload: Upload
+    name: str
+    format: TableFormat
+    options: TableOptions
+    profile: DatasetProfile
+
+    @property
+    def described(self) -> UploadedDataset:
+        """The dataset as a study describes it, before a database has it and says its version."""
+        return UploadedDataset(
+            kind="uploaded",
+            name=self.name,
+            digest=self.upload.digest,
+            format=self.format,
+            options=self.options,
+            known=self.profile.facts,
+        )
+
+    def check(self, document: Mapping[str, Any], settings: Settings | None = None) -> StudySpec:
+        """Check the study of this dataset before it is kept anywhere, see `submission.check`."""
+        from service import submission
+
+        named = {**document, "dataset": {"kind": "uploaded", "name": self.name}}
+        return submission.check(named, settings, lambda *_: self.described)
 
 
-def keep_dataset(datasets: DatasetStore, document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Keep the file that a study's dataset is in the local database; return the study of that dataset.
+def read_dataset(document: Mapping[str, Any], folder: Path) -> LocalDataset:
+    """Read the file that a study's dataset is.
 
     Raises InvalidSpecError when the file is no dataset as it is described.
     """
     from service import ingestion
     from service.errors import InvalidDatasetError
 
-    file, options = _dataset_file(document, folder)
-    name = options.pop("name")
+    file, name, columns = _dataset_file(document, folder)
+    file_format = format_of_file(file)
     try:
+        options = ingestion.check_options(columns)
         upload = ingestion.local_upload(file)
-        record, _ = ingestion.keep(datasets, upload, name, format_of_file(file), ingestion.check_options(options))
+        return LocalDataset(upload, name, file_format, *ingestion.describe(file, file_format, options))
     except InvalidDatasetError as error:
         raise InvalidSpecError([_of_dataset(error.field, error.reason)]) from error
     except InvalidSpecError as error:
         raise InvalidSpecError([_of_dataset(wrong.field, wrong.message) for wrong in error.errors]) from error
-    return {**document, "dataset": {"kind": "uploaded", "name": record.name}}
+
+
+def submit_study(client: Client, document: Mapping[str, Any], folder: Path) -> StudyView:
+    """Submit a study, with the file that its dataset is, if it is one.
+
+    It is checked here before anything is sent; of an uploaded dataset only the server knows enough. When the server
+    refuses it, it does not keep the file either.
+    """
+    match dataset_kind(document):
+        case "file":
+            return _submit_with_file(client, document, read_dataset(document, folder))
+        case "uploaded":
+            return client.submit(document)
+        case _:
+            return client.submit(parse(document).model_dump(mode="json"))
+
+
+def _submit_with_file(client: Client, document: Mapping[str, Any], local: LocalDataset) -> StudyView:
+    from service.errors import NameInUseError, RefusedError
+
+    name = local.check(document).name
+    if name is not None and client.find(name) is not None:
+        raise RefusedError(str(NameInUseError(name)))
+    options = {"name": local.name, "format": local.format, **local.options.model_dump(mode="json")}
+    dataset, is_new = client.add_dataset_or_find(local.upload.path, options)
+    uploaded = {"kind": "uploaded", "name": dataset.name, "version": dataset.version}
+    try:
+        return client.submit({**document, "dataset": uploaded})
+    except RefusedError as error:
+        # Without an answer the study may have been accepted.
+        if is_new and error.response_status is not None:
+            _take_back(client, dataset)
+        raise
+
+
+def _take_back(client: Client, dataset: DatasetDetail) -> None:
+    from service.errors import RefusedError
+
+    try:
+        client.delete_dataset(dataset.name, dataset.version)
+    except RefusedError as error:
+        stays = f"version {dataset.version} of the dataset '{dataset.name}' stays on the server"
+        print(f"regsweep: {stays}: {error}", file=sys.stderr)
 
 
 def _of_dataset(field: str, message: str) -> FieldError:
     return FieldError(f"dataset.{field}".rstrip("."), message)
 
 
-def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The file of a study's dataset and what the study says of its columns, with a name for it.
+def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, str, dict[str, Any]]:
+    """The file of a study's dataset, its name or one made of the file's, and what the study says of its columns.
 
-    Raises InvalidSpecError when a field or the file is missing.
+    Raises InvalidSpecError when a field or the file is missing, or a dataset cannot have the name.
     """
     options = dict(document["dataset"])
     del options["kind"]
@@ -103,15 +166,43 @@ def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, dict
     file = folder / path
     if not file.is_file():
         raise InvalidSpecError([FieldError("dataset.path", f"there is no file {file}")])
-    options.setdefault("name", name_of_file(file))
-    return file, options
+    name = options.pop("name", None)
+    if name is None:
+        return file, name_of_file(file), options
+    if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+        raise InvalidSpecError([FieldError("dataset.name", NAME_RULE)])
+    return file, name, options
 
 
 def write_predictions(predictions: Predictions, output: Path) -> None:
-    """Write a CSV with a row for each raw row: the prediction, and the probability of each class."""
-    probabilities = [] if predictions.probabilities is None else predictions.probabilities.tolist()
+    """Write a CSV, or JSON, with a row for each raw row: its id, the prediction, and the probability of each class."""
+    names = [f"p_{name}" for name in predictions.class_names]
+    if output.suffix.lower() == ".json":
+        rows = [
+            {**row, "probabilities": dict(zip(predictions.class_names, shares, strict=True))} if shares else row
+            for row, shares in _rows(predictions)
+        ]
+        output.write_text(json.dumps({"predictions": rows, "unfamiliar": _unfamiliar(predictions)}), encoding="utf-8")
+        return
     with output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["prediction", *(f"p_{name}" for name in predictions.class_names)])
-        for index, value in enumerate(predictions.predicted.tolist()):
-            writer.writerow([value, *(probabilities[index] if probabilities else ())])
+        writer.writerow([*([] if predictions.ids is None else ["id"]), "prediction", *names])
+        for row, shares in _rows(predictions):
+            writer.writerow([*row.values(), *shares])
+
+
+def write_unfamiliar(predictions: Predictions, output: Path) -> None:
+    """Write what training never saw as JSON."""
+    output.write_text(json.dumps(_unfamiliar(predictions)), encoding="utf-8")
+
+
+def _rows(predictions: Predictions) -> Iterator[tuple[dict[str, Any], list[float]]]:
+    """Pair each row with the probabilities of its classes."""
+    shares = None if predictions.probabilities is None else predictions.probabilities.tolist()
+    for index, value in enumerate(predictions.predicted.tolist()):
+        row = {"prediction": value} if predictions.ids is None else {"id": predictions.ids[index], "prediction": value}
+        yield row, [] if shares is None else shares[index]
+
+
+def _unfamiliar(predictions: Predictions) -> list[dict[str, Any]]:
+    return [{**one.model_dump(mode="json"), "text": one.text} for one in predictions.unfamiliar]

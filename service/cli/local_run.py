@@ -14,7 +14,7 @@ from rich.console import Console
 
 from service import submission
 from service.cli import terminal
-from service.cli.local_files import dataset_kind, keep_dataset
+from service.cli.local_files import LocalDataset, dataset_kind, read_dataset
 from service.cli.next_step import next_step_here
 from service.cli.terminal_comparison import show_comparison
 from service.errors import ConflictError, NameInUseError, WorkersFailedError
@@ -27,10 +27,12 @@ from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.states import ACTIVE_COMPARISON, ComparisonState, StudyState
 from service.storage.store import Store
-from service.views import comparison_view, study_views, trial_view
+from service.views import comparison_view, one_study_view, trial_view
 from service.worker.fleet import Fleet
 from studies.analysis import techniques
+from studies.errors import InvalidSpecError
 from studies.spec.comparison import ComparisonSpec
+from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
 
@@ -39,24 +41,43 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
 
     A study of the same name and the same description is resumed.
     """
-    # Before the database is made: a wrong study file leaves nothing behind. A file of the user's is read into it first.
-    with_own_dataset = dataset_kind(document) in ("file", "uploaded")
-    checked = None if with_own_dataset else submission.check(document, settings)
+    kind = dataset_kind(document)
+    # Before the database is made: a wrong study file leaves nothing behind. Only a database knows uploaded datasets.
+    local = read_dataset(document, file.parent) if kind == "file" else None
+    checked: StudySpec | None = None
+    if local is not None:
+        checked = local.check(document, settings)
+    elif kind != "uploaded":
+        checked = submission.check(document, settings)
     with closing(Store(settings.database_url)) as store:
-        spec = checked or _check_with_dataset(store, document, settings, file.parent)
-        return _run(store, spec, settings, _command(file, model))
+        datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
+        spec = checked or submission.check(document, settings, datasets.uploaded)
+        name = _begin_or_resume(store, spec) if local is None else _begin_with_file(store, datasets, spec, local)
+        return _run(store, name, settings, _command(file, model))
 
 
-def _run(store: Store, spec: StudySpec, settings: Settings, command: str) -> int:
-    """Accept or resume a study, run it with a fleet of workers, and show it; return the exit status."""
-    name = _begin_or_resume(store, spec)
+def _begin_with_file(store: Store, datasets: DatasetStore, spec: StudySpec, local: LocalDataset) -> str:
+    """Keep the file of a study, and begin or resume the study; keep neither when the study is refused."""
+    kept, is_new = datasets.add(local.upload, local.name, local.format, local.options, local.profile)
+    # As it was described when it was first kept, by which an earlier run knows it again.
+    dataset = datasets.uploaded(kept.name, kept.version)
+    try:
+        return _begin_or_resume(store, spec.model_copy(update={"dataset": dataset}))
+    except (ConflictError, InvalidSpecError):
+        if is_new:
+            datasets.delete(kept.name, kept.version)
+        raise
+
+
+def _run(store: Store, name: str, settings: Settings, command: str) -> int:
+    """Run a study with a fleet of workers, and show it; return the exit status."""
     fleet = Fleet(settings, max(settings.workers, 1), name)
     console = Console()
     fleet.start()
 
     def look() -> StudyView:
         fleet.check()
-        return study_views(store, [store.study(name)])[0]
+        return one_study_view(store, store.study(name))
 
     try:
         study = terminal.follow(console, look)
@@ -83,13 +104,6 @@ def _show(store: Store, console: Console, study: StudyView, next_step: str) -> i
     return 0 if study.state == StudyState.COMPLETED and study.progress.complete and compared else 1
 
 
-def _check_with_dataset(store: Store, document: Mapping[str, Any], settings: Settings, folder: Path) -> StudySpec:
-    datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
-    if dataset_kind(document) == "file":
-        document = keep_dataset(datasets, document, folder)
-    return submission.check(document, settings, datasets.uploaded)
-
-
 def _command(file: Path, model: Path | None) -> str:
     return f"regsweep run {quote(str(file))}" + ("" if model is None else f" --model {quote(str(model))}")
 
@@ -99,15 +113,16 @@ def _begin_or_resume(store: Store, spec: StudySpec) -> str:
 
     Raises ConflictError when another study has the name.
     """
-    alone = _without_comparison(spec)
+    alone = _alone(spec)
     # The same description gets the same name, so that the same command goes on with it, also with a comparison.
-    named = submission.with_name(spec, sha256(alone.model_dump_json().encode()).hexdigest())
+    description = alone.model_dump_json(exclude={"dataset": {"version"}})
+    named = submission.with_name(spec, sha256(description.encode()).hexdigest())
     name = str(named.name)
     try:
         return store.create_study(named).name
     except NameInUseError:
         study = store.study(name)
-        if _without_comparison(study.parsed_spec) != alone.named(name):
+        if _alone(study.parsed_spec) != alone.named(name):
             raise ConflictError(
                 f"another study is named '{name}'; choose another name, or delete that one first"
             ) from None
@@ -117,8 +132,12 @@ def _begin_or_resume(store: Store, spec: StudySpec) -> str:
         return study.name
 
 
-def _without_comparison(spec: StudySpec) -> StudySpec:
-    return spec.model_copy(update={"comparison": None})
+def _alone(spec: StudySpec) -> StudySpec:
+    """The study without its comparison, and without the number of its dataset's version, which its digest says too."""
+    dataset = spec.dataset
+    if isinstance(dataset, UploadedDataset):
+        dataset = dataset.model_copy(update={"version": None})
+    return spec.model_copy(update={"comparison": None, "dataset": dataset})
 
 
 def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:

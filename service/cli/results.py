@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -71,20 +72,36 @@ def snippet(
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL.zip", help="A zip that `regsweep export` wrote.")],
     file: Annotated[Path, typer.Argument(metavar="ROWS", help=f"New raw rows: {FILE_HELP}")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("predictions.csv"),
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File to write, a CSV or, where it ends in .json, JSON.")
+    ] = Path("predictions.csv"),
+    id_column: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help="A column to carry through to the predictions.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse rows with a value that training never saw, instead of telling it.")
+    ] = False,
     encoding: EncodingOption = None,
     sheet: SheetOption = None,
+    unfamiliar: Annotated[
+        Path | None, typer.Option(help="JSON file to write, of the values that training never saw.", hidden=True)
+    ] = None,
 ) -> None:
-    """Predict new raw rows with an exported model; write a CSV."""
-    from service.cli.local_files import format_of_file, write_predictions
+    """Predict new raw rows with an exported model; tell on standard error which values training never saw."""
+    from service.cli.local_files import format_of_file, write_predictions, write_unfamiliar
 
     _quiet_tensorflow()
     from studies.prediction import predict
 
     try:
-        write_predictions(predict(model, file, format_of_file(file), encoding, sheet), output)
+        predictions = predict(model, file, format_of_file(file), encoding, sheet, id_column=id_column, strict=strict)
+        write_predictions(predictions, output)
+        if unfamiliar is not None:
+            write_unfamiliar(predictions, unfamiliar)
     except OSError as error:
         refuse(f"cannot read or write a file: {error}")
+    for one in predictions.unfamiliar:
+        print(f"regsweep: {one.text}", file=sys.stderr)
     print(output)
 
 

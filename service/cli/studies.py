@@ -53,12 +53,15 @@ def run(
 
 def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None, key: KeyOption = None) -> None:
     """Submit a study to a server."""
-    from service.cli.local_files import prepare_submission
+    from service.cli import data_warnings
+    from service.cli.local_files import submit_study
     from studies.study_file import read_document
 
     study = read_document(file, model)
     with open_client(server, key) as client:
-        print(client.submit(prepare_submission(client, study, file.parent)).name)
+        submitted = submit_study(client, study, file.parent)
+    data_warnings.tell(submitted)
+    print(submitted.name)
 
 
 def watch(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:

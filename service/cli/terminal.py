@@ -22,6 +22,7 @@ from service.schemas.trials import TrialView
 from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
 from studies.analysis.labels import number, param_label
 from studies.analysis.params import kernel_values
+from studies.datasets import summary
 from studies.objectives import Task, cost_sign
 from studies.regularization import REGULARIZERS
 from studies.spec.study import StudySpec
@@ -137,6 +138,7 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
         )
     elif study.active:
         console.print(f"In all {progress_line(study.overall)}", highlight=False)
+    _show_data(console, study)
     spec = StudySpec.model_validate(study.spec)
     trials = list(trials)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -150,6 +152,16 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
         return
     console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {number(front[0].value)}")
     console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))
+
+
+def _show_data(console: Console, study: StudyView) -> None:
+    """Print how the user's own data was read, and what to look at."""
+    if study.data is None:
+        return
+    for line in summary.lines(study.data):
+        console.print(line, style="dim", highlight=False, markup=False)
+    for warning in study.data.warnings:
+        console.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False)
 
 
 def show_studies(console: Console, studies: Iterable[StudyView]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, Json
 
 from studies.datasets.profile import DatasetProfile
+from studies.objectives import Task
+from studies.spec.study import NAME_PATTERN, NAME_RULE
 from studies.spec.table import TableFormat, TableOptions
 
 
@@ -15,6 +18,7 @@ class DatasetView(BaseModel):
 
     kind: str
     name: str
+    version: int | None = Field(description="The newest, which the name means; None of what is no upload.")
     task: str
     rows: int
     shape: list[int] = Field(description="Of one row: [features], or [height, width, channels].")
@@ -22,13 +26,55 @@ class DatasetView(BaseModel):
     about: str
 
 
-class DatasetDetail(BaseModel):
-    """An uploaded dataset."""
+class DatasetVersion(BaseModel):
+    """One upload under a dataset's name."""
 
     name: str
+    version: int = Field(description="Counted from 1; the highest is the newest, which the name alone means.")
     digest: str = Field(description="SHA-256 of the file.")
     bytes: int
     format: TableFormat
     options: TableOptions
-    profile: DatasetProfile
     created_at: datetime
+
+
+class DatasetDetail(DatasetVersion):
+    """A version of an uploaded dataset, with what its rows hold."""
+
+    profile: DatasetProfile
+
+
+class UploadOptions(BaseModel):
+    """What a request says of the file that it uploads, in its query or in its form."""
+
+    target: str | None = Field(None, description="The column to predict; needed.")
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
+        None,
+        description=f"{NAME_RULE}; made of the file's name, or of target and digest, when left out.",
+    )
+    task: Task | None = Field(None, description="Inferred from the target column when left out.")
+    ignore: list[str] = Field(default_factory=list, description="Columns that are not read; may be repeated.")
+    weight: str | None = Field(None, description="The column with the weight of each row.")
+    group: str | None = Field(None, description="The column whose equal values stay in one part of a split.")
+    time: str | None = Field(None, description="The column that orders the rows in time.")
+    format: TableFormat | None = Field(
+        None, description="Of the file; taken from its Content-Type, then from its name, when left out."
+    )
+
+    encoding: str | None = Field(
+        None, description="Of a text, as cp1252; taken from its Content-Type's charset, or seen from it, when left out."
+    )
+    sheet: str | None = Field(None, description="Of a workbook; the first that is shown when left out.")
+    columns: Json[dict[str, Any]] | None = Field(
+        None,
+        description="How columns are to be read, JSON: an object with the name of each and its ColumnOptions: kind "
+        "(number, category, date, text or ignore), format, missing, decimal, thousands, merge_spellings.",
+        examples=['{"when": {"kind": "date", "format": "%d/%m/%Y"}}'],
+    )
+    drop_missing_target: bool = Field(False, description="Rows without a target are left out.")
+    drop_rare_classes: bool = Field(False, description="Rows whose class has fewer than 5 rows are left out.")
+
+    @property
+    def table_options(self) -> dict[str, Any]:
+        """What is said of the columns, without what is not said."""
+        return self.model_dump(exclude={"name", "format"}, exclude_none=True)

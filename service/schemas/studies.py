@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.schemas.progress import OverallView, ProgressView
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, ComparisonState, StudyState
+from studies.datasets.summary import DataSummary
 from studies.spec.comparison import Technique
 from studies.spec.training import EngineName
 
@@ -55,6 +56,9 @@ class StudyView(BaseModel):
     progress: ProgressView = Field(description="Of the study's own trials, without its comparison.")
     overall: OverallView = Field(description="Of the study and its comparison together.")
     priority: int = Field(description="Workers serve the highest priority first.")
+    data: DataSummary | None = Field(
+        None, description="How the user's own data was read, with what to look at; null in listings."
+    )
     earlier: int = Field(
         description="Number of trials of another study that its sampler learned from; see `warm_start`."
     )

@@ -8,6 +8,7 @@ part, and the recommended one for delivery.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from statistics import fmean
 from typing import Any
 
@@ -151,8 +152,8 @@ def _fits(name: str, complete: Sequence[Planned], seconds: float | None, *, race
             continue
         params = plan.params
         fits = [
-            Fit(fold["metrics"], fold["weights"], fold["epochs"], fold.get("features", ()))
-            for fold in detail.get("folds", [])
+            Fit(fold["metrics"], fold["weights"], fold["epochs"], fold.get("features", ()), seconds_of_fold)
+            for fold, seconds_of_fold in zip_longest(detail.get("folds", []), detail.get("seconds", []))
         ]
         if plan.test:
             test = fits[0]

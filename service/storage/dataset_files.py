@@ -1,12 +1,13 @@
 """The files of datasets: where they are kept, when they may be removed, and where a worker reads them.
 
 Many datasets and studies may use one file, so it can be uploaded again while it is removed. Lock it before adding or
-removing it, inside a transaction.
+removing it, inside a transaction; where the dataset's name is locked too, lock the name first, and files by digest.
 """
 
 from __future__ import annotations
 
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,6 +19,9 @@ from service.storage.records import DatasetRecord
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.dataset import DatasetSpec, UploadedDataset
 
+#: Of a dataset; the one that a study means which was accepted before there were versions.
+FIRST_VERSION = 1
+
 
 def file_path(digest: str) -> str:
     """The artifact of the file with this digest."""
@@ -27,23 +31,34 @@ def file_path(digest: str) -> str:
 def check_dataset_exists(session: Session, dataset: DatasetSpec) -> None:
     """Lock the file of a study's dataset until commit.
 
-    Raises InvalidSpecError when the dataset was deleted since it was read.
+    Raises InvalidSpecError when the dataset, or this version of it, was deleted since it was read.
     """
-    if (
-        isinstance(dataset, UploadedDataset)
-        and dataset.digest is not None
-        and not lock_dataset_file(session, dataset.digest)
-    ):
-        raise InvalidSpecError([FieldError("dataset.name", f"there is no dataset '{dataset.name}'; upload it first")])
+    if not isinstance(dataset, UploadedDataset) or dataset.digest is None:
+        return
+    lock_dataset_file(session, dataset.digest)
+    is_it = (DatasetRecord.name == dataset.name, DatasetRecord.digest == dataset.digest)
+    version = FIRST_VERSION if dataset.version is None else dataset.version
+    if session.scalar(sa.select(DatasetRecord.id).where(*is_it, DatasetRecord.version == version)) is None:
+        message = f"version {version} of the dataset '{dataset.name}' was deleted meanwhile; upload it again"
+        raise InvalidSpecError([FieldError("dataset.name", message)])
+
+
+def lock_dataset_name(session: Session, name: str) -> None:
+    """Lock all versions of a dataset until commit, and those that may come."""
+    _lock(session, sha256(name.encode()).hexdigest())
 
 
 def lock_dataset_file(session: Session, digest: str) -> bool:
     """Lock the file until commit; return whether a dataset uses it."""
+    _lock(session, digest)
+    query = sa.select(DatasetRecord.id).where(DatasetRecord.digest == digest).limit(1)
+    return session.scalar(query) is not None
+
+
+def _lock(session: Session, digest: str) -> None:
     # SQLite has one writer anyway. A row's lock would not do: there may be none, and one may come.
     if session.get_bind().dialect.name == "postgresql":
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(int(digest[:15], 16))))
-    query = sa.select(DatasetRecord.id).where(DatasetRecord.digest == digest).limit(1)
-    return session.scalar(query) is not None
 
 
 class DatasetFiles:

@@ -1,4 +1,4 @@
-"""Users' own datasets: a record each, and its file, kept under its digest so that the same bytes are kept once."""
+"""Users' own datasets: a record for each version, and its file, kept under its digest so that bytes are kept once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.errors import ConflictError, DatasetInUseError, NotFoundError
+from service.errors import DatasetInUseError, NotFoundError
 from service.storage.artifacts import Artifacts
 from service.storage.database import unix_now
-from service.storage.dataset_files import file_path, lock_dataset_file
+from service.storage.dataset_files import FIRST_VERSION, file_path, lock_dataset_file, lock_dataset_name
 from service.storage.records import DatasetRecord, StudyRecord
 from service.storage.store import Store
 from studies.datasets.profile import DatasetProfile
-from studies.spec.dataset import UploadedDataset
+from studies.spec.dataset import MAX_VERSION, UploadedDataset
 from studies.spec.table import TableFormat, TableOptions
 
 _MAX_NAMED = 5  # studies that an error names
@@ -45,9 +45,11 @@ class DatasetStore:
         options: TableOptions,
         profile: DatasetProfile,
     ) -> tuple[DatasetRecord, bool]:
-        """Keep a dataset, one for the same bytes under the same options; return its record, and whether it is new.
+        """Keep a version of the dataset of this name; return its record, and whether it is new.
 
-        Raises ConflictError when another dataset has the name, ArtifactError when the file cannot be kept.
+        The same bytes under the same options are the version that they were before.
+
+        Raises ArtifactError when the file cannot be kept.
         """
         record = DatasetRecord(
             name=name,
@@ -58,66 +60,77 @@ class DatasetStore:
             profile=profile.model_dump(mode="json"),
             created_at=unix_now(),
         )
-        try:
-            kept = None
-            while kept is None:
-                kept = self._record(record, upload.path)
-        except sa.exc.IntegrityError:
-            self.remove_unused_file(upload.digest)
-            raise ConflictError(
-                f"a dataset named '{name}' exists and is another; choose another name or delete it first"
-            ) from None
+        kept = None
+        while kept is None:
+            kept = self._record(record, upload.path)
         return kept, kept is record
 
     def _record(self, record: DatasetRecord, file: Path) -> DatasetRecord | None:
-        """Keep file and record; return the record of the dataset, None when its file was removed in between.
+        """Keep file and record; return the record of the version, None when its file was removed in between.
 
-        A dataset that is recorded already stays.
+        A version that is recorded already stays.
         """
         path = file_path(record.digest)
         if not self._artifacts.has(path):
             self._artifacts.put(path, file)
         with self._store.writing() as session:
+            lock_dataset_name(session, record.name)
             lock_dataset_file(session, record.digest)
             if not self._artifacts.has(path):
                 return None
-            same = session.scalars(sa.select(DatasetRecord).where(DatasetRecord.digest == record.digest)).all()
-            equal = [other for other in same if _options(other) == _options(record) and other.format == record.format]
-            if equal:
-                return next((other for other in equal if other.name == record.name), equal[0])
+            versions = session.scalars(_versions(record.name)).all()
+            for other in versions:
+                if _is_same(other, record):
+                    return other
+            newest = next(iter(versions), None)
+            record.version = FIRST_VERSION if newest is None else newest.version + 1
             session.add(record)
             session.flush()
             session.refresh(record)  # its date is the database's
         return record
 
-    def find(self, name: str) -> DatasetRecord:
-        """Find the dataset of a name.
+    def find(self, name: str, version: int | None = None) -> DatasetRecord:
+        """Find a version of a dataset, the newest when none is given.
 
         Raises NotFoundError when there is none.
         """
         with self._store.reading() as session:
-            record = _find(session, name)
+            record = _find(session, name, version)
         if record is None:
-            raise NotFoundError(f"there is no dataset named '{name}'")
+            raise _not_found(name, version)
         return record
 
-    def list_datasets(self) -> Sequence[DatasetRecord]:
-        """Every dataset, newest first."""
-        with self._store.reading() as session:
-            return session.scalars(sa.select(DatasetRecord).order_by(DatasetRecord.id.desc())).all()
+    def versions(self, name: str) -> Sequence[DatasetRecord]:
+        """All versions of a dataset, newest first.
 
-    def uploaded(self, name: str) -> UploadedDataset | None:
-        """Describe the dataset of a name as a study does; None when there is none."""
+        Raises NotFoundError when there is none.
+        """
         with self._store.reading() as session:
-            record = _find(session, name)
+            records = session.scalars(_versions(name)).all()
+        if not records:
+            raise _not_found(name)
+        return records
+
+    def list_datasets(self) -> Sequence[DatasetRecord]:
+        """The newest version of every dataset, newest first."""
+        newest = sa.select(sa.func.max(DatasetRecord.id)).group_by(DatasetRecord.name)
+        query = sa.select(DatasetRecord).where(DatasetRecord.id.in_(newest)).order_by(DatasetRecord.id.desc())
+        with self._store.reading() as session:
+            return session.scalars(query).all()
+
+    def uploaded(self, name: str, version: int | None = None) -> UploadedDataset | None:
+        """Describe a version of a dataset as a study does, the newest when none is given; None when there is none."""
+        with self._store.reading() as session:
+            record = _find(session, name, version)
         if record is None:
             return None
         return UploadedDataset(
             kind="uploaded",
             name=record.name,
+            version=record.version,
             digest=record.digest,
             format=record.format,
-            options=_options(record),
+            options=TableOptions.model_validate(record.options),
             known=DatasetProfile.model_validate(record.profile).facts,
         )
 
@@ -125,20 +138,26 @@ class DatasetStore:
         """Read the uploaded bytes."""
         return self._artifacts.read(file_path(self.find(name).digest))
 
-    def delete(self, name: str) -> None:
-        """Delete a dataset.
+    def delete(self, name: str, version: int | None = None) -> None:
+        """Delete a version of a dataset, all of them when none is given.
 
-        Raises DatasetInUseError while a study uses it.
+        Raises DatasetInUseError while a study is about one of them; then all stay.
         """
-        digest = self.find(name).digest
         with self._store.writing() as session:
-            lock_dataset_file(session, digest)
-            users = session.scalars(_users(digest).limit(_MAX_NAMED)).all()
+            lock_dataset_name(session, name)
+            records = [one for one in session.scalars(_versions(name)) if version in {None, one.version}]
+            if not records:
+                raise _not_found(name, version)
+            digests = sorted({record.digest for record in records})
+            for digest in digests:
+                lock_dataset_file(session, digest)
+            users = session.scalars(_users(records).limit(_MAX_NAMED)).all()
             if users:
                 raise DatasetInUseError(name, users)
-            # The dataset of this name may have another file by now.
-            session.execute(sa.delete(DatasetRecord).where(DatasetRecord.name == name, DatasetRecord.digest == digest))
-        self.remove_unused_file(digest)
+            for record in records:
+                session.delete(record)
+        for digest in digests:
+            self.remove_unused_file(digest)
 
     def remove_unused_file(self, digest: str) -> bool:
         """Remove a file that no dataset uses any more; return whether it is gone."""
@@ -147,16 +166,41 @@ class DatasetStore:
             return not lock_dataset_file(session, digest) and self._artifacts.remove(file_path(digest))
 
 
-def _find(session: Session, name: str) -> DatasetRecord | None:
-    return None if "\0" in name else session.scalar(sa.select(DatasetRecord).where(DatasetRecord.name == name))
+def _versions(name: str) -> sa.Select[DatasetRecord]:
+    """Select all versions of a dataset, newest first."""
+    # Neither database can be asked for NUL, nor for half a character.
+    is_named = DatasetRecord.name == name if name.isprintable() else sa.false()
+    return sa.select(DatasetRecord).where(is_named).order_by(DatasetRecord.version.desc())
 
 
-def _options(record: DatasetRecord) -> TableOptions:
-    """The options of a dataset; those that an older version did not have are left out in them."""
-    return TableOptions.model_validate(record.options)
+def _find(session: Session, name: str, version: int | None) -> DatasetRecord | None:
+    query = _versions(name).limit(1)
+    if version is not None:
+        query = query.where(DatasetRecord.version == version if version <= MAX_VERSION else sa.false())
+    return session.scalar(query)
 
 
-def _users(digest: str) -> sa.Select[str]:
-    """Select the names of the studies that use a file."""
-    uses = StudyRecord.spec["dataset"]["digest"].as_string() == digest
+def _is_same(one: DatasetRecord, other: DatasetRecord) -> bool:
+    """Return whether two versions are the same file under the same options, whichever release wrote these."""
+    options, others = (TableOptions.model_validate(record.options) for record in (one, other))
+    return one.digest == other.digest and one.format == other.format and options == others
+
+
+def _not_found(name: str, version: int | None = None) -> NotFoundError:
+    of_version = "" if version is None else f" with a version {version}"
+    return NotFoundError(f"there is no dataset named '{name}'{of_version}")
+
+
+def _users(records: Sequence[DatasetRecord]) -> sa.Select[str]:
+    """Select the names of the studies that are about one of these versions of a dataset."""
+    dataset = StudyRecord.spec["dataset"]
+    version = sa.func.coalesce(dataset["version"].as_integer(), FIRST_VERSION)
+    uses = sa.or_(
+        *(
+            (dataset["name"].as_string() == one.name)
+            & (dataset["digest"].as_string() == one.digest)
+            & (version == one.version)
+            for one in records
+        )
+    )
     return sa.select(StudyRecord.name).where(uses, StudyRecord.parent_id.is_(None)).order_by(StudyRecord.id)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage import comparisons, confirmation
+from service.storage.profiles import summary_of
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, TrialState
 from service.storage.store import Store
@@ -25,6 +26,7 @@ def findings(store: Store, study: StudyRecord) -> Findings:
         searched = {technique: _trials(session, part) for technique, part in parts.items() if technique is not None}
         return Findings(
             spec=study.parsed_spec,
+            data=summary_of(session, study.parsed_spec.dataset),
             state=study.state,
             comparison_state=study.comparison_state,
             trials=_trials(session, study, _suggested_params(session, store, study)),

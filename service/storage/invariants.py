@@ -58,7 +58,8 @@ def _unknown_states(session: Session) -> Iterator[str]:
 def _datasets(session: Session, artifacts: Artifacts) -> Iterator[str]:
     for dataset in session.scalars(sa.select(DatasetRecord).order_by(DatasetRecord.id)):
         if not artifacts.has(file_path(dataset.digest)):
-            yield f"dataset '{dataset.name}': its file, {file_path(dataset.digest)}, is not there"
+            of_version = f"dataset '{dataset.name}', version {dataset.version}"
+            yield f"{of_version}: its file, {file_path(dataset.digest)}, is not there"
 
 
 def _budget(study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:

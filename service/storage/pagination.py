@@ -7,27 +7,34 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Generic, Self, TypeVar
 
 import sqlalchemy as sa
 
-from service.errors import BadRequestError
+from service.errors import BadRequestError, OtherListingError
 from service.storage.records import TrialRecord
+from service.storage.states import TrialState
+from studies.objectives import Direction
 
 Row = TypeVar("Row")
 _INTEGERS_END = 2**31  # of PostgreSQL's
+_NO_CURSOR = "not a cursor of this service; take `next` of the page before"
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last row of a page: its value in the sorted column and its number."""
+    """The last row of a page of one listing: its group, its value in the sorted column, and its number."""
 
+    listing: str  # as `listing_id` gave it
+    group: int
     value: float | None
     after: int
 
     def encode(self) -> str:
         """Encode as an opaque text for a query parameter."""
-        return base64.urlsafe_b64encode(json.dumps([self.value, self.after]).encode()).decode().rstrip("=")
+        parts = [self.listing, self.group, self.value, self.after]
+        return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> Self:
@@ -36,14 +43,27 @@ class Cursor:
         Raises BadRequestError when it is not one of ours.
         """
         try:
-            value, after = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+            listing, group, value, after = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         except (binascii.Error, ValueError, TypeError):
-            raise BadRequestError("cursor", "not a cursor of this service; take `next` of the page before") from None
-        valid_number = isinstance(after, int) and not isinstance(after, bool) and 0 <= after < _INTEGERS_END
+            raise BadRequestError("cursor", _NO_CURSOR) from None
+        valid_numbers = all(type(number) is int and 0 <= number < _INTEGERS_END for number in (group, after))
         valid_value = value is None or isinstance(value, float) or (type(value) is int and abs(value) < _INTEGERS_END)
-        if not valid_number or not valid_value:
-            raise BadRequestError("cursor", "not a cursor of this service; take `next` of the page before")
-        return cls(value, after)
+        if not isinstance(listing, str) or not valid_numbers or not valid_value:
+            raise BadRequestError("cursor", _NO_CURSOR)
+        return cls(listing, group, value, after)
+
+    def check(self, listing: str) -> None:
+        """Check that this listing gave the cursor.
+
+        Raises OtherListingError when another one did.
+        """
+        if self.listing != listing:
+            raise OtherListingError
+
+
+def listing_id(*query: object) -> str:
+    """The name of a listing in its cursors, made from all that decides which rows it has and in which order."""
+    return sha256(repr([str(part) for part in query]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +92,11 @@ SORTS = tuple(_COLUMNS) + tuple(f"-{name}" for name in _COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """The order of a listing of trials: a column, descending behind a minus, then by number."""
+    """The order of a listing of trials: groups, within them a column, descending behind a minus, then the number.
+
+    `value` begins with the best. Its groups are the complete trials, those that ended with a partial value, and those
+    without one; other columns have the rows with a value, then those without.
+    """
 
     column: str
     descending: bool
@@ -87,20 +111,34 @@ class Sort:
             raise BadRequestError("sort", f"cannot sort by '{text}'; choose from {', '.join(SORTS)}")
         return cls(text.removeprefix("-"), text.startswith("-"))
 
+    def towards(self, direction: Direction) -> Sort:
+        """The order for an objective of this direction: of values that are maximised, the greatest is the best."""
+        flip = self.column == "value" and direction == "maximize"
+        return Sort(self.column, self.descending != flip)
+
     def order(self) -> list[sa.ColumnElement[Any]]:
-        """The ORDER BY expressions; rows without a value come last both ways."""
+        """The ORDER BY expressions."""
         column = _COLUMNS[self.column]
-        return [column.is_(None), column.desc() if self.descending else column.asc(), TrialRecord.number.asc()]
+        return [self._group(), column.desc() if self.descending else column.asc(), TrialRecord.number.asc()]
 
     def beyond(self, cursor: Cursor) -> sa.ColumnElement[bool]:
         """The WHERE condition of the rows after the cursor's."""
-        column = _COLUMNS[self.column]
-        later_tie = TrialRecord.number > cursor.after
-        if cursor.value is None:
-            return sa.and_(column.is_(None), later_tie)
-        further = column < cursor.value if self.descending else column > cursor.value
-        return sa.or_(further, sa.and_(column == cursor.value, later_tie), column.is_(None))
+        column, group = _COLUMNS[self.column], self._group()
+        later = TrialRecord.number > cursor.after
+        if cursor.value is not None:
+            further = column < cursor.value if self.descending else column > cursor.value
+            later = sa.or_(further, sa.and_(column == cursor.value, later))
+        return sa.or_(group > cursor.group, sa.and_(group == cursor.group, later))
 
-    def cursor(self, trial: TrialRecord) -> Cursor:
+    def cursor(self, trial: TrialRecord, listing: str) -> Cursor:
         """The cursor of the page after a trial."""
-        return Cursor(getattr(trial, self.column), trial.number or 0)
+        value = getattr(trial, self.column)
+        partial = self.column == "value" and trial.state != TrialState.COMPLETE
+        return Cursor(listing, 2 if value is None else int(partial), value, trial.number or 0)
+
+    def _group(self) -> sa.ColumnElement[int]:
+        """0, then 1 for a partial value, then 2 for none."""
+        missing = (_COLUMNS[self.column].is_(None), 2)
+        if self.column != "value":
+            return sa.case(missing, else_=0)
+        return sa.case(missing, (TrialRecord.state != TrialState.COMPLETE, 1), else_=0)

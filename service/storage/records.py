@@ -155,7 +155,7 @@ class CurveRecord(Record):
 
     trial_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_trials.id", ondelete="CASCADE"), primary_key=True)
     curve: Mapped[dict[str, Any]]
-    detail: Mapped[dict[str, Any] | None]  # TrialResult.detail
+    detail: Mapped[dict[str, Any] | None]  # TrialResult.detail, and TrialResult.seconds
 
 
 class AttemptRecord(Record):
@@ -185,12 +185,14 @@ class RequestRecord(Record):
 
 
 class DatasetRecord(Record):
-    """A dataset that a user uploaded; its file is in the artifacts under its digest."""
+    """A version of a dataset that a user uploaded; its file is in the artifacts under its digest."""
 
     __tablename__ = "regsweep_datasets"
+    __table_args__ = (sa.UniqueConstraint("name", "version"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(sa.String(100), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(100))
+    version: Mapped[int]  # counts up from 1; the highest is what the name means
     digest: Mapped[str] = mapped_column(sa.String(64), index=True)  # SHA-256 of the file
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
     format: Mapped[str] = mapped_column(sa.String(10))  # studies.spec.table.TableFormat

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
 from service.storage import comparisons, database, dataset_files, lifecycle, progress, ranking, user_trials
-from service.storage.pagination import Cursor, Page, Sort
+from service.storage.pagination import Cursor, Page, Sort, listing_id
 from service.storage.progress import Progress
 from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, StudyState, TrialState
@@ -104,16 +104,21 @@ class Store:
             return lifecycle.find(session, name)
 
     def studies(self, state: StudyState | None, limit: int, cursor: Cursor | None) -> Page[StudyRecord]:
-        """A page of the studies, newest first, without the parts of comparisons."""
+        """A page of the studies, newest first, without the parts of comparisons.
+
+        Raises OtherListingError when the cursor is not of this listing.
+        """
+        listing = listing_id("studies", state)
         query = sa.select(StudyRecord).where(StudyRecord.parent_id.is_(None))
         query = query.order_by(StudyRecord.id.desc()).limit(limit + 1)
         if state is not None:
             query = query.where(StudyRecord.state == state)
         if cursor is not None:
+            cursor.check(listing)
             query = query.where(StudyRecord.id < cursor.after)
         with self._read() as session:
             studies = session.scalars(query).all()
-        return Page.cut(studies, limit, lambda study: Cursor(None, study.id))
+        return Page.cut(studies, limit, lambda study: Cursor(listing, 0, None, study.id))
 
     def dashboard_ids(self, names: Iterable[str]) -> dict[str, int]:
         """Optuna's id of each study, by name; the dashboard's addresses hold it."""
@@ -189,16 +194,22 @@ class Store:
     def trials(
         self, name: str, states: Sequence[TrialState], sort: Sort, limit: int, cursor: Cursor | None
     ) -> Page[TrialRecord]:
-        """A page of a study's trials that were asked; those without a value in the sorted column come last."""
+        """A page of a study's trials that were asked.
+
+        Raises OtherListingError when the cursor is not of this listing.
+        """
         with self._read() as session:
             study = lifecycle.find(session, name)
-            query = _asked_trials(study).order_by(*sort.order()).limit(limit + 1)
+            listing = listing_id("trials", study.id, sort, *sorted(set(states)))
+            order = sort.towards(study.parsed_spec.directions[0])
+            query = _asked_trials(study).order_by(*order.order()).limit(limit + 1)
             if states:
                 query = query.where(TrialRecord.state.in_(states))
             if cursor is not None:
-                query = query.where(sort.beyond(cursor))
+                cursor.check(listing)
+                query = query.where(order.beyond(cursor))
             trials = session.scalars(query).all()
-        return Page.cut(trials, limit, sort.cursor)
+        return Page.cut(trials, limit, lambda trial: order.cursor(trial, listing))
 
     def trial(self, name: str, number: int) -> TrialRecord:
         """One trial.

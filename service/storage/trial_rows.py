@@ -41,7 +41,7 @@ def curve_row(trial_id: int, result: TrialResult) -> dict[str, Any]:
     curve = {
         name: [value if math.isfinite(value) else None for value in column] for name, column in result.curve.items()
     }
-    return {"trial_id": trial_id, "curve": curve, "detail": result.detail}
+    return {"trial_id": trial_id, "curve": curve, "detail": {**result.detail, "seconds": list(result.seconds)}}
 
 
 def _null_undefined(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -55,11 +55,6 @@ def _check_params(spec: StudySpec, params: Mapping[str, Any]) -> None:
             errors.append(FieldError(f"params.{name}", f"is not searched; choose from {', '.join(space)}"))
         elif not warm_start.contains(space[name], value):
             errors.append(FieldError(f"params.{name}", f"{value!r} is not in the space: {_describe(space[name])}"))
-    if spec.sampler.name == "grid":  # cannot give one parameter alone
-        missing = [name for name in space if name not in params]
-        errors += [
-            FieldError(f"params.{name}", "is missing; the sampler grid needs every parameter") for name in missing
-        ]
     if errors:
         raise InvalidSpecError(errors)
 

@@ -47,8 +47,8 @@ class Fleet:
     A worker ends by itself when its standard input closes, so even a SIGKILL here leaves none behind. Workers stand in
     sessions of their own: Ctrl-C reaches this process only, which then ends them in order.
 
-    A worker that dies is started again. One that dies before it is ready is started again after 1, 2, 4 and 8 seconds,
-    and then given up.
+    A worker that dies is started again. One that dies before it is ready, or that cannot be started at all, is started
+    again after 1, 2, 4 and 8 seconds, and then given up.
 
     Raises EngineMissingError where TensorFlow is not installed.
     """
@@ -91,15 +91,22 @@ class Fleet:
     def _keep(self) -> None:
         while True:
             for member in self._members:
-                if member.running is not None and member.running.process.poll() is not None:
-                    self._bury(member, member.running)
-                if member.running is None and not member.given_up and time.monotonic() >= member.starts_at:
-                    member.name = f"{self._fleet}-{self._spawned}"
-                    command = [*self._command, "--name", member.name]
-                    member.running = WorkerProcess(command, self._settings.environment())
-                    self._spawned += 1
+                try:
+                    self._look_after(member)
+                except Exception as error:  # noqa: BLE001  # a thread's boundary: else the fleet ends in silence
+                    _log.exception("looking after a worker failed")
+                    self._count_failed_start(member, f"{type(error).__name__}: {error}", [])
             if self._stopping.wait(_RESTART_SECONDS):
                 return
+
+    def _look_after(self, member: _Member) -> None:
+        if member.running is not None and member.running.process.poll() is not None:
+            self._bury(member, member.running)
+        if member.running is None and not member.given_up and time.monotonic() >= member.starts_at:
+            member.name = f"{self._fleet}-{self._spawned}"
+            command = [*self._command, "--name", member.name]
+            member.running = WorkerProcess(command, self._settings.environment())
+            self._spawned += 1
 
     def _bury(self, member: _Member, worker: WorkerProcess) -> None:
         """Free a dead worker's trials and settle when it is started again, if it is."""

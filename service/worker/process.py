@@ -41,7 +41,12 @@ class WorkerProcess:
         self._lines: deque[bytes] = deque(maxlen=_MAX_LINES)
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, name="worker start", daemon=True)
-        self._reader.start()
+        try:
+            self._reader.start()
+        except RuntimeError:  # no thread is left to be had: what it wrote could block the worker, and nobody would know
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def wait_until_read(self) -> None:
         """Wait for the rest of a dead worker's pipe."""

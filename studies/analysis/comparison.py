@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
+from typing import Literal
 
 from studies.analysis.candidates import parts_of
 from studies.analysis.fits import Fit, Fits, RowCounts
@@ -19,7 +20,11 @@ from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
 
 #: The metric of a task that people know, shown beside the loss.
-TASK_METRIC: dict[Task, str] = {"binary": "accuracy", "multiclass": "accuracy", "regression": "r2"}
+TASK_METRIC: dict[Task, Literal["accuracy", "r2"]] = {
+    "binary": "accuracy",
+    "multiclass": "accuracy",
+    "regression": "r2",
+}
 _ROPE = 0.01
 _ROPE_IS_RELATIVE: tuple[ObjectiveName, ...] = ("val_mae", "epochs", "nonzero_weights")
 
@@ -48,9 +53,8 @@ def compare(
     ]
     share = rows.fold / rows.train
     values = {fits.technique: _values(fits, objective) for fits in usable}
-    minimizes = cost_sign(OBJECTIVES[objective].direction) == 1
-    posterior = estimate_posterior(values, share, minimizes=minimizes)
-    average = estimate_posterior(values, share, minimizes=minimizes, folds_per_repeat=comparison.folds)
+    posterior = estimate_posterior(values, share, objective=objective)
+    average = estimate_posterior(values, share, objective=objective, folds_per_repeat=comparison.folds)
     rope = comparison.rope or _default_rope(objective, values)
     table = [
         _row(fits, objective, spec.task, share, posterior, average.probability_within(fits.technique, rope))
@@ -98,20 +102,22 @@ def _row(
     fits: Fits, objective: ObjectiveName, task: Task, share: float, posterior: Posterior, keeps_up: float
 ) -> TechniqueResult:
     metric = TASK_METRIC[task]
-    task_metric = [float(v) for fit in fits.folds.values() if (v := fit.metrics.get(f"val_{metric}")) is not None]
+    metric_name: ObjectiveName = "val_accuracy" if metric == "accuracy" else "val_r2"
+    task_metric = [float(v) for fit in fits.folds.values() if (v := fit.metrics.get(metric_name)) is not None]
+    seconds = [fit.seconds for fit in fits.folds.values() if fit.seconds is not None]
     values, params = _values(fits, objective), fits.params or {}
     return TechniqueResult(
         technique=fits.technique,
         parts=parts_of(fits.technique, params),
         params=params,
-        objective=_interval(list(values.values()), share),
+        objective=_interval(list(values.values()), share, objective),
         folds=values,
         expected=interval(posterior.sign * posterior.of(fits.technique)),
         probability_best=posterior.probability_best(fits.technique),
         keeps_up=keeps_up,
         regret=posterior.regret(fits.technique),
         raced_out=fits.raced_out,
-        task_metric=_interval(task_metric, share) if len(task_metric) > 1 else None,
+        task_metric=_interval(task_metric, share, metric_name) if len(task_metric) > 1 else None,
         test_objective=None if fits.test is None else fits.test.metrics.get(objective.replace("val_", "test_")),
         test_task_metric=None if fits.test is None else fits.test.metrics.get(f"test_{metric}"),
         gap=fmean(fit.metrics["gap"] or 0.0 for fit in fits.folds.values()),
@@ -119,13 +125,14 @@ def _row(
         l2_norm=fmean(fit.weights["l2_norm"] for fit in fits.folds.values()),
         epochs=fmean(fit.epochs for fit in fits.folds.values()),
         seconds=fits.seconds,
+        training_seconds=fmean(seconds) if seconds else None,
         fits=len(fits.folds),
     )
 
 
-def _interval(values: Sequence[float], share: float) -> Interval:
+def _interval(values: Sequence[float], share: float, quantity: ObjectiveName) -> Interval:
     estimate = Estimate.of(values, share)
-    return Interval(estimate.mean, *estimate.interval())
+    return Interval(estimate.mean, *estimate.interval()).within(OBJECTIVES[quantity])
 
 
 def _default_rope(objective: ObjectiveName, values: Values) -> float:
@@ -141,20 +148,37 @@ def _differences(
     """Compare each pair of candidates that share at least two folds."""
     pairs = [pair for pair in combinations(values, 2) if len(_shared_folds(values, *pair)) > 1]
     estimates = []
-    sign = cost_sign(OBJECTIVES[objective].direction)
+    quantity = OBJECTIVES[objective]
+    widest = quantity.high - quantity.low
     for first, second in pairs:
-        shared = _shared_folds(values, first, second)
-        by_fold = [sign * (values[first][fold] - values[second][fold]) for fold in shared]
+        by_fold = [values[first][fold] - values[second][fold] for fold in _shared_folds(values, first, second)]
         estimates.append(Estimate.of(by_fold, share))
     p_values = [estimate.p_value() for estimate in estimates]
     differences = []
     for (first, second), estimate, p, p_holm in zip(pairs, estimates, p_values, holm(p_values), strict=True):
         low, high = estimate.interval()
-        probabilities = posterior.probabilities(first, second, rope)
-        second_better = posterior.probability_better(second, than=first)
-        difference = Difference(first, second, estimate.mean, low, high, p, p_holm, *probabilities, second_better)
+        first_better, equivalent, second_better = posterior.probabilities(first, second, rope)
+        difference = Difference(
+            first=first,
+            second=second,
+            better=_better(first, second, cost_sign(quantity.direction) * estimate.mean),
+            difference=estimate.mean,
+            low=max(low, -widest),
+            high=min(high, widest),
+            p=p,
+            p_holm=p_holm,
+            first_better=first_better,
+            equivalent=equivalent,
+            second_better=second_better,
+            probability=posterior.probability_better(second, than=first),
+        )
         differences.append(difference)
     return differences
+
+
+def _better(first: str, second: str, cost: float) -> str | None:
+    """The candidate of less cost, by what the first costs more."""
+    return None if cost == 0 else second if cost > 0 else first
 
 
 def _shared_folds(values: Values, first: str, second: str) -> list[int]:

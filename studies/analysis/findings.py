@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studies.analysis.results import Comparison
+from studies.datasets.summary import DataSummary
 from studies.spec.study import StudySpec
 
 
@@ -45,6 +46,7 @@ class Findings:
     searched: Mapping[str, Sequence[Trial]]  # by technique, of its search
     samples: Mapping[str, Sample]  # by candidate
     comparison: Comparison | None
+    data: DataSummary | None = None  # how the user's own data was read
     version: str = ""  # of the software that ran the study
     created_at: float | None = None  # when the study was submitted, in seconds since 1970
     ended_at: float | None = None  # when the last of the study and its comparison ended

@@ -15,6 +15,7 @@ class Fit:
     weights: Mapping[str, float]
     epochs: float
     features: Sequence[int] = ()  # columns with a nonzero weight, the largest norm first
+    seconds: float | None = None  # of training, without compiling; None where it was not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Fits:
     params: Mapping[str, Any] | None  # the best of its search; None when none was confirmed
     folds: Mapping[int, Fit]  # by fold, numbered through all repeats, the same for every candidate
     test: Fit | None  # trained once more and measured on the test part
-    seconds: float | None  # mean wall time of its search's trials, which ran beside others
+    seconds: float | None  # mean wall time of its search's trials, which compiled and ran beside others
     raced_out: bool = False  # it had surely lost before all folds were trained
 
 

@@ -3,8 +3,8 @@
 Losses are compared by their logarithm, for a technique that overfits has a few huge ones and differences grow with the
 loss. Folds share training rows: the covariance over folds is widened as Nadeau and Bengio (2003) widen a variance, and
 further, for the params were chosen on the same rows. Few rows say little, so losses start from the usual effect of
-regularization, see prior.py. docs/comparison.md names the estimators that were tried beside it, and how much worse they
-are.
+regularization, see prior.py. A draw that would leave the objective's range is put on its end. docs/comparison.md names
+the estimators that were tried beside it, and how much worse they are.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from studies.analysis.prior import PRIOR
 from studies.analysis.results import Interval
+from studies.objectives import OBJECTIVES, ObjectiveName, cost_sign
 
 Array = npt.NDArray[np.float64]
 
@@ -48,8 +49,9 @@ class Posterior:
         return float(behind[behind > 0].mean()) if (behind > 0).any() else 0.0
 
     def probability_best(self, name: str) -> float:
-        """Probability that no other candidate is better."""
-        return float(np.mean(self.draws.argmin(axis=1) == self.names.index(name)))
+        """Probability that no other candidate is better; candidates that are best together share it."""
+        best = self.draws == self.draws.min(axis=1, keepdims=True)
+        return float(np.mean(best[:, self.names.index(name)] / best.sum(axis=1)))
 
     def probability_within(self, name: str, rope: float) -> float:
         """Probability that no candidate is better than this one by more than `rope`."""
@@ -83,7 +85,7 @@ def estimate_posterior(
     values: Mapping[str, Mapping[int, float]],
     test_to_train: float,
     *,
-    minimizes: bool,
+    objective: ObjectiveName,
     folds_per_repeat: int | None = None,
 ) -> Posterior:
     """Estimate the posterior from each candidate's values by fold; `test_to_train`: a fold's rows to its training rows.
@@ -91,9 +93,9 @@ def estimate_posterior(
     It is of the loss of one model of each candidate; with `folds_per_repeat` of the mean loss of its models: repeats
     judge on the same rows, so differences between them are the luck of single trainings.
     """
-    names = tuple(values)
-    sign = 1 if minimizes else -1
-    logarithmic = minimizes and all(value > 0 for by_fold in values.values() for value in by_fold.values())
+    names, quantity = tuple(values), OBJECTIVES[objective]
+    sign = cost_sign(quantity.direction)
+    logarithmic = sign == 1 and all(value > 0 for by_fold in values.values() for value in by_fold.values())
     table, counts = _table(values, logarithmic=logarithmic)
     folds = table.shape[1]
     factor = _CHOSEN_ON_THE_SAME_ROWS if folds_per_repeat is None else 1 - _luck_share(table, folds_per_repeat)
@@ -105,7 +107,8 @@ def estimate_posterior(
     draws = np.random.default_rng(_SEED).multivariate_normal(
         mean, covariance, _DRAWS, method="eigh", check_valid="ignore"
     )
-    return Posterior(names, np.exp(draws) if logarithmic else draws, sign)
+    drawn = np.exp(draws) if logarithmic else sign * draws
+    return Posterior(names, sign * np.clip(drawn, quantity.low, quantity.high), sign)
 
 
 def _table(values: Mapping[str, Mapping[int, float]], *, logarithmic: bool) -> tuple[Array, Array]:

@@ -16,6 +16,8 @@ from studies.analysis.markup import Cell, fold, note, table
 from studies.analysis.report_facts import LINK_TEXTS, about, headline, links
 from studies.analysis.results import Comparison
 from studies.analysis.searches import best_searched
+from studies.datasets import summary
+from studies.datasets.summary import DataSummary
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -29,6 +31,7 @@ def as_json(findings: Findings) -> str:
         "comparison_state": findings.comparison_state,
         "about": about(findings),
         "links": links(findings),
+        "data": None if findings.data is None else findings.data.model_dump(mode="json"),
         "comparison": None if findings.comparison is None else asdict(findings.comparison),
         "best": [asdict(trial) for trial in best_searched(findings)],
         "figures": {title: figure.to_plotly_json() for title, figure in figures(findings).items()},
@@ -120,7 +123,17 @@ def _links(findings: Findings) -> str:
 def _about(findings: Findings) -> str:
     facts = about(findings).items()
     items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in facts)
-    return f"<section><h2>About this study</h2><dl>{items}</dl></section>"
+    return f"<section><h2>About this study</h2><dl>{items}</dl>{_data(findings.data)}</section>"
+
+
+def _data(data: DataSummary | None) -> str:
+    """Write how the user's own data was read, and what to look at."""
+    if data is None:
+        return ""
+    read = "".join(f"<p>{escape(line)}</p>" for line in summary.lines(data))
+    return f"<h3>How the data was read</h3>{read}" + "".join(
+        f"<p class='warning'>{escape(warning)}</p>" for warning in data.warnings
+    )
 
 
 def _best_table(findings: Findings) -> str:

@@ -9,6 +9,7 @@ from studies.analysis.findings import Findings
 from studies.analysis.markup import timestamp
 from studies.analysis.searches import best_searched
 from studies.spec.dataset import UploadedDataset
+from studies.spec.study import StudySpec
 
 #: The links that the page shows, with their text.
 LINK_TEXTS: Mapping[str, str] = {
@@ -38,6 +39,11 @@ def links(findings: Findings) -> dict[str, str]:
     return model_links | {"trials": f"{study}/trials.csv", "comparison": f"{study}/comparison", "study": study}
 
 
+def _data_name(spec: StudySpec) -> str:
+    version = spec.dataset.version if isinstance(spec.dataset, UploadedDataset) else None
+    return spec.dataset.name if version is None else f"{spec.dataset.name} (version {version})"
+
+
 def about(findings: Findings) -> dict[str, str]:
     """The state, data, model and budget of a study, its times, and the version that ran it."""
     spec, facts, budget = findings.spec, findings.spec.dataset.facts, findings.spec.budget
@@ -45,7 +51,7 @@ def about(findings: Findings) -> dict[str, str]:
     shape = " × ".join(map(str, facts.shape))
     return {
         "state": f"the study is {findings.state}{comparison}",
-        "data": f"{spec.dataset.name}: {facts.task}, {facts.rows:,} rows, {shape} inputs",
+        "data": f"{_data_name(spec)}: {facts.task}, {facts.rows:,} rows, {shape} inputs",
         "model": spec.model.kind,
         "budget": f"{budget.trials:,} trials of at most {budget.epochs:,} epochs",
         "seed": str(spec.seed),

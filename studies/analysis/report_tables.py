@@ -69,6 +69,7 @@ def more(comparison: Comparison) -> str:
                 number(row.regret, 3),
                 str(row.fits),
                 number(row.l2_norm),
+                number(row.training_seconds, 2),
                 number(row.seconds, 2),
                 number(row.params.get("learning_rate"), 3),
                 number(row.params.get("batch_size")),
@@ -77,8 +78,13 @@ def more(comparison: Comparison) -> str:
         )
         for row in comparison.ranked
     ]
-    head = ["candidate", "regret", "fits", "L2 norm", "seconds a trial", "learning rate", "batch size"]
-    explanation = note(f"Regret: by how much it is expected to be worse than the best, in {comparison.objective}.")
+    head = ["candidate", "regret", "fits", "L2 norm", "seconds a training", "seconds a trial"]
+    head += ["learning rate", "batch size"]
+    explanation = note(
+        f"Regret: by how much it is expected to be worse than the best, in {comparison.objective}. Seconds a training: "
+        "of one fold, without compiling, its share where several are trained at once. Seconds a trial: wall time of a "
+        "trial of its search, with compiling and all folds, beside other trials."
+    )
     return fold("More of each candidate", table(head, rows) + explanation)
 
 
@@ -89,6 +95,7 @@ def pairs(comparison: Comparison) -> str:
             [
                 f"{label(pair.first)} – {label(pair.second)}",
                 Cell(f"{pair.difference:+.3g}", f"{pair.low:+.3g} to {pair.high:+.3g}"),
+                "equal" if pair.better is None else label(pair.better),
                 f"{pair.p:.2g}",
                 f"{pair.p_holm:.2g}",
                 percentage(pair.probability),
@@ -98,12 +105,17 @@ def pairs(comparison: Comparison) -> str:
         )
         for pair in sorted(comparison.differences, key=lambda pair: pair.p)
     ]
-    head = ["pair", "difference", "p", "p, Holm", "second is better", "practically the same"]
+    head = ["pair", "difference", "better", "p", "p, Holm", "second is better", "practically the same"]
     explanation = note(
-        "Positive: the first is worse; in small its 95 % interval. p: corrected resampled t-test. Practically the "
+        f"Difference: the first's {comparison.objective} minus the second's, of which {_wanted(comparison)} is better; "
+        "in small its 95 % interval. p: corrected resampled t-test. Practically the "
         f"same: probability that the difference is within ±{comparison.rope:g} {comparison.objective}."
     )
     return fold("Pairwise differences", table(head, rows) + explanation)
+
+
+def _wanted(comparison: Comparison) -> str:
+    return "less" if comparison.direction == "minimize" else "more"
 
 
 def features(selection: Selection) -> str:

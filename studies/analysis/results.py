@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from studies.analysis.candidates import Part
-from studies.objectives import Direction, ObjectiveName
+from studies.objectives import Direction, Objective, ObjectiveName
 
 #: How sure a recommendation is.
 Verdict = Literal[
@@ -21,11 +23,15 @@ CERTAIN = 0.95  # posterior probability
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean with its 95 % interval."""
+    """A mean with its 95 % interval; bounds that would leave the metric's range are put on its end."""
 
     mean: float
     low: float
     high: float
+
+    def within(self, quantity: Objective) -> Interval:
+        """The same within the range of a quantity."""
+        return Interval(*map(quantity.clip, (self.mean, self.low, self.high)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +55,54 @@ class TechniqueResult:
     zero_share: float  # mean share of weights that are exactly 0
     l2_norm: float  # mean of the weights
     epochs: float  # mean
-    seconds: float | None  # mean wall time of its search's trials
+    seconds: Annotated[
+        float | None,
+        Field(
+            description="Mean wall time of a trial of its search, from its claim to its end: with compiling, all its "
+            "folds, and other trials beside it. Null for a cocktail, which is not searched."
+        ),
+    ]
+    training_seconds: Annotated[
+        float | None,
+        Field(
+            description="Mean time of one training on a fold, without compiling; where several are trained at once, "
+            "its share. Null where it was not measured."
+        ),
+    ]
     fits: int
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A pair of candidates; positive: the first is worse."""
+    """A pair of candidates: the first minus the second."""
 
     first: str
     second: str
-    difference: float  # mean over the folds, in the objective's unit
-    low: float  # 95 % confidence interval, not adjusted for the number of pairs
+    better: Annotated[
+        str | None, Field(description="The one with the better mean over the folds; null where they are equal.")
+    ]
+    difference: Annotated[
+        float,
+        Field(
+            description="Mean over the folds of the first's value minus the second's, in the objective's unit. Above 0 "
+            "the first is worse where the objective is minimised, and better where it is maximised: see `better`."
+        ),
+    ]
+    low: Annotated[float, Field(description="95 % confidence interval, not adjusted for the number of pairs.")]
     high: float
-    p: float  # corrected resampled t-test
-    p_holm: float  # adjusted for the number of pairs
-    first_better: float  # posterior probabilities: by more than the region of practical equivalence,
-    equivalent: float  # within it,
-    second_better: float
-    probability: float  # posterior probability that the second is better at all
+    p: Annotated[float, Field(description="Of the corrected resampled t-test.")]
+    p_holm: Annotated[float, Field(description="Adjusted for the number of pairs by Holm's method.")]
+    first_better: Annotated[
+        float, Field(description="Probability on new rows that the first is better by more than the rope.")
+    ]
+    equivalent: Annotated[float, Field(description="Probability that neither is better by more than the rope.")]
+    second_better: Annotated[float, Field(description="Probability that the second is better by more than the rope.")]
+    probability: Annotated[float, Field(description="Probability that the second is better at all.")]
 
     @property
     def loser(self) -> str:
         """The candidate with the worse mean."""
-        return self.first if self.difference > 0 else self.second
+        return self.first if self.better == self.second else self.second
 
     @property
     def detected(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from studies.errors import FieldError, InvalidSpecError
 from studies.regularization import Regularizer
+from studies.search.grid import count_choices
 from studies.spec.comparison import TECHNIQUES, ComparisonSpec, Technique
 from studies.spec.parameter import Range
 from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds
@@ -25,6 +26,7 @@ def search_spec(spec: StudySpec, comparison: ComparisonSpec, technique: Techniqu
     """
     few_rows = spec.dataset.facts.rows < _FEW_ROWS and spec.resampling.kind == "holdout"
     space = restrict(spec.space, technique)
+    trials = min(comparison.trials_per_technique, count_choices(space))
     sampler = SamplerSpec() if spec.sampler.name in FINITE_SAMPLERS or len(spec.objectives) > 1 else spec.sampler
     return spec.model_copy(
         update={
@@ -37,7 +39,7 @@ def search_spec(spec: StudySpec, comparison: ComparisonSpec, technique: Techniqu
             else spec.resampling,
             "pruner": spec.pruner if len(spec.objectives) == 1 else PrunerSpec(),
             # Trials that differ by their seed alone would only find the luckiest.
-            "budget": spec.budget.model_copy(update={"trials": min(comparison.trials_per_technique, space.choices)}),
+            "budget": spec.budget.model_copy(update={"trials": trials}),
             "comparison": None,
             "warm_start": None,
         }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from studies.array import Array
-from studies.datasets.table import ColumnKind
+from studies.datasets.reading import ColumnKind
 
 _BOOLEANS = pa.array(["true", "false"])
-_TIMES = (pa.timestamp("ms"), pa.timestamp("ms", "UTC"))
+_TIMES = tuple(pa.timestamp(unit, zone) for unit in ("ms", "us", "ns") for zone in (None, "UTC"))
 
 
 def kind_of_type(arrow_type: pa.DataType) -> ColumnKind | None:
@@ -23,11 +25,26 @@ def kind_of_type(arrow_type: pa.DataType) -> ColumnKind | None:
         is_numeric(arrow_type)
         for is_numeric in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
     ):
-        return "numeric"
+        return "number"
     if pa.types.is_date(arrow_type) or pa.types.is_timestamp(arrow_type):
         return "date"
     is_text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    return "categorical" if any(is_kind(arrow_type) for is_kind in is_text) else None
+    return "category" if any(is_kind(arrow_type) for is_kind in is_text) else None
+
+
+def to_text(values: pa.Array) -> pa.Array:
+    """Write values as text, numbers and booleans as Python does: `7`, `7.5`, `7.0` for a float, `True`."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_null(values.type):
+        return values.cast(pa.string())
+    if pa.types.is_boolean(values.type):
+        return pc.if_else(values, "True", "False")
+    if not pa.types.is_floating(values.type):
+        return pc.cast(values, pa.string())
+    encoded = values.dictionary_encode()
+    texts = [None if math.isnan(value) else repr(value) for value in encoded.dictionary.to_pylist()]
+    return pa.array(texts, pa.string()).take(encoded.indices)
 
 
 def to_booleans(values: pa.Array) -> Array | None:
@@ -46,7 +63,7 @@ def to_numbers(values: pa.Array, *, wide: bool = False) -> Array | None:
     try:
         numbers = pc.cast(values, arrow_type, safe=False)
     except pa.ArrowInvalid:
-        if kind_of_type(values.type) != "categorical":
+        if kind_of_type(values.type) != "category":
             raise
         try:
             numbers = pc.cast(pc.utf8_trim_whitespace(values), arrow_type)
@@ -56,12 +73,13 @@ def to_numbers(values: pa.Array, *, wide: bool = False) -> Array | None:
 
 
 def to_dates(values: pa.Array) -> Array | None:
-    """Cast to datetime64[ms], NaT where missing; None when a text is no date."""
+    """Cast to datetime64[ms], NaT where missing; None when a text is no date of ISO 8601."""
     for arrow_type in _TIMES:
         try:
-            # To whole days or milliseconds: what is finer tells a model nothing.
             dates = pc.cast(values, arrow_type, safe=pa.types.is_string(values.type))
         except pa.ArrowInvalid:
             continue
-        return np.asarray(pc.cast(dates, pa.timestamp("ms")).to_numpy(zero_copy_only=False), dtype="datetime64[ms]")
+        # To whole days or milliseconds: what is finer tells a model nothing.
+        milliseconds = pc.cast(pc.cast(dates, pa.timestamp("ms", dates.type.tz), safe=False), pa.timestamp("ms"))
+        return np.asarray(milliseconds.to_numpy(zero_copy_only=False), dtype="datetime64[ms]")
     return None

@@ -26,7 +26,7 @@ class Dataset:
     """Rows and targets before any split or scaling."""
 
     x: Array  # float32, (rows, features) or (rows, height, width, channels); of a `layout` NaN where a value is missing
-    y: Array  # int64 class numbers of shape (rows,), or float32 targets
+    y: Array  # int64 class numbers of shape (rows,), or targets, of a user's file float64
     task: Task
     feature_names: tuple[str, ...]  # empty for images
     class_names: tuple[str, ...]  # empty for a regression

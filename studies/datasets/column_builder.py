@@ -1,102 +1,128 @@
 """Build a typed column from Arrow's record batches.
 
-A text column is of the first kind that its first values fit. When later values do not fit it, the values so far are
-dropped and the column is read once more as a later kind. So a file whose values keep to a kind is read once, and no
-more of it is in memory than some batches and the typed columns.
+Most columns are read once: numbers, ISO dates and booleans are cast batch by batch, and of a column of texts the levels
+are numbered. A column whose texts are neither throughout is read once more, and all its distinct texts together say
+what it is (`inference`). So the meaning of a value never depends on where a batch ends.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from studies.array import Array
+from studies.datasets import identifiers, inference, levels
 from studies.datasets.casting import kind_of_type, to_booleans, to_dates, to_numbers
-from studies.datasets.table import KEPT_LEVELS, Column, ColumnKind, describe_row, row_number, sort_by_frequency
+from studies.datasets.inference import Inference, Texts
+from studies.datasets.levels import Levels
+from studies.datasets.reading import MISSING, ColumnKind, Evidence, Reading
+from studies.datasets.table import KEPT_LEVELS, Column, describe_row, is_missing, row_number, sort_by_frequency, spread
 from studies.errors import InvalidTableError
-from studies.spec.table import TableFormat
+from studies.spec.table import ColumnOptions, TableFormat
 
-#: The kinds that text is tried as, in this order; any text is a level of a categorical column.
-_KINDS: tuple[ColumnKind, ...] = ("boolean", "numeric", "date", "categorical")
 #: Levels of a feature that are told apart; a column of more is an identifier, and its text would fill the memory.
 _MAX_LEVELS = 100_000
+_MAX_WRITTEN = 1000  # distinct texts of a target of numbers: more are no classes
+_MAX_STRAY_SHARE = 0.01
+_SHOWN = 5  # rows and values that evidence names
 _LARGEST = np.finfo(np.float32).max
-#: The kinds of Arrow's values that each kind of column can be cast from; text may be of any kind.
-_CASTABLE: dict[ColumnKind, set[ColumnKind | None]] = {
-    "boolean": {"boolean", "categorical"},
-    "numeric": {"numeric", "boolean", "categorical"},
-    "date": {"date", "categorical"},
-    "categorical": {"numeric", "boolean", "date", "categorical"},
-}
+_MISSING = pa.array(MISSING)
+
+#: `texts` numbers distinct texts, to infer what they are, and `reread` reads them once more where they were too many to
+#: keep; `levels` numbers what is a category in any case.
+_Way = Literal["number", "boolean", "date", "texts", "reread", "levels"]
+_QUICK: tuple[_Way, ...] = ("boolean", "number", "date")
+_WHY = {"number": "numbers", "boolean": "true and false", "date": "dates"}
 
 
 class ColumnBuilder:
     """One column that is being built; `role` is the option that names it, if any."""
 
-    def __init__(self, name: str, file_format: TableFormat, role: str | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        file_format: TableFormat,
+        role: str | None,
+        options: ColumnOptions | None = None,
+        *,
+        semicolons: bool = False,
+    ) -> None:
         self.name, self.role = name, role
-        self.failed = False  # to be of the first values' kind: the column must be read once more
-        self.kind: ColumnKind | None = None  # None until the first value
-        self._format = file_format
-        self._note = ""
-        self._untried = _KINDS
+        self.failed = False  # to be as its first values are: the column must be read once more
+        self._format, self._semicolons = file_format, semicolons
+        self._options = options or ColumnOptions()
+        self._way: _Way | None = None  # None until the first value
+        self._found: Inference | None = None
+        self._why_category = ""
         self._rows = 0
         self._chunks: list[Array] = []
-        self._levels: dict[str, int] = {}
+        self._levels = Levels(_MAX_LEVELS if role is None else None)
+        self._written: list[Array] = []  # of a target of numbers, as numbers of levels
         self._infinite: int | None = None  # the first row whose number is too large
+        self._strays: list[tuple[int, str]] = []
 
     def retry(self) -> ColumnBuilder:
-        """Make a builder that reads the column again, as a kind behind the one that failed."""
-        builder = ColumnBuilder(self.name, self._format, self.role)
-        builder._note = self._note
-        if self.kind is not None:
-            builder._untried = _KINDS[_KINDS.index(self.kind) + 1 :]
+        """Make a builder that reads the column again, another way."""
+        builder = ColumnBuilder(self.name, self._format, self.role, self._options, semicolons=self._semicolons)
+        builder._found = self._found
+        builder._way = {"texts": "reread", "reread": "levels"}.get(str(self._way), "texts")  # type: ignore[assignment]
         return builder
 
     def add(self, values: pa.Array) -> None:
         """Take in the next values."""
         if self.failed:
             return
-        if self.kind is None and values.null_count < len(values):
-            self.kind = self._choose_kind(values)
-            self._chunks = [self._empty(self.kind, self._rows)]
-        if self.kind is not None:
-            chunk = self._cast(self.kind, values)
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        if self._way is None and values.null_count < len(values):
+            self._way = self._choose_way(values)
+            self._chunks = [_empty(self._way, self._rows, wide=self.role is not None)]
+            self._written = [_empty("levels", self._rows)]
+        if self._way is not None:
+            chunk = self._cast(self._way, values)
             if chunk is None:
-                self._fail(values)
+                self.failed = True
+                self._chunks.clear()
                 return
             self._chunks.append(chunk)
         self._rows += len(values)
+
+    def end(self) -> None:
+        """Take note that there are no more values.
+
+        Raises InvalidTableError when the values are of another kind than the options ask for.
+        """
+        if self.failed:
+            return
+        if self._way == "texts":
+            self._found = self._infer()
+            # Not all its texts are at hand: it is read once more as what the others are.
+            self.failed = self._found.reading.kind != "category" and self._levels.overflows
+        elif self._way == "reread":
+            self.failed = len(self._strays) > max(1, _MAX_STRAY_SHARE * self._rows) and self._options.kind is None
 
     def build(self) -> Column:
         """Join the values into a column.
 
         Raises InvalidTableError when one of them is infinite.
         """
-        if self._infinite is not None:
-            raise InvalidTableError(
-                f"column '{self.name}': {describe_row(self._format, self._infinite)} is infinite or too large for a "
-                "32-bit number; leave it empty if it is not known",
-                row=row_number(self._format, self._infinite),
-                column=self.name,
-            )
-        kind = self.kind or "numeric"
-        values = np.concatenate(self._chunks) if self._chunks else self._empty(kind, self._rows)
+        way = self._way or "number"
+        values = np.concatenate(self._chunks) if self._chunks else _empty(way, self._rows)
         self._chunks.clear()
-        if kind != "categorical":
-            return Column(self.name, kind, values, note=self._note)
-        untold = values >= _MAX_LEVELS if self.role is None else np.zeros(0, bool)
-        codes, levels = sort_by_frequency(np.where(untold, -1, values) if untold.any() else values, list(self._levels))
-        distinct = len(levels)
-        if self.role is None and distinct > KEPT_LEVELS:
-            codes, levels = np.minimum(codes, np.int32(KEPT_LEVELS)), levels[:KEPT_LEVELS]
-            codes[untold] = KEPT_LEVELS
-        return Column(self.name, kind, codes, tuple(levels), distinct, self._note)
+        if way == "levels" or (self._found is not None and self._found.reading.kind == "category"):
+            return self._build_category(values)
+        if self._found is not None:
+            return self._build_read(self._found, values)
+        self._check_finite()
+        kind = cast("ColumnKind", way)
+        why = _WHY[kind] if self._way else "it has no values"
+        return self._finish(Column(self.name, kind, values, reading=Reading(kind=kind), evidence=(Evidence(why=why),)))
 
-    def _choose_kind(self, values: pa.Array) -> ColumnKind:
-        if self.role == "group":
-            return "categorical"
+    def _choose_way(self, values: pa.Array) -> _Way:
         kind = kind_of_type(values.type)
         if kind is None:
             raise InvalidTableError(
@@ -104,84 +130,205 @@ class ColumnBuilder:
                 "`ignore`",
                 column=self.name,
             )
-        if kind == "categorical" and self._format not in {"parquet", "feather", "npz"}:
-            return next(kind for kind in self._untried if self._cast(kind, values) is not None)
-        return kind
+        if self.role == "group" or (self._options.kind in {"category", "text"} and self._options.missing is None):
+            return "levels"
+        if kind != "category":
+            return self._choose_typed(kind, values)
+        if self._semicolons or self._options != ColumnOptions() or identifiers.is_postal(self.name):
+            return "texts"
+        ways = _QUICK[1:] if self.role == "target" else _QUICK  # `True` is a label as it is written
+        return next((way for way in ways if self._cast(way, values) is not None), "texts")
 
-    def _cast(self, kind: ColumnKind, values: pa.Array) -> Array | None:
-        """Cast values to the array of a kind; None when they do not fit it."""
-        if not pa.types.is_null(values.type) and kind_of_type(values.type) not in _CASTABLE[kind]:
-            return None
+    def _choose_typed(self, kind: ColumnKind, values: pa.Array) -> _Way:
+        """Choose the way of values that Arrow has typed."""
+        asked = self._options.kind
+        if kind == "number" and (asked == "date" or self._options.missing is not None):
+            return "texts"
+        postal = asked is None and self.role is None and identifiers.is_postal(self.name)
+        if postal and pa.types.is_integer(values.type):
+            self._why_category = identifiers.WHY_POSTAL
+            return "levels"
+        if kind == "boolean" and self.role == "target":
+            return "levels"
+        if asked not in {None, kind} and (kind, asked) != ("boolean", "number"):
+            raise InvalidTableError(
+                f"columns: '{self.name}' holds values of the kind {kind}, and the kind {asked} is asked for",
+                column=self.name,
+                option="columns",
+            )
+        return cast("_Way", kind)
+
+    def _cast(self, way: _Way, values: pa.Array) -> Array | None:
+        """Cast values by a way; None when they do not fit it."""
         if pa.types.is_null(values.type):
             values = values.cast(pa.string())
-        match kind:
+        kind = kind_of_type(values.type)
+        if way in _QUICK and kind not in {way, "category"} and (kind, way) != ("boolean", "number"):
+            return None
+        match way:
             case "boolean":
-                return to_booleans(values)
-            case "numeric":
-                numbers = to_numbers(values, wide=self.role is not None)
-                if numbers is not None and self._infinite is None:
-                    infinite = np.flatnonzero(np.abs(numbers) > _LARGEST)
-                    self._infinite = self._rows + int(infinite[0]) if len(infinite) else None
-                return numbers
+                return to_booleans(_without_marks(values))
+            case "number":
+                return self._cast_numbers(values)
             case "date":
-                return to_dates(values)
-        return self._code(values)
+                return to_dates(_without_marks(values))
+            case "reread":
+                return self._reread(values)
+            case "levels":
+                values = _without_marks(values)
+        return self._levels.add(values)
 
-    def _code(self, values: pa.Array) -> Array:
-        """Number the levels as they come, int32, −1 where missing; all levels above the maximum share a number."""
-        encoded = pc.cast(values, pa.string()).dictionary_encode()
-        levels, known = encoded.dictionary.to_pylist(), self._levels
-        for level in levels:
-            if level not in known and (self.role is not None or len(known) < _MAX_LEVELS):
-                known[level] = len(known)
-        numbers = np.array([*(known.get(level, _MAX_LEVELS) for level in levels), -1], np.int32)
-        indices = np.asarray(encoded.indices.fill_null(-1))
-        return np.asarray(numbers[indices])
+    def _cast_numbers(self, values: pa.Array) -> Array | None:
+        wide = self.role is not None
+        numbers = to_numbers(values, wide=wide)
+        if numbers is None:
+            values = _without_marks(values)
+            numbers = to_numbers(values, wide=wide)
+        if numbers is None or (self.role is None and identifiers.are_codes(values, numbers)):
+            return None
+        if self.role == "target" and len(self._levels) <= _MAX_WRITTEN:
+            self._written.append(self._levels.add(values))
+        if self._infinite is None:
+            infinite = np.flatnonzero(np.abs(numbers) > _LARGEST)
+            self._infinite = self._rows + int(infinite[0]) if len(infinite) else None
+        return numbers
 
-    def _fail(self, values: pa.Array) -> None:
-        self.failed = True
-        self._chunks.clear()
-        self._levels.clear()
-        self._infinite = None
-        if self.kind == "numeric" and not self._note and kind_of_type(values.type) == "categorical":
-            first = next(i for i, text in enumerate(values) if text.is_valid and to_numbers(values[i : i + 1]) is None)
-            row = describe_row(self._format, self._rows + first)
-            self._note = f"read as text, for {row} holds '{str(values[first])[:40]}' where numbers stand before it"
+    def _reread(self, values: pa.Array) -> Array:
+        """Read texts as a part of them was inferred to be; note those that do not fit."""
+        batch = Levels(None)
+        codes, texts = batch.add(values), batch.texts
+        read = self._read(texts)
+        misfits = is_missing(read) & ~inference.missing_texts(texts, self._options)
+        for code in np.flatnonzero(misfits):
+            if not inference.is_mark(texts[code]):
+                self._strays += [(self._rows + int(row), texts[code]) for row in np.flatnonzero(codes == code)]
+        return spread(read, codes)
 
-    def misfit_error(self, values: pa.ChunkedArray) -> InvalidTableError:
-        """The error for values of another kind than the builder's; names their first row."""
-        expected = {"numeric": "a number", "boolean": "true or false", "date": "a date as 2026-01-31"}[str(self.kind)]
-        kind = self.kind or "numeric"
-        first = next(i for i in range(len(values)) if values[i].is_valid and not self._fits(kind, values.slice(i, 1)))
-        return InvalidTableError(
-            f"column '{self.name}': {describe_row(self._format, first)} holds '{str(values[first])[:40]}', not "
-            f"{expected}",
-            row=row_number(self._format, first),
-            column=self.name,
+    def _read(self, texts: list[str]) -> Array:
+        assert self._found is not None  # noqa: S101  # there is one wherever texts are read by it
+        values = inference.values_of(self._found.reading, texts)
+        return values.astype(np.float32) if values.dtype == np.float64 and self.role is None else values
+
+    def _infer(self) -> Inference:
+        texts, codes = self._levels.texts, np.concatenate(self._chunks)
+        counts = np.bincount(codes[(codes >= 0) & (codes < len(texts))], minlength=len(texts))
+        found = inference.infer(Texts(self.name, texts, counts, self._semicolons), self._options)
+        asked = self._options.kind
+        if asked in {"number", "date"} and found.reading.kind == "category" and len(texts):
+            raise InvalidTableError(
+                f"columns: '{self.name}' holds texts such as '{texts[0][:40]}', and the kind {asked} is asked for",
+                column=self.name,
+                option="columns",
+            )
+        return found
+
+    def _build_read(self, found: Inference, values: Array) -> Column:
+        texts = self._levels.texts
+        shown = tuple(texts[:_SHOWN]) if found.odd or found.unsure else ()
+        evidence = [Evidence(why=found.why, values=shown, warns=found.odd)]
+        evidence += [Evidence(why=found.unsure, warns=True)] if found.unsure else []
+        written: Column | None = None
+        if self._way == "texts":
+            evidence += self._evidence_of(found, values)
+            if self.role == "target" and len(self._levels) <= _MAX_WRITTEN:
+                written = self._build_category(values)
+            values = spread(self._read(texts), values)
+        elif self._strays:
+            evidence.append(self._stray_evidence(found, [row for row, _ in self._strays], [t for _, t in self._strays]))
+        if found.reading.kind == "number" and (np.abs(values) > _LARGEST).any():
+            self._infinite = int(np.flatnonzero(np.abs(values) > _LARGEST)[0])
+        self._check_finite()
+        kind = found.reading.kind
+        column = Column(self.name, kind, values, reading=found.reading, evidence=tuple(evidence), written=written)
+        return self._finish(column)
+
+    def _evidence_of(self, found: Inference, codes: Array) -> list[Evidence]:
+        texts, evidence = self._levels.texts, []
+        if found.marks:
+            rows = np.flatnonzero(np.isin(codes, found.marks))
+            values = tuple(texts[mark] for mark in found.marks[:_SHOWN])
+            quoted = ", ".join(f"'{value}'" for value in values)
+            where = describe_row(self._format, int(rows[0]))
+            many = f"in {where}" if len(rows) == 1 else f"in {len(rows)} rows, the first {where},"
+            evidence.append(self._at(rows, f"{quoted} {many} counts as missing among {found.reading.kind}s", values))
+        if found.strays:
+            rows = np.flatnonzero(np.isin(codes, found.strays))
+            evidence.append(self._stray_evidence(found, rows.tolist(), [texts[codes[row]] for row in rows]))
+        return evidence
+
+    def _stray_evidence(self, found: Inference, rows: list[int], texts: list[str]) -> Evidence:
+        where = describe_row(self._format, rows[0])
+        others = f", as {len(rows) - 1} others do," if len(rows) > 1 else ""
+        why = f"{where} holds '{texts[0][:40]}'{others} where all else is a {found.reading.kind}, and counts as missing"
+        return self._at(np.array(rows), why, tuple(texts[:_SHOWN]))
+
+    def _at(self, rows: Array, why: str, values: tuple[str, ...]) -> Evidence:
+        shown = tuple(row_number(self._format, int(row)) for row in rows[:_SHOWN])
+        return Evidence(why=why, count=len(rows), rows=shown, values=values, warns=True)
+
+    def _build_category(self, codes: Array) -> Column:
+        texts = self._levels.texts
+        by_case = self._options.merge_spellings
+        # Blanks that tell no labels apart are no part of them.
+        by_blanks = by_case or self.role != "target" or len({text.strip() for text in texts}) == len(texts)
+        if self._found is not None or self._options.missing is not None:
+            missing = np.flatnonzero(inference.missing_texts(texts, self._options))
+            codes = np.where(np.isin(codes, missing), -1, codes).astype(np.int32)
+        codes, names = levels.merge(codes, texts, by_case=by_case, by_blanks=by_blanks)
+        untold = codes >= _MAX_LEVELS if self.role is None else np.zeros(0, bool)
+        codes, names = sort_by_frequency(np.where(untold, -1, codes) if untold.any() else codes, names)
+        distinct = len(names)
+        if self.role is None and distinct > KEPT_LEVELS:
+            codes, names = np.minimum(codes, np.int32(KEPT_LEVELS)), names[:KEPT_LEVELS]
+            codes[untold] = KEPT_LEVELS
+        column = Column(self.name, "category", codes, tuple(names), distinct)
+        return replace(
+            column,
+            reading=Reading(kind="category", missing=self._options.missing),
+            evidence=self._evidence_of_category(),
+            left_out="is free text, which gives no input" if self._options.kind == "text" else "",
         )
 
-    def _fits(self, kind: ColumnKind, values: pa.ChunkedArray) -> bool:
-        return self._cast(kind, values.combine_chunks()) is not None
+    def _evidence_of_category(self) -> tuple[Evidence, ...]:
+        if self._options.kind is not None:
+            return (Evidence(why="as asked"),)
+        if self._why_category:
+            return (Evidence(why=self._why_category, warns=True),)
+        found = self._found
+        return (Evidence(why="texts" if found is None else found.why, warns=bool(found and found.odd)),)
 
-    @staticmethod
-    def _empty(kind: ColumnKind, rows: int) -> Array:
-        match kind:
-            case "numeric":
-                return np.full(rows, np.nan, np.float32)
-            case "date":
-                return np.full(rows, np.datetime64("NaT"), "datetime64[ms]")
-        return np.full(rows, -1, np.int8 if kind == "boolean" else np.int32)
+    def _finish(self, column: Column) -> Column:
+        """Add how a target was written, and why a feature is left out."""
+        if self.role == "target" and column.written is None and 0 < len(self._levels) <= _MAX_WRITTEN:
+            column = replace(column, written=self._build_category(np.concatenate(self._written)))
+        if self.role is None and self._options.kind is None:
+            column = replace(column, left_out=identifiers.why_left_out(column))
+        return column
+
+    def _check_finite(self) -> None:
+        if self._infinite is not None:
+            raise InvalidTableError(
+                f"column '{self.name}': {describe_row(self._format, self._infinite)} is infinite or too large for a "
+                "32-bit number; leave it empty if it is not known",
+                row=row_number(self._format, self._infinite),
+                column=self.name,
+            )
 
 
-def build_as_kind(name: str, kind: ColumnKind, values: pa.ChunkedArray, file_format: TableFormat) -> Column:
-    """Build a column whose kind is known.
+def _without_marks(values: pa.Array) -> pa.Array:
+    """Put nothing where a text stands for a missing value."""
+    if kind_of_type(values.type) != "category":
+        return values
+    marks = pc.is_in(pc.utf8_trim_whitespace(values), value_set=_MISSING.cast(values.type))
+    return pc.if_else(marks, None, values) if pc.any(marks).as_py() else values
 
-    Raises InvalidTableError, which names the row, when a value is of another kind.
-    """
-    builder = ColumnBuilder(name, file_format, "known")  # any role: all levels are kept
-    builder.kind = kind
-    for chunk in values.chunks:
-        builder.add(chunk)
-    if builder.failed:
-        raise builder.misfit_error(values)
-    return builder.build()
+
+def _empty(way: _Way, rows: int, *, wide: bool = False) -> Array:
+    match way:
+        case "number":
+            return np.full(rows, np.nan, np.float64 if wide else np.float32)
+        case "date":
+            return np.full(rows, np.datetime64("NaT"), "datetime64[ms]")
+        case "boolean":
+            return np.full(rows, -1, np.int8)
+    return np.full(rows, -1, np.int32)

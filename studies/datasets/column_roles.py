@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 import numpy as np
 
 from studies.array import Array
-from studies.datasets.table import Column, Table, describe_row, row_number
+from studies.datasets.table import Column, Table, row_number
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 
@@ -17,6 +17,20 @@ _MAX_COLUMNS = 100_000
 
 def check_names(names: Sequence[str], options: TableOptions) -> None:
     """Raise InvalidTableError when names are too many or not distinct, or an option names an absent column."""
+    check_distinct(names)
+    known = set(names)
+    configured = (*(("ignore", name) for name in options.ignore), *(("columns", name) for name in options.columns))
+    for role, name in (*options.roles, *configured):
+        if name not in known:
+            near = get_close_matches(name, names, n=1)
+            advice = f"did you mean '{near[0]}'?" if near else f"it has {quote_names(names)}"
+            if len(names) == 1:
+                advice += "; columns are divided by commas, semicolons, tabs or bars"
+            raise InvalidTableError(f"{role}: the file has no column '{name}'; {advice}", column=name, option=role)
+
+
+def check_distinct(names: Sequence[str]) -> None:
+    """Raise InvalidTableError when a file's names are too many or not distinct."""
     if len(names) > _MAX_COLUMNS:
         raise InvalidTableError(f"the file has {len(names)} columns; at most {_MAX_COLUMNS} are read")
     numbers: dict[str, int] = {}
@@ -26,13 +40,6 @@ def check_names(names: Sequence[str], options: TableOptions) -> None:
                 f"columns {numbers[name]} and {number} have the same name '{name}'; name each its own way", column=name
             )
         numbers[name] = number
-    for role, name in (*options.roles, *(("ignore", name) for name in options.ignore)):
-        if name not in numbers:
-            near = get_close_matches(name, names, n=1)
-            advice = f"did you mean '{near[0]}'?" if near else f"it has {quote_names(names)}"
-            if len(names) == 1:
-                advice += "; columns are divided by commas, semicolons, tabs or bars"
-            raise InvalidTableError(f"{role}: the file has no column '{name}'; {advice}", column=name, option=role)
 
 
 def quote_names(names: Sequence[str]) -> str:
@@ -44,8 +51,9 @@ def assemble(
     columns: Iterable[Column],
     file_format: TableFormat,
     options: TableOptions,
+    ignored: Mapping[str, str],
     images: Array | None = None,
-    note: str = "",
+    notes: tuple[str, ...] = (),
 ) -> Table:
     """Give each column its role; a column that no option names is a feature.
 
@@ -59,14 +67,39 @@ def assemble(
             roles[role_of[column.name]] = column
         else:
             features.append(column)
-    table = Table(file_format, options, tuple(features), ignored=options.ignore, images=images, note=note, **roles)
+    table = Table(
+        file_format,
+        options,
+        tuple(features),
+        roles["target"],
+        roles.get("weight"),
+        roles.get("group"),
+        roles.get("time"),
+        ignored=ignored,
+        images=images,
+        notes=notes,
+    )
     if not table.rows:
         raise InvalidTableError("the file has no rows beneath its header")
+    if options.drop_missing_target:
+        table = _without_missing_target(table)
+        roles |= {role: column for role, column in _roles_of(table).items() if column is not None}
     if not features and images is None:
         raise InvalidTableError("the file has no column to predict the target from")
     for role, column in roles.items():
         _check_role(table, role, column)
     return table
+
+
+def _without_missing_target(table: Table) -> Table:
+    there = np.flatnonzero(~table.target.missing)
+    if len(there) == table.rows:
+        return table
+    return table.take(there, f"{table.rows - len(there)} of {table.rows} rows have no target and are left out")
+
+
+def _roles_of(table: Table) -> dict[str, Column | None]:
+    return {"target": table.target, "weight": table.weight, "group": table.group, "time": table.time}
 
 
 def _check_role(table: Table, role: str, column: Column) -> None:
@@ -75,23 +108,33 @@ def _check_role(table: Table, role: str, column: Column) -> None:
     def error(what: str, index: int | None = None, more: str = "") -> InvalidTableError:
         where, number = "", None
         if index is not None:
-            where, number = f" in {describe_row(table.format, index)}", row_number(table.format, index)
+            where, number = f" in {table.describe_row(index)}", row_number(table.format, table.file_row(index))
         message = f"{role}: column '{column.name}' {what}{where}{more}"
         return InvalidTableError(message, row=number, column=column.name, option=role)
 
     missing = np.flatnonzero(column.missing)
     if len(missing):
-        others = f" and in {len(missing) - 1} other rows" if len(missing) > 1 else ""
-        raise error("has no value", int(missing[0]), f"{others}; fill it, or leave those rows out")
-    if role == "weight" and column.kind != "numeric":
+        raise _missing_error(table, role, column, missing)
+    if role == "weight" and column.kind != "number":
         raise error(f"must hold numbers{_bracketed_note(column)}")
     if role == "weight" and (column.values < 0).any():
         raise error("is negative", int(np.flatnonzero(column.values < 0)[0]), "; a weight is at least 0")
     if role == "weight" and not column.values.any():
         raise error("is 0 in every row; at least one must count")
-    if role == "time" and column.kind not in {"numeric", "date"}:
+    if role == "time" and column.kind not in {"number", "date"}:
         raise error(f"must hold numbers or dates as 2026-01-31{_bracketed_note(column)}")
 
 
+def _missing_error(table: Table, role: str, column: Column, missing: Array) -> InvalidTableError:
+    """Say what is missing, in which row first, and what to do."""
+    row = row_number(table.format, table.file_row(int(missing[0])))
+    others = f" and in {len(missing) - 1} other rows" if len(missing) > 1 else ""
+    advice = "fill it, or leave those rows out" + (" with drop_missing_target" if role == "target" else "")
+    odd = next((evidence for evidence in column.evidence if row in evidence.rows), None)
+    what = f"has no value in {table.describe_row(int(missing[0]))}" if odd is None else f"has no value: {odd.why}"
+    message = f"{role}: column '{column.name}' {what}{others}; {advice}"
+    return InvalidTableError(message, row=row, column=column.name, option=role)
+
+
 def _bracketed_note(column: Column) -> str:
-    return f" ({column.note})" if column.note else ""
+    return f" ({column.evidence[0].why})" if column.evidence else ""

@@ -11,20 +11,15 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from studies.datasets.text_file import TextFile
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat
 
-#: Texts that stand for a missing value.
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A", "?")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 #: Each delimiter with its word.
 _DELIMITER_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_DECIMAL_COMMAS = ";"  # the delimiter of spreadsheets where a comma is the decimal point
-_DECIMAL_COMMA = r"^(\s*[-+]?\d+),(\d+(?:[eE][-+]?\d+)?\s*)$"
 _BLOCK = 1 << 22  # bytes read at once; a row must be shorter
 _HEADER = 1 << 20  # letters
 _EXCEL_LINE = re.compile(r'"?sep=([^"\r\n])"?\r?\n', re.IGNORECASE)
@@ -39,6 +34,11 @@ class DelimitedFile:
     delimiter: str
     skipped: int = 0  # lines above the header
     note: str = ""  # says so where the delimiter is not the format's own, or the text not UTF-8
+
+    @property
+    def index(self) -> tuple[str, ...]:
+        """None: a text file does not say which columns number its rows."""
+        return ()
 
     @classmethod
     def open(cls, path: Path, file_format: TableFormat, encoding: str | None, max_bytes: int) -> Self:
@@ -88,12 +88,12 @@ class DelimitedFile:
                     convert_options=arrow_csv.ConvertOptions(
                         include_columns=list(columns),
                         column_types=dict.fromkeys(columns, pa.string()),
-                        null_values=list(MISSING),
+                        null_values=[""],  # what else stands for a missing value depends on the column
                         strings_can_be_null=True,
                         check_utf8=False,  # `open` has seen to it
                     ),
                 )
-                yield from map(_with_decimal_points, reader) if self.delimiter == _DECIMAL_COMMAS else reader
+                yield from reader
         except pa.ArrowInvalid as error:
             _refuse_rows(self, str(error))
 
@@ -122,8 +122,7 @@ def _header(text: str, delimiter: str) -> tuple[str, ...]:
 def _note(delimiter: str, file_format: TableFormat) -> str:
     if delimiter == _DELIMITERS[file_format]:
         return ""
-    decimals = "; a comma within a number is read as its decimal point" if delimiter == _DECIMAL_COMMAS else ""
-    return f"columns are divided by {_DELIMITER_WORDS[delimiter]}, as row 1 is{decimals}"
+    return f"columns are divided by {_DELIMITER_WORDS[delimiter]}, as row 1 is"
 
 
 def _excel_note(delimiter: str) -> str:
@@ -147,11 +146,6 @@ def _next(rows: Iterator[list[str]]) -> list[str]:
         return next(rows, [])
     except csv.Error:
         return []
-
-
-def _with_decimal_points(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = [pc.replace_substring_regex(column, _DECIMAL_COMMA, r"\1.\2") for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _refuse_rows(file: DelimitedFile, reason: str) -> NoReturn:

@@ -34,6 +34,8 @@ class ExcelFile:
     names: tuple[str, ...]
     note: str = ""  # says which sheet is read where there are several
     encoding: str | None = None
+    index: tuple[str, ...] = ()
+    delimiter: str | None = None
 
     @classmethod
     def open(cls, path: Path, sheet: str | None, max_bytes: int) -> Self:

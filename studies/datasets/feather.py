@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyarrow import dataset, ipc
 
 from studies.datasets.flatbuffer import expanded_bytes
+from studies.datasets.parquet import pandas_index
 from studies.errors import InvalidTableError
 
 _TEXT_BYTES = 4  # that a file may declare for each byte that is allowed as float32, as of Parquet
@@ -26,6 +27,8 @@ class FeatherFile:
     names: tuple[str, ...]
     note: str = ""  # always empty: the format leaves nothing to guess
     encoding: str | None = None
+    index: tuple[str, ...] = ()  # the columns that pandas wrote as its index
+    delimiter: str | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -34,7 +37,7 @@ class FeatherFile:
         Raises InvalidTableError when the file is of another format, or truncated.
         """
         with _readable(), pa.memory_map(str(path)) as source, ipc.open_file(source) as file:
-            return cls(path, tuple(file.schema.names))
+            return cls(path, tuple(file.schema.names), index=pandas_index(file.schema))
 
     def check_size(self, columns: int, max_bytes: int) -> None:
         """Raise InvalidTableError when the file declares too much, before any of it is expanded."""

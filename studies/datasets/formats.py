@@ -30,6 +30,14 @@ class ColumnFile(Protocol):
     def encoding(self) -> str | None:
         """The encoding of a text that is not UTF-8."""
 
+    @property
+    def index(self) -> tuple[str, ...]:
+        """The columns that are an index of the rows, and no data."""
+
+    @property
+    def delimiter(self) -> str | None:
+        """What divides the columns of a text."""
+
     def check_size(self, columns: int, max_bytes: int) -> None:
         """Raise InvalidTableError when the file declares that so many of its columns exceed `max_bytes`."""
 
@@ -44,8 +52,8 @@ def open_columns(
     path: Path,
     file_format: TableFormat,
     encoding: str | None = None,
-    sheet: str | None = None,
     max_bytes: int = MAX_BYTES,
+    sheet: str | None = None,
 ) -> ColumnFile:
     """Open a file of any format but .npz and read its columns' names; a text's encoding is seen unless it is given.
 

@@ -30,6 +30,8 @@ class JsonLinesFile:
 
     text: TextFile
     names: tuple[str, ...]  # of all fields, as they come
+    index: tuple[str, ...] = ()
+    delimiter: str | None = None
 
     @classmethod
     def open(cls, path: Path, encoding: str | None, max_bytes: int) -> Self:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
+from pydantic import field_validator
 
 from studies.array import Array
-from studies.datasets.table import Column, ColumnKind, Table
+from studies.datasets.reading import OLD_KINDS, ColumnKind, Reading
+from studies.datasets.table import Column, Table
 from studies.frozen_model import FrozenModel
 
 DatePart = Literal["days", "month", "day", "weekday", "hour"]
@@ -38,12 +40,19 @@ class ColumnLayout(FrozenModel):
     levels: tuple[str, ...] = ()  # each an input that is 0 or 1
     other: bool = False  # rarer levels are one more input
     parts: tuple[DatePart, ...] = ()  # of a date
+    known: tuple[str, ...] = ()  # every level that training told apart, those that give no input of their own too
+    reading: Reading | None = None  # how its texts become values
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _old_kind(cls, kind: str) -> str:
+        return OLD_KINDS.get(kind, kind)
 
     @property
     def inputs(self) -> Iterator[str]:
         """The names of its inputs."""
         match self.kind:
-            case "categorical":
+            case "category":
                 yield from (f"{self.name}={level}" for level in self.levels)
                 if self.other:
                     yield f"{self.name}=(other)"
@@ -62,7 +71,7 @@ class ColumnLayout(FrozenModel):
     @property
     def measured(self) -> int:
         """The number of inputs, the first ones, that are standardised numbers; all others are 0 or 1."""
-        return {"numeric": 1, "date": len(self.parts)}.get(self.kind, 0)
+        return {"number": 1, "date": len(self.parts)}.get(self.kind, 0)
 
     @property
     def filled(self) -> int:
@@ -113,20 +122,22 @@ def lay_out(table: Table) -> Layout:
 
 def lay_out_column(column: Column) -> ColumnLayout:
     """Lay out the inputs of a column."""
+    if column.left_out:
+        return ColumnLayout(name=column.name, kind="category", lacks=False)
     missing = column.missing
     lacks = bool(missing.any()) and not missing.all()
     match column.kind:
-        case "categorical":
+        case "category":
             return _lay_out_levels(column, lacks)
         case "date":
             dates = column.values[~missing]
             parts = tuple(part for part, extract in _PARTS.items() if len(dates) and np.ptp(extract(dates)) > 0)
-            return ColumnLayout(name=column.name, kind=column.kind, lacks=lacks, parts=parts)
+            return ColumnLayout(name=column.name, kind="date", lacks=lacks, parts=parts, reading=column.reading)
     values = column.values[~missing]
     if len(values) and values.min() < values.max():
-        return ColumnLayout(name=column.name, kind=column.kind, lacks=lacks)
+        return ColumnLayout(name=column.name, kind=column.kind, lacks=lacks, reading=column.reading)
     # One value, or none: only its absence can tell a model anything.
-    return ColumnLayout(name=column.name, kind="categorical", lacks=lacks)
+    return ColumnLayout(name=column.name, kind="category", lacks=lacks)
 
 
 def _lay_out_levels(column: Column, lacks: bool) -> ColumnLayout:
@@ -141,15 +152,24 @@ def _lay_out_levels(column: Column, lacks: bool) -> ColumnLayout:
     # All rows of one level, or all too rare to be told apart.
     if rest == 0 and len(named) <= 1 and len(column.levels) == 1:
         named = ()
+    other = rest > 0 and len(named) > 0
+    known = column.levels if named else ()
     return ColumnLayout(
-        name=column.name, kind="categorical", lacks=lacks, levels=named, other=rest > 0 and len(named) > 0
+        name=column.name,
+        kind="category",
+        lacks=lacks,
+        levels=named,
+        other=other,
+        known=known,
+        reading=column.reading,
     )
 
 
 def encode(columns: Sequence[Column], layout: Layout) -> Array:
-    """Encode columns as inputs, float32 (rows, inputs), NaN where a number or date is missing; fit nothing.
+    """Encode columns as inputs, float32 (rows, inputs); fit nothing.
 
-    `columns` are those of the layout, in its order.
+    An input is NaN where its number or date is missing, and those of levels are where the level is none that training
+    knew. `columns` are those of the layout, in its order.
     """
     x = np.zeros((len(columns[0].values) if columns else 0, len(layout.features)), np.float32)
     for column, (column_layout, offset) in zip(columns, layout.offsets(), strict=True):
@@ -161,12 +181,8 @@ def _encode_column(column: Column, layout: ColumnLayout, x: Array) -> None:
     """Write one column's inputs into the first columns of `x`, which holds zeros."""
     missing = column.missing
     match layout.kind:
-        case "categorical":
-            for index, level in enumerate(layout.levels):
-                x[:, index] = column.values == column.levels.index(level) if level in column.levels else 0
-            if layout.other:
-                known = x[:, : len(layout.levels)].any(axis=1)
-                x[:, len(layout.levels)] = ~(known | missing)
+        case "category":
+            _encode_levels(column, layout, x)
         case "date":
             for index, part in enumerate(layout.parts):
                 x[~missing, index] = _PARTS[part](column.values[~missing])
@@ -177,3 +193,15 @@ def _encode_column(column: Column, layout: ColumnLayout, x: Array) -> None:
             x[:, 0] = column.values
     if layout.lacks:
         x[:, layout.width - 1] = missing
+
+
+def _encode_levels(column: Column, layout: ColumnLayout, x: Array) -> None:
+    for index, level in enumerate(layout.levels):
+        x[:, index] = column.values == column.levels.index(level) if level in column.levels else 0
+    inputs = len(layout.levels) + layout.other
+    if layout.other:
+        x[:, inputs - 1] = ~(x[:, : inputs - 1].any(axis=1) | column.missing)
+    elif layout.known:
+        x[column.values == len(layout.known), :inputs] = np.nan  # see `Column.levels` of new rows
+    if not layout.lacks:
+        x[column.missing, :inputs] = np.nan

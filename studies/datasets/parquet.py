@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ class ParquetFile:
     path: Path
     names: tuple[str, ...]
     note: str = ""  # always empty: the format leaves nothing to guess
+    index: tuple[str, ...] = ()  # the columns that pandas wrote as its index
     encoding: str | None = None
+    delimiter: str | None = None
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -35,7 +38,8 @@ class ParquetFile:
         if not path.stat().st_size:
             raise InvalidTableError("the file is empty, not a Parquet file")
         with _readable():
-            return cls(path, tuple(parquet.read_schema(path).names))
+            schema = parquet.read_schema(path)
+        return cls(path, tuple(schema.names), index=pandas_index(schema))
 
     def check_size(self, columns: int, max_bytes: int) -> None:
         """Raise InvalidTableError when the file declares too much, before any of it is expanded."""
@@ -57,6 +61,13 @@ class ParquetFile:
         # With pre_buffer, the default, the whole file would be held in memory besides.
         with _readable(), parquet.ParquetFile(self.path, pre_buffer=False) as file:
             yield from file.iter_batches(_BATCH_ROWS, columns=list(columns))
+
+
+def pandas_index(schema: pa.Schema) -> tuple[str, ...]:
+    """The columns that pandas' metadata of a schema call its index."""
+    described = (schema.metadata or {}).get(b"pandas")
+    columns = json.loads(described).get("index_columns", []) if described else []
+    return tuple(column for column in columns if isinstance(column, str) and column in schema.names)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,11 @@ import numpy as np
 
 from studies.array import Array
 from studies.datasets import pipeline
+from studies.datasets.column_roles import check_distinct
 from studies.datasets.formats import MAX_BYTES, open_columns
-from studies.datasets.layout import ColumnLayout, Layout, encode
+from studies.datasets.layout import Layout, encode
 from studies.datasets.pipeline import Block
 from studies.datasets.preprocessing import PreparedData, Scaling
-from studies.datasets.table import Column, describe_row, row_number
 from studies.errors import DatasetError, InvalidTableError
 from studies.objectives import Task
 from studies.spec.table import TableFormat
@@ -25,21 +26,34 @@ from studies.spec.table import TableFormat
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from studies.datasets.new_rows import Unfamiliar
+
 #: Raw rows: columns by name, or one array.
 Raw = Mapping[str, Sequence[Any] | Array] | Array
 
-_FORMAT = 1
+_FORMAT = 2
+_READ_FORMATS = (1, _FORMAT)  # of format 1, as version 0.2 wrote it, neither means nor all levels are known
+_NO_ROWS = "there are no rows, so there is nothing to predict"
 #: Types that skops loads besides those it trusts itself; this one is rebuilt from an empty array, without pickles.
 _TRUSTED = ["numpy.dtype"]
+
+
+@dataclass(frozen=True)
+class PreparedRows:
+    """New rows as a model takes them."""
+
+    x: Array  # float32
+    unfamiliar: tuple[Unfamiliar, ...] = ()  # what training never saw
 
 
 @dataclass(frozen=True)
 class Preparation:
     """The preprocessing fitted on a training part, without the part's rows.
 
-    Columns that the model does not know are left alone, and each one that it knows must be there. A level that it does
-    not know counts as `(other)`, or as no level where there is no such input. A missing number or date is filled with
-    the training rows' median where values were missing in the file, and refused otherwise.
+    Columns that the model does not know are left alone, and each one that it knows must be there. A missing value is
+    treated as in training where values were missing there. What training never saw, a missing value elsewhere or an
+    unknown level, is told: an unknown level counts as `(other)` where there is such an input, and everything else as
+    the mean of the training rows, so that it equals no known value.
     """
 
     task: Task
@@ -49,6 +63,7 @@ class Preparation:
     layout: Layout | None = None  # of a user's table
     blocks: tuple[Block, ...] = ()
     inputs: Scaling | None = None  # where there is no layout
+    means: Array | None = None  # of each input in the training rows, where there is a layout
 
     @classmethod
     def of(cls, data: PreparedData) -> Self:
@@ -62,33 +77,30 @@ class Preparation:
             dataset.layout,
             data.blocks,
             data.input_scaling if dataset.layout is None else None,
+            None if dataset.layout is None else data.train.x.mean(axis=0, dtype=np.float64).astype(np.float32),
         )
 
     def transform(self, raw: Raw) -> Array:
-        """Turn raw rows into the model's inputs, float32.
+        """Turn raw rows into the model's inputs, float32; warn of what training never saw.
+
+        Raises InvalidTableError, which names the column or row that is wrong.
+        """
+        return _warn(self.prepare(raw))
+
+    def prepare(self, raw: Raw) -> PreparedRows:
+        """Turn raw rows into the model's inputs, and tell what training never saw.
 
         Raises InvalidTableError, which names the column or row that is wrong.
         """
         if self.layout is None:
-            return self._scale_array(raw)
+            return PreparedRows(self._scale_array(raw))
         if not isinstance(raw, Mapping):
             raise InvalidTableError("raw rows are given as columns: a mapping of each column's name to its values")
-        import pyarrow as pa
-
         lengths = {len(raw[column.name]) for column in self.layout.columns if column.name in raw}
         if len(lengths) > 1:
             raise InvalidTableError(f"the columns are of different lengths: {sorted(lengths)}")
-        columns: list[Column] = []
-        for layout in self.layout.columns:
-            if layout.name not in raw:
-                raise _absent_error(layout.name, list(raw))
-            try:
-                values = pa.chunked_array([pa.array(raw[layout.name], from_pandas=True)])
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                message = f"column '{layout.name}': its values are not of one kind: {error}"
-                raise InvalidTableError(message, column=layout.name) from error
-            columns.append(_build_column(layout, values, "parquet"))
-        return self._encode(columns, self.layout)
+        _check_present(self.layout, list(raw))
+        return self._prepare({column.name: _to_arrow(column.name, raw) for column in self.layout.columns}, "parquet")
 
     def read(
         self,
@@ -98,29 +110,65 @@ class Preparation:
         encoding: str | None = None,
         sheet: str | None = None,
     ) -> Array:
-        """Read the rows of a file of columns as the model's inputs, float32.
+        """Read the rows of a file of columns as the model's inputs, float32; warn of what training never saw.
 
-        The encoding of a text is seen, and the first sheet of a workbook read, unless they are given.
+        A text's encoding is seen, and the first sheet of a workbook read, unless they are given.
 
         Raises InvalidTableError when the file declares more than `max_bytes` or a column or row is wrong, and
         DatasetError for an .npz file, or where the model takes arrays.
+        """
+        return _warn(self.prepare_file(path, file_format, max_bytes, encoding, sheet))
+
+    def prepare_file(
+        self,
+        path: Path,
+        file_format: TableFormat,
+        max_bytes: int = MAX_BYTES,
+        encoding: str | None = None,
+        sheet: str | None = None,
+    ) -> PreparedRows:
+        """Read the rows of a file of columns as the model's inputs, and tell what training never saw.
+
+        Raises what `read` does.
         """
         import pyarrow as pa
 
         if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
-        file = open_columns(path, file_format, encoding, sheet, max_bytes)
+        file = open_columns(path, file_format, encoding, max_bytes, sheet)
+        check_distinct(file.names)
+        _check_present(self.layout, file.names)
         names = [column.name for column in self.layout.columns]
-        absent = next((name for name in names if name not in file.names), None)
-        if absent is not None:
-            raise _absent_error(absent, file.names)
         file.check_size(len(names), max_bytes)
         batches = [batch for batch in file.batches(names) if batch.num_rows]
         if not batches:
-            raise InvalidTableError("the file has no rows to predict")
+            raise InvalidTableError(_NO_ROWS)
         rows = pa.Table.from_batches(batches)
-        columns = [_build_column(layout, rows.column(layout.name), file_format) for layout in self.layout.columns]
-        return self._encode(columns, self.layout)
+        return self._prepare({name: rows.column(name) for name in names}, file_format)
+
+    def _prepare(self, columns: Mapping[str, pa.ChunkedArray], file_format: TableFormat) -> PreparedRows:
+        from studies.datasets.new_rows import build
+
+        assert self.layout is not None  # noqa: S101  # asked by the callers
+        built = [build(layout, columns[layout.name], file_format) for layout in self.layout.columns]
+        if built and not len(built[0][0].values):
+            raise InvalidTableError(_NO_ROWS)
+        x = pipeline.transform(self.blocks, encode([column for column, _ in built], self.layout))
+        unfamiliar = [one for _, found in built for one in found]
+        return PreparedRows(self._fill(x, unfamiliar), tuple(unfamiliar))
+
+    def _fill(self, x: Array, unfamiliar: Sequence[Unfamiliar]) -> Array:
+        """Fill what training never saw with the means of the training rows."""
+        if self.means is not None:
+            return np.where(np.isnan(x), self.means, x)
+        if unfamiliar:
+            raise InvalidTableError(
+                f"{unfamiliar[0].text}; this model was kept by an earlier version of regsweep, which cannot tell what "
+                "to take for it: fill it",
+                row=unfamiliar[0].rows[0],
+                column=unfamiliar[0].column,
+            )
+        return x
 
     def _scale_array(self, raw: Raw) -> Array:
         x = np.asarray(raw if not isinstance(raw, Mapping) else [])
@@ -135,9 +183,6 @@ class Preparation:
             row = int(np.argwhere(~finite)[0][0]) + 1
             raise InvalidTableError(f"row {row} has a value that is missing or infinite; give a number", row=row)
         return np.asarray(self.inputs(x.astype(np.float32)))
-
-    def _encode(self, columns: Sequence[Column], layout: Layout) -> Array:
-        return pipeline.transform(self.blocks, encode(columns, layout))
 
     def decode(self, outputs: Array) -> Array:
         """Turn a model's outputs into names of classes, or into numbers in the target's own unit."""
@@ -164,6 +209,7 @@ class Preparation:
                 "described": json.dumps(described),
                 "target": [self.target.mean, self.target.deviation],
                 "inputs": None if self.inputs is None else [self.inputs.mean, self.inputs.deviation],
+                "means": self.means,
                 "blocks": [{"inputs": list(block.inputs), "transformer": block.transformer} for block in self.blocks],
             },
             path,
@@ -183,42 +229,43 @@ class Preparation:
             described = json.loads(content["described"])
         except (UntrustedTypesFoundException, BadZipFile, OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{path.name} holds no preprocessing: {error}") from error
-        if described["format"] != _FORMAT:
+        if described["format"] not in _READ_FORMATS:
             raise DatasetError(f"{path.name} is of format {described['format']}, and this version reads {_FORMAT}")
         layout, inputs = described["layout"], content["inputs"]
         return cls(
             task=described["task"],
             class_names=tuple(described["class_names"]),
             feature_names=tuple(described["feature_names"]),
-            target=_scaling(content["target"]),
+            target=_scaling(content["target"], np.float64),
             layout=None if layout is None else Layout.model_validate(layout),
             blocks=tuple(Block(tuple(block["inputs"]), block["transformer"]) for block in content["blocks"]),
-            inputs=None if inputs is None else _scaling(inputs),
+            inputs=None if inputs is None else _scaling(inputs, np.float32),
+            means=content.get("means"),
         )
 
 
-def _scaling(pair: Sequence[Any]) -> Scaling:
-    mean, deviation = (np.asarray(values, dtype=np.float32) for values in pair)
+def _scaling(pair: Sequence[Any], precision: type[np.floating[Any]]) -> Scaling:
+    mean, deviation = (np.asarray(values, dtype=precision) for values in pair)
     return Scaling(mean, deviation)
 
 
-def _absent_error(name: str, names: Sequence[str]) -> InvalidTableError:
-    first_names = ", ".join(f"'{column}'" for column in names[:10])
-    return InvalidTableError(f"column '{name}' is missing; there are {first_names or 'none'}", column=name)
+def _warn(rows: PreparedRows) -> Array:
+    for one in rows.unfamiliar:
+        warnings.warn(one.text, UserWarning, stacklevel=3)
+    return rows.x
 
 
-def _build_column(layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableFormat) -> Column:
-    """Build a column of the layout's kind; only where values were missing in the file may they be missing here."""
-    from studies.datasets.column_builder import build_as_kind
+def _check_present(layout: Layout, names: Sequence[str]) -> None:
+    absent = next((column.name for column in layout.columns if column.name not in names), None)
+    if absent is not None:
+        first_names = ", ".join(f"'{column}'" for column in names[:10])
+        raise InvalidTableError(f"column '{absent}' is missing; there are {first_names or 'none'}", column=absent)
 
-    column = build_as_kind(layout.name, layout.kind, values, file_format)
-    missing = np.flatnonzero(column.missing)
-    if len(missing) and not layout.lacks and layout.kind != "categorical":
-        first = int(missing[0])
-        raise InvalidTableError(
-            f"column '{layout.name}' has no value in {describe_row(file_format, first)}, and had one in every row the "
-            "model knows; fill it",
-            row=row_number(file_format, first),
-            column=layout.name,
-        )
-    return column
+
+def _to_arrow(name: str, raw: Mapping[str, Any]) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    try:
+        return pa.chunked_array([pa.array(raw[name], from_pandas=True)])
+    except (pa.ArrowInvalid, TypeError) as error:
+        raise InvalidTableError(f"column '{name}': its values are not of one kind: {error}", column=name) from error

@@ -35,13 +35,16 @@ class Scaling:
     deviation: Array
 
     @classmethod
-    def fit(cls, values: Array, *, by_column: bool = True) -> Scaling:
-        """Fit each column, or all values together as for images. A constant column is only centred."""
-        axis = 0 if by_column else None
+    def fit(cls, values: Array, *, by_column: bool = True, wide: bool = False) -> Scaling:
+        """Fit each column, or all values together as for images. A constant column is only centred.
+
+        A wide one is of 64 bits: a target far from 0 keeps the digits in which it differs.
+        """
+        axis, precision = (0 if by_column else None), (np.float64 if wide else np.float32)
         deviation = np.asarray(values.std(axis=axis, dtype=np.float64))
         return cls(
-            np.asarray(values.mean(axis=axis, dtype=np.float64)).astype(np.float32),
-            np.where(deviation > 0, deviation, 1.0).astype(np.float32),
+            np.asarray(values.mean(axis=axis, dtype=np.float64)).astype(precision),
+            np.where(deviation > 0, deviation, 1.0).astype(precision),
         )
 
     def __call__(self, values: Array) -> Array:
@@ -92,7 +95,7 @@ class PreparedData:
         """The scaling of a regression's target; the identity for classes."""
         if self.task != "regression":
             return Scaling(np.float32(0), np.float32(1))  # type: ignore[arg-type]  # a scalar is an array of shape ()
-        return Scaling.fit(self.dataset.y[self.rows.train], by_column=False)
+        return Scaling.fit(self.dataset.y[self.rows.train], by_column=False, wide=True)
 
     @cached_property
     def train(self) -> Examples:

@@ -21,7 +21,7 @@ def preview(
     """
     if file_format == "npz":
         return _preview_arrays(path, rows)
-    file = open_columns(path, file_format, encoding, sheet)
+    file = open_columns(path, file_format, encoding, sheet=sheet)
     first_rows = (row for batch in file.batches(file.names) for row in batch.slice(0, rows).to_pylist())
     return {
         "columns": list(file.names),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import field_validator
 
 from studies.array import Array
+from studies.datasets.identifiers import looks_like_rows, tells_target
 from studies.datasets.layout import ColumnLayout, lay_out_column
+from studies.datasets.levels import similar
+from studies.datasets.reading import OLD_KINDS, Evidence, Reading
 from studies.datasets.table import Column, Table
 from studies.datasets.target import Target, derive_target
+from studies.errors import InvalidTableError
 from studies.frozen_model import FrozenModel
 from studies.objectives import Task
 from studies.spec.dataset import DatasetFacts
@@ -18,6 +24,7 @@ from studies.spec.dataset import DatasetFacts
 _Role = Literal["feature", "target", "weight", "group", "time"]
 
 _MAX_SHOWN_LEVELS = 20
+_MAX_NAMED = 5
 _BINS = 20
 # Limits above which the profile warns.
 _MAX_IMBALANCE = 10  # rows of the most frequent class per row of the rarest
@@ -43,7 +50,7 @@ class ColumnProfile(FrozenModel):
     """One column as it was read."""
 
     name: str
-    kind: Literal["numeric", "boolean", "categorical", "date", "constant", "images", "ignored"]
+    kind: Literal["number", "boolean", "category", "date", "constant", "images", "ignored"]
     role: Literal["feature", "target", "weight", "group", "time", "ignored"] = "feature"
     missing: int = 0  # rows without a value
     distinct: int = 0  # values beside missing ones; of text at most 100,000 are told apart
@@ -52,6 +59,14 @@ class ColumnProfile(FrozenModel):
     high: float | str | None = None
     levels: tuple[Level, ...] = ()  # the most frequent
     inputs: int = 0  # that a model gets from it
+    left_out: str = ""  # why it gives none
+    evidence: tuple[Evidence, ...] = ()  # why it is read as it is
+    reading: Reading | None = None  # how its texts became values
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _old_kind(cls, kind: str) -> str:
+        return OLD_KINDS.get(kind, kind)
 
 
 class DatasetProfile(FrozenModel):
@@ -60,35 +75,45 @@ class DatasetProfile(FrozenModel):
     rows: int
     columns: tuple[ColumnProfile, ...]
     task: Task
+    why: str = ""  # the task is this
     classes: tuple[Level, ...]  # in the order of the model's outputs; empty for a regression
     histogram: Histogram | None  # of a regression's target
     warnings: tuple[str, ...]
     facts: DatasetFacts
+    delimiter: str | None = None  # of a text's columns
+    encoding: str | None = None  # of a text that is not UTF-8
 
 
 def profile(table: Table) -> DatasetProfile:
     """Profile a table.
 
-    Raises InvalidTableError when its target cannot be predicted.
+    Raises InvalidTableError when its target cannot be predicted, or no column tells anything of it.
     """
     target = derive_target(table)
     layouts = [lay_out_column(column) for column in table.features]
     columns = [
-        _profile_column(column, "feature", layout.width) for column, layout in zip(table.features, layouts, strict=True)
+        _profile_column(column, "feature", layout) for column, layout in zip(table.features, layouts, strict=True)
     ]
+    if table.images is None:
+        _check_inputs(columns)
     columns += [_profile_column(column, role) for role, column in _roles(table)]
     if table.images is not None:
         columns.append(_profile_images(table.images))
-    columns += [ColumnProfile(name=name, kind="ignored", role="ignored") for name in table.ignored]
+    columns += [
+        ColumnProfile(name=name, kind="ignored", role="ignored", left_out=why) for name, why in table.ignored.items()
+    ]
     classes = zip(target.class_names, target.counts, strict=True)
     return DatasetProfile(
         rows=table.rows,
         columns=tuple(columns),
         task=target.task,
+        why=target.why,
         classes=tuple(Level(name=name, rows=rows) for name, rows in classes),
         histogram=_histogram(target.y) if target.task == "regression" else None,
         warnings=tuple(_warnings(table, target, layouts)),
         facts=_facts(table, target, sum(layout.width for layout in layouts)),
+        delimiter=table.delimiter,
+        encoding=table.options.encoding,
     )
 
 
@@ -112,11 +137,26 @@ def _roles(table: Table) -> list[tuple[_Role, Column]]:
     return [(role, column) for role, column in columns if column is not None]
 
 
-def _profile_column(column: Column, role: _Role, inputs: int = 0) -> ColumnProfile:
+def _check_inputs(columns: Sequence[ColumnProfile]) -> None:
+    if not any(column.inputs for column in columns):
+        reasons = "; ".join(f"column '{column.name}' {column.left_out}" for column in columns[:_MAX_SHOWN_LEVELS])
+        raise InvalidTableError(f"no column tells anything of the target: {reasons}")
+
+
+def _profile_column(column: Column, role: _Role, layout: ColumnLayout | None = None) -> ColumnProfile:
     missing = column.missing
     values = column.values[~missing]
-    summary = ColumnProfile(name=column.name, kind=column.kind, role=role, missing=int(missing.sum()), inputs=inputs)
-    if column.kind in {"categorical", "boolean"}:
+    summary = ColumnProfile(
+        name=column.name,
+        kind=column.kind,
+        role=role,
+        missing=int(missing.sum()),
+        inputs=0 if layout is None else layout.width,
+        left_out="" if layout is None else _why_left_out(column, layout),
+        evidence=column.evidence,
+        reading=column.reading,
+    )
+    if column.kind in {"category", "boolean"}:
         return summary.model_copy(update=_count_levels(column, values))
     distinct = len(np.unique(values))
     low, mean, high = (_summarize(values, statistic) for statistic in (np.min, np.mean, np.max))
@@ -129,7 +169,7 @@ def _count_levels(column: Column, values: Array) -> dict[str, Any]:
     counts = np.bincount(values, minlength=len(names)).tolist()
     most_frequent = sorted(zip(names, counts, strict=False), key=lambda pair: -pair[1])[:_MAX_SHOWN_LEVELS]
     levels = tuple(Level(name=name, rows=rows) for name, rows in most_frequent if rows)
-    distinct = column.distinct if column.kind == "categorical" else len(levels)
+    distinct = column.distinct if column.kind == "category" else len(levels)
     return {"kind": "constant" if distinct <= 1 else column.kind, "distinct": distinct, "levels": levels}
 
 
@@ -153,36 +193,65 @@ def _histogram(y: Array) -> Histogram:
     return Histogram(edges=tuple(map(float, edges)), counts=tuple(map(int, counts)))
 
 
+def _why_left_out(column: Column, layout: ColumnLayout) -> str:
+    if layout.width or column.left_out:
+        return column.left_out
+    if column.missing.all():
+        return "has no value in any row"
+    if column.kind == "category" and column.distinct > 1:
+        return f"has {column.distinct} values, none of them frequent; is it an identifier?"
+    return "is the same in every row"
+
+
 def _warnings(table: Table, target: Target, layouts: Sequence[ColumnLayout]) -> list[str]:
-    warnings = [table.note] if table.note else []
+    warnings = list(table.notes)
+    warnings += [f"column '{name}' {why} and is left out" for name, why in table.ignored.items() if why != "as asked"]
     if target.counts and max(target.counts) > _MAX_IMBALANCE * min(target.counts):
         rarest = target.class_names[int(np.argmin(target.counts))]
         warnings.append(
             f"class '{rarest}' has {min(target.counts)} of {table.rows} rows; val_accuracy hides how well it is told, "
             "look at val_balanced_accuracy or val_auc, and consider class_weights: balanced"
         )
-    for column, layout in zip(table.features, layouts, strict=True):
-        warnings += [f"column '{column.name}': {text}" for text in _column_warnings(column, layout, table.rows)]
-    return warnings
+    warnings += [
+        f"the classes {_quote(labels)} differ only by blanks or letter case; merge_spellings makes one of them"
+        for labels in similar(target.class_names)
+    ]
+    columns_of: dict[str, list[str]] = defaultdict(list)
+    of_roles = [(column, None) for _, column in _roles(table)]
+    for column, layout in [*zip(table.features, layouts, strict=True), *of_roles]:
+        for text in _column_warnings(table, target, column, layout):
+            columns_of[text].append(column.name)
+    return warnings + [f"column{'s' * (len(names) > 1)} {_quote(names)}: {text}" for text, names in columns_of.items()]
 
 
-def _column_warnings(column: Column, layout: ColumnLayout, rows: int) -> list[str]:
-    warnings = [column.note] if column.note else []
+def _quote(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names[:_MAX_NAMED]) + (", …" if len(names) > _MAX_NAMED else "")
+
+
+def _column_warnings(table: Table, target: Target, column: Column, layout: ColumnLayout | None) -> list[str]:
+    warnings = [evidence.why for evidence in column.evidence if evidence.warns]
+    if layout is None:
+        return warnings
+    left_out = _why_left_out(column, layout)
+    if left_out:
+        return [*warnings, f"{left_out}, and is left out"]
     missing = int(column.missing.sum())
-    if missing == rows:
-        return [*warnings, "has no value in any row and is left out"]
-    if missing > _MAX_MISSING * rows:
-        warnings.append(f"has no value in {missing} of {rows} rows")
-    if column.kind == "categorical" and column.distinct > 1 and not layout.levels:
-        warnings.append(f"has {column.distinct} values, none of them frequent, and is left out; is it an identifier?")
-    elif layout.other:
+    if missing > _MAX_MISSING * table.rows:
+        warnings.append(f"has no value in {missing} of {table.rows} rows")
+    if layout.other:
         warnings.append(
             f"has {column.distinct} values; the {len(layout.levels)} most frequent are inputs of their own, "
             "the others one"
         )
-    elif not layout.width:
-        warnings.append("is the same in every row and is left out")
-    if column.kind == "numeric" and layout.width and _is_blurred(column.values):
+    warnings += [
+        f"the levels {_quote(names)} differ only by letter case; merge_spellings makes one of them"
+        for names in similar(column.levels)[:_MAX_NAMED]
+    ]
+    if looks_like_rows(column):
+        warnings.append("counts through whole numbers, one for each row; ignore it if it only numbers them")
+    if tells_target(column, target):
+        warnings.append("tells the target by itself; ignore it if it is the target in other words")
+    if column.kind == "number" and _is_blurred(column.values):
         warnings.append("differs so little for its size that 32-bit numbers blur it; subtract a constant from it")
     return warnings
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from studies.array import Array
+from studies.datasets.reading import ColumnKind, Evidence, Reading
 from studies.spec.table import TableFormat, TableOptions
-
-ColumnKind = Literal["numeric", "boolean", "categorical", "date"]
 
 #: Levels of a feature that are kept by name, the most frequent; all others share one more code behind them.
 KEPT_LEVELS = 200
+
+
+def is_missing(values: Array) -> Array:
+    """A mask of the missing values of a column, whatever its kind."""
+    match values.dtype.kind:
+        case "M":
+            return np.isnat(values)
+        case "f":
+            return np.isnan(values)
+    return np.asarray(values < 0)
+
+
+def spread(of_levels: Array, codes: Array) -> Array:
+    """The value of each row's level; missing where the code is −1."""
+    missing = {"f": np.nan, "M": np.datetime64("NaT"), "i": -1}[of_levels.dtype.kind]
+    return np.append(of_levels, np.array([missing], of_levels.dtype))[codes]
 
 
 @dataclass(frozen=True)
@@ -28,14 +42,25 @@ class Column:
     values: Array
     levels: tuple[str, ...] = ()  # of a categorical column, the most frequent first
     distinct: int = 0  # levels of a categorical column, counting those that are not kept by name
-    note: str = ""  # what was odd about it when it was read
+    reading: Reading | None = None  # how its texts became values
+    evidence: tuple[Evidence, ...] = ()  # why it is read so
+    left_out: str = ""  # why it gives no input, where its values alone do not say so
+    written: Column | None = None  # a target of numbers as it was written, a category, where there are few of them
+
+    def take(self, rows: Array) -> Column:
+        """The column of some rows."""
+        written = None if self.written is None else self.written.take(rows)
+        if self.kind != "category":
+            return replace(self, values=self.values[rows], written=written)
+        codes, levels = sort_by_frequency(
+            self.values[rows], [*self.levels, *([""] * (self.distinct > len(self.levels)))]
+        )
+        return replace(self, values=codes, levels=tuple(levels), distinct=len(levels))
 
     @property
     def missing(self) -> Array:
         """A mask of the rows without a value."""
-        if self.kind == "date":
-            return np.isnat(self.values)
-        return np.isnan(self.values) if self.kind == "numeric" else self.values < 0
+        return is_missing(self.values)
 
 
 @dataclass(frozen=True)
@@ -49,9 +74,11 @@ class Table:
     weight: Column | None = None  # numeric
     group: Column | None = None  # categorical, all levels by number
     time: Column | None = None  # numeric or date
-    ignored: tuple[str, ...] = ()
+    ignored: Mapping[str, str] = field(default_factory=dict)  # columns that are not read, each with the reason
     images: Array | None = None  # float32, (rows, height, width, channels); then there are no features
-    note: str = ""  # what was odd about the file when it was read
+    notes: tuple[str, ...] = ()  # what was odd about the file when it was read
+    delimiter: str | None = None  # of a text's columns
+    kept: Array | None = None  # the file's row, from 0, of each row; None where all rows are kept
 
     @property
     def rows(self) -> int:
@@ -60,7 +87,28 @@ class Table:
 
     def describe_row(self, index: int) -> str:
         """Name a row as the user counts them, for messages."""
-        return describe_row(self.format, index)
+        return describe_row(self.format, self.file_row(index))
+
+    def file_row(self, index: int) -> int:
+        """The row of the file, from 0, that a row was."""
+        return index if self.kept is None else int(self.kept[index])
+
+    def take(self, rows: Array, note: str) -> Table:
+        """The table of some rows; `note` says which are left out."""
+        weight, group, time = (
+            None if column is None else column.take(rows) for column in (self.weight, self.group, self.time)
+        )
+        return replace(
+            self,
+            features=tuple(column.take(rows) for column in self.features),
+            target=self.target.take(rows),
+            images=None if self.images is None else self.images[rows],
+            notes=(*self.notes, note),
+            kept=rows if self.kept is None else self.kept[rows],
+            weight=weight,
+            group=group,
+            time=time,
+        )
 
 
 _HEADED = ("csv", "tsv", "xlsx")  # formats whose row 1 is the header

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from studies.datasets.column_roles import assemble, check_names, quote_names
 from studies.datasets.formats import MAX_BYTES, open_columns
 from studies.datasets.table import Column, Table
+from studies.datasets.target import without_rare_classes
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 
@@ -35,30 +37,45 @@ def read(path: Path, file_format: TableFormat, options: TableOptions, max_bytes:
         table = _read_arrays(path, options, max_bytes)
     else:
         table = _read_columns(path, file_format, options, max_bytes)
+    if options.drop_rare_classes:
+        table = without_rare_classes(table)
     # Arrow keeps the memory of its batches for later ones, and that is as much as the columns take.
     pa.default_memory_pool().release_unused()
     return table
 
 
 def _read_columns(path: Path, file_format: TableFormat, options: TableOptions, max_bytes: int) -> Table:
-    file = open_columns(path, file_format, options.encoding, options.sheet, max_bytes)
+    file = open_columns(path, file_format, options.encoding, max_bytes, options.sheet)
     # What was seen is kept with the dataset, so that every worker reads the same.
     options = options.model_copy(update={"encoding": file.encoding})
     check_names(file.names, options)
-    names = [name for name in file.names if name not in set(options.ignore)]
+    ignored = dict.fromkeys((name for name in file.names if name in options.left_out), "as asked")
+    named = {*options.columns, *(name for _, name in options.roles), *ignored}
+    ignored |= dict.fromkeys((name for name in file.index if name not in named), "is the index that pandas wrote")
+    names = [name for name in file.names if name not in ignored]
     file.check_size(len(names), max_bytes)
-    columns = _build_columns(file.batches, names, file_format, options, max_bytes)
-    return assemble(columns, file_format, options, note=file.note)
+    columns = _build_columns(file.batches, names, file_format, options, max_bytes, semicolons=file.delimiter == ";")
+    table = assemble(columns, file_format, options, ignored, notes=(file.note,) if file.note else ())
+    return replace(table, delimiter=file.delimiter)
 
 
 def _build_columns(
-    batches: _Batches, names: Sequence[str], file_format: TableFormat, options: TableOptions, max_bytes: int
+    batches: _Batches,
+    names: Sequence[str],
+    file_format: TableFormat,
+    options: TableOptions,
+    max_bytes: int,
+    *,
+    semicolons: bool = False,
 ) -> Iterator[Column]:
     """Build columns, in order; read those once more whose later values are not of the first ones' kind."""
     from studies.datasets.column_builder import ColumnBuilder
 
     role_of = {name: role for role, name in options.roles}
-    builders = {name: ColumnBuilder(name, file_format, role_of.get(name)) for name in names}
+    builders = {
+        name: ColumnBuilder(name, file_format, role_of.get(name), options.columns.get(name), semicolons=semicolons)
+        for name in names
+    }
     pending = list(names)
     while pending:
         rows = 0
@@ -71,6 +88,8 @@ def _build_columns(
                 )
             for name in pending:
                 builders[name].add(batch.column(name))
+        for name in pending:
+            builders[name].end()
         pending = [name for name in pending if builders[name].failed]
         for name in pending:
             builders[name] = builders[name].retry()
@@ -84,13 +103,14 @@ def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
 
     declared = arrays.read_declared(path, max_bytes)
     check_names(list(declared), options)
-    used = {name: array for name, array in declared.items() if name not in set(options.ignore)}
+    ignored = dict.fromkeys((name for name in declared if name in options.left_out), "as asked")
+    used = {name: array for name, array in declared.items() if name not in ignored}
     images_name = _find_images(used, options)
     flat = {name: array for name, array in used.items() if name != images_name}
     columns = arrays.ArrayColumns.read(path, flat, single={name for _, name in options.roles})
     built = _build_columns(columns.batches, columns.names, "npz", options, max_bytes)
     images, note = (None, "") if images_name is None else arrays.read_images(path, images_name)
-    return assemble(built, "npz", options, images, note)
+    return assemble(built, "npz", options, ignored, images, (note,) if note else ())
 
 
 def _find_images(used: Mapping[str, Declared], options: TableOptions) -> str | None:

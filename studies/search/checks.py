@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from math import prod
 
+from studies.search.grid import finite_grid
 from studies.search.optuna_options import field_error, options_of
 from studies.search.pruners import build_pruner
-from studies.search.samplers import build_sampler, grid
+from studies.search.samplers import build_sampler, grid_points
 from studies.spec.parameter import Range
 from studies.spec.sampler import FINITE_SAMPLERS, SamplerName
 from studies.spec.study import StudySpec
@@ -30,9 +30,10 @@ def check_search(spec: StudySpec) -> None:
     if several and spec.pruner.name != "none":
         raise field_error("pruner.name", "a study of several objectives cannot be pruned; use none")
     build_pruner(spec.pruner)
-    build_sampler(spec, 0)
+    options_of(spec.sampler, "sampler")
     if spec.sampler.name in FINITE_SAMPLERS:
         _check_finite(spec)
+    build_sampler(spec, 0)
 
 
 def _check_finite(spec: StudySpec) -> None:
@@ -42,9 +43,9 @@ def _check_finite(spec: StudySpec) -> None:
                 raise field_error(
                     f"space.{name}", "brute_force tries every choice and a range has no end of them; list choices"
                 )
-        size = spec.space.choices
-    else:
-        points = options_of(spec.sampler, "sampler")["points"]
-        size = prod(len(values) for values in grid(spec.space, points).values())
+    size = finite_grid(spec.space, grid_points(spec)).size
     if spec.budget.trials > size:
-        raise field_error("budget.trials", f"the {spec.sampler.name} has {size} points; ask for at most {size} trials")
+        raise field_error(
+            "budget.trials",
+            f"the {spec.sampler.name} has {size} distinct points; ask for at most {size} trials",
+        )

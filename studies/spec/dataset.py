@@ -118,15 +118,21 @@ class SyntheticDataset(FrozenModel):
         return DatasetFacts(recipe.task, recipe.rows, (recipe.features,), classes, recipe.about)
 
 
+MAX_VERSION = 2**31 - 1  # that a column of the database holds
+
+
 class UploadedDataset(FrozenModel):
     """A user's own dataset by the name it was uploaded under.
 
-    A user gives the name; everything else is filled in by the service that has the file, so that a study says all that
-    is known of its data and is about that very file.
+    A user gives the name, and perhaps a version; everything else is filled in by the service that has the file, so that
+    a study says all that is known of its data and is about that very file.
     """
 
     kind: Literal["uploaded"]
     name: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="The name it was uploaded under.")
+    version: Annotated[int, Field(ge=1, le=MAX_VERSION, strict=True)] | None = Field(
+        None, description="Which upload of the name, counted from 1; the newest when left out."
+    )
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(None, description="SHA-256 of the file.")
     format: TableFormat | None = Field(None, description="The file's format.")
     options: TableOptions | None = Field(None, description="What its columns are for.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -185,19 +184,6 @@ class SearchSpace(FrozenModel):
                 kind = IntDistribution if isinstance(parameter.low, int) else FloatDistribution
                 distributions[name] = kind(parameter.low, parameter.high, log=parameter.log)
         return distributions
-
-    @property
-    def choices(self) -> float:
-        """The number of trials that differ by more than their seed; infinite if a parameter is continuous."""
-        counts = [
-            len(parameter)
-            if isinstance(parameter, tuple)
-            else parameter.high - parameter.low + 1
-            if isinstance(parameter.low, int)
-            else math.inf
-            for parameter in self.searched().values()
-        ]
-        return math.prod(counts)
 
     def hyperparameters(self, params: Mapping[str, Any]) -> Hyperparameters:
         """The values of one trial, from the sampler's suggestions and the fixed values."""

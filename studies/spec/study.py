@@ -22,13 +22,14 @@ from studies.spec.table import TableOptions
 from studies.spec.training import REPRODUCIBLE_LANES, EarlyStoppingSpec, Training
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
+NAME_RULE = "1 to 100 letters (a to z, A to Z), digits, blanks, dots, _ or -, the first a letter or digit"
 
 
 class StudySpec(FrozenModel):
     """A study of the regularization for one dataset and architecture."""
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
-        None, description="The study's key: 1 to 100 letters, digits, blanks, dots, _ or -; made up when left out."
+        None, description=f"The study's key: {NAME_RULE}; made up when left out."
     )
     dataset: DatasetSpec = Field(
         description="The data: {kind: builtin, name}, {kind: synthetic, name, …} or {kind: uploaded, name}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ class _FitCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras car
         self._job, self._data, self._evaluator, self._on_epoch = job, data, evaluator, on_epoch
         self._progress = TrainingProgress(job)
         self._best_weights: list[npt.NDArray[Any]] | None = None
+        self._epoch_began = 0.0
+        self._compiled = False  # whether an epoch has ended, so that the next one compiles nothing
 
     def resume(self, model: keras.Model) -> int:
         """Continue from the job's state, if this engine wrote it; return the number of epochs trained before.
@@ -79,13 +82,18 @@ class _FitCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras car
         arrays = [np.asarray(variable) for variable in variables]
         return TrainingState(_ENGINE, self._progress.facts(), [*arrays, *(self._best_weights or [])])
 
+    def on_epoch_begin(self, _epoch: int, _logs: Mapping[str, float] | None = None) -> None:
+        """Begin to measure an epoch."""
+        self._epoch_began = time.perf_counter()
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Record an epoch; Keras counts it from 0."""
         running = dict(logs or {})
         penalized = running.pop("loss")
         entry = {"loss": next(iter(running.values())), "penalized_loss": penalized}
         entry |= self._evaluator.evaluate(self._data.validation, "val_")
-        self._progress.record(entry)
+        self._progress.record(entry, time.perf_counter() - self._epoch_began if self._compiled else None)
+        self._compiled = True
         if self._progress.is_best:
             self._best_weights = self.model.get_weights()
         ended = self._progress.ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,7 @@ class LaneGroup:
         self._knobs = program.knobs({}, self._fold_indices)
         rows = np.arange(program.key.train_rows, dtype=np.int32)
         self._order = np.tile(rows, (program.key.epochs, program.key.lanes, 1))
+        self._compiled = False  # whether a call has ended, so that the next one compiles nothing
         #: The epoch, within the last call, that is each lane's best so far; −1 for an earlier one.
         self._keep = np.full(program.key.lanes, -1, dtype=np.int32)
 
@@ -127,20 +129,27 @@ class LaneGroup:
             for epoch in range(self._program.key.epochs):
                 self._order[epoch, lane] = first + training.order.permutation(rows)
         arguments = tf.constant(self._keep), self._knobs, tf.constant(self._order), self._data
+        begun = time.perf_counter()
         self._carry, epochs = self._program.train(self._carry, *arguments)
         self._keep[:] = -1
         folds = {lane: training.job.fold for lane, training in self._running()}
-        for epoch, entries in enumerate(self._metrics.entries(epochs, folds)):
-            self._record(epoch, entries, trials)
+        entries_by_epoch = self._metrics.entries(epochs, folds)
+        share = (time.perf_counter() - begun) / (self._program.key.epochs * len(folds))  # of a training and epoch
+        seconds = share if self._compiled else None
+        self._compiled = True
+        for epoch, entries in enumerate(entries_by_epoch):
+            self._record(epoch, entries, seconds, trials)
 
-    def _record(self, epoch: int, entries: Sequence[Mapping[str, float]], trials: Trials) -> None:
+    def _record(
+        self, epoch: int, entries: Sequence[Mapping[str, float]], seconds: float | None, trials: Trials
+    ) -> None:
         """Record one epoch of the last call in each training; end those that it ends."""
         reports: list[EpochReport] = []
         diverged: dict[int, DivergedError] = {}
         for lane, training in self._running():
             progress = training.progress
             try:
-                progress.record(entries[lane])
+                progress.record(entries[lane], seconds)
             except DivergedError as error:
                 diverged[lane] = error
                 continue

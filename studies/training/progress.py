@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from statistics import fmean
 from typing import Any
 
 from studies.errors import DivergedError
@@ -20,6 +21,7 @@ class TrainingProgress:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.entries: list[Mapping[str, float]] = []  # the metrics of each epoch
+        self._epoch_seconds: list[float] = []  # of the epochs that were measured
         self._rule = EarlyStopping.of(job.spec, job.hyperparameters)
         self._stopping = EarlyStoppingState()
 
@@ -33,8 +35,8 @@ class TrainingProgress:
         self._stopping = EarlyStoppingState(**facts["watch"])
         self.entries = list(facts["entries"])
 
-    def record(self, entry: Mapping[str, float]) -> None:
-        """Add the metrics of one more epoch.
+    def record(self, entry: Mapping[str, float], seconds: float | None = None) -> None:
+        """Add the metrics of one more epoch, and the seconds it took; None where it compiled as well.
 
         Raises DivergedError when a loss is no longer finite.
         """
@@ -43,6 +45,8 @@ class TrainingProgress:
             if not math.isfinite(entry[name]):
                 raise DivergedError.of(name, entry[name], epoch + 1)
         self.entries.append(entry)
+        if seconds is not None:
+            self._epoch_seconds.append(seconds)
         monitored = entry[self.job.spec.early_stopping.monitor]
         self._stopping = self._rule.update(self._stopping, epoch, monitored)
 
@@ -67,6 +71,11 @@ class TrainingProgress:
         return self.entries[self.kept_epoch]
 
     @property
+    def _seconds(self) -> float | None:
+        """The seconds of training without compiling; epochs that were not measured count as those that were."""
+        return fmean(self._epoch_seconds) * len(self.entries) if self._epoch_seconds else None
+
+    @property
     def _restored_epoch(self) -> int | None:
         return self._stopping.best_epoch if self._rule.restores_best(self.job.spec) else None
 
@@ -82,6 +91,7 @@ class TrainingProgress:
             epochs=len(self.entries),
             best_epoch=self.kept_epoch + 1,
             stopped_early=self._stopping.stopped,
+            seconds=[self._seconds],
         )
 
     def _curve(self) -> Curve:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 from pathlib import Path
 from statistics import stdev
@@ -72,6 +72,8 @@ class TrialResult:
     epochs: int  # trained; of several trainings the mean
     best_epoch: int  # whose weights are kept, counted from 1
     stopped_early: bool  # by early stopping
+    # Of each training, without compiling; None where it was not measured. Equal trainings take different times.
+    seconds: Sequence[float | None] = field(default=(), compare=False, repr=False)
 
     def objective(self, name: ObjectiveName) -> float:
         """The value of one objective; NaN where it is undefined on this data."""
@@ -120,6 +122,7 @@ def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
         epochs=round(_mean([result.epochs for result in results])),
         best_epoch=round(_mean([result.best_epoch for result in results])),
         stopped_early=any(result.stopped_early for result in results),
+        seconds=[seconds for result in results for seconds in result.seconds],
     )
 
 

@@ -98,8 +98,14 @@ def test_with_curl_alone(house: House, server: Server) -> None:
     assert "model.keras" in zipfile.ZipFile(bundle).namelist()
     rows = ("-X", "POST", "-H", "content-type: text/csv", "--data-binary")
     predict = f"{server.url}/v1/studies/curled/predict"
-    _curl("-o", str(predictions), *rows, f"@{house.folder / 'new_rows.csv'}", predict)
+    _curl("-o", str(predictions), "-F", f"file=@{house.folder / 'new_rows.csv'}", predict)
     assert _right(house, predictions) > 0.8
+    head, first = (house.folder / "new_rows.csv").read_text().splitlines()[:2]
+    strange = "\n".join([head, first, first.replace("Rome", "Ur").replace("Oslo", "Ur").replace("Lima", "Ur")])
+    told = json.loads(_curl("-H", "accept: application/json", *rows, strange, f"{predict}?id=city"))
+    assert [row["id"] for row in told["predictions"]][1] == "Ur"
+    assert [(one["column"], one["what"], one["values"]) for one in told["unfamiliar"]] == [("city", "unknown", ["Ur"])]
+    assert '[{"column": "city", "what": "unknown", "count": 1}]' in _curl("-D", "-", *rows, strange, predict)
     refused = subprocess.run(
         ["curl", "-sS", *rows, "age,city\n1,Rome\n", predict], capture_output=True, text=True, check=True
     )

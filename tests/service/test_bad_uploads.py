@@ -153,10 +153,78 @@ def test_an_encoding_that_is_not_known_is_refused(api: httpx.Client) -> None:
         assert error["message"] == "'klingon' is not known; name one as utf-8, utf-16, cp1252 or gb18030"
 
 
+URL_ENCODED = "application/x-www-form-urlencoded"
+
+
+def form(*parts: str, end: str = "--x--\r\n") -> str:
+    return "".join(f"--x\r\nContent-Disposition: form-data; {part}\r\n" for part in parts) + end
+
+
+FILE = f'name="file"; filename="a.csv"\r\n\r\n{GOOD}'
+TARGET = 'name="target"\r\n\r\ny'
+FORM = "multipart/form-data; boundary=x"
+
+#: What is sent as what with which query, the field that is to blame, and what is said.
+BAD_FORMS: dict[str, tuple[str, str, dict[str, str], str, str]] = {
+    "curl -d": (GOOD, URL_ENCODED, {"target": "y"}, "", "send the file with `--data-binary @FILE -H 'Content-Type: "),
+    "curl -d with a format": (
+        "a,y1,02,1",
+        URL_ENCODED,
+        {"target": "y", "format": "csv"},
+        "",
+        "or with `-F file=@FILE`",
+    ),
+    "another form": (
+        form(FILE),
+        "multipart/mixed; boundary=x",
+        {"target": "y"},
+        "",
+        "is a form (multipart/mixed), not",
+    ),
+    "no boundary": (form(FILE), "multipart/form-data", {"target": "y"}, "", "needs a boundary"),
+    "no form": (GOOD, FORM, {"target": "y"}, "", "the body is not a form of multipart/form-data"),
+    "half a form": (form(FILE, end=""), FORM, {"target": "y"}, "", "the form breaks off before its end"),
+    "no file": (form(TARGET), FORM, {}, "file", "the form has no file; send it as the part `file`"),
+    "no chosen file": (form('name="file"; filename=""\r\n\r\n'), FORM, {"target": "y"}, "file", "the form has no file"),
+    "two files": (form(FILE, FILE), FORM, {"target": "y"}, "file", "the form has two files; send one"),
+    "a nameless part": (form(FILE, "nix\r\n\r\n1"), FORM, {"target": "y"}, "", "a part without a name"),
+    "no target": (form(FILE), FORM, {}, "target", "this field is required"),
+    "an empty target": (form(FILE, 'name="target"\r\n\r\n'), FORM, {}, "target", "this field is required"),
+    "two targets": (form(FILE, TARGET, TARGET), FORM, {}, "target", "more than once"),
+    "another in the query": (form(FILE, TARGET), FORM, {"target": "a"}, "target", "is not the same in the query"),
+    "unknown field": (form(FILE, TARGET, 'name="weights"\r\n\r\na'), FORM, {}, "weights", "unknown field; choose from"),
+    "wrong field": (form(FILE, TARGET, 'name="task"\r\n\r\nrank'), FORM, {}, "task", "'rank' is not known"),
+    "bad name": (form(FILE, TARGET, 'name="name"\r\n\r\na/b'), FORM, {}, "name", "1 to 100 letters"),
+    "unknown format": (form(FILE.replace("a.csv", "a.doc"), TARGET), FORM, {}, "format", "say csv, tsv"),
+    "long fields": (form(FILE, TARGET + "y" * 300_000), FORM, {}, "", "the form holds more than 100,000 bytes beside"),
+    "no dataset": (form(FILE.replace("2,1", "2"), TARGET), FORM, {}, "", "has 1 fields, and the header has 2"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_FORMS)
+def test_a_form_that_holds_no_dataset_is_refused_with_what_to_send(api: httpx.Client, bad: str) -> None:
+    content, content_type, params, name, said = BAD_FORMS[bad]
+    answer = api.post(
+        "/v1/datasets", params=params, content=iter([content.encode()]), headers={"content-type": content_type}
+    )
+    assert answer.status_code == 422, answer.text
+    assert (answer.json()["errors"][0]["field"], said in answer.json()["detail"]) == (name, True), answer.text
+
+
 def test_a_file_that_says_it_is_too_large_is_refused_before_it_comes(api: httpx.Client) -> None:
     answer = upload(api, b"x" * (LIMIT + 1))
     assert answer.status_code == 413
     assert "100,000 bytes, which REGSWEEP_MAX_UPLOAD_BYTES allows" in answer.json()["detail"]
+
+
+def test_a_file_in_a_form_that_is_too_large_is_refused_before_or_while_it_comes(api: httpx.Client) -> None:
+    whole = api.post("/v1/datasets", params={"target": "y"}, files={"file": ("a.csv", b"1" * (2 * LIMIT))})
+    assert whole.status_code == 413
+    assert "the file is larger than 100,000 bytes, which REGSWEEP_MAX_UPLOAD_BYTES" in whole.json()["detail"]
+    with begun(api, f"Transfer-Encoding: chunked\r\nContent-Type: {FORM}") as connection:
+        block = form('name="file"\r\n\r\n' + "1" * (LIMIT + 100), end="").encode()
+        connection.sendall(b"%x\r\n" % len(block) + block + b"\r\n")  # and never the end
+        assert b"413" in connection.recv(1000).split(b"\r\n")[0]
 
 
 def begun(api: httpx.Client, header: str) -> socket.socket:
@@ -176,8 +244,12 @@ def test_a_file_that_turns_out_too_large_is_refused_while_it_comes(api: httpx.Cl
 
 @pytest.mark.parametrize(
     ("header", "part"),
-    [("Content-Length: 1000", b"a,y\n1,0\n"), ("Transfer-Encoding: chunked", b"8\r\na,y\n1,0\n\r\n")],
-    ids=["of a known length", "in chunks"],
+    [
+        ("Content-Length: 1000", b"a,y\n1,0\n"),
+        ("Transfer-Encoding: chunked", b"8\r\na,y\n1,0\n\r\n"),
+        (f"Content-Length: 1000\r\nContent-Type: {FORM}", form(FILE, end="").encode()),
+    ],
+    ids=["of a known length", "in chunks", "in a form"],
 )
 def test_a_client_that_hangs_up_half_way_leaves_nothing(
     api: httpx.Client, incoming: Path, header: str, part: bytes
@@ -227,5 +299,5 @@ def test_decimal_commas_between_semicolons_are_numbers(api: httpx.Client) -> Non
     found = upload(api, "weight;y\n" + "1,5;0\n-2,25;1\n" * 10).json()
     assert api.delete(f"/v1/datasets/{found['name']}").status_code == 204
     [weight, _] = found["profile"]["columns"]
-    assert (weight["kind"], weight["low"], weight["high"]) == ("numeric", -2.25, 1.5)
-    assert found["profile"]["warnings"][0].endswith("a comma within a number is read as its decimal point")
+    assert (weight["kind"], weight["low"], weight["high"]) == ("number", -2.25, 1.5)
+    assert found["profile"]["warnings"][1].endswith(": numbers with a comma as the decimal point")

@@ -5,6 +5,8 @@ A worker process here is Python with a `sitecustomize` that takes the place of `
 
 from __future__ import annotations
 
+import errno
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +85,19 @@ def test_a_worker_that_never_becomes_ready_is_given_up_with_its_last_words(
     waits = [line["after_seconds"] for line in logs if "after_seconds" in line]
     assert waits == [0.01, 0.02, 0.04, 0.08]
     assert [line["event"] for line in logs][-1] == "no worker is left: studies wait until regsweep is started again"
+
+
+def test_a_worker_that_cannot_be_started_is_tried_again_and_then_given_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with capture_logs() as logs, running(settings) as started:
+        eventually(lambda: failed(started), 30)
+    assert "5 in a row died before they were ready, the last with OSError: [Errno 12] Cannot" in str(failed(started))
+    assert sum(line["event"] == "looking after a worker failed" for line in logs) == 5
 
 
 def test_a_worker_that_was_ready_is_started_again_for_ever(

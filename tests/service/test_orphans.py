@@ -12,9 +12,7 @@ import pytest
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from typer.testing import CliRunner
 
-from service.cli.main import app
 from service.errors import ArtifactError
 from service.storage import orphans
 from service.storage.artifacts import Artifacts, preparation_path, study_folder
@@ -33,6 +31,7 @@ from studies.errors import InvalidSpecError
 from studies.spec.study import StudySpec
 from studies.spec.table import TableOptions
 from studies.study_file import parse
+from tests.service.commanding import run_command
 from tests.service.documents import document, study, write_model
 from tests.service.filesystem import SteppedFileSystem
 from tests.service.ledgers import ledger, opened, outcome
@@ -163,9 +162,13 @@ def test_a_study_of_a_dataset_that_was_deleted_since_it_was_read_is_refused(
     datasets = DatasetStore(store, stepped)
     add(datasets, table(tmp_path))
     spec = about(datasets)
-    datasets.delete("people")
-    with pytest.raises(InvalidSpecError, match=r"dataset\.name: there is no dataset 'people'; upload it first"):
+    add(datasets, table(tmp_path), target="b")  # the same file's next version
+    datasets.delete("people", 1)
+    with pytest.raises(
+        InvalidSpecError, match=r"dataset\.name: version 1 of the dataset 'people' was deleted meanwhile"
+    ):
         store.create_study(spec)
+    store.create_study(about(datasets))
 
 
 def test_the_state_of_a_trial_that_still_runs_stays_when_its_study_is_stopped(
@@ -224,8 +227,8 @@ def test_orphans_are_old_ours_and_nothing_else(store: Store, artifacts_url: str,
 
 
 def ran(command: Sequence[str]) -> str:
-    done = CliRunner().invoke(app, command)
-    assert done.exit_code == 0, done.output
+    done = run_command(*command)
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
@@ -241,6 +244,6 @@ def test_an_orphan_that_cannot_be_removed_is_said(
 
     command = ["db", "orphans", "--database-url", store.url, "--artifacts-url", f"stepped://{folder}"]
     with between(refuse):
-        done = CliRunner().invoke(app, [*command, "--older-than", "0", "--remove"])
-    assert done.exit_code == 1
+        done = run_command(*command, "--older-than", "0", "--remove")
+    assert done.returncode == 1
     assert stepped.has(file_path(upload.digest))

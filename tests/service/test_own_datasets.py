@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -25,11 +26,15 @@ from tests.service.documents import document
 
 ROWS = "\n".join(f"{i},{'Rome' if i % 3 else 'Oslo'},{i % 2}" for i in range(60))
 CSV = f"age,city,y\n{ROWS}\n"
+KEY = {"Idempotency-Key": "once"}
+
+
+both_databases = pytest.mark.parametrize("backend", ["SQLite", "PostgreSQL"], indirect=True)
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_in(tmp_path)
+def settings(tmp_path: Path, url: str) -> Settings:
+    return settings_in(tmp_path, url)
 
 
 @pytest.fixture
@@ -59,11 +64,100 @@ def test_an_uploaded_dataset_is_described_listed_and_given_back(api: httpx.Clien
     assert api.get("/v1/datasets/people/preview", params={"rows": 1}).json()["rows"] == [["0", "Oslo", "0"]]
 
 
-def test_the_same_bytes_twice_are_one_dataset(api: httpx.Client, settings: Settings) -> None:
-    first, again = upload(api, name="people"), upload(api, name="others")
+def versions(api: httpx.Client, name: str = "people") -> list[int]:
+    return [one["version"] for one in api.get(f"/v1/datasets/{name}/versions").json()]
+
+
+def test_the_same_bytes_under_the_same_name_are_one_version(api: httpx.Client, settings: Settings) -> None:
+    first, again = upload(api, name="people"), upload(api, name="people")
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json() == first.json()
+    assert (versions(api), len(kept(settings))) == ([1], 1)
+
+
+def test_an_upload_is_known_again_by_options_that_an_older_release_wrote(api: httpx.Client, tmp_path: Path) -> None:
+    first = upload(api, name="people").json()
+    with closing(sqlite3.connect(tmp_path / "regsweep.db")) as connection, connection:
+        connection.execute("UPDATE regsweep_datasets SET options = ?", ['{"target": "y"}'])
+    again = upload(api, name="people")
+    assert (again.status_code, again.json()) == (200, first)
+
+
+def test_the_same_bytes_under_another_name_are_a_dataset_of_that_name(api: httpx.Client, settings: Settings) -> None:
+    upload(api, name="people").raise_for_status()
+    other = upload(api, name="others")
+    assert (other.status_code, other.headers["location"]) == (201, "/v1/datasets/others")
     assert len(kept(settings)) == 1
+    study = api.post("/v1/studies", json=document(dataset={"kind": "uploaded", "name": "others"}))
+    assert (study.status_code, study.json()["spec"]["dataset"]["name"]) == (201, "others")
+    assert api.delete("/v1/datasets/people").status_code == 204
+    assert api.delete("/v1/datasets/others").status_code == 409
+    assert api.get("/v1/datasets/others/file").text == CSV
+
+
+OTHER_CSV = CSV.replace("Rome", "Lima")
+
+
+def test_other_bytes_or_options_under_a_name_are_its_next_version(api: httpx.Client, settings: Settings) -> None:
+    changes: list[dict[str, Any]] = [{}, {"content": OTHER_CSV}, {"ignore": "age"}, {}]
+    answers = [upload(api, name="people", **change) for change in changes]
+    assert [(one.status_code, one.json()["version"]) for one in answers] == [(201, 1), (201, 2), (201, 3), (200, 1)]
+    assert (versions(api), len(kept(settings))) == ([3, 2, 1], 2)
+    assert api.get("/v1/datasets/people").json() == answers[2].json()
+    [listed] = [one for one in api.get("/v1/datasets").json() if one["kind"] == "uploaded"]
+    assert (listed["name"], listed["version"]) == ("people", 3)
+    second = {"version": 2}
+    assert api.get("/v1/datasets/people", params=second).json() == answers[1].json()
+    assert api.get("/v1/datasets/people/file", params=second).text == OTHER_CSV
+    assert "Lima" in api.get("/v1/datasets/people/preview", params=second).text
+    missing = api.get("/v1/datasets/people", params={"version": 4})
+    assert (missing.status_code, missing.json()["detail"]) == (
+        404,
+        "there is no dataset named 'people' with a version 4",
+    )
+
+
+def test_a_study_keeps_its_version_and_may_name_an_older_one(api: httpx.Client) -> None:
+    upload(api, name="people").raise_for_status()
+    asked = document("first", dataset={"kind": "uploaded", "name": "people"})
+    first = api.post("/v1/studies", json=asked, headers=KEY).json()
+    upload(api, OTHER_CSV, name="people").raise_for_status()
+    assert (
+        api.post("/v1/studies", json=asked, headers=KEY).json() == first
+    )  # the same request, whatever its name means by now
+
+    def dataset_of(study: str, **changes: Any) -> Any:
+        answer = api.post("/v1/studies", json=document(study, dataset={"kind": "uploaded", "name": "people"} | changes))
+        return answer.json()["spec"]["dataset"] if answer.is_success else answer.json()["errors"]
+
+    assert (first["spec"]["dataset"]["version"], dataset_of("second")["version"]) == (1, 2)
+    report = api.get("/v1/studies/second/report", params={"format": "json"}).json()
+    assert report["about"]["data"] == "people (version 2): binary, 60 rows, 2 inputs"
+    assert dataset_of("older", version=1) == first["spec"]["dataset"]
+    assert dataset_of("again", **first["spec"]["dataset"]) == first["spec"]["dataset"]
+    [error] = dataset_of("none", version=3)
+    assert error == {"field": "dataset.version", "message": "the dataset 'people' has no version 3; 2 is the newest"}
+    [error] = dataset_of("text", version="2")
+    assert error["field"] == "dataset.version"
+    assert dataset_of("huge", version=10**30)[0]["field"] == "dataset.version"
+
+
+@both_databases
+def test_a_version_is_deleted_alone_or_all_are_unless_a_study_is_about_one(
+    api: httpx.Client, settings: Settings
+) -> None:
+    for content in (CSV, OTHER_CSV, CSV + "70,Bonn,1\n"):
+        upload(api, content, name="people").raise_for_status()
+    dataset = {"kind": "uploaded", "name": "people", "version": 2}
+    api.post("/v1/studies", json=document(dataset=dataset)).raise_for_status()
+    assert [api.delete("/v1/datasets/people", params=which).status_code for which in ({}, {"version": 2})] == [409, 409]
+    assert versions(api) == [3, 2, 1]
+    assert api.delete("/v1/datasets/people", params={"version": 3}).status_code == 204
+    assert (versions(api), len(kept(settings))) == ([2, 1], 2)
+    api.delete("/v1/studies/iris", params={"force": True}).raise_for_status()
+    assert api.delete("/v1/datasets/people").status_code == 204
+    assert kept(settings) == []
+    assert api.delete("/v1/datasets/people").status_code == 404
 
 
 def test_the_same_bytes_for_another_target_are_another_dataset_of_the_same_file(
@@ -86,11 +180,37 @@ def test_two_uploads_of_the_same_bytes_at_once_are_one_dataset(api: httpx.Client
     assert len(kept(settings)) == 1
 
 
-def test_a_name_that_is_another_datasets_is_refused_and_leaves_nothing(api: httpx.Client, settings: Settings) -> None:
-    upload(api, name="people").raise_for_status()
-    other = upload(api, CSV.replace("Rome", "Lima"), name="people")
-    assert (other.status_code, len(kept(settings))) == (409, 1)
-    assert "a dataset named 'people' exists and is another" in other.json()["detail"]
+@both_databases
+def test_uploads_of_a_name_at_once_are_one_version_for_each_content(api: httpx.Client) -> None:
+    contents = [CSV + f"{70 + number % 4},Bonn,1\n" for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = [f.result() for f in [pool.submit(upload, api, content, name="people") for content in contents]]
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [201] * 4
+    assert sorted(answer.json()["version"] for answer in answers) == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert versions(api) == [4, 3, 2, 1]
+
+
+NAMES = ["a/b", "größe", "x" * 101, "", "..", ".hidden"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_a_dataset_may_not_have_is_refused(api: httpx.Client, settings: Settings, name: str) -> None:
+    refused = upload(api, name=name)
+    assert (refused.status_code, [error["field"] for error in refused.json()["errors"]]) == (422, ["name"])
+    assert "1 to 100 letters (a to z, A to Z), digits" in refused.json()["errors"][0]["message"]
+    assert kept(settings) == []
+
+
+@pytest.mark.parametrize("name", ["n" * 90, "n" * 100, "Q3 sales.v2_final-x"])
+def test_a_name_that_a_dataset_may_have_does_for_every_route_and_an_unnamed_study(api: httpx.Client, name: str) -> None:
+    location = upload(api, name=name).headers["location"]
+    for rest in ("", "/versions", "/preview", "/file"):
+        assert api.get(location + rest).status_code == 200
+    unnamed = api.post("/v1/studies", json=document(None, dataset={"kind": "uploaded", "name": name}))
+    assert unnamed.status_code == 201, unnamed.text
+    assert api.get(unnamed.headers["location"]).json()["name"].startswith(name[:70])
+    assert len(unnamed.json()["name"]) <= 100
+    assert api.delete(location).status_code == 409
 
 
 def test_a_dataset_of_a_study_is_not_deleted(api: httpx.Client) -> None:
@@ -213,6 +333,75 @@ def test_a_sheet_that_is_named_is_previewed_as_well(api: httpx.Client) -> None:
     assert api.get("/v1/datasets/people/preview", params={"rows": 1}).json()["rows"] == [["0", "Oslo", "0"]]
 
 
+def send(api: httpx.Client, file_name: str, content: str = CSV, part_type: str = "", **fields: Any) -> httpx.Response:
+    """Upload a file in a form, as a browser does."""
+    part = (file_name, content, part_type) if part_type else (file_name, content.encode(), "application/octet-stream")
+    return api.post("/v1/datasets", files={"file": part}, data=fields)
+
+
+def test_a_file_in_a_form_is_the_dataset_that_it_is_as_a_body(api: httpx.Client) -> None:
+    options: dict[str, Any] = {"target": "y", "ignore": ["age", "city"], "task": "regression", "time": ""}
+    refused = send(api, "people.csv", **options)
+    assert (refused.status_code, "no column" in refused.json()["detail"]) == (422, True), refused.text
+    options["ignore"] = ["age"]
+    sent = send(api, "people.csv", **options)
+    assert (sent.status_code, sent.headers["location"]) == (201, "/v1/datasets/people"), sent.text
+    body = upload(api, name="people", ignore="age", task="regression")
+    assert (body.status_code, body.json()) == (200, sent.json())
+    assert api.get("/v1/datasets/people/file").text == CSV
+
+
+TSV = CSV.replace(",", "\t")
+
+
+@pytest.mark.parametrize(
+    ("file_name", "part_type", "fields", "found"),
+    [
+        ("größe.tsv", "", {}, ("grosse", "tsv")),
+        (r"C:\\data\\my file (1).TSV", "application/vnd.ms-excel", {}, ("my file 1", "tsv")),
+        ("people.csv", "text/tab-separated-values", {}, ("people", "tsv")),
+        ("people.csv", "text/csv", {"format": "tsv", "name": "mine"}, ("mine", "tsv")),
+    ],
+    ids=["ending", "unknown type", "type", "field"],
+)
+def test_a_form_names_a_dataset_by_its_file_and_a_format_by_field_type_or_ending(
+    api: httpx.Client, file_name: str, part_type: str, fields: dict[str, str], found: tuple[str, str]
+) -> None:
+    sent = send(api, file_name, TSV, part_type, target="y", **fields)
+    assert sent.status_code == 201, sent.text
+    assert (sent.json()["name"], sent.json()["format"], sent.json()["profile"]["rows"]) == (*found, 60)
+
+
+def test_curl_sends_a_form_with_options_in_either_place(api: httpx.Client, tmp_path: Path) -> None:
+    file = tmp_path / "churn.csv"
+    file.write_text("größe/cm,a,y\n" + "".join(f"{i},{i % 7},{i % 2}\n" for i in range(60)))
+    address = f"{str(api.base_url).rstrip('/')}/v1/datasets"
+    form = ("curl", "-sS", "-F", f"file=@{file}", "-F", "target=y", f"{address}?target=y&weight=gr%C3%B6%C3%9Fe/cm")
+    sent = json.loads(subprocess.run(form, capture_output=True, check=True).stdout)
+    assert (sent["name"], sent["options"]["weight"]) == ("churn", "größe/cm")
+    body = ("curl", "-sS", "--data-binary", f"@{file}", f"{address}?target=gr%C3%B6%C3%9Fe/cm&format=csv")
+    made_up = json.loads(subprocess.run(body, capture_output=True, check=True).stdout)["name"]
+    assert made_up.startswith("grosse cm-")
+    assert api.get(f"/v1/datasets/{made_up}").status_code == 200
+
+
+def test_both_bodies_of_an_upload_are_documented(api: httpx.Client) -> None:
+    paths = api.get("/openapi.json").json()["paths"]
+    for path, field in (("/v1/datasets", "ignore"), ("/v1/studies/{name}/predict", "technique")):
+        content = paths[path]["post"]["requestBody"]["content"]
+        assert content["text/csv"]["schema"] == {"type": "string", "format": "binary"}
+        form = content["multipart/form-data"]["schema"]
+        assert {"file", "format", field} <= form["properties"].keys()
+        assert form["required"] == ["file"]
+        assert field in {parameter["name"] for parameter in paths[path]["post"]["parameters"]}
+
+
 def test_predictions_are_asked_of_a_study_that_is_there(api: httpx.Client) -> None:
     answer = api.post("/v1/studies/nowhere/predict", content=b"a\n1\n", headers={"content-type": "text/csv"})
     assert (answer.status_code, answer.json()["detail"]) == (404, "there is no study named 'nowhere'")
+    answer = api.post("/v1/studies/nowhere/predict", files={"file": ("rows.csv", b"a\n1\n")})
+    assert (answer.status_code, answer.json()["detail"]) == (404, "there is no study named 'nowhere'")
+    answer = api.post("/v1/studies/nowhere/predict", files={"file": ("rows.csv", b"a\n1\n")}, data={"trial": "x"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "trial")
+    answer = api.post("/v1/studies/nowhere/predict", data={"trial": "1"})
+    assert (answer.status_code, "-F file=@FILE" in answer.json()["detail"]) == (422, True)

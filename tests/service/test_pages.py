@@ -27,6 +27,7 @@ _rows = st.lists(
             "epochs": st.none() | st.integers(1, 3),
             "started_at": st.none() | st.sampled_from([1.5, 2.5, 1700000000.123]),
             "ended_at": st.none() | st.floats(0, 2e9),
+            "state": st.sampled_from(["COMPLETE", "PRUNED", "FAIL"]),
         }
     ),
     max_size=12,
@@ -54,20 +55,22 @@ def _pages(read: Callable[[Cursor | None], Page[Any]], limit: int) -> list[Any]:
         cursor = Cursor.decode(page.next)
 
 
-def _expected(rows: list[dict[str, Any]], sort: str) -> list[int]:
+def _expected(rows: list[dict[str, Any]], sort: str, *, greatest_first: bool) -> list[int]:
     column = sort.removeprefix("-")
     numbered = [row | {"number": number} for number, row in enumerate(rows)]
     present = [row for row in numbered if row[column] is not None]
     # Python's sort is stable, also in reverse, so ties stay in the order of their numbers.
-    present.sort(key=lambda row: row[column], reverse=sort.startswith("-"))
+    present.sort(key=lambda row: row[column], reverse=sort.startswith("-") != (greatest_first and column == "value"))
+    if column == "value":
+        present.sort(key=lambda row: row["state"] != "COMPLETE")
     return [row["number"] for row in present + [row for row in numbered if row[column] is None]]
 
 
-def _stored(store: Store, rows: list[dict[str, Any]]) -> str:
+def _stored(store: Store, rows: list[dict[str, Any]], objective: str = "val_loss") -> str:
     name = next(_names)
-    accepted = store.create_study(study(name, trials=1))
+    accepted = store.create_study(study(name, trials=1, objectives=[objective]))
     asked = [
-        row | {"study_id": accepted.id, "place": n + 1, "number": n, "state": "COMPLETE", "attempt": 1}
+        {"state": "COMPLETE"} | row | {"study_id": accepted.id, "place": n + 1, "number": n, "attempt": 1}
         for n, row in enumerate(rows)
     ]
     if asked:
@@ -78,13 +81,13 @@ def _stored(store: Store, rows: list[dict[str, Any]]) -> str:
 
 @pytest.mark.parametrize("sort", SORTS)
 @settings(max_examples=12, deadline=None)
-@given(rows=_rows, limit=st.integers(1, 5))
+@given(rows=_rows, limit=st.integers(1, 5), objective=st.sampled_from(["val_loss", "val_accuracy"]))
 def test_pages_show_every_trial_once_and_in_order(
-    listing: Store, sort: str, rows: list[dict[str, Any]], limit: int
+    listing: Store, sort: str, rows: list[dict[str, Any]], limit: int, objective: str
 ) -> None:
-    name = _stored(listing, rows)
+    name = _stored(listing, rows, objective)
     found = _pages(lambda cursor: listing.trials(name, (), Sort.parse(sort), limit, cursor), limit)
-    assert [trial.number for trial in found] == _expected(rows, sort)
+    assert [trial.number for trial in found] == _expected(rows, sort, greatest_first=objective == "val_accuracy")
 
 
 def test_a_filter_holds_on_every_page(listing: Store) -> None:
@@ -126,9 +129,9 @@ def test_studies_are_filtered_by_their_state(listing: Store) -> None:
     assert [record.name for record in found] == [name]
 
 
-@given(value=st.none() | _floats, after=st.integers(0, 2**31 - 1))
-def test_a_cursor_reads_back_as_it_was_written(value: float | None, after: int) -> None:
-    assert Cursor.decode(Cursor(value, after).encode()) == Cursor(value, after)
+@given(group=st.integers(0, 2), value=st.none() | _floats, after=st.integers(0, 2**31 - 1))
+def test_a_cursor_reads_back_as_it_was_written(group: int, value: float | None, after: int) -> None:
+    assert Cursor.decode(Cursor("listing", group, value, after).encode()) == Cursor("listing", group, value, after)
 
 
 @given(text=st.text(max_size=30))

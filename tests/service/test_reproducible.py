@@ -15,7 +15,7 @@ from tests.service.documents import study
 from tests.service.ledgers import claimed, expire, ledger, run
 
 NUMBERS = Sort.parse("number")
-FINITE = {"regularizer": ["none", "l1", "l2"], "lambda": [0.1, 0.2], "dropout": [0.0, 0.5], "patience": [1, 2]}
+FINITE = {"regularizer": ["none", "l1", "l2"], "lambda": [0.1, 0.2], "dropout": [0.0, 0.5], "patience": [1, 2, 3]}
 
 
 def table(folder: Path, workers: int, **changes: Any) -> list[Any]:

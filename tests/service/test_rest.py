@@ -108,10 +108,27 @@ def test_listings_are_filtered_sorted_and_paged(ran: httpx.Client) -> None:
         if (cursor := page["next"]) is None:
             break
     items = _json(ran, "/v1/studies/one/trials")["items"]
+    assert len(numbers) > 2
     assert numbers == [t["number"] for t in sorted(items, key=lambda t: (-t["value"], t["number"]))]
     assert _json(ran, "/v1/studies/one/trials?state=FAIL&state=PRUNED") == {"items": [], "next": None}
     assert [study["name"] for study in _json(ran, "/v1/studies?state=completed")["items"]] == ["two", "one"]
     assert _json(ran, "/v1/studies?state=paused")["items"] == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "studies/one/trials?sort=value",
+        "studies/one/trials?sort=-value&state=pruned",
+        "studies/two/trials?sort=-value",
+        "studies?limit=1",
+    ],
+)
+def test_a_cursor_continues_no_other_listing(ran: httpx.Client, other: str) -> None:
+    cursor = _json(ran, "/v1/studies/one/trials?sort=-value&limit=1")["next"]
+    refused = ran.get(f"/v1/{other}", params=httpx.QueryParams(other.partition("?")[2]).set("cursor", cursor))
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "cursor")
+    assert _json(ran, f"/v1/studies/one/trials?sort=-value&limit=5&cursor={cursor}")["items"]
 
 
 def test_a_trial_shows_what_has_an_effect_and_null_for_what_has_none(ran: httpx.Client) -> None:

@@ -163,9 +163,11 @@ def test_a_wrong_method_is_said_to_be_wrong(shared_api: httpx.Client, method: st
     ("query", "status", "field"),
     [
         ("/trials?cursor=nonsense", 400, "cursor"),
-        (f"/trials?cursor={_cursor(1, True)}", 400, "cursor"),
-        (f"/trials?cursor={_cursor(1, WIDE)}", 400, "cursor"),
-        (f"/trials?cursor={_cursor(None, 'x')}", 400, "cursor"),
+        (f"/trials?cursor={_cursor('x', 0, 1, True)}", 400, "cursor"),
+        (f"/trials?cursor={_cursor('x', 0, 1, WIDE)}", 400, "cursor"),
+        (f"/trials?cursor={_cursor('x', 0, WIDE, 1)}", 400, "cursor"),
+        (f"/trials?cursor={_cursor('x', None, 1, 1)}", 400, "cursor"),
+        (f"/trials?cursor={_cursor(0, 0, 1, 1)}", 400, "cursor"),
         (f"/trials?cursor={_cursor(1)}", 400, "cursor"),
         ("/trials?sort=lambda", 400, "sort"),
         ("/trials?state=DONE", 400, "state"),
@@ -182,7 +184,7 @@ def test_a_query_that_makes_no_sense_is_refused_by_its_parameter(
     assert [error["field"] for error in _problem(api.get(f"/v1/studies/iris{query}"), status)] == [field]
 
 
-@pytest.mark.parametrize("query", ["state=done", "limit=0", "cursor=x", f"cursor={_cursor(None, WIDE)}"])
+@pytest.mark.parametrize("query", ["state=done", "limit=0", "cursor=x", f"cursor={_cursor('x', 0, None, WIDE)}"])
 def test_a_listing_of_studies_refuses_the_same(shared_api: httpx.Client, query: str) -> None:
     response = shared_api.get(f"/v1/studies?{query}")
     assert [error["field"] for error in _problem(response, response.status_code)] == [query.partition("=")[0]]

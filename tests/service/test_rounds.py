@@ -166,6 +166,7 @@ def test_cocktails_are_made_of_what_was_searched(finished: Store) -> None:
     rows = {row.technique: row for row in result(store).techniques}
     assert {name: list(rows[name].parts) for name in MIXED} == {name: name.split("+") for name in MIXED}
     assert {rows[name].seconds is None for name in MIXED} == {True}
+    assert {row.training_seconds for row in rows.values()} == {0.25}
 
 
 def test_without_racing_and_cocktails_every_technique_has_all_folds(store: Store, folder: Path) -> None:

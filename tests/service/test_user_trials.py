@@ -18,7 +18,6 @@ from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
 from service.storage.pagination import Sort
 from service.storage.store import Store
-from studies.errors import InvalidSpecError
 from studies.search.mirror import Mirror, as_template
 from studies.seeds import ask_seed
 from studies.spec.study import StudySpec
@@ -76,8 +75,6 @@ def enqueue(store: Store, params: dict[str, Any]) -> int:
 def test_wanted_params_are_tried_next_and_the_sampler_gives_the_rest(
     store: Store, folder: Path, sampler: str, params: dict[str, Any]
 ) -> None:
-    if sampler == "grid" and len(params) < 4:
-        params = params | {"regularizer": "l1", "lambda": 0.1, "dropout": 0.5, "patience": 2}
     spec = study(trials=5, sampler={"name": sampler}, space=FINITE)
     store.create_study(spec)
     run(ledger(store, folder, "iris"), spec)
@@ -94,12 +91,6 @@ def test_wanted_params_are_tried_next_and_the_sampler_gives_the_rest(
         assert all(space[name]._contains(space[name].to_internal_repr(v)) for name, v in trial.params.items())
     assert store.trial("iris", 1).enqueued_params == params
     assert violations(store, Artifacts(f"file://{folder}")) == []
-
-
-def test_a_grid_needs_every_parameter(store: Store) -> None:
-    store.create_study(study(trials=5, sampler={"name": "grid"}, space=FINITE))
-    with pytest.raises(InvalidSpecError, match=r"params.lambda: is missing; the sampler grid needs every parameter"):
-        enqueue(store, {"regularizer": "l1", "dropout": 0.5, "patience": 2})
 
 
 def test_wanted_params_are_tried_in_the_order_they_came(api: httpx.Client, books: Store, tmp_path: Path) -> None:

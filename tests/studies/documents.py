@@ -13,7 +13,7 @@ Document = dict[str, Any]
 IRIS: Document = {"kind": "builtin", "name": "iris"}
 #: A space of 12 points, for the samplers that visit every one.
 FINITE: Document = {
-    "regularizer": ["none", "l1", "l2"],
+    "regularizer": ["elastic_net", "l1", "l2"],
     "lambda": [0.1, 0.2],
     "dropout": [0.0, 0.5],
     "l1_ratio": 0.5,

@@ -32,6 +32,7 @@ def fits(
             weights={"nonzero": 40.0, "zero_share": 0.5, "l2_norm": 2.0},
             epochs=8,
             features=features[fold] if features else (),
+            seconds=0.5 if fold else None,  # a call that compiles is not measured
         )
         for fold, value in enumerate(values)
     }
@@ -194,9 +195,30 @@ def test_more_is_better_where_the_objective_is_maximised() -> None:
     assert "Expect val_accuracy 0.9" in answer.lines[1]
     assert [row.objective.mean for row in found.techniques] == pytest.approx([np.mean(worse), np.mean(better)])
     difference = pair(found, "none", "l1")
-    assert difference.difference == pytest.approx(np.mean(better) - np.mean(worse))  # positive: the first is worse
-    assert 0 < difference.low < difference.difference < difference.high
+    assert difference.difference == pytest.approx(np.mean(worse) - np.mean(better))  # the first minus the second
+    assert difference.low < difference.difference < difference.high < 0
+    assert (difference.better, difference.loser) == ("l1", "none")
     assert (difference.first_better, difference.second_better) == pytest.approx((0, 1))
+
+
+@pytest.mark.parametrize(
+    ("objective", "low", "high"),
+    [("val_accuracy", 0.0, 1.0), ("val_auc", 0.0, 1.0), ("val_r2", -np.inf, 1.0), ("val_loss", 0.0, np.inf)],
+)
+def test_no_figure_leaves_the_range_of_its_metric(objective: ObjectiveName, low: float, high: float) -> None:
+    nearly = {"val_loss": [0.0, 0.0, 0.5, 0.0], "val_r2": [1.0, 1.0, 0.2, 0.9]}.get(objective, [1.0, 1.0, 0.7, 1.0])
+    one, other = fits("none", nearly, objective), fits("l1", nearly[::-1], objective)
+    dataset = DIABETES if objective == "val_r2" else {"kind": "builtin", "name": "breast_cancer"}
+    found = compared(one, other, objective=objective, dataset=dataset)
+    for row in found.techniques:
+        for interval in (row.objective, row.expected):
+            assert low <= interval.low <= interval.mean <= interval.high <= high
+        assert low in (row.objective.low, row.expected.low) or high in (row.objective.high, row.expected.high)
+    assert sum(row.probability_best for row in found.techniques) == pytest.approx(1)
+    far = compared(
+        fits("none", [1.0, 0.0, 1.0], "val_auc"), fits("l1", [0.0, 1.0, 0.0], "val_auc"), objective="val_auc"
+    )
+    assert (far.differences[0].low, far.differences[0].high) == (-1.0, 1.0)
 
 
 def test_differences_are_taken_fold_by_fold_and_adjusted_for_the_number_of_pairs() -> None:
@@ -229,7 +251,8 @@ def test_a_row_of_the_table_holds_the_means_and_the_test_part() -> None:
         (Estimate.of(losses, 0.25).mean, *Estimate.of(losses, 0.25).interval())
     )
     assert (row.test_objective, row.test_task_metric, found.task_metric) == (0.7, 0.9, "accuracy")
-    assert (row.gap, row.zero_share, row.l2_norm, row.epochs, row.seconds, row.fits) == (0.25, 0.5, 2, 8, 1.5, FOLDS)
+    assert (row.gap, row.zero_share, row.l2_norm, row.epochs, row.fits) == (0.25, 0.5, 2, 8, FOLDS)
+    assert (row.seconds, row.training_seconds) == (1.5, 0.5)
 
 
 def _orders(rng: np.random.Generator, always: Sequence[int], columns: int) -> list[Sequence[int]]:

@@ -88,7 +88,7 @@ def test_a_table_is_the_same_from_every_format(file: Path, kind: TableFormat) ->
     write(file, kind)
     found = read_as(file, kind)
     assert described(found) == expected
-    assert found.note == ""
+    assert found.notes == ()
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
@@ -131,7 +131,7 @@ def test_the_encoding_of_a_text_is_seen_said_and_kept(file: Path, case: str) -> 
     )
     found = read_as(file, "csv", text.encode(written))
     assert set(found.features[0].levels) == set(cities)
-    assert f"is read as {seen}" in found.note
+    assert f"is read as {seen}" in found.notes[0]
     assert found.options.encoding == seen
     # A worker reads it as it was read at first.
     again = read(file, "csv", found.options)
@@ -157,7 +157,7 @@ def test_a_json_field_has_one_kind_wherever_a_block_ends(file: Path, monkeypatch
     values = ["1", "2.50", "3", '"4"', "null", '"old"', "true", *["1"] * 5]
     text = "".join(f'{{"a": {value}, "n": {row}, "y": {row}}}\n' for row, value in enumerate(values))
     kinds = described(read_as(file, "jsonl", text, task="regression"))
-    assert (kinds["a"].kind, kinds["n"].kind, kinds["a"].missing) == ("categorical", "numeric", 1)
+    assert (kinds["a"].kind, kinds["n"].kind, kinds["a"].missing) == ("category", "number", 1)
     assert {level.name for level in kinds["a"].levels} == {"1", "2.50", "3", "4", "old", "true"}
 
 
@@ -185,7 +185,7 @@ def test_the_cells_of_a_sheet_are_what_they_show(file: Path) -> None:
     assert set(found.features[1].levels) == {"x", "10000000000000000"}
     assert found.features[2].values.tolist()[1] == DAY + timedelta(hours=6)
     assert found.target.values.tolist() == [0.1, 1e-7]
-    assert found.note == "the sheet 'Data' is read; name another by `sheet`: 'More'"
+    assert " ".join(found.notes) == "the sheet 'Data' is read; name another by `sheet`: 'More'"
 
 
 def test_a_sheet_is_read_that_is_named(file: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_sheet_is_read_that_is_named(file: Path) -> None:
             made.append(row)
     book.save(file)
     found = read_as(file, "xlsx", sheet="Second")
-    assert (found.features[0].values.tolist(), found.note, found.options.sheet) == ([2], "", "Second")
+    assert (found.features[0].values.tolist(), found.notes, found.options.sheet) == ([2], (), "Second")
     with pytest.raises(InvalidTableError, match=r"sheet: the workbook has no sheet 'Third'; it has 'Sheet', 'First', "):
         read_as(file, "xlsx", sheet="Third")
     with pytest.raises(InvalidTableError, match=r"sheet: only a workbook has sheets, and the file is csv"):

@@ -146,6 +146,7 @@ def test_the_same_seed_trains_the_same_trial_and_another_seed_another() -> None:
     space = L1 | {"dropout": 0.4}
     first, again, other = (trained(job_of(IRIS, space, seed))[0].result for seed in (5, 5, 6))
     assert first == again
+    assert all(each.seconds[0] for each in (first, again))
     assert first.metrics["val_loss"] != other.metrics["val_loss"]
 
 

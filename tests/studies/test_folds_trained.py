@@ -109,6 +109,7 @@ def test_a_fold_trained_beside_others_is_the_fold_trained_alone(case: str, tmp_p
     for job, beside, model in zip(jobs, together(case).trained, models(case, tmp_path), strict=True):
         [alone] = laned([data[job.fold]], [replace(job, fold=0)], lanes=1)
         assert_same_up_to_rounding(alone.result, beside.result)
+        assert all(seconds for each in (alone, beside) for seconds in each.result.seconds)
         if job.number % 3 == 0:  # writing and loading a model takes longer than training it
             for one, other in zip(loaded(alone, tmp_path).get_weights(), model.get_weights(), strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)

@@ -139,7 +139,7 @@ def test_a_running_trial_is_resumed_with_its_params() -> None:
 
 
 def test_a_template_is_the_running_trial_with_all_it_was_asked() -> None:
-    mirror = Mirror(spec_for("grid"), [])
+    mirror = Mirror(spec_for("nsga2"), [])
     trial = mirror.ask()
     template = as_template(trial)
     assert (template.state, template.number, template.params) == (TrialState.RUNNING, 0, trial.params)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,36 +13,18 @@ import openpyxl
 import pytest
 
 from studies.datasets.catalog import from_table
-from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.datasets.splits import split
 from studies.datasets.tables import read
 from studies.errors import DatasetError
-from studies.prediction import MODEL, PREPARATION, predict
+from studies.prediction import predict
 from studies.spec.dataset import BuiltinDataset
 from studies.spec.table import TableFormat, TableOptions
+from tests.studies.exports import export
 from tests.studies.uploads import mixed, prepared, text
 
 pytestmark = pytest.mark.slow
 INPUTS = Path(__file__).parent / "data" / "inputs"
-
-
-def export(folder: Path, data: PreparedData, outputs: int, activation: str | None) -> tuple[Path, Any]:
-    """Zip an untrained model of one layer with the data's preparation; return the file and the model."""
-    import keras
-
-    from studies.training.trial_model import save_model
-
-    model = keras.Sequential(
-        [keras.Input(data.input_shape), keras.layers.Flatten(), keras.layers.Dense(outputs, activation)]
-    )
-    model.compile("sgd", "mse")
-    save_model(model, folder / MODEL)
-    Preparation.of(data).save(folder / PREPARATION)
-    with zipfile.ZipFile(folder / "model.zip", "w") as archive:
-        for name in (MODEL, PREPARATION):
-            archive.write(folder / name, name)
-    return folder / "model.zip", model
 
 
 def test_images_are_predicted_by_class_with_the_probability_of_each(tmp_path: Path) -> None:
@@ -98,7 +79,7 @@ def test_rows_of_every_format_and_encoding_are_predicted_alike(tmp_path: Path) -
         np.testing.assert_array_equal(predict(bundle, file, kind, encoding, title).probabilities, expected, kind)
     for kind, content in (("csv", ",".join(names)), ("jsonl", "")):
         file.write_text(f"{content}\n")
-        with pytest.raises(DatasetError, match=r"no rows to predict|the file is empty"):
+        with pytest.raises(DatasetError, match=r"nothing to predict|the file is empty"):
             predict(bundle, file, kind)
 
 

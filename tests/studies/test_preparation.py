@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.errors import DatasetError, InvalidTableError
 from studies.spec.dataset import BuiltinDataset
-from tests.studies.uploads import mixed, prepared, text
+from tests.studies.uploads import Columns, mixed, prepared, text
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +67,72 @@ ONE: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
-def test_a_level_it_does_not_know_is_none_of_the_known(loaded: Preparation) -> None:
-    found = dict(zip(loaded.feature_names, loaded.transform(ONE | {"city": ["Paris"]})[0], strict=True))
-    assert [found[f"city={name}"] for name in ("Rome", "Oslo", "Lima", "Bonn")] == [0, 0, 0, 0]
+def test_what_training_never_saw_is_told_and_equals_no_known_value(data: PreparedData, loaded: Preparation) -> None:
+    rows = loaded.prepare(ONE | {"city": ["Paris"], "income": [None], "member": [None]})
+    assert [one.text for one in rows.unfamiliar] == [
+        "column 'income' has no value in 1 row (row 1), and had one in every row of training",
+        "column 'city' has a value in 1 row (row 1) that training never saw: 'Paris'",
+        "column 'member' has no value in 1 row (row 1), and had one in every row of training",
+    ]
+    means = dict(zip(loaded.feature_names, data.train.x.mean(axis=0), strict=True))
+    found = dict(zip(loaded.feature_names, rows.x[0], strict=True))
     assert found["city (missing)"] == 0
+    for name in ("income", "member", *(f"city={city}" for city in ("Rome", "Oslo", "Lima", "Bonn"))):
+        assert found[name] == pytest.approx(means[name], abs=1e-6)
+    with pytest.warns(UserWarning, match="training never saw: 'Paris'"):
+        loaded.transform(ONE | {"city": ["Paris"]})
+
+
+def test_one_of_two_levels_is_not_what_the_other_is_not(tmp_path: Path) -> None:
+    data = prepared(tmp_path, {"sex": ["female", "male"] * 50, "y": [0, 0, 1, 1] * 25})
+    preparation, share = Preparation.of(data), data.train.x[:, 0].mean()
+    assert 0.3 < share < 0.7
+    assert preparation.feature_names == ("sex=male",)
+    rows = preparation.prepare({"sex": ["female", "male", None, "NA", "Female", "female ", "unknown"]})
+    np.testing.assert_allclose(rows.x[:, 0], [0, 1, share, share, 0, 0, share], rtol=1e-6)
+    told = [(one.what, one.count, one.rows, one.values) for one in rows.unfamiliar]
+    assert told == [("unknown", 1, (7,), ("unknown",)), ("missing", 2, (3, 4), ())]
 
 
 def test_a_level_it_does_not_know_is_other_where_there_is_such_an_input(tmp_path: Path) -> None:
     city = ["a", "b"] * 45 + [f"r{i}" for i in range(10)]
     preparation = Preparation.of(prepared(tmp_path, {"city": city, "y": [0, 1] * 50}))
     assert preparation.feature_names == ("city=a", "city=b", "city=(other)")
-    assert preparation.transform({"city": ["Paris", "a", "r3"]}).tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1]]
+    rows = preparation.prepare({"city": ["Paris", "a", "r3"]})
+    assert rows.x.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1]]
+    assert [one.values for one in rows.unfamiliar] == [("Paris",)]
+
+
+def test_a_level_is_the_same_however_a_file_writes_it(tmp_path: Path) -> None:
+    columns: Columns = {"code": ["7", "8"] * 50, "flag": ["True", "maybe"] * 50, "y": [0, 0, 1, 1] * 25}
+    preparation = Preparation.of(prepared(tmp_path, columns, columns={"code": {"kind": "category"}}))
+    as_text = preparation.transform({"code": ["7", "8"], "flag": ["True", "True"]})
+    for codes in ([7, 8], [7.0, 8.0], ["7.0", " 8"]):
+        for flag in (True, "TRUE"):
+            np.testing.assert_array_equal(preparation.transform({"code": codes, "flag": [flag] * 2}), as_text)
+
+
+def test_new_rows_are_read_as_the_column_was_where_that_fits_and_never_guessed_at(tmp_path: Path) -> None:
+    days = [f"{1 + i % 28:02}/{1 + i % 12:02}/2024" for i in range(100)]
+    columns: Columns = {
+        "when": days,
+        "price": [f"{1000 + 7 * i:,} €".replace(",", ".") for i in range(100)],
+        "y": [0, 1] * 50,
+    }
+    preparation = Preparation.of(prepared(tmp_path, columns, columns={"price": {"thousands": "."}}))
+    expected = preparation.transform({"when": ["03/02/2024"], "price": ["1.500 €"]})
+    for when, price in (("2024-02-03", 1500), (dt.date(2024, 2, 3), "1500")):
+        np.testing.assert_array_equal(preparation.transform({"when": [when], "price": [price]}), expected)
+    for when in ("02-03-2024", "13/13/2024"):  # either order, or none
+        with pytest.raises(InvalidTableError, match=r"column 'when': row 1 holds '.*', not a date as %d/%m/%Y"):
+            preparation.transform({"when": [when], "price": [1500]})
+
+
+def test_columns_of_the_same_name_are_refused(loaded: Preparation, tmp_path: Path) -> None:
+    file = tmp_path / "rows"
+    file.write_text("age,income,city,member,since,age\n1,2,Rome,true,2024-01-01,3\n")
+    with pytest.raises(InvalidTableError, match="columns 1 and 6 have the same name 'age'"):
+        loaded.read(file, "csv")
 
 
 def test_a_missing_value_is_filled_where_such_were_missing_in_the_file(data: PreparedData, loaded: Preparation) -> None:
@@ -90,9 +146,9 @@ def test_a_missing_value_is_filled_where_such_were_missing_in_the_file(data: Pre
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a column is missing": ({"age": ...}, r"column 'age' is missing; there are 'income', "),
-    "a value is missing": ({"income": [None]}, r"column 'income' has no value in row 1, and had one in every row"),
+    "no rows": ({name: [] for name in ONE}, r"there is nothing to predict"),
     "text for a number": ({"age": ["old"]}, r"column 'age': row 1 holds 'old', not a number"),
-    "text for a date": ({"since": ["06.05.2024"]}, r"column 'since': row 1 holds '06.05.2024', not a date"),
+    "text for a date": ({"since": ["06/05/2024"]}, r"column 'since': row 1 holds '06/05/2024', not a date"),
     "text for a boolean": ({"member": ["maybe"]}, r"column 'member': row 1 holds 'maybe', not true or false"),
     "a number for a boolean": ({"member": [7]}, r"column 'member'"),
     "infinite": ({"income": [float("inf")]}, r"column 'income': row 1 is infinite"),
@@ -128,6 +184,14 @@ def test_outputs_are_classes_or_numbers_in_the_targets_own_unit(loaded: Preparat
     np.testing.assert_allclose(
         Preparation.of(data).decode(data.validation.y), np.array(y)[data.rows.validation], rtol=1e-5
     )
+
+
+def test_a_target_far_from_zero_is_decoded_to_the_files_precision(tmp_path: Path) -> None:
+    northing = [5512345 + 0.03 * i for i in range(60)]
+    data = prepared(tmp_path, {"x": [i * i for i in range(60)], "y": [f"{value:.2f}" for value in northing]})
+    Preparation.of(data).save(tmp_path / "saved.skops")
+    decoded = Preparation.load(tmp_path / "saved.skops").decode(data.validation.y)
+    np.testing.assert_allclose(decoded, np.array(northing)[data.rows.validation], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["iris", "digits_images", "diabetes"])

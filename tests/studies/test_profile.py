@@ -24,8 +24,8 @@ def test_a_profile_counts_what_stands_in_the_file(tmp_path: Path) -> None:
     found = profile(table(tmp_path, columns))
     by_name = {column.name: column for column in found.columns}
     assert found.rows == 300
-    kinds = {"age": "numeric", "income": "numeric", "city": "categorical", "member": "boolean", "since": "date"}
-    assert {name: column.kind for name, column in by_name.items()} == {**kinds, "same": "constant", "y": "categorical"}
+    kinds = {"age": "number", "income": "number", "city": "category", "member": "boolean", "since": "date"}
+    assert {name: column.kind for name, column in by_name.items()} == {**kinds, "same": "constant", "y": "category"}
     for name, values in columns.items():
         there = [value for value in values if value is not None]
         assert (by_name[name].missing, by_name[name].distinct) == (300 - len(there), len(set(there)))
@@ -68,12 +68,21 @@ def test_the_target_of_a_regression_has_a_histogram(tmp_path: Path) -> None:
 
 
 WARNED: dict[str, tuple[dict[str, list[Any]], str]] = {
-    "constant": ({"a": [7] * 100}, "column 'a': is the same in every row and is left out"),
-    "nothing": ({"a": [None] * 100}, "column 'a': has no value in any row and is left out"),
+    "constant": ({"a": [7] * 100}, "column 'a': is the same in every row, and is left out"),
+    "nothing": ({"a": [None] * 100}, "column 'a': has no value in any row, and is left out"),
     "mostly missing": ({"a": [None] * 60 + list(range(40))}, "column 'a': has no value in 60 of 100 rows"),
     "identifiers": ({"a": [f"u{i}" for i in range(100)]}, "column 'a': has 100 values, none of them frequent"),
     "many levels": ({"a": [f"u{i % 3}" for i in range(90)] + [f"v{i}" for i in range(10)]}, "the 3 most frequent are"),
-    "numbers with a text": ({"a": [*range(99), "none"]}, "column 'a': has 100 values"),
+    "numbers with a mark": ({"a": [*range(99), "none"]}, "'none' in row 101 (the header is row 1) counts as missing"),
+    "levels alike": ({"a": ["u", "U", "v", "v"] * 25}, "column 'a': the levels 'U', 'u' differ only by letter case"),
+    "labels alike": ({"y": ["u", "v", "u ", "v"] * 25}, "the classes 'u', 'u ' differ only by blanks or letter case"),
+    "row numbers": ({"row": list(range(100))}, "column 'row': is the number of the row, and is left out"),
+    "counted rows": ({"a": list(range(50, 150))}, "column 'a': counts through whole numbers"),
+    "an identifier": ({"user_id": [7 * i for i in range(100)]}, "column 'user_id': is an identifier by its name"),
+    "codes": ({"a": ["007", "008"] * 50}, "column 'a': whole numbers with zeros in front"),
+    "thousands": ({"a": ["1 500", "2 500"] * 50}, "column 'a': numbers with blanks dividing thousands"),
+    "either order": ({"a": ["01/02/2020", "03/04/2021"] * 50}, "column 'a': day and month cannot be told apart"),
+    "the target": ({"a": ["u", "v"] * 50}, "column 'a': tells the target by itself"),
     "blurred": ({"a": [1e9 + i % 50 for i in range(100)]}, "32-bit numbers blur it"),
     "imbalance": ({"y": [0] * 94 + [1] * 6}, "class '1' has 6 of 100 rows"),
 }

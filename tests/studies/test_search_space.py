@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
+from studies.errors import InvalidSpecError
 from studies.hyperparameters import Hyperparameters
 from studies.regularization import REGULARIZERS, Regularization, Regularizer
+from studies.search.mirror import Mirror
 from studies.spec.space import SearchSpace
-from tests.studies.documents import SPACES, Document
+from tests.studies.documents import SPACES, Document, study
 
 
 @given(SPACES)
@@ -60,6 +62,41 @@ def test_a_grid_over_kinds_without_elastic_net_spends_no_points_on_its_ratio() -
     space = SearchSpace.model_validate({"regularizer": ["l1", "l2"], "lambda": [0.001, 0.01]})
     assert set(space.distributions()) == {"regularizer", "lambda", "dropout", "patience"}
     assert space.hyperparameters({"regularizer": "l1", "lambda": 0.01, "dropout": 0.1, "patience": 3})
+
+
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [
+        ({"regularizer": list(REGULARIZERS), "lambda": [0.1, 0.2], "l1_ratio": [0.2, 0.8]}, 1 + 2 + 2 + 4),
+        ({"regularizer": ["l1", "elastic_net"], "lambda": [0.0, 0.2], "l1_ratio": [0.2, 0.8]}, 1 + 1 + 2),
+        ({"regularizer": "elastic_net", "lambda": 0.0, "l1_ratio": [0.2, 0.8]}, 1),
+        ({"scope": "per_layer", "regularizer": ["none", "l2"], "lambda": [0.1, 0.2]}, 3 * 3),
+        ({"regularizer": "none", "bias_regularizer": ["none", "l1"], "bias_lambda": [0.1, 0.2]}, 3),
+        ({"regularizer": list(REGULARIZERS), "lambda": [0.1, 0.2], "l1_ratio": 0.5, "patience": [1, None]}, 7 * 2),
+    ],
+)
+@pytest.mark.parametrize("sampler", ["grid", "brute_force"])
+def test_no_two_points_of_a_finite_space_train_alike(space: Document, size: int, sampler: str) -> None:
+    parts = {"space": {"dropout": 0.1, "patience": 3} | space, "sampler": sampler}
+    mirror = Mirror(study(**parts, budget={"trials": size}), [])
+    asked = [mirror.ask().params for _ in range(size)]
+    effects = {
+        repr([layer.kernel if layer.kernel.lambda_ and layer.kernel.kind != "none" else None for layer in reg.layers])
+        + repr((reg.bias if reg.bias.kind != "none" else None, hyper.patience))
+        for hyper in map(study(**parts, budget={"trials": size}).space.hyperparameters, asked)
+        for reg in [hyper.regularization]
+    }
+    assert len(effects) == size
+    with pytest.raises(InvalidSpecError, match=f"has {size} distinct points; ask for at most {size} trials"):
+        study(**parts, budget={"trials": size + 1})
+
+
+def test_a_space_with_no_end_of_points_is_not_written_out() -> None:
+    layers = {"scope": "per_layer"}
+    spec = study(model={"kind": "mlp", "hidden_units": [4] * 12}, space=layers, sampler={"name": "grid", "points": 900})
+    first = Mirror(spec, []).ask().params
+    assert first == Mirror(spec, []).ask().params
+    assert first.keys() == spec.space.distributions().keys()
 
 
 def test_lambda_may_be_written_with_the_underscore_of_python() -> None:

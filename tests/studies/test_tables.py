@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from studies.datasets import arrays, delimited
 from studies.datasets.profile import profile
+from studies.datasets.reading import MISSING
 from studies.datasets.table import Column, Table
 from studies.datasets.tables import read
 from studies.datasets.target import derive_target
@@ -55,7 +56,7 @@ def test_each_column_is_of_the_kind_its_values_are(file: Path) -> None:
         "NA,,Oslo,,x,3\r\n"
     )
     found = columns(table_of(file, text))
-    assert [column.kind for column in found.values()] == ["numeric", "boolean", "categorical", "date", "categorical"]
+    assert [column.kind for column in found.values()] == ["number", "boolean", "category", "date", "category"]
     np.testing.assert_array_equal(found["number"].values, np.array([1.5, 2, np.nan], np.float32))
     assert found["flag"].values.tolist() == [1, 0, -1]
     assert [found["city"].levels[code] if code >= 0 else None for code in found["city"].values] == [
@@ -68,22 +69,30 @@ def test_each_column_is_of_the_kind_its_values_are(file: Path) -> None:
     assert found["number"].values.dtype == np.float32
 
 
-@pytest.mark.parametrize("missing", delimited.MISSING)
+@pytest.mark.parametrize("missing", MISSING)
 def test_what_stands_for_a_missing_value_is_missing(file: Path, missing: str) -> None:
     found = columns(table_of(file, f"a,b,y\n1,u,1\n{missing},{missing},2\n"))
     assert [column.missing.tolist() for column in found.values()] == [[False, True]] * 2
 
 
-def test_a_column_that_turns_out_to_be_text_is_read_again_and_says_where(
+def test_a_column_that_turns_out_to_be_text_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "_BLOCK", 200)
+    rows = [f"{i},{i % 2 == 0},{i},{i}" for i in range(100)] + ["oops,7,,100", "a,,,1", "b,,,1"]
+    found = columns(table_of(file, "\n".join(["a,b,c,y", *rows])))
+    assert (found["a"].kind, found["a"].distinct) == ("category", 103)
+    assert (found["b"].kind, found["b"].levels) == ("category", ("False", "True", "7"))
+    assert found["c"].kind == "number"
+
+
+def test_one_text_among_numbers_is_missing_and_told_wherever_a_batch_ends(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delimited, "_BLOCK", 200)
-    rows = [f"{i},{i % 2 == 0},{i},{i}" for i in range(100)] + ["oops,7,,100"]
-    found = columns(table_of(file, "\n".join(["a,b,c,y", *rows])))
-    assert (found["a"].kind, found["a"].distinct) == ("categorical", 101)
-    assert "row 102 (the header is row 1) holds 'oops'" in found["a"].note
-    assert (found["b"].kind, found["b"].levels) == ("categorical", ("False", "True", "7"))
-    assert found["c"].kind == "numeric"
+    [column] = table_of(file, "\n".join(["a,y", *(f"{i},{i}" for i in range(100)), "oops,100"])).features
+    assert (column.kind, np.flatnonzero(column.missing).tolist()) == ("number", [100])
+    told = [evidence for evidence in column.evidence if evidence.warns]
+    assert [(one.rows, one.values) for one in told] == [((102,), ("oops",))]
+    assert told[0].why.startswith("row 102 (the header is row 1) holds 'oops' where all else is a number")
 
 
 def test_a_column_of_nothing_and_one_that_begins_with_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,26 +135,25 @@ def test_the_delimiter_is_seen_from_the_first_rows_and_said(
 ) -> None:
     table = table_of(file, text, kind)
     assert list(columns(table)) == found
-    assert table.note.startswith(f"columns are divided by {words}, as row 1 is" if words else "")
-    assert bool(table.note) == bool(words)
+    assert table.notes == ((f"columns are divided by {words}, as row 1 is",) if words else ())
 
 
 def test_excels_line_above_the_header_gives_the_delimiter(file: Path) -> None:
     table = read(INPUTS / "excel_sep_line.csv", "csv", TableOptions(target="y"))
     assert (list(columns(table)), table.rows) == (["x"], 30)
-    assert "as Excel's line above the header says; the header is counted as row 1" in table.note
+    assert "as Excel's line above the header says; the header is counted as row 1" in table.notes[0]
     # A delimiter that is never seen from the rows alone.
     assert list(columns(table_of(file, "\ufeffSEP=^\r\na,b^y\r\n1,2^3\r\n"))) == ["a,b"]
 
 
 def test_a_comma_is_a_decimal_point_between_semicolons_alone(file: Path) -> None:
-    text = "a;b;c;y\n1,5; -2,25e3 ;1,2,3;1\n7;;x;2\n"
+    text = "a;b;c;y\n1,5; -2,25e3 ;1,2,3;1\n7;;x,y;2\n"
     found = columns(table_of(file, text))
     np.testing.assert_array_equal(found["a"].values, np.array([1.5, 7], np.float32))
     np.testing.assert_array_equal(found["b"].values, np.array([-2250, np.nan], np.float32))
-    assert set(found["c"].levels) == {"1,2,3", "x"}
+    assert set(found["c"].levels) == {"1,2,3", "x,y"}
     [price] = table_of(file, 'price,y\n"1,500",1\n"2,500",2\n').features
-    assert price.kind == "categorical"  # thousands, for all that is known
+    assert price.values.tolist() == [1500, 2500]
 
 
 def test_columns_with_a_role_are_no_features(file: Path) -> None:
@@ -306,12 +314,13 @@ def test_a_parquet_file_is_read_by_its_types(file: Path) -> None:
         "whole": [1, None, 2**40],
         "city": pa.array(["a", None, "a"]).dictionary_encode(),
         "digits": ["1", "2", "3"],
+        "code": ["01", "02", "03"],
         "flag": [True, False, None],
         "day": pa.array([0, 1, None], pa.timestamp("us", "UTC")),
         "y": [0.5, 1.5, 2.5],
     }
     found = columns(read(written(file, **values), "parquet", TableOptions(target="y")))
-    assert [c.kind for c in found.values()] == ["numeric", "categorical", "categorical", "boolean", "date"]
+    assert [c.kind for c in found.values()] == ["number", "category", "number", "category", "boolean", "date"]
     assert found["whole"].values[2] == np.float32(2**40)
 
 
@@ -366,7 +375,7 @@ def test_the_columns_of_arrays(file: Path) -> None:
     found = columns(table)
     assert list(found) == ["x0", "x1", "age", "label"]
     assert found["x1"].values.tolist() == [1, 3, 5, 7]
-    assert found["label"].kind == "categorical"
+    assert found["label"].kind == "category"
     assert list(arrays.read_declared(file, 1 << 30)) == ["x", "age", "label", "y"]
 
 
@@ -410,8 +419,8 @@ def test_channels_that_come_first_are_put_last_and_that_is_said(
     assert table.images is not None
     expected = images if found == shape[1:] else images.transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(table.images, expected)
-    assert said in table.note
-    assert bool(table.note) == bool(said)
+    assert said in "".join(table.notes)
+    assert bool(table.notes) == bool(said)
 
 
 BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
@@ -494,6 +503,7 @@ def test_what_arrow_writes_is_read_back(
     texts, numbers = zip(*rows, strict=True)
     # A letter before it makes any text a level, and no text a missing value.
     texts = tuple(None if text is None else f"t{text}" for text in texts)
+    trimmed = tuple(None if text is None else text.strip() for text in texts)
     whole = pa.table({"a": pa.array(texts, pa.string()), "y": pa.array(numbers)})
     csv.write_csv(whole, file)
     found = read(file, "csv", TableOptions(target="y"))
@@ -501,5 +511,5 @@ def test_what_arrow_writes_is_read_back(
     for table in (found, read(file, "parquet", TableOptions(target="y"))):
         [column] = table.features
         if any(text is not None for text in texts):
-            assert tuple(column.levels[code] if code >= 0 else None for code in column.values) == texts
+            assert tuple(column.levels[code] if code >= 0 else None for code in column.values) == trimmed
         np.testing.assert_allclose(table.target.values, numbers, rtol=1e-12)

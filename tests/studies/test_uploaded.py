@@ -15,7 +15,7 @@ from studies.models.snippet import snippet
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
-from studies.study_file import parse
+from studies.study_file import Uploaded, parse
 from tests.studies.documents import Document
 from tests.studies.test_lanes import Given, job
 from tests.studies.uploads import mixed, text, uploaded
@@ -81,13 +81,17 @@ def test_folds_of_a_table_are_trained_in_lanes(file: Path, options: Document, ho
         assert 0 <= trial.result.metrics["val_balanced_accuracy"] <= 1
 
 
+def known_as(**datasets: UploadedDataset) -> Uploaded:
+    return lambda name, _version: datasets.get(name)
+
+
 def test_the_service_fills_in_what_a_study_says_of_its_dataset(file: Path) -> None:
     dataset, _ = uploaded(file)
-    known = {"mine": dataset}
-    spec = parse({"dataset": {"kind": "uploaded", "name": "mine"}}, known.get)
+    known = known_as(mine=dataset)
+    spec = parse({"dataset": {"kind": "uploaded", "name": "mine"}}, known)
     assert spec.dataset == dataset
     assert (spec.task, spec.dataset.facts.rows) == ("binary", 240)
-    assert parse(spec.model_dump(mode="json"), known.get) == spec
+    assert parse(spec.model_dump(mode="json"), known) == spec
     assert hash(spec.dataset) == hash(dataset)
 
 
@@ -95,15 +99,15 @@ def test_a_dataset_that_is_not_there_or_another_now_is_refused(file: Path) -> No
     dataset, _ = uploaded(file)
     document = {"dataset": {"kind": "uploaded", "name": "mine"}}
     with pytest.raises(InvalidSpecError, match=r"dataset\.name: there is no dataset 'mine'; upload it first"):
-        parse(document, lambda _name: None)
+        parse(document, lambda *_: None)
     with pytest.raises(InvalidSpecError, match=r"dataset\.name: only the service that 'mine' was uploaded to knows it"):
         parse(document)
     with pytest.raises(InvalidSpecError, match=r"dataset\.digest: the dataset 'mine' is another file now"):
-        parse({"dataset": {"kind": "uploaded", "name": "mine", "digest": "0" * 64}}, {"mine": dataset}.get)
+        parse({"dataset": {"kind": "uploaded", "name": "mine", "digest": "0" * 64}}, known_as(mine=dataset))
     with pytest.raises(InvalidSpecError, match=r"dataset\.name: this field is required"):
-        parse({"dataset": {"kind": "uploaded"}}, {"mine": dataset}.get)
+        parse({"dataset": {"kind": "uploaded"}}, known_as(mine=dataset))
     with pytest.raises(InvalidSpecError, match=r"dataset\.nane: unknown field; did you mean name"):
-        parse({"dataset": {"kind": "uploaded", "name": "mine", "nane": 1}}, {"mine": dataset}.get)
+        parse({"dataset": {"kind": "uploaded", "name": "mine", "nane": 1}}, known_as(mine=dataset))
 
 
 def test_a_comparison_in_the_order_of_time_has_one_division(file: Path) -> None:

@@ -28,13 +28,13 @@ def text(columns: Columns) -> str:
     return "\n".join([",".join(columns), *lines, ""])
 
 
-def table(folder: Path, columns: Columns, **options: Any) -> Table:
+def table(folder: Path, columns: Columns, /, **options: Any) -> Table:
     file = folder / "table.csv"
     file.write_text(text(columns))
     return read(file, "csv", TableOptions(**{"target": "y", **options}))
 
 
-def prepared(folder: Path, columns: Columns, **options: Any) -> PreparedData:
+def prepared(folder: Path, columns: Columns, /, **options: Any) -> PreparedData:
     dataset = from_table(table(folder, columns, **options))
     return PreparedData(dataset, split(dataset, 0))
 

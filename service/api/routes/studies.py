@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -31,6 +33,8 @@ from service.storage.pagination import Cursor
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from studies.spec.dataset import UploadedDataset
+from studies.spec.study import StudySpec
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
@@ -61,7 +65,7 @@ def submit(
         view = views.new_study_view(store, session, study)
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
 
-    return created_response(run_once(store, idempotency_key, f"study {spec.model_dump_json()}", accept))
+    return created_response(run_once(store, idempotency_key, _fingerprint(spec, document), accept))
 
 
 @router.get("")
@@ -121,7 +125,16 @@ def delete(
         artifacts.remove_folder(study_folder(study_id))
 
 
+def _fingerprint(spec: StudySpec, document: Mapping[str, Any]) -> str:
+    """What makes a request for a study the same again, however it is written."""
+    if not isinstance(spec.dataset, UploadedDataset):
+        return f"study {spec.model_dump_json()}"
+    # As it was sent: what the name of a dataset means changes with its next version.
+    dataset = json.dumps(document["dataset"], sort_keys=True)
+    return f"study {spec.model_dump_json(exclude={'dataset'})} {dataset}"
+
+
 def _with_etag(store: Store, study: StudyRecord, response: Response) -> StudyView:
     """Give the response the study's ETag; return the study."""
     response.headers["ETag"] = f'"{study.etag}"'
-    return views.study_views(store, [study])[0]
+    return views.one_study_view(store, study)

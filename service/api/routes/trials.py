@@ -44,7 +44,14 @@ _STATES = tuple(state for state in TrialState if state is not TrialState.WAITING
 StatesParameter = Annotated[
     list[str] | None, Query(alias="state", description=f"Any of {', '.join(_STATES)}; may be repeated.")
 ]
-SortParameter = Annotated[str, Query(alias="sort", description=f"One of {', '.join(SORTS)}.")]
+SortParameter = Annotated[
+    str,
+    Query(
+        alias="sort",
+        description=f"One of {', '.join(SORTS)}. `value` begins with the best complete trial, `-value` with the worst; "
+        "then come pruned and other trials by their partial values, then those without a value.",
+    ),
+]
 Number = Annotated[int, Path(ge=0, lt=2**31, description="The trial's number.")]
 
 

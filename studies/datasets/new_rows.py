@@ -1,0 +1,161 @@
+"""Read new raw values as training read them, and take note of what training never saw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from studies.array import Array
+from studies.datasets import inference, levels
+from studies.datasets.casting import kind_of_type, to_booleans, to_dates, to_numbers
+from studies.datasets.inference import Texts
+from studies.datasets.layout import ColumnLayout
+from studies.datasets.levels import Levels
+from studies.datasets.reading import ColumnKind, Reading
+from studies.datasets.table import Column, describe_row, is_missing, row_number, spread
+from studies.errors import InvalidTableError
+from studies.frozen_model import FrozenModel
+from studies.spec.table import ColumnOptions, TableFormat
+
+_SHOWN = 5
+_LARGEST = np.finfo(np.float32).max
+_WORDS = {"number": "a number", "boolean": "true or false", "date": "a date as 2026-01-31"}
+
+
+class Unfamiliar(FrozenModel):
+    """Values of a column that training never saw, which a prediction therefore rests on less."""
+
+    column: str
+    what: str  # "missing" where training had a value in every row, or "unknown" levels
+    count: int  # rows
+    rows: tuple[int, ...]  # the first of them, as the file counts them
+    values: tuple[str, ...] = ()  # unknown levels, the first
+
+    @property
+    def text(self) -> str:
+        """A sentence."""
+        rows = "1 row" if self.count == 1 else f"{self.count} rows"
+        first = f"row {self.rows[0]}" if self.count == 1 else f"the first is row {self.rows[0]}"
+        if self.what == "missing":
+            return f"column '{self.column}' has no value in {rows} ({first}), and had one in every row of training"
+        quoted = ", ".join(f"'{value}'" for value in self.values)
+        return f"column '{self.column}' has a value in {rows} ({first}) that training never saw: {quoted}"
+
+
+def build(layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableFormat) -> tuple[Column, list[Unfamiliar]]:
+    """Build a column of new rows as the layout's column was read.
+
+    Raises InvalidTableError, which names the row, when a value is of another kind.
+    """
+    joined = values.combine_chunks()
+    joined = pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined
+    found: list[Unfamiliar] = []
+    if layout.kind == "category":
+        column = _build_levels(layout, joined, file_format, found)
+    else:
+        column = Column(layout.name, layout.kind, _read(layout, joined, file_format))
+    if not layout.lacks:
+        missing = np.flatnonzero(column.missing)
+        _note(found, layout, "missing", missing, file_format)
+    return column, found
+
+
+def _build_levels(layout: ColumnLayout, values: pa.Array, file_format: TableFormat, found: list[Unfamiliar]) -> Column:
+    """Number the values by the levels that training knew; what is none of them has the number behind the last."""
+    if kind_of_type(values.type) is None:
+        raise _misfit_error(layout, values, 0, file_format)
+    batch = Levels(None)
+    codes, texts = batch.add(values), batch.texts
+    missing = layout.reading.missing if layout.reading is not None else None
+    known = layout.known or layout.levels
+    numbers = np.array([*levels.find(known, texts), -1], np.int32)
+    numbers[:-1][numbers[:-1] < 0] = len(known)
+    numbers[:-1][inference.missing_texts(texts, ColumnOptions(missing=missing))] = -1
+    of_rows = numbers[codes]
+    if layout.known:
+        unknown = np.flatnonzero(of_rows == len(known))
+        shown = tuple(dict.fromkeys(texts[codes[row]] for row in unknown))[:_SHOWN]
+        _note(found, layout, "unknown", unknown, file_format, shown)
+    return Column(layout.name, "category", of_rows, tuple(known), len(known))
+
+
+def _note(
+    found: list[Unfamiliar],
+    layout: ColumnLayout,
+    what: str,
+    rows: Array,
+    file_format: TableFormat,
+    values: tuple[str, ...] = (),
+) -> None:
+    if len(rows):
+        first = tuple(row_number(file_format, int(row)) for row in rows[:_SHOWN])
+        found.append(Unfamiliar(column=layout.name, what=what, count=len(rows), rows=first, values=values))
+
+
+def _read(layout: ColumnLayout, values: pa.Array, file_format: TableFormat) -> Array:
+    kind = kind_of_type(values.type)
+    read = _read_texts(layout, values, file_format) if kind == "category" else _cast(layout.kind, kind, values)
+    if read is None:
+        first = next((i for i in range(len(values)) if values[i].is_valid), 0)
+        raise _misfit_error(layout, values, first, file_format)
+    if layout.kind != "number":
+        return read
+    infinite = np.flatnonzero(np.abs(read) > _LARGEST)
+    if len(infinite):
+        first = int(infinite[0])
+        raise InvalidTableError(
+            f"column '{layout.name}': {describe_row(file_format, first)} is infinite or too large for a 32-bit number",
+            row=row_number(file_format, first),
+            column=layout.name,
+        )
+    return read.astype(np.float32)
+
+
+def _cast(kind: ColumnKind, of_values: ColumnKind | None, values: pa.Array) -> Array | None:
+    """Cast what Arrow has typed; None where that is another kind."""
+    if pa.types.is_null(values.type):
+        of_values = kind
+    match kind, of_values:
+        case "number", "number" | "boolean":
+            return to_numbers(values)
+        case "boolean", "boolean":
+            return to_booleans(values.cast(pa.bool_()))
+        case "date", "date":
+            return to_dates(values.cast(pa.timestamp("ms")) if pa.types.is_null(values.type) else values)
+    return None
+
+
+def _read_texts(layout: ColumnLayout, values: pa.Array, file_format: TableFormat) -> Array:
+    """Read texts as training did; where some do not fit that, as all of them together would be read."""
+    batch = Levels(None)
+    codes, texts = batch.add(values), batch.texts
+    reading = layout.reading or Reading(kind=layout.kind)
+    read, misfit = _try(reading, texts)
+    if misfit.any():
+        found = inference.infer(Texts(layout.name, texts, np.ones(len(texts))), ColumnOptions(missing=reading.missing))
+        if found.reading.kind == layout.kind and not found.strays and not found.unsure:
+            read, misfit = _try(found.reading, texts)
+    if misfit.any():
+        first = int(np.flatnonzero(np.isin(codes, np.flatnonzero(misfit)))[0])
+        raise _misfit_error(layout, values, first, file_format)
+    return spread(read, codes)
+
+
+def _try(reading: Reading, texts: list[str]) -> tuple[Array, Array]:
+    """Read texts, and tell which of them are no such values and none that stands for a missing one."""
+    read = inference.values_of(reading, texts)
+    missing = inference.missing_texts(texts, ColumnOptions(missing=reading.missing))
+    marks = np.array([inference.is_mark(text) for text in texts], bool)
+    return read, is_missing(read) & ~missing & ~marks
+
+
+def _misfit_error(layout: ColumnLayout, values: pa.Array, row: int, file_format: TableFormat) -> InvalidTableError:
+    expected = _WORDS.get(layout.kind, "text or a number")
+    reading = layout.reading
+    if reading is not None and reading.format:
+        expected = f"a date as {reading.format}"
+    return InvalidTableError(
+        f"column '{layout.name}': {describe_row(file_format, row)} holds '{str(values[row])[:40]}', not {expected}",
+        row=row_number(file_format, row),
+        column=layout.name,
+    )

@@ -1,0 +1,29 @@
+"""Exported models for tests: untrained, with a real preparation."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from studies.datasets.preparation import Preparation
+from studies.datasets.preprocessing import PreparedData
+from studies.prediction import MODEL, PREPARATION
+
+
+def export(folder: Path, data: PreparedData, outputs: int, activation: str | None) -> tuple[Path, Any]:
+    """Zip an untrained model of one layer with the data's preparation; return the file and the model."""
+    import keras
+
+    from studies.training.trial_model import save_model
+
+    model = keras.Sequential(
+        [keras.Input(data.input_shape), keras.layers.Flatten(), keras.layers.Dense(outputs, activation)]
+    )
+    model.compile("sgd", "mse")
+    save_model(model, folder / MODEL)
+    Preparation.of(data).save(folder / PREPARATION)
+    with zipfile.ZipFile(folder / "model.zip", "w") as archive:
+        for name in (MODEL, PREPARATION):
+            archive.write(folder / name, name)
+    return folder / "model.zip", model
