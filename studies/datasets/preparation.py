@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Raw = Mapping[str, Sequence[Any] | Array] | Array
 
 _FORMAT = 2
-_READ_FORMATS = (1, _FORMAT)  # of format 1, as version 0.2 wrote it, neither means nor all levels are known
+_READ_FORMATS = (1, _FORMAT)  # of format 1, an earlier version's, neither means nor all levels are known
 _NO_ROWS = "there are no rows, so there is nothing to predict"
 #: Types that skops loads besides those it trusts itself; this one is rebuilt from an empty array, without pickles.
 _TRUSTED = ["numpy.dtype"]
