@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
 from service.errors import NotFoundError
 from service.storage.artifacts import Artifacts, preparation_path
@@ -13,7 +15,7 @@ from studies.plan import Plan
 README = """# {name}
 
 A model that regsweep trained, with the preprocessing that was fitted on its training rows.
-
+{rows}
     regsweep predict {file} NEW_ROWS.csv -o predictions.csv
 
 or in Python, where regsweep is installed:
@@ -41,14 +43,14 @@ def model_path(trial: TrialRecord) -> str:
     return trial.model
 
 
-def bundle(artifacts: Artifacts, trial: TrialRecord, title: str) -> bytes:
-    """Zip a trial's model and the preprocessing of its inputs.
+def bundle(artifacts: Artifacts, trial: TrialRecord, detail: Mapping[str, Any] | None, title: str) -> bytes:
+    """Zip a trial's model and the preprocessing of its inputs; `detail` is its TrialResult.detail.
 
     Raises NotFoundError when one of them was not kept.
     """
     model = model_path(trial)
-    fold = 0 if trial.plan is None else Plan.read(trial.plan).preparation
-    path = preparation_path(trial.study_id, fold)
+    rows: Mapping[str, Any] | None = (detail or {}).get("trained_on")
+    path = preparation_path(trial.study_id, _first_fold(trial) if rows is None else rows["data"])
     if not artifacts.has(path):
         raise NotFoundError(
             "there is no preprocessing to export, which only studies of uploaded datasets have; see the model alone"
@@ -57,5 +59,17 @@ def bundle(artifacts: Artifacts, trial: TrialRecord, title: str) -> bytes:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("model.keras", artifacts.read(model))
         file.writestr("preparation.skops", artifacts.read(path))
-        file.writestr("README.md", README.format(name=title, file=f"{title.replace(' ', '-')}.zip"))
+        zip_name = f"{title.replace(' ', '-')}.zip"
+        file.writestr("README.md", README.format(name=title, file=zip_name, rows=_describe_rows(rows)))
     return content.getvalue()
+
+
+def _first_fold(trial: TrialRecord) -> int:
+    """The fold of a model whose trial does not say which it is of: versions before 0.2 kept the first one's."""
+    return 0 if trial.plan is None else Plan.read(trial.plan).preparation
+
+
+def _describe_rows(rows: Mapping[str, Any] | None) -> str:
+    if rows is None:
+        return ""
+    return f"It was trained on {rows['train_rows']} of {rows['rows']} rows: {rows['part']}.\n"

@@ -12,12 +12,13 @@ from service.schemas.comparisons import ComparisonView, PartView
 from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
 from service.schemas.progress import OverallView, ProgressView
 from service.schemas.studies import BestView, ComparisonSummary, EngineView, StudyView
-from service.schemas.trials import AttemptView, TrialView, WeightsView
+from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
 from service.storage import progress
 from service.storage.comparison_store import ComparisonStore
 from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
+from service.storage.states import TrialState
 from service.storage.store import Store
 from studies.search.idle_pruners import pruner_warnings
 from studies.spec.dataset import DatasetFacts
@@ -65,9 +66,10 @@ def _study_view(
         progress=ProgressView.model_validate(counts, from_attributes=True),
         overall=OverallView.model_validate(overall, from_attributes=True),
         priority=study.priority,
-        earlier=len(study.warm_start_trials or ()),
+        earlier=len(study.warm_start_trials),
+        earlier_left_out=study.warm_start_left_out,
         comparison=_comparison_summary(study),
-        best=None if best is None else _best_view(best),
+        best=None if best is None else _best_view(best, study.spec["objectives"][0]),
         dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",
         created_at=_utc(study.created_at),
         started_at=_utc_or_none(study.started_at),
@@ -81,10 +83,11 @@ def _comparison_summary(study: StudyRecord) -> ComparisonSummary | None:
     return ComparisonSummary(state=study.comparison_state, techniques=study.comparison["techniques"])
 
 
-def _best_view(trial: TrialRecord) -> BestView | None:
+def _best_view(trial: TrialRecord, objective: str) -> BestView | None:
     if trial.number is None or trial.value is None:
         return None
-    return BestView(number=trial.number, value=trial.value, params=trial.params or {})
+    deviation = (trial.metrics or {}).get(f"{objective}_deviation")
+    return BestView(number=trial.number, value=trial.value, deviation=deviation, params=trial.params or {})
 
 
 def comparison_view(store: Store, name: str) -> ComparisonView:
@@ -131,6 +134,7 @@ def trial_view(trial: TrialRecord) -> TrialView:
         epochs=trial.epochs,
         best_epoch=trial.best_epoch,
         stopped_early=trial.stopped_early,
+        cut=trial.state == TrialState.COMPLETE and trial.reason is not None,
         reason=trial.reason,
         attempt=trial.attempt,
         enqueued=trial.enqueued_params,
@@ -160,6 +164,7 @@ def weights_view(trial: TrialRecord, detail: Mapping[str, Any], feature_names: S
         all_layers=trial.weights or {},
         layers=detail.get("layers", []),
         feature_norms=norms,
+        trained_on=None if "trained_on" not in detail else TrainedOnView.model_validate(detail["trained_on"]),
         nonzero_features=None if norms is None else [name for name, norm in norms.items() if norm],
     )
 

@@ -42,13 +42,14 @@ def predict(
     rows: Path,
     file_format: TableFormat,
     encoding: str | None = None,
+    sheet: str | None = None,
     *,
     id_column: str | None = None,
     strict: bool = False,
 ) -> Predictions:
     """Predict the rows of a file by the model of an exported zip; `id_column` is carried through as it is written.
 
-    A text's encoding is seen unless it is given.
+    A text's encoding is seen, and the first sheet of a workbook read, unless they are given.
 
     Raises DatasetError when the zip is none of ours, when the rows are not as the model needs them, or, if `strict`,
     when they hold what training never saw.
@@ -64,12 +65,12 @@ def predict(
             raise DatasetError(f"{bundle} is no exported model: {error}") from error
         preparation = Preparation.load(Path(folder, PREPARATION))
         model = keras.models.load_model(Path(folder, MODEL), compile=False)
-    inputs = _prepare(preparation, rows, file_format, encoding, tuple(model.input_shape[1:]))
+    inputs = _prepare(preparation, rows, file_format, encoding, sheet, tuple(model.input_shape[1:]))
     if not len(inputs.x):
         raise DatasetError(f"{rows} has no rows to predict")
     if strict and inputs.unfamiliar:
         raise DatasetError("; ".join(one.text for one in inputs.unfamiliar))
-    ids = None if id_column is None else _read_ids(rows, file_format, encoding, id_column, len(inputs.x))
+    ids = None if id_column is None else _read_ids(rows, file_format, encoding, sheet, id_column, len(inputs.x))
     outputs = np.asarray(model.predict(inputs.x, verbose=0))
     predicted = preparation.decode(outputs)
     if preparation.task == "regression":
@@ -79,7 +80,7 @@ def predict(
 
 
 def _read_ids(
-    rows: Path, file_format: TableFormat, encoding: str | None, column: str, count: int
+    rows: Path, file_format: TableFormat, encoding: str | None, sheet: str | None, column: str, count: int
 ) -> tuple[str | None, ...]:
     """Read the texts of a column that tells the rows apart.
 
@@ -91,7 +92,7 @@ def _read_ids(
         if found is None or found.shape != (count,):
             raise InvalidTableError(f"id: the file has no array '{column}' with one value a row", column=column)
         return tuple(map(str, arrays.load(rows, column).tolist()))
-    file = open_columns(rows, file_format, encoding, memory_bytes() // _MEMORY_PARTS)
+    file = open_columns(rows, file_format, encoding, memory_bytes() // _MEMORY_PARTS, sheet)
     if column not in file.names:
         raise InvalidTableError(
             f"id: the file has no column '{column}'; it has {quote_names(file.names)}", column=column
@@ -100,12 +101,17 @@ def _read_ids(
 
 
 def _prepare(
-    preparation: Preparation, rows: Path, file_format: TableFormat, encoding: str | None, shape: tuple[int, ...]
+    preparation: Preparation,
+    rows: Path,
+    file_format: TableFormat,
+    encoding: str | None,
+    sheet: str | None,
+    shape: tuple[int, ...],
 ) -> PreparedRows:
     """Read rows as inputs of a model, each of `shape`."""
     max_bytes = memory_bytes() // _MEMORY_PARTS
     if file_format != "npz":
-        return preparation.prepare_file(rows, file_format, max_bytes, encoding)
+        return preparation.prepare_file(rows, file_format, max_bytes, encoding, sheet)
     declared = arrays.read_declared(rows, max_bytes)
     if preparation.layout is not None:
         flat = {name: array for name, array in declared.items() if len(array.shape) in (1, 2)}

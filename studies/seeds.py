@@ -13,5 +13,10 @@ def trial_seed(study_seed: int, number: int, fit: int = 0) -> int:
     return _derive(study_seed, number, 1, *([fit] if fit else []))
 
 
+def common_seed(study_seed: int, fit: int = 0) -> int:
+    """The same for a study whose trials share their seeds: it differs by the training within a trial alone."""
+    return _derive(study_seed, 0, 2, fit)
+
+
 def _derive(*words: int) -> int:
     return int(np.random.SeedSequence(words).generate_state(1)[0])

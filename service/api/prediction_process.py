@@ -42,6 +42,7 @@ async def predict_rows(
     rows: Path,
     file_format: TableFormat,
     encoding: str | None,
+    sheet: str | None,
     *,
     as_json: bool,
     id_column: str | None,
@@ -59,6 +60,7 @@ async def predict_rows(
         named.symlink_to(rows)
         options = [*(["--strict"] if strict else []), *([] if id_column is None else [f"--id={id_column}"])]
         options += [] if encoding is None else [f"--encoding={encoding}"]
+        options += [] if sheet is None else [f"--sheet={sheet}"]
         status, message = await _run(
             "predict", str(model), str(named), "-o", str(output), "--unfamiliar", str(unfamiliar), *options
         )

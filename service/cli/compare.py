@@ -39,15 +39,12 @@ def compare(
     is_file = file.suffix.lower() in _STUDY_FILE_ENDINGS or file.is_file()
     if model is not None and not is_file:
         refuse("--model goes with a study file; a study that was submitted has its model")
-    from service.cli import data_warnings
-
     with open_client(server, key) as client:
         if is_file:
             compared = _compare_file(client, file, model, changes)
         else:
             compared = _compare_study(client, client.study(study), changes)
         warn_of(compared)
-        data_warnings.tell(compared)
         if wait:
             sys.exit(_follow(client, compared.name, server))
     from service.cli.next_step import next_step

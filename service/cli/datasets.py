@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, open_client, refuse
+from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, SheetOption, open_client, refuse
 
 datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
 
@@ -27,6 +27,7 @@ def add_dataset(
     ] = None,
     time: Annotated[str | None, typer.Option(help="The column that orders the rows in time.")] = None,
     encoding: EncodingOption = None,
+    sheet: SheetOption = None,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,13 +50,17 @@ def add_dataset(
 
     options: dict[str, Any] = {"name": name or name_of_file(file), "format": format_of_file(file)}
     options |= {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
-    options |= {"encoding": encoding, "columns": _read_columns(column or ())}
+    options |= {"encoding": encoding, "sheet": sheet, "columns": _read_columns(column or ())}
     options |= {"drop_missing_target": drop_missing_target, "drop_rare_classes": drop_rare_classes}
     with open_client(server, key) as client:
         try:
-            dataset = client.add_dataset(file, options)
+            dataset, is_new = client.add_dataset_or_find(file, options)
         except OSError as error:
             refuse(f"cannot read {file}: {error.strerror}")
+        newest = dataset.version if is_new else client.dataset_versions(dataset.name)[0].version
+    if dataset.version != newest:
+        older = f"this is version {dataset.version} of '{dataset.name}', whose name alone means version {newest}"
+        print(f"regsweep: {older}; say `version: {dataset.version}` in a study of this one", file=sys.stderr)
     for warning in dataset.profile.warnings:
         print(f"regsweep: {warning}", file=sys.stderr)
     print(dataset.name)

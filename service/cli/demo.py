@@ -15,7 +15,6 @@ from service.cli.terminal_comparison import show_comparison
 from service.client import Client, api_key_of
 from service.schemas.studies import StudyView
 from service.settings import Settings
-from service.storage.states import StudyState
 from studies.spec.study import StudySpec
 from studies.study_file import read
 
@@ -41,7 +40,7 @@ def run(file: Path, settings: Settings) -> int:
             if study.comparison is not None:
                 show_comparison(console, client.comparison(study.name))
             _show_urls(console, settings, study)
-        return 0 if study.state == StudyState.COMPLETED and study.progress.complete else 1
+        return terminal.exit_status(study)
     finally:
         server.terminate()
         server.wait()

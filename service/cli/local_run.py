@@ -26,7 +26,7 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.datasets import DatasetStore
 from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
-from service.storage.states import ACTIVE_COMPARISON, ComparisonState, StudyState
+from service.storage.states import ACTIVE_COMPARISON, StudyState
 from service.storage.store import Store
 from service.views import comparison_view, one_study_view, trial_view
 from service.worker.fleet import Fleet
@@ -102,8 +102,7 @@ def _show(store: Store, console: Console, study: StudyView, next_step: str) -> i
     if study.comparison is not None:
         show_comparison(console, comparison_view(store, study.name))
     console.print(next_step, highlight=False, markup=False, soft_wrap=True)
-    compared = study.comparison is None or study.comparison.state == ComparisonState.COMPLETED
-    return 0 if study.state == StudyState.COMPLETED and study.progress.complete and compared else 1
+    return terminal.exit_status(study)
 
 
 def _command(file: Path, model: Path | None) -> str:
@@ -124,7 +123,9 @@ def _begin_or_resume(store: Store, spec: StudySpec) -> str:
         return store.create_study(named).name
     except NameInUseError:
         study = store.study(name)
-        if _alone(study.parsed_spec) != alone.named(name):
+        # A study of an earlier version may lack what is a default now.
+        stored = study.parsed_spec, StudySpec.model_validate(study.spec)
+        if alone.named(name) not in map(_alone, stored):
             raise ConflictError(
                 f"another study is named '{name}'; choose another name, or delete that one first"
             ) from None

@@ -34,6 +34,7 @@ FILE_HELP = "CSV, TSV, Excel, JSON lines, Parquet, Feather or .npz; texts also a
 EncodingOption = Annotated[
     str | None, typer.Option(help="Of a text file, as cp1252; seen from the file when left out.")
 ]
+SheetOption = Annotated[str | None, typer.Option(help="Of a workbook; the first that is shown when left out.")]
 DatabaseUrlOption = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the database [REGSWEEP_DATABASE_URL].")]
 ArtifactsUrlOption = Annotated[
     str | None, typer.Option(help="fsspec URL of the folder for models and datasets [REGSWEEP_ARTIFACTS_URL].")
@@ -72,6 +73,6 @@ def open_client(server: str | None, key: str | None) -> Client:
 
 
 def warn_of(study: StudyView) -> None:
-    """Print the warnings of a study to the standard error."""
-    for warning in study.warnings:
+    """Print the warnings of a study and of its data to the standard error."""
+    for warning in (*study.warnings, *(study.data.warnings if study.data is not None else ())):
         print(f"regsweep: warning: {warning}", file=sys.stderr)

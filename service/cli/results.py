@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, StudyName, open_client, refuse
+from service.cli.options import (
+    FILE_HELP,
+    EncodingOption,
+    KeyOption,
+    ServerOption,
+    SheetOption,
+    StudyName,
+    open_client,
+    refuse,
+)
 
 TechniqueOption = Annotated[
     str | None,
@@ -73,6 +82,7 @@ def predict(
         bool, typer.Option("--strict", help="Refuse rows with a value that training never saw, instead of telling it.")
     ] = False,
     encoding: EncodingOption = None,
+    sheet: SheetOption = None,
     unfamiliar: Annotated[
         Path | None, typer.Option(help="JSON file to write, of the values that training never saw.", hidden=True)
     ] = None,
@@ -84,7 +94,7 @@ def predict(
     from studies.prediction import predict
 
     try:
-        predictions = predict(model, file, format_of_file(file), encoding, id_column=id_column, strict=strict)
+        predictions = predict(model, file, format_of_file(file), encoding, sheet, id_column=id_column, strict=strict)
         write_predictions(predictions, output)
         if unfamiliar is not None:
             write_unfamiliar(predictions, unfamiliar)

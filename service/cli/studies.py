@@ -54,7 +54,6 @@ def run(
 
 def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None, key: KeyOption = None) -> None:
     """Submit a study to a server."""
-    from service.cli import data_warnings
     from service.cli.local_files import submit_study
     from studies.study_file import read_document
 
@@ -62,12 +61,11 @@ def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None
     with open_client(server, key) as client:
         submitted = submit_study(client, study, file.parent)
     warn_of(submitted)
-    data_warnings.tell(submitted)
     print(submitted.name)
 
 
 def watch(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:
-    """Follow a study until it ends, then show it."""
+    """Follow a study until it ends, then show it; exit 1 when it gave no result, as `run` does."""
     from rich.console import Console
 
     from service.cli import terminal
@@ -76,6 +74,7 @@ def watch(name: StudyName, server: ServerOption = None, key: KeyOption = None) -
     with open_client(server, key) as client:
         study = terminal.follow(console, lambda: client.study(name))
         _show(console, client, study, server)
+    sys.exit(terminal.exit_status(study))
 
 
 def studies(server: ServerOption = None, key: KeyOption = None) -> None:

@@ -19,7 +19,7 @@ from rich.text import Text
 from service.schemas.progress import OverallView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
-from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
+from service.storage.states import ACTIVE_STUDY, ComparisonState, StudyState, TrialState
 from studies.analysis.labels import number, param_label
 from studies.analysis.params import kernel_values
 from studies.datasets import summary
@@ -132,6 +132,8 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
         f"[bold]{study.name}[/bold] is {study.state}{reason}: {', '.join(counts)} of {progress.trials} trials",
         highlight=False,
     )
+    if study.earlier:
+        console.print(_known_trials(study), highlight=False)
     for warning in study.warnings:
         console.print(f"Warning: {warning}", highlight=False, markup=False)
     if study.comparison is not None:
@@ -152,7 +154,11 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     if len(spec.objectives) > 1:
         console.print(_table(f"Pareto front of {', '.join(spec.objectives)}", front, spec))
         return
-    console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {number(front[0].value)}")
+    deviation = front[0].metrics.get(f"{spec.objectives[0]}_deviation")
+    spread = "" if deviation is None else f" ± {number(deviation, 2)} over {spec.resampling.fits} trainings"
+    console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {number(front[0].value)}{spread}")
+    if front[0].cut:
+        console.print(f"It was {front[0].reason}", highlight=False)
     console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))
 
 
@@ -164,6 +170,18 @@ def _show_data(console: Console, study: StudyView) -> None:
         console.print(line, style="dim", highlight=False, markup=False)
     for warning in study.data.warnings:
         console.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False)
+
+
+def _known_trials(study: StudyView) -> str:
+    left_out = "; ".join(f"{reason} ({count})" for reason, count in study.earlier_left_out.items())
+    known = f"Its sampler knew {study.earlier} trials of '{study.spec['warm_start']['study']}'"
+    return f"{known}; left out: {left_out}" if left_out else known
+
+
+def exit_status(study: StudyView) -> int:
+    """The exit status of a command that followed a study to its end: 0 when it and its comparison gave a result."""
+    compared = study.comparison is None or study.comparison.state == ComparisonState.COMPLETED
+    return 0 if study.state == StudyState.COMPLETED and study.progress.complete and compared else 1
 
 
 def show_studies(console: Console, studies: Iterable[StudyView]) -> None:

@@ -64,6 +64,7 @@ class UploadOptions(BaseModel):
     encoding: str | None = Field(
         None, description="Of a text, as cp1252; taken from its Content-Type's charset, or seen from it, when left out."
     )
+    sheet: str | None = Field(None, description="Of a workbook; the first that is shown when left out.")
     columns: Json[dict[str, Any]] | None = Field(
         None,
         description="How columns are to be read, JSON: an object with the name of each and its ColumnOptions: kind "

@@ -19,6 +19,11 @@ class BestView(BaseModel):
 
     number: int
     value: float
+    deviation: float | None = Field(
+        None,
+        description="Standard deviation of the value over the trial's trainings, which have the same params and "
+        "differ by fold and seeds; null for a holdout, which trains once.",
+    )
     params: dict[str, Any]
 
 
@@ -64,6 +69,11 @@ class StudyView(BaseModel):
     )
     earlier: int = Field(
         description="Number of trials of another study that its sampler learned from; see `warm_start`."
+    )
+    earlier_left_out: dict[str, int] = Field(
+        default_factory=dict,
+        description="Number of that study's complete trials that it did not learn from, for it could not have asked "
+        "them, by the reason.",
     )
     comparison: ComparisonSummary | None = Field(description="Null when the study has none; see /comparison.")
     best: BestView | None = Field(

@@ -23,7 +23,11 @@ class TrialView(BaseModel):
     epochs: int | None = Field(description="Epochs trained.")
     best_epoch: int | None = Field(description="Epoch of the kept weights, counted from 1.")
     stopped_early: bool | None = Field(description="Whether early stopping ended the training.")
-    reason: str | None = Field(description="Why it was pruned or failed.")
+    cut: bool = Field(
+        False,
+        description="Whether the study's end cut it: complete, with the value of its epochs so far; see `reason`.",
+    )
+    reason: str | None = Field(description="Why it was pruned, failed or was cut.")
     attempt: int = Field(
         description="Number of the current attempt, from 1; above 1 when an earlier one was lost, see …/attempts."
     )
@@ -56,6 +60,14 @@ class AttemptView(BaseModel):
     reason: str | None = Field(description="In words, unless it ended as told.")
 
 
+class TrainedOnView(BaseModel):
+    """The rows that a trial's weights, curve and kept model were trained on."""
+
+    train_rows: int = Field(description="Rows that gave gradients.")
+    rows: int = Field(description="All rows of the dataset.")
+    part: str = Field(description="Which rows they are, and how rows were divided, in words.")
+
+
 class CurveView(BaseModel):
     """A learning curve: a list per column, with one entry per epoch."""
 
@@ -76,6 +88,11 @@ class WeightsView(BaseModel):
     feature_norms: dict[str, float] | None = Field(
         description="L2 norm of each input feature's weights; exactly 0 where the model does not use the feature. "
         "Null for images."
+    )
+    trained_on: TrainedOnView | None = Field(
+        None,
+        description="Which rows weights, curve and kept model were trained on: of folds the first's, in the "
+        "order of time the last's, which trains on most rows. Null for trials of earlier versions.",
     )
     nonzero_features: list[str] | None = Field(
         description="Features with a weight that is not 0. One fit keeps too many; a comparison selects by stability."

@@ -78,6 +78,7 @@ def _close_if_ended(session: Session, optuna: RDBStorage, study: StudyRecord, ro
     if study.state in ACTIVE_STUDY:
         return False
     lifecycle.close_slots(session, optuna, study, TrialRecord.id.in_([row.id for row in rows]))
+    comparisons.settle(session, optuna, study)
     return True
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
-from service.storage import confirmation, lifecycle, ranking
+from service.storage import confirmation, failures, lifecycle, ranking
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, ComparisonState, StudyState, TrialState
 from studies.analysis import techniques
@@ -65,22 +65,41 @@ def part_name(study: StudyRecord, part: str) -> str:
 
 def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: StudyState, reason: str | None) -> None:
     """End a locked study; when it is a part of a comparison, begin the next step or end the comparison."""
-    parent = _parent(session, study)
     if study.state not in ACTIVE_STUDY:
         return
     paused = study.state == StudyState.PAUSED
     lifecycle.end_study(session, optuna, study, state, reason)
+    session.expire(study)
+    settle(session, optuna, study, paused=paused)
+
+
+def settle(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: bool = False) -> None:
+    """Conclude a locked study that has ended, once none of its trials runs: those that it cut count as well.
+
+    It failed when no trial is complete. The comparison that it is a part of goes on, or ends with it.
+    """
+    if study.state in ACTIVE_STUDY or _has_open_trial(session, [study]):
+        return
+    if study.state == StudyState.COMPLETED and (why := failures.why_without_result(session, study)) is not None:
+        study.state, study.reason = StudyState.FAILED, "; ".join(filter(None, [study.reason, why]))
+    parent = _parent(session, study)
     if parent is None:
         return
-    session.expire(study)
-    if parent.comparison_state == ComparisonState.SEARCHING and not _active_parts(session, parent):
-        _begin_confirmation(session, optuna, parent, paused=paused)
+    if parent.comparison_state == ComparisonState.SEARCHING:
+        if not _active_parts(session, parent) and not _has_open_trial(session, parts(session, parent)):
+            _begin_confirmation(session, optuna, parent, paused=paused)
     elif parent.comparison_state == ComparisonState.CONFIRMING and study.technique is None:
-        parent.comparison_state = ComparisonState(state)
+        parent.comparison_state = ComparisonState(study.state)
 
 
 def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, failed: bool) -> None:
-    """End a study when no trial is open, or, after a trial failed, when failures exceed budget.max_failed_trials."""
+    """End a study when no trial is open, or, after a trial failed, when failures exceed budget.max_failed_trials.
+
+    Settle one that has ended before.
+    """
+    if study.state not in ACTIVE_STUDY:
+        settle(session, optuna, study)
+        return
     in_study = TrialRecord.study_id == study.id
     max_failed = study.spec["budget"]["max_failed_trials"]  # not validated: every trial ends here
     if failed and max_failed is not None:
@@ -89,9 +108,13 @@ def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, f
             reason = f"{count} trials failed and budget.max_failed_trials is {max_failed}"
             end(session, optuna, study, StudyState.FAILED, reason)
             return
-    has_open = sa.exists().where(in_study, TrialRecord.state.in_(OPEN_TRIAL))
-    if not session.scalar(sa.select(has_open)) and not _add_next_round(session, study):
+    if not _has_open_trial(session, [study]) and not _add_next_round(session, study):
         end(session, optuna, study, StudyState.COMPLETED, None)
+
+
+def _has_open_trial(session: Session, studies: Sequence[StudyRecord]) -> bool:
+    of_studies = TrialRecord.study_id.in_([study.id for study in studies])
+    return bool(session.scalar(sa.select(sa.exists().where(of_studies, TrialRecord.state.in_(OPEN_TRIAL)))))
 
 
 def _add_next_round(session: Session, study: StudyRecord) -> bool:

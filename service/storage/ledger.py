@@ -43,7 +43,7 @@ class TrialLedger:
         self._artifacts = artifacts
         self._study_id, self._root_id = study.id, study.root_id
         self._spec = study.parsed_spec
-        self._warm_start_trials = study.warm_start_trials or []
+        self._warm_start_trials = study.warm_start_trials
         try:
             self._optuna_id = self._rdb.get_study_id_from_name(study.name)
         except KeyError:
@@ -229,7 +229,7 @@ class TrialLedger:
                 session.execute(sa.insert(CurveRecord), curve_row(claim.trial_id, outcome.result))
             study = session.get_one(StudyRecord, self._study_id)
             comparisons.end_when_done(session, self._rdb, study, failed=outcome.state == OptunaState.FAIL)
-            if outcome.state == OptunaState.FAIL and outcome.reason is not None:
+            if outcome.state != OptunaState.PRUNED and outcome.reason is not None:
                 self._rdb.set_trial_user_attr(optuna_trial_id, "reason", outcome.reason)
             steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]
             optuna_tables.set_intermediate_values(session, steps)

@@ -161,7 +161,7 @@ def count_pause(session: Session, study: StudyRecord, to: StudyState) -> None:
 
 
 def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: StudyState, reason: str | None) -> None:
-    """End an active study: no trial starts any more, and a running one ends at its next epoch."""
+    """End an active study: no trial starts any more, and a running one is cut at its next epoch."""
     if study.state in ACTIVE_STUDY:
         ended = {"state": state, "reason": reason, "ended_at": unix_now()}
         session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id).values(ended))

@@ -5,6 +5,7 @@ Samplers and the dashboard read Optuna's tables, the API reads these. Both chang
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, ClassVar, TypeVar
@@ -53,8 +54,8 @@ class StudyRecord(Record):
     comparison_state: Mapped[ComparisonState | None] = mapped_column(_one_of(ComparisonState, 10))
     published: Mapped[bool | None] = mapped_column("presented")  # the report is kept, its figures in the dashboard
     publishing_at: Mapped[float | None] = mapped_column("presenting_at")  # when a worker claimed to publish it
-    #: Another study's trials that its sampler knows, see studies.search.warm_start.
-    warm_start_trials: Mapped[list[Any] | None] = mapped_column("earlier")
+    #: Another study's trials that its sampler knows, see studies.search.warm_start; of earlier versions a list of them.
+    warm_start: Mapped[Any | None] = mapped_column("earlier", sa.JSON(none_as_null=True))
     priority: Mapped[int] = mapped_column(default=0)  # workers serve the highest first
     served_at: Mapped[float | None]  # when a worker last began to serve it or a part of it
     invalidated_count: Mapped[int] = mapped_column("forgotten", default=0)  # changes whenever a trial is marked invalid
@@ -67,19 +68,30 @@ class StudyRecord(Record):
     @property
     def parsed_spec(self) -> StudySpec:
         """The validated `spec`; validated again only after it was assigned or read from the database."""
-        return self._parsed("spec", StudySpec)
+        return self._parsed("spec", StudySpec.read)
 
     @property
     def parsed_comparison(self) -> ComparisonSpec:
         """The validated `comparison`, which must not be None."""
-        return self._parsed("comparison", ComparisonSpec)
+        return self._parsed("comparison", ComparisonSpec.model_validate)
 
-    def _parsed(self, column: str, model: type[Model]) -> Model:
+    def _parsed(self, column: str, read: Callable[[Any], Model]) -> Model:
         document, memo = getattr(self, column), self.__dict__.setdefault("_parsed_columns", {})
         parsed: tuple[object, Model] | None = memo.get(column)
         if parsed is None or parsed[0] is not document:
-            parsed = memo[column] = document, model.model_validate(document)
+            parsed = memo[column] = document, read(document)
         return parsed[1]
+
+    @property
+    def warm_start_trials(self) -> list[dict[str, Any]]:
+        """Another study's trials that its sampler knows."""
+        document: Any = self.warm_start or []
+        return list(document["trials"] if isinstance(document, dict) else document)
+
+    @property
+    def warm_start_left_out(self) -> dict[str, int]:
+        """The number of that study's complete trials that its sampler does not know, by why."""
+        return dict(self.warm_start["left_out"]) if isinstance(self.warm_start, dict) else {}
 
     @property
     def etag(self) -> str:

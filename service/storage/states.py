@@ -13,7 +13,7 @@ class StudyState(StrEnum):
     PAUSED = "paused"  # by a user: nothing is claimed until it is resumed
     COMPLETED = "completed"  # its budget is used up, trials or seconds
     STOPPED = "stopped"  # by a user
-    FAILED = "failed"  # it cannot be run, or too many of its trials failed
+    FAILED = "failed"  # it cannot be run, too many of its trials failed, or none is complete
 
 
 #: States in which workers claim trials.

@@ -96,7 +96,7 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
 def copy_warm_start_trials(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
     """Copy the complete trials of the study that a new one starts warm from, if it names one.
 
-    Raises InvalidSpecError when there is no such study, its objectives differ, or none of its trials fits this space.
+    Raises InvalidSpecError when there is no such study, its objectives or its data differ, or none of its trials fits.
     """
     from service.storage import optuna_tables
     from studies.search import warm_start
@@ -108,16 +108,24 @@ def copy_warm_start_trials(session: Session, optuna: RDBStorage, study: StudyRec
     other = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
     if other is None:
         raise _invalid_warm_start(f"there is no study named '{name}'")
-    objectives = other.parsed_spec.objectives
+    theirs = other.parsed_spec
+    objectives = theirs.objectives
     if objectives != spec.objectives:
         raise _invalid_warm_start(
             f"'{name}' optimises {', '.join(objectives)}; it must be {', '.join(spec.objectives)}"
         )
+    if not warm_start.same_rows(theirs.dataset, spec.dataset):
+        raise _invalid_warm_start(
+            f"'{name}' is about other data ({theirs.dataset.name}), whose values cannot be compared with this study's; "
+            "name a study of the same data, read in the same way"
+        )
     trials = optuna_tables.read_trials(session, optuna.get_study_id_from_name(name), -1, ())
     complete = [(trial.params, trial.values) for trial in trials if trial.state.name == TrialState.COMPLETE]
-    study.warm_start_trials = warm_start.documents(spec, complete)
+    study.warm_start = warm_start.document(spec, theirs, complete)
     if not study.warm_start_trials:
-        raise _invalid_warm_start(f"none of the {len(complete)} complete trials of '{name}' lies in this study's space")
+        why = "".join(f"; {reason} ({count})" for reason, count in study.warm_start_left_out.items())
+        message = f"none of the {len(complete)} complete trials of '{name}' lies in this study's space{why}"
+        raise _invalid_warm_start(message)
 
 
 def _invalid_warm_start(message: str) -> InvalidSpecError:

@@ -93,11 +93,12 @@ class Worker:
         _log.info("worker has left", worker=self.name)
 
     def _keep_preparations(self, study: StudyRecord, data: Sequence[PreparedData]) -> None:
-        """Save the fitted preprocessing of the first fold, the full split and all rows, for the models kept of them."""
+        """Save the fitted preprocessing of the kept fold, the full split and all rows, for the models kept of them."""
         if study.spec["dataset"]["kind"] != "uploaded":
             return
-        fits = study.parsed_spec.resampling.fits
-        for fold in {0, *range(fits, min(fits + 2, len(data)))}:
+        spec = study.parsed_spec
+        fits = spec.resampling.fits
+        for fold in {spec.kept_fold(range(fits)), *range(fits, min(fits + 2, len(data)))}:
             path = preparation_path(study.id, fold)
             if self._artifacts.has(path):
                 continue

@@ -56,6 +56,8 @@ def confirmation_spec(spec: StudySpec, comparison: ComparisonSpec, trials: int) 
             "resampling": Resampling(
                 kind="nested_kfold", folds=comparison.folds, repeats=comparison.repeats, split=spec.resampling.split
             ),
+            # What is confirmed must hold for any seed, not for that of its search.
+            "training": spec.training.model_copy(update={"seeds": "own"}),
             "budget": spec.budget.model_copy(update={"trials": trials}),
             "comparison": None,
             "warm_start": None,

@@ -1,4 +1,4 @@
-"""Excel workbooks: rows of the first sheet, in a stream, each cell as the text that a CSV would have for it."""
+"""Excel workbooks: rows of a sheet, in a stream, each cell as the text that a CSV would have for it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from xml.etree.ElementTree import ParseError
 
 import pyarrow as pa
 
+from studies.datasets.column_roles import quote_names
 from studies.errors import InvalidTableError
 
 _BATCH_ROWS = 1 << 12
@@ -26,9 +27,10 @@ _Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class ExcelFile:
-    """A workbook whose first sheet's header has been read."""
+    """A workbook of which a sheet's header has been read."""
 
     path: Path
+    sheet: str | None  # the first that is shown unless it is named
     names: tuple[str, ...]
     note: str = ""  # says which sheet is read where there are several
     encoding: str | None = None
@@ -36,11 +38,11 @@ class ExcelFile:
     delimiter: str | None = None
 
     @classmethod
-    def open(cls, path: Path, max_bytes: int) -> Self:
-        """Read the first sheet's first row, which holds the names.
+    def open(cls, path: Path, sheet: str | None, max_bytes: int) -> Self:
+        """Read a sheet's first row, which holds the names.
 
-        Raises InvalidTableError when the file is no workbook, is more than half of `max_bytes` expanded, or row 1 is
-        empty.
+        Raises InvalidTableError when the file is no workbook, lacks the sheet, is more than half of `max_bytes`
+        expanded, or row 1 is empty.
         """
         with _readable():
             with zipfile.ZipFile(path) as archive:
@@ -50,13 +52,14 @@ class ExcelFile:
                 raise InvalidTableError(
                     f"the workbook declares {expanded / 1e9:.1f} GB; at most {max_bytes / 2e9:.1f} GB are read"
                 )
-            with _sheets(path) as sheets:
-                header = _trim(next(_rows(sheets[0]), ()))
-                several = f"the first of {len(sheets)} sheets, '{sheets[0].title}', is read"
+            with _open_sheet(path, sheet) as (opened, others):
+                header, title = _trim(next(_rows(opened), ())), opened.title
         if not header:
-            raise InvalidTableError("row 1 of the first sheet is empty; it must hold the columns' names", row=1)
+            raise InvalidTableError(f"row 1 of the sheet '{title}' is empty; it must hold the columns' names", row=1)
+        is_chosen = bool(others) and sheet is None
+        note = f"the sheet '{title}' is read; name another by `sheet`: {quote_names(others)}" if is_chosen else ""
         names = ((_to_text(value) or "").strip() or f"column {number}" for number, value in enumerate(header, 1))
-        return cls(path, tuple(names), f"{several}; to use another, save it by itself" if len(sheets) > 1 else "")
+        return cls(path, sheet, tuple(names), note)
 
     def check_size(self, columns: int, max_bytes: int) -> None:
         """Accept any file: `open` has looked at its size, and its rows are counted while they are read."""
@@ -67,8 +70,8 @@ class ExcelFile:
         Raises InvalidTableError, which names the row, when a value stands behind the header's last column.
         """
         wanted = [(name, self.names.index(name)) for name in columns]
-        with _readable(), _sheets(self.path) as sheets:
-            rows = self._values(sheets[0])
+        with _readable(), _open_sheet(self.path, self.sheet) as (sheet, _):
+            rows = self._values(sheet)
             while batch := list(islice(rows, _BATCH_ROWS)):
                 values = ([_to_text(row[index]) if index < len(row) else None for row in batch] for _, index in wanted)
                 yield pa.RecordBatch.from_arrays([pa.array(v, pa.string()) for v in values], names=list(columns))
@@ -90,8 +93,8 @@ class ExcelFile:
 
 
 @contextmanager
-def _sheets(path: Path) -> Iterator[list[Any]]:
-    """Open the sheets that hold cells and are shown, in the workbook's order."""
+def _open_sheet(path: Path, title: str | None) -> Iterator[tuple[Any, list[str]]]:
+    """Open a sheet, the first that is shown unless it is named; hand out the titles of the others beside it."""
     import openpyxl
 
     # It warns of what it does not keep, as styles: nothing is written here.
@@ -100,12 +103,16 @@ def _sheets(path: Path) -> Iterator[list[Any]]:
         path.open("rb") as file,  # whatever it is named
         closing(openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)) as workbook,
     ):
-        sheets = [sheet for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
-        if not sheets:
-            raise InvalidTableError("the workbook has no sheet with cells that is shown")
-        for sheet in sheets:
-            sheet.reset_dimensions()  # what a file declares may be any size, and each row would be filled up to it
-        yield sheets
+        sheets = {sheet.title: sheet for sheet in workbook.worksheets}
+        shown = [name for name, sheet in sheets.items() if sheet.sheet_state == "visible"]
+        if title is not None and title not in sheets:
+            message = f"sheet: the workbook has no sheet '{title}'; it has {quote_names(list(sheets))}"
+            raise InvalidTableError(message, option="sheet")
+        if title is None and not shown:
+            raise InvalidTableError("the workbook has no sheet with cells that is shown; name one by `sheet`")
+        sheet = sheets[title or shown[0]]
+        sheet.reset_dimensions()  # what a file declares may be any size, and each row would be filled up to it
+        yield sheet, [name for name in shown if name != sheet.title]
 
 
 def _rows(sheet: Any) -> Iterator[_Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ from typing import Self
 import pyarrow as pa
 from pyarrow import dataset, ipc
 
+from studies.datasets.flatbuffer import expanded_bytes
 from studies.datasets.parquet import pandas_index
 from studies.errors import InvalidTableError
+
+_TEXT_BYTES = 4  # that a file may declare for each byte that is allowed as float32, as of Parquet
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,13 @@ class FeatherFile:
             return cls(path, tuple(file.schema.names), index=pandas_index(file.schema))
 
     def check_size(self, columns: int, max_bytes: int) -> None:
-        """Raise InvalidTableError when the file declares too many rows, before any of them is expanded."""
-        with _readable():
-            rows = dataset.dataset(self.path, format="ipc").count_rows()
-        if 4 * rows * columns > max_bytes:
+        """Raise InvalidTableError when the file declares too much, before any of it is expanded."""
+        with _readable(), pa.memory_map(str(self.path)) as source:
+            rows, expanded = dataset.dataset(self.path, format="ipc").count_rows(), expanded_bytes(source)
+        if 4 * rows * columns > max_bytes or expanded > _TEXT_BYTES * max_bytes:
             raise InvalidTableError(
-                f"the file declares {rows} rows of {columns} columns; at most {max_bytes / 1e9:.1f} GB as 32-bit "
-                "numbers are read"
+                f"the file declares {rows} rows of {columns} columns that are {expanded / 1e9:.1f} GB expanded; at "
+                f"most {max_bytes / 1e9:.1f} GB as 32-bit numbers are read"
             )
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -64,7 +68,7 @@ class FeatherFile:
 def _readable() -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, struct.error) as error:
         raise InvalidTableError(
             f"the file is not a whole Feather file: {' '.join(str(error).split())[:200]}; is it truncated, or of "
             "Feather's first version?"

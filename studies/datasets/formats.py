@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat
 
 if TYPE_CHECKING:
@@ -48,25 +49,36 @@ class ColumnFile(Protocol):
 
 
 def open_columns(
-    path: Path, file_format: TableFormat, encoding: str | None = None, max_bytes: int = MAX_BYTES
+    path: Path,
+    file_format: TableFormat,
+    encoding: str | None = None,
+    max_bytes: int = MAX_BYTES,
+    sheet: str | None = None,
 ) -> ColumnFile:
     """Open a file of any format but .npz and read its columns' names; a text's encoding is seen unless it is given.
 
     Raises InvalidTableError when the file does not begin as one of its format does, or its text is too large.
     """
-    from studies.datasets.delimited import DelimitedFile
-    from studies.datasets.excel import ExcelFile
-    from studies.datasets.feather import FeatherFile
-    from studies.datasets.json_lines import JsonLinesFile
-    from studies.datasets.parquet import ParquetFile
-
+    if sheet is not None and file_format != "xlsx":
+        raise InvalidTableError(f"sheet: only a workbook has sheets, and the file is {file_format}", option="sheet")
+    # Each brings libraries of its own.
     match file_format:
         case "parquet":
+            from studies.datasets.parquet import ParquetFile
+
             return ParquetFile.open(path)
         case "feather":
+            from studies.datasets.feather import FeatherFile
+
             return FeatherFile.open(path)
         case "xlsx":
-            return ExcelFile.open(path, max_bytes)
+            from studies.datasets.excel import ExcelFile
+
+            return ExcelFile.open(path, sheet, max_bytes)
         case "jsonl":
+            from studies.datasets.json_lines import JsonLinesFile
+
             return JsonLinesFile.open(path, encoding, max_bytes)
+    from studies.datasets.delimited import DelimitedFile
+
     return DelimitedFile.open(path, file_format, encoding, max_bytes)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Raw = Mapping[str, Sequence[Any] | Array] | Array
 
 _FORMAT = 2
-_READ_FORMATS = (1, _FORMAT)  # of format 1, as version 0.2 wrote it, neither means nor all levels are known
+_READ_FORMATS = (1, _FORMAT)  # of format 1, an earlier version's, neither means nor all levels are known
 _NO_ROWS = "there are no rows, so there is nothing to predict"
 #: Types that skops loads besides those it trusts itself; this one is rebuilt from an empty array, without pickles.
 _TRUSTED = ["numpy.dtype"]
@@ -103,19 +103,29 @@ class Preparation:
         return self._prepare({column.name: _to_arrow(column.name, raw) for column in self.layout.columns}, "parquet")
 
     def read(
-        self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES, encoding: str | None = None
+        self,
+        path: Path,
+        file_format: TableFormat,
+        max_bytes: int = MAX_BYTES,
+        encoding: str | None = None,
+        sheet: str | None = None,
     ) -> Array:
         """Read the rows of a file of columns as the model's inputs, float32; warn of what training never saw.
 
-        A text's encoding is seen unless it is given.
+        A text's encoding is seen, and the first sheet of a workbook read, unless they are given.
 
         Raises InvalidTableError when the file declares more than `max_bytes` or a column or row is wrong, and
         DatasetError for an .npz file, or where the model takes arrays.
         """
-        return _warn(self.prepare_file(path, file_format, max_bytes, encoding))
+        return _warn(self.prepare_file(path, file_format, max_bytes, encoding, sheet))
 
     def prepare_file(
-        self, path: Path, file_format: TableFormat, max_bytes: int = MAX_BYTES, encoding: str | None = None
+        self,
+        path: Path,
+        file_format: TableFormat,
+        max_bytes: int = MAX_BYTES,
+        encoding: str | None = None,
+        sheet: str | None = None,
     ) -> PreparedRows:
         """Read the rows of a file of columns as the model's inputs, and tell what training never saw.
 
@@ -125,7 +135,7 @@ class Preparation:
 
         if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
-        file = open_columns(path, file_format, encoding, max_bytes)
+        file = open_columns(path, file_format, encoding, max_bytes, sheet)
         check_distinct(file.names)
         _check_present(self.layout, file.names)
         names = [column.name for column in self.layout.columns]

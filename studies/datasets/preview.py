@@ -12,14 +12,16 @@ from studies.datasets.formats import MAX_BYTES, open_columns
 from studies.spec.table import TableFormat
 
 
-def preview(path: Path, file_format: TableFormat, rows: int = 10, encoding: str | None = None) -> dict[str, Any]:
+def preview(
+    path: Path, file_format: TableFormat, rows: int = 10, encoding: str | None = None, sheet: str | None = None
+) -> dict[str, Any]:
     """Read the first rows: `columns`, their names, and `rows`, lists of values; text files give text.
 
     An .npz file also gives `arrays`, the name, shape and dtype of each.
     """
     if file_format == "npz":
         return _preview_arrays(path, rows)
-    file = open_columns(path, file_format, encoding)
+    file = open_columns(path, file_format, encoding, sheet=sheet)
     first_rows = (row for batch in file.batches(file.names) for row in batch.slice(0, rows).to_pylist())
     return {
         "columns": list(file.names),

@@ -18,7 +18,7 @@ MARKS = frozenset({
     "missing", "unknown", "unk", "<na>", "(null)", "(none)", "(missing)",
     "#n/a", "#null!", "#value!", "#ref!", "#div/0!", "#num!", "#name?",
 })  # fmt: skip
-#: The kinds as version 0.2 named them.
+#: The kinds as earlier versions named them.
 OLD_KINDS = {"numeric": "number", "categorical": "category"}
 
 

@@ -52,7 +52,7 @@ def summarize(profile: DatasetProfile) -> DataSummary:
 
 
 def _why(column: ColumnProfile) -> str:
-    return column.left_out or "gives no input"  # datasets of version 0.2 do not say why
+    return column.left_out or "gives no input"  # profiles of earlier versions do not say why
 
 
 def _describe_file(profile: DatasetProfile) -> str:

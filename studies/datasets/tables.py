@@ -45,7 +45,7 @@ def read(path: Path, file_format: TableFormat, options: TableOptions, max_bytes:
 
 
 def _read_columns(path: Path, file_format: TableFormat, options: TableOptions, max_bytes: int) -> Table:
-    file = open_columns(path, file_format, options.encoding, max_bytes)
+    file = open_columns(path, file_format, options.encoding, max_bytes, options.sheet)
     # What was seen is kept with the dataset, so that every worker reads the same.
     options = options.model_copy(update={"encoding": file.encoding})
     check_names(file.names, options)

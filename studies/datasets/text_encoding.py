@@ -33,7 +33,7 @@ _SIGN_IN_WORD = re.compile(
     rb"[A-Za-z][\x80-\x91\x93-\x9b\x9d-\x9f\xa1-\xac\xae-\xb6\xb8\xb9\xbb-\xbf][A-Za-z]|\xa3[a-z\xe0-\xff]"
 )
 _EVIDENCE = 1 << 17  # bytes of lines that are not ASCII; the others fit any encoding
-_MAX_LINE = 1 << 16
+_MAX_LINE = 1 << 20
 _MIXED_SHARE = 0.1  # of those lines in UTF-8: then it is not the encoding that is wrong, but some lines
 
 #: Opens a file to be read from its start.
@@ -88,6 +88,10 @@ def _utf16_without_mark(start: bytes) -> str | None:
 
 def _first_misfit(open_bytes: Opener, encoding: str) -> tuple[int, str] | None:
     """Find the first line that is not in an encoding, and say what is wrong there."""
+    if encoding in {"utf-16", "utf-32"}:
+        with open_bytes() as file:
+            if not file.read(4).startswith(tuple(mark for mark, name in _MARKS if name == encoding)):
+                return 1, f"it lacks the byte order mark; name {encoding}-le or {encoding}-be"
     decoder, before = codecs.getincrementaldecoder(encoding)(), 0
     with open_bytes() as file:
         for block in _blocks(file):
@@ -146,7 +150,11 @@ def _rank(sample: bytes) -> list[str]:
     import chardet
 
     found = chardet.detect_all(
-        sample, ignore_threshold=True, max_bytes=len(sample), include_encodings=_LIKELY, no_match_encoding="utf-8"
+        sample,
+        ignore_threshold=True,
+        max_bytes=len(sample),
+        include_encodings=(*_LIKELY, "utf-8"),
+        no_match_encoding="utf-8",
     )
     scores = {codecs.lookup(one["encoding"]).name: one["confidence"] for one in found if one["encoding"]}
     if _CONTROLS.search(sample):

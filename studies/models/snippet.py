@@ -16,7 +16,6 @@ from studies.models.architecture import (
 )
 from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
-from studies.seeds import trial_seed
 from studies.spec.dataset import DatasetSpec, UploadedDataset
 from studies.spec.study import StudySpec
 
@@ -76,7 +75,7 @@ import keras
 {definitions}
 # x_*: one row {facts.shape}, {_describe_inputs(spec.dataset)}
 # y_*: {_describe_targets(facts.task, facts.classes)}
-{comments}keras.utils.set_random_seed({trial_seed(spec.seed, number, fit)})
+{comments}keras.utils.set_random_seed({spec.training_seed(number, fit)})
 {_model_source(architecture)}
 model.compile(
     optimizer={optimizer},

@@ -49,4 +49,4 @@ class PrunerSpec(OptionedModel):
 class WarmStartSpec(FrozenModel):
     """Another study whose complete trials the sampler knows from the start; they cost none of the budget."""
 
-    study: str = Field(description="Its name; of the same objectives, with trials in this study's space.")
+    study: str = Field(description="Its name; of the same objectives and data, with trials in this study's space.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from studies import seeds
 from studies.frozen_model import FrozenModel
 from studies.keras_config import compatibility
 from studies.keras_config.errors import ConfigError
@@ -91,6 +93,14 @@ class StudySpec(FrozenModel):
         split = self.resampling.split
         return split == "time" or (split == "auto" and options is not None and options.time is not None)
 
+    def kept_fold(self, folds: Iterable[int]) -> int:
+        """Of the folds that a trial is trained on, the one whose model, curve and weights stand for the trial.
+
+        Folds are alike, and the first is taken; in the order of time they grow, and the last trains on most rows, up to
+        the latest.
+        """
+        return max(folds) if self.ordered else min(folds)
+
     @property
     def max_folds(self) -> int:
         """The most folds that there are rows for, as far as is known before the dataset is loaded."""
@@ -112,6 +122,18 @@ class StudySpec(FrozenModel):
     def directions(self) -> tuple[Direction, ...]:
         """The direction of each objective."""
         return tuple(OBJECTIVES[name].direction for name in self.objectives)
+
+    def training_seed(self, number: int, fit: int = 0) -> int:
+        """The seed of initial weights, data order and dropout of one of a trial's trainings."""
+        if self.training.seeds == "common":
+            return seeds.common_seed(self.seed, fit)
+        return seeds.trial_seed(self.seed, number, fit)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Self:
+        """Read a spec that was stored; in versions that had no `training.seeds` every trial had its own."""
+        training = {"seeds": "own", **document.get("training", {})}
+        return cls.model_validate({**document, "training": training})
 
     def named(self, name: str) -> Self:
         """The same study under another name."""

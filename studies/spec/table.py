@@ -35,6 +35,9 @@ def format_of_name(name: str) -> TableFormat | None:
 ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
+_NO_CHARSETS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape"}  # which Python has beside them
+
+
 def known_encoding(name: str) -> str:
     """Return Python's name of a text's encoding.
 
@@ -45,9 +48,12 @@ def known_encoding(name: str) -> str:
     except (LookupError, ValueError) as error:
         raise ValueError(f"'{name}' is not known; name one as utf-8, utf-16, cp1252 or gb18030") from error
     known = codecs.lookup(name).name
+    if known in _NO_CHARSETS:
+        raise ValueError(f"'{name}' is the encoding of no file; name one as utf-8, utf-16, cp1252 or gb18030")
     return "utf-8" if known in {"ascii", "utf-8-sig"} else known
 
 
+SheetName = Annotated[str, Field(min_length=1, max_length=100)]
 Encoding = Annotated[str, Field(max_length=40, pattern=r"^[\w.-]+$"), AfterValidator(known_encoding)]
 
 
@@ -102,6 +108,7 @@ class TableOptions(FrozenModel):
     group: ColumnName | None = Field(None, description="Rows of the same group stand on one side of every split.")
     time: ColumnName | None = Field(None, description="When a row came about: training rows come before those judged.")
     encoding: Encoding | None = Field(None, description="Of a text file, as cp1252; seen from the file when left out.")
+    sheet: SheetName | None = Field(None, description="Of a workbook; the first that is shown when left out.")
     columns: Mapping[ColumnName, ColumnOptions] = Field(
         default_factory=dict, description="How columns are to be read, by name; all others are seen from their values."
     )

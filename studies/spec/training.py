@@ -45,6 +45,11 @@ class Training(FrozenModel):
     schedule: ScheduleSpec = Field(
         default_factory=ConstantSpec, description="How the learning rate goes on from its initial value."
     )
+    seeds: Literal["common", "own"] = Field(
+        "common",
+        description="common: all trials have the same initial weights, order of rows and dropout noise, so that they "
+        "differ by their params alone; own: each trial has its own, so that params tried again give another value.",
+    )
     class_weights: Literal["none", "balanced"] = Field(
         "none",
         description="balanced: a training row counts as much as its class is rare, so that all classes count the same; "

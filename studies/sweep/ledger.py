@@ -33,7 +33,7 @@ class Order(enum.Enum):
     """The ledger's order to running trials."""
 
     GO_ON = enum.auto()
-    END = enum.auto()  # the study is over: keep each trial's result so far and tell it pruned
+    END = enum.auto()  # the study is over: each trial ends where it is, with the result of its epochs so far
     HAND_BACK = enum.auto()  # this worker leaves, or the study is paused: keep each trial's state for the next worker
 
 
@@ -65,7 +65,7 @@ class Outcome:
     state: TrialState  # COMPLETE, PRUNED or FAIL
     values: Sequence[float] | None
     result: TrialResult | None  # None when the training gave nothing
-    reason: str | None  # in words, for PRUNED and FAIL
+    reason: str | None  # in words, for PRUNED and FAIL, and for a COMPLETE trial that the study's end cut
     attributes: Mapping[str, Any] = field(default_factory=dict)  # that Optuna's pruner set on the trial
     unreported: Sequence[tuple[int, float]] = ()  # steps and intermediate values
 

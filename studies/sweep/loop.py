@@ -16,10 +16,9 @@ from optuna.trial import TrialState
 from studies import faults
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, TrainingError, ran_out_of_memory
-from studies.seeds import trial_seed
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Ledger, Order, Outcome, Report, Setback
-from studies.sweep.model_writing import write_model
+from studies.sweep.model_writing import trained_on, write_model
 from studies.sweep.opening import TrialOpener
 from studies.sweep.pruning import Pruning
 from studies.sweep.running_trial import RunningTrial, describe
@@ -30,7 +29,6 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two reports to the ledger; in between, epochs cost no transaction.
 REPORT_SECONDS = 0.25
-_STUDY_ENDED = "the study ended while the trial ran"
 
 
 def sweep(
@@ -126,7 +124,7 @@ class _SweptTrials:
             number,
             self._spec,
             running.hyperparameters,
-            trial_seed(self._spec.seed, number, fold),
+            self._spec.training_seed(number, fold),
             fold,
             (plan is not None and plan.test) or self._spec.resampling.nested,
             running.states.get(fold),
@@ -204,7 +202,7 @@ class _SweptTrials:
 
     def _take_in(self, running: RunningTrial, fold: int, trained: Trained) -> None:
         if self._order is Order.END and not running.finished(trained):
-            running.prune_reason = running.prune_reason or _STUDY_ENDED
+            running.cut(self._spec)
         plan = running.claim.plan
         if self._spec.resampling.nested and not (plan is not None and plan.test):
             trained = replace(trained, result=rename_nested_metrics(trained.result))
@@ -216,7 +214,7 @@ class _SweptTrials:
         dropped = len(self._waiting) - len(kept)
         self._waiting, running.outstanding = kept, running.outstanding - dropped
         if dropped and self._order is Order.END:
-            running.prune_reason = running.prune_reason or _STUDY_ENDED
+            running.prune()
 
     def _end(self, running: RunningTrial) -> None:
         if running.lost:
@@ -244,9 +242,16 @@ class _SweptTrials:
         self._ledger.close(running.claim, running.number, outcome)
         self.closed += 1
 
+    def _outcome(self, running: RunningTrial) -> Outcome:
+        outcome = running.outcome(self._spec)
+        if outcome.result is None:
+            return outcome
+        detail = {**outcome.result.detail, "trained_on": trained_on(running, self._data, self._spec)}
+        return replace(outcome, result=replace(outcome.result, detail=detail))
+
     def _tell(self, running: RunningTrial) -> tuple[Outcome, bool]:
         """Tell the sampler of a trial; return its outcome, and whether its model is kept."""
-        outcome, trial = running.outcome(self._spec), running.trial
+        outcome, trial = self._outcome(running), running.trial
         if trial is None:
             return outcome, running.kept_for_delivery and outcome.state == TrialState.COMPLETE
         told = self._opener.asker.tell(trial, outcome.state, outcome.values)

@@ -43,15 +43,16 @@ class TrialOpener:
     def _open_searched(self, claim: Claim) -> RunningTrial:
         trial, hyperparameters = self._ask(claim) if claim.number is None else self._resume(claim.number)
         folds, epochs = range(self._spec.resampling.fits), self._spec.budget.epochs
-        opened_with = set(freeze(trial).system_attrs)
-        return RunningTrial(claim, trial.number, trial, opened_with, hyperparameters, folds, epochs)
+        opened_with, kept = set(freeze(trial).system_attrs), self._spec.kept_fold(folds)
+        return RunningTrial(claim, trial.number, trial, opened_with, hyperparameters, folds, epochs, kept)
 
     def _open_planned(self, claim: Claim, plan: Plan) -> RunningTrial:
         if claim.number is None:
             self._ledger.open(claim, planned_template(claim.slot, plan), plan.params)
         epochs = plan.epochs or self._spec.budget.epochs
         hyperparameters = Hyperparameters.from_effective(plan.params, self._spec.space.l1_mode)
-        return RunningTrial(claim, claim.slot, None, set(), hyperparameters, plan.folds, epochs)
+        kept = self._spec.kept_fold(plan.folds)
+        return RunningTrial(claim, claim.slot, None, set(), hyperparameters, plan.folds, epochs, kept)
 
     def _resume(self, number: int) -> tuple[Trial, Hyperparameters]:
         trial = self.asker.resume(number)

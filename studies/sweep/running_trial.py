@@ -27,10 +27,12 @@ class RunningTrial:
     hyperparameters: Hyperparameters
     folds: Sequence[int]  # a training each
     epochs: int  # of each training, at most
+    kept_fold: int  # whose model, curve and weights stand for the trial
     outstanding: int = field(init=False)  # trainings that have not ended
     trained: dict[int, Trained] = field(default_factory=dict)  # by fold
     error: Exception | None = None
     prune_reason: str | None = None
+    was_cut: bool = False  # by the study's end, and yet has a value
     unreported: list[tuple[int, float]] = field(default_factory=list)  # steps and intermediate values
     lost: bool = False  # another worker has it now
     state_kept_at: float = field(default_factory=time.monotonic)
@@ -50,21 +52,39 @@ class RunningTrial:
         plan = self.claim.plan
         return plan is not None and (plan.test or plan.deliver is not None)
 
+    def prune(self) -> None:
+        """End it without a value, for the study has ended."""
+        self.prune_reason = self.prune_reason or "the study ended while the trial ran"
+
+    def cut(self, spec: StudySpec) -> None:
+        """End one of its trainings where it is, for the study has ended; the epochs so far give a value.
+
+        Not where epochs are an objective, of which a cut trial would have the fewest; and a comparison's trials are
+        paired, so that one which was trained less would be judged unfairly.
+        """
+        if self.claim.plan is None and "epochs" not in spec.objectives:
+            self.was_cut = True
+        else:
+            self.prune()
+
     def finished(self, trained: Trained) -> bool:
         """Return whether a training ended by early stopping or after its last epoch, and was not cut short."""
         return trained.result.stopped_early or trained.result.epochs >= self.epochs
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from the checkpoint of an earlier attempt."""
-        self.states, self.trained = dict(checkpoint.running), dict(checkpoint.ended)
-        self.outstanding -= len(checkpoint.ended)
+        # A checkpoint of an earlier version lacks the kept fold's model where that is not the first.
+        lacking = {self.kept_fold} - {*checkpoint.models}
+        self.states = dict(checkpoint.running)
+        self.trained = {fold: trained for fold, trained in checkpoint.ended.items() if fold not in lacking}
+        self.outstanding -= len(self.trained)
 
     def checkpoint(self) -> Checkpoint:
         """The state that another attempt can go on from."""
         plan = self.claim.plan
-        every_model = plan is not None and plan.deliver == "folds"
+        models = self.folds if plan is not None and plan.deliver == "folds" else [self.kept_fold]
         states = {fold: state for fold, state in self.states.items() if fold not in self.trained}
-        return Checkpoint(self.trained, states, every_model=every_model)
+        return Checkpoint(self.trained, states, models)
 
     def outcome(self, spec: StudySpec) -> Outcome:
         """The outcome, once all its trainings have ended."""
@@ -79,7 +99,8 @@ class RunningTrial:
         if undefined:
             reason = f"{', '.join(undefined)} has no finite value on this validation part"
             return Outcome(TrialState.FAIL, None, result, reason, unreported=self.unreported)
-        return Outcome(TrialState.COMPLETE, values, result, None, unreported=self.unreported)
+        cut = f"cut after {result.epochs} epochs, when the study ended" if self.was_cut else None
+        return Outcome(TrialState.COMPLETE, values, result, cut, unreported=self.unreported)
 
 
 def describe(error: Exception) -> str:

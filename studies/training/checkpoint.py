@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ class Checkpoint:
 
     ended: Mapping[int, Trained] = field(default_factory=dict)
     running: Mapping[int, TrainingState] = field(default_factory=dict)
-    every_model: bool = False  # whether the models of all folds that have ended are kept, or only the first one's
+    models: Collection[int] = ()  # the folds that have ended whose models are in it
 
 
 def write(checkpoint: Checkpoint, path: Path) -> None:
@@ -33,8 +33,7 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
     ended = {}
     for fold, trained in checkpoint.ended.items():
         ended[str(fold)] = asdict(trained.result)
-        # Without `every_model` only the first fold's model can be needed.
-        if checkpoint.every_model or fold == min(checkpoint.ended):
+        if fold in checkpoint.models:
             arrays[f"model {fold}"] = np.frombuffer(_model_bytes(trained), np.uint8)
     running = {}
     for fold, state in checkpoint.running.items():
@@ -52,9 +51,10 @@ def read(content: bytes) -> Checkpoint:
         document = json.loads(arrays["document"].tobytes())
         if document["version"] != _VERSION:
             return Checkpoint()
-        ended = {}
+        ended, models = {}, set()
         for fold, result in document["ended"].items():
             name = f"model {fold}"
+            models |= {int(fold)} if name in arrays else set()
             ended[int(fold)] = _trained(TrialResult(**result), arrays[name].tobytes() if name in arrays else b"")
         running = {
             int(fold): TrainingState(
@@ -62,7 +62,7 @@ def read(content: bytes) -> Checkpoint:
             )
             for fold, state in document["running"].items()
         }
-    return Checkpoint(ended, running)
+    return Checkpoint(ended, running, models)
 
 
 def _model_bytes(trained: Trained) -> bytes:

@@ -105,20 +105,21 @@ def rename_nested_metrics(result: TrialResult) -> TrialResult:
 def mean_result(results: Sequence[TrialResult], spec: StudySpec) -> TrialResult:
     """The result of a trial of several trainings: means, the deviation of each objective, and the results of each fold.
 
-    The learning curve and the weights by layer are those of the first, whose model is kept.
+    `results` are in the order of their folds. The learning curve and the weights by layer are those of the fold whose
+    model is kept.
     """
-    first = results[0]
+    kept = results[spec.kept_fold(range(len(results)))]
     if spec.resampling.kind == "holdout":
-        return first
-    metrics = {name: _mean([result.metrics[name] for result in results]) for name in first.metrics}
+        return kept
+    metrics = {name: _mean([result.metrics[name] for result in results]) for name in kept.metrics}
     for objective in spec.objectives:
         values = [result.objective(objective) for result in results]
         metrics[f"{objective}_deviation"] = _deviation(values)
     return TrialResult(
         metrics=metrics,
-        weights={name: _mean([result.weights[name] for result in results]) for name in first.weights},
-        detail={**first.detail, "folds": [_fold_detail(result) for result in results]},
-        curve=first.curve,
+        weights={name: _mean([result.weights[name] for result in results]) for name in kept.weights},
+        detail={**kept.detail, "folds": [_fold_detail(result) for result in results]},
+        curve=kept.curve,
         epochs=round(_mean([result.epochs for result in results])),
         best_epoch=round(_mean([result.best_epoch for result in results])),
         stopped_early=any(result.stopped_early for result in results),

@@ -108,7 +108,8 @@ def test_the_server_process_never_loads_tensorflow(api: httpx.Client, server: Se
 def test_a_training_that_diverges_is_a_failed_trial_with_its_reason(api: httpx.Client) -> None:
     space = {"learning_rate": 1e3, "regularizer": "l2", "lambda": 1e6, "dropout": [0.0, 0.1]}
     submit(api, document("diverging", 2, space=space, training={"optimizer": {"name": "sgd"}}))
-    assert ended(api, "diverging")["state"] == "completed"
+    found = ended(api, "diverging")
+    assert (found["state"], found["reason"][:53]) == ("failed", "no trial is complete: 2 failed; most often: DivergedE")
     ran_exactly(api, "diverging", 2)
     for trial in trials(api, "diverging"):
         assert trial["state"] == "FAIL"

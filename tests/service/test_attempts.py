@@ -88,7 +88,8 @@ def test_a_trial_that_loses_every_worker_is_given_up_after_its_last_attempt(
     [theirs] = shown(store)
     assert (states(store), store.trial("iris", number).reason) == (["FAIL"], given_up)
     assert theirs.user_attrs["reason"] == given_up
-    assert store.study("iris").state == "completed"
+    ended = f"no trial is complete: 1 failed; most often: {given_up}"
+    assert (store.study("iris").state, store.study("iris").reason) == ("failed", ended)
     assert wrong(store, folder) == []
 
 
@@ -413,7 +414,7 @@ def test_trials_that_never_fit_into_the_memory_are_given_up(store: Store, folder
         raise OutOfMemoryError("the program takes more memory than there is")
 
     with working(store, folder, greedy):
-        eventually(lambda: store.study("iris").state == "completed", 20)
+        eventually(lambda: store.study("iris").state == "failed", 20)
     assert states(store) == ["FAIL"] * 3
     assert {ending for number in range(3) for ending, _ in endings(store, number)} == {"out of memory"}
 

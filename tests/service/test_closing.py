@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from service.storage.store import Store
+from service.views import trial_view
 from studies.sweep.ledger import Order
 from tests.service.documents import study, trial_result
-from tests.service.ledgers import claimed, ledger, opened, outcome, report, run, set_back, shown
+from tests.service.ledgers import claimed, expire, ledger, opened, outcome, report, run, set_back, shown
 
 
 def _told(store: Store) -> list[FrozenTrial]:
@@ -104,6 +106,71 @@ def test_the_study_ends_when_its_time_is_up(store: Store, folder: Path) -> None:
     ended = store.study("iris")
     assert (ended.state, ended.reason) == ("completed", "budget.timeout_seconds of 60 ran out")
     assert store.progress([ended])[ended.id].complete == 1
+
+
+def test_a_study_without_a_complete_trial_failed_and_says_why(store: Store, folder: Path) -> None:
+    spec = study(trials=4)
+    store.create_study(spec)
+    book = ledger(store, folder, "iris")
+    run(book, spec, state=TrialState.PRUNED)
+    for _ in range(3):
+        run(book, spec, state=TrialState.FAIL)
+    ended = store.study("iris")
+    why = "no trial is complete: 3 failed, 1 pruned; most often: it diverged"
+    assert (ended.state, ended.reason) == ("failed", why)
+
+
+@pytest.mark.parametrize("last", ["complete", "pruned", "lost"])
+def test_what_a_study_gave_is_known_when_the_last_trial_that_its_time_cut_has_ended(
+    store: Store, folder: Path, last: str
+) -> None:
+    spec = study(budget={"trials": 5, "epochs": 3, "timeout_seconds": 60})
+    store.create_study(spec)
+    book = ledger(store, folder, "iris")
+    claim, number = opened(book, spec)
+    set_back(store, 61)
+    assert report(book, claim, number, 2, 0.5) is Order.END
+    out = "budget.timeout_seconds of 60 ran out"
+    assert (store.study("iris").state, store.study("iris").reason) == ("completed", out)
+    if last == "lost":
+        expire(store)
+    else:
+        book.close(claim, number, outcome(state=TrialState[last.upper()]))
+    ended = store.study("iris")
+    if last == "complete":
+        assert (ended.state, ended.reason) == ("completed", out)
+    else:
+        assert ended.state == "failed"
+        assert str(ended.reason).startswith(f"{out}; no trial is complete: 1 pruned; most often: ")
+
+
+def test_a_trial_that_was_cut_shows_it(store: Store, folder: Path) -> None:
+    spec = study(trials=2)
+    store.create_study(spec)
+    book = ledger(store, folder, "iris")
+    run(book, spec)
+    claim, number = opened(book, spec)
+    book.close(claim, number, replace(outcome(0.1), reason="cut after 3 epochs, when the study ended"))
+    whole, cut = (trial_view(store.trial("iris", number)) for number in (0, 1))
+    assert (whole.cut, whole.reason) == (False, None)
+    assert (cut.cut, cut.state, cut.reason) == (True, "COMPLETE", "cut after 3 epochs, when the study ended")
+    assert [trial.user_attrs for trial in shown(store)] == [{}, {"reason": cut.reason}]  # as the dashboard shows it
+
+
+def test_a_comparison_waits_for_the_trials_that_the_time_of_its_searches_cut(store: Store, folder: Path) -> None:
+    comparison = {"techniques": ["none", "l1"], "trials_per_technique": 1}
+    store.create_study(study(comparison=comparison, budget={"trials": 1, "epochs": 3, "timeout_seconds": 60}))
+    running = []
+    for part in ("iris: none", "iris: l1"):
+        book = ledger(store, folder, part)
+        running.append((book, *opened(book, store.study(part).parsed_spec)))
+    set_back(store, 61)
+    for book, claim, number in running:
+        assert report(book, claim, number, 1, 0.5) is Order.END
+    assert store.study("iris").comparison_state == "searching"
+    for book, claim, number in running:
+        book.close(claim, number, outcome())
+    assert store.study("iris").comparison_state == "confirming"
 
 
 def test_a_trial_that_runs_past_the_studys_time_ends_at_its_next_epoch(store: Store, folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from service.storage.store import Store
 from tests.service.commanding import regsweep, study_file
-from tests.service.comparing import ASKED, TECHNIQUES, work
+from tests.service.comparing import ASKED, TECHNIQUES, diverge, sweep_as_worker, work
 from tests.service.documents import document
 
 FLAGS = [
@@ -119,6 +119,17 @@ def test_waiting_follows_a_comparison_to_its_end_and_shows_the_answer(
         shown = " ".join(regsweep(_server(api), command, "iris").stdout.split())
         assert all(" ".join(line.split()) in shown for line in answer["lines"])
         assert shown.endswith("Next: regsweep report iris -o iris.html")
+
+
+def test_watching_a_study_that_ends_without_a_complete_trial_is_exit_1_and_says_why(
+    api: httpx.Client, store: Store, folder: Path
+) -> None:
+    api.post("/v1/studies", json=document(trials=2)).raise_for_status()
+    assert sweep_as_worker(store, folder, "iris", diverge) == 2
+    ran = regsweep(_server(api), "watch", "iris", columns=200)
+    assert ran.returncode == 1
+    assert "iris is failed (no trial is complete: 2 failed; most often: DivergedError: loss became nan" in ran.stdout
+    assert regsweep(_server(api), "show", "iris").returncode == 0
 
 
 def test_waiting_for_a_comparison_that_ends_without_an_answer_is_exit_1(api: httpx.Client) -> None:

@@ -197,6 +197,8 @@ def test_a_file_that_changed_is_the_next_version_of_its_study_file(api: httpx.Cl
     assert submit("second") == 2
     people.write_text(before)
     assert submit("third") == 1
+    added = run(api, "datasets", "add", str(people), "--target", "y")
+    assert "this is version 1 of 'people', whose name alone means version 2; say `version: 1`" in added.stderr
     listed = run(api, "datasets", "list", "people").stdout
     assert [line.split("\t")[0] for line in listed.splitlines()] == ["2", "1"]
     assert "\tversion 2\n" in run(api, "datasets", "list").stdout

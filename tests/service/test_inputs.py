@@ -158,7 +158,7 @@ def test_everyone_sees_how_the_data_of_a_study_was_read(inputs_api: httpx.Client
         "column 'price': numbers, each with '€'",
         "column 'same': is the same in every row, and is left out",
     ]
-    assert submitted.stderr.splitlines() == [f"regsweep: {warning}" for warning in warnings]
+    assert submitted.stderr.splitlines() == [f"regsweep: warning: {warning}" for warning in warnings]
     data = inputs_api.get("/v1/studies/sales").json()["data"]
     assert data["warnings"] == warnings
     shown = regsweep(str(inputs_api.base_url).rstrip("/"), "show", "sales", columns=200).stdout.splitlines()

@@ -8,9 +8,11 @@ import io
 import json
 import sqlite3
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,13 @@ import pytest
 from pyarrow import feather
 
 from service.settings import Settings
+from service.storage.store import Store
+from studies.datasets.preprocessing import PreparedData
+from studies.training.result import Job, OnEpoch, Trained
+from tests.acceptance.polling import eventually
 from tests.service.conftest import served, settings_in
-from tests.service.documents import document
+from tests.service.documents import document, trial_result
+from tests.service.working import working
 
 ROWS = "\n".join(f"{i},{'Rome' if i % 3 else 'Oslo'},{i % 2}" for i in range(60))
 CSV = f"age,city,y\n{ROWS}\n"
@@ -266,24 +273,25 @@ def test_more_folds_than_rows_are_refused_with_the_study(api: httpx.Client, rows
     assert submit(most).status_code == 201
 
 
-#: A city in bytes that are not UTF-8: what is said of them, and what it is read as.
-ENCODED = {
-    "a charset": ({}, "text/csv; charset=windows-1251", "cp1251", "Їeмё"),
-    "an option, before a charset": ({"encoding": "latin-1"}, "text/csv; charset=windows-1251", "iso8859-1", "¯eì¸"),
-    "nothing": ({}, "text/plain", "cp1251", "Їeмё"),
+#: What is said of Cyrillic bytes, and what they are read as.
+ENCODED: dict[str, tuple[dict[str, str], str, str]] = {
+    "a charset": ({}, "text/csv; charset=KOI8-R", "koi8-r"),
+    "an option, before a charset": ({"encoding": "latin-1"}, "text/csv; charset=koi8-r", "iso8859-1"),
+    "nothing": ({}, "text/plain", "cp1251"),
 }
 
 
 @pytest.mark.parametrize("case", ENCODED)
 def test_an_encoding_is_believed_or_seen_said_and_kept(api: httpx.Client, case: str) -> None:
-    params, kind, encoding, city = ENCODED[case]
-    rows = CSV.replace("Rome", "Їeмё").replace("Oslo", "Москва").encode("cp1251")
+    params, kind, encoding = ENCODED[case]
+    rows = CSV.replace("Rome", "Казань").replace("Oslo", "Москва").encode("cp1251")
+    city = "Казань".encode("cp1251").decode(encoding)
     params = {"target": "y", "name": "people", **params}
     answer = api.post("/v1/datasets", params=params, content=rows, headers={"content-type": kind})
     assert answer.status_code == 201, answer.text
     assert answer.json()["options"]["encoding"] == encoding
     assert f"is read as {encoding}" in answer.json()["profile"]["warnings"][0]
-    assert api.get("/v1/datasets/people/preview", params={"rows": 2}).json()["rows"][1] == ["1", city, "1"]
+    assert api.get("/v1/datasets/people/preview", params={"rows": 2}).json()["rows"][1][1] == city
     assert api.post("/v1/datasets", params=params, content=rows, headers={"content-type": kind}).status_code == 200
 
 
@@ -334,6 +342,17 @@ def test_a_table_is_the_same_from_every_content_type(api: httpx.Client, kind: st
     file = api.get(f"{answer.headers['location']}/file")
     assert file.content == body
     assert (".gz" in file.headers["content-disposition"]) == (file.content[:2] == b"\x1f\x8b")
+
+
+def test_a_sheet_that_is_named_is_previewed_as_well(api: httpx.Client) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(workbook()))
+    book.create_sheet("Empty", 0)
+    file = io.BytesIO()
+    book.save(file)
+    assert upload(api, file.getvalue(), "xlsx").status_code == 422
+    assert upload(api, file.getvalue(), "xlsx", sheet="none").json()["errors"][0]["field"] == "sheet"
+    upload(api, file.getvalue(), "xlsx", name="people", sheet="Sheet").raise_for_status()
+    assert api.get("/v1/datasets/people/preview", params={"rows": 1}).json()["rows"] == [["0", "Oslo", "0"]]
 
 
 def send(api: httpx.Client, file_name: str, content: str = CSV, part_type: str = "", **fields: Any) -> httpx.Response:
@@ -397,6 +416,41 @@ def test_both_bodies_of_an_upload_are_documented(api: httpx.Client) -> None:
         assert {"file", "format", field} <= form["properties"].keys()
         assert form["required"] == ["file"]
         assert field in {parameter["name"] for parameter in paths[path]["post"]["parameters"]}
+
+
+@pytest.mark.parametrize(("split", "fold", "part"), [
+    ("time", 3, "the training rows of fold 4 of 4, divided in the order of time"),
+    ("random", 0, "the training rows of fold 1 of 4, divided at random"),
+])  # fmt: skip
+def test_an_export_holds_the_fold_that_stands_for_the_trial_and_says_which_rows_it_saw(
+    api: httpx.Client, settings: Settings, split: str, fold: int, part: str
+) -> None:
+    upload(api, name="people", time="age").raise_for_status()
+    dataset, resampling = {"kind": "uploaded", "name": "people"}, {"kind": "kfold", "folds": 4, "split": split}
+    trained: dict[int, int] = {}
+
+    def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+        on_epoch(1, {"val_loss": 0.5})
+        trained[job.fold] = data.train_rows
+        result = replace(trial_result(0.5), curve={"epoch": [1.0], "fold": [float(job.fold)]})
+
+        def save(path: Path) -> None:
+            path.write_bytes(b"model of fold %d" % job.fold)
+
+        return Trained(result, save)
+
+    api.post("/v1/studies", json=document(trials=1, dataset=dataset, resampling=resampling)).raise_for_status()
+    artifacts = Path(settings.artifacts_url.removeprefix("file://"))
+    with closing(Store(settings.database_url)) as store, working(store, artifacts, train):
+        eventually(lambda: store.study("iris").ended_at, 20)
+    with zipfile.ZipFile(io.BytesIO(api.get("/v1/studies/iris/export").content)) as file:
+        assert file.read("model.keras").decode() == f"model of fold {fold}"
+        assert file.read("preparation.skops") == (artifacts / f"studies/1/preparation-{fold}.skops").read_bytes()
+        assert f"It was trained on {trained[fold]} of 60 rows: {part}." in file.read("README.md").decode()
+    assert api.get("/v1/studies/iris/trials/0/curve").json()["curve"]["fold"] == [fold]
+    rows = {"train_rows": trained[fold], "rows": 60, "part": part}
+    assert api.get("/v1/studies/iris/trials/0/weights").json()["trained_on"] == rows
+    assert trained[fold] == max(trained.values())
 
 
 def test_predictions_are_asked_of_a_study_that_is_there(api: httpx.Client) -> None:

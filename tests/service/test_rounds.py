@@ -274,7 +274,8 @@ def test_a_trial_that_is_given_up_ends_its_round_too(store: Store, folder: Path)
 def test_a_round_whose_trials_all_diverge_ends_the_comparison_without_a_result(store: Store, folder: Path) -> None:
     begun(store, folder)
     assert swept(store, folder, diverge) == 2 * len(TECHNIQUES)
-    assert store.study("iris").comparison_state == "completed"
+    assert store.study("iris").comparison_state == "failed"
+    assert "no trial is complete: 8 failed" in str(store.study(CONFIRMATION).reason)
     assert comparison(store, store.study("iris")) is None
     sound(store, folder)
 

@@ -232,7 +232,7 @@ def paused_for(store: Store, seconds: float) -> None:
     store.set_state("iris", StudyState.RUNNING)
 
 
-@pytest.mark.parametrize(("paused", "state"), [(400, "running"), (50, "completed")])
+@pytest.mark.parametrize(("paused", "state"), [(400, "running"), (50, "failed")])
 def test_the_time_in_pause_does_not_count_for_the_timeout(
     store: Store, folder: Path, paused: float, state: str
 ) -> None:
@@ -253,7 +253,8 @@ def test_a_pause_before_the_start_makes_the_timeout_no_longer(store: Store, fold
     book.hand_back(claimed(book))
     set_back(store, 1200)
     assert book.claim(1) == []
-    assert store.study("iris").state == "completed"
+    assert store.study("iris").state == "failed"
+    assert store.study("iris").reason == "budget.timeout_seconds of 1000 ran out; no trial was begun"
 
 
 def test_a_study_that_stands_still_does_not_run_out_of_time(store: Store, folder: Path) -> None:

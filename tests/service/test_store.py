@@ -16,9 +16,21 @@ from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
+from studies.seeds import trial_seed
 from studies.sweep.ledger import Order
 from tests.service.documents import study
 from tests.service.ledgers import claimed, everything, ledger, opened, outcome, report, run, shown, study_names
+
+
+def test_a_study_of_a_version_without_common_seeds_goes_on_with_those_of_its_own(store: Store) -> None:
+    assert store.create_study(study("new")).parsed_spec.training.seeds == "common"
+    stored = store.create_study(study()).spec
+    training = {name: value for name, value in stored["training"].items() if name != "seeds"}
+    with store.writing() as session:
+        of_before = sa.update(StudyRecord).where(StudyRecord.name == "iris")
+        session.execute(of_before.values(spec={**stored, "training": training}))
+    spec = store.study("iris").parsed_spec
+    assert (spec.training.seeds, spec.training_seed(3)) == ("own", trial_seed(spec.seed, 3))
 
 
 def test_an_accepted_study_stands_in_both_books(store: Store) -> None:

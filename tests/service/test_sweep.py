@@ -102,7 +102,7 @@ def test_a_training_that_raises_is_a_failed_trial_with_its_reason(store: Store, 
     why = "MemoryError: no room for the weights"
     assert [trial.reason for trial in trials] == [f"given up after 3 attempts; the last was out of memory: {why}"] * 2
     assert [(trial.state, trial.attempt) for trial in trials] == [("FAIL", 3)] * 2
-    assert store.study("iris").state == "completed"
+    assert store.study("iris").state == "failed"
 
 
 def test_a_training_that_diverges_fails_at_its_first_attempt(store: Store, folder: Path) -> None:

@@ -7,8 +7,11 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from statistics import stdev
 from typing import Any
 
+import httpx
 import pytest
 from rich.console import Console
 
@@ -18,8 +21,10 @@ from service.cli.terminal_comparison import show_comparison
 from service.schemas.comparisons import ComparisonView
 from service.schemas.studies import StudyView
 from service.settings import Settings
-from studies.analysis.labels import label
-from tests.service.comparing import ASKED, serving_compared
+from service.storage.store import Store
+from studies.analysis.labels import label, number
+from tests.service.commanding import regsweep
+from tests.service.comparing import ASKED, serving_compared, sweep_as_worker
 from tests.service.documents import document
 
 COCKTAIL = "elastic_net+dropout+early_stopping"
@@ -31,6 +36,18 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyView, Compa
     with serving_compared(tmp_path_factory.mktemp("shown")) as api:
         study, comparison = (api.get(f"/v1/studies/iris{path}").json() for path in ("", "/comparison"))
     return StudyView.model_validate(study), ComparisonView.model_validate(comparison)
+
+
+def test_a_best_trial_of_several_trainings_shows_how_far_they_differ(
+    api: httpx.Client, store: Store, folder: Path
+) -> None:
+    api.post("/v1/studies", json=document(trials=2, resampling={"kind": "kfold", "folds": 3})).raise_for_status()
+    sweep_as_worker(store, folder, "iris")
+    best = api.get("/v1/studies/iris").json()["best"]
+    folds = store.detail(store.trial("iris", best["number"])) or {}
+    assert best["deviation"] == pytest.approx(stdev(fold["metrics"]["val_loss"] for fold in folds["folds"]))
+    shown = regsweep(str(api.base_url).rstrip("/"), "show", "iris").stdout
+    assert f"val_loss {number(best['value'])} ± {number(best['deviation'], 2)} over 3 trainings" in shown
 
 
 def _console() -> Console:

@@ -9,12 +9,15 @@ from typing import Any
 import httpx
 import optuna
 import pytest
+import sqlalchemy as sa
 from optuna.trial import TrialState, create_trial
 
 from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
 from service.storage.pagination import Sort
+from service.storage.records import StudyRecord
 from service.storage.store import Store
+from service.views import study_views
 from studies.errors import InvalidSpecError
 from studies.search.mirror import Mirror, as_template
 from studies.seeds import ask_seed
@@ -121,7 +124,35 @@ def test_of_another_space_it_learns_what_lies_in_its_own(store: Store, folder: P
     fitting = sum(trial.params["dropout"] <= 0.4 for trial in known)
     assert 0 < fitting < len(known)
     accepted = store.create_study(warm(space=NARROW))
-    assert len(accepted.warm_start_trials or []) == fitting
+    assert len(accepted.warm_start_trials) == fitting
+    assert sweep_here(store, folder, "warm") == 4
+
+
+def test_trials_whose_values_differ_from_what_it_fixes_are_left_out_and_counted(store: Store, folder: Path) -> None:
+    known = cold(store, folder)
+    kinds = [trial.params["regularizer"] for trial in known]
+    accepted = store.create_study(warm(space={"regularizer": ["none", "l1", "l2"], "l1_mode": "penalty"}))
+    # λ and l1_ratio have no effect beside no penalty, and L1's mode none where there is no L1.
+    assert len(accepted.warm_start_trials) == kinds.count("none") + kinds.count("l2")
+    assert study_views(store, [accepted])[0].earlier_left_out == {
+        "regularizer lies outside its values here": kinds.count("elastic_net"),
+        "l1_mode is penalty here": kinds.count("l1"),
+    }
+    fixed = store.create_study(warm("fixed", space={"regularizer": "none", "dropout": {"low": 0.0, "high": 0.5}}))
+    assert (len(fixed.warm_start_trials), fixed.warm_start_left_out) == (
+        kinds.count("none"),
+        {"regularizer is fixed to none here": len(known) - kinds.count("none")},
+    )
+    assert sweep_here(store, folder, "fixed") == 4
+
+
+def test_a_study_of_an_earlier_version_keeps_the_trials_that_it_knows(store: Store, folder: Path) -> None:
+    cold(store, folder, trials=6)
+    known = store.create_study(warm()).warm_start_trials
+    with store.writing() as session:
+        session.execute(sa.update(StudyRecord).where(StudyRecord.name == "warm").values(warm_start=known))
+    accepted = store.study("warm")
+    assert (accepted.warm_start_trials, accepted.warm_start_left_out) == (known, {})
     assert sweep_here(store, folder, "warm") == 4
 
 
@@ -133,7 +164,7 @@ def test_only_complete_trials_are_learnt_from_also_of_a_study_that_runs(store: S
         run(book, spec, state=state)
     opened(book, spec)
     store.mark_invalid("cold", 3, "a test")
-    assert len(store.create_study(warm()).warm_start_trials or []) == 1
+    assert len(store.create_study(warm()).warm_start_trials) == 1
 
 
 def test_a_reproducible_study_starts_warm_alike_for_one_worker_and_for_three(tmp_path: Path) -> None:
@@ -161,7 +192,12 @@ def test_a_reproducible_study_starts_warm_alike_for_one_worker_and_for_three(tmp
         ({"objectives": ["val_accuracy"]}, "'cold' optimises val_loss; it must be val_accuracy"),
         ({"objectives": ["val_loss", "epochs"]}, "it must be val_loss, epochs"),
         ({"space": {"dropout": {"low": 0.81, "high": 0.9}}}, "none of the 6 complete trials of 'cold' lies in this"),
-        ({"space": {"learning_rate": {"low": 0.001, "high": 0.1}}}, "none of the 6 complete trials"),
+        (
+            {"space": WIDE | {"learning_rate": {"low": 0.001, "high": 0.1}}},
+            "space; learning_rate is not searched there (6)",
+        ),
+        ({"space": WIDE | {"learning_rate": 0.01}}, "space; learning_rate is fixed to 0.01 here (6)"),
+        ({"dataset": {"kind": "builtin", "name": "wine"}}, "'cold' is about other data (iris), whose values"),
     ],
 )
 def test_a_study_that_would_learn_nothing_is_refused_and_leaves_nothing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import struct
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,7 @@ def test_the_cells_of_a_sheet_are_what_they_show(file: Path) -> None:
     rows = [
         ["id", None, "day", "y"],
         [3.0, "x", DAY, 0.1],
-        [4, None, DAY + timedelta(hours=6), 1e-7],
+        [4, 1e16, DAY + timedelta(hours=6), 1e-7],
         [" ", "", None, ""],
     ]
     for row in rows:
@@ -181,9 +182,25 @@ def test_the_cells_of_a_sheet_are_what_they_show(file: Path) -> None:
     found = read_as(file, "xlsx")
     assert [column.name for column in found.features] == ["id", "column 2", "day"]
     assert found.features[0].values.tolist() == [3, 4]
+    assert set(found.features[1].levels) == {"x", "10000000000000000"}
     assert found.features[2].values.tolist()[1] == DAY + timedelta(hours=6)
     assert found.target.values.tolist() == [0.1, 1e-7]
-    assert found.notes[0] == "the first of 2 sheets, 'Data', is read; to use another, save it by itself"
+    assert " ".join(found.notes) == "the sheet 'Data' is read; name another by `sheet`: 'More'"
+
+
+def test_a_sheet_is_read_that_is_named(file: Path) -> None:
+    book = openpyxl.Workbook()
+    for title, value in (("First", 1), ("Second", 2)):
+        made = book.create_sheet(title)
+        for row in (["a", "y"], [value, value]):
+            made.append(row)
+    book.save(file)
+    found = read_as(file, "xlsx", sheet="Second")
+    assert (found.features[0].values.tolist(), found.notes, found.options.sheet) == ([2], (), "Second")
+    with pytest.raises(InvalidTableError, match=r"sheet: the workbook has no sheet 'Third'; it has 'Sheet', 'First', "):
+        read_as(file, "xlsx", sheet="Third")
+    with pytest.raises(InvalidTableError, match=r"sheet: only a workbook has sheets, and the file is csv"):
+        read_as(file, "csv", "a,y\n1,2\n", sheet="First")
 
 
 def sheet(*rows: list[Any]) -> list[list[Any]]:
@@ -191,8 +208,8 @@ def sheet(*rows: list[Any]) -> list[list[Any]]:
 
 
 BAD_SHEETS: dict[str, tuple[list[list[Any]], str]] = {
-    "no header": (sheet([], ["a", "y"], [1, 2]), r"row 1 of the first sheet is empty"),
-    "nothing": ([], r"row 1 of the first sheet is empty"),
+    "no header": (sheet([], ["a", "y"], [1, 2]), r"row 1 of the sheet 'Sheet' is empty"),
+    "nothing": ([], r"row 1 of the sheet 'Sheet' is empty"),
     "a value behind the header": (
         sheet(["a", "y"], [1, 2], [1, 2, 3]),
         r"row 3 .* has a value in column 3, and the header",
@@ -256,11 +273,24 @@ def test_a_file_that_is_damaged_is_refused(file: Path, kind: TableFormat) -> Non
             read_as(file, kind, content)
 
 
+def test_a_feather_file_whose_text_lies_elsewhere_than_it_says_is_refused(file: Path) -> None:
+    feather.write_feather(pa.table({"a": ["aa", "bb", "cc"], "y": [1, 2, 3]}), str(file), compression="uncompressed")
+    ends, wrong = struct.pack("<4i", 0, 2, 4, 6), struct.pack("<4i", 0, 2, 1, 6)
+    with pytest.raises(InvalidTableError, match="not a whole Feather file"):
+        read_as(file, "feather", file.read_bytes().replace(ends, wrong))
+
+
 def test_a_feather_file_that_declares_too_much_is_refused_before_it_is_read(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feather.write_feather(pa.table({"a": [0] * 1_000_000, "y": [0] * 1_000_000}), str(file), compression="zstd")
-    assert file.stat().st_size < 100_000
     monkeypatch.setattr("studies.datasets.feather.FeatherFile.batches", None)
-    with pytest.raises(InvalidTableError, match="declares 1000000 rows of 2 columns"):
-        read(file, "feather", TableOptions(target="y"), max_bytes=1_000_000)
+    text = pa.array(["x" * 20_000_000, ""])
+    for columns, declared in (
+        ({"a": [0] * 1_000_000, "y": [0] * 1_000_000}, "1000000 rows of 2 columns"),
+        ({"a": text, "y": [0, 1]}, "2 rows of 2 columns that are 0.0 GB expanded"),
+        ({"a": text.dictionary_encode(), "y": [0, 1]}, "2 rows of 2 columns that are 0.0 GB expanded"),
+    ):
+        feather.write_feather(pa.table(columns), str(file), compression="zstd")
+        assert file.stat().st_size < 100_000
+        with pytest.raises(InvalidTableError, match=f"declares {declared}"):
+            read(file, "feather", TableOptions(target="y"), max_bytes=1_000_000)

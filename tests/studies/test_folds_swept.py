@@ -12,8 +12,11 @@ from optuna.trial import TrialState
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import DivergedError
-from studies.seeds import trial_seed
+from studies.seeds import common_seed, trial_seed
 from studies.spec.study import StudySpec
+from studies.sweep.ledger import Claim
+from studies.sweep.running_trial import RunningTrial
+from studies.training import checkpoint
 from studies.training.result import Job, OnEpoch, Trained, TrialResult
 from tests.studies.ledger import MemoryLedger
 from tests.studies.trainings import formula, random_study, sequence, states, swept
@@ -35,8 +38,8 @@ def test_a_trial_is_trained_on_every_fold_and_tells_the_mean() -> None:
     assert swept(over_folds(), ledger, formula(by_fold, jobs)) == 3
     assert states(ledger) == [COMPLETE] * 3
     assert [(job.number, job.fold) for job in jobs] == [(number, fold) for number in range(3) for fold in range(3)]
-    assert [job.seed for job in jobs] == [trial_seed(job.spec.seed, job.number, job.fold) for job in jobs]
-    assert len({job.seed for job in jobs}) == len(jobs)
+    assert [job.seed for job in jobs] == [common_seed(job.spec.seed, job.fold) for job in jobs]
+    assert len({job.seed for job in jobs}) == 3
     assert not any(job.measures_test for job in jobs)
     for number, (trial, losses) in enumerate(zip(ledger.record, LOSSES, strict=True)):
         assert trial.values == pytest.approx([fmean(losses)])
@@ -49,11 +52,33 @@ def test_a_trial_is_trained_on_every_fold_and_tells_the_mean() -> None:
         assert len({job.hyperparameters for job in jobs if job.number == number}) == 1
 
 
+def test_each_training_has_a_seed_of_its_own_where_trials_do_not_share_theirs() -> None:
+    ledger, jobs = MemoryLedger(budget=3), list[Job]()
+    assert swept(over_folds(training={"seeds": "own"}), ledger, formula(by_fold, jobs)) == 3
+    assert [job.seed for job in jobs] == [trial_seed(job.spec.seed, job.number, job.fold) for job in jobs]
+    assert len({job.seed for job in jobs}) == len(jobs)
+
+
 def test_the_best_trial_is_the_one_of_the_best_mean_and_its_first_folds_model_is_kept() -> None:
     ledger = MemoryLedger(budget=3)
     swept(over_folds(), ledger, formula(by_fold))
     # The second trial has the best single fold up to then, and not the best mean.
     assert ledger.models == {0: "model of loss 0.5", 2: "model of loss 0.2"}
+
+
+def test_a_checkpoint_without_the_kept_folds_model_has_that_fold_trained_again(tmp_path: Path) -> None:
+    # As earlier versions wrote it, which kept the first fold's model where rows are divided by time as well.
+    results = {fold: TrialResult({"val_loss": 0.5}, {}, {}, {}, 1, best_epoch=1, stopped_early=True) for fold in (0, 1)}
+    ended = {fold: Trained(result, lambda path: path.touch()) for fold, result in results.items()}
+    checkpoint.write(checkpoint.Checkpoint(ended, models=[0]), tmp_path / "checkpoint")
+    hyperparameters = random_study().space.hyperparameters(
+        {"regularizer": "none", "lambda": 0.1, "l1_ratio": 0.5, "dropout": 0.1, "patience": 3}
+    )
+    for kept, trained in ((0, [2]), (1, [1, 2])):
+        trial = RunningTrial(Claim(1, 0, "token", 0), 0, None, set(), hyperparameters, range(3), 4, kept)
+        trial.restore(checkpoint.read((tmp_path / "checkpoint").read_bytes()))
+        assert [fold for fold in trial.folds if fold not in trial.trained] == trained
+        assert trial.outstanding == len(trained)
 
 
 def test_a_bad_trial_is_pruned_before_all_its_folds_are_trained() -> None:

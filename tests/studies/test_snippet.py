@@ -10,8 +10,9 @@ from studies import study_file
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.models.architecture import design
 from studies.models.snippet import snippet
-from studies.seeds import trial_seed
+from studies.seeds import common_seed, trial_seed
 from studies.spec.study import StudySpec
+from studies.spec.training import Training
 from studies.training.result import Job, TrialResult
 from tests.studies.documents import IRIS, Document
 
@@ -61,7 +62,7 @@ def spec_of(
 def trained(spec: StudySpec, data: PreparedData) -> TrialResult:
     from studies.training.fit import train
 
-    job = Job(NUMBER, spec, spec.space.hyperparameters({}), trial_seed(spec.seed, NUMBER))
+    job = Job(NUMBER, spec, spec.space.hyperparameters({}), spec.training_seed(NUMBER))
     return train(job, data, lambda *_: True).result
 
 
@@ -133,4 +134,7 @@ def test_the_snippet_says_whose_it_is_and_how_its_data_is_prepared() -> None:
     assert '"""Trial 3 of the regsweep study paste."""' in text
     assert "each column standardised" in text
     assert "the target standardised" in text
-    assert f"set_random_seed({trial_seed(7, NUMBER)})" in text
+    assert f"set_random_seed({common_seed(7)})" in text
+    own = spec.model_copy(update={"training": Training(seeds="own")})
+    code = snippet(own, spec.space.hyperparameters({}), NUMBER)
+    assert f"set_random_seed({trial_seed(7, NUMBER)})" in code

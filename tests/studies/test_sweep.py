@@ -8,20 +8,21 @@ import pytest
 from optuna.trial import TrialState
 
 from studies.errors import DivergedError
-from studies.seeds import trial_seed
+from studies.seeds import common_seed, trial_seed
 from studies.training.result import Job
 from tests.studies.documents import FINITE, study
 from tests.studies.ledger import MemoryLedger
 from tests.studies.trainings import EPOCHS, dropout, formula, random_study, sequence, states, swept
 
 
-def test_exactly_the_budget_is_run_and_recorded() -> None:
+@pytest.mark.parametrize("seeds", ["common", "own"])
+def test_exactly_the_budget_is_run_and_recorded(seeds: str) -> None:
     ledger, jobs = MemoryLedger(budget=7), list[Job]()
-    assert swept(random_study(), ledger, formula(dropout, jobs)) == 7
+    assert swept(random_study(training={"seeds": seeds}), ledger, formula(dropout, jobs)) == 7
     assert states(ledger) == [TrialState.COMPLETE] * 7
     assert len(jobs) == 7
     for number, (job, trial) in enumerate(zip(jobs, ledger.record, strict=True)):
-        assert job.seed == trial_seed(job.spec.seed, number)
+        assert job.seed == (trial_seed(job.spec.seed, number) if seeds == "own" else common_seed(job.spec.seed))
         assert job.hyperparameters == job.spec.space.hyperparameters(trial.params)
         assert trial.values == [dropout(job)]
         assert trial.intermediate_values == dict.fromkeys(range(1, EPOCHS + 1), dropout(job))

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from studies.datasets.preprocessing import PreparedData
+from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import LeaseLostError
 from studies.search.mirror import Mirror, as_template
-from studies.seeds import trial_seed
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Order, Report, Standing
 from studies.sweep.loop import sweep
-from studies.training.result import Job, OnEpoch, Trained
+from studies.training.result import EpochReport, Job, OnEpoch, Trained, TrialResult, Trials
 from studies.training.sequential import sequential
 from tests.studies.documents import FINITE, study
 from tests.studies.ledger import MemoryLedger
@@ -33,16 +32,47 @@ class VerdictLedger(MemoryLedger):
         return self.third if self.answers == 3 else Order.GO_ON
 
 
-@pytest.mark.parametrize(("objectives", "values"), [(["val_loss"], [0.5]), (["val_loss", "epochs"], None)])
-def test_a_trial_of_a_study_that_ends_keeps_what_it_has(objectives: list[str], values: list[float] | None) -> None:
+def test_a_trial_that_a_studys_end_cuts_is_complete_with_what_it_has_and_its_model() -> None:
     ledger = VerdictLedger(budget=1)
     ledger.third = Order.END
-    assert swept(random_study(objectives=objectives), ledger, formula(sequence([0.5]))) == 1
+    assert swept(random_study(), ledger, formula(sequence([0.5]))) == 1
     outcome = ledger.outcomes[0]
-    assert (outcome.state, outcome.values) == (TrialState.PRUNED, values)
-    assert outcome.reason == "the study ended while the trial ran"
+    assert (outcome.state, outcome.values) == (TrialState.COMPLETE, [0.5])
+    assert outcome.reason == "cut after 3 epochs, when the study ended"
     assert outcome.result is not None
     assert outcome.result.epochs == 3
+    assert ledger.models == {0: "model of loss 0.5"}
+
+
+def test_a_trial_that_is_cut_has_no_value_where_few_epochs_are_good() -> None:
+    ledger = VerdictLedger(budget=1)
+    ledger.third = Order.END
+    assert swept(random_study(objectives=["val_loss", "epochs"]), ledger, formula(sequence([0.5]))) == 1
+    outcome = ledger.outcomes[0]
+    assert (outcome.state, outcome.values) == (TrialState.PRUNED, None)
+    assert outcome.reason == "the study ended while the trial ran"
+
+
+@pytest.mark.parametrize(("folds", "state"), [(1, TrialState.PRUNED), (2, TrialState.COMPLETE)])
+def test_a_trial_that_is_cut_has_a_value_if_each_of_its_folds_has_one(folds: int, state: TrialState) -> None:
+    ledger = VerdictLedger(budget=1)
+    ledger.third = Order.END
+
+    def at_once(data: Sequence[PreparedData], trials: Trials) -> None:
+        """Trains so many folds side by side, an epoch after the other, as lanes do."""
+        while jobs := trials.next(folds):
+            ending, epoch = set[int](), 0
+            while not ending and epoch < 4:
+                epoch += 1
+                reports = [EpochReport(job.number, epoch, {"val_loss": 0.5}, job.fold) for job in jobs]
+                ending |= trials.epoch(reports)
+            for job in jobs:
+                result = TrialResult({"val_loss": 0.5}, {}, {}, {}, epoch, best_epoch=1, stopped_early=False)
+                trials.done(job, Trained(result, lambda path: path.touch()))
+
+    spec = random_study(resampling={"kind": "kfold", "folds": 2}, budget={"trials": 1, "epochs": 4})
+    sweep(spec, prepare_folds(spec.dataset, spec.seed, spec.resampling), ledger, at_once, report_seconds=0.0)
+    assert ledger.outcomes[0].state == state
 
 
 def test_a_trial_that_is_handed_back_is_not_told_and_ends_the_sweep() -> None:
@@ -99,7 +129,7 @@ def test_a_number_that_is_taken_leads_to_asking_again() -> None:
     assert (list(ledger.outcomes), ledger.refused) == ([1], 1)
     asked = Mirror(finite(), ledger.trials()[:1]).ask().params
     assert ledger.record[1].params == asked != ledger.record[0].params
-    assert jobs[0].seed == trial_seed(0, 1)
+    assert jobs[0].number == 1
 
 
 class LostLedger(MemoryLedger):

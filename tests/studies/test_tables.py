@@ -202,6 +202,11 @@ BAD: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"encoding": "utf-8"},
         r"encoding: line 2 is not utf-8 text \(byte 0xfc\); name the file's own",
     ),
+    "no mark": (
+        b"a,y\nGr\xfcn,1\n",
+        {"encoding": "utf-16"},
+        r"encoding: line 1 is not utf-16 text \(it lacks the byte",
+    ),
     "half a letter": (
         b"a,y\n1,\xc3",
         {"encoding": "utf-8"},

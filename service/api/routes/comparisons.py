@@ -70,7 +70,7 @@ def export(
 ) -> Response:
     """Download the same model with the fitted preprocessing of its raw rows and a README, as a zip."""
     candidate, trial = find_delivered(store, name, technique)
-    content = bundle(artifacts, trial, f"{name} {candidate}")
+    content = bundle(artifacts, trial, store.detail(trial), f"{name} {candidate}")
     return download_response(content, "application/zip", f"{name} {candidate}.zip")
 
 

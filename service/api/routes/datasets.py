@@ -106,7 +106,7 @@ def preview(
 
     record = datasets.find(name, version)
     file, dataset = DatasetFiles(artifacts, settings.cache_folder)(record.digest), dataset_detail(record)
-    return preview(file, dataset.format, rows, dataset.options.encoding)
+    return preview(file, dataset.format, rows, dataset.options.encoding, dataset.options.sheet)
 
 
 @router.get("/{name}/file", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})

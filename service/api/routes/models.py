@@ -28,7 +28,7 @@ def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, tri
 def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: TrialParameter = None) -> Response:
     """Download the best trial's model with the fitted preprocessing of its raw rows and a README, as a zip."""
     _, record = find_trial(store, name, trial)
-    content = bundle(artifacts, record, f"{name} {record.number}")
+    content = bundle(artifacts, record, store.detail(record), f"{name} {record.number}")
     return download_response(content, "application/zip", f"{name} {record.number}.zip")
 
 
@@ -48,7 +48,8 @@ def _trial_code(store: Store, name: str, number: int | None) -> str:
     study, trial = find_trial(store, name, number)
     spec = study.parsed_spec
     hyperparameters = Hyperparameters.from_effective(trial.params or {}, spec.space.l1_mode)
-    return snippet(spec, hyperparameters, trial.number or 0)
+    fit = spec.kept_fold(range(spec.resampling.fits))
+    return snippet(spec, hyperparameters, trial.number or 0, fit=fit)
 
 
 def _candidate_code(store: Store, name: str, technique: str) -> str:

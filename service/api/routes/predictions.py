@@ -25,7 +25,7 @@ from service.errors import CutOffError
 from service.export import bundle
 from service.storage.records import TrialRecord
 from service.storage.store import Store
-from studies.spec.table import Encoding, TableFormat
+from studies.spec.table import Encoding, SheetName, TableFormat
 
 _MAX_IN_HEADER = 20  # columns: a proxy refuses long headers
 
@@ -43,6 +43,7 @@ class PredictionOptions(BaseModel):
     encoding: Encoding | None = Field(
         None, description="Of a text, as cp1252; taken from its Content-Type's charset, or seen from it, when left out."
     )
+    sheet: SheetName | None = Field(None, description="Of a workbook; the first that is shown when left out.")
     id: str | None = Field(None, description="A column to carry through to the predictions.")
     strict: bool = Field(False, description="Refuse rows with a value that training never saw, instead of telling it.")
 
@@ -77,11 +78,18 @@ async def predict(
         async with request.app.state.one_prediction:
             if await request.is_disconnected():
                 raise CutOffError("the client hung up before its turn came")
-            content = await run_in_threadpool(bundle, artifacts, model, name)
+            content = await run_in_threadpool(bundle, artifacts, model, store.detail(model), name)
             as_json = "application/json" in request.headers.get("accept", "")
             encoding = asked.encoding or description.encoding
             predicted = await predict_rows(
-                content, rows.path, file_format, encoding, as_json=as_json, id_column=asked.id, strict=asked.strict
+                content,
+                rows.path,
+                file_format,
+                encoding,
+                asked.sheet,
+                as_json=as_json,
+                id_column=asked.id,
+                strict=asked.strict,
             )
     if as_json:
         return Response(predicted.content, media_type="application/json")

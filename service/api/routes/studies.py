@@ -107,7 +107,7 @@ def resume(name: str, store: StoreDependency, response: Response, etags: IfMatch
 
 @router.post("/{name}/stop")
 def stop(name: str, store: StoreDependency, response: Response, etags: IfMatchDependency) -> StudyView:
-    """End a study and keep its results; running trials end at their next epoch as PRUNED."""
+    """End a study and keep its results; running trials are cut at their next epoch."""
     return _with_etag(store, store.set_state(name, StudyState.STOPPED, etags), response)
 
 

@@ -139,7 +139,7 @@ def _why_without_result(trial: TrialRecord) -> str:
 
 @router.get("/trials/{number}/weights")
 def weights(name: str, number: Number, store: StoreDependency) -> WeightsView:
-    """Read a finished trial's weights by layer and, on a table, by input feature; of several trainings, the first's."""
+    """Read a finished trial's weights by layer and, on a table, by input feature; of folds, the kept model's."""
     trial = store.trial(name, number)
     detail = store.detail(trial)
     if detail is None:
