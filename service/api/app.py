@@ -18,7 +18,18 @@ from service.api.dashboard import Dashboard
 from service.api.guard import Guard
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
-from service.api.routes import comparisons, datasets, health, login, models, predictions, report, studies, trials
+from service.api.routes import (
+    comparisons,
+    datasets,
+    health,
+    login,
+    models,
+    predictions,
+    report,
+    splits,
+    studies,
+    trials,
+)
 from service.errors import StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -77,6 +88,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(datasets.router)
     app.include_router(comparisons.router)
     app.include_router(report.router)
+    app.include_router(splits.router)
     app.include_router(predictions.router)
     app.state.settings = settings
     app.state.lazy_store = lazy_store

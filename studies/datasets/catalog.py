@@ -35,6 +35,7 @@ class Dataset:
     weights: Array | None = None  # of each row in training
     groups: Array | None = None  # the number of each row's group
     times: Array | None = None  # whose order is that of the rows
+    kept: Array | None = None  # the file's row, from 0, of each row; None where all rows are kept
 
 
 def load(spec: DatasetSpec, source: Source | None = None) -> Dataset:
@@ -91,6 +92,7 @@ def from_table(table: Table) -> Dataset:
         weights=weights,
         groups=groups,
         times=times,
+        kept=table.kept,
     )
 
 

@@ -13,6 +13,7 @@ from service.cli.datasets import datasets
 from service.cli.db import db
 from service.cli.keys import keys
 from service.settings import Settings, variables
+from studies.spec.table import TableOptions
 from studies.study_file import read
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,11 @@ def test_every_route_is_documented(method: str, path: str) -> None:
 @pytest.mark.parametrize("command", _commands())
 def test_every_command_is_documented(command: str) -> None:
     assert re.search(rf"`regsweep {command}\b", (DOCS / "cli.md").read_text())
+
+
+def test_every_field_of_a_file_beside_the_study_is_documented() -> None:
+    section = (DOCS / "studies.md").read_text().partition("### A file beside the study")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == {"path", "name", *TableOptions.model_fields}
 
 
 @pytest.mark.parametrize("file", sorted((DOCS / "examples").glob("*.yaml")), ids=lambda path: path.name)
