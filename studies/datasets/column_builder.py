@@ -68,8 +68,10 @@ class ColumnBuilder:
     def retry(self) -> ColumnBuilder:
         """Make a builder that reads the column again, another way."""
         builder = ColumnBuilder(self.name, self._format, self.role, self._options, semicolons=self._semicolons)
-        builder._found = self._found
-        builder._way = {"texts": "reread", "reread": "levels"}.get(str(self._way), "texts")  # type: ignore[assignment]
+        if self._way == "texts":
+            builder._found, builder._way = self._found, "reread"
+        else:
+            builder._way = "levels" if self._way == "reread" else "texts"
         return builder
 
     def add(self, values: pa.Array) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from html import escape
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pyarrow import csv, parquet
 
 from tests.service.commanding import regsweep, study_file
 from tests.service.conftest import served, settings_in
@@ -88,6 +90,17 @@ def test_dates_are_dates_however_they_are_written(inputs_api: httpx.Client, file
     assert (found["low"][:10], found["high"][:10]) == ("2020-01-01", "2020-12-17")
     if file == "date_one_bad.csv":
         assert [(one["rows"], one["values"]) for one in found["evidence"] if one["warns"]] == [([9], ["0000-00-00"])]
+
+
+def test_text_in_parquet_means_what_it_means_in_a_csv(inputs_api: httpx.Client) -> None:
+    table = parquet.read_table(INPUTS / "parquet_text_dates_numbers.parquet")
+    written = io.BytesIO()
+    csv.write_csv(table, written)
+    params = {"target": "y", "format": "csv"}
+    answer = inputs_api.post("/v1/datasets", params=params, content=written.getvalue()).json()["profile"]
+    found = profile(inputs_api, "parquet_text_dates_numbers.parquet")
+    assert found["columns"] == answer["columns"]
+    assert [column["kind"] for column in found["columns"]] == ["date", "number", "category"]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from studies.datasets import column_builder, delimited
 from studies.datasets.number_text import Style
 from studies.datasets.table import Column
 from studies.datasets.tables import read
@@ -160,3 +161,17 @@ def test_postal_codes_are_categories(tmp_path: Path, name: str) -> None:
     file.write_text(f"{name},y\n" + "".join(f"{10115 + i % 3},{i}\n" for i in range(20)))
     [found] = read(file, "csv", TableOptions(target="y")).features
     assert (found.kind, found.levels) == ("category", ("10115", "10116", "10117"))
+
+
+@pytest.mark.parametrize("odd", [[], ["n/k"], [f"n{i}" for i in range(9)]], ids=["none", "one stray", "many"])
+def test_more_texts_than_are_kept_mean_what_they_would_if_all_were(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, odd: list[str]
+) -> None:
+    texts = [f"${number:,}" for number in range(1000, 1200)] + odd
+    whole = column(folder, texts)
+    monkeypatch.setattr(column_builder, "_MAX_LEVELS", 50)
+    monkeypatch.setattr(delimited, "_BLOCK", 256)
+    found = column(folder, texts)
+    assert (found.kind, [one.why for one in found.evidence]) == (whole.kind, [one.why for one in whole.evidence])
+    if found.kind == "number":
+        np.testing.assert_array_equal(found.values, whole.values)
