@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from studies.array import Array
-from studies.datasets.reading import ColumnKind
+from studies.datasets.reading import MISSING, ColumnKind
 
+_MISSING = pa.array(MISSING)
 _BOOLEANS = pa.array(["true", "false"])
 _TIMES = tuple(pa.timestamp(unit, zone) for unit in ("ms", "us", "ns") for zone in (None, "UTC"))
 
@@ -83,3 +84,23 @@ def to_dates(values: pa.Array) -> Array | None:
         milliseconds = pc.cast(pc.cast(dates, pa.timestamp("ms", dates.type.tz), safe=False), pa.timestamp("ms"))
         return np.asarray(milliseconds.to_numpy(zero_copy_only=False), dtype="datetime64[ms]")
     return None
+
+
+def without_missing_texts(values: pa.Array) -> pa.Array:
+    """Put nothing where a text stands for a missing value."""
+    if kind_of_type(values.type) != "category":
+        return values
+    marks = pc.is_in(pc.utf8_trim_whitespace(values), value_set=_MISSING.cast(values.type))
+    return pc.if_else(marks, None, values) if pc.any(marks).as_py() else values
+
+
+def empty_values(kind: str, rows: int, *, wide: bool = False) -> Array:
+    """The values of rows that have none yet; of any kind but these the numbers of levels."""
+    match kind:
+        case "number":
+            return np.full(rows, np.nan, np.float64 if wide else np.float32)
+        case "date":
+            return np.full(rows, np.datetime64("NaT"), "datetime64[ms]")
+        case "boolean":
+            return np.full(rows, -1, np.int8)
+    return np.full(rows, -1, np.int32)

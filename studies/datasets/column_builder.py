@@ -12,15 +12,21 @@ from typing import Literal, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from studies.array import Array
-from studies.datasets import identifiers, inference, levels
-from studies.datasets.casting import kind_of_type, to_booleans, to_dates, to_numbers
+from studies.datasets import column_evidence, identifiers, inference, levels
+from studies.datasets.casting import (
+    empty_values,
+    kind_of_type,
+    to_booleans,
+    to_dates,
+    to_numbers,
+    without_missing_texts,
+)
 from studies.datasets.inference import Inference, Texts
 from studies.datasets.levels import Levels
-from studies.datasets.reading import MISSING, ColumnKind, Evidence, Reading
-from studies.datasets.table import KEPT_LEVELS, Column, describe_row, is_missing, row_number, sort_by_frequency, spread
+from studies.datasets.reading import ColumnKind, Evidence, Reading
+from studies.datasets.table import Column, describe_row, is_missing, row_number, spread
 from studies.errors import InvalidTableError
 from studies.spec.table import ColumnOptions, TableFormat
 
@@ -28,9 +34,7 @@ from studies.spec.table import ColumnOptions, TableFormat
 _MAX_LEVELS = 100_000
 _MAX_WRITTEN = 1000  # distinct texts of a target of numbers: more are no classes
 _MAX_STRAY_SHARE = 0.01
-_SHOWN = 5  # rows and values that evidence names
 _LARGEST = np.finfo(np.float32).max
-_MISSING = pa.array(MISSING)
 
 #: `texts` numbers distinct texts, to infer what they are, and `reread` reads them once more where they were too many to
 #: keep; `levels` numbers what is a category in any case.
@@ -82,8 +86,8 @@ class ColumnBuilder:
             values = values.dictionary_decode()
         if self._way is None and values.null_count < len(values):
             self._way = self._choose_way(values)
-            self._chunks = [_empty(self._way, self._rows, wide=self.role is not None)]
-            self._written = [_empty("levels", self._rows)]
+            self._chunks = [empty_values(self._way, self._rows, wide=self.role is not None)]
+            self._written = [empty_values("levels", self._rows)]
         if self._way is not None:
             chunk = self._cast(self._way, values)
             if chunk is None:
@@ -113,7 +117,7 @@ class ColumnBuilder:
         Raises InvalidTableError when one of them is infinite.
         """
         way = self._way or "number"
-        values = np.concatenate(self._chunks) if self._chunks else _empty(way, self._rows)
+        values = np.concatenate(self._chunks) if self._chunks else empty_values(way, self._rows)
         self._chunks.clear()
         if way == "levels" or (self._found is not None and self._found.reading.kind == "category"):
             return self._build_category(values)
@@ -169,22 +173,22 @@ class ColumnBuilder:
             return None
         match way:
             case "boolean":
-                return to_booleans(_without_marks(values))
+                return to_booleans(without_missing_texts(values))
             case "number":
                 return self._cast_numbers(values)
             case "date":
-                return to_dates(_without_marks(values))
+                return to_dates(without_missing_texts(values))
             case "reread":
                 return self._reread(values)
             case "levels":
-                values = _without_marks(values)
+                values = without_missing_texts(values)
         return self._levels.add(values)
 
     def _cast_numbers(self, values: pa.Array) -> Array | None:
         wide = self.role is not None
         numbers = to_numbers(values, wide=wide)
         if numbers is None:
-            values = _without_marks(values)
+            values = without_missing_texts(values)
             numbers = to_numbers(values, wide=wide)
         if numbers is None or (self.role is None and identifiers.are_codes(values, numbers)):
             return None
@@ -226,47 +230,21 @@ class ColumnBuilder:
 
     def _build_read(self, found: Inference, values: Array) -> Column:
         texts = self._levels.texts
-        shown = tuple(texts[:_SHOWN]) if found.odd or found.unsure else ()
-        evidence = [Evidence(why=found.why, values=shown, warns=found.odd)]
-        evidence += [Evidence(why=found.unsure, warns=True)] if found.unsure else []
+        evidence = column_evidence.of_reading(found, texts)
         written: Column | None = None
         if self._way == "texts":
-            evidence += self._evidence_of(found, values)
+            evidence += column_evidence.of_missing(found, texts, values, self._format)
             if self.role == "target" and len(self._levels) <= _MAX_WRITTEN:
                 written = self._build_category(values)
             values = spread(self._read(texts), values)
-        elif self._strays:
-            evidence.append(self._stray_evidence(found, [row for row, _ in self._strays], [t for _, t in self._strays]))
+        else:
+            evidence += column_evidence.of_strays(found, self._strays, self._format)
         if found.reading.kind == "number" and (np.abs(values) > _LARGEST).any():
             self._infinite = int(np.flatnonzero(np.abs(values) > _LARGEST)[0])
         self._check_finite()
         kind = found.reading.kind
         column = Column(self.name, kind, values, reading=found.reading, evidence=tuple(evidence), written=written)
         return self._finish(column)
-
-    def _evidence_of(self, found: Inference, codes: Array) -> list[Evidence]:
-        texts, evidence = self._levels.texts, []
-        if found.marks:
-            rows = np.flatnonzero(np.isin(codes, found.marks))
-            values = tuple(texts[mark] for mark in found.marks[:_SHOWN])
-            quoted = ", ".join(f"'{value}'" for value in values)
-            where = describe_row(self._format, int(rows[0]))
-            many = f"in {where}" if len(rows) == 1 else f"in {len(rows)} rows, the first {where},"
-            evidence.append(self._at(rows, f"{quoted} {many} counts as missing among {found.reading.kind}s", values))
-        if found.strays:
-            rows = np.flatnonzero(np.isin(codes, found.strays))
-            evidence.append(self._stray_evidence(found, rows.tolist(), [texts[codes[row]] for row in rows]))
-        return evidence
-
-    def _stray_evidence(self, found: Inference, rows: list[int], texts: list[str]) -> Evidence:
-        where = describe_row(self._format, rows[0])
-        others = f", as {len(rows) - 1} others do," if len(rows) > 1 else ""
-        why = f"{where} holds '{texts[0][:40]}'{others} where all else is a {found.reading.kind}, and counts as missing"
-        return self._at(np.array(rows), why, tuple(texts[:_SHOWN]))
-
-    def _at(self, rows: Array, why: str, values: tuple[str, ...]) -> Evidence:
-        shown = tuple(row_number(self._format, int(row)) for row in rows[:_SHOWN])
-        return Evidence(why=why, count=len(rows), rows=shown, values=values, warns=True)
 
     def _build_category(self, codes: Array) -> Column:
         texts = self._levels.texts
@@ -276,28 +254,18 @@ class ColumnBuilder:
         if self._found is not None or self._options.missing is not None:
             missing = np.flatnonzero(inference.missing_texts(texts, self._options))
             codes = np.where(np.isin(codes, missing), -1, codes).astype(np.int32)
-        codes, names = levels.merge(codes, texts, by_case=by_case, by_blanks=by_blanks)
-        untold = codes >= _MAX_LEVELS if self.role is None else np.zeros(0, bool)
-        codes, names = sort_by_frequency(np.where(untold, -1, codes) if untold.any() else codes, names)
-        distinct = len(names)
-        if self.role is None and distinct > KEPT_LEVELS:
-            codes, names = np.minimum(codes, np.int32(KEPT_LEVELS)), names[:KEPT_LEVELS]
-            codes[untold] = KEPT_LEVELS
-        column = Column(self.name, "category", codes, tuple(names), distinct)
-        return replace(
-            column,
-            reading=Reading(kind="category", missing=self._options.missing),
-            evidence=self._evidence_of_category(),
-            left_out="is free text, which gives no input" if self._options.kind == "text" else "",
+        limit = _MAX_LEVELS if self.role is None else None
+        codes, names, distinct = levels.finish(codes, texts, by_case=by_case, by_blanks=by_blanks, limit=limit)
+        return Column(
+            self.name,
+            "category",
+            codes,
+            names,
+            distinct,
+            Reading(kind="category", missing=self._options.missing),
+            column_evidence.of_category(self._found, asked=self._options.kind is not None, why=self._why_category),
+            "is free text, which gives no input" if self._options.kind == "text" else "",
         )
-
-    def _evidence_of_category(self) -> tuple[Evidence, ...]:
-        if self._options.kind is not None:
-            return (Evidence(why="as asked"),)
-        if self._why_category:
-            return (Evidence(why=self._why_category, warns=True),)
-        found = self._found
-        return (Evidence(why="texts" if found is None else found.why, warns=bool(found and found.odd)),)
 
     def _finish(self, column: Column) -> Column:
         """Add how a target was written, and why a feature is left out."""
@@ -315,22 +283,3 @@ class ColumnBuilder:
                 row=row_number(self._format, self._infinite),
                 column=self.name,
             )
-
-
-def _without_marks(values: pa.Array) -> pa.Array:
-    """Put nothing where a text stands for a missing value."""
-    if kind_of_type(values.type) != "category":
-        return values
-    marks = pc.is_in(pc.utf8_trim_whitespace(values), value_set=_MISSING.cast(values.type))
-    return pc.if_else(marks, None, values) if pc.any(marks).as_py() else values
-
-
-def _empty(way: _Way, rows: int, *, wide: bool = False) -> Array:
-    match way:
-        case "number":
-            return np.full(rows, np.nan, np.float64 if wide else np.float32)
-        case "date":
-            return np.full(rows, np.datetime64("NaT"), "datetime64[ms]")
-        case "boolean":
-            return np.full(rows, -1, np.int8)
-    return np.full(rows, -1, np.int32)

@@ -83,7 +83,7 @@ def assemble(
         raise InvalidTableError("the file has no rows beneath its header")
     if options.drop_missing_target:
         table = _without_missing_target(table)
-        roles |= {role: column for role, column in _roles_of(table).items() if column is not None}
+        roles = dict(table.roles)
     if not features and images is None:
         raise InvalidTableError("the file has no column to predict the target from")
     for role, column in roles.items():
@@ -96,10 +96,6 @@ def _without_missing_target(table: Table) -> Table:
     if len(there) == table.rows:
         return table
     return table.take(there, f"{table.rows - len(there)} of {table.rows} rows have no target and are left out")
-
-
-def _roles_of(table: Table) -> dict[str, Column | None]:
-    return {"target": table.target, "weight": table.weight, "group": table.group, "time": table.time}
 
 
 def _check_role(table: Table, role: str, column: Column) -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from studies.array import Array
 from studies.datasets.casting import to_text
+from studies.datasets.table import KEPT_LEVELS, sort_by_frequency
 
 
 class Levels:
@@ -41,6 +42,24 @@ class Levels:
                 known[level] = len(known)
         numbers = np.array([*(known.get(level, self._limit or 0) for level in levels), -1], np.int32)
         return np.asarray(numbers[np.asarray(encoded.indices.fill_null(-1))])
+
+
+def finish(
+    codes: Array, texts: Sequence[str], *, by_case: bool, by_blanks: bool, limit: int | None
+) -> tuple[Array, tuple[str, ...], int]:
+    """Merge levels and sort them by frequency: each row's number, the names that are kept, and the number of levels.
+
+    With a limit, which rows of texts that were not told apart have as their number, the rarest levels share a number
+    behind the kept ones.
+    """
+    codes, names = merge(codes, texts, by_case=by_case, by_blanks=by_blanks)
+    untold = codes >= limit if limit is not None else np.zeros(len(codes), bool)
+    codes, names = sort_by_frequency(np.where(untold, -1, codes), names)
+    distinct = len(names)
+    if limit is not None and distinct > KEPT_LEVELS:
+        codes, names = np.minimum(codes, np.int32(KEPT_LEVELS)), names[:KEPT_LEVELS]
+        codes[untold] = KEPT_LEVELS
+    return codes, tuple(names), distinct
 
 
 def merge(codes: Array, texts: Sequence[str], *, by_case: bool, by_blanks: bool) -> tuple[Array, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,9 +10,8 @@ from pydantic import field_validator
 
 from studies.array import Array
 from studies.datasets.catalog import Dataset
-from studies.datasets.identifiers import looks_like_rows, tells_target
+from studies.datasets.data_warnings import find, why_left_out
 from studies.datasets.layout import ColumnLayout, lay_out_column
-from studies.datasets.levels import similar
 from studies.datasets.reading import OLD_KINDS, Evidence, Reading
 from studies.datasets.splits import time_obstacle
 from studies.datasets.table import Column, Table
@@ -26,12 +24,7 @@ from studies.spec.dataset import DatasetFacts
 _Role = Literal["feature", "target", "weight", "group", "time"]
 
 _MAX_SHOWN_LEVELS = 20
-_MAX_NAMED = 5
 _BINS = 20
-# Limits above which the profile warns.
-_MAX_IMBALANCE = 10  # rows of the most frequent class per row of the rarest
-_MAX_MISSING = 0.5  # share of a column's values
-_MAX_MAGNITUDE = 1e5  # of a column's values per deviation: beyond it float32 blurs them
 
 
 class Level(FrozenModel):
@@ -98,7 +91,7 @@ def profile(table: Table) -> DatasetProfile:
     ]
     if table.images is None:
         _check_inputs(columns)
-    columns += [_profile_column(column, role) for role, column in _roles(table)]
+    columns += [_profile_column(column, role) for role, column in table.roles]
     if table.images is not None:
         columns.append(_profile_images(table.images))
     columns += [
@@ -113,7 +106,7 @@ def profile(table: Table) -> DatasetProfile:
         why=target.why,
         classes=tuple(Level(name=name, rows=rows) for name, rows in classes),
         histogram=_histogram(target.y) if target.task == "regression" else None,
-        warnings=(*_warnings(table, target, layouts), *([facts.time_obstacle] if facts.time_obstacle else [])),
+        warnings=(*find(table, target, layouts), *([facts.time_obstacle] if facts.time_obstacle else [])),
         facts=facts,
         delimiter=table.delimiter,
         encoding=table.options.encoding,
@@ -142,13 +135,6 @@ def _time_obstacle(table: Table, target: Target) -> str:
     return time_obstacle(Dataset(nothing, target.y, target.task, (), target.class_names, times=table.time.values))
 
 
-def _roles(table: Table) -> list[tuple[_Role, Column]]:
-    columns: list[tuple[_Role, Column | None]] = [
-        ("target", table.target), ("weight", table.weight), ("group", table.group), ("time", table.time)
-    ]  # fmt: skip
-    return [(role, column) for role, column in columns if column is not None]
-
-
 def _check_inputs(columns: Sequence[ColumnProfile]) -> None:
     if not any(column.inputs for column in columns):
         reasons = "; ".join(f"column '{column.name}' {column.left_out}" for column in columns[:_MAX_SHOWN_LEVELS])
@@ -164,7 +150,7 @@ def _profile_column(column: Column, role: _Role, layout: ColumnLayout | None = N
         role=role,
         missing=int(missing.sum()),
         inputs=0 if layout is None else layout.width,
-        left_out="" if layout is None else _why_left_out(column, layout),
+        left_out="" if layout is None else why_left_out(column, layout),
         evidence=column.evidence,
         reading=column.reading,
     )
@@ -203,71 +189,3 @@ def _profile_images(images: Array) -> ColumnProfile:
 def _histogram(y: Array) -> Histogram:
     counts, edges = np.histogram(y.astype(np.float64), bins=_BINS)
     return Histogram(edges=tuple(map(float, edges)), counts=tuple(map(int, counts)))
-
-
-def _why_left_out(column: Column, layout: ColumnLayout) -> str:
-    if layout.width or column.left_out:
-        return column.left_out
-    if column.missing.all():
-        return "has no value in any row"
-    if column.kind == "category" and column.distinct > 1:
-        return f"has {column.distinct} values, none of them frequent; is it an identifier?"
-    return "is the same in every row"
-
-
-def _warnings(table: Table, target: Target, layouts: Sequence[ColumnLayout]) -> list[str]:
-    warnings = list(table.notes)
-    warnings += [f"column '{name}' {why} and is left out" for name, why in table.ignored.items() if why != "as asked"]
-    if target.counts and max(target.counts) > _MAX_IMBALANCE * min(target.counts):
-        rarest = target.class_names[int(np.argmin(target.counts))]
-        warnings.append(
-            f"class '{rarest}' has {min(target.counts)} of {table.rows} rows; val_accuracy hides how well it is told, "
-            "look at val_balanced_accuracy or val_auc, and consider class_weights: balanced"
-        )
-    warnings += [
-        f"the classes {_quote(labels)} differ only by blanks or letter case; merge_spellings makes one of them"
-        for labels in similar(target.class_names)
-    ]
-    columns_of: dict[str, list[str]] = defaultdict(list)
-    of_roles = [(column, None) for _, column in _roles(table)]
-    for column, layout in [*zip(table.features, layouts, strict=True), *of_roles]:
-        for text in _column_warnings(table, target, column, layout):
-            columns_of[text].append(column.name)
-    return warnings + [f"column{'s' * (len(names) > 1)} {_quote(names)}: {text}" for text, names in columns_of.items()]
-
-
-def _quote(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names[:_MAX_NAMED]) + (", …" if len(names) > _MAX_NAMED else "")
-
-
-def _column_warnings(table: Table, target: Target, column: Column, layout: ColumnLayout | None) -> list[str]:
-    warnings = [evidence.why for evidence in column.evidence if evidence.warns]
-    if layout is None:
-        return warnings
-    left_out = _why_left_out(column, layout)
-    if left_out:
-        return [*warnings, f"{left_out}, and is left out"]
-    missing = int(column.missing.sum())
-    if missing > _MAX_MISSING * table.rows:
-        warnings.append(f"has no value in {missing} of {table.rows} rows")
-    if layout.other:
-        warnings.append(
-            f"has {column.distinct} values; the {len(layout.levels)} most frequent are inputs of their own, "
-            "the others one"
-        )
-    warnings += [
-        f"the levels {_quote(names)} differ only by letter case; merge_spellings makes one of them"
-        for names in similar(column.levels)[:_MAX_NAMED]
-    ]
-    if looks_like_rows(column):
-        warnings.append("counts through whole numbers, one for each row; ignore it if it only numbers them")
-    if tells_target(column, target):
-        warnings.append("tells the target by itself; ignore it if it is the target in other words")
-    if column.kind == "number" and _is_blurred(column.values):
-        warnings.append("differs so little for its size that 32-bit numbers blur it; subtract a constant from it")
-    return warnings
-
-
-def _is_blurred(values: Array) -> bool:
-    largest, deviation = float(np.nanmax(np.abs(values))), float(np.nanstd(values, dtype=np.float64))
-    return deviation > 0 and largest > _MAX_MAGNITUDE * deviation

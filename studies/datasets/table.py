@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -63,6 +64,9 @@ class Column:
         return is_missing(self.values)
 
 
+Role = Literal["target", "weight", "group", "time"]
+
+
 @dataclass(frozen=True)
 class Table:
     """A file's features, and the columns that have a role apart from them."""
@@ -84,6 +88,14 @@ class Table:
     def rows(self) -> int:
         """The number of rows."""
         return len(self.target.values)
+
+    @property
+    def roles(self) -> list[tuple[Role, Column]]:
+        """The columns that have a role, each with it."""
+        named: list[tuple[Role, Column | None]] = [
+            ("target", self.target), ("weight", self.weight), ("group", self.group), ("time", self.time)
+        ]  # fmt: skip
+        return [(role, column) for role, column in named if column is not None]
 
     def describe_row(self, index: int) -> str:
         """Name a row as the user counts them, for messages."""

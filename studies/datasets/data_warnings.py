@@ -1,0 +1,90 @@
+"""Warn of what a person should look at in a table before trusting what is learned from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from studies.array import Array
+from studies.datasets.identifiers import looks_like_rows, tells_target
+from studies.datasets.layout import ColumnLayout
+from studies.datasets.levels import similar
+from studies.datasets.table import Column, Table
+from studies.datasets.target import Target
+
+_MAX_NAMED = 5
+_MAX_IMBALANCE = 10  # rows of the most frequent class per row of the rarest
+_MAX_MISSING = 0.5  # share of a column's values
+_MAX_MAGNITUDE = 1e5  # of a column's values per deviation: beyond it float32 blurs them
+
+
+def why_left_out(column: Column, layout: ColumnLayout) -> str:
+    """Say why a feature gives a model no input; empty where it gives one."""
+    if layout.width or column.left_out:
+        return column.left_out
+    if column.missing.all():
+        return "has no value in any row"
+    if column.kind == "category" and column.distinct > 1:
+        return f"has {column.distinct} values, none of them frequent; is it an identifier?"
+    return "is the same in every row"
+
+
+def find(table: Table, target: Target, layouts: Sequence[ColumnLayout]) -> list[str]:
+    """Write the warnings of a table; `layouts` are those of its features."""
+    warnings = list(table.notes)
+    warnings += [f"column '{name}' {why} and is left out" for name, why in table.ignored.items() if why != "as asked"]
+    if target.counts and max(target.counts) > _MAX_IMBALANCE * min(target.counts):
+        rarest = target.class_names[int(np.argmin(target.counts))]
+        warnings.append(
+            f"class '{rarest}' has {min(target.counts)} of {table.rows} rows; val_accuracy hides how well it is told, "
+            "look at val_balanced_accuracy or val_auc, and consider class_weights: balanced"
+        )
+    warnings += [
+        f"the classes {_quote(labels)} differ only by blanks or letter case; merge_spellings makes one of them"
+        for labels in similar(target.class_names)
+    ]
+    columns_of: dict[str, list[str]] = defaultdict(list)
+    of_roles = [(column, None) for _, column in table.roles]
+    for column, layout in [*zip(table.features, layouts, strict=True), *of_roles]:
+        for text in _column_warnings(table, target, column, layout):
+            columns_of[text].append(column.name)
+    return warnings + [f"column{'s' * (len(names) > 1)} {_quote(names)}: {text}" for text, names in columns_of.items()]
+
+
+def _quote(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names[:_MAX_NAMED]) + (", …" if len(names) > _MAX_NAMED else "")
+
+
+def _column_warnings(table: Table, target: Target, column: Column, layout: ColumnLayout | None) -> list[str]:
+    warnings = [evidence.why for evidence in column.evidence if evidence.warns]
+    if layout is None:
+        return warnings
+    left_out = why_left_out(column, layout)
+    if left_out:
+        return [*warnings, f"{left_out}, and is left out"]
+    missing = int(column.missing.sum())
+    if missing > _MAX_MISSING * table.rows:
+        warnings.append(f"has no value in {missing} of {table.rows} rows")
+    if layout.other:
+        warnings.append(
+            f"has {column.distinct} values; the {len(layout.levels)} most frequent are inputs of their own, "
+            "the others one"
+        )
+    warnings += [
+        f"the levels {_quote(names)} differ only by letter case; merge_spellings makes one of them"
+        for names in similar(column.levels)[:_MAX_NAMED]
+    ]
+    if looks_like_rows(column):
+        warnings.append("counts through whole numbers, one for each row; ignore it if it only numbers them")
+    if tells_target(column, target):
+        warnings.append("tells the target by itself; ignore it if it is the target in other words")
+    if column.kind == "number" and _is_blurred(column.values):
+        warnings.append("differs so little for its size that 32-bit numbers blur it; subtract a constant from it")
+    return warnings
+
+
+def _is_blurred(values: Array) -> bool:
+    largest, deviation = float(np.nanmax(np.abs(values))), float(np.nanstd(values, dtype=np.float64))
+    return deviation > 0 and largest > _MAX_MAGNITUDE * deviation
