@@ -27,7 +27,7 @@ def why_left_out(column: Column, layout: ColumnLayout) -> str:
     if column.missing.all():
         return "has no value in any row"
     if column.kind == "category" and column.distinct > 1:
-        return f"has {column.distinct} values, none of them frequent; is it an identifier?"
+        return f"has {column.distinct} values, none of them frequent, as identifiers have"
     return "is the same in every row"
 
 

@@ -66,7 +66,9 @@ def lines(summary: DataSummary) -> list[str]:
     """Write a summary as lines of text, without its warnings."""
     left_out = [f"{column.name} ({column.why})" for column in summary.left_out]
     found = [f"{summary.rows:,} rows, {summary.task}" + (f": {summary.why}" if summary.why else "")]
-    found.append(f"{summary.columns_used} columns used: {_join(summary.used, summary.columns_used)}")
+    found.append(
+        f"{summary.columns_used} column{'s' * (summary.columns_used != 1)} used: {_join(summary.used, summary.columns_used)}"
+    )
     if left_out:
         found.append(f"{summary.columns_left_out} left out: {_join(left_out, summary.columns_left_out)}")
     if summary.missing:
