@@ -66,9 +66,8 @@ def lines(summary: DataSummary) -> list[str]:
     """Write a summary as lines of text, without its warnings."""
     left_out = [f"{column.name} ({column.why})" for column in summary.left_out]
     found = [f"{summary.rows:,} rows, {summary.task}" + (f": {summary.why}" if summary.why else "")]
-    found.append(
-        f"{summary.columns_used} column{'s' * (summary.columns_used != 1)} used: {_join(summary.used, summary.columns_used)}"
-    )
+    columns = "1 column" if summary.columns_used == 1 else f"{summary.columns_used} columns"
+    found.append(f"{columns} used: {_join(summary.used, summary.columns_used)}")
     if left_out:
         found.append(f"{summary.columns_left_out} left out: {_join(left_out, summary.columns_left_out)}")
     if summary.missing:
