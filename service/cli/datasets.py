@@ -58,6 +58,10 @@ def add_dataset(
         except OSError as error:
             refuse(f"cannot read {file}: {error.strerror}")
         newest = dataset.version if is_new else client.dataset_versions(dataset.name)[0].version
+    if is_new and dataset.version > 1:
+        print(
+            f"regsweep: this is version {dataset.version} of '{dataset.name}', whose name means it now", file=sys.stderr
+        )
     if dataset.version != newest:
         older = f"this is version {dataset.version} of '{dataset.name}', whose name alone means version {newest}"
         print(f"regsweep: {older}; say `version: {dataset.version}` in a study of this one", file=sys.stderr)
@@ -72,6 +76,8 @@ def _read_columns(given: Iterable[str]) -> dict[str, Any]:
 
     columns: dict[str, Any] = {}
     for one in given:
+        if ("={" in one) != one.endswith("}"):
+            refuse(f"--column: '{one}' has a bracket that is not closed, or not opened")
         name, equals, text = one.rpartition("={") if one.endswith("}") else one.rpartition("=")
         if not name:
             refuse(f"--column: '{one}' is no NAME=KIND, as zip=category or 'when={{kind: date, format: \"%d.%m.%Y\"}}'")

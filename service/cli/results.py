@@ -90,6 +90,8 @@ def predict(
     """Predict new raw rows with an exported model; tell on standard error which values training never saw."""
     from service.cli.local_files import format_of_file, write_predictions, write_unfamiliar
 
+    if output.suffix.lower() not in {".csv", ".txt", ".json", ""}:
+        refuse(f"--output: {output} is to be a CSV or JSON, and ends in {output.suffix}")
     _quiet_tensorflow()
     from studies.prediction import predict
 

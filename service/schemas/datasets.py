@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, Json
+from pydantic import BaseModel, ConfigDict, Field, Json
 
 from studies.datasets.profile import DatasetProfile
 from studies.objectives import Task
@@ -46,6 +46,8 @@ class DatasetDetail(DatasetVersion):
 
 class UploadOptions(BaseModel):
     """What a request says of the file that it uploads, in its query or in its form."""
+
+    model_config = ConfigDict(extra="forbid")
 
     target: str | None = Field(None, description="The column to predict; needed.")
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(

@@ -34,6 +34,7 @@ from studies.spec.table import ColumnOptions, TableFormat
 _MAX_LEVELS = 100_000
 _MAX_WRITTEN = 1000  # distinct texts of a target of numbers: more are no classes
 _MAX_STRAY_SHARE = 0.01
+_SHOWN = 5  # stray rows that are kept
 _LARGEST = np.finfo(np.float32).max
 
 #: `texts` numbers distinct texts, to infer what they are, and `reread` reads them once more where they were too many to
@@ -67,7 +68,8 @@ class ColumnBuilder:
         self._levels = Levels(_MAX_LEVELS if role is None else None)
         self._written: list[Array] = []  # of a target of numbers, as numbers of levels
         self._infinite: int | None = None  # the first row whose number is too large
-        self._strays: list[tuple[int, str]] = []
+        self._strays: list[tuple[int, str]] = []  # the first rows that hold no value where all others do
+        self._stray_rows, self._stray_texts = 0, set[str]()
 
     def retry(self) -> ColumnBuilder:
         """Make a builder that reads the column again, another way."""
@@ -109,7 +111,9 @@ class ColumnBuilder:
             # Not all its texts are at hand: it is read once more as what the others are.
             self.failed = self._found.reading.kind != "category" and self._levels.overflows
         elif self._way == "reread":
-            self.failed = len(self._strays) > max(1, _MAX_STRAY_SHARE * self._rows) and self._options.kind is None
+            many = self._stray_rows > max(1, _MAX_STRAY_SHARE * self._rows)
+            many |= len(self._stray_texts) > inference.MAX_STRAYS
+            self.failed = many and self._options.kind is None
 
     def build(self) -> Column:
         """Join the values into a column.
@@ -149,7 +153,7 @@ class ColumnBuilder:
         """Choose the way of values that Arrow has typed."""
         asked = self._options.kind
         if kind == "number" and (asked == "date" or self._options.missing is not None):
-            return "texts"
+            return "texts"  # where -999.0 may stand for a missing value, as `-999` does in a text
         postal = asked is None and self.role is None and identifiers.is_postal(self.name)
         if postal and pa.types.is_integer(values.type):
             self._why_category = identifiers.WHY_POSTAL
@@ -205,9 +209,11 @@ class ColumnBuilder:
         codes, texts = batch.add(values), batch.texts
         read = self._read(texts)
         misfits = is_missing(read) & ~inference.missing_texts(texts, self._options)
-        for code in np.flatnonzero(misfits):
-            if not inference.is_mark(texts[code]):
-                self._strays += [(self._rows + int(row), texts[code]) for row in np.flatnonzero(codes == code)]
+        misfits &= ~np.array([inference.is_mark(text) for text in texts], bool)
+        rows = np.flatnonzero(np.append(misfits, False)[codes])  # −1 points at the last
+        self._stray_rows += len(rows)
+        self._stray_texts.update(texts[code] for code in np.flatnonzero(misfits)[: inference.MAX_STRAYS + 1])
+        self._strays += [(self._rows + int(row), texts[codes[row]]) for row in rows[:_SHOWN]]
         return spread(read, codes)
 
     def _read(self, texts: list[str]) -> Array:
@@ -222,7 +228,8 @@ class ColumnBuilder:
         asked = self._options.kind
         if asked in {"number", "date"} and found.reading.kind == "category" and len(texts):
             raise InvalidTableError(
-                f"columns: '{self.name}' holds texts such as '{texts[0][:40]}', and the kind {asked} is asked for",
+                f"columns: '{self.name}' holds texts such as '{texts[0][:40]}', and "
+                f"{_describe(self._options)} is asked for",
                 column=self.name,
                 option="columns",
             )
@@ -238,7 +245,7 @@ class ColumnBuilder:
                 written = self._build_category(values)
             values = spread(self._read(texts), values)
         else:
-            evidence += column_evidence.of_strays(found, self._strays, self._format)
+            evidence += column_evidence.of_strays(found, self._strays, self._format, self._stray_rows)
         if found.reading.kind == "number" and (np.abs(values) > _LARGEST).any():
             self._infinite = int(np.flatnonzero(np.abs(values) > _LARGEST)[0])
         self._check_finite()
@@ -254,6 +261,9 @@ class ColumnBuilder:
         if self._found is not None or self._options.missing is not None:
             missing = np.flatnonzero(inference.missing_texts(texts, self._options))
             codes = np.where(np.isin(codes, missing), -1, codes).astype(np.int32)
+        padded: list[tuple[str, ...]] = []
+        if self.role == "target":
+            codes, texts, padded = levels.merge_padded(codes, texts)
         limit = _MAX_LEVELS if self.role is None else None
         codes, names, distinct = levels.finish(codes, texts, by_case=by_case, by_blanks=by_blanks, limit=limit)
         return Column(
@@ -263,14 +273,18 @@ class ColumnBuilder:
             names,
             distinct,
             Reading(kind="category", missing=self._options.missing),
-            column_evidence.of_category(self._found, asked=self._options.kind is not None, why=self._why_category),
+            (
+                *column_evidence.of_category(self._found, asked=self._options.kind is not None, why=self._why_category),
+                *column_evidence.of_padded(padded),
+            ),
             "is free text, which gives no input" if self._options.kind == "text" else "",
         )
 
     def _finish(self, column: Column) -> Column:
         """Add how a target was written, and why a feature is left out."""
         if self.role == "target" and column.written is None and 0 < len(self._levels) <= _MAX_WRITTEN:
-            column = replace(column, written=self._build_category(np.concatenate(self._written)))
+            written = self._build_category(np.concatenate(self._written))
+            column = replace(column, written=written, evidence=(*column.evidence, *written.evidence[1:]))
         if self.role is None and self._options.kind is None:
             column = replace(column, left_out=identifiers.why_left_out(column))
         return column
@@ -279,7 +293,11 @@ class ColumnBuilder:
         if self._infinite is not None:
             raise InvalidTableError(
                 f"column '{self.name}': {describe_row(self._format, self._infinite)} is infinite or too large for a "
-                "32-bit number; leave it empty if it is not known",
+                "32-bit number; leave it empty if it is not known, or say that the column is a category",
                 row=row_number(self._format, self._infinite),
                 column=self.name,
             )
+
+
+def _describe(options: ColumnOptions) -> str:
+    return f"a date as {options.format}" if options.format is not None else f"the kind {options.kind}"

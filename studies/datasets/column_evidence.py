@@ -37,15 +37,19 @@ def of_missing(found: Inference, texts: Sequence[str], codes: Array, file_format
     return evidence + of_strays(found, [(int(row), texts[codes[row]]) for row in rows], file_format)
 
 
-def of_strays(found: Inference, strays: Sequence[tuple[int, str]], file_format: TableFormat) -> list[Evidence]:
-    """Say which rows hold texts that are no values where all others are."""
+def of_strays(
+    found: Inference, strays: Sequence[tuple[int, str]], file_format: TableFormat, count: int | None = None
+) -> list[Evidence]:
+    """Say which rows hold texts that are no values where all others are; `count` where these are the first alone."""
+    count = len(strays) if count is None else count
     if not strays:
         return []
     first, text = strays[0]
-    others = f", as {len(strays) - 1} others do," if len(strays) > 1 else ""
+    others = f", as {count - 1} others do," if count > 1 else ""
     where, kind = describe_row(file_format, first), found.reading.kind
     why = f"{where} holds '{text[:40]}'{others} where all else is a {kind}, and counts as missing"
-    return [_warning(why, [row for row, _ in strays], [text for _, text in strays], file_format)]
+    warning = _warning(why, [row for row, _ in strays], [text for _, text in strays], file_format)
+    return [warning.model_copy(update={"count": count})]
 
 
 def of_category(found: Inference | None, *, asked: bool, why: str) -> tuple[Evidence, ...]:
@@ -55,6 +59,12 @@ def of_category(found: Inference | None, *, asked: bool, why: str) -> tuple[Evid
     if why:
         return (Evidence(why=why, warns=True),)
     return (Evidence(why="texts" if found is None else found.why, warns=found is not None and found.odd),)
+
+
+def of_padded(merged: Sequence[Sequence[str]]) -> list[Evidence]:
+    """Say which labels are the same whole number."""
+    groups = [" and ".join(f"'{text}'" for text in group) for group in merged[:_SHOWN]]
+    return [Evidence(why=f"{group} are the same whole number, and one class", warns=True) for group in groups]
 
 
 def _warning(why: str, rows: Sequence[int], values: Sequence[str], file_format: TableFormat) -> Evidence:

@@ -22,7 +22,7 @@ def check_names(names: Sequence[str], options: TableOptions) -> None:
     configured = (*(("ignore", name) for name in options.ignore), *(("columns", name) for name in options.columns))
     for role, name in (*options.roles, *configured):
         if name not in known:
-            near = get_close_matches(name, names, n=1)
+            near = get_close_matches(name, names, n=1, cutoff=0.75)
             advice = f"did you mean '{near[0]}'?" if near else f"it has {quote_names(names)}"
             if len(names) == 1:
                 advice += "; columns are divided by commas, semicolons, tabs or bars"
@@ -112,13 +112,13 @@ def _check_role(table: Table, role: str, column: Column) -> None:
     if len(missing):
         raise _missing_error(table, role, column, missing)
     if role == "weight" and column.kind != "number":
-        raise error(f"must hold numbers{_bracketed_note(column)}")
+        raise error(f"must hold numbers{_what_it_holds(column)}")
     if role == "weight" and (column.values < 0).any():
         raise error("is negative", int(np.flatnonzero(column.values < 0)[0]), "; a weight is at least 0")
     if role == "weight" and not column.values.any():
         raise error("is 0 in every row; at least one must count")
     if role == "time" and column.kind not in {"number", "date"}:
-        raise error(f"must hold numbers or dates as 2026-01-31{_bracketed_note(column)}")
+        raise error(f"must hold numbers or dates{_what_it_holds(column)}")
 
 
 def _missing_error(table: Table, role: str, column: Column, missing: Array) -> InvalidTableError:
@@ -132,5 +132,5 @@ def _missing_error(table: Table, role: str, column: Column, missing: Array) -> I
     return InvalidTableError(message, row=row, column=column.name, option=role)
 
 
-def _bracketed_note(column: Column) -> str:
-    return f" ({column.evidence[0].why})" if column.evidence else ""
+def _what_it_holds(column: Column) -> str:
+    return f", and holds {column.evidence[0].why}" if column.evidence else ""

@@ -9,7 +9,7 @@ import numpy as np
 
 from studies.array import Array
 from studies.datasets.identifiers import looks_like_rows, tells_target
-from studies.datasets.layout import ColumnLayout
+from studies.datasets.layout import MIN_LEVEL_ROWS, ColumnLayout
 from studies.datasets.levels import similar
 from studies.datasets.table import Column, Table
 from studies.datasets.target import Target
@@ -27,7 +27,7 @@ def why_left_out(column: Column, layout: ColumnLayout) -> str:
     if column.missing.all():
         return "has no value in any row"
     if column.kind == "category" and column.distinct > 1:
-        return f"has {column.distinct} values, none of them frequent, as identifiers have"
+        return f"has {column.distinct} values, none in {MIN_LEVEL_ROWS} rows or more, as identifiers have"
     return "is the same in every row"
 
 

@@ -21,7 +21,7 @@ _DELIMITERS = {"csv": ",", "tsv": "\t"}
 #: Each delimiter with its word.
 _DELIMITER_WORDS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _BLOCK = 1 << 22  # bytes read at once; a row must be shorter
-_HEADER = 1 << 20  # letters
+_HEADER = 1 << 22  # letters, enough for 100,000 names
 _EXCEL_LINE = re.compile(r'"?sep=([^"\r\n])"?\r?\n', re.IGNORECASE)
 
 
@@ -84,7 +84,11 @@ class DelimitedFile:
                 reader = arrow_csv.open_csv(
                     source,
                     read_options=read_options,
-                    parse_options=arrow_csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+                    parse_options=arrow_csv.ParseOptions(
+                        delimiter=self.delimiter,
+                        newlines_in_values=True,
+                        ignore_empty_lines=len(self.names) > 1,  # of one column an empty line is a row without a value
+                    ),
                     convert_options=arrow_csv.ConvertOptions(
                         include_columns=list(columns),
                         column_types=dict.fromkeys(columns, pa.string()),

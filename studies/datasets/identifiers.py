@@ -20,7 +20,7 @@ _ROW_NAME = re.compile(
     r"|s\.?no\.?|obs(ervation)?)$",
     re.IGNORECASE,
 )
-_ID_NAME = re.compile(r"^(.*[_ .-])?(id|uuid|guid|key)$", re.IGNORECASE)
+_ID_NAME = re.compile(r"^(.*[_ .-])?(id|uuid|guid|key|no\.?|num|number)$|^.*(nr\.?|nummer)$", re.IGNORECASE)
 _CAMEL_ID = re.compile(r"^.*[a-z](Id|ID)$")
 _HEAD = 256  # values that are looked at before all are
 _MAX_EXACT = 2**24  # whole numbers up to it are exact as float32
@@ -55,7 +55,7 @@ def why_left_out(column: Column) -> str:
     if _ROW_NAME.match(name) and _all_differ(values):
         return "is the number of the row"
     if _is_id_name(name) and _all_differ(values):
-        return "is an identifier by its name, and has another value in every row"
+        return "is an identifier by its name and its values"
     return ""
 
 

@@ -11,15 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from studies.array import Array
-from studies.datasets import date_text, identifiers, number_text
+from studies.datasets import date_text, identifiers, levels, number_text
 from studies.datasets.number_text import NumberTexts, Style
 from studies.datasets.reading import MARKS, MISSING, Reading
 from studies.spec.table import ColumnOptions
 
-_MAX_STRAYS = 3  # distinct texts that are no values among numbers or dates, and count as missing
+MAX_STRAYS = 3  # distinct texts that are no values among numbers or dates, and count as missing
 _MAX_STRAY_SHARE = 0.01  # of the rows that hold them; one row always may
 _MIN_VALUES = 10  # distinct ones beside a stray
 _BOOLEANS = ("false", "true")
+_NUMBERS = "numbers"
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,16 @@ def infer(column: Texts, options: ColumnOptions) -> Inference:
     found = next((one for one in _candidates(column, options, there) if one is not None), None)
     if found is None:
         found = Inference(Reading(kind="category"), "texts")
-    return replace(found, reading=found.reading.model_copy(update={"missing": options.missing}))
+    strays = tuple(column.texts[stray] for stray in found.strays)
+    return replace(found, reading=found.reading.model_copy(update={"missing": options.missing, "strays": strays}))
 
 
 def missing_texts(texts: Sequence[str], options: ColumnOptions) -> Array:
     """Tell which texts stand for a missing value whatever the others are."""
     known = {"", *(text.strip() for text in (MISSING if options.missing is None else options.missing))}
-    return np.array([text.strip() in known for text in texts], bool)
+    # `-999` is missing where a typed column holds -999.0.
+    numbers = {levels.number_key(text) for text in options.missing or ()} - {""}
+    return np.array([text.strip() in known or (levels.number_key(text) in numbers) for text in texts], bool)
 
 
 def is_mark(text: str) -> bool:
@@ -89,22 +93,26 @@ def _as_numbers(column: Texts, options: ColumnOptions, there: Array) -> Inferenc
         if found is None:
             continue
         marks, strays = found
-        affix = NumberTexts.split(texts.filter(numbers.is_valid())).affix
-        if affix is None:
+        known = numbers.is_valid()
+        affix, bracketed = split.affix(known), split.bracketed.filter(known)
+        if affix is None or pc.all(bracketed).as_py():
             return None
-        if options.kind is None and affix == ("", "") and not style.thousands:
-            code = _why_code(column.name, texts, numbers)
-            if code:
-                return Inference(Reading(kind="category"), code, odd=True)
-        reading = Reading(kind="number", decimal=style.decimal, thousands=style.thousands)
-        with_affix = f"{why}, each with '{''.join(affix)}'" if any(affix) else why
-        return Inference(reading, with_affix, marks, strays, style != Style() or any(affix), unsure)
+        code = "" if options.kind is not None else _why_code(column.name, split.digits.filter(known))
+        if code:
+            return Inference(Reading(kind="category"), code, odd=True)
+        reading = Reading(kind="number", decimal=style.decimal, thousands=style.thousands, affix=affix)
+        words = [why, f"each with '{''.join(affix)}'" if any(affix) else ""]
+        words.append("those in brackets are negative" if pc.any(bracketed).as_py() else "")
+        said = ", ".join(filter(None, words))
+        return Inference(reading, said, marks, strays, said != _NUMBERS, unsure)
     return None
 
 
-def _why_code(name: str, texts: pa.Array, numbers: pa.Array) -> str:
-    whole = pc.all(pc.match_substring_regex(texts.filter(numbers.is_valid()), r"^\d+$")).as_py()
-    if whole and number_text.is_code(texts):
+def _why_code(name: str, digits: pa.Array) -> str:
+    if number_text.are_addresses(digits):
+        return "network addresses"
+    whole = pc.all(pc.match_substring_regex(digits, r"^\d[\d\s]*$")).as_py()
+    if whole and number_text.is_code(digits):
         return "whole numbers with zeros in front: codes, no quantities"
     return identifiers.WHY_POSTAL if whole and identifiers.is_postal(name) else ""
 
@@ -117,7 +125,7 @@ def _styles(split: NumberTexts, options: ColumnOptions, *, semicolons: bool) -> 
         return
     commas, points = split.has(","), split.has(".")
     if not commas and not (points and (semicolons or number_text.repeats(split.digits, "."))):
-        yield Style(), "numbers", ""
+        yield Style(), _NUMBERS, ""
     for style in _marked_styles(split, commas=commas, points=points, semicolons=semicolons):
         unsure = ""
         mark = style.thousands or style.decimal
@@ -128,7 +136,7 @@ def _styles(split: NumberTexts, options: ColumnOptions, *, semicolons: bool) -> 
     for mark in " '":
         yield Style(".", mark), _describe(Style(".", mark)), ""
         yield Style(",", mark), _describe(Style(",", mark)), ""
-    yield Style(), "numbers", ""
+    yield Style(), _NUMBERS, ""
 
 
 def _marked_styles(split: NumberTexts, *, commas: bool, points: bool, semicolons: bool) -> Iterator[Style]:
@@ -146,7 +154,7 @@ def _describe(style: Style) -> str:
     marks = {" ": "blanks", "'": "apostrophes", ",": "commas", ".": "points"}
     words = [f"{marks[style.thousands]} dividing thousands"] if style.thousands else []
     words += ["a comma as the decimal point"] if style.decimal == "," else []
-    return "numbers with " + " and ".join(words) if words else "numbers"
+    return "numbers with " + " and ".join(words) if words else _NUMBERS
 
 
 def _as_dates(column: Texts, options: ColumnOptions, there: Array) -> Inference | None:
@@ -181,7 +189,7 @@ def _divide(
         return None
     rows = int(column.counts[strays].sum())
     allowed = max(1, _MAX_STRAY_SHARE * int(column.counts.sum()))
-    few = len(strays) <= _MAX_STRAYS and rows <= allowed and (good >= _MIN_VALUES or not strays)
+    few = len(strays) <= MAX_STRAYS and rows <= allowed and (good >= _MIN_VALUES or not strays)
     if not few and not asked:
         return None
     return tuple(map(int, marks)), tuple(map(int, strays))
@@ -193,7 +201,8 @@ def values_of(reading: Reading, texts: Sequence[str]) -> Array:
     array = pa.array(trimmed, pa.string())
     match reading.kind:
         case "number":
-            values = number_text.to_floats(NumberTexts.split(array).numbers(Style(reading.decimal, reading.thousands)))
+            style = Style(reading.decimal, reading.thousands)
+            values = number_text.to_floats(NumberTexts.split(array).numbers(style, reading.affix))
             missing: Any = np.nan
         case "date":
             dates = date_text.parse_dates(array, reading.format).to_numpy(zero_copy_only=False)
@@ -203,5 +212,5 @@ def values_of(reading: Reading, texts: Sequence[str]) -> Array:
             values = np.array([_BOOLEANS.index(text) if text in _BOOLEANS else -1 for text in lowered], np.int8)
             missing = -1
     if reading.missing is not None:
-        values[np.isin(trimmed, reading.missing)] = missing
+        values[missing_texts(texts, ColumnOptions(missing=reading.missing))] = missing
     return values

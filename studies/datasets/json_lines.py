@@ -20,8 +20,22 @@ from studies.errors import InvalidTableError
 _BATCH_ROWS = 1 << 14
 _MAX_LINE = 1 << 22  # letters
 _BOOLEANS = {True: "true", False: "false"}
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its fields.
+
+    Raises ValueError when one stands there twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"'{next(name for name in names if names.count(name) > 1)}' stands there twice")
+    return found
+
+
 #: Numbers keep the digits that they are written with.
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_unique)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from studies.frozen_model import FrozenModel
 DatePart = Literal["days", "month", "day", "weekday", "hour"]
 
 _MAX_LEVELS = 30  # of a column that become inputs of their own; the others become one together
-_MIN_LEVEL_ROWS = 5  # of such a level
+MIN_LEVEL_ROWS = 5  # of such a level
 _DAY = np.timedelta64(1, "D")
 _PARTS: dict[DatePart, Callable[[Array], Array]] = {
     "days": lambda dates: (dates - np.datetime64(0, "ms")) / _DAY,  # since 1970, with their fraction: the trend
@@ -41,6 +41,7 @@ class ColumnLayout(FrozenModel):
     other: bool = False  # rarer levels are one more input
     parts: tuple[DatePart, ...] = ()  # of a date
     known: tuple[str, ...] = ()  # every level that training told apart, those that give no input of their own too
+    knows_all: bool = True  # `known` are all levels, and not only the most frequent
     reading: Reading | None = None  # how its texts become values
 
     @field_validator("kind", mode="before")
@@ -142,7 +143,7 @@ def lay_out_column(column: Column) -> ColumnLayout:
 
 def _lay_out_levels(column: Column, lacks: bool) -> ColumnLayout:
     counts = np.bincount(column.values[column.values >= 0], minlength=len(column.levels) + 1)
-    named = tuple(level for level, rows in zip(column.levels, counts, strict=False) if rows >= _MIN_LEVEL_ROWS)[
+    named = tuple(level for level, rows in zip(column.levels, counts, strict=False) if rows >= MIN_LEVEL_ROWS)[
         :_MAX_LEVELS
     ]
     rest = int(counts.sum() - counts[: len(named)].sum())
@@ -161,6 +162,7 @@ def _lay_out_levels(column: Column, lacks: bool) -> ColumnLayout:
         levels=named,
         other=other,
         known=known,
+        knows_all=column.distinct == len(column.levels),
         reading=column.reading,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,6 +12,9 @@ import pyarrow as pa
 from studies.array import Array
 from studies.datasets.casting import to_text
 from studies.datasets.table import KEPT_LEVELS, sort_by_frequency
+
+#: Without an exponent: `1E5` may be a code.
+_PLAIN_NUMBER = re.compile(r"^-?(?:0|[1-9]\d*)(?:\.\d*)?$")
 
 
 class Levels:
@@ -99,12 +103,12 @@ def find(known: Sequence[str], levels: Sequence[str]) -> list[int]:
     it is written, `7` as `7.0`.
     """
     exact = {level: number for number, level in enumerate(known)}
-    alike, equal = _unique(map(_key, known)), _unique(map(_number_key, known))
+    alike, equal = _unique(map(_key, known)), _unique(map(number_key, known))
     return [_find(level, exact, alike, equal) for level in levels]
 
 
 def _find(level: str, exact: Mapping[str, int], alike: Mapping[str, int], equal: Mapping[str, int]) -> int:
-    for name, among in ((level, exact), (level.strip(), exact), (_key(level), alike), (_number_key(level), equal)):
+    for name, among in ((level, exact), (level.strip(), exact), (_key(level), alike), (number_key(level), equal)):
         if name in among:
             return among[name]
     return -1
@@ -125,13 +129,30 @@ def _key(level: str) -> str:
     return level.strip().casefold()
 
 
-def _number_key(level: str) -> str:
-    """The number that a level writes, as Python does; empty where it is none or has zeros in front."""
-    text = level.strip()
-    if text.lstrip("+-").startswith("0") and text.lstrip("+-")[1:2] not in {"", "."}:
+def number_key(level: str) -> str:
+    """The number that a level writes, without what only pads it; empty where it is none, or has zeros in front."""
+    text = level.strip().removeprefix("+")
+    if not _PLAIN_NUMBER.match(text):
         return ""
-    try:
-        number = float(text)
-    except ValueError:
-        return ""
-    return repr(number + 0.0)  # no negative zero
+    return text.rstrip("0").removesuffix(".") if "." in text else text
+
+
+def merge_padded(codes: Array, texts: Sequence[str]) -> tuple[Array, list[str], list[tuple[str, ...]]]:
+    """Make one level of a whole number that is written `1` and `1.0`; return also which texts were made one."""
+    keys = [_whole_key(text) for text in texts]
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, key in enumerate(keys):
+        groups[key].append(number)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    new_numbers, names = np.zeros(len(texts) + 1, np.int32), list[str]()
+    new_numbers[-1] = -1
+    for number, members in enumerate(groups.values()):
+        new_numbers[members] = number
+        names.append(texts[max(members, key=lambda member: (counts[member], -member))])
+    merged = [tuple(texts[member] for member in members) for members in groups.values() if len(members) > 1]
+    return new_numbers[codes], names, merged
+
+
+def _whole_key(text: str) -> str:
+    key = number_key(text)
+    return key if key and "." not in key else text

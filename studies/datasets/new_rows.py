@@ -7,8 +7,7 @@ import pyarrow as pa
 
 from studies.array import Array
 from studies.datasets import inference, levels
-from studies.datasets.casting import kind_of_type, to_booleans, to_dates, to_numbers
-from studies.datasets.inference import Texts
+from studies.datasets.casting import kind_of_type, to_booleans, to_dates, to_numbers, to_text, without_missing_texts
 from studies.datasets.layout import ColumnLayout
 from studies.datasets.levels import Levels
 from studies.datasets.reading import ColumnKind, Reading
@@ -72,7 +71,7 @@ def _build_levels(layout: ColumnLayout, values: pa.Array, file_format: TableForm
     numbers[:-1][numbers[:-1] < 0] = len(known)
     numbers[:-1][inference.missing_texts(texts, ColumnOptions(missing=missing))] = -1
     of_rows = numbers[codes]
-    if layout.known:
+    if layout.known and layout.knows_all:
         unknown = np.flatnonzero(of_rows == len(known))
         shown = tuple(dict.fromkeys(texts[codes[row]] for row in unknown))[:_SHOWN]
         _note(found, layout, "unknown", unknown, file_format, shown)
@@ -94,6 +93,8 @@ def _note(
 
 def _read(layout: ColumnLayout, values: pa.Array, file_format: TableFormat) -> Array:
     kind = kind_of_type(values.type)
+    if kind == "number" and layout.reading is not None and layout.reading.missing is not None:
+        values, kind = to_text(values), "category"  # -999.0 may stand for a missing value, as `-999` does in a text
     read = _read_texts(layout, values, file_format) if kind == "category" else _cast(layout.kind, kind, values)
     if read is None:
         first = next((i for i in range(len(values)) if values[i].is_valid), 0)
@@ -126,27 +127,45 @@ def _cast(kind: ColumnKind, of_values: ColumnKind | None, values: pa.Array) -> A
 
 
 def _read_texts(layout: ColumnLayout, values: pa.Array, file_format: TableFormat) -> Array:
-    """Read texts as training did; where some do not fit that, as all of them together would be read."""
+    """Read texts as training did; one that does not fit that, by itself, as a plain number or a date of ISO 8601.
+
+    So a row's value never depends on the other rows that are sent with it.
+    """
+    reading = layout.reading or Reading(kind=layout.kind)
+    plain = Reading(kind=layout.kind, missing=reading.missing, strays=reading.strays)
+    quick = _read_quickly(reading, values) if reading == plain else None
+    if quick is not None:
+        return quick
     batch = Levels(None)
     codes, texts = batch.add(values), batch.texts
-    reading = layout.reading or Reading(kind=layout.kind)
-    read, misfit = _try(reading, texts)
+    read = inference.values_of(reading, texts)
+    misfit = is_missing(read) & ~_stand_for_missing(reading, texts)
     if misfit.any():
-        found = inference.infer(Texts(layout.name, texts, np.ones(len(texts))), ColumnOptions(missing=reading.missing))
-        if found.reading.kind == layout.kind and not found.strays and not found.unsure:
-            read, misfit = _try(found.reading, texts)
+        read[misfit] = inference.values_of(plain, [texts[code] for code in np.flatnonzero(misfit)])
+        misfit &= is_missing(read)
     if misfit.any():
-        first = int(np.flatnonzero(np.isin(codes, np.flatnonzero(misfit)))[0])
+        first = int(np.flatnonzero(np.append(misfit, False)[codes])[0])
         raise _misfit_error(layout, values, first, file_format)
     return spread(read, codes)
 
 
-def _try(reading: Reading, texts: list[str]) -> tuple[Array, Array]:
-    """Read texts, and tell which of them are no such values and none that stands for a missing one."""
-    read = inference.values_of(reading, texts)
-    missing = inference.missing_texts(texts, ColumnOptions(missing=reading.missing))
-    marks = np.array([inference.is_mark(text) for text in texts], bool)
-    return read, is_missing(read) & ~missing & ~marks
+def _read_quickly(reading: Reading, values: pa.Array) -> Array | None:
+    """Cast texts that are all plain, as most are; None where one is not."""
+    if reading.missing is not None:
+        return None
+    there = without_missing_texts(values)
+    match reading.kind:
+        case "number":
+            return to_numbers(there, wide=True)
+        case "date":
+            return to_dates(there)
+    return to_booleans(there)
+
+
+def _stand_for_missing(reading: Reading, texts: list[str]) -> Array:
+    known = inference.missing_texts(texts, ColumnOptions(missing=reading.missing))
+    marks = np.array([inference.is_mark(text) or text in reading.strays for text in texts], bool)
+    return np.asarray(known | marks)
 
 
 def _misfit_error(layout: ColumnLayout, values: pa.Array, row: int, file_format: TableFormat) -> InvalidTableError:

@@ -34,7 +34,7 @@ class Style:
     def pattern(self) -> str:
         """A regular expression of all its numbers, and of none that are written another way."""
         point, group = re.escape(self.decimal), _GROUPS[self.thousands]
-        whole = rf"\d{{1,3}}(?:{group}\d{{3}})+|\d+" if group else r"\d+"
+        whole = rf"[1-9]\d{{0,2}}(?:{group}\d{{3}})+|\d+" if group else r"\d+"
         return rf"^(?:(?:{whole})(?:{point}\d*)?|{point}\d+)(?:[eE][-+]?\d+)?$"
 
 
@@ -44,7 +44,9 @@ class NumberTexts:
 
     digits: pa.Array  # text without sign and affixes; null where a text is no number in any style
     negative: pa.Array
-    affixes: tuple[tuple[str, str], ...]  # the distinct ones, (before, after)
+    bracketed: pa.Array  # as accountants write what is negative
+    before: pa.Array
+    after: pa.Array
 
     @classmethod
     def split(cls, texts: pa.Array) -> NumberTexts:
@@ -56,18 +58,20 @@ class NumberTexts:
         whole = pc.and_(pc.equal(bracketed, closed), pc.less_equal(pc.utf8_length(signs), 1))
         digits = pc.if_else(whole, pc.utf8_rtrim_whitespace(field["digits"]), None)
         negative = pc.or_(bracketed, pc.is_in(signs, value_set=pa.array(["-", "−"])))
-        known = digits.is_valid()
-        pairs = zip(field["before"].filter(known).to_pylist(), field["after"].filter(known).to_pylist(), strict=True)
-        return cls(digits, negative, tuple(sorted(set(pairs))))
+        return cls(digits, negative, bracketed, field["before"], field["after"])
 
-    @property
-    def affix(self) -> tuple[str, str] | None:
-        """The one affix of all numbers, empty where none has any; None where they differ."""
-        return self.affixes[0] if len(self.affixes) == 1 else None
+    def affix(self, known: pa.Array) -> tuple[str, str] | None:
+        """The one affix of some numbers, empty where none has any; None where they differ."""
+        pairs = set(zip(self.before.filter(known).to_pylist(), self.after.filter(known).to_pylist(), strict=True))
+        return pairs.pop() if len(pairs) == 1 else None
 
-    def numbers(self, style: Style) -> pa.Array:
-        """The numbers of a style, float64, null where a text is of another."""
+    def numbers(self, style: Style, affix: tuple[str, str] | None = None) -> pa.Array:
+        """The numbers of a style, float64, null where a text is of another, or has another affix than this or none."""
         fitting = pc.match_substring_regex(self.digits, style.pattern)
+        if affix is not None:
+            bare = pc.and_(pc.equal(self.before, ""), pc.equal(self.after, ""))
+            same = pc.and_(pc.equal(self.before, affix[0]), pc.equal(self.after, affix[1]))
+            fitting = pc.and_(fitting, pc.or_(bare, same))
         digits = pc.if_else(fitting, self.digits, None)
         if style.thousands:
             digits = pc.replace_substring_regex(digits, _GROUPS[style.thousands], "")
@@ -77,6 +81,11 @@ class NumberTexts:
     def has(self, mark: str) -> bool:
         """Tell whether a mark stands in any of the numbers."""
         return bool(pc.any(pc.match_substring(self.digits, mark)).as_py())
+
+
+def are_addresses(digits: pa.Array) -> bool:
+    """Tell whether numbers with points are network addresses: four groups up to 255."""
+    return bool(pc.all(pc.match_substring_regex(digits.drop_null(), r"^(?:[0-2]?\d?\d\.){3}[0-2]?\d?\d$")).as_py())
 
 
 def is_code(texts: pa.Array) -> bool:

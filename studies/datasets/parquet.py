@@ -65,8 +65,11 @@ class ParquetFile:
 
 def pandas_index(schema: pa.Schema) -> tuple[str, ...]:
     """The columns that pandas' metadata of a schema call its index."""
-    described = (schema.metadata or {}).get(b"pandas")
-    columns = json.loads(described).get("index_columns", []) if described else []
+    try:
+        described = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    except ValueError:
+        return ()  # not written by pandas
+    columns = described.get("index_columns", []) if isinstance(described, dict) else []
     return tuple(column for column in columns if isinstance(column, str) and column in schema.names)
 
 

@@ -133,6 +133,8 @@ class Preparation:
         """
         import pyarrow as pa
 
+        if self.layout is None and file_format != "npz":
+            raise DatasetError(f"the model takes images, in an .npz file, and the rows are of the format {file_format}")
         if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
         file = open_columns(path, file_format, encoding, max_bytes, sheet)
@@ -256,7 +258,8 @@ def _warn(rows: PreparedRows) -> Array:
 
 
 def _check_present(layout: Layout, names: Sequence[str]) -> None:
-    absent = next((column.name for column in layout.columns if column.name not in names), None)
+    there = set(names)
+    absent = next((column.name for column in layout.columns if column.name not in there), None)
     if absent is not None:
         first_names = ", ".join(f"'{column}'" for column in names[:10])
         raise InvalidTableError(f"column '{absent}' is missing; there are {first_names or 'none'}", column=absent)
@@ -266,6 +269,9 @@ def _to_arrow(name: str, raw: Mapping[str, Any]) -> pa.ChunkedArray:
     import pyarrow as pa
 
     try:
-        return pa.chunked_array([pa.array(raw[name], from_pandas=True)])
-    except (pa.ArrowInvalid, TypeError) as error:
+        values = raw[name]
+        if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+            values = values.astype("datetime64[ms]")  # Arrow knows no months
+        return pa.chunked_array([pa.array(values, from_pandas=True)])
+    except (pa.ArrowException, TypeError) as error:
         raise InvalidTableError(f"column '{name}': its values are not of one kind: {error}", column=name) from error

@@ -15,7 +15,7 @@ MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>", "#N/A",
 #: Texts that do so, in any letter case, where all others are numbers or dates; a category may be called so.
 MARKS = frozenset({
     "-", "--", "---", ".", "..", "...", "*", "**", "?", "na", "n/a", "n.a.", "k.a.", "nd", "nan", "nil", "none", "null",
-    "missing", "unknown", "unk", "<na>", "(null)", "(none)", "(missing)",
+    "missing", "unknown", "unk", "0000-00-00", "0000-00-00 00:00:00", "<na>", "(null)", "(none)", "(missing)",
     "#n/a", "#null!", "#value!", "#ref!", "#div/0!", "#num!", "#name?",
 })  # fmt: skip
 #: The kinds as earlier versions named them.
@@ -29,6 +29,8 @@ class Reading(FrozenModel):
     missing: tuple[str, ...] | None = None  # the texts that stand for a missing value; None: MISSING
     decimal: str = "."
     thousands: str = ""  # the mark between groups of three digits
+    affix: tuple[str, str] = ("", "")  # what stands before and behind each number, a currency or a unit
+    strays: tuple[str, ...] = ()  # texts that were no values in training, and count as missing
     format: str = ""  # of a date, as strptime takes it; empty: ISO 8601
 
     @field_validator("kind", mode="before")

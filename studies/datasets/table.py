@@ -53,10 +53,12 @@ class Column:
         written = None if self.written is None else self.written.take(rows)
         if self.kind != "category":
             return replace(self, values=self.values[rows], written=written)
-        codes, levels = sort_by_frequency(
-            self.values[rows], [*self.levels, *([""] * (self.distinct > len(self.levels)))]
-        )
-        return replace(self, values=codes, levels=tuple(levels), distinct=len(levels))
+        codes = self.values[rows]
+        others = codes >= len(self.levels)  # levels that are not kept by name
+        codes, levels = sort_by_frequency(np.where(others, -1, codes), self.levels)
+        codes = np.where(others, len(levels), codes).astype(np.int32)
+        distinct = self.distinct - (len(self.levels) - len(levels))
+        return replace(self, values=codes, levels=tuple(levels), distinct=distinct)
 
     @property
     def missing(self) -> Array:

@@ -102,13 +102,19 @@ def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
     from studies.datasets import arrays
 
     declared = arrays.read_declared(path, max_bytes)
-    check_names(list(declared), options)
+    check_names(list(declared), options.model_copy(update={"columns": {}}))
     ignored = dict.fromkeys((name for name in declared if name in options.left_out), "as asked")
     used = {name: array for name, array in declared.items() if name not in ignored}
     images_name = _find_images(used, options)
     flat = {name: array for name, array in used.items() if name != images_name}
     columns = arrays.ArrayColumns.read(path, flat, single={name for _, name in options.roles})
-    built = _build_columns(columns.batches, columns.names, "npz", options, max_bytes)
+    check_names([*declared, *(name for name in columns.names if name not in declared)], options)
+    # What is said of an array holds for each of its columns.
+    said = {name: options.columns.get(name, options.columns.get(array)) for name, (array, _) in columns.sources.items()}
+    of_columns = {name: one for name, one in said.items() if one is not None}
+    built = _build_columns(
+        columns.batches, columns.names, "npz", options.model_copy(update={"columns": of_columns}), max_bytes
+    )
     images, note = (None, "") if images_name is None else arrays.read_images(path, images_name)
     return assemble(built, "npz", options, ignored, images, (note,) if note else ())
 

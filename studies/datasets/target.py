@@ -102,7 +102,9 @@ def _class_target(table: Table, why: str) -> Target:
     task: Task = table.options.task or ("binary" if len(names) == 2 else "multiclass")
     if task == "binary" and len(names) > 2:
         first_names = ", ".join(f"'{name}'" for name in names[:5])
-        raise _error(table, f"has {len(names)} classes ({first_names}…), and a binary task has two; use multiclass")
+        raise _error(
+            table, f"has {len(names)} classes ({first_names}…), and a binary task has two; use {_task_for(table)}"
+        )
     counts = np.bincount(y, minlength=len(names))
     rare = int(counts.argmin())
     if counts[rare] < _MIN_CLASS_ROWS:
@@ -116,6 +118,12 @@ def _class_target(table: Table, why: str) -> Target:
             first,
         )
     return Target(task, y, tuple(names), tuple(map(int, counts)), why)
+
+
+def _task_for(table: Table) -> str:
+    """The task of a target that is not binary."""
+    is_number = table.target.kind == "number" and len(np.unique(table.target.values)) > _MAX_WHOLE_NUMBERS
+    return "regression" if is_number else "multiclass"
 
 
 def _number_classes(column: Column) -> tuple[list[str], Array]:

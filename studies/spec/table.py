@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -77,6 +78,19 @@ class ColumnOptions(FrozenModel):
         False, description="Levels that differ only by letter case or by blanks around them are one level."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _implied_kind(cls, options: Any) -> Any:
+        """A format is of a date, and a mark of a number, whether the kind says so or not."""
+        if isinstance(options, str):
+            return {"kind": options}  # `plz: category` says it all
+        if not isinstance(options, Mapping) or options.get("kind") is not None:
+            return options
+        if options.get("format") is not None:
+            return {**options, "kind": "date"}
+        is_number = options.get("decimal") is not None or options.get("thousands") is not None
+        return {**options, "kind": "number"} if is_number else options
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         if self.format is not None:
@@ -93,6 +107,9 @@ class ColumnOptions(FrozenModel):
 def _check_date_format(date_format: str, kind: str | None) -> None:
     if kind not in {None, "date"}:
         raise ValueError(f"format: is of a date, and the kind is {kind}")
+    unknown = sorted(set(re.findall(r"%(.)", date_format.replace(".%f", ""))) - set("dmYyHIMSbBp%"))
+    if unknown:
+        raise ValueError(f"format: %{unknown[0]} is not read; use %d %m %b %B %Y %y %H %I %M %S %p and .%f")
     moments = [datetime(1999, 1, 2, tzinfo=UTC), datetime(2011, 12, 25, tzinfo=UTC)]
     if len({moment.strftime(date_format) for moment in moments}) == 1:
         raise ValueError(f"format: '{date_format}' tells no dates apart; it is like '%d.%m.%Y'")

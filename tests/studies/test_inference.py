@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from studies.datasets import column_builder, delimited
 from studies.datasets.number_text import Style
@@ -112,6 +114,12 @@ def test_dates_are_read_as_they_were_written(
         (["10:30", "11:00"], ",", None),
         (["A12", "B13"], ",", None),
         (["12.1.3", "13.1.2"], ",", None),
+        (["192.168.100.101", "192.168.100.102"], ",", None),
+        (["030 123 456", "030 123 457"], ",", None),
+        (["001A", "002A"], ",", None),
+        (["(1)", "(2)"], ",", None),
+        (["(5)", "6"], ",", [-5, 6]),
+        (["3 kg", "4 g"], ",", None),
     ],
 )
 def test_what_a_mark_means_is_decided_by_all_values(
@@ -175,3 +183,32 @@ def test_more_texts_than_are_kept_mean_what_they_would_if_all_were(
     assert (found.kind, [one.why for one in found.evidence]) == (whole.kind, [one.why for one in whole.evidence])
     if found.kind == "number":
         np.testing.assert_array_equal(found.values, whole.values)
+
+
+def test_a_day_that_no_month_has_is_no_date(folder: Path) -> None:
+    for days in (["31.02.2020"], ["2020-02-30"]):
+        written = [f"{day:02}.01.2020" if "." in days[0] else f"2020-01-{day:02}" for day in range(1, 29)]
+        found = column(folder, written + days)
+        assert (found.kind, np.flatnonzero(found.missing).tolist()) == ("date", [28])
+
+
+def test_dates_with_a_zone_and_without_are_dates_together(folder: Path) -> None:
+    found = column(folder, ["2020-01-01T10:00:00+02:00", "2020-01-01 09:00", "-", "2020-01-01T07:00:00Z"] * 5)
+    hours = (found.values[:4] - np.datetime64("2020-01-01")) / np.timedelta64(1, "h")
+    assert (hours[0], hours[1], hours[3], found.missing.sum()) == (8, 9, 7, 5)
+
+
+def test_what_is_missing_is_so_as_a_number_too(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"a": [-999.0, 1, 2, 3], "y": [1, 2, 3, 4]}), tmp_path / "table")
+    options = TableOptions.model_validate({"target": "y", "columns": {"a": {"missing": ["-999"]}}})
+    [found] = read(tmp_path / "table", "parquet", options).features
+    np.testing.assert_array_equal(found.values, np.array([np.nan, 1, 2, 3], np.float32))
+
+
+def test_what_is_said_of_an_array_holds_for_its_columns(tmp_path: Path) -> None:
+    with (tmp_path / "table").open("wb") as file:
+        np.savez(file, x=np.arange(40).reshape(20, 2) % 3, y=np.arange(20))
+    for said in ({"x": "category"}, {"x1": "category"}):
+        table = read(tmp_path / "table", "npz", TableOptions.model_validate({"target": "y", "columns": said}))
+        kinds = {one.name: one.kind for one in table.features}
+        assert (kinds["x0"], kinds["x1"]) == ("category" if "x" in said else "number", "category")

@@ -96,6 +96,61 @@ def test_what_training_never_saw_is_told_alike_in_every_format(tmp_path: Path, s
     assert np.isfinite(found.x).all()
 
 
+def prepared_of(columns: dict[str, list[Any]], folder: Path) -> Preparation:
+    write(folder / "learned", "csv", columns)
+    dataset = from_table(read(folder / "learned", "csv", TableOptions(target="y")))
+    return Preparation.of(PreparedData(dataset, split(dataset, 0)))
+
+
+def test_a_rows_value_never_depends_on_the_rows_beside_it(tmp_path: Path) -> None:
+    days = [f"{1 + i % 12:02}/{13 + i % 9:02}/2023" for i in range(ROWS)]
+    preparation = prepared_of(
+        {"day": days, "weight": [f"{i % 17},5 kg" for i in range(ROWS)], "y": [f"c{i % 2}" for i in range(ROWS)]},
+        tmp_path,
+    )
+    alone = preparation.prepare({"day": ["02/03/2020"], "weight": ["1,5 kg"]}).x
+    for day, weight in (("2020-01-13", "1.5"), ("12/31/2020", "1")):
+        beside = preparation.prepare({"day": ["02/03/2020", day], "weight": ["1,5 kg", weight]}).x
+        np.testing.assert_array_equal(beside[:1], alone)
+    for wrong in ({"day": ["13/01/2020"]}, {"day": ["02/30/2020"]}, {"weight": ["1,5 g"]}, {"weight": ["$1,5"]}):
+        with pytest.raises(InvalidTableError, match="row 1 holds"):
+            preparation.prepare({"day": ["02/03/2020"], "weight": ["1,5 kg"]} | wrong)
+
+
+def test_what_was_missing_in_training_is_so_in_new_rows(tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {"a": [*range(ROWS - 2), "-", "oops"], "y": [f"c{i % 2}" for i in range(ROWS)]}
+    preparation = prepared_of(columns, tmp_path)
+    assert preparation.feature_names == ("a", "a (missing)")
+    assert preparation.prepare({"a": ["3", "-", "oops"]}).x[:, 1].tolist() == [0, 1, 1]
+    with pytest.raises(InvalidTableError, match="row 1 holds 'alas', not a number"):
+        preparation.prepare({"a": ["alas"]})
+
+
+def test_rows_that_are_left_out_leave_rare_levels_what_they_were(tmp_path: Path) -> None:
+    names = [f"T{i % 20}" for i in range(400)] + [f"r{i}" for i in range(400)]
+    columns: dict[str, list[Any]] = {"c": names, "y": [None, *(f"c{i % 2}" for i in range(799))]}
+    write(tmp_path / "table", "csv", columns)
+    table = read(tmp_path / "table", "csv", TableOptions(target="y", drop_missing_target=True))
+    dataset = from_table(table)
+    assert (table.features[0].distinct, dataset.feature_names[-1], len(dataset.feature_names)) == (420, "c=(other)", 21)
+    np.testing.assert_array_equal(dataset.x[-400:, -1], 1)
+
+
+def test_an_unknown_level_is_none_that_it_only_rounds_to(tmp_path: Path) -> None:
+    preparation = prepared_of(
+        {"c": ["x10000000000000000001", "1E10"] * 30, "y": [f"c{i // 2 % 2}" for i in range(ROWS)]}, tmp_path
+    )
+    found = preparation.prepare({"c": ["x10000000000000000002", "10E9", "1E10"]})
+    assert [one.values for one in found.unfamiliar] == [("x10000000000000000002", "10E9")]
+
+
+def test_an_empty_line_of_one_column_is_a_row(tmp_path: Path) -> None:
+    preparation = prepared_of({"x": list(range(ROWS)), "y": [f"c{i % 2}" for i in range(ROWS)]}, tmp_path)
+    (tmp_path / "rows").write_text("x\n1\n\n3\n")
+    found = preparation.prepare_file(tmp_path / "rows", "csv")
+    assert (found.x.shape, found.unfamiliar[0].rows) == ((3, 1), (3,))
+
+
 def test_a_model_of_an_earlier_version_refuses_what_it_cannot_tell(tmp_path: Path) -> None:
     write(tmp_path / "learned", "parquet", typed(ROWS, 0))
     dataset = from_table(read(tmp_path / "learned", "parquet", TableOptions(target="y")))

@@ -16,7 +16,6 @@ from studies.errors import EngineError
 from studies.models.architecture import design
 from studies.models.snippet import snippet
 from studies.regularization import L1Mode, LayerRegularization, Penalty, Regularization
-from studies.seeds import trial_seed
 from studies.spec.model import KerasSpec
 from studies.spec.study import StudySpec
 from studies.study_file import parse
@@ -170,7 +169,7 @@ def test_the_snippet_trains_the_trial_again(name: str) -> None:
     space = {**FIXED, "batch_size": 64, "activity_regularizer": "l2", "activity_lambda": 0.01}
     spec = spec_of(dataset, model(), space=space, insert_dropout=True, seed=7)
     data, hyperparameters = small(prepare(spec.dataset, 7)), spec.space.hyperparameters({})
-    result = train(Job(3, spec, hyperparameters, trial_seed(7, 3)), data, lambda *_: True).result
+    result = train(Job(3, spec, hyperparameters, spec.training_seed(3)), data, lambda *_: True).result
     names: dict[str, Any] = {"x_train": data.train.x, "y_train": data.train.y}
     names |= {"x_val": data.validation.x, "y_val": data.validation.y}
     exec(snippet(spec, hyperparameters, 3), names)  # noqa: S102

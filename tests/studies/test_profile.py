@@ -71,7 +71,7 @@ WARNED: dict[str, tuple[dict[str, list[Any]], str]] = {
     "constant": ({"a": [7] * 100}, "column 'a': is the same in every row, and is left out"),
     "nothing": ({"a": [None] * 100}, "column 'a': has no value in any row, and is left out"),
     "mostly missing": ({"a": [None] * 60 + list(range(40))}, "column 'a': has no value in 60 of 100 rows"),
-    "identifiers": ({"a": [f"u{i}" for i in range(100)]}, "column 'a': has 100 values, none of them frequent"),
+    "identifiers": ({"a": [f"u{i}" for i in range(100)]}, "column 'a': has 100 values, none in 5 rows or more"),
     "many levels": ({"a": [f"u{i % 3}" for i in range(90)] + [f"v{i}" for i in range(10)]}, "the 3 most frequent are"),
     "numbers with a mark": ({"a": [*range(99), "none"]}, "'none' in row 101 (the header is row 1) counts as missing"),
     "levels alike": ({"a": ["u", "U", "v", "v"] * 25}, "column 'a': the levels 'U', 'u' differ only by letter case"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from service.api.dependencies import ArtifactsDependency, SettingsDependency, StoreDependency
@@ -34,6 +34,8 @@ router = APIRouter(prefix="/v1/studies/{name}", tags=["predictions"])
 
 class PredictionOptions(BaseModel):
     """What a request says of its rows, and of the model that predicts them, in its query or in its form."""
+
+    model_config = ConfigDict(extra="forbid")
 
     trial: TrialParameter = None
     technique: CandidateParameter = None
