@@ -96,9 +96,9 @@ def test_what_training_never_saw_is_told_alike_in_every_format(tmp_path: Path, s
     assert np.isfinite(found.x).all()
 
 
-def prepared_of(columns: dict[str, list[Any]], folder: Path) -> Preparation:
+def prepared_of(columns: dict[str, list[Any]], folder: Path, /, **options: Any) -> Preparation:
     write(folder / "learned", "csv", columns)
-    dataset = from_table(read(folder / "learned", "csv", TableOptions(target="y")))
+    dataset = from_table(read(folder / "learned", "csv", TableOptions(target="y", **options)))
     return Preparation.of(PreparedData(dataset, split(dataset, 0)))
 
 
@@ -137,11 +137,11 @@ def test_rows_that_are_left_out_leave_rare_levels_what_they_were(tmp_path: Path)
 
 
 def test_an_unknown_level_is_none_that_it_only_rounds_to(tmp_path: Path) -> None:
-    preparation = prepared_of(
-        {"c": ["x10000000000000000001", "1E10"] * 30, "y": [f"c{i // 2 % 2}" for i in range(ROWS)]}, tmp_path
-    )
-    found = preparation.prepare({"c": ["x10000000000000000002", "10E9", "1E10"]})
-    assert [one.values for one in found.unfamiliar] == [("x10000000000000000002", "10E9")]
+    labels = [f"c{i // 2 % 2}" for i in range(ROWS)]
+    columns: dict[str, list[Any]] = {"c": ["10000000000000000001", "1E10"] * 30, "y": labels}
+    preparation = prepared_of(columns, tmp_path, columns={"c": {"kind": "category"}})
+    found = preparation.prepare({"c": ["10000000000000000002", "10E9", "1E10"]})
+    assert [one.values for one in found.unfamiliar] == [("10000000000000000002", "10E9")]
 
 
 def test_an_empty_line_of_one_column_is_a_row(tmp_path: Path) -> None:
