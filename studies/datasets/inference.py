@@ -19,6 +19,7 @@ from studies.spec.table import ColumnOptions
 MAX_STRAYS = 3  # distinct texts that are no values among numbers or dates, and count as missing
 _MAX_STRAY_SHARE = 0.01  # of the rows that hold them; one row always may
 _MIN_VALUES = 10  # distinct ones beside a stray
+_SAMPLE = 200
 _BOOLEANS = ("false", "true")
 _NUMBERS = "numbers"
 
@@ -60,7 +61,9 @@ def missing_texts(texts: Sequence[str], options: ColumnOptions) -> Array:
     known = {"", *(text.strip() for text in (MISSING if options.missing is None else options.missing))}
     # `-999` is missing where a typed column holds -999.0.
     numbers = {levels.number_key(text) for text in options.missing or ()} - {""}
-    return np.array([text.strip() in known or (levels.number_key(text) in numbers) for text in texts], bool)
+    if not numbers:
+        return np.array([text.strip() in known for text in texts], bool)
+    return np.array([text.strip() in known or levels.number_key(text) in numbers for text in texts], bool)
 
 
 def is_mark(text: str) -> bool:
@@ -86,6 +89,8 @@ def _are_booleans(column: Texts, there: Array) -> bool:
 
 def _as_numbers(column: Texts, options: ColumnOptions, there: Array) -> Inference | None:
     texts = pa.array([column.texts[i].strip() for i in there], pa.string())
+    if options.kind is None and _are_surely_no_numbers(texts):
+        return None
     split = NumberTexts.split(texts)
     for style, why, unsure in _styles(split, options, semicolons=column.semicolons):
         numbers = split.numbers(style)
@@ -106,6 +111,13 @@ def _as_numbers(column: Texts, options: ColumnOptions, there: Array) -> Inferenc
         said = ", ".join(filter(None, words))
         return Inference(reading, said, marks, strays, said != _NUMBERS, unsure)
     return None
+
+
+def _are_surely_no_numbers(texts: pa.Array) -> bool:
+    """Tell from some of them that more texts are no numbers than may be, so that not all have to be looked at."""
+    some = texts.slice(0, _SAMPLE)
+    odd = some.filter(NumberTexts.split(some).digits.is_null()).to_pylist()
+    return sum(not is_mark(text) for text in odd) > MAX_STRAYS
 
 
 def _why_code(name: str, digits: pa.Array) -> str:

@@ -18,6 +18,7 @@ _AFFIXED = (
     rf"(?P<digits>[\d.,][\d.,'’\s\x{{a0}}\x{{202f}}\x{{2009}}]*?(?:[eE][-+]?\d+)?)\s*"
     rf"(?P<after>%|{_CURRENCIES}|[\p{{L}}°µ][\p{{L}}°µΩ²³/]{{0,9}})?(?P<close>\))?$"
 )
+_BARE = r"^[-+]?[\d.,]+(?:[eE][-+]?\d+)?$"
 _SPACES = r"[\s\x{a0}\x{202f}\x{2009}]"
 _GROUPS = {"": "", ",": ",", ".": r"\.", " ": _SPACES, "'": "['’]"}
 _LEADING_ZERO = r"^0\d+$"
@@ -51,6 +52,9 @@ class NumberTexts:
     @classmethod
     def split(cls, texts: pa.Array) -> NumberTexts:
         """Take texts apart."""
+        if pc.all(pc.match_substring_regex(texts, _BARE)).as_py():  # most are, and need no parting
+            nothing, no = pa.repeat("", len(texts)), pa.repeat(False, len(texts))
+            return cls(pc.utf8_ltrim(texts, "+-"), pc.starts_with(texts, "-"), no, nothing, nothing)
         parts = pc.extract_regex(pc.utf8_trim_whitespace(texts), _AFFIXED)
         field = {name: pc.struct_field(parts, name) for name in ("open", "sign", "before", "inner", "digits", "after")}
         bracketed, closed = pc.equal(field["open"], "("), pc.equal(pc.struct_field(parts, "close"), ")")
