@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +71,11 @@ def test_ten_questions_are_answered() -> None:
     rows = re.findall(r"^\|.*`\w+/.*\|$", text.split("## Where is …?", 1)[1].split("##", 1)[0], re.MULTILINE)
     assert len(rows) == 10
     assert all(1 <= len(PLACE.findall(row)) <= 2 for row in rows)
+
+
+@pytest.mark.parametrize("module", ["service.client", "service.api.app", "service.cli.terminal"])
+def test_what_reads_no_file_starts_without_what_reads_files(module: str) -> None:
+    heavy = "{'pyarrow', 'sklearn', 'openpyxl', 'tensorflow'}"
+    code = f"import sys, {module}; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"

@@ -28,7 +28,7 @@ from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.states import ACTIVE_COMPARISON, StudyState
 from service.storage.store import Store
-from service.views import comparison_view, one_study_view, trial_view
+from service.views import comparison_view, one_study_view, study_views, trial_view
 from service.worker.fleet import Fleet
 from studies.analysis import techniques
 from studies.errors import InvalidSpecError
@@ -79,10 +79,10 @@ def _run(store: Store, name: str, settings: Settings, command: str) -> int:
 
     def look() -> StudyView:
         fleet.check()
-        return one_study_view(store, store.study(name))
+        return study_views(store, [store.study(name)])[0]
 
     try:
-        study = terminal.follow(console, look)
+        terminal.follow(console, look)
     except WorkersFailedError as error:
         print(f"regsweep: {error}\nregsweep: '{name}' is kept; the same command goes on with it", file=sys.stderr)
         return 1
@@ -91,6 +91,7 @@ def _run(store: Store, name: str, settings: Settings, command: str) -> int:
         return 130
     finally:
         fleet.stop()
+    study = one_study_view(store, store.study(name))  # with its data, which no look in between has to read
     return _show(store, console, study, next_step_here(study, settings, command))
 
 

@@ -33,7 +33,6 @@ from studies.spec.table import ColumnOptions, TableFormat
 #: Levels of a feature that are told apart; a column of more is an identifier, and its text would fill the memory.
 _MAX_LEVELS = 100_000
 _MAX_WRITTEN = 1000  # distinct texts of a target of numbers: more are no classes
-_MAX_STRAY_SHARE = 0.01
 _SHOWN = 5  # stray rows that are kept
 _LARGEST = np.finfo(np.float32).max
 
@@ -111,7 +110,7 @@ class ColumnBuilder:
             # Not all its texts are at hand: it is read once more as what the others are.
             self.failed = self._found.reading.kind != "category" and self._levels.overflows
         elif self._way == "reread":
-            many = self._stray_rows > max(1, _MAX_STRAY_SHARE * self._rows)
+            many = self._stray_rows > max(1, inference.MAX_STRAY_SHARE * self._rows)
             many |= len(self._stray_texts) > inference.MAX_STRAYS
             self.failed = many and self._options.kind is None
 

@@ -17,7 +17,7 @@ from studies.datasets.reading import MARKS, MISSING, Reading
 from studies.spec.table import ColumnOptions
 
 MAX_STRAYS = 3  # distinct texts that are no values among numbers or dates, and count as missing
-_MAX_STRAY_SHARE = 0.01  # of the rows that hold them; one row always may
+MAX_STRAY_SHARE = 0.01  # of the rows that hold them; one row always may
 _MIN_VALUES = 10  # distinct ones beside a stray
 _SAMPLE = 200
 _BOOLEANS = ("false", "true")
@@ -200,7 +200,7 @@ def _divide(
     if good == 0:
         return None
     rows = int(column.counts[strays].sum())
-    allowed = max(1, _MAX_STRAY_SHARE * int(column.counts.sum()))
+    allowed = max(1, MAX_STRAY_SHARE * int(column.counts.sum()))
     few = len(strays) <= MAX_STRAYS and rows <= allowed and (good >= _MIN_VALUES or not strays)
     if not few and not asked:
         return None

@@ -7,13 +7,13 @@ the target. Medians, means and deviations are estimates, so they are fitted on t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import BeforeValidator
 
 from studies.array import Array
-from studies.datasets.reading import OLD_KINDS, ColumnKind, Reading
+from studies.datasets.reading import ColumnKind, Reading, rename_old_kind
 from studies.datasets.table import Column, Table
 from studies.frozen_model import FrozenModel
 
@@ -35,7 +35,7 @@ class ColumnLayout(FrozenModel):
     """The inputs that one column gives."""
 
     name: str
-    kind: ColumnKind
+    kind: Annotated[ColumnKind, BeforeValidator(rename_old_kind)]
     lacks: bool  # a value is missing somewhere; then one more input says where
     levels: tuple[str, ...] = ()  # each an input that is 0 or 1
     other: bool = False  # rarer levels are one more input
@@ -43,11 +43,6 @@ class ColumnLayout(FrozenModel):
     known: tuple[str, ...] = ()  # every level that training told apart, those that give no input of their own too
     knows_all: bool = True  # `known` are all levels, and not only the most frequent
     reading: Reading | None = None  # how its texts become values
-
-    @field_validator("kind", mode="before")
-    @classmethod
-    def _old_kind(cls, kind: str) -> str:
-        return OLD_KINDS.get(kind, kind)
 
     @property
     def inputs(self) -> Iterator[str]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import BeforeValidator
 
 from studies.array import Array
 from studies.datasets.catalog import Dataset
-from studies.datasets.data_warnings import find, why_left_out
-from studies.datasets.layout import ColumnLayout, lay_out_column
-from studies.datasets.reading import OLD_KINDS, Evidence, Reading
+from studies.datasets.layout import lay_out_column
+from studies.datasets.reading import Evidence, Reading, rename_old_kind
 from studies.datasets.splits import time_obstacle
 from studies.datasets.table import Column, Table
 from studies.datasets.target import Target, derive_target
@@ -45,7 +44,10 @@ class ColumnProfile(FrozenModel):
     """One column as it was read."""
 
     name: str
-    kind: Literal["number", "boolean", "category", "date", "constant", "images", "ignored"]
+    kind: Annotated[
+        Literal["number", "boolean", "category", "date", "constant", "images", "ignored"],
+        BeforeValidator(rename_old_kind),
+    ]
     role: Literal["feature", "target", "weight", "group", "time", "ignored"] = "feature"
     missing: int = 0  # rows without a value
     distinct: int = 0  # values beside missing ones; of text at most 100,000 are told apart
@@ -57,11 +59,6 @@ class ColumnProfile(FrozenModel):
     left_out: str = ""  # why it gives none
     evidence: tuple[Evidence, ...] = ()  # why it is read as it is
     reading: Reading | None = None  # how its texts became values
-
-    @field_validator("kind", mode="before")
-    @classmethod
-    def _old_kind(cls, kind: str) -> str:
-        return OLD_KINDS.get(kind, kind)
 
 
 class DatasetProfile(FrozenModel):
@@ -84,10 +81,14 @@ def profile(table: Table) -> DatasetProfile:
 
     Raises InvalidTableError when its target cannot be predicted, or no column tells anything of it.
     """
+    # It loads Arrow, which who only reads a profile does without.
+    from studies.datasets import data_warnings
+
     target = derive_target(table)
     layouts = [lay_out_column(column) for column in table.features]
     columns = [
-        _profile_column(column, "feature", layout) for column, layout in zip(table.features, layouts, strict=True)
+        _profile_column(column, "feature", layout.width, data_warnings.why_left_out(column, layout))
+        for column, layout in zip(table.features, layouts, strict=True)
     ]
     if table.images is None:
         _check_inputs(columns)
@@ -106,7 +107,7 @@ def profile(table: Table) -> DatasetProfile:
         why=target.why,
         classes=tuple(Level(name=name, rows=rows) for name, rows in classes),
         histogram=_histogram(target.y) if target.task == "regression" else None,
-        warnings=(*find(table, target, layouts), *([facts.time_obstacle] if facts.time_obstacle else [])),
+        warnings=(*data_warnings.find(table, target, layouts), *([facts.time_obstacle] if facts.time_obstacle else [])),
         facts=facts,
         delimiter=table.delimiter,
         encoding=table.options.encoding,
@@ -141,7 +142,7 @@ def _check_inputs(columns: Sequence[ColumnProfile]) -> None:
         raise InvalidTableError(f"no column tells anything of the target: {reasons}")
 
 
-def _profile_column(column: Column, role: _Role, layout: ColumnLayout | None = None) -> ColumnProfile:
+def _profile_column(column: Column, role: _Role, inputs: int = 0, left_out: str = "") -> ColumnProfile:
     missing = column.missing
     values = column.values[~missing]
     summary = ColumnProfile(
@@ -149,8 +150,8 @@ def _profile_column(column: Column, role: _Role, layout: ColumnLayout | None = N
         kind=column.kind,
         role=role,
         missing=int(missing.sum()),
-        inputs=0 if layout is None else layout.width,
-        left_out="" if layout is None else why_left_out(column, layout),
+        inputs=inputs,
+        left_out=left_out,
         evidence=column.evidence,
         reading=column.reading,
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import field_validator
-
 from studies.frozen_model import FrozenModel
 
 ColumnKind = Literal["number", "boolean", "category", "date"]
@@ -22,6 +20,11 @@ MARKS = frozenset({
 OLD_KINDS = {"numeric": "number", "categorical": "category"}
 
 
+def rename_old_kind(kind: str) -> str:
+    """Return today's name of a kind; what earlier versions kept has the old ones."""
+    return OLD_KINDS.get(kind, kind)
+
+
 class Reading(FrozenModel):
     """How a column's texts become values; what Arrow has typed already needs no more than the kind."""
 
@@ -32,11 +35,6 @@ class Reading(FrozenModel):
     affix: tuple[str, str] = ("", "")  # what stands before and behind each number, a currency or a unit
     strays: tuple[str, ...] = ()  # texts that were no values in training, and count as missing
     format: str = ""  # of a date, as strptime takes it; empty: ISO 8601
-
-    @field_validator("kind", mode="before")
-    @classmethod
-    def _old_kind(cls, kind: str) -> str:
-        return OLD_KINDS.get(kind, kind)
 
 
 class Evidence(FrozenModel):
