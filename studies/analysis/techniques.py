@@ -72,6 +72,9 @@ def resolve(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
     """
     if spec.ordered and comparison.repeats > 1:
         raise InvalidSpecError([FieldError("comparison.repeats", ONE_DIVISION_BY_TIME)])
+    nested = Resampling(kind="nested_kfold", folds=comparison.folds)
+    if obstacle := spec.time_fold_obstacle(nested):
+        raise InvalidSpecError([FieldError("comparison.folds", obstacle)])
     if comparison.folds > spec.max_folds:
         message = describe_too_many_folds(comparison.folds, spec.max_folds)
         raise InvalidSpecError([FieldError("comparison.folds", message)])

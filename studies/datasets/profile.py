@@ -12,13 +12,13 @@ from studies.array import Array
 from studies.datasets.catalog import Dataset
 from studies.datasets.layout import lay_out_column
 from studies.datasets.reading import Evidence, Reading, rename_old_kind
-from studies.datasets.splits import time_obstacle
+from studies.datasets.splits import time_fold_limit, time_obstacle
 from studies.datasets.table import Column, Table
 from studies.datasets.target import Target, derive_target
 from studies.errors import InvalidTableError
 from studies.frozen_model import FrozenModel
 from studies.objectives import Task
-from studies.spec.dataset import DatasetFacts
+from studies.spec.dataset import DatasetFacts, FoldLimit
 
 _Role = Literal["feature", "target", "weight", "group", "time"]
 
@@ -124,16 +124,19 @@ def _facts(table: Table, target: Target, inputs: int) -> DatasetFacts:
         len(target.class_names),
         f"'{table.target.name}' from {source}",
         min(target.counts, default=0),
-        _time_obstacle(table, target),
+        *_time_facts(table, target),
     )
 
 
-def _time_obstacle(table: Table, target: Target) -> str:
-    """Why the rows cannot be split in the order of time; empty where they can, or have no times."""
+def _time_facts(table: Table, target: Target) -> tuple[str, FoldLimit | None, FoldLimit | None]:
+    """Why the rows cannot be split in the order of time, and into how many folds they can, nested and not."""
     if table.time is None:
-        return ""
+        return "", None, None
     nothing = np.empty((table.rows, 0), np.float32)
-    return time_obstacle(Dataset(nothing, target.y, target.task, (), target.class_names, times=table.time.values))
+    dataset = Dataset(nothing, target.y, target.task, (), target.class_names, times=table.time.values)
+    if obstacle := time_obstacle(dataset):
+        return obstacle, None, None
+    return "", time_fold_limit(dataset, nested=False), time_fold_limit(dataset, nested=True)
 
 
 def _check_inputs(columns: Sequence[ColumnProfile]) -> None:

@@ -76,8 +76,16 @@ def group_folds(
 def cut_by_time(dataset: Dataset, rows: RowIndices, share: float) -> tuple[RowIndices, RowIndices]:
     """Cut rows in two, the second with about the latest `share` of them; rows of one time stay together."""
     ordered = order_by_time(dataset, rows)
-    border = _nearest_border(dataset, ordered, len(rows) - round(share * len(rows)))
+    border = later_share(_times(dataset)[ordered], share)
     return ordered[:border], ordered[border:]
+
+
+def later_share(times: npt.NDArray[np.generic], share: float) -> int:
+    """Return the index at which about the latest `share` of sorted times begins.
+
+    Raises DatasetError when nearly all times are the same.
+    """
+    return _nearest_border(times, len(times) - round(share * len(times)))
 
 
 def time_folds(dataset: Dataset, rows: RowIndices, count: int) -> list[tuple[RowIndices, RowIndices]]:
@@ -86,15 +94,23 @@ def time_folds(dataset: Dataset, rows: RowIndices, count: int) -> list[tuple[Row
     Raises DatasetError when the rows are of too few times.
     """
     ordered = order_by_time(dataset, rows)
-    borders = [_nearest_border(dataset, ordered, round(len(rows) * i / (count + 1))) for i in range(1, count + 1)]
-    borders.append(len(rows))
+    borders = fold_borders(_times(dataset)[ordered], count)
+    return [(ordered[:begin], ordered[begin:end]) for begin, end in pairwise(borders)]
+
+
+def fold_borders(times: npt.NDArray[np.generic], count: int) -> list[int]:
+    """Return the indices at which folds of sorted times begin, and the end of the last.
+
+    Raises DatasetError when there are too few times.
+    """
+    borders = [_nearest_border(times, round(len(times) * i / (count + 1))) for i in range(1, count + 1)]
+    borders.append(len(times))
     if any(begin >= end for begin, end in pairwise(borders)):
-        time_count = len(np.unique(_times(dataset)[rows]))
         raise DatasetError(
             f"the rows beside the test part cannot be divided into {count} folds in the order of time: they are of "
-            f"{time_count} times, and rows of the same time stand together; use fewer folds"
+            f"{len(np.unique(times))} times, and rows of the same time stand together; use fewer folds"
         )
-    return [(ordered[:begin], ordered[begin:end]) for begin, end in pairwise(borders)]
+    return borders
 
 
 def order_by_time(dataset: Dataset, rows: RowIndices) -> RowIndices:
@@ -102,13 +118,12 @@ def order_by_time(dataset: Dataset, rows: RowIndices) -> RowIndices:
     return rows[np.argsort(_times(dataset)[rows], kind="stable")]
 
 
-def _nearest_border(dataset: Dataset, ordered: RowIndices, index: int) -> int:
+def _nearest_border(times: npt.NDArray[np.generic], index: int) -> int:
     """Return the index nearest to `index` at which the time changes."""
-    times = _times(dataset)[ordered]
-    index = min(max(index, 1), len(ordered) - 1)
+    index = min(max(index, 1), len(times) - 1)
     first, end = (int(np.searchsorted(times, times[index], side)) for side in ("left", "right"))
-    nearest = first if first and (index - first <= end - index or end == len(ordered)) else end
-    if not 0 < nearest < len(ordered):
+    nearest = first if first and (index - first <= end - index or end == len(times)) else end
+    if not 0 < nearest < len(times):
         raise DatasetError("the rows cannot be divided in the order of time: nearly all are of the same time")
     return nearest
 

@@ -9,9 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.datasets.catalog import Dataset
-from studies.datasets.split_strategies import RowIndices, cut_by_group, cut_by_time, group_folds, resolve, time_folds
+from studies.datasets.split_strategies import (
+    RowIndices,
+    cut_by_group,
+    cut_by_time,
+    fold_borders,
+    group_folds,
+    later_share,
+    order_by_time,
+    resolve,
+    time_folds,
+)
 from studies.errors import DatasetError
-from studies.spec.resampling import Resampling, SplitStrategy, describe_too_many_folds
+from studies.spec.dataset import FoldLimit
+from studies.spec.resampling import MAX_FOLDS, Resampling, SplitStrategy, describe_too_many_folds
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
@@ -63,6 +74,32 @@ def time_obstacle(dataset: Dataset) -> str:
     except DatasetError as error:
         return str(error)
     return ""
+
+
+def time_fold_limit(dataset: Dataset, *, nested: bool) -> FoldLimit:
+    """Find into how many folds the dataset, whose order of time has no obstacle, can be divided in that order.
+
+    The first fold has the fewest rows to train on. Whether each stopping part of a nested resampling has all classes is
+    seen only when the folds are made.
+    """
+    base = split(dataset, 0, "time")
+    ordered = order_by_time(dataset, np.concatenate([base.train, base.validation]))
+    times, y = dataset.times[ordered], dataset.y[ordered]  # type: ignore[index]  # order_by_time read it
+    first_rows = [] if dataset.task == "regression" else [int(np.argmax(y == c)) for c in np.unique(y)]
+    last_class = int(np.argmax(first_rows)) if first_rows else 0
+    for count in range(2, MAX_FOLDS + 1):
+        try:
+            learned = fold_borders(times, count)[0]
+            learned = later_share(times[:learned], STOPPING_SHARE) if nested else learned
+        except DatasetError as error:
+            return FoldLimit(count - 1, str(error).partition(";")[0])  # what to use instead is said with the limit
+        if first_rows and first_rows[last_class] >= learned:
+            return FoldLimit(count - 1, _describe_unseen(1, dataset.class_names[last_class]))
+    return FoldLimit(MAX_FOLDS)
+
+
+def _describe_unseen(fold: int, name: str) -> str:
+    return f"fold {fold} has no training row of the class '{name}'"
 
 
 def train_on_all(base: Split) -> Split:
@@ -195,7 +232,5 @@ def _check_classes(dataset: Dataset, splits: list[Split]) -> None:
     for number, fold in enumerate(splits, 1):
         absent = np.setdiff1d(np.arange(len(dataset.class_names)), dataset.y[fold.train])
         if len(absent):
-            raise DatasetError(
-                f"fold {number} has no training row of the class '{dataset.class_names[absent[0]]}'; use fewer folds, "
-                "or another resampling.split"
-            )
+            unseen = _describe_unseen(number, dataset.class_names[absent[0]])
+            raise DatasetError(f"{unseen}; use fewer folds, or another resampling.split")

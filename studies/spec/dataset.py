@@ -16,6 +16,14 @@ SyntheticName = Literal["few_informative", "noisy_labels", "wide", "clean", "spa
 
 
 @dataclass(frozen=True, slots=True)
+class FoldLimit:
+    """The most folds that rows can be divided into."""
+
+    most: Annotated[int, Field(description="1 where not even two are possible.")]
+    why: Annotated[str, Field(description="Why one more is not possible; empty where it is.")] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetFacts:
     """The facts of a dataset that the service knows before a worker loads it."""
 
@@ -32,6 +40,12 @@ class DatasetFacts:
     time_obstacle: Annotated[
         str, Field(description="Why its rows cannot be split in the order of time; empty where they can.")
     ] = ""
+    time_folds: Annotated[
+        FoldLimit | None, Field(description="Of folds in the order of time; null where it is not known.")
+    ] = None
+    nested_time_folds: Annotated[
+        FoldLimit | None, Field(description="The same where a share of each fold's training rows stops the training.")
+    ] = None
 
 
 BUILTIN: dict[BuiltinName, DatasetFacts] = {

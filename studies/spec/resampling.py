@@ -11,6 +11,7 @@ from studies.frozen_model import FrozenModel
 SplitStrategy = Literal["auto", "random", "stratified", "group", "time"]
 
 
+MAX_FOLDS = 100
 #: The error of repeated divisions where there is only one.
 ONE_DIVISION_BY_TIME = "in the order of time rows are divided in one way only; use 1"
 
@@ -34,7 +35,7 @@ class Resampling(FrozenModel):
         "repeated_kfold: the same over several random divisions into folds; nested_kfold: as repeated_kfold, and early "
         "stopping watches a fifth of the training rows instead of the fold that judges it.",
     )
-    folds: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(5, description="Folds of a division.")
+    folds: Annotated[int, Field(ge=2, le=MAX_FOLDS, strict=True)] = Field(5, description="Folds of a division.")
     repeats: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
         5, description="Divisions into folds; for repeated_kfold and nested_kfold."
     )

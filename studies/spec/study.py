@@ -112,6 +112,15 @@ class StudySpec(FrozenModel):
         halves = (facts.rows - min_test_rows(facts.rows)) // 2
         return min(halves, facts.rarest - min_test_rows(facts.rarest)) if by_class and facts.rarest else halves
 
+    def time_fold_obstacle(self, resampling: Resampling) -> str:
+        """Say why the rows cannot be divided so in the order of time; empty where they can, or are not divided so."""
+        facts = self.dataset.facts
+        limit = facts.nested_time_folds if resampling.nested else facts.time_folds
+        if not self.ordered or limit is None or resampling.folds <= limit.most:
+            return ""
+        instead = f"use at most {limit.most}" if limit.most > 1 else "use holdout, or another resampling.split"
+        return f"with {limit.most + 1} folds in the order of time {limit.why}; {instead}"
+
     @property
     def weighted(self) -> bool:
         """True when training rows count differently."""
@@ -195,6 +204,8 @@ class StudySpec(FrozenModel):
             raise ValueError(f"resampling.repeats: {ONE_DIVISION_BY_TIME}")
         if self.ordered and self.comparison is not None and self.comparison.repeats > 1:
             raise ValueError(f"comparison.repeats: {ONE_DIVISION_BY_TIME}")
+        if resampling.kind != "holdout" and (obstacle := self.time_fold_obstacle(resampling)):
+            raise ValueError(f"resampling.folds: {obstacle}")
         if resampling.kind != "holdout" and resampling.folds > self.max_folds:
             message = describe_too_many_folds(resampling.folds, self.max_folds)
             raise ValueError(f"resampling.folds: {message}, for every fold needs two rows and one of each class")

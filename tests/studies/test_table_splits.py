@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import combinations, pairwise
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from studies.datasets.catalog import Dataset
-from studies.datasets.splits import Split, folds, split
+from studies.datasets.splits import Split, folds, split, time_fold_limit, time_obstacle
 from studies.errors import DatasetError
-from studies.spec.resampling import Resampling, SplitStrategy
+from studies.spec.resampling import MAX_FOLDS, Resampling, SplitStrategy
 from studies.study_file import parse
 from tests.studies.uploads import uploaded
 
@@ -172,9 +173,30 @@ def test_a_class_that_no_early_row_has_is_named() -> None:
         folds(data, whole, resampling("kfold", 4, 1), 0)
 
 
-def document(tmp_path: Any, how: dict[str, Any], **options: Any) -> dict[str, Any]:
+@settings(max_examples=60)
+@given(SEEDS, st.integers(40, 200), st.sampled_from([12, 60, 10_000]), st.floats(0, 0.5))
+def test_the_folds_that_the_order_of_time_bears_are_known_before_they_are_made(
+    seed: int, rows: int, times: int, unseen: float
+) -> None:
+    data = dataset(rows, seed, times=times)
+    assert data.times is not None
+    begins = np.quantile(data.times, unseen)
+    data = replace(data, y=np.where(data.times < begins, 0, data.y), class_names=("no", "yes"))
+    assume(not time_obstacle(data))
+    whole, limit = split(data, 0), time_fold_limit(data, nested=False)
+    if limit.most > 1:
+        folds(data, whole, resampling("kfold", limit.most, 1), 0)
+    if limit.most < MAX_FOLDS:
+        with pytest.raises(DatasetError, match=re.escape(limit.why)):
+            folds(data, whole, resampling("kfold", limit.most + 1, 1), 0)
+        nested = time_fold_limit(data, nested=True)
+        with pytest.raises(DatasetError):
+            folds(data, whole, resampling("nested_kfold", nested.most + 1, 1), 0)
+
+
+def document(tmp_path: Any, how: dict[str, Any], unseen: int = 0, **options: Any) -> dict[str, Any]:
     file = tmp_path / "table.csv"
-    rows = [f"{i},{i % 7},{i // 4},{i % 2}" for i in range(40)]
+    rows = [f"{i},{i % 7},{i // 4},{i % 2 if i > unseen else 0}" for i in range(40)]
     file.write_text("\n".join(["t,a,g,y", *rows]))
     spec, _ = uploaded(file, **options)
     return {"dataset": spec.model_dump(mode="json"), "resampling": how}
@@ -186,6 +208,16 @@ WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "group without a column": ({"split": "group"}, {}, "resampling.split: the dataset has no group column"),
     "both columns": ({}, {"time": "t", "group": "g"}, "resampling.split: the dataset has a time and a group column"),
     "repeats in time": ({"kind": "repeated_kfold"}, {"time": "t"}, "resampling.repeats: in the order of time"),
+    "a class that the first fold lacks": (
+        {"kind": "kfold", "folds": 6},
+        {"time": "t", "unseen": 4},
+        "folds: with 5 folds in the order of time fold 1 has no training row of the class '1'; use at most 4$",
+    ),
+    "the same where training is stopped by early rows": (
+        {"kind": "nested_kfold", "folds": 5, "repeats": 1},
+        {"time": "t", "unseen": 4},
+        "folds: with 4 folds in the order of time fold 1 has .* '1'; use at most 3$",
+    ),
     "classes of a regression": (
         {"split": "stratified"},
         {"target": "a", "task": "regression"},
