@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from statistics import fmean, stdev
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from service.schemas.comparisons import ComparisonView, PartView
 from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
 from service.schemas.progress import OverallView, ProgressView
-from service.schemas.studies import BestView, ComparisonSummary, EngineView, StudyView
+from service.schemas.studies import BestView, ComparisonSummary, EngineView, SeedsView, StudyView
 from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
 from service.storage import progress
 from service.storage.comparison_store import ComparisonStore
@@ -25,10 +26,21 @@ from studies.spec.dataset import DatasetFacts
 
 
 def one_study_view(store: Store, study: StudyRecord) -> StudyView:
-    """A study with how its data was read."""
+    """A study with how its data was read, and its best trial under other seeds."""
     with store.reading() as session:
         data = summary_of(session, study.parsed_spec.dataset)
-    return study_views(store, [study])[0].model_copy(update={"data": data})
+    view, best = study_views(store, [study])[0], store.best_by_study([study]).get(study.id)
+    if view.best is not None and best is not None:
+        update = {"seeds": _seeds_view(store.repeat_values(study, best))}
+        view = view.model_copy(update={"best": view.best.model_copy(update=update)})
+    return view.model_copy(update={"data": data})
+
+
+def _seeds_view(values: Sequence[float]) -> SeedsView | None:
+    if not values:
+        return None
+    deviation = stdev(values) if len(values) > 1 else None
+    return SeedsView(values=list(values), mean=fmean(values), deviation=deviation)
 
 
 def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:

@@ -14,7 +14,7 @@ Delivered = Literal["refit", "folds"]
 class Plan:
     """The trial that one slot runs."""
 
-    technique: str  # or a cocktail
+    technique: str  # or a cocktail; empty for a repeat
     among: Sequence[str]  # all candidates that a comparison can have
     params: Mapping[str, Any]  # effective hyperparameters
     folds: Sequence[int]  # of the study's data, a training each
@@ -23,6 +23,12 @@ class Plan:
     deliver: Delivered | None = None  # how it trains the delivered model, if it does
     epochs: int | None = None  # in place of the budget's
     prepared_by: int | None = None  # see `preparation`
+    repeat_of: int | None = None  # the trial whose params it trains again with other seeds
+
+    @classmethod
+    def repeat(cls, number: int, params: Mapping[str, Any], fits: int) -> Self:
+        """Plan a trial's params once more; neither the sampler nor Optuna's tables know of it."""
+        return cls("", (), params, range(fits), repeat_of=number)
 
     @property
     def preparation(self) -> int:

@@ -20,7 +20,7 @@ from service.schemas.progress import OverallView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.storage.states import ACTIVE_STUDY, ComparisonState, StudyState, TrialState
-from studies.analysis.labels import number, param_label
+from studies.analysis.labels import number, param_label, repeats_text
 from studies.analysis.params import kernel_values
 from studies.datasets import summary
 from studies.objectives import Task, cost_sign
@@ -115,7 +115,11 @@ def progress_line(overall: OverallView) -> str:
 
 
 def _note(study: StudyView) -> str:
-    note = study.state if study.state != StudyState.RUNNING else f"{study.progress.running} running"
+    note = str(study.state)
+    if study.state == StudyState.RUNNING:
+        progress = study.progress
+        searched = progress.complete + progress.pruned + progress.failed == progress.trials
+        note = "the best with other seeds" if searched else f"{progress.running} running"
     if study.comparison is not None:
         note += f", techniques: {study.comparison.state}"
     if study.best is not None:
@@ -157,6 +161,9 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     deviation = front[0].metrics.get(f"{spec.objectives[0]}_deviation")
     spread = "" if deviation is None else f" ± {number(deviation, 2)} over {spec.resampling.fits} trainings"
     console.print(f"Best trial: [bold]{front[0].number}[/bold], {spec.objectives[0]} {number(front[0].value)}{spread}")
+    seeds = study.best.seeds if study.best is not None else None
+    if seeds is not None:
+        console.print(repeats_text(spec.objectives[0], seeds.values), highlight=False)
     if front[0].cut:
         console.print(f"It was {front[0].reason}", highlight=False)
     console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))

@@ -14,6 +14,14 @@ from studies.spec.comparison import Technique
 from studies.spec.training import EngineName
 
 
+class SeedsView(BaseModel):
+    """The values of a trial's params under other seeds."""
+
+    values: list[float]
+    mean: float = Field(description="Of these values; the best trial's own value was chosen, and flatters.")
+    deviation: float | None = Field(description="Standard deviation of these values; null for one.")
+
+
 class BestView(BaseModel):
     """The best trial of a study with one objective."""
 
@@ -22,7 +30,12 @@ class BestView(BaseModel):
     deviation: float | None = Field(
         None,
         description="Standard deviation of the value over the trial's trainings, which have the same params and "
-        "differ by fold and seeds; null for a holdout, which trains once.",
+        "differ by fold and seeds; null for a holdout, which trains once: see `seeds`.",
+    )
+    seeds: SeedsView | None = Field(
+        None,
+        description="Its params, trained again with other seeds after the last trial, see `budget.best_seeds`; null "
+        "until then, where there are none, and in listings.",
     )
     params: dict[str, Any]
 

@@ -18,6 +18,7 @@ from service.storage.database import unix_now
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_STUDY, Ending, TrialState
 from studies import faults
+from studies.plan import Plan
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -64,7 +65,7 @@ def _free(session: Session, condition: sa.ColumnElement[bool], changes: Mapping[
     for study_id in sorted(study_ids):
         lifecycle.lock_study(session, study_id)
     ids = [trial_id for trial_id, _ in lifecycle.lock_trials(session, sa.and_(running(), condition))]
-    columns = ("study_id", "id", "number", "slot", "attempt", "setbacks")
+    columns = ("study_id", "id", "number", "slot", "attempt", "setbacks", "plan")
     update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids)).values(_FREE | dict(changes))
     return session.execute(update.returning(*(getattr(TrialRecord, column) for column in columns))).all()
 
@@ -109,6 +110,11 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
 
     from service.storage import optuna_tables
 
+    failed = {"state": TrialState.FAIL, "checkpoint": None, "reason": reason, "ended_at": unix_now()}
+    record = sa.update(TrialRecord).where(TrialRecord.id == row.id)
+    if row.plan is not None and Plan.read(row.plan).repeat_of is not None:  # Optuna does not know of it
+        session.execute(record.values(failed))
+        return
     optuna_id = optuna.get_study_id_from_name(study.name)
     number = row.number
     if number is None:
@@ -118,7 +124,6 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
         optuna_trial_id = optuna_tables.create_trial(session, optuna_id, template)
     else:
         optuna_trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
-    failed = {"state": TrialState.FAIL, "checkpoint": None, "number": number, "reason": reason, "ended_at": unix_now()}
-    session.execute(sa.update(TrialRecord).where(TrialRecord.id == row.id).values(failed))
+    session.execute(record.values(failed | {"number": number}))
     optuna.set_trial_user_attr(optuna_trial_id, "reason", reason)
     optuna_tables.finish_trial(session, optuna_trial_id, OptunaState.FAIL, None)

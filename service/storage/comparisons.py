@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
-from service.storage import confirmation, failures, lifecycle, ranking
+from service.storage import confirmation, failures, lifecycle, ranking, repeats
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, ComparisonState, StudyState, TrialState
 from studies.analysis import techniques
+from studies.plan import Plan
 from studies.spec.comparison import ComparisonSpec
 
 if TYPE_CHECKING:
@@ -103,12 +104,14 @@ def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, f
     in_study = TrialRecord.study_id == study.id
     max_failed = study.spec["budget"]["max_failed_trials"]  # not validated: every trial ends here
     if failed and max_failed is not None:
-        count = session.scalar(sa.select(sa.func.count()).where(in_study, TrialRecord.state == TrialState.FAIL)) or 0
+        in_budget = TrialRecord.slot < study.spec["budget"]["trials"]
+        failures_of_study = sa.select(sa.func.count()).where(in_study, in_budget, TrialRecord.state == TrialState.FAIL)
+        count = session.scalar(failures_of_study) or 0
         if count > max_failed:
             reason = f"{count} trials failed and budget.max_failed_trials is {max_failed}"
             end(session, optuna, study, StudyState.FAILED, reason)
             return
-    if not _has_open_trial(session, [study]) and not _add_next_round(session, study):
+    if not _has_open_trial(session, [study]) and not _add_planned(session, study):
         end(session, optuna, study, StudyState.COMPLETED, None)
 
 
@@ -117,13 +120,17 @@ def _has_open_trial(session: Session, studies: Sequence[StudyRecord]) -> bool:
     return bool(session.scalar(sa.select(sa.exists().where(of_studies, TrialRecord.state.in_(OPEN_TRIAL)))))
 
 
-def _add_next_round(session: Session, study: StudyRecord) -> bool:
-    """Add the next round to an active confirmation; return whether there is one, False for every other study."""
-    parent = _parent(session, study)
-    if parent is None or study.technique is not None or study.state not in ACTIVE_STUDY:
+def _add_planned(session: Session, study: StudyRecord) -> bool:
+    """Add a confirmation's next round, or the repeats of a study's best trial; return whether there are any."""
+    parent, plans = _parent(session, study), list[Plan]()
+    if study.state not in ACTIVE_STUDY:
         return False
-    plans = confirmation.next_round(session, parent, study)
-    lifecycle.add_slots(session, study, plans)
+    if parent is None:
+        plans = repeats.plan(session, study)
+        lifecycle.add_repeats(session, study, plans)
+    elif study.technique is None:
+        plans = confirmation.next_round(session, parent, study)
+        lifecycle.add_slots(session, study, plans)
     return bool(plans)
 
 

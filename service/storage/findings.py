@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage import comparisons, confirmation
+from service.storage import comparisons, confirmation, ranking, repeats
 from service.storage.profiles import summary_of
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, TrialState
@@ -33,6 +33,7 @@ def findings(store: Store, study: StudyRecord) -> Findings:
             searched=searched,
             samples=_samples(session, parts.get(None)),
             comparison=_comparison(session, study, parts),
+            best_repeats=_best_repeats(session, study),
             version=VERSION,
             created_at=study.created_at,
             ended_at=max((member.ended_at for member in (study, *parts.values()) if member.ended_at), default=None),
@@ -50,6 +51,11 @@ def _comparison(session: Session, study: StudyRecord, parts: Mapping[str | None,
     if confirming is None or study.comparison_state in ACTIVE_COMPARISON:
         return None
     return confirmation.result(session, study, confirming)
+
+
+def _best_repeats(session: Session, study: StudyRecord) -> list[float]:
+    best = ranking.best_trial(session, study) if len(study.parsed_spec.objectives) == 1 else None
+    return [] if best is None else repeats.values(session, study, best)
 
 
 def _suggested_params(session: Session, store: Store, study: StudyRecord) -> dict[int, Mapping[str, Any]]:

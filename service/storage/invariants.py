@@ -65,11 +65,13 @@ def _datasets(session: Session, artifacts: Artifacts) -> Iterator[str]:
 def _budget(study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
     budget = study.spec["budget"]["trials"]
     states = Counter(trial.state for trial in trials)
+    slots = sum(trial.slot < budget for trial in trials)
+    repeats, max_repeats = len(trials) - slots, 0 if study.parent_id else study.parsed_spec.repeats_of_best
     needs_all = study.state in ACTIVE_STUDY or (study.state == StudyState.COMPLETED and study.reason is None)
-    if needs_all and len(trials) != budget:
-        yield f"has {len(trials)} slots and a budget of {budget} trials"
-    if len(trials) > budget:
-        yield f"has {len(trials)} slots, more than its budget of {budget} trials"
+    if needs_all and slots != budget:
+        yield f"has {slots} slots and a budget of {budget} trials"
+    if repeats > max_repeats:
+        yield f"has {repeats} slots beyond its budget of {budget} trials, and {max_repeats} repeats of the best"
     if study.state not in ACTIVE_STUDY and states[TrialState.WAITING]:
         yield f"is {study.state} and {states[TrialState.WAITING]} of its slots wait"
     if study.state in ACTIVE_STUDY and not states[TrialState.WAITING] + states[TrialState.RUNNING]:

@@ -137,11 +137,14 @@ class TrialLedger:
         self._awaited |= {n for n in range(self._last_number + 1, last + 1) if n not in self._optuna_trial_ids}
         self._last_number = max(self._last_number, last)
 
-    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
-        """Record a running trial with its params.
+    def open(self, claim: Claim, template: FrozenTrial | None, params: Mapping[str, Any]) -> None:
+        """Record a running trial with its params; a repeat, which has no template, is not told to Optuna.
 
         Raises NumberTakenError when another worker has opened its number.
         """
+        if template is None:
+            with self._fenced(claim, params=params):
+                return
         try:
             with self._fenced(claim, number=template.number, params=params) as session:
                 optuna_trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
@@ -224,20 +227,23 @@ class TrialLedger:
         """Tell the trial and record its results."""
         with self._fenced(claim, ending=True, **trial_columns(outcome)) as session:
             attempts.record_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
-            optuna_trial_id = self._optuna_trial_id(number)
             if outcome.result is not None:
                 session.execute(sa.insert(CurveRecord), curve_row(claim.trial_id, outcome.result))
             study = session.get_one(StudyRecord, self._study_id)
             comparisons.end_when_done(session, self._rdb, study, failed=outcome.state == OptunaState.FAIL)
-            if outcome.state != OptunaState.PRUNED and outcome.reason is not None:
-                self._rdb.set_trial_user_attr(optuna_trial_id, "reason", outcome.reason)
-            steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]
-            optuna_tables.set_intermediate_values(session, steps)
-            optuna_tables.add_system_attributes(session, optuna_trial_id, outcome.attributes)
-            optuna_tables.finish_trial(session, optuna_trial_id, outcome.state, outcome.values)
+            if claim.plan is None or claim.plan.repeat_of is None:
+                self._tell_optuna(session, self._optuna_trial_id(number), outcome)
             faults.point("before the tell commits")
         faults.point("after the tell commits")
         self._drop_checkpoint(claim)
+
+    def _tell_optuna(self, session: Session, optuna_trial_id: int, outcome: Outcome) -> None:
+        if outcome.state != OptunaState.PRUNED and outcome.reason is not None:
+            self._rdb.set_trial_user_attr(optuna_trial_id, "reason", outcome.reason)
+        steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]
+        optuna_tables.set_intermediate_values(session, steps)
+        optuna_tables.add_system_attributes(session, optuna_trial_id, outcome.attributes)
+        optuna_tables.finish_trial(session, optuna_trial_id, outcome.state, outcome.values)
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
         """End an attempt that gave nothing; the trial waits for another, or is told FAIL after its last."""

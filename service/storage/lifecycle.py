@@ -131,6 +131,12 @@ def add_slots(session: Session, study: StudyRecord, plans: Sequence[Plan]) -> No
         study.spec = {**study.spec, "budget": {**budget, "trials": budget["trials"] + len(plans)}}
 
 
+def add_repeats(session: Session, study: StudyRecord, plans: Sequence[Plan]) -> None:
+    """Add repeats of a locked study's best trial; their slots stand beyond its budget."""
+    if plans:
+        _insert_slots(session, study, plans, study.spec["budget"]["trials"])
+
+
 def _insert_slots(session: Session, study: StudyRecord, plans: Sequence[Plan | None], first: int) -> None:
     slots: list[dict[str, Any]] = [
         {

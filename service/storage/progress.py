@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.database import unix_now
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord, in_budget
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, TrialState
 from studies.spec.resampling import Resampling
 
@@ -74,7 +74,8 @@ def count_trials(session: Session, studies: Sequence[StudyRecord]) -> dict[int, 
     """Count the trials of each study by their state, by the study's id."""
     query = (
         sa.select(TrialRecord.study_id, TrialRecord.state, sa.func.count())
-        .where(TrialRecord.study_id.in_([study.id for study in studies]))
+        .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
+        .where(TrialRecord.study_id.in_([study.id for study in studies]), in_budget())
         .group_by(TrialRecord.study_id, TrialRecord.state)
     )
     counts: dict[int, dict[str, int]] = {study.id: {} for study in studies}
@@ -108,6 +109,8 @@ def _overall(session: Session, studies: Sequence[StudyRecord], *, include_study:
         records = members[study.id]
         done = sum((counts[record.id][0] for record in records), Work())
         to_plan = _work_to_plan(study, plans.get(confirmations.get(study.id, 0), ()))
+        if include_study and study.state in ACTIVE_STUDY:
+            to_plan += _repeats_to_plan(study, sum((counts[study.id][0], counts[study.id][1]), Work()))
         left = sum((counts[record.id][1] for record in records), to_plan)
         seconds = _seconds_left(records, done, left, now)
         overall[study.id] = Overall(done.trials + left.trials, done.trials, done.fits + left.fits, done.fits, seconds)
@@ -165,6 +168,13 @@ def _work_to_plan(study: StudyRecord, plans: Sequence[Mapping[str, Any]]) -> Wor
         planned = last_fold // folds + 1
     rounds = Work((repeats - planned) * len(racing), (repeats - planned) * len(racing) * folds)
     return rounds + Work(len(names), len(names)) + _delivery(comparison)
+
+
+def _repeats_to_plan(study: StudyRecord, so_far: Work) -> Work:
+    """The repeats of the best trial, until they are planned."""
+    spec = study.parsed_spec
+    repeats = 0 if so_far.trials > spec.budget.trials else spec.repeats_of_best
+    return Work(repeats, repeats * spec.resampling.fits)
 
 
 def _delivery(comparison: Mapping[str, Any]) -> Work:

@@ -12,7 +12,8 @@ from service.storage.states import TrialState
 from studies.objectives import cost_sign
 from studies.search import pareto
 
-_COMPLETE = TrialRecord.state == TrialState.COMPLETE
+#: Repeats of the best trial have no number.
+_COMPLETE = sa.and_(TrialRecord.state == TrialState.COMPLETE, TrialRecord.number.is_not(None))
 
 
 def best_trial(session: Session, study: StudyRecord) -> TrialRecord | None:

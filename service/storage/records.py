@@ -155,6 +155,12 @@ def running() -> sa.ColumnElement[bool]:
     return TrialRecord.state == sa.literal_column("'RUNNING'")
 
 
+def in_budget() -> sa.ColumnElement[bool]:
+    """Trials of the budget, in a join with their studies; beyond it stand repeats of the best, see repeats.py."""
+    budget: sa.ColumnElement[int] = StudyRecord.spec["budget"]["trials"].as_integer()
+    return TrialRecord.slot < budget
+
+
 def claimable() -> sa.ColumnElement[bool]:
     """Trials that wait for a worker, in a join with their studies."""
     return sa.and_(TrialRecord.state == TrialState.WAITING, StudyRecord.state.in_(LIVE_STUDY))

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import comparisons, database, dataset_files, lifecycle, progress, ranking, user_trials
+from service.storage import comparisons, database, dataset_files, lifecycle, progress, ranking, repeats, user_trials
 from service.storage.pagination import Cursor, Page, Sort, listing_id
 from service.storage.progress import Progress
 from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord
@@ -245,6 +245,11 @@ class Store:
         """The best complete trial of each study of one objective that has one, by the study's id."""
         with self._read() as session:
             return ranking.best_by_study(session, studies)
+
+    def repeat_values(self, study: StudyRecord, best: TrialRecord) -> list[float]:
+        """The values of the best trial's params under other seeds."""
+        with self._read() as session:
+            return repeats.values(session, study, best)
 
     def attempts(self, trial: TrialRecord) -> list[AttemptRecord]:
         """Every attempt at a trial, in order."""

@@ -47,6 +47,7 @@ class Findings:
     samples: Mapping[str, Sample]  # by candidate
     comparison: Comparison | None
     data: DataSummary | None = None  # how the user's own data was read
+    best_repeats: Sequence[float] = ()  # the value of the best trial's params under other seeds
     version: str = ""  # of the software that ran the study
     created_at: float | None = None  # when the study was submitted, in seconds since 1970
     ended_at: float | None = None  # when the last of the study and its comparison ended

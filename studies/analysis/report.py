@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from studies.analysis import report_tables
 from studies.analysis.figures import CANDIDATES, NOTES, figures
 from studies.analysis.findings import Findings
-from studies.analysis.labels import number, params_text
+from studies.analysis.labels import number, params_text, repeats_text
 from studies.analysis.markup import Cell, fold, note, table
 from studies.analysis.report_facts import LINK_TEXTS, about, headline, links
 from studies.analysis.results import Comparison
@@ -34,6 +34,7 @@ def as_json(findings: Findings) -> str:
         "data": None if findings.data is None else findings.data.model_dump(mode="json"),
         "comparison": None if findings.comparison is None else asdict(findings.comparison),
         "best": [asdict(trial) for trial in best_searched(findings)],
+        "best_repeats": findings.best_repeats,
         "figures": {title: figure.to_plotly_json() for title, figure in figures(findings).items()},
     }
     return json.dumps(document, default=_plain)
@@ -151,4 +152,7 @@ def _best_table(findings: Findings) -> str:
     ]
     objectives = findings.spec.objectives
     title = "Pareto front of the study's own search" if len(objectives) > 1 else "Best trial of the study's own search"
-    return f"<section><h2>{title}</h2>{table(['trial', *objectives, 'epochs'], rows)}</section>" if rows else ""
+    if not rows:
+        return ""
+    spread = note(repeats_text(objectives[0], findings.best_repeats)) if findings.best_repeats else ""
+    return f"<section><h2>{title}</h2>{table(['trial', *objectives, 'epochs'], rows)}{spread}</section>"

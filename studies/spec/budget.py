@@ -22,6 +22,12 @@ class Budget(FrozenModel):
     max_failed_trials: Annotated[int, Field(ge=0, le=100_000, strict=True)] | None = Field(
         None, description="Failed trials that are borne; one more and the study is failed."
     )
+    best_seeds: Annotated[int, Field(ge=0, le=100, strict=True)] | None = Field(
+        None,
+        description="Other seeds with which the best trial's params are trained again, once all trials have ended; how "
+        "their values differ is reported with the best. When left out, one for every ten trials, at most 4; none below "
+        "20 trials, with several objectives, and with folds, whose trainings differ by their seeds already.",
+    )
     max_attempts: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
         3,
         description="Attempts at a trial whose worker is lost, hangs or runs out of memory, or that fails for a reason "

@@ -26,6 +26,9 @@ from studies.spec.training import REPRODUCIBLE_LANES, EarlyStoppingSpec, Trainin
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
 NAME_RULE = "1 to 100 letters (a to z, A to Z), digits, blanks, dots, _ or -, the first a letter or digit"
 
+#: A spread needs two values at least; the repeats cost at most a tenth of the trials.
+_TRIALS_A_REPEAT, _MIN_DEFAULT_REPEATS, _MAX_DEFAULT_REPEATS = 10, 2, 4
+
 
 class StudySpec(FrozenModel):
     """A study of the regularization for one dataset and architecture."""
@@ -132,9 +135,21 @@ class StudySpec(FrozenModel):
         """The direction of each objective."""
         return tuple(OBJECTIVES[name].direction for name in self.objectives)
 
-    def training_seed(self, number: int, fit: int = 0) -> int:
-        """The seed of initial weights, data order and dropout of one of a trial's trainings."""
-        if self.training.seeds == "common":
+    @property
+    def repeats_of_best(self) -> int:
+        """How often the best trial's params are trained again, each time with another seed."""
+        chosen = self.budget.best_seeds
+        if chosen is None:
+            chosen = min(self.budget.trials // _TRIALS_A_REPEAT, _MAX_DEFAULT_REPEATS)
+            chosen = 0 if chosen < _MIN_DEFAULT_REPEATS or self.resampling.fits > 1 else chosen
+        return chosen if len(self.objectives) == 1 else 0
+
+    def training_seed(self, number: int, fit: int = 0, *, repeat: bool = False) -> int:
+        """The seed of initial weights, data order and dropout of one of a trial's trainings.
+
+        A repeat's differs from those of all trials, whose numbers are smaller.
+        """
+        if self.training.seeds == "common" and not repeat:
             return seeds.common_seed(self.seed, fit)
         return seeds.trial_seed(self.seed, number, fit)
 
@@ -167,6 +182,8 @@ class StudySpec(FrozenModel):
                     raise ValueError(
                         f"{field}: {name} is not defined for a {task} task; choose from {', '.join(metrics)}"
                     )
+        if len(self.objectives) > 1 and self.budget.best_seeds:
+            raise ValueError("budget.best_seeds: several objectives have no one best trial; leave it out")
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError("objectives: the same objective stands twice; name each once")
         if self.training.engine == "lanes" and not self.space.batch_sizes:

@@ -96,8 +96,10 @@ class Ledger(Protocol):
     def warm_start_trials(self) -> list[FrozenTrial]:
         """Trials of another study that the sampler learns from."""
 
-    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
+    def open(self, claim: Claim, template: FrozenTrial | None, params: Mapping[str, Any]) -> None:
         """Record a running trial with its params, as the sampler suggested them and as they take effect.
+
+        A repeat has no template: Optuna does not know of it.
 
         Raises NumberTakenError when another trial has its number.
         """

@@ -48,7 +48,8 @@ class TrialOpener:
 
     def _open_planned(self, claim: Claim, plan: Plan) -> RunningTrial:
         if claim.number is None:
-            self._ledger.open(claim, planned_template(claim.slot, plan), plan.params)
+            template = planned_template(claim.slot, plan) if plan.repeat_of is None else None
+            self._ledger.open(claim, template, plan.params)
         epochs = plan.epochs or self._spec.budget.epochs
         hyperparameters = Hyperparameters.from_effective(plan.params, self._spec.space.l1_mode)
         kept = self._spec.kept_fold(plan.folds)

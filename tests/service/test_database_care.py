@@ -284,7 +284,7 @@ def kept(store: Store, folder: Path, tmp_path: Path) -> Store:
         ("DELETE FROM regsweep_trials WHERE place = 4", "has 4 slots and a budget of 5 trials"),
         (
             "INSERT INTO regsweep_trials (study_id, place, state, attempt, setbacks) VALUES (1, 5, 'WAITING', 0, 0)",
-            "has 6 slots, more than its budget of 5 trials",
+            "has 1 slots beyond its budget of 5 trials, and 0 repeats of the best",
         ),
         ("UPDATE regsweep_studies SET state = 'stopped'", "is stopped and 1 of its slots wait"),
         ("UPDATE regsweep_trials SET token = NULL WHERE place = 2", "slot 2 runs and nobody holds it"),

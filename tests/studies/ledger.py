@@ -54,8 +54,9 @@ class MemoryLedger:
     def changed_trials(self) -> list[FrozenTrial]:
         return self.trials()
 
-    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
+    def open(self, claim: Claim, template: FrozenTrial | None, params: Mapping[str, Any]) -> None:
         self._check(claim)
+        assert template is not None, "a plan of repeats needs a ledger on a database"
         if template.number < len(self.record):
             self.refused += 1
             raise NumberTakenError(str(template.number))

@@ -40,8 +40,9 @@ class Interrupted(MemoryLedger):
         self.reports += 1
         return Order.HAND_BACK if self.reports == self.at else Order.GO_ON
 
-    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
+    def open(self, claim: Claim, template: FrozenTrial | None, params: Mapping[str, Any]) -> None:
         super().open(claim, template, params)
+        assert template is not None
         self.numbers[claim.trial_id] = template.number
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:

@@ -113,7 +113,7 @@ def finite() -> StudySpec:
 class RacedLedger(MemoryLedger):
     """Another worker opens trial 0 just before this one does."""
 
-    def open(self, claim: Claim, template: FrozenTrial, params: Mapping[str, Any]) -> None:
+    def open(self, claim: Claim, template: FrozenTrial | None, params: Mapping[str, Any]) -> None:
         if not self.record:
             mirror = Mirror(finite(), [])
             mirror.ask()
