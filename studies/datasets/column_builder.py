@@ -26,12 +26,10 @@ from studies.datasets.casting import (
 from studies.datasets.inference import Inference, Texts
 from studies.datasets.levels import Levels
 from studies.datasets.reading import ColumnKind, Evidence, Reading
-from studies.datasets.table import Column, describe_row, is_missing, row_number, spread
+from studies.datasets.table import TOLD_APART, Column, describe_row, is_missing, row_number, spread
 from studies.errors import InvalidTableError
 from studies.spec.table import ColumnOptions, TableFormat
 
-#: Levels of a feature that are told apart; a column of more is an identifier, and its text would fill the memory.
-_MAX_LEVELS = 100_000
 _MAX_WRITTEN = 1000  # distinct texts of a target of numbers: more are no classes
 _SHOWN = 5  # stray rows that are kept
 _LARGEST = np.finfo(np.float32).max
@@ -64,7 +62,7 @@ class ColumnBuilder:
         self._why_category = ""
         self._rows = 0
         self._chunks: list[Array] = []
-        self._levels = Levels(_MAX_LEVELS if role is None else None)
+        self._levels = Levels(TOLD_APART if role is None else None)
         self._written: list[Array] = []  # of a target of numbers, as numbers of levels
         self._infinite: int | None = None  # the first row whose number is too large
         self._strays: list[tuple[int, str]] = []  # the first rows that hold no value where all others do
@@ -263,7 +261,7 @@ class ColumnBuilder:
         padded: list[tuple[str, ...]] = []
         if self.role == "target":
             codes, texts, padded = levels.merge_padded(codes, texts)
-        limit = _MAX_LEVELS if self.role is None else None
+        limit = TOLD_APART if self.role is None else None
         codes, names, distinct = levels.finish(codes, texts, by_case=by_case, by_blanks=by_blanks, limit=limit)
         return Column(
             self.name,

@@ -11,7 +11,7 @@ from studies.array import Array
 from studies.datasets.identifiers import looks_like_rows, tells_target
 from studies.datasets.layout import MIN_LEVEL_ROWS, ColumnLayout
 from studies.datasets.levels import similar
-from studies.datasets.table import Column, Table
+from studies.datasets.table import TOLD_APART, Column, Table
 from studies.datasets.target import Target
 
 _MAX_NAMED = 5
@@ -27,6 +27,9 @@ def why_left_out(column: Column, layout: ColumnLayout) -> str:
     if column.missing.all():
         return "has no value in any row"
     if column.kind == "category" and column.distinct > 1:
+        if column.distinct >= TOLD_APART:
+            many = f"{TOLD_APART:,} values or more, none of the first {TOLD_APART:,}"
+            return f"has {many} in {MIN_LEVEL_ROWS} rows or more; levels that come later are not counted"
         return f"has {column.distinct} values, none in {MIN_LEVEL_ROWS} rows or more, as identifiers have"
     return "is the same in every row"
 

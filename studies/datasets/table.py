@@ -14,6 +14,9 @@ from studies.spec.table import TableFormat, TableOptions
 
 #: Levels of a feature that are kept by name, the most frequent; all others share one more code behind them.
 KEPT_LEVELS = 200
+#: Levels of a feature that are told apart, the first ones; a column of more is an identifier, and its text would fill
+#: the memory.
+TOLD_APART = 100_000
 
 
 def is_missing(values: Array) -> Array:

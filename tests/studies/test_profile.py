@@ -96,6 +96,12 @@ def test_what_is_odd_is_warned_of(tmp_path: Path, columns: dict[str, list[Any]],
     assert profile(table(tmp_path, sound)).warnings == ()
 
 
+def test_levels_that_come_behind_too_many_others_are_said_not_to_be_counted(tmp_path: Path) -> None:
+    values = [f"u{i}" for i in range(100_000)] + ["late"] * 20
+    found = profile(table(tmp_path, {"a": values, "b": [0.5, 1.5] * 50_010, "y": ["u", "v"] * 50_010}))
+    assert any("levels that come later are not counted, and is left out" in text for text in found.warnings)
+
+
 def test_the_first_rows_are_shown_as_they_are_written(tmp_path: Path) -> None:
     columns: dict[str, list[Any]] = {"a": ["1.50", None, "3"], "b": ["x", "true", "2026-01-01"], "y": ["1", "2", "3"]}
     file = tmp_path / "table"
