@@ -39,10 +39,13 @@ def verify(store: Store, artifacts: Artifacts) -> Count:
         trials = session.scalars(sa.select(TrialRecord)).all()
         attempts = session.scalars(sa.select(AttemptRecord)).all()
     for study in studies:
-        own = [trial for trial in trials if trial.study_id == study.id]
+        budget, repeats = study.spec["budget"]["trials"], study.parsed_spec.repeats_of_best
+        own = [trial for trial in trials if trial.study_id == study.id and trial.slot < budget]
+        again = [trial for trial in trials if trial.study_id == study.id and trial.slot >= budget]
         states = Counter(trial.state for trial in own)
         assert study.state == "completed", (study.name, study.state, study.reason)
-        assert sum(states[ended] for ended in ENDED_TRIAL) == study.spec["budget"]["trials"], states
+        assert sum(states[ended] for ended in ENDED_TRIAL) == budget, states
+        assert [trial.state for trial in again] == ["COMPLETE"] * repeats, again
         numbers = [trial.number for trial in own]
         assert sorted(n for n in numbers if n is not None) == list(range(len(own))), numbers
         _best_is_recomputable(store, artifacts, study)
