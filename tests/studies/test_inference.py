@@ -177,7 +177,7 @@ def test_more_texts_than_are_kept_mean_what_they_would_if_all_were(
 ) -> None:
     texts = [f"${number:,}" for number in range(1000, 1200)] + odd
     whole = column(folder, texts)
-    monkeypatch.setattr(column_builder, "_MAX_LEVELS", 50)
+    monkeypatch.setattr(column_builder, "TOLD_APART", 50)
     monkeypatch.setattr(delimited, "_BLOCK", 256)
     found = column(folder, texts)
     assert (found.kind, [one.why for one in found.evidence]) == (whole.kind, [one.why for one in whole.evidence])
