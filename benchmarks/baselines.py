@@ -54,11 +54,9 @@ def _optuna(spec: StudySpec, data: PreparedData, trials: int, folder: Path, *, w
 def _model(
     spec: StudySpec, data: PreparedData, kind: Regularizer, strength: float, ratio: float, dropout: float, whole: bool
 ) -> Any:
-    import keras
-
     reg = Regularization.shared(kind, strength, ratio, dropout)
     architecture = design(spec.model, data.input_shape, data.task, data.classes, reg)
-    model = keras.Sequential([layer.evaluate() for layer in architecture.layers])
+    model = architecture.build()
     steps = -(-len(data.train.y) // int(str(spec.space.batch_size))) if whole else 1
     model.compile("adam", architecture.loss, metrics=[architecture.loss], steps_per_execution=steps)
     return model

@@ -21,8 +21,24 @@ from benchmarks.serving import regsweep, serving
 from benchmarks.workloads import WORKLOADS
 
 #: So many trials by default: about a minute of the script.
-TRIALS = {"small table": 12, "breast_cancer": 8, "digits images": 4, "wide": 4, "diabetes": 8}
-MANY = {"small table": 1000, "breast_cancer": 1000, "digits images": 100, "wide": 24, "diabetes": 1000}
+TRIALS = {
+    "small table": 12,
+    "breast_cancer": 8,
+    "digits images": 4,
+    "wide": 4,
+    "diabetes": 8,
+    "series": 4,
+    "encoder": 4,
+}
+MANY = {
+    "small table": 1000,
+    "breast_cancer": 1000,
+    "digits images": 100,
+    "wide": 24,
+    "diabetes": 1000,
+    "series": 48,
+    "encoder": 48,
+}
 
 
 def main() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+_STEPS, _COLUMNS = 50, 4  # of a series
 _SPACE = {
     "regularizer": ["none", "l1", "l2", "elastic_net"],
     "lambda": {"low": 1e-6, "high": 1e-1, "log": True},
@@ -22,6 +25,33 @@ def _study(dataset: dict[str, Any], model: dict[str, Any], epochs: int, batch_si
     }
 
 
+def _series() -> Any:
+    """A GRU over a series."""
+    import keras
+    from keras import layers
+
+    shape = [keras.Input((_STEPS * _COLUMNS,)), layers.Reshape((_STEPS, _COLUMNS))]
+    return keras.Sequential([*shape, layers.GRU(32), layers.Dense(1, activation="sigmoid")])
+
+
+def _encoder() -> Any:
+    """A transformer encoder of two blocks over a series."""
+    import keras
+    from keras import layers
+
+    given = keras.Input((_STEPS * _COLUMNS,))
+    x = layers.Dense(32)(layers.Reshape((_STEPS, _COLUMNS))(given))
+    for _ in range(2):
+        x = layers.LayerNormalization()(layers.Add()([x, layers.MultiHeadAttention(2, 16)(x, x)]))
+        y = layers.Dense(32)(layers.Dense(64, activation="relu")(x))
+        x = layers.LayerNormalization()(layers.Add()([x, y]))
+    return keras.Model(given, layers.Dense(1, activation="sigmoid")(layers.GlobalAveragePooling1D()(x)))
+
+
+#: Models of the user's own, which only Keras can write.
+_OWN: dict[str, Callable[[], Any]] = {"series": _series, "encoder": _encoder}
+_SERIES = {"kind": "synthetic", "name": "few_informative", "rows": 2000, "features": _STEPS * _COLUMNS}
+
 WORKLOADS: dict[str, dict[str, Any]] = {
     "small table": _study(
         {"kind": "synthetic", "name": "few_informative", "rows": 2000, "features": 40}, {"kind": "mlp"}, 60
@@ -35,10 +65,19 @@ WORKLOADS: dict[str, dict[str, Any]] = {
         256,
     ),
     "diabetes": _study({"kind": "builtin", "name": "diabetes"}, {"kind": "mlp"}, 60),
+    "series": _study(_SERIES, {}, 15),
+    "encoder": _study(_SERIES, {}, 15),
 }
 
 
 def document(workload: str, trials: int, name: str = "bench", seed: int = 0) -> dict[str, Any]:
     """The study of a workload with a budget of trials."""
     plain = WORKLOADS[workload]
+    if workload in _OWN:
+        plain = plain | {"model": {"kind": "keras", "config": _config(workload)}}
     return {"name": name, **plain, "budget": plain["budget"] | {"trials": trials}, "seed": seed}
+
+
+@cache
+def _config(workload: str) -> str:
+    return str(_OWN[workload]().to_json())

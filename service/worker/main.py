@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -30,7 +31,10 @@ def main(settings: Settings, study: str | None, attached: bool, name: str | None
 
 
 def serve(worker: Worker, attached: bool) -> None:
-    """Run a worker until it has left; it leaves on signals and, when attached, with its parent."""
+    """Run a worker until it has left; it leaves on signals and, when attached, with its parent.
+
+    One that has grown starts anew.
+    """
     faults.arm(os.environ.get("REGSWEEP_FAULT"))
 
     def leave() -> None:
@@ -40,6 +44,9 @@ def serve(worker: Worker, attached: bool) -> None:
     if attached:
         threading.Thread(target=_leave_with_parent, args=(leave,), name="parent", daemon=True).start()
     worker.run()
+    if worker.has_grown and not worker.is_leaving:
+        # In the same process, which its fleet or its container knows.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # its own command
 
 
 def _leave_on_signals(leave: Callable[[], None]) -> None:

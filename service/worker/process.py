@@ -20,7 +20,9 @@ _READ_SECONDS = 5.0  # for the rest of a dead worker's pipe
 
 
 def announce_ready() -> None:
-    """Tell the fleet that this worker is ready, and log past it from now on."""
+    """Tell the fleet that this worker is ready, and log past it from now on; one that started anew has told it."""
+    if os.path.sameopenfile(1, 2):
+        return
     sys.stderr.flush()
     os.write(2, READY + b"\n")
     os.dup2(1, 2)

@@ -32,7 +32,7 @@ from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, OutOfMemoryError
 from studies.spec.study import StudySpec
 from studies.sweep.loop import sweep
-from studies.training.machine import memory_bytes
+from studies.training.machine import memory_bytes, resident_bytes
 from studies.training.result import Engine
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +41,8 @@ _PASSING = (LeaseLostError, SQLAlchemyError, StorageInternalError, OSError)
 #: Makes the engine of a study, and the choice of it that the API shows.
 EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[str, Any]]]
 _MAX_RETRY_SECONDS = 5.0  # between two tries of a database that is away
+#: Before a worker counts as grown: one study may need more memory than its share, and would every time.
+_MIN_STUDIES = 8
 
 
 class Worker:
@@ -56,6 +58,21 @@ class Worker:
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
         self._leaving, self._left = threading.Event(), threading.Event()
         self._note_progress: Callable[[], None] = lambda: None  # the heartbeat's
+        self._max_bytes = (settings.memory_share + settings.dataset_memory_share) * memory_bytes()
+        self._swept = set[int]()  # ids of studies
+
+    @property
+    def has_grown(self) -> bool:
+        """True when it holds more memory than its share after several studies.
+
+        TensorFlow never frees a program that XLA compiled, 27 MB of a small one, whoever forgets it.
+        """
+        return len(self._swept) >= _MIN_STUDIES and resident_bytes() > self._max_bytes
+
+    @property
+    def is_leaving(self) -> bool:
+        """True once it was told to leave."""
+        return self._leaving.is_set()
 
     def leave(self) -> None:
         """Hand running trials back at their next epoch, and return from `run`."""
@@ -73,7 +90,7 @@ class Worker:
             os._exit(0)
 
     def run(self) -> None:
-        """Work until told to leave; then close the store."""
+        """Work until told to leave, or until it has grown; then close the store."""
         _log.info("worker is ready", worker=self.name)
         settings = self._settings
         with Heartbeat(
@@ -85,12 +102,12 @@ class Worker:
             settings.heartbeat_path,
         ) as heartbeat:
             self._note_progress = heartbeat.note_progress
-            while not self._leaving.is_set():
+            while not self._leaving.is_set() and not self.has_grown:
                 if not self._work():
                     self._leaving.wait(settings.poll_seconds)
         self._left.set()
         self._store.close()
-        _log.info("worker has left", worker=self.name)
+        _log.info("worker starts anew, for it has grown" if self.has_grown else "worker has left", worker=self.name)
 
     def _keep_preparations(self, study: StudyRecord, data: Sequence[PreparedData]) -> None:
         """Save the fitted preprocessing of the kept fold, the full split and all rows, for the models kept of them."""
@@ -156,6 +173,7 @@ class Worker:
     def _sweep(self, study: StudyRecord) -> int:
         """Sweep a study for a turn; return the number of trials closed, or of attempts that ran out of memory."""
         self._note_progress()
+        self._swept.add(study.id)
         self._worker_store.begin_turn(study)
         settings = self._settings
         holder = Holder(

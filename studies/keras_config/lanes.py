@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from studies.keras_config.graph import Graph, Layer
 
-_RECURRENT = {"LSTM", "GRU", "SimpleRNN"}
-_WRAPPERS = {"Bidirectional", "TimeDistributed"}
+_NO_DILATION = (1, (1,), (1, 1))
 _LOOKUPS = {"Embedding", "Discretization"}
-_NOISE = {"AlphaDropout", "GaussianDropout", "GaussianNoise"}
-_TRANSPOSED = {"Conv1DTranspose", "Conv2DTranspose"}
 
 
 def find_lane_obstacle(graph: Graph) -> str | None:
@@ -23,27 +20,26 @@ def find_lane_obstacle(graph: Graph) -> str | None:
 
 def _find_reason(layer: Layer, calls: int) -> str | None:
     kind = layer.kind
+    inner = [value for value in layer.arguments.values() if isinstance(value, Layer)]
     reasons = {
+        **{reason: True for each in inner if (reason := _find_reason(each, calls)) is not None},
+        "its BatchNormalization would take the steps of TimeDistributed for rows": (
+            kind == "TimeDistributed" and any(each.kind == "BatchNormalization" for each in inner)
+        ),
         "its constraint acts after each step, which lanes do not": any(
             name.endswith("_constraint") for name in layer.arguments
         ),
-        f"{kind} is a loop over steps, which a program of lanes does not hold; unroll=True would do": (
-            kind in _RECURRENT and not layer.argument("unroll")
-        ),
-        f"{kind} copies or loops its layer, which a program of lanes does not hold": kind in _WRAPPERS,
-        f"{kind} draws noise that lanes do not": kind in _NOISE,
         # Adam and RMSprop square each occurrence's gradient before they sum them (keras.src.optimizers, IndexedSlices).
         "Keras' optimizers treat the gradient of what is looked up by occurrence, which lanes do not": kind in _LOOKUPS,
-        f"{kind} is a convolution whose kernel cannot differ by lane": kind in _TRANSPOSED,
-        "a convolution in groups has a kernel that cannot differ by lane": (
-            kind in {"Conv1D", "Conv2D"} and layer.argument("groups") > 1
+        f"TensorFlow runs no {kind} with dilation on a processor": (
+            kind in {"Conv1DTranspose", "Conv2DTranspose"} and layer.argument("dilation_rate") not in _NO_DILATION
         ),
         "bilinear interpolation cannot differ by lane": (
             kind == "UpSampling2D" and layer.argument("interpolation") != "nearest"
         ),
         f"the dropout inside a {kind} draws noise that lanes do not": bool(layer.rates) and layer.rates != ("rate",),
-        "it is called more than once, and lanes would drop the same activations each time": (
-            bool(layer.rates) and calls > 1
+        "it is called more than once, and lanes would draw the same noise each time": (
+            (bool(layer.rates) or kind == "GaussianNoise") and calls > 1
         ),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

@@ -19,6 +19,12 @@ def memory_bytes() -> int:
     return min([machine, *(int(limit) for limit in limits if limit != "max")])
 
 
+def resident_bytes() -> int:
+    """Bytes of memory that this process holds; 0 where the system does not say."""
+    file = Path("/proc/self/statm")
+    return int(file.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if file.exists() else 0
+
+
 def fingerprint() -> str:
     """A name for the processor and TensorFlow's version: code compiled under one name may not run under another."""
     cpu = Path("/proc/cpuinfo")

@@ -29,7 +29,7 @@ def _paddings(inputs: Any, sizes: Sizes, strides: Sizes, padding: str) -> list[t
     return paddings
 
 
-def _window_slices(
+def window_slices(
     inputs: Any, sizes: Sizes, strides: Sizes, dilation: Sizes, padding: str, fill: float = 0.0
 ) -> list[Any]:
     """Slice the inputs at each offset of a window, at every position of the window.
@@ -56,9 +56,17 @@ class PatchConv(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no t
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         """The same convolution."""
-        slices = _window_slices(inputs, self.kernel_size, self.strides, self.dilation_rate, self.padding)
-        patches = tf.concat(slices, axis=-1)
-        return tf.tensordot(patches, tf.reshape(kernel, [-1, self.filters]), axes=1)
+        slices = window_slices(inputs, self.kernel_size, self.strides, self.dilation_rate, self.padding)
+        groups = []
+        for part, kernel_part in zip(_parts(slices, self.groups), tf.split(kernel, self.groups, axis=-1), strict=True):
+            flat = tf.reshape(kernel_part, [-1, self.filters // self.groups])
+            groups.append(tf.tensordot(tf.concat(part, axis=-1), flat, axes=1))
+        return tf.concat(groups, axis=-1)
+
+
+def _parts(slices: list[Any], groups: int) -> list[tuple[Any, ...]]:
+    """The slices of each group's channels."""
+    return list(zip(*(tf.split(values, groups, axis=-1) for values in slices), strict=True))
 
 
 class PatchConv1D(PatchConv, keras.layers.Conv1D):  # type: ignore[misc]
@@ -75,7 +83,7 @@ class PatchConv2D(PatchConv, keras.layers.Conv2D):  # type: ignore[misc]
 
 def _depthwise(layer: Any, inputs: Any, kernel: Any, padding: str) -> Any:
     """A convolution of each channel by itself: a product for each offset in the window, summed."""
-    slices = _window_slices(inputs, layer.kernel_size, layer.strides, layer.dilation_rate, padding)
+    slices = window_slices(inputs, layer.kernel_size, layer.strides, layer.dilation_rate, padding)
     channels, multiplier = inputs.shape[-1], layer.depth_multiplier
     flat = tf.reshape(kernel, [-1, channels, multiplier])
     products = [values[..., None] * flat[index] for index, values in enumerate(slices)]
@@ -141,7 +149,7 @@ def _is_tiled(layer: Any) -> bool:
 
 def _pool_slices(layer: Any, inputs: Any, fill: float) -> list[Any]:
     ones = (1,) * len(layer.pool_size)
-    return _window_slices(inputs, layer.pool_size, layer.strides, ones, layer.padding, fill)
+    return window_slices(inputs, layer.pool_size, layer.strides, ones, layer.padding, fill)
 
 
 class BlockMaxPooling(keras.layers.Layer):  # type: ignore[misc]

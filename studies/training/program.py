@@ -19,8 +19,10 @@ import tensorflow as tf
 from studies.models.architecture import design
 from studies.training.fold_arrays import FoldArrays
 from studies.training.initial import draw_values
-from studies.training.knobs import Knobs, lane_model, mix
+from studies.training.knobs import Knobs
 from studies.training.lane_arrays import Carry, Epochs, LaneKnobs, Lanes, broadcast, choose_by_lane
+from studies.training.lane_model import lane_model
+from studies.training.noise import mix
 from studies.training.program_key import ProgramKey
 from studies.training.result import Job
 from studies.training.step import ModelValues, evaluate, gradients

@@ -35,7 +35,9 @@ class LaneSize:
     def bytes(self, epochs: int) -> int:
         """Bytes of one lane at most: copies of its weights, and the activations of a pass over validation rows."""
         count = sum(layer.count_params() for layer in self._layers)
-        activations = sum(prod(_output_shape(layer)[1:]) + _patch_floats(layer) for layer in self._layers)
+        activations = sum(
+            prod(_output_shape(layer)[1:]) + _patch_floats(layer) + _loop_floats(layer) for layer in self._layers
+        )
         rows = max(min(self._validation_rows, 4096), 3 * self._batch_size)
         gathered = self._validation_rows * self._row_size if self._folds > 1 else 0  # from the lane's fold
         return int(4 * (gathered + (_COPIES + epochs) * count + rows * activations + epochs * self._rows))
@@ -44,6 +46,11 @@ class LaneSize:
     def epoch_steps(self) -> int:
         """Batches of an epoch."""
         return -(-self._rows // self._batch_size)
+
+    @property
+    def epoch_turns(self) -> int:
+        """Turns of the recurrent layers' loops in an epoch, forward alone."""
+        return self.epoch_steps * sum(map(_turns, self._layers))
 
     def epoch_flops(self) -> float:
         """Multiplications and additions of an epoch's matrix products, forward and backward."""
@@ -56,6 +63,20 @@ def _patch_floats(layer: Any) -> int:
     return int(_positions(layer) * prod(kernels[0].shape[:-1])) if hasattr(layer, "kernel_size") else 0
 
 
+def _turns(layer: Any) -> int:
+    """Turns of a recurrent layer's loop, one a step of its input; 0 of any other layer."""
+    kernels, _ = weights.variables(layer)
+    recurrent = any(kernel.name == "recurrent_kernel" for kernel in kernels)
+    return int(layer._inbound_nodes[0].input_tensors[0].shape[1]) if recurrent else 0
+
+
+def _loop_floats(layer: Any) -> int:
+    """Floats a row in what a recurrent layer's loop keeps: its inputs, and two states at most, at every step."""
+    turns = _turns(layer)
+    given = layer._inbound_nodes[0].input_tensors[0].shape[-1] if turns else 0
+    return int(turns * (given + 2 * _output_shape(layer)[-1]))
+
+
 def _products(layer: Any) -> int:
     """Multiplications a row in a layer's matrix products; an embedding is looked up, not multiplied."""
     kernels, _ = weights.variables(layer)
@@ -64,7 +85,7 @@ def _products(layer: Any) -> int:
 
 def _positions(layer: Any) -> int:
     """Number of positions at which a row meets the kernel."""
-    return int(prod(_output_shape(layer)[1:-1]))
+    return _turns(layer) or int(prod(_output_shape(layer)[1:-1]))
 
 
 def _output_shape(layer: Any) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from studies.spec.table import TableOptions
 from studies.training.result import Job, OnEpoch, Trained
 from tests.acceptance.polling import eventually
 from tests.service.documents import document, study, train
-from tests.service.working import LEASE_SECONDS, working
+from tests.service.working import LEASE_SECONDS, worker_on, working
 from tests.studies.uploads import mixed, text, uploaded
 
 
@@ -42,6 +42,18 @@ def test_a_worker_serves_the_studies_in_the_order_they_came(store: Store, folder
     assert first.ended_at is not None
     assert second.started_at is not None
     assert first.ended_at <= second.started_at
+
+
+def test_a_worker_that_has_grown_returns_between_two_studies(store: Store, folder: Path) -> None:
+    names = [f"study {number}" for number in range(10)]
+    for name in names:
+        store.create_study(study(name, trials=1))
+    worker = worker_on(store.url, folder, train, memory_share=1e-9, dataset_memory_share=1e-9)
+    worker.run()
+    assert (worker.has_grown, worker.is_leaving) == (True, False)
+    assert [store.study(name).state for name in names] == ["completed"] * 8 + ["queued"] * 2
+    roomy = worker_on(store.url, folder, train)
+    assert not roomy.has_grown
 
 
 def test_a_worker_of_one_study_leaves_the_others_alone(store: Store, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ten architectures as Keras users write them."""
+"""Architectures as Keras users write them."""
 
 from __future__ import annotations
 
@@ -100,6 +100,21 @@ def separable() -> Any:
     )
 
 
+def transposed() -> Any:
+    """Convolutions in groups, and transposed ones, over images and over a series."""
+    import keras
+    from keras import layers
+
+    given = keras.Input((8, 8, 1))
+    x = layers.Conv2D(6, 3, groups=2, activation="relu")(layers.Conv2D(4, 3, padding="same")(given))
+    x = layers.Conv2DTranspose(3, (3, 2), strides=(2, 3), activation="relu")(x)
+    x = layers.Conv2DTranspose(2, 3, strides=2, padding="same", use_bias=False)(layers.MaxPooling2D(3)(x))
+    x = layers.Reshape((-1, 2))(layers.MaxPooling2D(2)(x))
+    x = layers.Conv1DTranspose(3, 2, strides=3)(layers.Conv1D(4, 3, groups=2)(x))
+    x = layers.Conv1DTranspose(2, 5, padding="same", activation="tanh")(x)
+    return keras.Model(given, layers.Dense(10, activation="softmax")(layers.GlobalAveragePooling1D()(x)))
+
+
 def convolution_over_a_sequence() -> Any:
     import keras
     from keras import layers
@@ -142,6 +157,21 @@ def gru_unrolled() -> Any:
     return keras.Model(given, layers.Dense(1, activation="sigmoid")(x))
 
 
+def recurrent() -> Any:
+    """Every recurrent layer, forwards and backwards, over eight steps."""
+    import keras
+    from keras import layers
+
+    gates = {"activation": "relu", "recurrent_activation": "hard_sigmoid", "use_bias": False}
+    given = keras.Input((8, 8, 1))
+    x = layers.TimeDistributed(layers.Dense(4, activation="tanh"))(layers.Reshape((8, 8))(given))
+    x = layers.Bidirectional(layers.LSTM(3, return_sequences=True))(x)
+    x = layers.LSTM(3, return_sequences=True, go_backwards=True, **gates)(x)
+    ends = [layers.GRU(3)(x), layers.GRU(2, reset_after=False, use_bias=False)(x), layers.SimpleRNN(2)(x)]
+    ends.append(layers.Bidirectional(layers.GRU(2), merge_mode="sum")(x))
+    return keras.Model(given, layers.Dense(10, activation="softmax")(layers.Concatenate()(ends)))
+
+
 def branches() -> Any:
     import keras
     from keras import layers
@@ -176,8 +206,10 @@ OWN_MODELS: dict[str, tuple[Document, Callable[[], Any], str | None]] = {
     "embeddings": (BINARY, embeddings, "layers[2] 'discretization': Keras' optimizers"),
     "cnn with batch norm": (IMAGES, cnn, None),
     "separable convolutions": (IMAGES, separable, None),
+    "transposed convolutions": (IMAGES, transposed, None),
     "convolution over a sequence": (DIABETES, convolution_over_a_sequence, None),
-    "lstm": (IMAGES, lstm, "layers[2] 'bidirectional': Bidirectional"),
+    "lstm": (IMAGES, lstm, "layers[2] 'bidirectional': the dropout inside a LSTM"),
+    "recurrent": (IMAGES, recurrent, None),
     "gru unrolled": (BINARY, gru_unrolled, None),
     "branches": (IRIS, branches, None),
     "attention": (IMAGES, attention, None),
