@@ -5,6 +5,7 @@ from __future__ import annotations
 from studies.keras_config.graph import Graph, Layer
 
 _NO_DILATION = (1, (1,), (1, 1))
+_DIFFER_IN_TRAINING = {"BatchNormalization", "GaussianNoise"}
 _LOOKUPS = {"Embedding", "Discretization"}
 
 
@@ -23,8 +24,8 @@ def _find_reason(layer: Layer, calls: int) -> str | None:
     inner = [value for value in layer.arguments.values() if isinstance(value, Layer)]
     reasons = {
         **{reason: True for each in inner if (reason := _find_reason(each, calls)) is not None},
-        "its BatchNormalization would take the steps of TimeDistributed for rows": (
-            kind == "TimeDistributed" and any(each.kind == "BatchNormalization" for each in inner)
+        "it wraps a layer that differs in training, and lanes take its steps for rows": (
+            kind == "TimeDistributed" and any(each.rates or each.kind in _DIFFER_IN_TRAINING for each in inner)
         ),
         "its constraint acts after each step, which lanes do not": any(
             name.endswith("_constraint") for name in layer.arguments

@@ -13,6 +13,7 @@ import pytest
 
 from studies.datasets.preprocessing import prepare
 from studies.errors import EngineError
+from studies.keras_config.lanes import find_lane_obstacle
 from studies.models.architecture import design
 from studies.models.snippet import snippet
 from studies.regularization import L1Mode, LayerRegularization, Penalty, Regularization
@@ -84,6 +85,49 @@ def test_each_is_trained_by_the_engine_it_gets(name: str, tmp_path: Path) -> Non
     assert result.metrics["val_loss"] == pytest.approx(loss, abs=1e-5)
     assert result.metrics["val_penalized_loss"] == pytest.approx(penalized, abs=1e-5)
     assert penalized > loss
+
+
+def _kept_out(layers: Any) -> dict[str, list[Any]]:
+    noise = layers.GaussianNoise(0.1)
+    return {
+        "dropout wrapped": [layers.TimeDistributed(layers.Dropout(0.1)), layers.Flatten()],
+        "batch norm wrapped": [layers.TimeDistributed(layers.BatchNormalization()), layers.Flatten()],
+        "noise wrapped": [layers.TimeDistributed(layers.GaussianNoise(0.1)), layers.Flatten()],
+        "noise twice": [noise, noise, layers.Flatten()],
+        "dropout in a backward layer": [
+            layers.Bidirectional(
+                layers.LSTM(2), backward_layer=layers.LSTM(2, go_backwards=True, recurrent_dropout=0.1)
+            )
+        ],
+        "dilated": [layers.Conv1DTranspose(2, 2, dilation_rate=2), layers.Flatten()],
+        "constraint": [layers.LSTM(2, recurrent_constraint="max_norm")],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("dropout wrapped", "wraps a layer that differs in training"),
+        ("batch norm wrapped", "wraps a layer that differs in training"),
+        ("noise wrapped", "wraps a layer that differs in training"),
+        ("noise twice", "is called more than once"),
+        ("dropout in a backward layer", "the dropout inside a LSTM"),
+        ("dilated", "no Conv1DTranspose with dilation"),
+        ("constraint", "its constraint acts"),
+    ],
+)
+def test_what_lanes_would_train_otherwise_is_left_to_fit(name: str, why: str) -> None:
+    import keras
+    from keras import layers
+
+    x = given = keras.Input((8, 8, 1))
+    for each in [layers.Reshape((8, 8)), *_kept_out(layers)[name], layers.Dense(10, activation="softmax")]:
+        x = each(x)
+    spec = spec_of(IMAGES, keras.Model(given, x))
+    assert isinstance(spec.model, KerasSpec)
+    obstacle = find_lane_obstacle(spec.model.graph)
+    assert obstacle is not None
+    assert why in obstacle
 
 
 @pytest.mark.parametrize("name", IN_LANES)
