@@ -54,7 +54,8 @@ class TrialLedger:
         self._last_number = -1  # the highest that was read or opened
         self._awaited = set[int]()  # numbers of other workers' trials that had not ended when last read
         self._holder = holder
-        self._turn_ends_at, self._gives_way = time.monotonic() + holder.turn_seconds, False
+        self._turn_ends_at: float | None = None  # a turn begins with its first claim, once the program is ready
+        self._gives_way = False
         self._invalidated_count = 0  # of the study, when last read
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
@@ -85,6 +86,8 @@ class TrialLedger:
 
     def _check_turn(self) -> bool:
         """Return True, and from then on, when this worker's turn is over and another study comes next."""
+        if self._turn_ends_at is None:
+            self._turn_ends_at = time.monotonic() + self._holder.turn_seconds
         if not self._gives_way and time.monotonic() >= self._turn_ends_at:
             study = self._worker_store.next_study(self._holder.only, self._holder.name, self._study_id)
             self._gives_way = study is not None and study.root_id != self._root_id
