@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from studies.hyperparameters import Hyperparameters
@@ -29,11 +30,18 @@ _MEASURED = {
 
 
 def snippet(
-    spec: StudySpec, hyperparameters: Hyperparameters, number: int, *, title: str | None = None, fit: int = 0
+    spec: StudySpec,
+    hyperparameters: Hyperparameters,
+    number: int,
+    *,
+    title: str | None = None,
+    fit: int = 0,
+    remarks: Sequence[str] = (),
 ) -> str:
     """Write Python source that needs Keras and x_train, y_train, x_val, y_val, prepared as its comments say.
 
-    It trains as one of a trial's trainings, `fit`, did; `title` replaces the trial's number in the first line.
+    It trains as one of a trial's trainings, `fit`, did; `title` replaces the trial's number in the first line, and
+    `remarks` are comments below it.
     """
     facts = spec.dataset.facts
     architecture = design(spec.model, facts.shape, facts.task, facts.classes, hyperparameters.regularization)
@@ -70,7 +78,7 @@ def snippet(
     definitions = _measure_class(stopping.monitor, facts.task) if measured else ""
     definitions += _proximal_classes(optimizer_class(spec.training.optimizer)) if proximal else ""
     return f'''"""{title or f"Trial {number} of the regsweep study {spec.name}."}"""
-
+{"".join(f"# {remark}{chr(10)}" for remark in remarks)}
 import keras
 {definitions}
 # x_*: one row {facts.shape}, {_describe_inputs(spec.dataset)}

@@ -15,6 +15,7 @@ from service.storage.findings import findings
 from service.storage.invariants import violations
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from service.views import one_study_view
 from studies.analysis.report import as_html
 from studies.datasets.preprocessing import PreparedData
@@ -24,6 +25,7 @@ from studies.training.result import Job, OnEpoch, Trained
 from tests.service.comparing import compared_document, sweep_as_worker, work
 from tests.service.documents import document, study, trial_result, write_model
 from tests.service.ledgers import claimed, expire, ledger, outcome, run, shown
+from tests.service.working import SHOWN
 
 TRIALS, SEEDS = 4, 3
 
@@ -64,6 +66,21 @@ def test_the_best_params_are_trained_again_with_other_seeds_after_the_last_trial
     assert found.best.seeds.values == pytest.approx([0.46, 0.45, 0.44])
     assert (found.best.seeds.mean, found.best.seeds.deviation) == pytest.approx((0.45, 0.01))
     assert "The best params with 3 other seeds: val_loss 0.45 ± 0.01" in as_html(findings(store, store.study("iris")))
+
+
+@pytest.mark.parametrize("engine", ["fit", "lanes"])
+def test_the_snippet_of_the_best_says_what_it_gave_and_what_other_seeds_give(
+    store: Store, api: httpx.Client, folder: Path, engine: str
+) -> None:
+    api.post("/v1/studies", json=_document()).raise_for_status()
+    sweep_as_worker(store, folder, "iris", _seeded([], _lucky_repeats))
+    WorkerStore(store).record_engine(store.study("iris").id, SHOWN | {"engine": engine}, {})
+    code = api.get("/v1/studies/iris/snippet").text
+    compile(code, "snippet", "exec")
+    assert "# In the study it gave val_loss 0.47.\n" in code
+    assert "# The best params with 3 other seeds: val_loss 0.45 ± 0.01.\n" in code
+    assert ("trained in a lane" in code) == (engine == "lanes")
+    assert "other seeds" not in api.get("/v1/studies/iris/snippet?trial=0").text
 
 
 def test_repeats_are_no_trials_of_the_search(store: Store, api: httpx.Client, folder: Path) -> None:
