@@ -58,7 +58,9 @@ class Worker:
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
         self._leaving, self._left = threading.Event(), threading.Event()
         self._note_progress: Callable[[], None] = lambda: None  # the heartbeat's
-        self._max_bytes = (settings.memory_share + settings.dataset_memory_share) * memory_bytes()
+        # Its shares lie beyond what TensorFlow, which is loaded by now, takes itself.
+        shares = settings.memory_share + settings.dataset_memory_share
+        self._max_bytes = resident_bytes() + shares * memory_bytes()
         self._swept = set[int]()  # ids of studies
 
     @property

@@ -20,6 +20,7 @@ from studies.datasets.profile import profile
 from studies.datasets.tables import read
 from studies.spec.study import StudySpec
 from studies.spec.table import TableOptions
+from studies.training.machine import memory_bytes
 from studies.training.result import Job, OnEpoch, Trained
 from tests.acceptance.polling import eventually
 from tests.service.documents import document, study, train
@@ -44,16 +45,20 @@ def test_a_worker_serves_the_studies_in_the_order_they_came(store: Store, folder
     assert first.ended_at <= second.started_at
 
 
-def test_a_worker_that_has_grown_returns_between_two_studies(store: Store, folder: Path) -> None:
+def test_a_worker_that_has_grown_returns_between_two_studies(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = [f"study {number}" for number in range(10)]
     for name in names:
         store.create_study(study(name, trials=1))
-    worker = worker_on(store.url, folder, train, memory_share=1e-9, dataset_memory_share=1e-9)
+    held = [0]
+    monkeypatch.setattr("service.worker.worker.resident_bytes", lambda: held[0])
+    worker = worker_on(store.url, folder, train)
+    held[0] = memory_bytes()
     worker.run()
     assert (worker.has_grown, worker.is_leaving) == (True, False)
     assert [store.study(name).state for name in names] == ["completed"] * 8 + ["queued"] * 2
-    roomy = worker_on(store.url, folder, train)
-    assert not roomy.has_grown
+    assert not worker_on(store.url, folder, train).has_grown
 
 
 def test_a_worker_of_one_study_leaves_the_others_alone(store: Store, folder: Path) -> None:
