@@ -65,9 +65,9 @@ class Worker:
 
     @property
     def has_grown(self) -> bool:
-        """True when it holds more memory than its share after several studies.
+        """True when it has taken more memory than its shares since it began, and served several studies.
 
-        TensorFlow never frees a program that XLA compiled, 27 MB of a small one, whoever forgets it.
+        TensorFlow never frees a program that XLA compiled, whoever forgets it.
         """
         return len(self._swept) >= _MIN_STUDIES and resident_bytes() > self._max_bytes
 
