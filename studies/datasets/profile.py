@@ -12,7 +12,7 @@ from studies.array import Array
 from studies.datasets.catalog import Dataset
 from studies.datasets.layout import lay_out_column
 from studies.datasets.reading import Evidence, Reading, rename_old_kind
-from studies.datasets.splits import time_fold_limit, time_obstacle
+from studies.datasets.splits import time_fold_limits, time_obstacle
 from studies.datasets.table import Column, Table
 from studies.datasets.target import Target, derive_target
 from studies.errors import InvalidTableError
@@ -136,7 +136,7 @@ def _time_facts(table: Table, target: Target) -> tuple[str, FoldLimit | None, Fo
     dataset = Dataset(nothing, target.y, target.task, (), target.class_names, times=table.time.values)
     if obstacle := time_obstacle(dataset):
         return obstacle, None, None
-    return "", time_fold_limit(dataset, nested=False), time_fold_limit(dataset, nested=True)
+    return "", *time_fold_limits(dataset)
 
 
 def _check_inputs(columns: Sequence[ColumnProfile]) -> None:

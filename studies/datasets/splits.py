@@ -76,26 +76,31 @@ def time_obstacle(dataset: Dataset) -> str:
     return ""
 
 
-def time_fold_limit(dataset: Dataset, *, nested: bool) -> FoldLimit:
+def time_fold_limits(dataset: Dataset) -> tuple[FoldLimit, FoldLimit]:
     """Find into how many folds the dataset, whose order of time has no obstacle, can be divided in that order.
 
-    The first fold has the fewest rows to train on. Whether each stopping part of a nested resampling has all classes is
-    seen only when the folds are made.
+    The second limit is a nested resampling's. Whether each of its stopping parts has all classes is seen only when the
+    folds are made.
     """
     base = split(dataset, 0, "time")
     ordered = order_by_time(dataset, np.concatenate([base.train, base.validation]))
     times, y = dataset.times[ordered], dataset.y[ordered]  # type: ignore[index]  # order_by_time read it
     first_rows = [] if dataset.task == "regression" else [int(np.argmax(y == c)) for c in np.unique(y)]
     last_class = int(np.argmax(first_rows)) if first_rows else 0
-    for count in range(2, MAX_FOLDS + 1):
-        try:
-            learned = fold_borders(times, count)[0]
-            learned = later_share(times[:learned], STOPPING_SHARE) if nested else learned
-        except DatasetError as error:
-            return FoldLimit(count - 1, str(error).partition(";")[0])  # what to use instead is said with the limit
-        if first_rows and first_rows[last_class] >= learned:
-            return FoldLimit(count - 1, _describe_unseen(1, dataset.class_names[last_class]))
-    return FoldLimit(MAX_FOLDS)
+
+    def limit(*, nested: bool) -> FoldLimit:
+        for count in range(2, MAX_FOLDS + 1):
+            try:
+                # The first fold has the fewest rows to train on.
+                learned = fold_borders(times, count)[0]
+                learned = later_share(times[:learned], STOPPING_SHARE) if nested else learned
+            except DatasetError as error:
+                return FoldLimit(count - 1, str(error).partition(";")[0])  # what to use instead is said with the limit
+            if first_rows and first_rows[last_class] >= learned:
+                return FoldLimit(count - 1, _describe_unseen(1, dataset.class_names[last_class]))
+        return FoldLimit(MAX_FOLDS)
+
+    return limit(nested=False), limit(nested=True)
 
 
 def _describe_unseen(fold: int, name: str) -> str:

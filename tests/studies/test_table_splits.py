@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from studies.datasets.catalog import Dataset
-from studies.datasets.splits import Split, folds, split, time_fold_limit, time_obstacle
+from studies.datasets.splits import Split, folds, split, time_fold_limits, time_obstacle
 from studies.errors import DatasetError
 from studies.spec.resampling import MAX_FOLDS, Resampling, SplitStrategy
 from studies.study_file import parse
@@ -183,13 +183,12 @@ def test_the_folds_that_the_order_of_time_bears_are_known_before_they_are_made(
     begins = np.quantile(data.times, unseen)
     data = replace(data, y=np.where(data.times < begins, 0, data.y), class_names=("no", "yes"))
     assume(not time_obstacle(data))
-    whole, limit = split(data, 0), time_fold_limit(data, nested=False)
+    whole, (limit, nested) = split(data, 0), time_fold_limits(data)
     if limit.most > 1:
         folds(data, whole, resampling("kfold", limit.most, 1), 0)
     if limit.most < MAX_FOLDS:
         with pytest.raises(DatasetError, match=re.escape(limit.why)):
             folds(data, whole, resampling("kfold", limit.most + 1, 1), 0)
-        nested = time_fold_limit(data, nested=True)
         with pytest.raises(DatasetError):
             folds(data, whole, resampling("nested_kfold", nested.most + 1, 1), 0)
 
