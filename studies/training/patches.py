@@ -74,7 +74,7 @@ class PatchConv1D(PatchConv, keras.layers.Conv1D):  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         """The same convolution, bias and activation."""
-        return _add_bias_and_activate(self, self.convolution_op(inputs, self.kernel))
+        return add_bias_and_activate(self, self.convolution_op(inputs, self.kernel))
 
 
 class PatchConv2D(PatchConv, keras.layers.Conv2D):  # type: ignore[misc]
@@ -91,7 +91,8 @@ def _depthwise(layer: Any, inputs: Any, kernel: Any, padding: str) -> Any:
     return tf.reshape(total, [-1, *total.shape[1:-2], channels * multiplier])
 
 
-def _add_bias_and_activate(layer: Any, outputs: Any) -> Any:
+def add_bias_and_activate(layer: Any, outputs: Any) -> Any:
+    """Finish a convolution as its layer does."""
     outputs = outputs + layer.bias if layer.use_bias else outputs
     return outputs if layer.activation is None else layer.activation(outputs)
 
@@ -101,7 +102,7 @@ class PatchDepthwise(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         """The same convolution, bias and activation."""
-        return _add_bias_and_activate(self, _depthwise(self, inputs, self.kernel, self.padding))
+        return add_bias_and_activate(self, _depthwise(self, inputs, self.kernel, self.padding))
 
 
 class PatchSeparable(keras.layers.Layer):  # type: ignore[misc]
@@ -111,7 +112,7 @@ class PatchSeparable(keras.layers.Layer):  # type: ignore[misc]
         """The same two convolutions, bias and activation."""
         depthwise = _depthwise(self, inputs, self.depthwise_kernel, self.padding)
         pointwise = tf.reshape(self.pointwise_kernel, [-1, self.filters])
-        return _add_bias_and_activate(self, tf.tensordot(depthwise, pointwise, axes=1))
+        return add_bias_and_activate(self, tf.tensordot(depthwise, pointwise, axes=1))
 
 
 class PatchDepthwiseConv1D(PatchDepthwise, keras.layers.DepthwiseConv1D):  # type: ignore[misc]

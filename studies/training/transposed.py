@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from studies.training.patches import window_slices
+from studies.training.patches import add_bias_and_activate, window_slices
 
 
 class PatchTranspose(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
@@ -15,9 +15,7 @@ class PatchTranspose(keras.layers.Layer):  # type: ignore[misc]  # Keras carries
 
     def call(self, inputs: Any) -> Any:
         """The same transposed convolution, bias and activation."""
-        outputs = self._transposed(inputs)
-        outputs = outputs + self.bias if self.use_bias else outputs
-        return outputs if self.activation is None else self.activation(outputs)
+        return add_bias_and_activate(self, self._transposed(inputs))
 
     def _transposed(self, inputs: Any) -> Any:
         reach = [(size - 1) * apart + 1 for size, apart in zip(self.kernel_size, self.dilation_rate, strict=True)]
@@ -33,7 +31,7 @@ class PatchTranspose(keras.layers.Layer):  # type: ignore[misc]  # Keras carries
         for axis, (count, stride, far) in enumerate(zip(inputs.shape[1:-1], self.strides, reach, strict=True), start=1):
             cut = max(far - stride, 0)
             begin, length = (cut // 2, count * stride) if self.padding == "same" else (0, count * stride + cut)
-            outputs = _fit(outputs, axis, begin, length)
+            outputs = _cut_or_pad(outputs, axis, begin, length)
         return outputs
 
 
@@ -44,10 +42,10 @@ def _spread(array: Any, axis: int, stride: int) -> Any:
     paddings[axis + 1] = (0, stride - 1)
     padded = tf.pad(tf.expand_dims(array, axis + 1), paddings)
     spread = tf.reshape(padded, [-1, *shape[1:axis], count * stride, *shape[axis + 1 :]])
-    return _fit(spread, axis, 0, (count - 1) * stride + 1)
+    return _cut_or_pad(spread, axis, 0, (count - 1) * stride + 1)
 
 
-def _fit(array: Any, axis: int, begin: int, length: int) -> Any:
+def _cut_or_pad(array: Any, axis: int, begin: int, length: int) -> Any:
     """So many rows of an axis from `begin` on; zeros where there are no more."""
     rows = array[(*[slice(None)] * axis, slice(begin, begin + length))]
     paddings = [(0, 0)] * len(array.shape)
