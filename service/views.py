@@ -29,9 +29,9 @@ def one_study_view(store: Store, study: StudyRecord) -> StudyView:
     """A study with how its data was read, and its best trial under other seeds."""
     with store.reading() as session:
         data = summary_of(session, study.parsed_spec.dataset)
-    view, best = study_views(store, [study])[0], store.best_by_study([study]).get(study.id)
-    if view.best is not None and best is not None:
-        update = {"seeds": _seeds_view(store.repeat_values(study, best))}
+    view = study_views(store, [study])[0]
+    if view.best is not None:
+        update = {"seeds": _seeds_view(store.repeat_values(study, view.best.number))}
         view = view.model_copy(update={"best": view.best.model_copy(update=update)})
     return view.model_copy(update={"data": data})
 

@@ -25,9 +25,14 @@ class Plan:
     prepared_by: int | None = None  # see `preparation`
     repeat_of: int | None = None  # the trial whose params it trains again with other seeds
 
+    @property
+    def is_repeat(self) -> bool:
+        """True when it trains a trial's params again, which neither the sampler nor Optuna's tables know of."""
+        return self.repeat_of is not None
+
     @classmethod
     def repeat(cls, number: int, params: Mapping[str, Any], fits: int) -> Self:
-        """Plan a trial's params once more; neither the sampler nor Optuna's tables know of it."""
+        """Plan a trial's params once more, on all its folds."""
         return cls("", (), params, range(fits), repeat_of=number)
 
     @property

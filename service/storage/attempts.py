@@ -112,7 +112,7 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
 
     failed = {"state": TrialState.FAIL, "checkpoint": None, "reason": reason, "ended_at": unix_now()}
     record = sa.update(TrialRecord).where(TrialRecord.id == row.id)
-    if row.plan is not None and Plan.read(row.plan).repeat_of is not None:  # Optuna does not know of it
+    if row.plan is not None and Plan.read(row.plan).is_repeat:  # Optuna does not know of it
         session.execute(record.values(failed))
         return
     optuna_id = optuna.get_study_id_from_name(study.name)

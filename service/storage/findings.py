@@ -55,7 +55,7 @@ def _comparison(session: Session, study: StudyRecord, parts: Mapping[str | None,
 
 def _best_repeats(session: Session, study: StudyRecord) -> list[float]:
     best = ranking.best_trial(session, study) if len(study.parsed_spec.objectives) == 1 else None
-    return [] if best is None else repeats.values(session, study, best)
+    return [] if best is None else repeats.values(session, study, best.number)
 
 
 def _suggested_params(session: Session, store: Store, study: StudyRecord) -> dict[int, Mapping[str, Any]]:

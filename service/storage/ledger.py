@@ -234,7 +234,7 @@ class TrialLedger:
                 session.execute(sa.insert(CurveRecord), curve_row(claim.trial_id, outcome.result))
             study = session.get_one(StudyRecord, self._study_id)
             comparisons.end_when_done(session, self._rdb, study, failed=outcome.state == OptunaState.FAIL)
-            if claim.plan is None or claim.plan.repeat_of is None:
+            if not claim.is_repeat:
                 self._tell_optuna(session, self._optuna_trial_id(number), outcome)
             faults.point("before the tell commits")
         faults.point("after the tell commits")

@@ -26,11 +26,11 @@ def plan(session: Session, study: StudyRecord) -> list[Plan]:
     return [Plan.repeat(best.number, best.params, spec.resampling.fits)] * spec.repeats_of_best
 
 
-def values(session: Session, study: StudyRecord, best: TrialRecord) -> list[float]:
-    """The values of a trial's complete repeats, in their order; none of another trial that was the best before."""
+def values(session: Session, study: StudyRecord, number: int | None) -> list[float]:
+    """The values of a trial's complete repeats, in their order; empty of a trial that was not the best."""
     query = sa.select(TrialRecord).where(*_repeats(study), TrialRecord.state == TrialState.COMPLETE)
     repeats = session.scalars(query.order_by(TrialRecord.slot)).all()
-    return [r.value for r in repeats if r.value is not None and Plan.read(r.plan or {}).repeat_of == best.number]
+    return [r.value for r in repeats if r.value is not None and Plan.read(r.plan or {}).repeat_of == number]
 
 
 def _repeats(study: StudyRecord) -> tuple[sa.ColumnElement[bool], ...]:

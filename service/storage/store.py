@@ -246,10 +246,10 @@ class Store:
         with self._read() as session:
             return ranking.best_by_study(session, studies)
 
-    def repeat_values(self, study: StudyRecord, best: TrialRecord) -> list[float]:
-        """The values of the best trial's params under other seeds."""
+    def repeat_values(self, study: StudyRecord, number: int | None) -> list[float]:
+        """The values of a trial's params under other seeds; empty of a trial that was not the best."""
         with self._read() as session:
-            return repeats.values(session, study, best)
+            return repeats.values(session, study, number)
 
     def attempts(self, trial: TrialRecord) -> list[AttemptRecord]:
         """Every attempt at a trial, in order."""

@@ -28,6 +28,11 @@ class Claim:
     checkpoint: str | None = None  # where the ledger finds the state that an earlier attempt left
     alone: bool = False  # whether nothing else may run beside it
 
+    @property
+    def is_repeat(self) -> bool:
+        """True when it trains the best trial's params again."""
+        return self.plan is not None and self.plan.is_repeat
+
 
 class Order(enum.Enum):
     """The ledger's order to running trials."""

@@ -124,7 +124,7 @@ class _SweptTrials:
             number,
             self._spec,
             running.hyperparameters,
-            self._spec.training_seed(number, fold, repeat=plan is not None and plan.repeat_of is not None),
+            self._spec.training_seed(number, fold, repeat=running.claim.is_repeat),
             fold,
             (plan is not None and plan.test) or self._spec.resampling.nested,
             running.states.get(fold),

@@ -48,7 +48,7 @@ class TrialOpener:
 
     def _open_planned(self, claim: Claim, plan: Plan) -> RunningTrial:
         if claim.number is None:
-            template = planned_template(claim.slot, plan) if plan.repeat_of is None else None
+            template = None if plan.is_repeat else planned_template(claim.slot, plan)
             self._ledger.open(claim, template, plan.params)
         epochs = plan.epochs or self._spec.budget.epochs
         hyperparameters = Hyperparameters.from_effective(plan.params, self._spec.space.l1_mode)

@@ -28,7 +28,7 @@ def table(folder: Path, workers: int, **changes: Any) -> list[Any]:
     assert sum(closed) == 24 + spec.repeats_of_best
     trials = store.trials("iris", (), NUMBERS, 1000, None).items
     best = store.best(store.study("iris"))[0]
-    repeats = store.repeat_values(store.study("iris"), best)
+    repeats = store.repeat_values(store.study("iris"), best.number)
     store.close()
     assert len(repeats) == spec.repeats_of_best
     return [(trial.number, trial.params, trial.state, trial.values, trial.epochs) for trial in trials] + [repeats]

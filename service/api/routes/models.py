@@ -60,7 +60,7 @@ def _remarks(store: Store, study: StudyRecord, trial: TrialRecord) -> list[str]:
     if study.engine is not None and study.engine["engine"] == "lanes":
         remarks.append("It was trained in a lane, whose noise and order of rows are not those of keras.Model.fit:")
         remarks.append("a run of this code gives another value, as another seed does.")
-    repeats = store.repeat_values(study, trial)
+    repeats = store.repeat_values(study, trial.number)
     return [*remarks, f"{repeats_text(objective, repeats)}."] if repeats else remarks
 
 
