@@ -34,7 +34,7 @@ def main() -> None:
     data = prepare(spec.dataset, spec.seed)
     [size] = spec.space.batch_sizes
     program = Program(program_key(spec, [data], size, ProgramShape(LANES, EPOCHS, xla=True)))
-    whole = _milliseconds(idle_call(program, [data])) / (LANES * EPOCHS)
+    whole = _milliseconds(idle_call(program, spec, [data], EPOCHS)) / (LANES * EPOCHS)
     shapes = [tuple(v.shape) for v in program.model.trainable_variables if len(v.shape) == 2]
     bare = _milliseconds(_products(shapes, len(data.train.y) // size, size)) / LANES
     print(f"{workload}: the program {whole:.3f} ms a trial-epoch, its matrix products alone {bare:.3f}")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from studies.keras_config.graph import Graph, Layer
+from collections.abc import Iterator
+
+from studies.keras_config.dimensions import Shape
+from studies.keras_config.graph import Graph, Layer, Tensor
+from studies.keras_config.operation_shapes import find_mixed_axes
+from studies.keras_config.shapes import result_shape
 
 _NO_DILATION = (1, (1,), (1, 1))
+_SIZE = 16
 _DIFFER_IN_TRAINING = {"BatchNormalization", "GaussianNoise"}
 _LOOKUPS = {"Embedding", "Discretization"}
 
@@ -16,7 +22,21 @@ def find_lane_obstacle(graph: Graph) -> str | None:
         reason = None if layer.operation else _find_reason(layer, calls)
         if reason is not None:
             return f"{layer.location}: {reason}"
-    return None
+    return next(_find_mixed_rows(graph), None)
+
+
+def _find_mixed_rows(graph: Graph) -> Iterator[str]:
+    """Find operations across the rows of a batch, which lanes fill up to one size."""
+    # A size that the config leaves open does not change the number of axes.
+    shapes: dict[Tensor, Shape] = {Tensor(graph.input): (1, *(size or _SIZE for size in graph.shape or ()))}
+    for call in graph.calls:
+        layer = graph.by_name[call.layer]
+        if 0 in find_mixed_axes(layer, call, len(shapes[call.tensors[0]])):
+            yield f"{layer.location}: it computes across the rows of a batch, which lanes fill up to one size"
+        try:
+            shapes[call.result] = result_shape(layer, call, shapes)
+        except (ValueError, LookupError, TypeError, ArithmeticError):
+            return  # the layers do not fit each other, which no engine trains
 
 
 def _find_reason(layer: Layer, calls: int) -> str | None:

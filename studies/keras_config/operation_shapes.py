@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from studies.keras_config.dimensions import Shape, concatenate, reduce, repeat, reshape
-from studies.keras_config.graph import Call
+from studies.keras_config.graph import Call, Layer
 
 #: The setting that stands behind the tensors, unless it is given by its name.
 _POSITIONAL = {"getitem": "key", "reshape": "newshape", "transpose": "axes"}
+#: Operations that mix the values along an axis.
+_ACROSS = {"mean", "sum", "max", "softmax"}
 _DEFAULTS = {"axis": None, "keepdims": False, "axes": None}
 
 
@@ -20,8 +22,26 @@ def operation_shape(kind: str, call: Call, shapes: Sequence[Shape]) -> Shape:
     rule = _RULES.get(kind)
     if rule is None:
         return tuple(np.broadcast_shapes(*shapes))
+    return rule(shapes, _settings(kind, call))
+
+
+def find_mixed_axes(layer: Layer, call: Call, rank: int) -> set[int]:
+    """Find the axes of a tensor of this rank along which a call mixes values, or to which it moves others."""
+    if layer.kind == "transpose":
+        axes = _settings(layer.kind, call)["axes"] or range(rank)[::-1]
+        return {axis for axis, moved in enumerate(axes) if axis != moved}
+    if not layer.operation:
+        axis = layer.arguments.get("axis", -1)
+    elif layer.kind in _ACROSS:
+        axis = _settings(layer.kind, call)["axis"]
+    else:
+        return set()
+    return set(range(rank)) if axis is None else {each % rank for each in np.atleast_1d(axis)}
+
+
+def _settings(kind: str, call: Call) -> dict[str, Any]:
     positional = dict(zip((_POSITIONAL.get(kind, "axis"),), call.arguments[1:], strict=False))
-    return rule(shapes, {**_DEFAULTS, **positional, **call.keywords})
+    return {**_DEFAULTS, **({"axis": -1} if kind == "softmax" else {}), **positional, **call.keywords}
 
 
 def _getitem(shapes: Sequence[Shape], settings: Mapping[str, Any]) -> Shape:

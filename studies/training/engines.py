@@ -17,7 +17,7 @@ from studies.training import fit, model_check
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
 from studies.training.program import Program
-from studies.training.program_key import ProgramKey, ProgramShape, program_key
+from studies.training.program_key import MAX_EPOCHS_A_CALL, ProgramKey, ProgramShape, program_key
 from studies.training.result import Engine, Trials
 from studies.training.sequential import sequential
 from studies.training.sizing import LaneSize
@@ -25,7 +25,6 @@ from studies.training.tuning import Tuning, trace
 
 _MAX_LANES = 16  # more gain nothing on a CPU core and tell the sampler less
 _TRIALS_A_LANE = 16  # so that most trials are asked with the results of others in view, with two workers as well
-_MAX_EPOCHS_A_CALL = 8  # a trial that ends within a call has trained the rest of it for nothing
 _CALL_FLOPS = 3e9  # a call of a few hundredths of a second: longer than its overhead, shorter than a report
 # What XLA's compiling costs, and what it saves: measured on MLPs and a CNN, 2 and 16 lanes, on one core.
 _XLA_SECONDS = 1.5
@@ -94,7 +93,6 @@ class Engines:
         shape, why = self._shape_by_rule(spec, size)
         memory = self._memory_share * memory_bytes() - size.shared_bytes
         max_lanes = int(memory // size.bytes(shape.epochs))
-        batch_size = max(spec.space.batch_sizes)
         if spec.reproducible:
             if shape.lanes > max_lanes:
                 raise EngineError(
@@ -102,7 +100,7 @@ class Engines:
                     "machine's memory; set training.lanes lower"
                 )
             if isinstance(spec.model, KerasSpec):
-                trace(self._program(program_key(spec, data, batch_size, shape)), data)
+                trace(self._program(program_key(spec, data, max(spec.space.batch_sizes), shape)), spec, data)
             return _lanes(shape, f"{shape}, fixed by the study, for it is reproducible")
         if max_lanes < 1:
             return _fit(f"one lane and the rows would need more than {self._memory_share:.0%} of this machine's memory")
@@ -111,12 +109,7 @@ class Engines:
             why = f"{max_lanes} fit into {self._memory_share:.0%} of this machine's memory"
         others = self._other_shapes(spec, shape)
         fitting = [other for other in others if other.lanes * size.bytes(other.epochs) <= memory]
-        tuned, measured = self._tuning.choose(
-            lambda candidate: program_key(spec, data, batch_size, candidate),
-            [shape, *fitting],
-            _epochs_of(spec),
-            data,
-        )
+        tuned, measured = self._tuning.choose(spec, [shape, *fitting], _epochs_of(spec), data)
         return _lanes(tuned, f"{why}; {measured}")
 
     def _shape_by_rule(self, spec: StudySpec, size: LaneSize) -> tuple[ProgramShape, str]:
@@ -125,7 +118,7 @@ class Engines:
         lanes = requested or _lanes_for(spec)
         why = f"{lanes} lanes asked for" if requested else f"{lanes} lanes suit a budget of {spec.budget.trials} trials"
         by_cost = round(_CALL_FLOPS / (lanes * size.epoch_flops()))
-        max_epochs = max(1, min(_MAX_EPOCHS_A_CALL, spec.budget.epochs // 8, by_cost))
+        max_epochs = max(1, min(MAX_EPOCHS_A_CALL, spec.budget.epochs // 8, by_cost))
         # The last call of a trial that uses all its epochs ends with it.
         epochs = max(k for k in range(1, max_epochs + 1) if spec.budget.epochs % k == 0)
         # A reproducible study keeps the numbers that it had in earlier versions.
@@ -138,7 +131,7 @@ class Engines:
         return [
             replace(shape, xla=not shape.xla),
             *(replace(shape, lanes=n) for n in lanes if 1 <= n <= _lanes_for(spec)),
-            *(replace(shape, epochs=n) for n in epochs if n <= _MAX_EPOCHS_A_CALL),
+            *(replace(shape, epochs=n) for n in epochs if n <= MAX_EPOCHS_A_CALL),
         ]
 
     def make(self, choice: EngineChoice, spec: StudySpec) -> Engine:
@@ -149,7 +142,7 @@ class Engines:
         if choice.engine == "fit":
             return sequential(fit.train)
         shape = ProgramShape(choice.lanes, choice.epochs_a_call, choice.xla)
-        engine = lane_engine(shape.lanes, lambda size, folds: self._program(program_key(spec, folds, size, shape)))
+        engine = lane_engine(spec, shape, lambda size, folds: self._program(program_key(spec, folds, size, shape)))
 
         def run(data: Sequence[PreparedData], trials: Trials) -> None:
             try:

@@ -2,55 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from studies.datasets.preprocessing import Examples, PreparedData
+from studies.datasets.preprocessing import PreparedData
+from studies.spec.study import StudySpec
+from studies.training.program_key import Capacity
 
 
 class FoldArrays(NamedTuple):
-    """The scaled rows of folds that train on equally many; a single fold's validation rows have no axis of folds."""
+    """The scaled rows of folds that train on equally many, fold behind fold, and rows that no fold has behind them."""
 
-    x: Any  # training rows, fold behind fold
+    x: Any  # training rows
     y: Any
-    validation_x: Any  # by fold; a fold smaller than the largest is padded with rows that do not count
+    weights: Any  # 1 where all rows count the same
+    validation_x: Any
     validation_y: Any
-    validation_rows: Any  # that count, by fold
-    weights: Any = None  # of training rows, fold behind fold; None where all count the same
 
 
-def stack_folds(folds: Sequence[PreparedData], *, balanced: bool = False) -> FoldArrays:
-    """Stack the rows of the folds; `balanced` weights their classes."""
-    weights = [of_fold for fold in folds if (of_fold := fold.train_weights(balanced=balanced)) is not None]
-    return _stack_rows(folds)._replace(weights=tf.constant(np.concatenate(weights)) if weights else None)
+class FoldPlace(NamedTuple):
+    """Where the rows of a fold lie among those of all folds."""
+
+    first_train_row: int
+    first_validation_row: int
+    validation_rows: int
 
 
-def _stack_rows(folds: Sequence[PreparedData]) -> FoldArrays:
+def stack_folds(folds: Sequence[PreparedData], capacity: Capacity, spec: StudySpec) -> FoldArrays:
+    """Stack the rows of the folds, with the weights that the study gives them."""
+    balanced = spec.training.class_weights == "balanced"
     train, validation = [fold.train for fold in folds], [fold.validation for fold in folds]
-    counts = tf.constant([len(part.y) for part in validation])
-    if len(folds) == 1:
-        return _constants(train[0].x, train[0].y, validation[0].x, validation[0].y, counts)
-    most = max(len(part.y) for part in validation)
-    padded = [_pad(part, most) for part in validation]
-    x, y = (np.concatenate(arrays) for arrays in zip(*((part.x, part.y) for part in train), strict=True))
-    validation_x, validation_y = (np.stack(arrays) for arrays in zip(*((p.x, p.y) for p in padded), strict=True))
-    return _constants(x, y, validation_x, validation_y, counts)
+    weights = [fold.train_weights(balanced=balanced) for fold in folds]
+    counted = [np.ones(len(p.y), np.float32) if w is None else w for w, p in zip(weights, train, strict=True)]
+    return FoldArrays(
+        _stack([part.x for part in train], capacity.train_rows),
+        _stack([part.y for part in train], capacity.train_rows),
+        _stack(counted, capacity.train_rows),
+        _stack([part.x for part in validation], capacity.validation_rows),
+        _stack([part.y for part in validation], capacity.validation_rows),
+    )
 
 
-def _constants(x: Any, y: Any, validation_x: Any, validation_y: Any, counts: Any) -> FoldArrays:
-    return FoldArrays(_constant(x), _constant(y), _constant(validation_x), _constant(validation_y), counts)
+def place_folds(folds: Mapping[int, PreparedData]) -> dict[int, FoldPlace]:
+    """Find the places of folds that are stacked in this order."""
+    places, train, validation = {}, 0, 0
+    for index, fold in folds.items():
+        rows = len(fold.rows.validation)
+        places[index] = FoldPlace(train, validation, rows)
+        train, validation = train + fold.train_rows, validation + rows
+    return places
 
 
-def _constant(values: Any) -> Any:
-    """The values as a tensor on the device that trains."""
+def _stack(parts: Sequence[Any], capacity: int) -> Any:
+    """Stack the parts of an array, behind them zeros, as a tensor on the device that trains."""
+    stacked = np.zeros((capacity, *parts[0].shape[1:]), parts[0].dtype)
+    np.concatenate(parts, out=stacked[: sum(map(len, parts))])
     # As an operation's input they are copied once; `tf.constant` holds two copies.
-    return tf.raw_ops.Identity(input=values)
-
-
-def _pad(part: Examples, rows: int) -> Examples:
-    """Repeat the last row until there are so many."""
-    indices = np.minimum(np.arange(rows), len(part.y) - 1)
-    return Examples(part.x[indices], part.y[indices])
+    return tf.raw_ops.Identity(input=stacked)

@@ -18,11 +18,13 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Knobs:
-    """The hyperparameters of one lane, as scalar tensors."""
+    """What the layers of one lane read in a step, beside their inputs."""
 
     dropout: Any  # rate of each hidden layer
     activity: Any  # λ1 and λ2 of their outputs
     noise: Any  # uint32 key of this step's noise
+    counted: Any  # 1 for the batch's rows that count, 0 for those that fill it up
+    count: Any  # of the rows that count
 
 
 _knobs: ContextVar[Knobs] = ContextVar("knobs")
@@ -43,6 +45,12 @@ def current_knobs() -> Knobs:
     return _knobs.get()
 
 
+def count_rows(rows: int) -> Any:
+    """1 for each of so many rows that counts, else 0; each row of the batch may stand for several, as steps do."""
+    counted = _knobs.get().counted
+    return tf.repeat(counted, rows // counted.shape[0])
+
+
 @keras.saving.register_keras_serializable("regsweep")  # Bidirectional copies the layer that it wraps by its config
 class KnobRegularizer(keras.regularizers.Regularizer):  # type: ignore[misc]  # Keras carries no types
     """keras.regularizers.L1L2 of a layer's output, with its strengths as knobs."""
@@ -59,4 +67,7 @@ class KnobRegularizer(keras.regularizers.Regularizer):  # type: ignore[misc]  # 
         if knobs is None:
             return tf.zeros([])
         l1, l2 = tf.unstack(knobs.activity)
-        return l1 * tf.reduce_sum(tf.abs(output)) + l2 * tf.reduce_sum(tf.square(output))
+        penalties = l1 * tf.abs(output) + l2 * tf.square(output)
+        by_row = tf.reduce_sum(penalties, axis=range(1, output.shape.rank))
+        # The layer divides by all rows.
+        return tf.reduce_sum(count_rows(by_row.shape[0]) * by_row) * (knobs.counted.shape[0] / knobs.count)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from studies.training.fold_arrays import FoldPlace
 from studies.training.result import Job
 from studies.training.step import ModelValues
 
@@ -29,32 +30,59 @@ class LaneKnobs(NamedTuple):
     bias: Any  # λ1 and λ2
     activity: Any  # λ1 and λ2
     learning_rate: Any  # initial
-    fold: Any  # int32
+    first_validation_row: Any  # int32, of the lane's fold
+    validation_rows: Any  # int32
     seed: Any  # uint32
 
     @classmethod
-    def of(cls, jobs: Mapping[int, Job], fold_indices: Mapping[int, int], lanes: int, layers: int) -> LaneKnobs:
-        """The knobs of the jobs by lane, zeros in all other lanes; `fold_indices` says where each job's fold lies."""
+    def of(cls, jobs: Mapping[int, Job], places: Mapping[int, FoldPlace], lanes: int, layers: int) -> LaneKnobs:
+        """The knobs of the jobs by lane, zeros in all other lanes; `places` says where each job's fold lies."""
         l1, l2, dropout = (np.zeros((lanes, layers), np.float32) for _ in range(3))
         bias, activity = (np.zeros((lanes, 2), np.float32) for _ in range(2))
-        rate, fold, seed = (np.zeros(lanes, kind) for kind in (np.float32, np.int32, np.uint32))
+        rate, seed = (np.zeros(lanes, kind) for kind in (np.float32, np.uint32))
+        first_row, rows = (np.zeros(lanes, np.int32) for _ in range(2))
         for lane, job in jobs.items():
             reg = job.hyperparameters.regularization
             by_layer = [reg.layer(index) for index in range(layers)]
             l1[lane], l2[lane] = [layer.kernel.l1 for layer in by_layer], [layer.kernel.l2 for layer in by_layer]
             dropout[lane] = [layer.dropout for layer in by_layer]
             bias[lane], activity[lane] = (reg.bias.l1, reg.bias.l2), (reg.activity.l1, reg.activity.l2)
-            rate[lane], fold[lane], seed[lane] = job.hyperparameters.learning_rate, fold_indices[job.fold], job.seed
-        return cls(*map(tf.constant, (l1, l2, dropout, bias, activity, rate, fold, seed)))
+            rate[lane], seed[lane] = job.hyperparameters.learning_rate, job.seed
+            _, first_row[lane], rows[lane] = places[job.fold]
+        return cls(*map(tf.constant, (l1, l2, dropout, bias, activity, rate, first_row, rows, seed)))
+
+
+class TrainingSize(NamedTuple):
+    """How much the trainings of a call have to do."""
+
+    rows: Any  # of an epoch
+    epochs: Any  # of this call
+    budget_epochs: Any  # of a whole training, over which its schedule runs
+
+    @classmethod
+    def of(cls, rows: int, epochs: int, budget_epochs: int) -> TrainingSize:
+        """The numbers as tensors, for as Python numbers they would force another program."""
+        return cls(*map(tf.constant, (rows, epochs, budget_epochs)))
+
+
+class EpochRows(NamedTuple):
+    """The rows of an epoch in the order in which they are trained, filled up to whole batches."""
+
+    order: Any  # indices of training rows, by lane
+    counted: Any  # 1 for those that count, else 0
+    weights: Any  # 0 for those that do not count, by lane
 
 
 class Epochs(NamedTuple):
-    """The results of a call's epochs: every array has the epoch as its first axis and the lane as its second."""
+    """The results of a call's epochs: every array has the epoch as its first axis and the lane as its second.
+
+    Behind the epochs that the call had, all are zeros.
+    """
 
     data_loss: Any  # running mean over the epoch's batches, as Keras logs it
     penalty: Any  # λ1·Σ|w| + λ2·Σw² of the regularized weights at the epoch's end
     validation_loss: Any
-    predictions: Any  # on the validation rows
+    predictions: Any  # on the validation rows, and behind them on rows that do not count
     ended: ModelValues  # of every lane at the epoch's end
 
 

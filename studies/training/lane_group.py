@@ -13,8 +13,10 @@ import tensorflow as tf
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import DivergedError
+from studies.spec.study import StudySpec
 from studies.spec.training import EngineName
-from studies.training.fold_arrays import stack_folds
+from studies.training.fold_arrays import place_folds, stack_folds
+from studies.training.lane_arrays import TrainingSize
 from studies.training.lane_metrics import LaneMetrics
 from studies.training.program import Program
 from studies.training.progress import TrainingProgress
@@ -46,16 +48,17 @@ class LaneTraining:
 class LaneGroup:
     """The lanes of one program, on the folds that train on equally many rows."""
 
-    def __init__(self, program: Program, folds: Mapping[int, PreparedData]) -> None:
-        self._program, self._folds = program, folds
+    def __init__(self, program: Program, folds: Mapping[int, PreparedData], spec: StudySpec, epochs: int) -> None:
+        self._program, self._folds, self._epochs = program, folds, epochs
         self._metrics = LaneMetrics(program, folds)
-        self._fold_indices = {fold: index for index, fold in enumerate(folds)}
-        self._data = stack_folds(list(folds.values()), balanced=program.key.balanced)
+        self._places = place_folds(folds)
+        rows = folds[min(folds)].train_rows  # as all of them
+        self._size = TrainingSize.of(rows, epochs, spec.budget.epochs)
+        self._data = stack_folds(list(folds.values()), program.key.capacity, spec)
         self._carry = program.empty()
         self._trainings: list[LaneTraining | None] = [None] * program.key.lanes
-        self._knobs = program.knobs({}, self._fold_indices)
-        rows = np.arange(program.key.train_rows, dtype=np.int32)
-        self._order = np.tile(rows, (program.key.epochs, program.key.lanes, 1))
+        self._knobs = program.knobs({}, self._places)
+        self._order = program.empty_order()
         self._compiled = False  # whether a call has ended, so that the next one compiles nothing
         #: The epoch, within the last call, that is each lane's best so far; −1 for an earlier one.
         self._keep = np.full(program.key.lanes, -1, dtype=np.int32)
@@ -93,7 +96,7 @@ class LaneGroup:
         if states:
             self._restore({lane: state.arrays for lane, state in states.items()})
         running = {lane: training.job for lane, training in self._running()}
-        self._knobs = self._program.knobs(running, self._fold_indices)
+        self._knobs = self._program.knobs(running, self._places)
 
     def _mask(self, lanes: Mapping[int, object]) -> Any:
         return tf.constant(np.isin(np.arange(len(self._trainings)), list(lanes)))
@@ -117,24 +120,24 @@ class LaneGroup:
 
     def _state(self, lane: int, training: LaneTraining) -> TrainingState:
         """The state of a training after the last epoch of the last call."""
-        best = self._kept_values(lane, training.progress, self._program.key.epochs - 1)
+        best = self._kept_values(lane, training.progress, self._epochs - 1)
         now = [array.numpy()[lane].copy() for array in tf.nest.flatten(self._carry.lanes)]
         return TrainingState(_ENGINE, training.facts(), [*now, *tf.nest.flatten(best)])
 
     def train(self, trials: Trials) -> None:
         """Train every lane for the epochs of a call; trainings that end leave their lanes."""
-        rows = self._program.key.train_rows
         for lane, training in self._running():
-            first = self._fold_indices[training.job.fold] * rows
-            for epoch in range(self._program.key.epochs):
-                self._order[epoch, lane] = first + training.order.permutation(rows)
-        arguments = tf.constant(self._keep), self._knobs, tf.constant(self._order), self._data
+            first = self._places[training.job.fold].first_train_row
+            rows = self._folds[training.job.fold].train_rows
+            for epoch in range(self._epochs):
+                self._order[epoch, lane, :rows] = first + training.order.permutation(rows)
+        arguments = tf.constant(self._keep), self._knobs, tf.constant(self._order), self._data, self._size
         begun = time.perf_counter()
         self._carry, epochs = self._program.train(self._carry, *arguments)
         self._keep[:] = -1
         folds = {lane: training.job.fold for lane, training in self._running()}
-        entries_by_epoch = self._metrics.entries(epochs, folds)
-        share = (time.perf_counter() - begun) / (self._program.key.epochs * len(folds))  # of a training and epoch
+        entries_by_epoch = self._metrics.entries(epochs, self._epochs, folds)
+        share = (time.perf_counter() - begun) / (self._epochs * len(folds))  # of a training and epoch
         seconds = share if self._compiled else None
         self._compiled = True
         for epoch, entries in enumerate(entries_by_epoch):
@@ -156,7 +159,7 @@ class LaneGroup:
             if progress.is_best:
                 self._keep[lane] = epoch
             # Between the epochs of a call the optimizer's state is not kept; an ended training is not resumed.
-            between = epoch < self._program.key.epochs - 1
+            between = epoch < self._epochs - 1
             state = None if between or progress.ended else partial(self._state, lane, training)
             number, fold, recorded = training.job.number, training.job.fold, progress.entries
             reports.append(EpochReport(number, len(recorded), recorded[-1], fold, state, may_stop=not between))

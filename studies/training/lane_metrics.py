@@ -23,15 +23,16 @@ class LaneMetrics:
     def __init__(self, program: Program, folds: Mapping[int, PreparedData]) -> None:
         self._program, self._folds = program, folds
 
-    def entries(self, epochs: Epochs, fold_of: Mapping[int, int]) -> list[list[dict[str, float]]]:
-        """The metrics of a call, by epoch and lane; `fold_of` has the fold of each lane that trains."""
-        loss, penalty, validation = (a.numpy() for a in (epochs.data_loss, epochs.penalty, epochs.validation_loss))
+    def entries(self, epochs: Epochs, count: int, fold_of: Mapping[int, int]) -> list[list[dict[str, float]]]:
+        """The metrics of a call of so many epochs, by epoch and lane; `fold_of` has the fold of each busy lane."""
+        results = epochs.data_loss, epochs.penalty, epochs.validation_loss, epochs.predictions
+        loss, penalty, validation, predictions = (array.numpy()[:count] for array in results)
         columns = {
             "loss": loss,
             "penalized_loss": loss + penalty,
             "val_loss": validation,
             "val_penalized_loss": validation + penalty,
-        } | self._validation_metrics(epochs.predictions.numpy(), fold_of)
+        } | self._validation_metrics(predictions, fold_of)
         rows = np.stack(list(columns.values()), axis=-1).astype(float).tolist()
         return [[dict(zip(columns, row, strict=True)) for row in lanes] for lanes in rows]
 

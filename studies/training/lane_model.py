@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from studies.models.architecture import Architecture
+from studies.training.batch_normalization import LaneBatchNormalization
 from studies.training.knobs import KnobRegularizer
 from studies.training.noise import (
     KnobAlphaDropout,
@@ -42,6 +43,7 @@ def lane_model(architecture: Architecture) -> keras.Model:
 
     constructors: dict[str, Callable[..., Any]] = {
         **dict.fromkeys(("regularizers.L1", "regularizers.L2", "regularizers.L1L2"), KnobRegularizer),
+        "layers.BatchNormalization": LaneBatchNormalization,
         "layers.Dropout": dropout(KnobDropout),
         "layers.SpatialDropout1D": dropout(KnobSpatialDropout),
         "layers.SpatialDropout2D": dropout(KnobSpatialDropout),

@@ -9,26 +9,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from studies.models.architecture import design
-from studies.training.fold_arrays import FoldArrays
+from studies.training.fold_arrays import FoldArrays, FoldPlace
 from studies.training.initial import draw_values
 from studies.training.knobs import Knobs
-from studies.training.lane_arrays import Carry, Epochs, LaneKnobs, Lanes, broadcast, choose_by_lane
+from studies.training.lane_arrays import (
+    Carry,
+    EpochRows,
+    Epochs,
+    LaneKnobs,
+    Lanes,
+    TrainingSize,
+    broadcast,
+    choose_by_lane,
+)
 from studies.training.lane_model import lane_model
 from studies.training.noise import mix
 from studies.training.program_key import ProgramKey
 from studies.training.result import Job
 from studies.training.step import ModelValues, evaluate, gradients
 from studies.training.weight_update import WeightUpdate
-
-_ROWS_A_PASS = 4096  # validation rows evaluated at once in every lane; bounds memory
 
 
 class Program:
@@ -53,9 +61,9 @@ class Program:
         program.key, program.train = replace(self.key, xla=True), _compile(self._traced)
         return program
 
-    def knobs(self, jobs: Mapping[int, Job], fold_indices: Mapping[int, int]) -> LaneKnobs:
-        """The knobs of the jobs by lane; `fold_indices` says where each job's fold lies among the program's."""
-        return LaneKnobs.of(jobs, fold_indices, self.key.lanes, self.update.layers)
+    def knobs(self, jobs: Mapping[int, Job], places: Mapping[int, FoldPlace]) -> LaneKnobs:
+        """The knobs of the jobs by lane; `places` says where each job's fold lies."""
+        return LaneKnobs.of(jobs, places, self.key.lanes, self.update.layers)
 
     def empty(self) -> Carry:
         """A carry whose lanes hold zeros."""
@@ -68,7 +76,12 @@ class Program:
 
         values = zeros(self.key.lanes)
         lanes = Lanes(values, self.update.empty_slots(values), tf.zeros([self.key.lanes]))
-        return Carry(lanes, zeros(self.key.epochs, self.key.lanes), values)
+        return Carry(lanes, zeros(self.key.max_epochs, self.key.lanes), values)
+
+    def empty_order(self) -> npt.NDArray[np.int32]:
+        """The order of rows of a call whose lanes train on the first row alone; by epoch, lane and place."""
+        capacity = self.key.capacity
+        return np.zeros((self.key.max_epochs, self.key.lanes, capacity.steps * capacity.batch_size), np.int32)
 
     def initial(self, seed: int) -> ModelValues:
         """Draw the initial values of one lane by the layers' own initializers."""
@@ -97,7 +110,9 @@ class Program:
         lanes, best = tf.nest.pack_sequence_as((carry.lanes, carry.best), chosen)
         return carry._replace(lanes=lanes, best=best)
 
-    def _train(self, carry: Carry, keep: Any, knobs: LaneKnobs, order: Any, data: FoldArrays) -> tuple[Carry, Epochs]:
+    def _train(
+        self, carry: Carry, keep: Any, knobs: LaneKnobs, order: Any, data: FoldArrays, size: TrainingSize
+    ) -> tuple[Carry, Epochs]:
         """Keep the best weights of the call before, then train and evaluate every lane for some epochs.
 
         `keep` says for each lane which epoch of the call before was its best so far, −1 for none of them. `order` holds
@@ -109,15 +124,14 @@ class Program:
         best = ModelValues(*(choose_by_lane(kept, *pair) for pair in zip(ended, carry.best, strict=True)))
 
         def one_epoch(epoch: Any, lanes: Lanes, gathered: Any) -> Any:
-            lanes, results = self._epoch(lanes, knobs, order[epoch], data)
+            lanes, results = self._epoch(lanes, knobs, order[epoch], data, size)
             arrays = tf.nest.flatten(results)
             return epoch + 1, lanes, [array.write(epoch, value) for array, value in zip(gathered, arrays, strict=True)]
 
         shapes = self._epoch_shapes()
-        count = self.key.epochs
-        gathered = [tf.TensorArray(tf.float32, count, element_shape=shape) for shape in tf.nest.flatten(shapes)]
+        gathered = [_array(self.key.max_epochs, shape) for shape in tf.nest.flatten(shapes)]
         loop = (tf.constant(0), carry.lanes, gathered)
-        _, lanes, gathered = tf.while_loop(lambda epoch, *_: epoch < count, one_epoch, loop, maximum_iterations=count)
+        _, lanes, gathered = tf.while_loop(lambda epoch, *_: epoch < size.epochs, one_epoch, loop)
         epochs = tf.nest.pack_sequence_as(shapes, [array.stack() for array in gathered])
         return Carry(lanes, epochs.ended, best), epochs
 
@@ -125,67 +139,79 @@ class Program:
         """The shapes of one epoch's results."""
         variables = self.model.trainable_variables, self.model.non_trainable_weights
         ended = ModelValues(*([self._by_lane(*variable.shape) for variable in kind] for kind in variables))
-        predictions = self._by_lane(self.key.validation_rows, *self.model.output_shape[1:])
+        capacity = self.key.capacity
+        predictions = self._by_lane(capacity.passes * capacity.pass_rows, *self.model.output_shape[1:])
         return Epochs(self._by_lane(), self._by_lane(), self._by_lane(), predictions, ended)
 
     def _by_lane(self, *axes: int) -> tf.TensorShape:
         return tf.TensorShape([self.key.lanes, *axes])
 
-    def _epoch(self, lanes: Lanes, knobs: LaneKnobs, order: Any, data: FoldArrays) -> tuple[Lanes, Epochs]:
-        size, rows = self.key.batch_size, self.key.train_rows
-        full, rest = divmod(rows, size)
-        loss_sum = tf.zeros([self.key.lanes])
+    def _epoch(
+        self, lanes: Lanes, knobs: LaneKnobs, order: Any, data: FoldArrays, size: TrainingSize
+    ) -> tuple[Lanes, Epochs]:
+        width, last_width = self.key.capacity.batch_size, self.key.capacity.last_batch_size
+        steps = size.rows // width if last_width else -(-size.rows // width)
+        # Keras' last batch is smaller: here rows that do not count fill it up.
+        counted = tf.cast(tf.range(order.shape[1]) < size.rows, tf.float32)
+        rows = EpochRows(order, counted, counted * tf.gather(data.weights, order))
 
         def one_batch(batch: Any, lanes: Lanes, loss_sum: Any) -> Any:
-            return batch + 1, *self._batch(lanes, loss_sum, knobs, order, data, batch * size, size)
+            return batch + 1, *self._batch(lanes, loss_sum, knobs, rows, data, size, batch * width, width)
 
-        if full:
-            loop = (tf.constant(0), lanes, loss_sum)
-            _, lanes, loss_sum = tf.while_loop(lambda batch, *_: batch < full, one_batch, loop, maximum_iterations=full)
-        if rest:
-            # Keras' last batch is smaller, so it is a step of its own and not padded.
-            lanes, loss_sum = self._batch(lanes, loss_sum, knobs, order, data, full * size, rest)
-        loss, predictions = self._validate(lanes.model, knobs.fold, data)
-        return lanes, Epochs(loss_sum / rows, self.update.penalty(lanes.model, knobs), loss, predictions, lanes.model)
+        loop = (tf.constant(0), lanes, tf.zeros([self.key.lanes]))
+        _, lanes, loss_sum = tf.while_loop(lambda batch, *_: batch < steps, one_batch, loop)
+        if last_width:
+            lanes, loss_sum = self._batch(lanes, loss_sum, knobs, rows, data, size, steps * width, last_width)
+        loss, predictions = self._validate(lanes.model, knobs, data)
+        penalty = self.update.penalty(lanes.model, knobs)
+        return lanes, Epochs(loss_sum / tf.cast(size.rows, tf.float32), penalty, loss, predictions, lanes.model)
 
     def _batch(
-        self, lanes: Lanes, loss_sum: Any, knobs: LaneKnobs, order: Any, data: FoldArrays, start: Any, size: int
+        self,
+        lanes: Lanes,
+        loss_sum: Any,
+        knobs: LaneKnobs,
+        rows: EpochRows,
+        data: FoldArrays,
+        size: TrainingSize,
+        start: Any,
+        width: int,
     ) -> tuple[Lanes, Any]:
-        indices = tf.slice(order, [0, start], [self.key.lanes, size])
+        order, counted, weights = (_slice(part, start, width) for part in rows)
         noise = mix(tf.bitwise.bitwise_xor(knobs.seed, mix(tf.cast(lanes.step, tf.uint32))))
+        count = tf.cast(tf.minimum(size.rows - start, width), tf.float32)
 
         def lane_gradients(of_lane: Any) -> Any:
-            values, x, y, lane_knobs, *row_weights = of_lane
-            return gradients(self.model, self._data_loss, values, x, y, Knobs(*lane_knobs), *row_weights)
+            values, x, y, row_weights, dropout, activity, key = of_lane
+            lane_knobs = Knobs(dropout, activity, key, counted, count)
+            return gradients(self.model, self._data_loss, values, x, y, row_weights, lane_knobs)
 
-        rows = tf.gather(data.x, indices), tf.gather(data.y, indices)
-        row_weights = () if data.weights is None else (tf.gather(data.weights, indices),)
-        by_lane = (lanes.model, *rows, (knobs.dropout, knobs.activity, noise), *row_weights)
+        x, y = tf.gather(data.x, order), tf.gather(data.y, order)
+        by_lane = lanes.model, x, y, weights, knobs.dropout, knobs.activity, noise
         step = tf.vectorized_map(lane_gradients, by_lane, fallback_to_while_loop=False)
-        return self.update.apply(lanes, step.weights, step.state, knobs), loss_sum + step.data_loss * size
+        loss_sum += step.data_loss * count
+        return self.update.apply(lanes, step.weights, step.state, knobs, size), loss_sum
 
-    def _validate(self, values: ModelValues, fold: Any, data: FoldArrays) -> tuple[Any, Any]:
+    def _validate(self, values: ModelValues, knobs: LaneKnobs, data: FoldArrays) -> tuple[Any, Any]:
         """Mean data loss and predictions on the validation rows of each lane's fold."""
-        total, predictions = tf.zeros([self.key.lanes]), []
-        counts = tf.gather(data.validation_rows, fold)
-        for start in range(0, self.key.validation_rows, _ROWS_A_PASS):
-            rows = np.arange(start, min(start + _ROWS_A_PASS, self.key.validation_rows))
-            if self.key.folds == 1:
-                shared = data.validation_x[start : start + len(rows)], data.validation_y[start : start + len(rows)]
-                of_lane: Any = partial(self._evaluate_shared, *shared)
-                by_lane: Any = values
-            else:
-                by_fold = (part[:, start : start + len(rows)] for part in (data.validation_x, data.validation_y))
-                x, y = (tf.gather(part, fold) for part in by_fold)
-                counted = tf.cast(rows < counts[:, None], tf.float32)
-                of_lane, by_lane = self._evaluate_counted, (values, x, y, counted)
-            loss, predicted = tf.vectorized_map(of_lane, by_lane, fallback_to_while_loop=False)
-            total += loss
-            predictions.append(predicted)
-        return total / tf.cast(counts, tf.float32), tf.concat(predictions, axis=1)
+        width, passes = self.key.capacity.pass_rows, self.key.capacity.passes
+        counts = knobs.validation_rows
 
-    def _evaluate_shared(self, x: Any, y: Any, values: ModelValues) -> tuple[Any, Any]:
-        return self._evaluate(values, x, y)
+        def one_pass(number: Any, total: Any, predictions: Any) -> Any:
+            rows = number * width + tf.range(width)
+            counted = tf.cast(rows < counts[:, None], tf.float32)
+            at = knobs.first_validation_row[:, None] + tf.minimum(rows, tf.maximum(counts - 1, 0)[:, None])
+            of_lane = values, tf.gather(data.validation_x, at), tf.gather(data.validation_y, at), counted
+            loss, predicted = tf.vectorized_map(self._evaluate_counted, of_lane, fallback_to_while_loop=False)
+            return number + 1, total + loss, predictions.write(number, predicted)
+
+        predictions = _array(passes, self._by_lane(width, *self.model.output_shape[1:]))
+        loop = (tf.constant(0), tf.zeros([self.key.lanes]), predictions)
+        most = tf.reduce_max(counts)
+        _, total, predictions = tf.while_loop(lambda number, *_: number * width < most, one_pass, loop)
+        by_lane = tf.experimental.numpy.moveaxis(predictions.stack(), 0, 1)  # lane, pass, row
+        flat = tf.reshape(by_lane, [self.key.lanes, passes * width, *self.model.output_shape[1:]])
+        return total / tf.cast(tf.maximum(counts, 1), tf.float32), flat
 
     def _evaluate_counted(self, of_lane: tuple[ModelValues, Any, Any, Any]) -> tuple[Any, Any]:
         values, x, y, counted = of_lane
@@ -193,6 +219,17 @@ class Program:
 
     def _evaluate(self, values: ModelValues, x: Any, y: Any) -> tuple[Any, Any]:
         return evaluate(self.model, self._data_loss, values, x, y)
+
+
+def _slice(rows: Any, start: Any, width: int) -> Any:
+    """Slice the last axis; the shape stays known."""
+    before = rows.shape[:-1]
+    return tf.slice(rows, [*(0 for _ in before), start], [*before, width])
+
+
+def _array(size: int, element: tf.TensorShape) -> tf.TensorArray:
+    """An array to write in a loop; what is never written is zeros."""
+    return tf.TensorArray(tf.float32, size, element_shape=element)
 
 
 def _compile(traced: Callable[..., Any]) -> Any:

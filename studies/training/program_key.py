@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
+from typing import Self
 
 from studies.datasets.preprocessing import PreparedData
+from studies.models.size import count_parameters
 from studies.objectives import Task
 from studies.regularization import L1Mode, LayerRegularization, Penalty, Regularization
 from studies.spec.model import ModelSpec
-from studies.spec.optimizer import ConstantSpec, OptimizerSpec, ScheduleSpec
+from studies.spec.optimizer import OptimizerSpec, ScheduleSpec
 from studies.spec.study import StudySpec
 
+MAX_EPOCHS_A_CALL = 8  # a trial that ends within a call has trained the rest of it for nothing
+_MAX_CALL_BYTES = 1 << 24  # of a call's orders of rows, and of the weights after each of its epochs
+_MIN_ROWS = 512
+_MAX_PADDED_BYTES = 1 << 26  # of rows that are rounded up to a power of two
+_MAX_PADDING = 0.25  # of an epoch's rows that may be padding
+_MAX_PASS_ROWS = 1024  # validation rows evaluated at once in every lane; bounds memory
 #: Any penalty and rate: knobs replace them.
 _KNOBBED = LayerRegularization(Penalty("elastic_net", lambda_=1.0, l1_ratio=0.5), dropout=0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramShape:
-    """The part of a program's key that is free to choose: results of different shapes differ by rounding only."""
+    """How a program is run, which is free to choose: results of different shapes differ by rounding only."""
 
     lanes: int
     epochs: int  # a call
@@ -28,6 +37,50 @@ class ProgramShape:
         return f"{self.lanes} lanes, {self.epochs} epochs a call, {'with' if self.xla else 'without'} XLA"
 
 
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The rows that a program holds at most, in sizes that many datasets share, so that they share its programs."""
+
+    train_rows: int  # of all folds
+    steps: int  # of an epoch
+    batch_size: int
+    last_batch_size: int  # where padding the last batch to the size of the others would cost much; else 0
+    validation_rows: int  # of all folds
+    passes: int  # over the validation rows of one fold
+    pass_rows: int
+
+    @classmethod
+    def of(cls, folds: Sequence[PreparedData], batch_size: int) -> Self:
+        """The capacity for folds that train on equally many rows."""
+        rows, validation = folds[0].train_rows, [len(fold.rows.validation) for fold in folds]
+        row_bytes = 4 * prod(folds[0].input_shape)
+        size = min(batch_size, _power_of_two(rows))
+        last = rows % size
+        padded = last > 0 and size - last <= _MAX_PADDING * rows
+        of_fold = _round_up(max(validation), row_bytes)
+        pass_rows = min(max(_MIN_ROWS, of_fold) // 4, _MAX_PASS_ROWS)
+        return cls(
+            train_rows=_round_up(len(folds) * rows, row_bytes),
+            steps=-(-_round_up(rows, row_bytes) // size),
+            batch_size=size,
+            last_batch_size=0 if padded or not last else min(size, -(-8 * last // size) * -(-size // 8)),
+            validation_rows=_round_up(sum(validation), row_bytes),
+            passes=-(-of_fold // pass_rows),
+            pass_rows=pass_rows,
+        )
+
+
+def _power_of_two(rows: int) -> int:
+    return 1 << (rows - 1).bit_length()
+
+
+def _round_up(rows: int, row_bytes: int) -> int:
+    """Round rows up to a power of two, or to an eighth of one where that would take much memory."""
+    power = max(_MIN_ROWS, _power_of_two(rows))
+    step = power if power * row_bytes <= _MAX_PADDED_BYTES else power // 16
+    return -(-rows // step) * step
+
+
 @dataclass(frozen=True)
 class ProgramKey:
     """All that a program is compiled for."""
@@ -35,21 +88,16 @@ class ProgramKey:
     model: ModelSpec
     optimizer: OptimizerSpec
     schedule: ScheduleSpec
-    budget_epochs: int  # over which a schedule runs; 0 where it does not matter
     task: Task
     classes: int
     input_shape: tuple[int, ...]
-    train_rows: int  # of each fold
-    validation_rows: int  # of the largest fold
-    folds: int  # to train on, each lane on one
-    batch_size: int
+    capacity: Capacity
     lanes: int
-    epochs: int  # a call
+    max_epochs: int  # a call
     xla: bool
     l1_mode: L1Mode
     bias: bool  # whether any trial regularizes biases
     activity: bool  # whether any trial regularizes the layers' outputs
-    balanced: bool  # whether classes are weighted
 
     @property
     def regularization(self) -> Regularization:
@@ -60,25 +108,21 @@ class ProgramKey:
 
 def program_key(spec: StudySpec, folds: Sequence[PreparedData], batch_size: int, shape: ProgramShape) -> ProgramKey:
     """The key of a study's program for one batch size and folds that train on equally many rows."""
-    constant = isinstance(spec.training.schedule, ConstantSpec)
-    data = folds[0]
+    data, capacity = folds[0], Capacity.of(folds, batch_size)
+    by_epoch = 4 * shape.lanes * (count_parameters(spec) + capacity.steps * capacity.batch_size)
     return ProgramKey(
         model=spec.model,
         optimizer=spec.training.optimizer,
         schedule=spec.training.schedule,
-        budget_epochs=0 if constant else spec.budget.epochs,
         task=data.task,
         classes=data.classes,
         input_shape=data.input_shape,
-        train_rows=data.train_rows,
-        validation_rows=max(len(fold.rows.validation) for fold in folds),
-        folds=len(folds),
-        batch_size=batch_size,
+        capacity=capacity,
         lanes=shape.lanes,
-        epochs=shape.epochs,
+        # More epochs than the call has take memory, and spare another program where that is little.
+        max_epochs=max(shape.epochs, MAX_EPOCHS_A_CALL if by_epoch * MAX_EPOCHS_A_CALL <= _MAX_CALL_BYTES else 1),
         xla=shape.xla,
         l1_mode=spec.space.l1_mode,
         bias=spec.space.regularizes("bias"),
         activity=spec.space.regularizes("activity"),
-        balanced=spec.training.class_weights == "balanced",
     )

@@ -11,6 +11,7 @@ from studies.models.architecture import design
 from studies.regularization import Regularization
 from studies.spec.study import StudySpec
 from studies.training import weights
+from studies.training.program_key import Capacity
 
 _COPIES = 8  # of a lane's weights: best, slots, gradients, and the arrays of an update
 
@@ -23,14 +24,14 @@ class LaneSize:
         unregularized = Regularization.shared("none", 0.0, 0.0, 0.0)
         architecture = design(spec.model, data.input_shape, data.task, data.classes, unregularized)
         self._layers = architecture.build().layers
-        self._rows, self._validation_rows = data.train_rows, max(len(fold.rows.validation) for fold in folds)
-        self._row_size, self._folds = prod(data.input_shape), len(folds)
+        self._rows, self._row_size = data.train_rows, prod(data.input_shape)
         self._batch_size = max(spec.space.batch_sizes)
+        self._capacity = Capacity.of(folds, self._batch_size)
 
     @property
     def shared_bytes(self) -> int:
         """Bytes that all lanes share: the rows of every fold."""
-        return 4 * self._folds * (self._rows + self._validation_rows) * self._row_size
+        return 4 * (self._capacity.train_rows + self._capacity.validation_rows) * self._row_size
 
     def bytes(self, epochs: int) -> int:
         """Bytes of one lane at most: copies of its weights, and the activations of a pass over validation rows."""
@@ -38,9 +39,9 @@ class LaneSize:
         activations = sum(
             prod(_output_shape(layer)[1:]) + _patch_floats(layer) + _loop_floats(layer) for layer in self._layers
         )
-        rows = max(min(self._validation_rows, 4096), 3 * self._batch_size)
-        gathered = self._validation_rows * self._row_size if self._folds > 1 else 0  # from the lane's fold
-        return int(4 * (gathered + (_COPIES + epochs) * count + rows * activations + epochs * self._rows))
+        rows = max(self._capacity.pass_rows, 3 * self._capacity.batch_size)
+        order = epochs * self._capacity.steps * self._capacity.batch_size
+        return int(4 * ((_COPIES + epochs) * count + rows * (activations + self._row_size) + order))
 
     @property
     def epoch_steps(self) -> int:

@@ -30,19 +30,19 @@ class Gradients(NamedTuple):
 
     weights: list[Any]  # gradients of the data loss and of penalties on the layers' outputs
     state: list[Any]  # the state after the forward pass
-    data_loss: Any  # mean over the batch's rows, weighted where they are
+    data_loss: Any  # mean over the batch's rows that count, weighted
 
 
 def gradients(
-    model: keras.Model, data_loss: DataLoss, values: ModelValues, x: Any, y: Any, knobs: Knobs, row_weights: Any = None
+    model: keras.Model, data_loss: DataLoss, values: ModelValues, x: Any, y: Any, row_weights: Any, knobs: Knobs
 ) -> Gradients:
-    """Run one batch of one lane forward in training mode and backward; its rows may be weighted."""
+    """Run one batch of one lane forward in training mode and backward; rows that do not count have no weight."""
     with tf.GradientTape() as tape:
         tape.watch(values.weights)
         with _scope(model, values) as scope, using(knobs):
             predicted = model(x, training=True)
-            losses = data_loss(y, predicted)
-            loss = tf.reduce_mean(losses if row_weights is None else row_weights * losses)
+            losses = row_weights * data_loss(y, predicted)
+            loss = tf.reduce_sum(losses) / knobs.count
             total = tf.add_n([loss, *scope.losses])
             state = [scope.get_current_value(variable) for variable in model.non_trainable_weights]
     return Gradients(tape.gradient(total, values.weights), state, loss)

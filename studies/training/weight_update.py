@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from studies.training import weights
-from studies.training.lane_arrays import LaneKnobs, Lanes, broadcast
+from studies.training.lane_arrays import LaneKnobs, Lanes, TrainingSize, broadcast
 from studies.training.optimizers import update_rule
 from studies.training.program_key import ProgramKey
 from studies.training.schedules import learning_rate_schedule
@@ -21,8 +21,8 @@ class WeightUpdate:
 
     def __init__(self, key: ProgramKey, model: keras.Model) -> None:
         self._rule = update_rule(key.optimizer)
-        steps = -(-key.train_rows // key.batch_size)
-        self._learning_rate = learning_rate_schedule(key.schedule, steps, key.budget_epochs * steps)
+        self._batch_size = key.capacity.batch_size
+        self._learning_rate = learning_rate_schedule(key.schedule)
         self._lanes, self._proximal = key.lanes, key.l1_mode == "proximal"
         layers = weights.regularized(model, key.model)
         self.layers = len(layers)  # that are regularized
@@ -40,10 +40,14 @@ class WeightUpdate:
         """The optimizer's slots of weights that are all zeros."""
         return [[weight] * self._rule.slots for weight in values.weights]
 
-    def apply(self, lanes: Lanes, gradients: Sequence[Any], state: Sequence[Any], knobs: LaneKnobs) -> Lanes:
+    def apply(
+        self, lanes: Lanes, gradients: Sequence[Any], state: Sequence[Any], knobs: LaneKnobs, size: TrainingSize
+    ) -> Lanes:
         """The lanes after one step with these gradients of the data loss; `state` is the models' new one."""
         step = lanes.step + 1
-        learning_rate = self._learning_rate(knobs.learning_rate, lanes.step)
+        epoch_steps = -(-size.rows // self._batch_size)
+        all_steps = size.budget_epochs * epoch_steps
+        learning_rate = self._learning_rate(knobs.learning_rate, lanes.step, epoch_steps, all_steps)
         new_weights, new_slots = [], []
         for position, weight in enumerate(lanes.model.weights):
             gradient = gradients[position]

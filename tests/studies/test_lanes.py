@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from studies.datasets.preprocessing import prepare, prepare_folds
+from studies.datasets.preprocessing import PreparedData, prepare, prepare_folds
 from studies.errors import DivergedError
 from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import EpochReport, Job, Trained, TrialResult
 from tests.studies.engines import shared_engines
+from tests.studies.laning import program_of, train
 
 pytestmark = pytest.mark.slow
 
@@ -164,6 +166,32 @@ def test_each_batch_size_has_its_own_program() -> None:
         assert given.trained(number).result == alone
 
 
+def sized(data: PreparedData, train: int, validation: int) -> PreparedData:
+    return replace(
+        data, rows=replace(data.rows, train=data.rows.train[:train], validation=data.rows.validation[:validation])
+    )
+
+
+@pytest.mark.parametrize(("batch_size", "rows"), [(16, (54, 40)), (40, (54, 53)), (60, (54, 50))])
+def test_another_number_of_rows_takes_the_same_program_and_gives_what_its_own_gives(
+    batch_size: int, rows: tuple[int, int]
+) -> None:
+    spec = spec_of(space={"batch_size": batch_size}, dataset=TABLE | {"rows": 150})
+    jobs, given = [job(spec, 0)], prepare(spec.dataset, spec.seed)
+    many, few = (sized(given, count, count // 2) for count in rows)
+    program = program_of(jobs, many, 3)
+    rng, drawn = np.random.default_rng(0), [program.initial(5)]
+    for data in (many, few, many):
+        order = np.stack([[rng.permutation(data.train_rows)] for _ in range(3)])
+        assert program_of(jobs, data, 3).key == program.key
+        carry, epochs = train(program, jobs, data, drawn, order)
+        own_carry, own_epochs = train(program_of(jobs, data, 3), jobs, data, drawn, order)
+        for mine, own in zip(carry.lanes.model.weights, own_carry.lanes.model.weights, strict=True):
+            np.testing.assert_array_equal(mine, own)
+        np.testing.assert_array_equal(epochs.validation_loss, own_epochs.validation_loss)
+    assert program.train.experimental_get_tracing_count() == 1
+
+
 def test_dropout_noise_is_uniform_and_its_bits_are_their_own() -> None:
     import tensorflow as tf
     from scipy import stats
@@ -175,7 +203,7 @@ def test_dropout_noise_is_uniform_and_its_bits_are_their_own() -> None:
     masks = []
     for position in (0, 1):
         for key in range(4):
-            knobs = Knobs(tf.constant([rate, rate]), tf.zeros([2]), mix(tf.constant(key, tf.uint32)))
+            knobs = Knobs(tf.constant([rate, rate]), tf.zeros([2]), mix(tf.constant(key, tf.uint32)), ones[:, 0], 200.0)
             with using(knobs):
                 dropped = KnobDropout(position)(ones, training=True).numpy()
             assert set(np.unique(dropped).tolist()) <= {0.0, np.float32(1 / (1 - rate)).item()}
@@ -204,7 +232,7 @@ def test_noise_has_the_distribution_of_keras_own(kind: str) -> None:
     layers = (Expression("Input", {"shape": (25, 8)}), Expression(f"layers.{kind}", argument))
     model = lane_model(Architecture(layers, "mse"))
     inputs = tf.random.stateless_normal([400, 25, 8], seed=[0, 1])
-    with using(Knobs(tf.constant([0.3]), tf.zeros([2]), tf.constant(7, tf.uint32))):
+    with using(Knobs(tf.constant([0.3]), tf.zeros([2]), tf.constant(7, tf.uint32), tf.ones([400]), 400.0)):
         mine = model(inputs, training=True).numpy()[:, 0].ravel()
     keras.utils.set_random_seed(0)
     theirs = np.asarray(getattr(keras.layers, kind)(**argument)(inputs, training=True))[:, 0].ravel()

@@ -16,6 +16,7 @@ from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import Job
 from tests.studies.documents import Document
+from tests.studies.laning import program_of, train
 
 pytestmark = pytest.mark.slow
 
@@ -79,23 +80,10 @@ def laned(
     spec: StudySpec, data: PreparedData, order: Any, regs: Sequence[Regularization]
 ) -> tuple[list[Any], Any, Any]:
     """The initial values of each lane, and what its epochs left and gave; a lane a regularizer."""
-    import tensorflow as tf
-
-    from studies.training.fold_arrays import stack_folds
-    from studies.training.program import Program
-    from studies.training.program_key import ProgramShape, program_key
-    from studies.training.step import ModelValues
-
-    program = Program(program_key(spec, [data], BATCH, ProgramShape(len(regs), spec.budget.epochs, xla=False)))
+    jobs = [job(spec, reg) for reg in regs]
+    program = program_of(jobs, data, spec.budget.epochs)
     drawn = [program.initial(seed) for seed in range(len(regs))]
-    initial = ModelValues(
-        *([np.stack(values) for values in zip(*lists, strict=True)] for lists in zip(*drawn, strict=True))
-    )
-    carry = program.empty()
-    carry = carry._replace(lanes=program.reset(carry.lanes, tf.fill([len(regs)], True), initial))
-    jobs = {lane: job(spec, reg) for lane, reg in enumerate(regs)}
-    knobs, keep = program.knobs(jobs, {0: 0}), tf.fill([len(regs)], -1)
-    carry, epochs = program.train(carry, keep, knobs, tf.constant(order), stack_folds([data]))
+    carry, epochs = train(program, jobs, data, drawn, order)
     return drawn, carry.lanes.model, epochs
 
 

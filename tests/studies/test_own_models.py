@@ -87,9 +87,14 @@ def test_each_is_trained_by_the_engine_it_gets(name: str, tmp_path: Path) -> Non
     assert penalized > loss
 
 
-def _kept_out(layers: Any) -> dict[str, list[Any]]:
+def _kept_out(keras: Any) -> dict[str, list[Any]]:
+    layers, ops = keras.layers, keras.ops
     noise = layers.GaussianNoise(0.1)
     return {
+        "mean of a batch": [layers.Flatten(), lambda x: x - ops.mean(x, axis=0, keepdims=True)],
+        "softmax over a batch": [layers.Flatten(), lambda x: ops.softmax(x, axis=-2)],
+        "rows turned": [layers.Flatten(), lambda x: ops.transpose(ops.softmax(ops.transpose(x)))],
+        "layer over a batch": [layers.Flatten(), layers.Softmax(axis=0)],
         "dropout wrapped": [layers.TimeDistributed(layers.Dropout(0.1)), layers.Flatten()],
         "batch norm wrapped": [layers.TimeDistributed(layers.BatchNormalization()), layers.Flatten()],
         "noise wrapped": [layers.TimeDistributed(layers.GaussianNoise(0.1)), layers.Flatten()],
@@ -107,6 +112,10 @@ def _kept_out(layers: Any) -> dict[str, list[Any]]:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
+        ("mean of a batch", "across the rows of a batch"),
+        ("softmax over a batch", "across the rows of a batch"),
+        ("rows turned", "across the rows of a batch"),
+        ("layer over a batch", "across the rows of a batch"),
         ("dropout wrapped", "wraps a layer that differs in training"),
         ("batch norm wrapped", "wraps a layer that differs in training"),
         ("noise wrapped", "wraps a layer that differs in training"),
@@ -121,7 +130,7 @@ def test_what_lanes_would_train_otherwise_is_left_to_fit(name: str, why: str) ->
     from keras import layers
 
     x = given = keras.Input((8, 8, 1))
-    for each in [layers.Reshape((8, 8)), *_kept_out(layers)[name], layers.Dense(10, activation="softmax")]:
+    for each in [layers.Reshape((8, 8)), *_kept_out(keras)[name], layers.Dense(10, activation="softmax")]:
         x = each(x)
     spec = spec_of(IMAGES, keras.Model(given, x))
     assert isinstance(spec.model, KerasSpec)

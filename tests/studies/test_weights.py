@@ -16,6 +16,7 @@ from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.metrics import task_metrics
 from tests.studies.documents import IRIS, Document
+from tests.studies.laning import program_of, train
 from tests.studies.test_lanes_contract import BATCH, EPOCHS, job, regularizations, small
 
 pytestmark = pytest.mark.slow
@@ -50,11 +51,6 @@ CASES = {
 
 @pytest.mark.parametrize(("spec", "column"), CASES.values(), ids=CASES)
 def test_a_lane_follows_fit_with_weighted_rows(spec: StudySpec, column: bool) -> None:
-    import tensorflow as tf
-
-    from studies.training.fold_arrays import stack_folds
-    from studies.training.program import Program
-    from studies.training.program_key import ProgramShape, program_key
     from studies.training.trial_model import build_fit_model
 
     whole = prepare(spec.dataset, 0)
@@ -63,16 +59,13 @@ def test_a_lane_follows_fit_with_weighted_rows(spec: StudySpec, column: bool) ->
     weights = data.train_weights(balanced=balanced)
     assert weights is not None
     assert float(weights.mean()) == pytest.approx(1, abs=1e-5)
-    program = Program(program_key(spec, [data], BATCH, ProgramShape(1, EPOCHS, xla=False)))
-    drawn = program.initial(0)
-    initial = type(drawn)(*([np.stack([value]) for value in values] for values in drawn))
-    carry = program.empty()
-    carry = carry._replace(lanes=program.reset(carry.lanes, tf.fill([1], True), initial))
     reg = regularizations(spec)[2]
+    jobs = [job(spec, reg)]
+    program = program_of(jobs, data, EPOCHS)
+    drawn = program.initial(0)
     rng = np.random.default_rng(1)
     order = np.stack([[rng.permutation(len(weights))] for _ in range(EPOCHS)]).astype(np.int32)
-    knobs, rows = program.knobs({0: job(spec, reg)}, {0: 0}), stack_folds([data], balanced=balanced)
-    carry, epochs = program.train(carry, tf.fill([1], -1), knobs, tf.constant(order), rows)
+    carry, epochs = train(program, jobs, data, [drawn], order)
 
     model = build_fit_model(job(spec, reg), data, weighted=True)
     for variable, value in zip(model.trainable_weights, drawn.weights, strict=True):
