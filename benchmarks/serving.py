@@ -18,6 +18,22 @@ from service.client import Client
 @contextmanager
 def serving(workers: int) -> Iterator[Client]:
     """A server whose workers have loaded TensorFlow and trained something."""
+    with started(workers) as client:
+        warm_up(client)
+        yield client
+
+
+def warm_up(client: Client) -> None:
+    """Let every worker train something."""
+    iris = {"dataset": {"kind": "builtin", "name": "iris"}, "budget": {"trials": 8, "epochs": 2}}
+    run(client, iris | {"name": "first"})
+    time.sleep(5)  # for the worker that came too late for the first
+    run(client, iris | {"name": "second"})
+
+
+@contextmanager
+def started(workers: int, **settings: str) -> Iterator[Client]:
+    """A server that answers; its workers may not be ready yet."""
     port = free_port()
     command = [sys.executable, "-m", "service.cli.main", "serve", "--port", str(port), "--workers", str(workers)]
     with tempfile.TemporaryDirectory() as folder:
@@ -25,16 +41,13 @@ def serving(workers: int) -> Iterator[Client]:
             "REGSWEEP_DATABASE_URL": f"sqlite:///{folder}/regsweep.db",
             "REGSWEEP_ARTIFACTS_URL": f"file://{folder}/artifacts",
             "REGSWEEP_LOG_LEVEL": "error",
+            **{f"REGSWEEP_{name.upper()}": value for name, value in settings.items()},
         }
         server = subprocess.Popen(command, env=environment)
         try:
             with Client(f"http://127.0.0.1:{port}") as client:
                 while not client.is_healthy():
                     time.sleep(0.05)
-                iris = {"dataset": {"kind": "builtin", "name": "iris"}, "budget": {"trials": 8, "epochs": 2}}
-                run(client, iris | {"name": "first"})
-                time.sleep(5)  # for the worker that came too late for the first
-                run(client, iris | {"name": "second"})
                 yield client
         finally:
             server.terminate()

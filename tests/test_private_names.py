@@ -32,6 +32,7 @@ OPTUNA = {
 }
 KERAS = {
     "studies/models/proximal.py": {"_get_variable_index", "_velocities"},
+    "studies/training/batch_normalization.py": {"_reduction_axes"},
     "studies/training/initial.py": {"_flatten_layers", "_non_trainable_variables", "_trainable_variables"},
     "studies/training/sizing.py": {"_inbound_nodes"},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def resident_bytes() -> int:
     return int(file.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if file.exists() else 0
 
 
+@cache
 def fingerprint() -> str:
     """A name for the processor and TensorFlow's version: code compiled under one name may not run under another."""
     cpu = Path("/proc/cpuinfo")

@@ -42,6 +42,7 @@ class Tuning:
     def __init__(self, program: Callable[[ProgramKey], Program], cache: Path | None) -> None:
         self._program, self._cache = program, cache
         self._measurements: dict[Hashable, _Measurement] = {}
+        self._costs: dict[ProgramKey, float] = {}  # of each program's first measurement, which compiles
 
     def choose(
         self, spec: StudySpec, shapes: Sequence[ProgramShape], epochs: int, data: Sequence[PreparedData]
@@ -98,7 +99,8 @@ class Tuning:
             call = idle_call(self._program(key), spec, data, epochs, of_rows)
             call()  # compiles
             seconds = _seconds(call) / (shape.lanes * epochs * of_rows)
-            self._measurements[known] = _Measurement(shape, seconds, time.perf_counter() - begun)
+            cost = self._costs.setdefault(key, time.perf_counter() - begun)
+            self._measurements[known] = _Measurement(shape, seconds, cost)
         return self._measurements[known]
 
     def _file(self, facts: object) -> Path | None:
