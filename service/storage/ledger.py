@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,7 +24,7 @@ from service.storage.artifacts import Artifacts, checkpoints_folder, study_folde
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
 from service.storage.lifecycle import lock_trials
-from service.storage.records import CurveRecord, StudyRecord, TrialRecord, claimable, running
+from service.storage.records import CurveRecord, StudyRecord, TrialRecord, claimable, running, table_of
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState, TrialState
 from service.storage.store import Store
 from service.storage.trial_rows import curve_row, trial_columns
@@ -41,7 +42,7 @@ class TrialLedger:
         self._store, self._worker_store = store, WorkerStore(store)
         self._rdb = store.optuna
         self._artifacts = artifacts
-        self._study_id, self._root_id = study.id, study.root_id
+        self._study_id, self._parent_id, self._root_id = study.id, study.parent_id, study.root_id
         self._spec = study.parsed_spec
         self._warm_start_trials = study.warm_start_trials
         try:
@@ -68,16 +69,14 @@ class TrialLedger:
         if self._leaving():
             return []
         with database.transaction(self._rdb) as session:
-            study = lifecycle.lock_study(session, self._study_id)
-            if study is None:
+            state = lifecycle.lock_state(session, self._study_id, self._parent_id)
+            if state not in LIVE_STUDY or self._end_when_overdue(session):
                 return []
-            self._end_when_overdue(session)
-            if study.state not in LIVE_STUDY:
-                return []
-            claims = claiming.claim_slots(session, self._spec, study.id, self._holder, count, idle=idle)
-            if claims and study.state == StudyState.QUEUED:
-                study.state = StudyState.RUNNING
-                study.started_at = study.started_at or session.scalar(sa.select(unix_now()))
+            claims = claiming.claim_slots(session, self._spec, self._study_id, self._holder, count, idle=idle)
+            if claims and state == StudyState.QUEUED:
+                began = sa.func.coalesce(StudyRecord.started_at, unix_now())
+                study = sa.update(StudyRecord).where(StudyRecord.id == self._study_id)
+                session.execute(study.values(state=StudyState.RUNNING, started_at=began))
         faults.point("claimed")
         return claims
 
@@ -123,7 +122,7 @@ class TrialLedger:
 
     def _failed_numbers(self, session: Session) -> set[int]:
         """The numbers of all failed trials, if users have marked trials invalid since this was last read."""
-        count = session.scalar(sa.select(StudyRecord.invalidated_count).where(StudyRecord.id == self._study_id))
+        count = session.connection().scalar(_select_invalidated_count(), {"of_study": self._study_id})
         if count is None or count == self._invalidated_count:
             return set()
         self._invalidated_count = count
@@ -228,12 +227,14 @@ class TrialLedger:
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record its results."""
-        with self._fenced(claim, ending=True, **trial_columns(outcome)) as session:
+        with self._fenced(claim, locks_study=True, ended=True, **trial_columns(outcome)) as session:
             attempts.record_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
             if outcome.result is not None:
-                session.execute(sa.insert(CurveRecord), curve_row(claim.trial_id, outcome.result))
-            study = session.get_one(StudyRecord, self._study_id)
-            comparisons.end_when_done(session, self._rdb, study, failed=outcome.state == OptunaState.FAIL)
+                session.connection().execute(_insert_curve(), curve_row(claim.trial_id, outcome.result))
+            failed = outcome.state == OptunaState.FAIL
+            if failed or not comparisons.goes_on(session, self._study_id):
+                study = session.get_one(StudyRecord, self._study_id)
+                comparisons.end_when_done(session, self._rdb, study, failed=failed)
             if not claim.is_repeat:
                 self._tell_optuna(session, self._optuna_trial_id(number), outcome)
             faults.point("before the tell commits")
@@ -250,13 +251,13 @@ class TrialLedger:
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
         """End an attempt that gave nothing; the trial waits for another, or is told FAIL after its last."""
-        with self._fenced(claim, ending=True) as session:
+        with self._fenced(claim, locks_study=True) as session:
             attempts.end_attempts(session, self._rdb, TrialRecord.id == claim.trial_id, Ending(setback), reason)
         self._awaited.add(number)
 
     def hand_back(self, claim: Claim) -> None:
         """Free the slot for another worker, without counting the attempt."""
-        with self._fenced(claim, ending=True) as session:
+        with self._fenced(claim, locks_study=True) as session:
             attempts.hand_back(session, self._rdb, TrialRecord.id == claim.trial_id)
 
     def _optuna_trial_id(self, number: int) -> int:
@@ -266,35 +267,64 @@ class TrialLedger:
         return self._optuna_trial_ids[number]
 
     @contextmanager
-    def _fenced(self, claim: Claim, *, ending: bool = False, **changes: Any) -> Iterator[Session]:
-        """A transaction that begins by changing the claim's row.
+    def _fenced(
+        self, claim: Claim, *, locks_study: bool = False, ended: bool = False, **changes: Any
+    ) -> Iterator[Session]:
+        """A transaction that begins by changing the claim's row, with the moment of its end if it has `ended`.
 
-        With `ending`, it locks the study first: of two workers that close the last trials at once, each would see the
-        other's still open, and neither would end the study.
+        With `locks_study` it locks the study first: of two workers that close the last trials at once, each would see
+        the other's still open, and neither would end the study.
 
         Raises LeaseLostError when the claim is no longer held.
         """
         self._holder.note_progress()
-        condition = sa.and_(TrialRecord.id == claim.trial_id, TrialRecord.token == claim.token, running())
+        held = {"claimed_trial": claim.trial_id, "claim_token": claim.token}
         with database.transaction(self._rdb) as session:
-            if ending:
-                lifecycle.lock_study(session, self._study_id)
-            changed = session.execute(sa.update(TrialRecord).where(condition).values(changes or {"token": claim.token}))
-            if changed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            if locks_study:
+                lifecycle.lock_state(session, self._study_id, self._parent_id)
+            update = _update_claimed(ended=ended)
+            changed = session.connection().execute(update, {**held, **(changes or {"token": claim.token})})
+            if changed.rowcount != 1:
                 number = self._opened_numbers.get(claim.trial_id) if claim.number is None else claim.number
                 self._awaited |= set() if number is None else {number}
                 raise LeaseLostError("another worker runs this trial now, or its study was deleted")
             yield session
 
-    def _end_when_overdue(self, session: Session) -> None:
+    def _end_when_overdue(self, session: Session) -> bool:
+        """End the study when its time has run out, and return whether it has."""
         seconds = self._spec.budget.timeout_seconds
         if seconds is None:
-            return
+            return False
         # Paused time does not count, and a paused study does not end.
         spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
         overdue = sa.select(sa.true()).where(
             StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
         )
-        if session.scalar(overdue) and (study := lifecycle.lock_study(session, self._study_id)) is not None:
-            reason = f"budget.timeout_seconds of {seconds:g} ran out"
-            comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
+        if not session.scalar(overdue) or (study := lifecycle.lock_study(session, self._study_id)) is None:
+            return False
+        reason = f"budget.timeout_seconds of {seconds:g} ran out"
+        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
+        return True
+
+
+@cache
+def _update_claimed(*, ended: bool) -> sa.Update:
+    """Change the row of a claim that is still held."""
+    trials = table_of(TrialRecord)
+    update = sa.update(trials).where(
+        trials.c.id == sa.bindparam("claimed_trial"),
+        trials.c.token == sa.bindparam("claim_token"),
+        trials.c.state == TrialState.RUNNING,
+    )
+    return update.values(ended_at=unix_now()) if ended else update
+
+
+@cache
+def _insert_curve() -> sa.Insert:
+    return sa.insert(table_of(CurveRecord))
+
+
+@cache
+def _select_invalidated_count() -> sa.Select[Any]:
+    studies = table_of(StudyRecord)
+    return sa.select(studies.c.forgotten).where(studies.c.id == sa.bindparam("of_study"))

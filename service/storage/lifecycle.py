@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError, PreconditionError
 from service.storage.database import unix_now
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord, table_of
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
@@ -52,6 +53,25 @@ def lock_study(session: Session, study_id: int) -> StudyRecord | None:
 def _lock(session: Session, study_id: int) -> StudyRecord | None:
     # Rows that only refer to the study need not wait.
     return session.get(StudyRecord, study_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
+def lock_state(session: Session, study_id: int, parent_id: int | None) -> StudyState | None:
+    """Lock a study as lock_study does, and return its state alone; None when there is none.
+
+    Every claim and every end of a trial reads it, and a study's row holds documents that take longer to read.
+    """
+    connection = session.connection()
+    if parent_id is not None:
+        connection.execute(_select_state(), {"of_study": parent_id})
+    state: StudyState | None = connection.scalar(_select_state(), {"of_study": study_id})
+    return state
+
+
+@cache
+def _select_state() -> sa.Select[Any]:
+    studies = table_of(StudyRecord)
+    state = sa.select(studies.c.state).where(studies.c.id == sa.bindparam("of_study"))
+    return state.with_for_update(key_share=True)
 
 
 def lock_trials(session: Session, condition: sa.ColumnElement[bool]) -> Sequence[tuple[int, int | None]]:

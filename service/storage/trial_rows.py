@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from service.storage.database import unix_now
 from service.storage.states import TrialState
 from studies.sweep.ledger import Outcome
 from studies.training.result import TrialResult
 
 
 def trial_columns(outcome: Outcome) -> dict[str, Any]:
-    """The columns of a TrialRecord that its outcome changes."""
+    """The columns of a TrialRecord that its outcome changes, beside the moment of its end."""
     columns: dict[str, Any] = {
         "state": TrialState(outcome.state.name),
         "token": None,
@@ -22,7 +21,6 @@ def trial_columns(outcome: Outcome) -> dict[str, Any]:
         "values": None if outcome.values is None else list(outcome.values),
         "value": None if not outcome.values else outcome.values[0],
         "reason": outcome.reason,
-        "ended_at": unix_now(),
     }
     if outcome.result is not None:
         result = outcome.result
