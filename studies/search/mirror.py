@@ -13,10 +13,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from studies.plan import Plan
 from studies.search import pareto
+from studies.search.history import history_of
 from studies.search.mirror_storage import MirrorStorage
 from studies.search.pruners import build_pruner
 from studies.search.samplers import build_sampler
-from studies.search.tpe import history_of
 from studies.spec.study import StudySpec
 
 
