@@ -48,6 +48,7 @@ OPTUNA = {
         "_is_multivariate",
         "_n_ei_candidates",
         "_n_startup_trials",
+        "_random_sampler",
         "_rng",
         "optuna.samplers._tpe.sampler",
     },

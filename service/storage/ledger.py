@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,15 +18,15 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
-from service.storage import attempts, claiming, comparisons, database, lifecycle, optuna_tables
+from service.storage import attempts, changes, claiming, comparisons, database, lifecycle, optuna_tables
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
 from service.storage.lifecycle import lock_trials
-from service.storage.records import CurveRecord, StudyRecord, TrialRecord, claimable, running, table_of
-from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState, TrialState
+from service.storage.records import StudyRecord, TrialRecord, claimable, running
+from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
-from service.storage.trial_rows import curve_row, trial_columns
+from service.storage.trial_rows import insert_curve, trial_columns, update_claimed
 from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
@@ -58,6 +57,7 @@ class TrialLedger:
         self._turn_ends_at: float | None = None  # a turn begins with its first claim, once the program is ready
         self._gives_way = False
         self._invalidated_count = 0  # of the study, when last read
+        self._nothing_changed = False  # as the last claim found, until trials are read again
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
         """Claim slots that nobody runs; the study starts with its first claim.
@@ -69,14 +69,18 @@ class TrialLedger:
         if self._leaving():
             return []
         with database.transaction(self._rdb) as session:
-            state = lifecycle.lock_state(session, self._study_id, self._parent_id)
-            if state not in LIVE_STUDY or self._end_when_overdue(session):
+            study = lifecycle.lock_standing(session, self._study_id, self._parent_id)
+            if study is None or study.state not in LIVE_STUDY or self._end_when_overdue(session):
                 return []
             claims = claiming.claim_slots(session, self._spec, self._study_id, self._holder, count, idle=idle)
-            if claims and state == StudyState.QUEUED:
+            if claims and study.state == StudyState.QUEUED:
                 began = sa.func.coalesce(StudyRecord.started_at, unix_now())
-                study = sa.update(StudyRecord).where(StudyRecord.id == self._study_id)
-                session.execute(study.values(state=StudyState.RUNNING, started_at=began))
+                update = sa.update(StudyRecord).where(StudyRecord.id == self._study_id)
+                session.execute(update.values(state=StudyState.RUNNING, started_at=began))
+            # Here, where it costs little: most often no other worker has ended or opened a trial since.
+            self._nothing_changed = study.invalidated_count == self._invalidated_count and not (
+                changes.has_changed(session, self._study_id, self._last_number, self._awaited)
+            )
         faults.point("claimed")
         return claims
 
@@ -109,10 +113,14 @@ class TrialLedger:
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""
         self._optuna_trial_ids, self._last_number, self._awaited = {}, -1, set()
+        self._nothing_changed = False
         return self.changed_trials()
 
     def changed_trials(self) -> list[FrozenTrial]:
         """The trials that other workers opened since the last read, or that had not ended then, by number."""
+        if self._nothing_changed:
+            self._nothing_changed = False
+            return []
         with self._store.reading() as session:
             also = self._awaited | self._failed_numbers(session)
             trials = optuna_tables.read_trials(session, self._optuna_id, self._last_number, also)
@@ -122,13 +130,11 @@ class TrialLedger:
 
     def _failed_numbers(self, session: Session) -> set[int]:
         """The numbers of all failed trials, if users have marked trials invalid since this was last read."""
-        count = session.connection().scalar(_select_invalidated_count(), {"of_study": self._study_id})
+        count = changes.invalidated_count(session, self._study_id)
         if count is None or count == self._invalidated_count:
             return set()
         self._invalidated_count = count
-        failed = TrialRecord.study_id == self._study_id, TrialRecord.state == TrialState.FAIL
-        numbers = session.scalars(sa.select(TrialRecord.number).where(*failed))
-        return {number for number in numbers if number is not None}
+        return changes.failed_numbers(session, self._study_id)
 
     def warm_start_trials(self) -> list[FrozenTrial]:
         """Another study's trials, for the sampler to learn from."""
@@ -215,11 +221,11 @@ class TrialLedger:
         self._put(claim, path, model, model=path)
         faults.point("model written")
 
-    def _put(self, claim: Claim, path: str, file: Path, **changes: Any) -> None:
+    def _put(self, claim: Claim, path: str, file: Path, **columns: Any) -> None:
         """Put a file into the artifacts, then record its path; remove it when the claim is no longer held."""
         self._artifacts.put(path, file)
         try:
-            with self._fenced(claim, **changes):
+            with self._fenced(claim, **columns):
                 pass
         except LeaseLostError:
             self._artifacts.remove(path)
@@ -230,7 +236,7 @@ class TrialLedger:
         with self._fenced(claim, locks_study=True, ended=True, **trial_columns(outcome)) as session:
             attempts.record_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
             if outcome.result is not None:
-                session.connection().execute(_insert_curve(), curve_row(claim.trial_id, outcome.result))
+                insert_curve(session, claim.trial_id, outcome.result)
             failed = outcome.state == OptunaState.FAIL
             if failed or not comparisons.goes_on(session, self._study_id):
                 study = session.get_one(StudyRecord, self._study_id)
@@ -268,7 +274,7 @@ class TrialLedger:
 
     @contextmanager
     def _fenced(
-        self, claim: Claim, *, locks_study: bool = False, ended: bool = False, **changes: Any
+        self, claim: Claim, *, locks_study: bool = False, ended: bool = False, **columns: Any
     ) -> Iterator[Session]:
         """A transaction that begins by changing the claim's row, with the moment of its end if it has `ended`.
 
@@ -278,13 +284,10 @@ class TrialLedger:
         Raises LeaseLostError when the claim is no longer held.
         """
         self._holder.note_progress()
-        held = {"claimed_trial": claim.trial_id, "claim_token": claim.token}
         with database.transaction(self._rdb) as session:
             if locks_study:
-                lifecycle.lock_state(session, self._study_id, self._parent_id)
-            update = _update_claimed(ended=ended)
-            changed = session.connection().execute(update, {**held, **(changes or {"token": claim.token})})
-            if changed.rowcount != 1:
+                lifecycle.lock_standing(session, self._study_id, self._parent_id)
+            if not update_claimed(session, claim, columns or {"token": claim.token}, ended=ended):
                 number = self._opened_numbers.get(claim.trial_id) if claim.number is None else claim.number
                 self._awaited |= set() if number is None else {number}
                 raise LeaseLostError("another worker runs this trial now, or its study was deleted")
@@ -305,26 +308,3 @@ class TrialLedger:
         reason = f"budget.timeout_seconds of {seconds:g} ran out"
         comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
         return True
-
-
-@cache
-def _update_claimed(*, ended: bool) -> sa.Update:
-    """Change the row of a claim that is still held."""
-    trials = table_of(TrialRecord)
-    update = sa.update(trials).where(
-        trials.c.id == sa.bindparam("claimed_trial"),
-        trials.c.token == sa.bindparam("claim_token"),
-        trials.c.state == TrialState.RUNNING,
-    )
-    return update.values(ended_at=unix_now()) if ended else update
-
-
-@cache
-def _insert_curve() -> sa.Insert:
-    return sa.insert(table_of(CurveRecord))
-
-
-@cache
-def _select_invalidated_count() -> sa.Select[Any]:
-    studies = table_of(StudyRecord)
-    return sa.select(studies.c.forgotten).where(studies.c.id == sa.bindparam("of_study"))

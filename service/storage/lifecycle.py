@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -55,23 +55,30 @@ def _lock(session: Session, study_id: int) -> StudyRecord | None:
     return session.get(StudyRecord, study_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
-def lock_state(session: Session, study_id: int, parent_id: int | None) -> StudyState | None:
-    """Lock a study as lock_study does, and return its state alone; None when there is none.
+class StudyStanding(NamedTuple):
+    """What a worker needs of its study at every trial."""
+
+    state: StudyState
+    invalidated_count: int
+
+
+def lock_standing(session: Session, study_id: int, parent_id: int | None) -> StudyStanding | None:
+    """Lock a study as lock_study does, and return its standing alone; None when there is none.
 
     Every claim and every end of a trial reads it, and a study's row holds documents that take longer to read.
     """
     connection = session.connection()
     if parent_id is not None:
-        connection.execute(_select_state(), {"of_study": parent_id})
-    state: StudyState | None = connection.scalar(_select_state(), {"of_study": study_id})
-    return state
+        connection.execute(_select_standing(), {"of_study": parent_id})
+    row = connection.execute(_select_standing(), {"of_study": study_id}).first()
+    return None if row is None else StudyStanding(*row)
 
 
 @cache
-def _select_state() -> sa.Select[Any]:
+def _select_standing() -> sa.Select[Any]:
     studies = table_of(StudyRecord)
-    state = sa.select(studies.c.state).where(studies.c.id == sa.bindparam("of_study"))
-    return state.with_for_update(key_share=True)
+    standing = sa.select(studies.c.state, studies.c.forgotten).where(studies.c.id == sa.bindparam("of_study"))
+    return standing.with_for_update(key_share=True)
 
 
 def lock_trials(session: Session, condition: sa.ColumnElement[bool]) -> Sequence[tuple[int, int | None]]:

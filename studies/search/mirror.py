@@ -67,7 +67,7 @@ class Mirror:
 
     def ask(self, params: Mapping[str, Any] | None = None) -> Trial:
         """Ask a running trial; the sampler suggests every searched parameter that is not given."""
-        self.study.sampler = build_sampler(self._spec, len(self.trials()))
+        self.study.sampler = build_sampler(self._spec, len(self.trials()), self.study.sampler)
         if params is not None:
             self.study.enqueue_trial(dict(params))
         return self.study.ask(self._distributions)

@@ -28,6 +28,11 @@ def thinned_tpe() -> type[BaseSampler]:
     class ThinnedTPE(TPESampler):
         """Sees a view of the study, sorted out once, where TPESampler sorts out all trials for each ask."""
 
+        def reseed(self, seed: int) -> None:
+            """Be as if made with this seed: nothing but its generators changes while it asks."""
+            self._rng.rng.seed(seed)
+            self._random_sampler._rng.rng.seed(seed)
+
         def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
             # All trials of a study are asked from the same space, so one suffices for the intersection Optuna makes.
             return history_of(study).space(study) if self._is_multivariate(study) else {}
