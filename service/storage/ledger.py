@@ -66,6 +66,7 @@ class TrialLedger:
         down with it.
         """
         self._holder.note_progress()
+        self._nothing_changed = False
         if self._leaving():
             return []
         with database.transaction(self._rdb) as session:
