@@ -57,7 +57,7 @@ class TrialLedger:
         self._turn_ends_at: float | None = None  # a turn begins with its first claim, once the program is ready
         self._gives_way = False
         self._invalidated_count = 0  # of the study, when last read
-        self._nothing_changed = False  # as the last claim found, until trials are read again
+        self._nothing_changed = False  # as a claim found that came just before
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
         """Claim slots that nobody runs; the study starts with its first claim.
@@ -168,6 +168,7 @@ class TrialLedger:
     def report(self, reports: Sequence[Report]) -> Standing:
         """Record intermediate values and renew the leases, in one transaction; return the lost ones and the order."""
         self._holder.note_progress()
+        self._nothing_changed = False
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
         with database.transaction(self._rdb) as session:
@@ -285,6 +286,7 @@ class TrialLedger:
         Raises LeaseLostError when the claim is no longer held.
         """
         self._holder.note_progress()
+        self._nothing_changed = False
         with database.transaction(self._rdb) as session:
             if locks_study:
                 lifecycle.lock_standing(session, self._study_id, self._parent_id)
