@@ -1,8 +1,9 @@
 """Measures the cost of a trial beside its training: sampler and storage, in milliseconds, as a study grows.
 
-`python -m benchmarks.overhead [100 1000 10000 …]`: one worker's sweep over SQLite with an engine that trains nothing;
-each trial reports at the rungs of 50 epochs and leaves a learning curve of 50 entries. CPU is the process' own time,
-which says more than the wall time on a machine that others use; the parts are of the CPU time.
+`python -m benchmarks.overhead [100 1000 10000 … | --copied 99000]`: one worker's sweep over SQLite with an engine that
+trains nothing; each trial reports at the rungs of 50 epochs and leaves a learning curve of 50 entries. CPU is the
+process' own time, which says more than the wall time on a machine that others use; the parts are of the CPU time. With
+`--copied` the trials up to this number are copies of the first 1,000, and those that come after them are measured.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from benchmarks.copied_trials import copy_trials
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.ledger import TrialLedger
@@ -30,7 +32,7 @@ from studies.sweep.loop import sweep
 from studies.sweep.pruning import is_rung
 from studies.training.result import EpochReport, Job, Trained, TrialResult, Trials
 
-LANES, EPOCHS, WINDOW = 16, 50, 50
+LANES, EPOCHS, WINDOW, ORIGINALS = 16, 50, 50, 1_000
 SIZES = (100, 1_000, 10_000)
 #: The ledger's methods by the part of a trial they are; the rest is the sampler and the loop.
 PARTS = {"claim": "claim", "open": "open", "report": "report", "close": "close"}
@@ -66,16 +68,18 @@ class TimedLedger:
 class Instant:
     """An engine that trains nothing and remembers the moments at which some trials were done."""
 
-    def __init__(self, ledger: TimedLedger, sizes: Sequence[int]) -> None:
+    def __init__(self, ledger: TimedLedger, sizes: Sequence[int], trials: int, done: int = 0) -> None:
         self._ledger, self._numbers = ledger, {*sizes, *(size - WINDOW for size in sizes)}
-        self._done = 0
+        self._left, self._done = trials - done, done
         self.moments: dict[int, Moment] = {}
 
     def __call__(self, _: Sequence[PreparedData], trials: Trials) -> None:
         """Keep some trials in flight; the oldest ends first, as in a lane that falls free."""
         running: list[Job] = []
         while True:
-            running += trials.next(LANES - len(running))
+            begun = trials.next(min(LANES - len(running), self._left))
+            running += begun
+            self._left -= len(begun)
             if not running:
                 return
             job = running.pop(0)
@@ -119,16 +123,46 @@ def main() -> None:
     """Print milliseconds a trial around each number of trials."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("sizes", type=int, nargs="*", help=f"numbers of trials, at least {WINDOW + 1}")
-    sizes = sorted(arguments.parse_args().sizes or SIZES)
-    trials = sizes[-1] + LANES  # so that the last one looked at is still followed by others
+    arguments.add_argument("--copied", type=int, help=f"copy trials up to this number, a multiple of {ORIGINALS}")
+    parsed = arguments.parse_args()
+    if parsed.copied is None:
+        sizes = sorted(parsed.sizes or SIZES)
+        measure(sizes, sizes[-1] + LANES)  # the last one looked at is still followed by others
+    else:
+        measure_copied(parsed.copied)
+
+
+def measure(sizes: Sequence[int], trials: int) -> None:
+    """Print milliseconds a trial around each of some numbers, in a study of so many trials."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(f"sqlite:///{folder}/regsweep.db")
-        document = {"name": "overhead", "dataset": {"kind": "builtin", "name": "iris"}, "budget": {"trials": trials}}
-        spec = parse(document)
-        study = store.create_study(spec)
-        ledger = TimedLedger(TrialLedger(store, Artifacts(f"file://{folder}"), study, Holder("bench", 60.0)))
-        sweep(spec, [prepare(spec.dataset, 0)], cast("Ledger", ledger), Instant(ledger, sizes))
+        store = _store(folder, trials)
+        _sweep(store, folder, sizes, trials)
         store.close()
+
+
+def measure_copied(copied: int) -> None:
+    """Print milliseconds a trial after a number of trials, nearly all of them copied."""
+    trials = copied + 2 * WINDOW + LANES
+    with tempfile.TemporaryDirectory() as folder:
+        store = _store(folder, trials)
+        _sweep(store, folder, [], ORIGINALS)
+        copy_trials(Path(folder, "regsweep.db"), ORIGINALS, copied // ORIGINALS - 1)
+        _sweep(store, folder, [copied + 2 * WINDOW], trials, copied)
+        store.close()
+
+
+def _store(folder: str, trials: int) -> Store:
+    store = Store(f"sqlite:///{folder}/regsweep.db")
+    document = {"name": "overhead", "dataset": {"kind": "builtin", "name": "iris"}, "budget": {"trials": trials}}
+    store.create_study(parse(document))
+    return store
+
+
+def _sweep(store: Store, folder: str, sizes: Sequence[int], trials: int, done: int = 0) -> None:
+    study = store.study("overhead")
+    ledger = TimedLedger(TrialLedger(store, Artifacts(f"file://{folder}"), study, Holder("bench", 60.0)))
+    spec = study.parsed_spec
+    sweep(spec, [prepare(spec.dataset, 0)], cast("Ledger", ledger), Instant(ledger, sizes, trials, done))
 
 
 if __name__ == "__main__":
