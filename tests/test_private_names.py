@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OPTUNA = {
     "service/storage/optuna_tables.py": {"optuna.storages._rdb"},
+    "studies/search/history.py": {"_storage", "_study_id"},
     "studies/search/mirror.py": {"_storage", "_study_id", "_trial_id"},
     "studies/search/mirror_storage.py": {
         "_lock",
@@ -26,8 +27,31 @@ OPTUNA = {
         "_trial_id_to_study_id_and_number",
         "_update_cache",
     },
+    "studies/search/parzen.py": {
+        "_BatchedCategoricalDistributions",
+        "_BatchedDiscreteTruncLogNormDistributions",
+        "_BatchedDiscreteTruncNormDistributions",
+        "_BatchedTruncLogNormDistributions",
+        "_BatchedTruncNormDistributions",
+        "_MixtureOfProductDistribution",
+        "_log_gauss_mass",
+        "_log_gauss_mass_unique",
+        "_norm_pdf_logC",
+        "_unique_inverse_2d",
+        "optuna.samplers._tpe",
+        "optuna.samplers._tpe._truncnorm",
+        "optuna.samplers._tpe.sampler",
+    },
     "studies/search/samplers.py": {"_find_sample_id"},
-    "studies/search/tpe.py": {"_studies", "_study_id", "_trial_id", "_trial_id_to_study_id_and_number"},
+    "studies/search/tpe.py": {
+        "_constant_liar",
+        "_is_multivariate",
+        "_n_ei_candidates",
+        "_n_startup_trials",
+        "_random_sampler",
+        "_rng",
+        "optuna.samplers._tpe.sampler",
+    },
     "studies/search/warm_start.py": {"_contains"},
 }
 KERAS = {
@@ -39,7 +63,11 @@ KERAS = {
 #: Underscored names that are public: of named tuples and of `os`.
 PUBLIC = {"_replace", "_exit"}
 #: Names that are defined beside their use as well, or override one: the search below passes them over.
-DEFINED_HERE_TOO = {("studies/search/mirror.py", "_storage"), ("studies/search/samplers.py", "_find_sample_id")}
+DEFINED_HERE_TOO = {
+    ("studies/search/mirror.py", "_storage"),
+    ("studies/search/parzen.py", "_log_gauss_mass"),
+    ("studies/search/samplers.py", "_find_sample_id"),
+}
 
 
 def private(name: str) -> bool:

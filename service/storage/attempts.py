@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from service.storage import comparisons, lifecycle
 from service.storage.database import unix_now
-from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running
+from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running, table_of
 from service.storage.states import ACTIVE_STUDY, Ending, TrialState
 from studies import faults
 from studies.plan import Plan
@@ -85,13 +86,19 @@ def _close_if_ended(session: Session, optuna: RDBStorage, study: StudyRecord, ro
 
 def record_ending(session: Session, trial_id: int, attempt: int, ending: Ending, reason: str | None) -> None:
     """Record how an attempt ended, if it has not."""
+    which = {"of_trial": trial_id, "at_attempt": attempt}
+    session.connection().execute(_end_open_attempt(), {**which, "ending": ending, "reason": reason})
+
+
+@cache
+def _end_open_attempt() -> sa.Update:
+    attempts = table_of(AttemptRecord)
     open_attempt = (
-        AttemptRecord.trial_id == trial_id,
-        AttemptRecord.attempt == attempt,
-        AttemptRecord.ending.is_(None),
+        attempts.c.trial_id == sa.bindparam("of_trial"),
+        attempts.c.attempt == sa.bindparam("at_attempt"),
+        attempts.c.ending.is_(None),
     )
-    ended = {"ended_at": unix_now(), "ending": ending, "reason": reason}
-    session.execute(sa.update(AttemptRecord).where(*open_attempt).values(ended))
+    return sa.update(attempts).where(*open_attempt).values(ended_at=unix_now())
 
 
 def _fail_used_up(session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any], why: str) -> None:

@@ -1,17 +1,19 @@
-"""Claims budget slots for a worker; inside a `database.transaction`."""
+"""Claims budget slots for a worker; inside a `database.transaction` that has locked the study and found it live."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.database import unix_now
-from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, claimable
+from service.storage.records import AttemptRecord, TrialRecord, table_of
 from service.storage.states import OPEN_TRIAL, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
@@ -37,55 +39,36 @@ def claim_slots(
 
     When there are none and the worker is idle, claim one whose trial is on its last attempt, to run alone.
     """
-    on_last_attempt = TrialRecord.setbacks >= max(1, spec.budget.max_attempts - 1)
-    in_study = sa.and_(TrialRecord.study_id == study_id, _in_generation(spec, study_id))
-    claims = _claim(session, holder, sa.and_(in_study, ~on_last_attempt), count, alone=False)
+    budget = spec.budget
+    which = {"of_study": study_id, "last_attempt": max(1, budget.max_attempts - 1), "generation": spec.generation}
+    claims = _claim(session, holder, spec, which | {"count": count}, alone=False)
     if claims or not idle:
         return claims
-    return _claim(session, holder, sa.and_(in_study, on_last_attempt), 1, alone=True)
+    return _claim(session, holder, spec, which | {"count": 1}, alone=True)
 
 
-def _claim(
-    session: Session, holder: Holder, condition: sa.ColumnElement[bool], count: int, *, alone: bool
-) -> list[Claim]:
-    candidates = (
-        sa.select(TrialRecord.id)
-        .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-        .where(claimable(), condition)
-        .order_by(TrialRecord.slot)
-        .limit(count)
-        .with_for_update(skip_locked=True, of=TrialRecord)
-    )
-    columns = ("id", "number", "slot", "attempt", "plan", "enqueued_params", "checkpoint", "lease_expires_at")
+def _claim(session: Session, holder: Holder, spec: StudySpec, which: Mapping[str, int], *, alone: bool) -> list[Claim]:
+    connection = session.connection()
+    candidates = connection.scalars(_candidates(alone=alone, in_generations=spec.reproducible), which).all()
+    if not candidates:
+        return []
     token = uuid4().hex  # one for all: a slot is fenced by the pair of its row and its token
-    update = (
-        sa.update(TrialRecord)
-        # Not as a subquery, which PostgreSQL may run more than once, past its limit.
-        .where(TrialRecord.id.in_(session.scalars(candidates).all()))
-        .values(
-            state=TrialState.RUNNING,
-            worker=holder.name,
-            token=token,
-            attempt=TrialRecord.attempt + 1,
-            lease_expires_at=unix_now() + holder.lease_seconds,
-            started_at=sa.func.coalesce(TrialRecord.started_at, unix_now()),
-        )
-        .returning(*(getattr(TrialRecord, column) for column in columns))
-    )
-    rows = sorted(session.execute(update).all(), key=lambda row: row.slot)
-    if rows:
-        begun = {"worker": holder.name, "started_at": rows[0].lease_expires_at - holder.lease_seconds}
-        attempts = [{"trial_id": row.id, "attempt": row.attempt, **begun} for row in rows]
-        session.execute(sa.insert(AttemptRecord), attempts)
+    lease = {"worker": holder.name, "token": token, "lease_seconds": holder.lease_seconds}
+    # Not with a subquery, which PostgreSQL may run more than once, past its limit.
+    update = connection.execute(_take(), {"candidates": candidates, **lease})
+    rows = sorted(update.all(), key=lambda row: int(row.place))
+    begun = {"worker": holder.name, "started_at": rows[0].lease_expires_at - holder.lease_seconds}
+    attempts = [{"trial_id": row.id, "attempt": row.attempt, **begun} for row in rows]
+    connection.execute(_insert_attempts(), attempts)
     return [
         Claim(
             row.id,
-            row.slot,
+            row.place,
             token,
             row.number,
             row.attempt,
             plan=None if row.plan is None else Plan.read(row.plan),
-            enqueued_params=row.enqueued_params,
+            enqueued_params=row.asked,
             checkpoint=row.checkpoint,
             alone=alone,
         )
@@ -93,14 +76,45 @@ def _claim(
     ]
 
 
-def _in_generation(spec: StudySpec, study_id: int) -> sa.ColumnElement[bool]:
-    """The slots of the first generation that has not ended, of a reproducible study."""
-    if not spec.reproducible:
-        return sa.true()
-    return TrialRecord.slot < (_first_open_slot(study_id) // spec.generation + 1) * spec.generation
+@cache
+def _candidates(*, alone: bool, in_generations: bool) -> sa.Select[Any]:
+    trials = table_of(TrialRecord)
+    last_attempt: sa.BindParameter[int] = sa.bindparam("last_attempt")
+    conditions = [
+        trials.c.study_id == sa.bindparam("of_study"),
+        trials.c.state == TrialState.WAITING,
+        trials.c.setbacks >= last_attempt if alone else trials.c.setbacks < last_attempt,
+    ]
+    if in_generations:  # those of the first generation that has not ended
+        generation = sa.bindparam("generation", type_=sa.Integer())
+        conditions += [
+            trials.c.place < (sa.func.coalesce(_first(state), trials.c.place) // generation + 1) * generation
+            for state in OPEN_TRIAL
+        ]
+    query = sa.select(trials.c.id).where(*conditions).order_by(trials.c.place)
+    return query.limit(sa.bindparam("count", type_=sa.Integer())).with_for_update(skip_locked=True)
 
 
-def _first_open_slot(study_id: int) -> sa.ScalarSelect[int]:
-    is_open = TrialRecord.state.in_(OPEN_TRIAL)
-    query = sa.select(sa.func.min(TrialRecord.slot)).where(TrialRecord.study_id == study_id, is_open)
-    return query.correlate(None).scalar_subquery()
+def _first(state: TrialState) -> sa.ScalarSelect[int]:
+    """The first slot in a state: of one state at a time the index knows it, without a look at all others."""
+    trials = table_of(TrialRecord).alias()
+    first = sa.select(sa.func.min(trials.c.place))
+    return first.where(trials.c.study_id == sa.bindparam("of_study"), trials.c.state == state).scalar_subquery()
+
+
+@cache
+def _take() -> Any:
+    trials = table_of(TrialRecord)
+    columns = ("id", "number", "place", "attempt", "plan", "asked", "checkpoint", "lease_expires_at")
+    update = sa.update(trials).where(trials.c.id.in_(sa.bindparam("candidates", expanding=True)))
+    return update.values(
+        state=TrialState.RUNNING,
+        attempt=trials.c.attempt + 1,
+        lease_expires_at=unix_now() + sa.bindparam("lease_seconds", type_=sa.Float()),
+        started_at=sa.func.coalesce(trials.c.started_at, unix_now()),
+    ).returning(*(trials.c[column] for column in columns))
+
+
+@cache
+def _insert_attempts() -> sa.Insert:
+    return sa.insert(table_of(AttemptRecord))

@@ -8,14 +8,15 @@ before, so no crash can come between.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
 from service.storage import confirmation, failures, lifecycle, ranking, repeats
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord, table_of
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, ComparisonState, StudyState, TrialState
 from studies.analysis import techniques
 from studies.plan import Plan
@@ -91,6 +92,19 @@ def settle(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: 
             _begin_confirmation(session, optuna, parent, paused=paused)
     elif parent.comparison_state == ComparisonState.CONFIRMING and study.technique is None:
         parent.comparison_state = ComparisonState(study.state)
+
+
+def goes_on(session: Session, study_id: int) -> bool:
+    """Return whether a study is active and a trial of it open: then `end_when_done` does nothing, unless one failed."""
+    return bool(session.connection().scalar(_select_goes_on(), {"of_study": study_id}))
+
+
+@cache
+def _select_goes_on() -> sa.Select[Any]:
+    studies, trials = table_of(StudyRecord), table_of(TrialRecord)
+    of_study: sa.BindParameter[int] = sa.bindparam("of_study")
+    is_open = sa.exists().where(trials.c.study_id == of_study, trials.c.state.in_(OPEN_TRIAL))
+    return sa.select(is_open).where(studies.c.id == of_study, studies.c.state.in_(ACTIVE_STUDY))
 
 
 def end_when_done(session: Session, optuna: RDBStorage, study: StudyRecord, *, failed: bool) -> None:

@@ -18,15 +18,15 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
-from service.storage import attempts, claiming, comparisons, database, lifecycle, optuna_tables
+from service.storage import attempts, changes, claiming, comparisons, database, lifecycle, optuna_tables
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
 from service.storage.lifecycle import lock_trials
-from service.storage.records import CurveRecord, StudyRecord, TrialRecord, claimable, running
-from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState, TrialState
+from service.storage.records import StudyRecord, TrialRecord, claimable, running
+from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
-from service.storage.trial_rows import curve_row, trial_columns
+from service.storage.trial_rows import insert_curve, trial_columns, update_claimed
 from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
@@ -41,7 +41,7 @@ class TrialLedger:
         self._store, self._worker_store = store, WorkerStore(store)
         self._rdb = store.optuna
         self._artifacts = artifacts
-        self._study_id, self._root_id = study.id, study.root_id
+        self._study_id, self._parent_id, self._root_id = study.id, study.parent_id, study.root_id
         self._spec = study.parsed_spec
         self._warm_start_trials = study.warm_start_trials
         try:
@@ -57,6 +57,7 @@ class TrialLedger:
         self._turn_ends_at: float | None = None  # a turn begins with its first claim, once the program is ready
         self._gives_way = False
         self._invalidated_count = 0  # of the study, when last read
+        self._nothing_changed = False  # as a claim found that came just before
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
         """Claim slots that nobody runs; the study starts with its first claim.
@@ -65,19 +66,22 @@ class TrialLedger:
         down with it.
         """
         self._holder.note_progress()
+        self._nothing_changed = False
         if self._leaving():
             return []
         with database.transaction(self._rdb) as session:
-            study = lifecycle.lock_study(session, self._study_id)
-            if study is None:
+            study = lifecycle.lock_standing(session, self._study_id, self._parent_id)
+            if study is None or study.state not in LIVE_STUDY or self._end_when_overdue(session):
                 return []
-            self._end_when_overdue(session)
-            if study.state not in LIVE_STUDY:
-                return []
-            claims = claiming.claim_slots(session, self._spec, study.id, self._holder, count, idle=idle)
+            claims = claiming.claim_slots(session, self._spec, self._study_id, self._holder, count, idle=idle)
             if claims and study.state == StudyState.QUEUED:
-                study.state = StudyState.RUNNING
-                study.started_at = study.started_at or session.scalar(sa.select(unix_now()))
+                began = sa.func.coalesce(StudyRecord.started_at, unix_now())
+                update = sa.update(StudyRecord).where(StudyRecord.id == self._study_id)
+                session.execute(update.values(state=StudyState.RUNNING, started_at=began))
+            # Here, where it costs little: most often no other worker has ended or opened a trial since.
+            self._nothing_changed = study.invalidated_count == self._invalidated_count and not (
+                changes.has_changed(session, self._study_id, self._last_number, self._awaited)
+            )
         faults.point("claimed")
         return claims
 
@@ -110,10 +114,14 @@ class TrialLedger:
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""
         self._optuna_trial_ids, self._last_number, self._awaited = {}, -1, set()
+        self._nothing_changed = False
         return self.changed_trials()
 
     def changed_trials(self) -> list[FrozenTrial]:
         """The trials that other workers opened since the last read, or that had not ended then, by number."""
+        if self._nothing_changed:
+            self._nothing_changed = False
+            return []
         with self._store.reading() as session:
             also = self._awaited | self._failed_numbers(session)
             trials = optuna_tables.read_trials(session, self._optuna_id, self._last_number, also)
@@ -123,13 +131,11 @@ class TrialLedger:
 
     def _failed_numbers(self, session: Session) -> set[int]:
         """The numbers of all failed trials, if users have marked trials invalid since this was last read."""
-        count = session.scalar(sa.select(StudyRecord.invalidated_count).where(StudyRecord.id == self._study_id))
+        count = changes.invalidated_count(session, self._study_id)
         if count is None or count == self._invalidated_count:
             return set()
         self._invalidated_count = count
-        failed = TrialRecord.study_id == self._study_id, TrialRecord.state == TrialState.FAIL
-        numbers = session.scalars(sa.select(TrialRecord.number).where(*failed))
-        return {number for number in numbers if number is not None}
+        return changes.failed_numbers(session, self._study_id)
 
     def warm_start_trials(self) -> list[FrozenTrial]:
         """Another study's trials, for the sampler to learn from."""
@@ -162,6 +168,7 @@ class TrialLedger:
     def report(self, reports: Sequence[Report]) -> Standing:
         """Record intermediate values and renew the leases, in one transaction; return the lost ones and the order."""
         self._holder.note_progress()
+        self._nothing_changed = False
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
         with database.transaction(self._rdb) as session:
@@ -216,11 +223,11 @@ class TrialLedger:
         self._put(claim, path, model, model=path)
         faults.point("model written")
 
-    def _put(self, claim: Claim, path: str, file: Path, **changes: Any) -> None:
+    def _put(self, claim: Claim, path: str, file: Path, **columns: Any) -> None:
         """Put a file into the artifacts, then record its path; remove it when the claim is no longer held."""
         self._artifacts.put(path, file)
         try:
-            with self._fenced(claim, **changes):
+            with self._fenced(claim, **columns):
                 pass
         except LeaseLostError:
             self._artifacts.remove(path)
@@ -228,12 +235,14 @@ class TrialLedger:
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record its results."""
-        with self._fenced(claim, ending=True, **trial_columns(outcome)) as session:
+        with self._fenced(claim, locks_study=True, ended=True, **trial_columns(outcome)) as session:
             attempts.record_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
             if outcome.result is not None:
-                session.execute(sa.insert(CurveRecord), curve_row(claim.trial_id, outcome.result))
-            study = session.get_one(StudyRecord, self._study_id)
-            comparisons.end_when_done(session, self._rdb, study, failed=outcome.state == OptunaState.FAIL)
+                insert_curve(session, claim.trial_id, outcome.result)
+            failed = outcome.state == OptunaState.FAIL
+            if failed or not comparisons.goes_on(session, self._study_id):
+                study = session.get_one(StudyRecord, self._study_id)
+                comparisons.end_when_done(session, self._rdb, study, failed=failed)
             if not claim.is_repeat:
                 self._tell_optuna(session, self._optuna_trial_id(number), outcome)
             faults.point("before the tell commits")
@@ -250,13 +259,13 @@ class TrialLedger:
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
         """End an attempt that gave nothing; the trial waits for another, or is told FAIL after its last."""
-        with self._fenced(claim, ending=True) as session:
+        with self._fenced(claim, locks_study=True) as session:
             attempts.end_attempts(session, self._rdb, TrialRecord.id == claim.trial_id, Ending(setback), reason)
         self._awaited.add(number)
 
     def hand_back(self, claim: Claim) -> None:
         """Free the slot for another worker, without counting the attempt."""
-        with self._fenced(claim, ending=True) as session:
+        with self._fenced(claim, locks_study=True) as session:
             attempts.hand_back(session, self._rdb, TrialRecord.id == claim.trial_id)
 
     def _optuna_trial_id(self, number: int) -> int:
@@ -266,35 +275,39 @@ class TrialLedger:
         return self._optuna_trial_ids[number]
 
     @contextmanager
-    def _fenced(self, claim: Claim, *, ending: bool = False, **changes: Any) -> Iterator[Session]:
-        """A transaction that begins by changing the claim's row.
+    def _fenced(
+        self, claim: Claim, *, locks_study: bool = False, ended: bool = False, **columns: Any
+    ) -> Iterator[Session]:
+        """A transaction that begins by changing the claim's row, with the moment of its end if it has `ended`.
 
-        With `ending`, it locks the study first: of two workers that close the last trials at once, each would see the
-        other's still open, and neither would end the study.
+        With `locks_study` it locks the study first: of two workers that close the last trials at once, each would see
+        the other's still open, and neither would end the study.
 
         Raises LeaseLostError when the claim is no longer held.
         """
         self._holder.note_progress()
-        condition = sa.and_(TrialRecord.id == claim.trial_id, TrialRecord.token == claim.token, running())
+        self._nothing_changed = False
         with database.transaction(self._rdb) as session:
-            if ending:
-                lifecycle.lock_study(session, self._study_id)
-            changed = session.execute(sa.update(TrialRecord).where(condition).values(changes or {"token": claim.token}))
-            if changed.rowcount != 1:  # type: ignore[attr-defined]  # an UPDATE's result has it
+            if locks_study:
+                lifecycle.lock_standing(session, self._study_id, self._parent_id)
+            if not update_claimed(session, claim, columns or {"token": claim.token}, ended=ended):
                 number = self._opened_numbers.get(claim.trial_id) if claim.number is None else claim.number
                 self._awaited |= set() if number is None else {number}
                 raise LeaseLostError("another worker runs this trial now, or its study was deleted")
             yield session
 
-    def _end_when_overdue(self, session: Session) -> None:
+    def _end_when_overdue(self, session: Session) -> bool:
+        """End the study when its time has run out, and return whether it has."""
         seconds = self._spec.budget.timeout_seconds
         if seconds is None:
-            return
+            return False
         # Paused time does not count, and a paused study does not end.
         spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
         overdue = sa.select(sa.true()).where(
             StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
         )
-        if session.scalar(overdue) and (study := lifecycle.lock_study(session, self._study_id)) is not None:
-            reason = f"budget.timeout_seconds of {seconds:g} ran out"
-            comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
+        if not session.scalar(overdue) or (study := lifecycle.lock_study(session, self._study_id)) is None:
+            return False
+        reason = f"budget.timeout_seconds of {seconds:g} ran out"
+        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
+        return True

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError, PreconditionError
 from service.storage.database import unix_now
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord, table_of
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
@@ -52,6 +53,32 @@ def lock_study(session: Session, study_id: int) -> StudyRecord | None:
 def _lock(session: Session, study_id: int) -> StudyRecord | None:
     # Rows that only refer to the study need not wait.
     return session.get(StudyRecord, study_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
+class StudyStanding(NamedTuple):
+    """What a worker needs of its study at every trial."""
+
+    state: StudyState
+    invalidated_count: int
+
+
+def lock_standing(session: Session, study_id: int, parent_id: int | None) -> StudyStanding | None:
+    """Lock a study as lock_study does, and return its standing alone; None when there is none.
+
+    Every claim and every end of a trial reads it, and a study's row holds documents that take longer to read.
+    """
+    connection = session.connection()
+    if parent_id is not None:
+        connection.execute(_select_standing(), {"of_study": parent_id})
+    row = connection.execute(_select_standing(), {"of_study": study_id}).first()
+    return None if row is None else StudyStanding(*row)
+
+
+@cache
+def _select_standing() -> sa.Select[Any]:
+    studies = table_of(StudyRecord)
+    standing = sa.select(studies.c.state, studies.c.forgotten).where(studies.c.id == sa.bindparam("of_study"))
+    return standing.with_for_update(key_share=True)
 
 
 def lock_trials(session: Session, condition: sa.ColumnElement[bool]) -> Sequence[tuple[int, int | None]]:

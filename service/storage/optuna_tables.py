@@ -1,15 +1,16 @@
 """Bulk access to Optuna's tables; RDBStorage issues a statement or more per parameter, which costs more than training.
 
-The rows are those that optuna.storages.RDBStorage would write; a test compares them.
+The rows are those that optuna.storages.RDBStorage would write; a test compares them. Statements are made once and
+executed by the connection: to make one anew, as the ORM does, costs more than the database takes for it.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,21 +24,31 @@ _to_json: Any = lru_cache(256)(distribution_to_json)
 _from_json: Any = lru_cache(256)(json_to_distribution)
 
 
-def _table(model: type[models.BaseModel]) -> Any:
+@cache
+def _table(model: Hashable) -> Any:
     return sa.inspect(model).local_table
+
+
+@cache
+def _insert(model: Hashable) -> Any:
+    return sa.insert(_table(model))
+
+
+@cache
+def _insert_trial() -> Any:
+    return _insert(models.TrialModel).returning(_table(models.TrialModel).c.trial_id)
 
 
 def create_trial(session: Session, study_id: int, template: FrozenTrial) -> int:
     """Record a trial under the template's own number; return its id."""
-    trials = _table(models.TrialModel)
-    started = template.datetime_start
+    connection, started = session.connection(), template.datetime_start
     values = {
         "number": template.number,
         "study_id": study_id,
         "state": template.state,
         "datetime_start": None if started is None else _utc(started),
     }
-    trial_id = int(session.execute(sa.insert(trials).values(values).returning(trials.c.trial_id)).scalar_one())
+    trial_id = int(connection.execute(_insert_trial(), values).scalar_one())
     params = [
         {
             "trial_id": trial_id,
@@ -48,7 +59,7 @@ def create_trial(session: Session, study_id: int, template: FrozenTrial) -> int:
         for name, value in template.params.items()
     ]
     if params:
-        session.execute(sa.insert(_table(models.TrialParamModel)), params)
+        connection.execute(_insert(models.TrialParamModel), params)
     add_system_attributes(session, trial_id, template.system_attrs)
     return trial_id
 
@@ -65,40 +76,50 @@ def add_system_attributes(session: Session, trial_id: int, attributes: Mapping[s
     """Record the notes of a sampler or pruner on a trial, under keys that it does not have yet."""
     rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
     if rows:
-        session.execute(sa.insert(_table(models.TrialSystemAttributeModel)), rows)
+        session.connection().execute(_insert(models.TrialSystemAttributeModel), rows)
 
 
 def set_intermediate_values(session: Session, values: Sequence[tuple[int, int, float]]) -> None:
     """Record finite intermediate values as (trial id, step, value); replace those of steps reported before."""
     if not values:
         return
-    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    table = _table(models.TrialIntermediateValueModel)
+    connection = session.connection()
     finite = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
     rows = [
         {"trial_id": trial, "step": step, "intermediate_value": value, "intermediate_value_type": finite}
         for trial, step, value in values
     ]
+    connection.execute(_set_intermediate_value(connection.dialect.name), rows)
+
+
+@cache
+def _set_intermediate_value(dialect: str) -> Any:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    table = _table(models.TrialIntermediateValueModel)
     statement = insert(table)
-    statement = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=[table.c.trial_id, table.c.step],
         set_={"intermediate_value": statement.excluded.intermediate_value},
     )
-    session.execute(statement, rows)
 
 
 def finish_trial(session: Session, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
     """Record the end of a running trial with its finite values."""
-    trials = _table(models.TrialModel)
     ended = {"state": state, "datetime_complete": datetime.now(UTC).replace(tzinfo=None)}
-    session.execute(sa.update(trials).where(trials.c.trial_id == trial_id).values(ended))
+    session.connection().execute(_update_trial(), {"running_trial": trial_id, **ended})
     finite = models.TrialValueModel.TrialValueType.FINITE
     rows = [
         {"trial_id": trial_id, "objective": objective, "value": value, "value_type": finite}
         for objective, value in enumerate(values or ())
     ]
     if rows:
-        session.execute(sa.insert(_table(models.TrialValueModel)), rows)
+        session.connection().execute(_insert(models.TrialValueModel), rows)
+
+
+@cache
+def _update_trial() -> Any:
+    trials = _table(models.TrialModel)
+    return sa.update(trials).where(trials.c.trial_id == sa.bindparam("running_trial"))
 
 
 def fail_finished_trial(session: Session, trial_id: int, reason: str) -> None:
@@ -114,19 +135,15 @@ def fail_finished_trial(session: Session, trial_id: int, reason: str) -> None:
 
 def read_trials(session: Session, study_id: int, after: int, also: Collection[int]) -> list[FrozenTrial]:
     """The study's trials with a number above `after` or in `also`, by number, without user attributes."""
-    trials = _table(models.TrialModel)
-    by_number = sa.or_(trials.c.number > after, trials.c.number.in_(also))
-    condition = sa.and_(trials.c.study_id == study_id, by_number)
-    trial_rows = session.execute(sa.select(trials).where(condition).order_by(trials.c.number)).all()
+    connection = session.connection()
+    which = {"of_study": study_id, "after": after, "also": list(also)}
+    trial_rows = connection.execute(_select_trials(), which).all()
     if not trial_rows:
         return []
 
-    def rows(model: type[models.BaseModel], *columns: str) -> dict[int, list[Any]]:
-        table = _table(model)
-        selected = [table.c[column] for column in ("trial_id", *columns)]
-        query = sa.select(*selected).join(trials, trials.c.trial_id == table.c.trial_id).where(condition)
+    def rows(model: Hashable, *columns: str) -> dict[int, list[Any]]:
         by_trial: dict[int, list[Any]] = defaultdict(list)
-        for trial_id, *rest in session.execute(query.order_by(sa.inspect(model).primary_key[0])):
+        for trial_id, *rest in connection.execute(_select_of_trials(model, columns), which):
             by_trial[trial_id].append(rest)
         return by_trial
 
@@ -138,6 +155,28 @@ def read_trials(session: Session, study_id: int, after: int, also: Collection[in
         _frozen(row, params[row.trial_id], values[row.trial_id], steps[row.trial_id], attributes[row.trial_id])
         for row in trial_rows
     ]
+
+
+def _chosen() -> Any:
+    trials = _table(models.TrialModel)
+    also = trials.c.number.in_(sa.bindparam("also", expanding=True))
+    by_number = sa.or_(trials.c.number > sa.bindparam("after"), also)
+    return sa.and_(trials.c.study_id == sa.bindparam("of_study"), by_number)
+
+
+@cache
+def _select_trials() -> Any:
+    trials = _table(models.TrialModel)
+    return sa.select(trials).where(_chosen()).order_by(trials.c.number)
+
+
+@cache
+def _select_of_trials(model: Hashable, columns: tuple[str, ...]) -> Any:
+    """The rows of another table that belong to the chosen trials, in the order they were written."""
+    table, trials = _table(model), _table(models.TrialModel)
+    selected = [table.c[column] for column in ("trial_id", *columns)]
+    query = sa.select(*selected).join(trials, trials.c.trial_id == table.c.trial_id).where(_chosen())
+    return query.order_by(sa.inspect(model).primary_key[0])
 
 
 def _frozen(row: Any, params: list[Any], values: list[Any], steps: list[Any], attributes: list[Any]) -> FrozenTrial:

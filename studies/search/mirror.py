@@ -13,10 +13,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from studies.plan import Plan
 from studies.search import pareto
+from studies.search.history import history_of
 from studies.search.mirror_storage import MirrorStorage
 from studies.search.pruners import build_pruner
 from studies.search.samplers import build_sampler
-from studies.search.tpe import history_of
 from studies.spec.study import StudySpec
 
 
@@ -67,7 +67,7 @@ class Mirror:
 
     def ask(self, params: Mapping[str, Any] | None = None) -> Trial:
         """Ask a running trial; the sampler suggests every searched parameter that is not given."""
-        self.study.sampler = build_sampler(self._spec, len(self.trials()))
+        self.study.sampler = build_sampler(self._spec, len(self.trials()), self.study.sampler)
         if params is not None:
             self.study.enqueue_trial(dict(params))
         return self.study.ask(self._distributions)

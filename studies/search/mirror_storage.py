@@ -19,8 +19,8 @@ class MirrorStorage(InMemoryStorage):
 
     def __init__(self, warm_start_trials: Sequence[FrozenTrial] = ()) -> None:
         super().__init__()
-        self._warm_start_trials = list(warm_start_trials)
-        for index, trial in enumerate(self._warm_start_trials):
+        self.warm_start_trials = list(warm_start_trials)
+        for index, trial in enumerate(self.warm_start_trials):
             trial._trial_id = trial.number = _BEYOND + index
 
     def own_trials(self, study_id: int) -> list[FrozenTrial]:
@@ -32,9 +32,9 @@ class MirrorStorage(InMemoryStorage):
     ) -> list[FrozenTrial]:
         """Warm-start trials and own ones."""
         study_trials = super().get_all_trials(study_id, deepcopy, states)
-        if not self._warm_start_trials:
+        if not self.warm_start_trials:
             return study_trials
-        return [trial for trial in self._warm_start_trials if states is None or trial.state in states] + study_trials
+        return [trial for trial in self.warm_start_trials if states is None or trial.state in states] + study_trials
 
     def replace(self, study_id: int, trial: FrozenTrial) -> None:
         """Put a trial in the place of the stored one of its number, as when it failed after all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from studies.search.grid import grid_sampler
 from studies.search.optuna_options import SAMPLERS, construct, options_of
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 _SEQUENCES: frozenset[SamplerName] = frozenset({"qmc"})
 
 
-def build_sampler(spec: StudySpec, number: int) -> BaseSampler:
+def build_sampler(spec: StudySpec, number: int, last: BaseSampler | None = None) -> BaseSampler:
     """Build Optuna's sampler for the ask of one trial, seeded by the study's seed and the trial's number.
 
-    A new sampler for each ask makes a trial depend on the seed and on the trials in view, never on the worker.
+    A new sampler for each ask makes a trial depend on the seed and on the trials in view, never on the worker. TPE's
+    `last` one for the same study is taken with the new seed instead, which is the same and costs less.
     """
     import optuna
 
     name = spec.sampler.name
+    if name == "tpe" and isinstance(last, thinned_tpe()):
+        cast("Any", last).reseed(ask_seed(spec.seed, number))
+        return last
     if name in FINITE_SAMPLERS:
         return grid_sampler(spec.space, grid_points(spec), spec.seed, spec.budget.trials)
     options = options_of(spec.sampler, "sampler")

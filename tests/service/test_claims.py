@@ -42,6 +42,29 @@ def test_the_first_claim_starts_the_study(store: Store, folder: Path) -> None:
     assert started.started_at is not None
 
 
+def test_a_worker_that_claims_sees_what_another_has_done_since_its_last_claim(store: Store, folder: Path) -> None:
+    spec = study(trials=12)
+    store.create_study(spec)
+    first, second = ledger(store, folder, "iris", "a"), ledger(store, folder, "iris", "b")
+
+    def seen() -> list[tuple[int, str]]:
+        claimed(first)
+        return [(trial.number, trial.state.name) for trial in first.changed_trials()]
+
+    assert first.trials() == []
+    assert seen() == []
+    claim, number = opened(second, spec)
+    assert seen() == [(0, "RUNNING")]
+    assert seen() == []
+    second.close(claim, number, outcome())
+    opened(second, spec)
+    assert seen() == [(0, "COMPLETE"), (1, "RUNNING")]
+    assert seen() == []
+    store.mark_invalid("iris", 0, "its data was wrong")
+    assert seen() == [(0, "FAIL"), (1, "RUNNING")]
+    assert seen() == []
+
+
 def test_a_number_that_is_taken_is_refused_and_leaves_nothing(store: Store, folder: Path) -> None:
     spec = study()
     store.create_study(spec)
