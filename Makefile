@@ -71,7 +71,9 @@ bench: bench-setup
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.kernel
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.first_trial
 	$(BIN)/python -m benchmarks.workers
+	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.profile
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.common_seeds

@@ -29,6 +29,8 @@ TRIALS = {
     "diabetes": 8,
     "series": 4,
     "encoder": 4,
+    "images 28x28x1": 4,
+    "images 32x32x3": 4,
 }
 MANY = {
     "small table": 1000,
@@ -38,6 +40,8 @@ MANY = {
     "diabetes": 1000,
     "series": 48,
     "encoder": 48,
+    "images 28x28x1": 24,
+    "images 32x32x3": 24,
 }
 
 

@@ -34,13 +34,24 @@ def main() -> None:
 
 def _memory(client: Client) -> None:
     """Resident memory of the one worker after some numbers of trials of one study."""
-    [worker] = [int(file.parent.name) for file in Path("/proc").glob("[0-9]*/cmdline") if _is_worker(file)]
+    worker = worker_process()
     name = client.submit(document("breast_cancer", max(COUNTS), name="memory")).name
     for count in COUNTS:
         while client.study(name).progress.complete < count:
             time.sleep(0.1)
-        [line] = [line for line in Path(f"/proc/{worker}/status").read_text().splitlines() if line.startswith("VmRSS")]
-        print(f"memory of a worker after {count:>5,} trials: {int(line.split()[1]) / 1024:.0f} MiB", flush=True)
+        print(f"memory of a worker after {count:>5,} trials: {resident_mib(worker):.0f} MiB", flush=True)
+
+
+def worker_process() -> int:
+    """The process of the one worker."""
+    [worker] = [int(file.parent.name) for file in Path("/proc").glob("[0-9]*/cmdline") if _is_worker(file)]
+    return worker
+
+
+def resident_mib(process: int) -> float:
+    """The resident memory of a process."""
+    [line] = [line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024
 
 
 def _is_worker(cmdline: Path) -> bool:

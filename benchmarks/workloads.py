@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from math import prod
 from typing import Any
 
 _STEPS, _COLUMNS = 50, 4  # of a series
@@ -48,8 +49,27 @@ def _encoder() -> Any:
     return keras.Model(given, layers.Dense(1, activation="sigmoid")(layers.GlobalAveragePooling1D()(x)))
 
 
+def _cnn(*image: int) -> Any:
+    """A CNN whose convolutions fill a core each."""
+    import keras
+    from keras import layers
+
+    model = keras.Sequential([keras.Input((prod(image),)), layers.Reshape(image)])
+    for filters in (32, 64):
+        model.add(layers.Conv2D(filters, 3, activation="relu"))
+        model.add(layers.MaxPooling2D())
+    for layer in (layers.Flatten(), layers.Dense(1, activation="sigmoid")):
+        model.add(layer)
+    return model
+
+
 #: Models of the user's own, which only Keras can write.
-_OWN: dict[str, Callable[[], Any]] = {"series": _series, "encoder": _encoder}
+_OWN: dict[str, Callable[[], Any]] = {
+    "series": _series,
+    "encoder": _encoder,
+    "images 28x28x1": lambda: _cnn(28, 28, 1),
+    "images 32x32x3": lambda: _cnn(32, 32, 3),
+}
 _SERIES = {"kind": "synthetic", "name": "few_informative", "rows": 2000, "features": _STEPS * _COLUMNS}
 
 WORKLOADS: dict[str, dict[str, Any]] = {
@@ -67,6 +87,8 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     "diabetes": _study({"kind": "builtin", "name": "diabetes"}, {"kind": "mlp"}, 60),
     "series": _study(_SERIES, {}, 15),
     "encoder": _study(_SERIES, {}, 15),
+    "images 28x28x1": _study(_SERIES | {"rows": 3000, "features": 28 * 28}, {}, 3),
+    "images 32x32x3": _study(_SERIES | {"rows": 3000, "features": 32 * 32 * 3}, {}, 3),
 }
 
 

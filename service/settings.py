@@ -117,7 +117,7 @@ class Settings(BaseSettings):
         50_000, description="Most trials of a study, and of each technique that a comparison searches."
     )
     max_epochs: Annotated[int, Field(ge=1)] = Field(10_000, description="Most epochs of a trial.")
-    max_layers: Annotated[int, Field(ge=1)] = Field(100, description="Most hidden layers of a model.")
+    max_layers: Annotated[int, Field(ge=1)] = Field(1000, description="Most hidden layers of a model.")
     max_units: Annotated[int, Field(ge=1)] = Field(16_384, description="Most units or filters of a layer.")
     max_parameters: Annotated[int, Field(ge=1)] = Field(50_000_000, description="Most parameters of a model.")
     max_active_studies: Annotated[int, Field(ge=1)] = Field(

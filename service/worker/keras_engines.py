@@ -6,23 +6,25 @@ import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from service.settings import Settings
-from service.worker.worker import EngineOf
 from studies.datasets.preprocessing import PreparedData
 from studies.spec.study import StudySpec
 from studies.training.machine import fingerprint
 from studies.training.result import Engine
 
+if TYPE_CHECKING:
+    from studies.training.engines import Engines
+
 _log = structlog.get_logger(__name__)
 
 
-def keras_engines(settings: Settings) -> EngineOf:
+def keras_engines(settings: Settings) -> KerasEngines:
     """Make a worker's engines; load TensorFlow with one thread, for there is one worker a core."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # Errors reach Python as exceptions; the rest of its log is XLA's remarks on the programs in its own cache.
@@ -37,13 +39,23 @@ def keras_engines(settings: Settings) -> EngineOf:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    engines = Engines(settings.lanes, settings.memory_share, settings.cache_folder)
+    return KerasEngines(Engines(settings.lanes, settings.memory_share, settings.cache_folder))
 
-    def engine_of(spec: StudySpec, data: Sequence[PreparedData]) -> tuple[Engine, Mapping[str, Any]]:
-        choice = engines.choose(spec, data)
-        return engines.make(choice, spec), asdict(choice)
 
-    return engine_of
+@dataclass(frozen=True, slots=True)
+class KerasEngines:
+    """Makes the engine of a study, and the choice of it that the API shows."""
+
+    _engines: Engines
+
+    def __call__(self, spec: StudySpec, data: Sequence[PreparedData]) -> tuple[Engine, Mapping[str, Any]]:
+        """Choose the engine of a study on its folds, and make it."""
+        choice = self._engines.choose(spec, data)
+        return self._engines.make(choice, spec), asdict(choice)
+
+    def compiled_programs(self) -> int:
+        """Number of programs that XLA has compiled in this process, which never frees one."""
+        return self._engines.compiled_programs
 
 
 @contextmanager

@@ -23,7 +23,8 @@ _LEAVING_SECONDS = 8.0  # for the running epoch to end; then a worker leaves in 
 def main(settings: Settings, study: str | None, attached: bool, name: str | None = None) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
     database.check(settings.database_url)
-    worker = Worker(settings, keras_engines(settings), study, name)
+    engines = keras_engines(settings)
+    worker = Worker(settings, engines, study, name, engines.compiled_programs)
     if attached:
         announce_ready()
         logs.configure(settings.log_level)  # in colours where the fleet's standard error is a terminal

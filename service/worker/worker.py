@@ -43,13 +43,22 @@ EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[s
 _MAX_RETRY_SECONDS = 5.0  # between two tries of a database that is away
 #: Before a worker counts as grown: one study may need more memory than its share, and would every time.
 _MIN_STUDIES = 8
+_MAX_PROGRAMS = 12  # of some 30 MB each; to start anew takes about as long as to compile one
 
 
 class Worker:
     """Claims trials of any study, or of one, and trains them until it is told to leave."""
 
-    def __init__(self, settings: Settings, engine: EngineOf, study: str | None = None, name: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: EngineOf,
+        study: str | None = None,
+        name: str | None = None,
+        compiled_programs: Callable[[], int] = int,
+    ) -> None:
         self.name = name or worker_name()
+        self._compiled_programs = compiled_programs
         self._settings, self._engine, self._study = settings, engine, study
         self._store = Store(settings.database_url)
         self._worker_store = WorkerStore(self._store)
@@ -65,11 +74,12 @@ class Worker:
 
     @property
     def has_grown(self) -> bool:
-        """True when it has taken more memory than its shares since it began, and served several studies.
+        """True when it has compiled many programs, or taken more memory than its shares, and served several studies.
 
         TensorFlow never frees a program that XLA compiled, whoever forgets it.
         """
-        return len(self._swept) >= _MIN_STUDIES and resident_bytes() > self._max_bytes
+        grown = self._compiled_programs() >= _MAX_PROGRAMS or resident_bytes() > self._max_bytes
+        return grown and len(self._swept) >= _MIN_STUDIES
 
     @property
     def is_leaving(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError, OutOfMemoryError, StudiesError, ran_out_of_memory
+from studies.keras_config.graph import Graph
 from studies.keras_config.lanes import find_lane_obstacle
 from studies.spec.model import KerasSpec
 from studies.spec.study import StudySpec
@@ -24,6 +25,9 @@ from studies.training.sizing import LaneSize
 from studies.training.tuning import Tuning, trace
 
 _MAX_LANES = 16  # more gain nothing on a CPU core and tell the sampler less
+# Of a step's products, or of one turn of its loops, in all lanes together: with more, each lane only makes the arrays
+# larger than the caches. A CNN, an encoder and a wide MLP were fastest in 1 or 2 lanes, a small MLP and a GRU in 16.
+_STEP_FLOPS = 3e7
 _TRIALS_A_LANE = 16  # so that most trials are asked with the results of others in view, with two workers as well
 _CALL_FLOPS = 3e9  # a call of a few hundredths of a second: longer than its overhead, shorter than a report
 # What XLA's compiling costs, and what it saves: measured on MLPs and a CNN, 2 and 16 lanes, on one core.
@@ -32,6 +36,7 @@ _XLA_SAVES_A_STEP = 2e-4
 _XLA_SAVES_A_FLOP = 5e-11
 _XLA_SAVES_A_TURN = 5e-4  # of a recurrent layer's loop: LSTM and GRU of 32 units, 4 to 16 lanes
 _CACHED_PROGRAMS = 8
+_MAX_LAYERS = 64  # MobileNetV2's program, 156 layers in one lane, took 143 s of a core to compile, and 2.7 GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +57,20 @@ class Engines:
         self._lanes, self._memory_share = lanes, memory_share
         self._plain_program: Callable[[ProgramKey], Program] = lru_cache(_CACHED_PROGRAMS)(Program)
         self._tuning = Tuning(self._program, cache)
+        self._compiled = set[ProgramKey]()
+
+    @property
+    def compiled_programs(self) -> int:
+        """Number of programs that XLA has compiled in this process, which never frees one."""
+        return len(self._compiled)
 
     def _program(self, key: ProgramKey) -> Program:
         """The program of a key; with XLA and without, it is traced once."""
         plain = self._plain_program(replace(key, xla=False))
-        return plain.compiled if key.xla else plain
+        if not key.xla:
+            return plain
+        self._compiled.add(key)
+        return plain.compiled
 
     def choose(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """Choose the engine of a study on its folds: lanes where they can hold it, unless the study says otherwise.
@@ -71,7 +85,7 @@ class Engines:
             return _fit(
                 "space.batch_size is a range, and each size would be a program of its own; list the sizes for lanes"
             )
-        if isinstance(spec.model, KerasSpec) and (why := find_lane_obstacle(spec.model.graph)) is not None:
+        if isinstance(spec.model, KerasSpec) and (why := _find_obstacle(spec.model.graph)) is not None:
             return _fit(why)
         try:
             return self._choose_lanes(spec, data)
@@ -115,8 +129,11 @@ class Engines:
     def _shape_by_rule(self, spec: StudySpec, size: LaneSize) -> tuple[ProgramShape, str]:
         """The program's shape by rule, and why so many lanes."""
         requested = spec.training.lanes or (REPRODUCIBLE_LANES if spec.reproducible else self._lanes)
-        lanes = requested or _lanes_for(spec)
+        by_flops = max(1, int(_STEP_FLOPS / size.step_flops))
+        lanes = requested or min(_lanes_for(spec), by_flops)
         why = f"{lanes} lanes asked for" if requested else f"{lanes} lanes suit a budget of {spec.budget.trials} trials"
+        if not requested and lanes == by_flops:
+            why = "one lane of this model fills a core" if lanes == 1 else f"{lanes} lanes of this model fill a core"
         by_cost = round(_CALL_FLOPS / (lanes * size.epoch_flops()))
         max_epochs = max(1, min(MAX_EPOCHS_A_CALL, spec.budget.epochs // 8, by_cost))
         # The last call of a trial that uses all its epochs ends with it.
@@ -155,6 +172,12 @@ class Engines:
                 raise OutOfMemoryError(f"{shape} did not fit into the memory: {error}") from error
 
         return run
+
+
+def _find_obstacle(graph: Graph) -> str | None:
+    if len(graph.layers) > _MAX_LAYERS:
+        return f"a program of its {len(graph.layers)} layers would take minutes to compile, and gigabytes"
+    return find_lane_obstacle(graph)
 
 
 def _fit(why: str) -> EngineChoice:

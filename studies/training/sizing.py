@@ -53,6 +53,11 @@ class LaneSize:
         """Turns of the recurrent layers' loops in an epoch, forward alone."""
         return self.epoch_steps * sum(map(_turns, self._layers))
 
+    @property
+    def step_flops(self) -> float:
+        """Multiplications and additions of a step's matrix products, or of one turn of a step's loops."""
+        return self.epoch_flops() / max(self.epoch_steps, self.epoch_turns)
+
     def epoch_flops(self) -> float:
         """Multiplications and additions of an epoch's matrix products, forward and backward."""
         return 6.0 * self._rows * sum(_products(layer) for layer in self._layers)
