@@ -4,17 +4,16 @@ For each seed (of the data's split) the best validation loss of the Optuna scrip
 trials, and of regsweep with many, which takes it less time than the script's few. What regsweep says does not count:
 its exported model is loaded by Keras and evaluated, and must give what is recorded. With --in-flight only what it costs
 that many trials are asked before the first is told: regsweep one trial at a time against two workers with all lanes.
+With --pruning only what it costs that hopeless trials are cut: `pruner: none` against auto.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
+from benchmarks.optuna_script import run_script
 from benchmarks.serving import run, serving
 from benchmarks.workloads import document
 from service.client import Client
@@ -31,11 +30,16 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--many", type=int, default=500)
     parser.add_argument("--in-flight", type=int, metavar="TRIALS")
+    parser.add_argument("--pruning", type=int, metavar="TRIALS")
     arguments = parser.parse_args()
+    if arguments.pruning:
+        _compare_pruning(arguments.seeds, arguments.pruning)
+        return
     if arguments.in_flight:
         _compare_in_flight(arguments.seeds, arguments.in_flight)
         return
-    scripts = [_script(seed, arguments.trials) for seed in range(arguments.seeds)]
+    runs = [run_script(WORKLOAD, arguments.trials, seed) for seed in range(arguments.seeds)]
+    scripts = [(script.best, script.seconds) for script in runs]
     with serving(workers=2) as client:
         same = [_regsweep(client, seed, arguments.trials) for seed in range(arguments.seeds)]
         many = [_regsweep(client, seed, arguments.many) for seed in range(arguments.seeds)]
@@ -63,28 +67,23 @@ def _compare_in_flight(seeds: int, trials: int) -> None:
     print(f"{trials} trials, all lanes worse than one trial at a time: p = {worse:.2f} (Wilcoxon, one-sided)")
 
 
-def _script(seed: int, trials: int) -> tuple[float, float]:
-    import optuna
+def _compare_pruning(seeds: int, trials: int) -> None:
+    from scipy.stats import wilcoxon
 
-    with tempfile.TemporaryDirectory() as folder:
-        storage = f"sqlite:///{folder}/script.db"
-        optuna.storages.RDBStorage(storage).engine.dispose()
-        start = time.perf_counter()
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.baselines",
-            "script",
-            WORKLOAD,
-            str(trials // 2),
-            folder,
-            str(seed),
-        ]
-        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
-        if any(process.wait() for process in running):
-            raise SystemExit("the script failed")
-        seconds = time.perf_counter() - start
-        return optuna.load_study(study_name="script", storage=storage).best_value, seconds
+    losses: dict[str, list[float]] = {}
+    with serving(workers=2) as client:
+        for pruner in ("none", "auto"):
+            losses[pruner] = [_regsweep(client, seed, trials, pruner=pruner)[0] for seed in range(seeds)]
+            for seed in range(seeds):
+                client.delete(_name(seed, trials), force=True)
+    for seed, (without, pruned) in enumerate(zip(losses["none"], losses["auto"], strict=True)):
+        print(f"  seed {seed}: pruner none {without:.4f}   auto {pruned:.4f}")
+    worse = wilcoxon(losses["auto"], losses["none"], alternative="greater").pvalue
+    print(f"{trials} trials, auto worse than none: p = {worse:.2f} (Wilcoxon, one-sided)")
+
+
+def _name(seed: int, trials: int) -> str:
+    return f"quality {seed} {trials}"
 
 
 def _regsweep(client: Client, seed: int, trials: int, **changes: object) -> tuple[float, float]:
@@ -93,7 +92,7 @@ def _regsweep(client: Client, seed: int, trials: int, **changes: object) -> tupl
     from studies.datasets.preprocessing import prepare
     from studies.study_file import parse
 
-    study = document(WORKLOAD, trials, name=f"quality {seed} {trials}", seed=seed) | changes
+    study = document(WORKLOAD, trials, name=_name(seed, trials), seed=seed) | changes
     seconds = run(client, study)
     spec = parse(study)
     part = prepare(spec.dataset, spec.seed).validation
