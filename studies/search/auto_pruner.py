@@ -18,7 +18,7 @@ from studies.spec.study import StudySpec
 #: Samplers that learn from pruned trials too, or from none.
 _UNHURT_SAMPLERS: frozenset[SamplerName] = frozenset({"tpe", "random", "qmc"})
 _MIN_SPAN = 10.0  # from the lowest learning rate to the highest
-_MIN_ROWS, _MIN_TRIALS, _MIN_EPOCHS = 1000, 40, 18
+_MIN_ROWS, _MIN_TRIALS, _MIN_EPOCHS = 1000, 60, 18
 _EPOCHS_A_JUDGEMENT = 9  # a bracket judges first after a ninth of the epochs, the next after a third
 
 

@@ -60,7 +60,11 @@ def test_a_study_is_created_with_its_defaults_and_its_place(api: httpx.Client) -
     ("parts", "name", "options", "why"),
     [
         (
-            {"dataset": {"kind": "builtin", "name": "digits"}, "space": {"learning_rate": [0.1, 0.001]}},
+            {
+                "dataset": {"kind": "builtin", "name": "digits"},
+                "space": {"learning_rate": [0.1, 0.001]},
+                "budget": {"trials": 60},
+            },
             "hyperband",
             {"min_resource": 11, "max_resource": 100},
             "the learning rate is searched",
