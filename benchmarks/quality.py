@@ -4,7 +4,6 @@ For each seed (of the data's split) the best validation loss of the Optuna scrip
 trials, and of regsweep with many, which takes it less time than the script's few. What regsweep says does not count:
 its exported model is loaded by Keras and evaluated, and must give what is recorded. With --in-flight only what it costs
 that many trials are asked before the first is told: regsweep one trial at a time against two workers with all lanes.
-With --pruning only what it costs that hopeless trials are cut: `pruner: none` against auto.
 """
 
 from __future__ import annotations
@@ -30,11 +29,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--many", type=int, default=500)
     parser.add_argument("--in-flight", type=int, metavar="TRIALS")
-    parser.add_argument("--pruning", type=int, metavar="TRIALS")
     arguments = parser.parse_args()
-    if arguments.pruning:
-        _compare_pruning(arguments.seeds, arguments.pruning)
-        return
     if arguments.in_flight:
         _compare_in_flight(arguments.seeds, arguments.in_flight)
         return
@@ -67,32 +62,13 @@ def _compare_in_flight(seeds: int, trials: int) -> None:
     print(f"{trials} trials, all lanes worse than one trial at a time: p = {worse:.2f} (Wilcoxon, one-sided)")
 
 
-def _compare_pruning(seeds: int, trials: int) -> None:
-    from scipy.stats import wilcoxon
-
-    losses: dict[str, list[float]] = {}
-    with serving(workers=2) as client:
-        for pruner in ("none", "auto"):
-            losses[pruner] = [_regsweep(client, seed, trials, pruner=pruner)[0] for seed in range(seeds)]
-            for seed in range(seeds):
-                client.delete(_name(seed, trials), force=True)
-    for seed, (without, pruned) in enumerate(zip(losses["none"], losses["auto"], strict=True)):
-        print(f"  seed {seed}: pruner none {without:.4f}   auto {pruned:.4f}")
-    worse = wilcoxon(losses["auto"], losses["none"], alternative="greater").pvalue
-    print(f"{trials} trials, auto worse than none: p = {worse:.2f} (Wilcoxon, one-sided)")
-
-
-def _name(seed: int, trials: int) -> str:
-    return f"quality {seed} {trials}"
-
-
 def _regsweep(client: Client, seed: int, trials: int, **changes: object) -> tuple[float, float]:
     import keras
 
     from studies.datasets.preprocessing import prepare
     from studies.study_file import parse
 
-    study = document(WORKLOAD, trials, name=_name(seed, trials), seed=seed) | changes
+    study = document(WORKLOAD, trials, name=f"quality {seed} {trials}", seed=seed) | changes
     seconds = run(client, study)
     spec = parse(study)
     part = prepare(spec.dataset, spec.seed).validation
