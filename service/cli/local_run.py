@@ -34,7 +34,6 @@ from studies.analysis import techniques
 from studies.errors import InvalidSpecError
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import UploadedDataset
-from studies.spec.sampler import PrunerSpec
 from studies.spec.study import StudySpec
 
 
@@ -125,9 +124,8 @@ def _begin_or_resume(store: Store, spec: StudySpec) -> str:
         return store.create_study(named).name
     except NameInUseError:
         study = store.study(name)
-        # A study of an earlier version may lack what is a default now, and none was the default where auto is.
-        stored = [study.parsed_spec, StudySpec.model_validate(study.spec)]
-        stored += [each.model_copy(update={"pruner": PrunerSpec()}) for each in stored if each.pruner.name == "none"]
+        # A study of an earlier version may lack what is a default now.
+        stored = study.parsed_spec, StudySpec.model_validate(study.spec)
         if alone.named(name) not in map(_alone, stored):
             raise ConflictError(
                 f"another study is named '{name}'; choose another name, or delete that one first"

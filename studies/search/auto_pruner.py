@@ -1,8 +1,9 @@
-"""Chooses the pruner of a study that leaves it open, and says why.
+"""Chooses the pruner of a study with `pruner: auto`, and says why.
 
 A pruner ranks trials at an epoch. Strong regularization learns slowly and is often best in the end, so that at the same
 number of trials every pruner finds worse ones. Where the learning rate is searched as well, most trials are hopeless by
-it, early and for good. `python -m benchmarks.pruners` measures both.
+it, early and for good. There hyperband costs nothing on a table; on images it does, so that auto is not the default.
+`python -m benchmarks.pruners` measures all of it.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class PrunerChoice:
 
 
 def choose_pruner(spec: StudySpec) -> PrunerChoice:
-    """The study's own pruner or, where that is auto, one that costs no quality."""
+    """The study's own pruner or, where that is auto, one that suits it."""
     if spec.pruner.name != "auto":
-        return PrunerChoice(spec.pruner, "the study names it")
+        return PrunerChoice(spec.pruner, "as the study says")
     obstacle = next(_obstacles(spec), None)
     if obstacle is not None:
         return PrunerChoice(PrunerSpec(name="none"), obstacle)

@@ -52,9 +52,9 @@ class PrunerSpec(OptionedModel):
     """Optuna's pruner; its options (see x-pruners in /v1/schema) stand beside the name."""
 
     name: PrunerName = Field(
-        "auto",
-        description="Which pruner ends hopeless trials early; one objective only. auto: hyperband where that costs no "
-        "quality, none elsewhere; `pruner` of the study says which, and why.",
+        "none",
+        description="Which pruner ends hopeless trials early; one objective only. auto: hyperband where it suits, "
+        "none elsewhere; `pruner` of the study says which, and why.",
     )
 
 

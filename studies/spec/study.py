@@ -155,9 +155,9 @@ class StudySpec(FrozenModel):
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
-        """Read a spec that was stored: where it lacks what is a default now, it has what it ran with."""
+        """Read a spec that was stored; in versions that had no `training.seeds` every trial had its own."""
         training = {"seeds": "own", **document.get("training", {})}
-        return cls.model_validate({"pruner": "none", **document, "training": training})
+        return cls.model_validate({**document, "training": training})
 
     def named(self, name: str) -> Self:
         """The same study under another name."""

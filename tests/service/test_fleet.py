@@ -17,12 +17,11 @@ import yaml
 from structlog.testing import capture_logs
 
 from service.cli.local_run import run_study
-from service.errors import ConflictError, WorkersFailedError
+from service.errors import WorkersFailedError
 from service.settings import Settings
 from service.storage.store import Store
 from service.worker import fleet
 from service.worker.fleet import Fleet
-from studies.study_file import parse
 from tests.acceptance.polling import eventually
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document
@@ -141,19 +140,3 @@ def test_a_run_whose_workers_never_become_ready_ends_with_their_last_words_and_k
     store = Store(settings.database_url)
     assert store.study("kept").state == "queued"
     store.close()
-
-
-@pytest.mark.parametrize(("stored", "goes_on"), [("auto", True), ("none", True), ("median", False)])
-def test_a_run_goes_on_with_a_study_that_was_begun_when_no_pruner_was_the_default(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: str, goes_on: bool
-) -> None:
-    monkeypatch.setattr(fleet, "_MAX_FAILED_STARTS", 1)
-    worker_is(DIES, tmp_path, monkeypatch)
-    store = Store(settings.database_url)
-    store.create_study(parse(document("begun", pruner=stored)))
-    store.close()
-    if goes_on:
-        assert run_study(document("begun"), settings, tmp_path / "study.yaml") == 1  # for its worker dies
-    else:
-        with pytest.raises(ConflictError, match="another study is named 'begun'"):
-            run_study(document("begun"), settings, tmp_path / "study.yaml")

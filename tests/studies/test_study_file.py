@@ -37,7 +37,7 @@ def test_a_dataset_alone_is_a_study(tmp_path: Path) -> None:
     file.write_text("dataset: {kind: builtin, name: iris}\n", encoding="utf-8")
     spec = study_file.read(file)
     assert spec == study_file.parse({"dataset": IRIS})
-    assert (spec.objectives, spec.sampler.name, spec.pruner.name) == (("val_loss",), "tpe", "auto")
+    assert (spec.objectives, spec.sampler.name, spec.pruner.name) == (("val_loss",), "tpe", "none")
 
 
 @pytest.mark.parametrize(
