@@ -45,10 +45,10 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60, help="of the script")
     parser.add_argument("--many", type=int, default=1000, help="trials that regsweep may use")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--pruner", action="append", help="of regsweep's study; auto when left out")
+    parser.add_argument("--pruner", action="append", help="of regsweep's study; none when left out")
     parser.add_argument("--trial-seeds", action="append", choices=["own", "common"], help="both when left out")
     arguments = parser.parse_args()
-    variants = list(product(arguments.pruner or ["auto"], arguments.trial_seeds or ["own", "common"]))
+    variants = list(product(arguments.pruner or ["none"], arguments.trial_seeds or ["own", "common"]))
     for workload in arguments.workload or ["small table"]:
         print(f"{workload}: seconds to the best loss of a script of {arguments.trials} trials", flush=True)
         ratios: dict[Variant, list[tuple[float, float]]] = {variant: [] for variant in variants}
