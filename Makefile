@@ -76,6 +76,9 @@ bench: bench-setup
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.profile
 	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.time_to_quality
+	$(BIN)/python -m benchmarks.pruners
+	$(BIN)/python -m benchmarks.pruners --learning-rate
 	$(BIN)/python -m benchmarks.common_seeds
 	$(BIN)/python -m benchmarks.trials_an_hour
 	$(BIN)/python -m benchmarks.comparison

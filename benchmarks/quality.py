@@ -9,12 +9,10 @@ that many trials are asked before the first is told: regsweep one trial at a tim
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
+from benchmarks.optuna_script import run_script
 from benchmarks.serving import run, serving
 from benchmarks.workloads import document
 from service.client import Client
@@ -35,7 +33,8 @@ def main() -> None:
     if arguments.in_flight:
         _compare_in_flight(arguments.seeds, arguments.in_flight)
         return
-    scripts = [_script(seed, arguments.trials) for seed in range(arguments.seeds)]
+    runs = [run_script(WORKLOAD, arguments.trials, seed) for seed in range(arguments.seeds)]
+    scripts = [(script.best, script.seconds) for script in runs]
     with serving(workers=2) as client:
         same = [_regsweep(client, seed, arguments.trials) for seed in range(arguments.seeds)]
         many = [_regsweep(client, seed, arguments.many) for seed in range(arguments.seeds)]
@@ -61,30 +60,6 @@ def _compare_in_flight(seeds: int, trials: int) -> None:
         print(f"  seed {seed}: one trial at a time {one:.4f}   all lanes {other:.4f}")
     worse = wilcoxon(many, alone, alternative="greater").pvalue
     print(f"{trials} trials, all lanes worse than one trial at a time: p = {worse:.2f} (Wilcoxon, one-sided)")
-
-
-def _script(seed: int, trials: int) -> tuple[float, float]:
-    import optuna
-
-    with tempfile.TemporaryDirectory() as folder:
-        storage = f"sqlite:///{folder}/script.db"
-        optuna.storages.RDBStorage(storage).engine.dispose()
-        start = time.perf_counter()
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.baselines",
-            "script",
-            WORKLOAD,
-            str(trials // 2),
-            folder,
-            str(seed),
-        ]
-        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
-        if any(process.wait() for process in running):
-            raise SystemExit("the script failed")
-        seconds = time.perf_counter() - start
-        return optuna.load_study(study_name="script", storage=storage).best_value, seconds
 
 
 def _regsweep(client: Client, seed: int, trials: int, **changes: object) -> tuple[float, float]:

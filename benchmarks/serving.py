@@ -65,6 +65,6 @@ def run(client: Client, study: dict[str, object]) -> float:
     name = client.submit(study).name
     while (seen := client.study(name)).state in ("queued", "running"):
         time.sleep(0.25)  # as `regsweep watch` does; each look takes time from the workers
-    if seen.progress.complete != seen.progress.trials:
+    if seen.progress.complete + seen.progress.pruned != seen.progress.trials:
         raise SystemExit(f"{name} ended with {seen.progress}")
     return time.perf_counter() - start

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from service.schemas.comparisons import ComparisonView, PartView
 from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
 from service.schemas.progress import OverallView, ProgressView
-from service.schemas.studies import BestView, ComparisonSummary, EngineView, SeedsView, StudyView
+from service.schemas.studies import BestView, ComparisonSummary, EngineView, PrunerView, SeedsView, StudyView
 from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
 from service.storage import progress
 from service.storage.comparison_store import ComparisonStore
@@ -21,6 +21,7 @@ from service.storage.progress import Overall, Progress
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.states import TrialState
 from service.storage.store import Store
+from studies.search.auto_pruner import choose_pruner
 from studies.search.idle_pruners import pruner_warnings
 from studies.spec.dataset import DatasetFacts
 
@@ -67,6 +68,7 @@ def new_study_view(store: Store, session: Session, study: StudyRecord) -> StudyV
 def _study_view(
     study: StudyRecord, counts: Progress, overall: Overall, best: TrialRecord | None, dashboard_id: int | None
 ) -> StudyView:
+    pruner = choose_pruner(study.parsed_spec)
     return StudyView(
         name=study.name,
         state=study.state,
@@ -75,6 +77,7 @@ def _study_view(
         warnings=pruner_warnings(study.parsed_spec),
         task=study.parsed_spec.task,
         engine=None if study.engine is None else EngineView.model_validate(study.engine),
+        pruner=PrunerView(name=pruner.part.name, options=pruner.part.options, why=pruner.why),
         progress=ProgressView.model_validate(counts, from_attributes=True),
         overall=OverallView.model_validate(overall, from_attributes=True),
         priority=study.priority,

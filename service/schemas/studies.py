@@ -11,6 +11,7 @@ from service.schemas.progress import OverallView, ProgressView
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, ComparisonState, StudyState
 from studies.datasets.summary import DataSummary
 from studies.spec.comparison import Technique
+from studies.spec.sampler import PrunerName
 from studies.spec.training import EngineName
 
 
@@ -50,6 +51,14 @@ class EngineView(BaseModel):
     why: str = Field(description="Reason for this engine.")
 
 
+class PrunerView(BaseModel):
+    """The pruner of a study."""
+
+    name: PrunerName = Field(description="Which pruner runs; never auto.")
+    options: dict[str, Any] = Field(description="Its options that differ from their defaults.")
+    why: str = Field(description="Reason for this pruner, where the study leaves it open (auto).")
+
+
 class ComparisonSummary(BaseModel):
     """State of a study's comparison."""
 
@@ -74,6 +83,7 @@ class StudyView(BaseModel):
     )
     task: str = Field(description="binary, multiclass or regression.")
     engine: EngineView | None = Field(description="How it is trained; null until a worker has begun.")
+    pruner: PrunerView = Field(description="Which pruner ends its hopeless trials.")
     progress: ProgressView = Field(description="Of the study's own trials, without its comparison.")
     overall: OverallView = Field(description="Of the study and its comparison together.")
     priority: int = Field(description="Workers serve the highest priority first.")

@@ -37,7 +37,6 @@ def search_spec(spec: StudySpec, comparison: ComparisonSpec, technique: Techniqu
             "resampling": Resampling(kind="kfold", folds=comparison.folds, split=spec.resampling.split)
             if few_rows
             else spec.resampling,
-            "pruner": spec.pruner if len(spec.objectives) == 1 else PrunerSpec(),
             # Trials that differ by their seed alone would only find the luckiest.
             "budget": spec.budget.model_copy(update={"trials": trials}),
             "comparison": None,
@@ -52,7 +51,7 @@ def confirmation_spec(spec: StudySpec, comparison: ComparisonSpec, trials: int) 
         update={
             "objectives": spec.objectives[:1],
             "sampler": SamplerSpec(name="random"),
-            "pruner": PrunerSpec(),
+            "pruner": PrunerSpec(name="none"),
             "resampling": Resampling(
                 kind="nested_kfold", folds=comparison.folds, repeats=comparison.repeats, split=spec.resampling.split
             ),

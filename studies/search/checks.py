@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from studies.errors import FieldError, InvalidSpecError
+from studies.search.auto_pruner import choose_pruner
 from studies.search.grid import finite_grid
 from studies.search.optuna_options import field_error, options_of
 from studies.search.pruners import build_pruner
@@ -65,9 +66,10 @@ def check_search(spec: StudySpec) -> None:
         raise field_error(
             "sampler.name", f"{spec.sampler.name} takes one objective; use tpe, nsga2 or nsga3 for several"
         )
-    if several and spec.pruner.name != "none":
+    if several and spec.pruner.name not in ("auto", "none"):
         raise field_error("pruner.name", "a study of several objectives cannot be pruned; use none")
-    build_pruner(spec.pruner)
+    options_of(spec.pruner, "pruner")
+    build_pruner(choose_pruner(spec).part)
     options_of(spec.sampler, "sampler")
     if spec.sampler.name in FINITE_SAMPLERS:
         _check_finite(spec)

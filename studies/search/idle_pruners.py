@@ -13,7 +13,7 @@ from studies.spec.study import StudySpec
 
 def pruner_warnings(spec: StudySpec) -> list[str]:
     """A sentence for each option by which the study's pruner never prunes; empty where it can."""
-    if spec.pruner.name == "none":
+    if spec.pruner.name in ("auto", "none"):
         return []
     if spec.objectives[0] not in MONITORS:
         return [f"pruner: never prunes, for {spec.objectives[0]} is known only when a trial has ended; leave it out"]

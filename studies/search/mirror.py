@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from studies.plan import Plan
 from studies.search import pareto
+from studies.search.auto_pruner import choose_pruner
 from studies.search.history import history_of
 from studies.search.mirror_storage import MirrorStorage
 from studies.search.pruners import build_pruner
@@ -34,7 +35,7 @@ class Mirror:
             # Hyperband draws a trial's bracket from the study's name and the trial's number: the same for all workers.
             study_name="study",
             directions=list(spec.directions),
-            pruner=build_pruner(spec.pruner),
+            pruner=build_pruner(choose_pruner(spec).part),
         )
         self.take_in(trials)
 

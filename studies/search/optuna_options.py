@@ -26,6 +26,7 @@ SAMPLERS: dict[SamplerName, str] = {
     "brute_force": "BruteForceSampler",
 }
 PRUNERS: dict[PrunerName, str] = {
+    "auto": "NopPruner",  # it has no options, and another pruner is chosen before one is built
     "none": "NopPruner",
     "median": "MedianPruner",
     "percentile": "PercentilePruner",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from studies.search.optuna_options import PRUNERS, construct, options_of
+from studies.search.optuna_options import PRUNERS, construct, field_error, options_of
 from studies.spec.sampler import PrunerSpec
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ def build_pruner(part: PrunerSpec, field: str = "pruner") -> BasePruner:
     import optuna
 
     options = options_of(part, field)
+    if part.name == "auto":
+        raise field_error(f"{field}.name", "auto stands for another pruner, and only at the top; name one here")
     if part.name == "patient":
         wrapped = options.pop("wrapped", PrunerSpec(name="median"))
         options["wrapped_pruner"] = build_pruner(wrapped, f"{field}.wrapped")

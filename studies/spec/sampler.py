@@ -10,7 +10,15 @@ from studies.frozen_model import FrozenModel
 
 SamplerName = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2", "nsga3", "grid", "brute_force"]
 PrunerName = Literal[
-    "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon"
+    "auto",
+    "none",
+    "median",
+    "percentile",
+    "successive_halving",
+    "hyperband",
+    "threshold",
+    "patient",
+    "wilcoxon",
 ]
 #: Samplers that learn from any trials, another study's too.
 LEARNING_SAMPLERS: frozenset[SamplerName] = frozenset({"tpe", "gp"})
@@ -43,7 +51,11 @@ class SamplerSpec(OptionedModel):
 class PrunerSpec(OptionedModel):
     """Optuna's pruner; its options (see x-pruners in /v1/schema) stand beside the name."""
 
-    name: PrunerName = Field("none", description="Which pruner ends hopeless trials early; one objective only.")
+    name: PrunerName = Field(
+        "none",
+        description="Which pruner ends hopeless trials early; one objective only. auto: hyperband where it suits, "
+        "none elsewhere; `pruner` of the study says which, and why.",
+    )
 
 
 class WarmStartSpec(FrozenModel):

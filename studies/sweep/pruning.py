@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 
 from studies.objectives import ObjectiveName
+from studies.search.auto_pruner import choose_pruner
 from studies.search.mirror import freeze
+from studies.spec.sampler import PrunerName
 from studies.spec.study import StudySpec
 from studies.sweep.running_trial import RunningTrial
 from studies.training.result import EpochReport, reported_objective
@@ -25,13 +27,13 @@ def is_rung(epoch: int) -> bool:
 class Pruning:
     """The pruner's side of a sweep; without effect where no objective can be reported."""
 
-    pruner: str
+    pruner: PrunerName
     objective: ObjectiveName | None
 
     @classmethod
     def of(cls, spec: StudySpec) -> Pruning:
         """The pruning of a study."""
-        return cls(spec.pruner.name, reported_objective(spec))
+        return cls(choose_pruner(spec).part.name, reported_objective(spec))
 
     def report_epoch(self, running: RunningTrial, report: EpochReport) -> None:
         """Let the pruner judge an epoch at a rung; a trial of several folds is judged by its folds instead."""

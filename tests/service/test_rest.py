@@ -56,6 +56,39 @@ def test_a_study_is_created_with_its_defaults_and_its_place(api: httpx.Client) -
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("parts", "name", "options", "why"),
+    [
+        (
+            {
+                "dataset": {"kind": "builtin", "name": "digits"},
+                "space": {"learning_rate": [0.1, 0.001]},
+                "budget": {"trials": 60},
+                "pruner": "auto",
+            },
+            "hyperband",
+            {"min_resource": 11, "max_resource": 100},
+            "the learning rate is searched",
+        ),
+        ({"dataset": {"kind": "builtin", "name": "iris"}}, "none", {}, "as the study says"),
+        ({"dataset": {"kind": "builtin", "name": "iris"}, "pruner": "auto"}, "none", {}, "rate is not searched"),
+        (
+            {"dataset": {"kind": "builtin", "name": "iris"}, "pruner": {"name": "median", "n_startup_trials": 3}},
+            "median",
+            {"n_startup_trials": 3},
+            "as the study says",
+        ),
+    ],
+)
+def test_a_study_says_which_pruner_runs_and_why(
+    api: httpx.Client, parts: dict[str, Any], name: str, options: dict[str, Any], why: str
+) -> None:
+    created = api.post("/v1/studies", json={"name": "pruned", **parts}).json()
+    assert (created["pruner"]["name"], created["pruner"]["options"]) == (name, options)
+    assert why in created["pruner"]["why"]
+    assert _json(api, "/v1/studies/pruned")["pruner"] == created["pruner"]
+
+
 def test_studies_without_a_name_get_one_each(api: httpx.Client) -> None:
     names = {api.post("/v1/studies", json=document(None)).json()["name"] for _ in range(3)}
     assert len(names) == 3
