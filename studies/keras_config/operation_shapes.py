@@ -20,8 +20,13 @@ def operation_shape(kind: str, call: Call, shapes: Sequence[Shape]) -> Shape:
     rule = _RULES.get(kind)
     if rule is None:
         return tuple(np.broadcast_shapes(*shapes))
+    return rule(shapes, settings(kind, call))
+
+
+def settings(kind: str, call: Call) -> Mapping[str, Any]:
+    """The settings of an operation's call by name: those behind its tensors, and Keras' defaults."""
     positional = dict(zip((_POSITIONAL.get(kind, "axis"),), call.arguments[1:], strict=False))
-    return rule(shapes, {**_DEFAULTS, **positional, **call.keywords})
+    return {**_DEFAULTS, **positional, **call.keywords}
 
 
 def _getitem(shapes: Sequence[Shape], settings: Mapping[str, Any]) -> Shape:

@@ -162,7 +162,7 @@ class Program:
         row_weights = () if data.weights is None else (tf.gather(data.weights, indices),)
         by_lane = (lanes.model, *rows, (knobs.dropout, knobs.activity, noise), *row_weights)
         step = tf.vectorized_map(lane_gradients, by_lane, fallback_to_while_loop=False)
-        return self.update.apply(lanes, step.weights, step.state, knobs), loss_sum + step.data_loss * size
+        return self.update.apply(lanes, step, knobs), loss_sum + step.data_loss * size
 
     def _validate(self, values: ModelValues, fold: Any, data: FoldArrays) -> tuple[Any, Any]:
         """Mean data loss and predictions on the validation rows of each lane's fold."""
