@@ -29,6 +29,7 @@ TRIALS = {
     "diabetes": 8,
     "series": 4,
     "encoder": 4,
+    "text": 4,
 }
 MANY = {
     "small table": 1000,
@@ -38,6 +39,7 @@ MANY = {
     "diabetes": 1000,
     "series": 48,
     "encoder": 48,
+    "text": 48,
 }
 
 
