@@ -171,7 +171,7 @@ def lstm() -> Any:
         [
             keras.Input((8, 8, 1)),
             layers.Reshape((8, 8)),
-            layers.Bidirectional(layers.LSTM(3, dropout=0.1)),
+            layers.Bidirectional(layers.LSTM(3, dropout=0.1), name="bidirectional"),
             layers.Dropout(0.1),
             layers.Dense(10, activation="softmax"),
         ]
