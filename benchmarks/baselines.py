@@ -11,19 +11,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workloads import document
-from studies.datasets.preprocessing import PreparedData, prepare
+from benchmarks.workloads import prepared
+from studies.datasets.preprocessing import PreparedData
 from studies.models.architecture import design
 from studies.regularization import REGULARIZERS, Regularization, Regularizer
 from studies.spec.study import StudySpec
-from studies.study_file import parse
 
 
 def main(way: str, workload: str, trials: int, folder: Path, seed: int = 0) -> None:
     """Run trials in this process; the seed is the data split's."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    spec = parse(document(workload, trials, seed=seed))
-    data = prepare(spec.dataset, spec.seed)
+    spec, data = prepared(workload, trials, seed)
     if way == "kerastuner":
         _kerastuner(spec, data, trials, folder)
     else:

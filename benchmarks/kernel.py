@@ -11,11 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.workloads import WORKLOADS, document
+from benchmarks.workloads import WORKLOADS, prepared
 from service.settings import Settings
 from service.worker.keras_engines import keras_engines
-from studies.datasets.preprocessing import prepare
-from studies.study_file import parse
 
 LANES, EPOCHS = 16, 4
 
@@ -30,8 +28,7 @@ def main() -> None:
     from studies.training.program_key import ProgramShape, program_key
     from studies.training.tuning import idle_call
 
-    spec = parse(document(workload, 100))
-    data = prepare(spec.dataset, spec.seed)
+    spec, data = prepared(workload, 100)
     [size] = spec.space.batch_sizes
     program = Program(program_key(spec, [data], size, ProgramShape(LANES, EPOCHS, xla=True)))
     whole = _milliseconds(idle_call(program, spec, [data], EPOCHS)) / (LANES * EPOCHS)

@@ -18,15 +18,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.workloads import WORKLOADS, document
+from benchmarks.workloads import WORKLOADS, prepared
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.ledger import TrialLedger
 from service.storage.store import Store
 from service.worker.keras_engines import keras_engines
-from studies.datasets.preprocessing import prepare
-from studies.study_file import parse
 from studies.sweep.loop import sweep
 
 if TYPE_CHECKING:
@@ -74,8 +72,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(database_url=f"sqlite:///{folder}/regsweep.db", artifacts_url=f"file://{folder}")
         engine_of = keras_engines(settings)
-        spec = parse(document(arguments.workload, arguments.trials))
-        data = [prepare(spec.dataset, spec.seed)]
+        spec, one = prepared(arguments.workload, arguments.trials)
+        data = [one]
         store = Store(settings.database_url)
         study = store.create_study(spec)
         ledger = TrialLedger(store, Artifacts(settings.artifacts_url), study, Holder("bench", 60.0))

@@ -31,6 +31,7 @@ TRIALS = {
     "encoder": 4,
     "images 28x28x1": 4,
     "images 32x32x3": 4,
+    "text": 4,
 }
 MANY = {
     "small table": 1000,
@@ -42,6 +43,7 @@ MANY = {
     "encoder": 48,
     "images 28x28x1": 24,
     "images 32x32x3": 24,
+    "text": 48,
 }
 
 

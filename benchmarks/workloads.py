@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from math import prod
+from pathlib import Path
 from typing import Any
+
+from benchmarks import tokens
+from studies.datasets.preprocessing import PreparedData, prepare
+from studies.spec.study import StudySpec
+from studies.study_file import parse
 
 _STEPS, _COLUMNS = 50, 4  # of a series
 _SPACE = {
@@ -63,11 +70,23 @@ def _cnn(*image: int) -> Any:
     return model
 
 
+def _text() -> Any:
+    """An LSTM over embedded tokens."""
+    import keras
+    from keras import layers
+
+    table = layers.Embedding(tokens.WORDS, 32)
+    return keras.Sequential(
+        [keras.Input((tokens.STEPS,)), table, layers.LSTM(32), layers.Dense(1, activation="sigmoid")]
+    )
+
+
 #: Models of the user's own, which only Keras can write.
 _OWN: dict[str, Callable[[], Any]] = {
     "series": _series,
     "encoder": _encoder,
     "images 28x28x1": lambda: _cnn(28, 28, 1),
+    "text": _text,
     "images 32x32x3": lambda: _cnn(32, 32, 3),
 }
 _SERIES = {"kind": "synthetic", "name": "few_informative", "rows": 2000, "features": _STEPS * _COLUMNS}
@@ -87,6 +106,7 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     "diabetes": _study({"kind": "builtin", "name": "diabetes"}, {"kind": "mlp"}, 60),
     "series": _study(_SERIES, {}, 15),
     "encoder": _study(_SERIES, {}, 15),
+    "text": _study({"kind": "uploaded", "name": "tokens"}, {}, 10),
     "images 28x28x1": _study(_SERIES | {"rows": 3000, "features": 28 * 28}, {}, 3),
     "images 32x32x3": _study(_SERIES | {"rows": 3000, "features": 32 * 32 * 3}, {}, 3),
 }
@@ -103,3 +123,10 @@ def document(workload: str, trials: int, name: str = "bench", seed: int = 0) -> 
 @cache
 def _config(workload: str) -> str:
     return str(_OWN[workload]().to_json())
+
+
+def prepared(workload: str, trials: int, seed: int = 0) -> tuple[StudySpec, PreparedData]:
+    """The study of a workload and its data, here and without a server."""
+    with tempfile.TemporaryDirectory() as folder:
+        spec = parse(document(workload, trials, seed=seed), lambda *_: tokens.describe(tokens.write(Path(folder))))
+        return spec, prepare(spec.dataset, spec.seed, source=lambda _: Path(folder, "tokens.npz"), lookups=spec.lookups)

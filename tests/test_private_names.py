@@ -57,16 +57,19 @@ OPTUNA = {
 KERAS = {
     "studies/models/proximal.py": {"_get_variable_index", "_velocities"},
     "studies/training/batch_normalization.py": {"_reduction_axes"},
+    "studies/training/embedding.py": {"_embeddings", "_flatten_layers"},
     "studies/training/initial.py": {"_flatten_layers", "_non_trainable_variables", "_trainable_variables"},
+    "studies/training/lane_model.py": {"_keras_mask"},
     "studies/training/sizing.py": {"_inbound_nodes"},
 }
 #: Underscored names that are public: of named tuples and of `os`.
 PUBLIC = {"_replace", "_exit"}
-#: Names that are defined beside their use as well, or override one: the search below passes them over.
+#: Names that are defined beside their use too, override one, or stand in a text: the search below passes them over.
 DEFINED_HERE_TOO = {
     ("studies/search/mirror.py", "_storage"),
     ("studies/search/parzen.py", "_log_gauss_mass"),
     ("studies/search/samplers.py", "_find_sample_id"),
+    ("studies/training/lane_model.py", "_keras_mask"),
 }
 
 

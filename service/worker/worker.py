@@ -199,7 +199,7 @@ class Worker:
         try:
             spec = study.parsed_spec
             ledger = TrialLedger(self._store, self._artifacts, study, holder)
-            data = self._prepare(spec.dataset, spec.seed, spec.resampling)
+            data = self._prepare(spec.dataset, spec.seed, spec.resampling, spec.lookups)
             self._keep_preparations(study, data)
             engine, choice = self._engine(spec, data)
             self._worker_store.record_engine(study.id, choice, facts(spec, data))

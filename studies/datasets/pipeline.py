@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +23,14 @@ class Block:
     transformer: Any  # scikit-learn's: imputation by the median, standardisation, or both
 
 
-def fit(layout: Layout, x: Array, rows: npt.NDArray[np.int64]) -> tuple[Block, ...]:
-    """Fit the blocks of a layout on some rows of its inputs; inputs that are 0 or 1 everywhere are in no block."""
+def fit(layout: Layout, x: Array, rows: npt.NDArray[np.int64], raw: Collection[int] = ()) -> tuple[Block, ...]:
+    """Fit the blocks of a layout on some rows of its inputs.
+
+    Inputs that are 0 or 1 everywhere are in no block, and neither are those of `raw`, which stay as they are.
+    """
     return tuple(
         Block(inputs, _transformer(filled, scaled).fit(x[rows[:, np.newaxis], inputs]))
-        for filled, scaled, inputs in _groups(layout, len(rows))
+        for filled, scaled, inputs in _groups(layout, len(rows), raw)
     )
 
 
@@ -38,9 +41,9 @@ def transform(blocks: Sequence[Block], x: Array) -> Array:
     return x
 
 
-def _groups(layout: Layout, rows: int) -> Iterator[tuple[bool, bool, tuple[int, ...]]]:
+def _groups(layout: Layout, rows: int, raw: Collection[int]) -> Iterator[tuple[bool, bool, tuple[int, ...]]]:
     """Group the inputs that are treated alike, few enough for the memory: (filled, scaled, indices)."""
-    filled, scaled = set(layout.filled), set(layout.scaled)
+    filled, scaled = (set(inputs).difference(raw) for inputs in (layout.filled, layout.scaled))
     size = max(1, _BLOCK // max(1, rows))
     for kind in ((True, True), (True, False), (False, True)):
         alike = [i for i in sorted(filled | scaled) if (i in filled, i in scaled) == kind]

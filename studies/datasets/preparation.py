@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from zipfile import BadZipFile
@@ -13,13 +14,15 @@ from zipfile import BadZipFile
 import numpy as np
 
 from studies.array import Array
-from studies.datasets import pipeline
+from studies.datasets import looked_up, pipeline
 from studies.datasets.column_roles import check_distinct
 from studies.datasets.formats import MAX_BYTES, open_columns
 from studies.datasets.layout import Layout, encode
 from studies.datasets.pipeline import Block
 from studies.datasets.preprocessing import PreparedData, Scaling
+from studies.datasets.table import describe_row
 from studies.errors import DatasetError, InvalidTableError
+from studies.keras_config.lookups import Lookup
 from studies.objectives import Task
 from studies.spec.table import TableFormat
 
@@ -64,6 +67,7 @@ class Preparation:
     blocks: tuple[Block, ...] = ()
     inputs: Scaling | None = None  # where there is no layout
     means: Array | None = None  # of each input in the training rows, where there is a layout
+    lookups: tuple[Lookup, ...] = ()  # what the model looks up
 
     @classmethod
     def of(cls, data: PreparedData) -> Self:
@@ -78,6 +82,7 @@ class Preparation:
             data.blocks,
             data.input_scaling if dataset.layout is None else None,
             None if dataset.layout is None else data.train.x.mean(axis=0, dtype=np.float64).astype(np.float32),
+            data.lookups,
         )
 
     def transform(self, raw: Raw) -> Array:
@@ -155,7 +160,9 @@ class Preparation:
         built = [build(layout, columns[layout.name], file_format) for layout in self.layout.columns]
         if built and not len(built[0][0].values):
             raise InvalidTableError(_NO_ROWS)
-        x = pipeline.transform(self.blocks, encode([column for column, _ in built], self.layout))
+        x = encode([column for column, _ in built], self.layout)
+        looked_up.check(x, self.lookups, self.feature_names, partial(describe_row, file_format))
+        x = pipeline.transform(self.blocks, x)
         unfamiliar = [one for _, found in built for one in found]
         return PreparedRows(self._fill(x, unfamiliar), tuple(unfamiliar))
 
@@ -184,6 +191,7 @@ class Preparation:
         if not finite.all():
             row = int(np.argwhere(~finite)[0][0]) + 1
             raise InvalidTableError(f"row {row} has a value that is missing or infinite; give a number", row=row)
+        looked_up.check(x, self.lookups, self.feature_names, lambda index: f"row {index + 1}")
         return np.asarray(self.inputs(x.astype(np.float32)))
 
     def decode(self, outputs: Array) -> Array:
@@ -205,6 +213,7 @@ class Preparation:
             "class_names": list(self.class_names),
             "feature_names": list(self.feature_names),
             "layout": None if self.layout is None else self.layout.model_dump(mode="json"),
+            "lookups": [asdict(lookup) for lookup in self.lookups],
         }
         dump(
             {
@@ -243,6 +252,10 @@ class Preparation:
             blocks=tuple(Block(tuple(block["inputs"]), block["transformer"]) for block in content["blocks"]),
             inputs=None if inputs is None else _scaling(inputs, np.float32),
             means=content.get("means"),
+            lookups=tuple(
+                Lookup(lookup["location"], lookup["size"], tuple(lookup["positions"]))
+                for lookup in described.get("lookups", [])
+            ),
         )
 
 

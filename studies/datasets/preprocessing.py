@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from studies.array import Array
-from studies.datasets import pipeline
+from studies.datasets import looked_up, pipeline
 from studies.datasets.catalog import Dataset, Source, load
 from studies.datasets.pipeline import Block
 from studies.datasets.splits import Split, delivery_folds, folds, split, train_on_all
 from studies.errors import DatasetError
+from studies.keras_config.lookups import Lookup
 from studies.objectives import Task
 from studies.spec.dataset import DatasetSpec
 from studies.spec.resampling import Resampling
@@ -47,6 +49,15 @@ class Scaling:
             np.where(deviation > 0, deviation, 1.0).astype(precision),
         )
 
+    def leave(self, raw: Sequence[int]) -> Scaling:
+        """The same that leaves some columns as they are; of one for all values together, all of them."""
+        if not len(raw):
+            return self
+        mean, deviation = self.mean.copy(), self.deviation.copy()
+        at = raw if mean.ndim else ...
+        mean[at], deviation[at] = 0, 1
+        return Scaling(mean, deviation)
+
     def __call__(self, values: Array) -> Array:
         """Scale values, to float32."""
         return np.asarray((values - self.mean) / self.deviation, dtype=np.float32)
@@ -58,6 +69,7 @@ class PreparedData:
 
     dataset: Dataset
     rows: Split
+    lookups: tuple[Lookup, ...] = ()  # of the model, which gets what it looks up as it stands
 
     @property
     def task(self) -> Task:
@@ -83,12 +95,14 @@ class PreparedData:
     def blocks(self) -> tuple[Block, ...]:
         """The fitted transformers of a user's table."""
         layout = self.dataset.layout
-        return () if layout is None else pipeline.fit(layout, self.dataset.x, self.rows.train)
+        raw = looked_up.positions(self.lookups)
+        return () if layout is None else pipeline.fit(layout, self.dataset.x, self.rows.train, raw)
 
     @cached_property
     def input_scaling(self) -> Scaling:
         """The inputs' scaling: by column for tables, one for all pixels; a user's table has `blocks` instead."""
-        return Scaling.fit(self.dataset.x[self.rows.train], by_column=self.dataset.x.ndim <= 2)
+        scaling = Scaling.fit(self.dataset.x[self.rows.train], by_column=self.dataset.x.ndim <= 2)
+        return scaling.leave(looked_up.positions(self.lookups))
 
     @cached_property
     def target_scaling(self) -> Scaling:
@@ -137,28 +151,57 @@ class PreparedData:
 
 
 def prepare(
-    spec: DatasetSpec, seed: int, resampling: Resampling | None = None, source: Source | None = None
+    spec: DatasetSpec,
+    seed: int,
+    resampling: Resampling | None = None,
+    source: Source | None = None,
+    lookups: tuple[Lookup, ...] = (),
 ) -> PreparedData:
-    """Load, split and scale a study's dataset; the same seed gives the same parts on every machine."""
+    """Load, split and scale a study's dataset; the same seed gives the same parts on every machine.
+
+    Raises InvalidTableError when a value that the study's model looks up is not in its table.
+    """
     dataset = load(spec, source)
-    return PreparedData(dataset, split(dataset, seed, resampling.split if resampling is not None else "auto"))
+    _check_lookups(dataset, lookups)
+    rows = split(dataset, seed, resampling.split if resampling is not None else "auto")
+    return PreparedData(dataset, rows, lookups)
 
 
 def prepare_folds(
-    spec: DatasetSpec, seed: int, resampling: Resampling, source: Source | None = None
+    spec: DatasetSpec,
+    seed: int,
+    resampling: Resampling,
+    source: Source | None = None,
+    lookups: tuple[Lookup, ...] = (),
 ) -> tuple[PreparedData, ...]:
-    """Load a study's dataset and divide it; `source` gives an uploaded file by its digest."""
-    return divide(load(spec, source), seed, resampling)
+    """Load a study's dataset and divide it; `source` gives an uploaded file by its digest.
+
+    Raises what `divide` does.
+    """
+    return divide(load(spec, source), seed, resampling, lookups)
 
 
-def divide(dataset: Dataset, seed: int, resampling: Resampling) -> tuple[PreparedData, ...]:
+def divide(
+    dataset: Dataset, seed: int, resampling: Resampling, lookups: tuple[Lookup, ...] = ()
+) -> tuple[PreparedData, ...]:
     """Split a loaded dataset into what `Job.fold` counts, each scaled by its own training rows.
 
     First come the folds a trial is trained on; then, unless that is a holdout, the dataset as `prepare` splits it; of a
     nested resampling then all rows to train on, and the folds of a delivery.
+
+    Raises InvalidTableError when a value that the study's model looks up is not in its table.
     """
+    _check_lookups(dataset, lookups)
     base = split(dataset, seed, resampling.split)
     splits = [*folds(dataset, base, resampling, seed)]
     splits += [] if resampling.kind == "holdout" else [base]
     splits += [train_on_all(base), *delivery_folds(dataset, resampling, seed)] if resampling.nested else []
-    return tuple(PreparedData(dataset, rows) for rows in splits)
+    return tuple(PreparedData(dataset, rows, lookups) for rows in splits)
+
+
+def _check_lookups(dataset: Dataset, lookups: Sequence[Lookup]) -> None:
+    def describe(row: int) -> str:
+        number = row if dataset.kept is None else int(dataset.kept[row])
+        return f"row {number + 1} of the data"
+
+    looked_up.check(dataset.x, lookups, dataset.feature_names, describe)

@@ -125,7 +125,23 @@ def _facts(table: Table, target: Target, inputs: int) -> DatasetFacts:
         f"'{table.target.name}' from {source}",
         min(target.counts, default=0),
         *_time_facts(table, target),
+        highest=_find_highest(table),
     )
+
+
+def _find_highest(table: Table) -> int:
+    """The highest value where all inputs are whole numbers from 0, else −1."""
+    if table.images is not None:
+        inputs = [table.images]
+    else:
+        used = [column for column in table.features if lay_out_column(column).width]
+        if any(column.kind == "date" for column in used):
+            return -1
+        # All other inputs are 0 or 1.
+        inputs = [column.values for column in used if column.kind == "number"]
+    if not all(np.all((values == np.floor(values)) & (values >= 0)) for values in inputs):
+        return -1
+    return max([1, *(int(values.max()) for values in inputs)])
 
 
 def _time_facts(table: Table, target: Target) -> tuple[str, FoldLimit | None, FoldLimit | None]:

@@ -135,7 +135,7 @@ def recurrent(**arguments: Argument) -> LayerKind:
         go_backwards=Argument(boolean, False),
         stateful=false,
         unroll=Argument(boolean, False),
-        zero_output_for_mask=Argument(boolean, False),  # Bidirectional sets it; no layer of the catalog makes masks
+        zero_output_for_mask=Argument(boolean, False),  # Bidirectional sets it
         **arguments,
     )
 

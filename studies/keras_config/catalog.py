@@ -47,7 +47,7 @@ LAYERS: Mapping[str, LayerKind] = {
         "embeddings",
         input_dim=required(integer(1, 10_000_000)),
         output_dim=UNITS,
-        mask_zero=Argument(choice(False), False),
+        mask_zero=Argument(boolean, False),
         quantization_config=NONE,
     ),
     "Conv1D": convolution(
@@ -175,6 +175,8 @@ OPERATIONS: Mapping[str, tuple[str, Mapping[str, Check]]] = {
     "Maximum": ("maximum", {}),
     "Minimum": ("minimum", {}),
     "GetItem": ("getitem", {}),
+    "NotEqual": ("not_equal", {}),
+    "LogicalOr": ("logical_or", {}),
     "Relu": ("relu", {}),
     "Relu6": ("relu6", {}),
     "Gelu": ("gelu", {"approximate": boolean}),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Graph, Layer
+from studies.keras_config.lookups import find_lookups
 from studies.objectives import Task
 
 
 def check_fits_dataset(graph: Graph, shape: tuple[int, ...], task: Task, classes: int) -> None:
     """Raise ConfigError when the model does not take the dataset's rows, or its output does not fit the task."""
     _check_input(graph, shape)
-    _check_embeddings(graph)
+    find_lookups(graph, shape)
     _check_output(graph, task, classes)
 
 
@@ -24,16 +25,6 @@ def _check_input(graph: Graph, shape: tuple[int, ...]) -> None:
             f"the input '{graph.input}' takes rows of shape {graph.shape} and this dataset's rows are {tuple(shape)}; "
             f"right is keras.Input({tuple(shape)}){advice}"
         )
-
-
-def _check_embeddings(graph: Graph) -> None:
-    for layer in graph.layers:
-        kinds = {graph.by_name[name].kind for name in graph.ancestors(layer.name) if name in graph.by_name}
-        if layer.kind == "Embedding" and "Discretization" not in kinds:
-            raise ConfigError(
-                f"{layer.location}: looks up whole numbers and this dataset's columns are standardised; put a "
-                "Discretization layer before it"
-            )
 
 
 def _check_output(graph: Graph, task: Task, classes: int) -> None:

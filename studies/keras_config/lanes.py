@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from studies.keras_config.dimensions import Shape
 from studies.keras_config.graph import Graph, Layer, Tensor
+from studies.keras_config.lookups import computed_from, find_embedding
 from studies.keras_config.operation_shapes import find_mixed_axes
 from studies.keras_config.shapes import result_shape
 
 _NO_DILATION = (1, (1,), (1, 1))
 _SIZE = 16
 _DIFFER_IN_TRAINING = {"BatchNormalization", "GaussianNoise"}
-_LOOKUPS = {"Embedding", "Discretization"}
 
 
 def find_lane_obstacle(graph: Graph) -> str | None:
@@ -20,6 +20,8 @@ def find_lane_obstacle(graph: Graph) -> str | None:
     for layer in graph.layers:
         calls = sum(call.layer == layer.name for call in graph.calls)
         reason = None if layer.operation else _find_reason(layer, calls)
+        if find_embedding(layer) is not None and computed_from(graph, layer):
+            reason = "it looks up what is computed, and lanes cannot see whether that is in its table"
         if reason is not None:
             return f"{layer.location}: {reason}"
     return next(_find_mixed_rows(graph), None)
@@ -50,8 +52,6 @@ def _find_reason(layer: Layer, calls: int) -> str | None:
         "its constraint acts after each step, which lanes do not": any(
             name.endswith("_constraint") for name in layer.arguments
         ),
-        # Adam and RMSprop square each occurrence's gradient before they sum them (keras.src.optimizers, IndexedSlices).
-        "Keras' optimizers treat the gradient of what is looked up by occurrence, which lanes do not": kind in _LOOKUPS,
         f"TensorFlow runs no {kind} with dilation on a processor": (
             kind in {"Conv1DTranspose", "Conv2DTranspose"} and layer.argument("dilation_rate") not in _NO_DILATION
         ),

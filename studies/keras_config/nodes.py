@@ -9,8 +9,8 @@ from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Tensor
 from studies.keras_config.layers import read_entry
 
-_REFUSED_IF_TRUE = {"mask", "training", "return_attention_scores"}
-_KEYWORDS = {"query", "value", "key", "inputs", "use_causal_mask", "axis", "keepdims", "x1", "x2", "x"}
+_REFUSED_IF_TRUE = {"training", "return_attention_scores"}
+_KEYWORDS = {"mask", "query", "value", "key", "inputs", "use_causal_mask", "axis", "keepdims", "x1", "x2", "x"}
 
 
 def read_end(config: Mapping[str, Any], field: str, location: str) -> tuple[str, int]:
@@ -46,7 +46,7 @@ def read_node(node: Any, location: str, prefix: str) -> tuple[tuple[Any, ...], d
         if name in _REFUSED_IF_TRUE:
             if value:
                 raise ConfigError(f"{location}: is called with {name}, which is not taken; leave it out")
-        elif name in _KEYWORDS:
+        elif name in _KEYWORDS and value is not None:
             keywords[name] = _read_value(value, location, prefix)
         elif value is not None:
             raise ConfigError(f"{location}: is called with {str(name)[:40]!r}, which is not taken; leave it out")

@@ -22,26 +22,28 @@ def operation_shape(kind: str, call: Call, shapes: Sequence[Shape]) -> Shape:
     rule = _RULES.get(kind)
     if rule is None:
         return tuple(np.broadcast_shapes(*shapes))
-    return rule(shapes, _settings(kind, call))
+    return rule(shapes, settings(kind, call))
 
 
 def find_mixed_axes(layer: Layer, call: Call, rank: int) -> set[int]:
     """Find the axes of a tensor of this rank along which a call mixes values, or to which it moves others."""
     if layer.kind == "transpose":
-        axes = _settings(layer.kind, call)["axes"] or range(rank)[::-1]
+        axes = settings(layer.kind, call)["axes"] or range(rank)[::-1]
         return {axis for axis, moved in enumerate(axes) if axis != moved}
     if not layer.operation:
         axis = layer.arguments.get("axis", -1)
     elif layer.kind in _ACROSS:
-        axis = _settings(layer.kind, call)["axis"]
+        axis = settings(layer.kind, call)["axis"]
     else:
         return set()
     return set(range(rank)) if axis is None else {each % rank for each in np.atleast_1d(axis)}
 
 
-def _settings(kind: str, call: Call) -> dict[str, Any]:
+def settings(kind: str, call: Call) -> Mapping[str, Any]:
+    """The settings of an operation's call by name: those behind its tensors, and Keras' defaults."""
     positional = dict(zip((_POSITIONAL.get(kind, "axis"),), call.arguments[1:], strict=False))
-    return {**_DEFAULTS, **({"axis": -1} if kind == "softmax" else {}), **positional, **call.keywords}
+    last_axis = {"axis": -1} if kind == "softmax" else {}
+    return {**_DEFAULTS, **last_axis, **positional, **call.keywords}
 
 
 def _getitem(shapes: Sequence[Shape], settings: Mapping[str, Any]) -> Shape:

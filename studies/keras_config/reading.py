@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from studies.keras_config import call_order
+from studies.keras_config import call_order, masks
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
 from studies.keras_config.layers import read_entry, read_layer, read_name
+from studies.keras_config.lookups import find_embedding
 from studies.keras_config.nodes import read_end, read_node
 
 MAX_CHARACTERS = 2_000_000
@@ -74,6 +75,7 @@ class _Reader:
     aliases: dict[Tensor, Tensor] = field(default_factory=dict)  # of nested models: their inputs and outputs
     input: str = ""
     shape: tuple[int | None, ...] | None = None
+    integers: str = ""  # where the input is of whole numbers, its location
 
     def read_model(
         self,
@@ -163,8 +165,10 @@ class _Reader:
         if self.input:
             raise ConfigError(f"{location} '{name}': is a second input; rows are one array, give one Input")
         self.input = name
-        if config.get("dtype", "float32") != "float32" or config.get("sparse") or config.get("ragged"):
-            raise ConfigError(f"{location} '{name}': rows are dense arrays of float32; give an Input of that")
+        dtype = config.get("dtype", "float32")
+        if dtype not in ["float32", "int32", "int64"] or config.get("sparse") or config.get("ragged"):
+            raise _input_error(f"{location} '{name}'")
+        self.integers = "" if dtype == "float32" else f"{location} '{name}'"
         shape = config.get("batch_shape")
         if shape is not None:
             sizes = shape if isinstance(shape, list) and all(n is None or type(n) is int for n in shape) else []
@@ -203,7 +207,11 @@ class _Reader:
             for call in self.calls
         ]
         calls = call_order.sort(call_order.select_needed(calls, output), Tensor(self.input))
+        calls = call_order.select_needed(masks.drop_implied(calls, self.layers), output)
         layers = tuple(self.layers[name] for name in dict.fromkeys(call.layer for call in calls))
+        # They are given as float32, which is the same to what looks them up.
+        if self.integers and not any(find_embedding(layer) is not None for layer in layers):
+            raise _input_error(self.integers)
         if not any(layer.kernels for layer in layers):
             raise ConfigError("has no layer with a kernel, so there is nothing to regularize; add a Dense layer")
         chain = [Tensor(self.input), *(call.result for call in calls)]
@@ -224,6 +232,10 @@ class _Reader:
         if isinstance(value, Tensor):
             return self._resolve(value)
         return tuple(map(self._resolve_all, value)) if isinstance(value, tuple) else value
+
+
+def _input_error(location: str) -> ConfigError:
+    return ConfigError(f"{location}: rows are dense arrays of float32; give an Input of that")
 
 
 def _read_call(layer: Layer, number: int, node: Any, prefix: str) -> Call:

@@ -10,7 +10,9 @@ from studies.regularization import Penalty, Regularization
 
 
 def regularizer(penalty: Penalty) -> Expression | None:
-    """Write Keras' regularizer of a penalty; None where there is none."""
+    """Write Keras' regularizer of a penalty; None where there is none, also for want of strength."""
+    if not penalty.lambda_:
+        return None  # one of strength 0 makes the gradient of an embedding dense, which trains it otherwise
     match penalty.kind:
         case "none":
             return None

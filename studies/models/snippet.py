@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 from studies.hyperparameters import Hyperparameters
+from studies.keras_config.lookups import Lookup
 from studies.models.architecture import (
     Architecture,
     design,
@@ -81,7 +83,7 @@ def snippet(
 {"".join(f"# {remark}{chr(10)}" for remark in remarks)}
 import keras
 {definitions}
-# x_*: one row {facts.shape}, {_describe_inputs(spec.dataset)}
+# x_*: one row {facts.shape}, {_describe_inputs(spec.dataset, spec.lookups)}
 # y_*: {_describe_targets(facts.task, facts.classes)}
 {comments}keras.utils.set_random_seed({spec.training_seed(number, fit)})
 {_model_source(architecture)}
@@ -142,7 +144,12 @@ def _proximal_classes(optimizer: str) -> str:
     return f"from keras import ops\n\n\n{plain}\n\n"
 
 
-def _describe_inputs(dataset: DatasetSpec) -> str:
+def _describe_inputs(dataset: DatasetSpec, lookups: Sequence[Lookup]) -> str:
+    looked_up = {position for lookup in lookups for position in lookup.positions}
+    if looked_up:
+        if len(looked_up) == prod(dataset.facts.shape):
+            return "whole numbers as they stand in the data, for the model looks them up"
+        return f"{_describe_inputs(dataset, ())}; what the model looks up is left as it stands in the data"
     if isinstance(dataset, UploadedDataset) and len(dataset.facts.shape) == 1:
         return "as the preprocessing that is kept with the model gives them"
     values = "all pixels" if len(dataset.facts.shape) > 1 else "each column"

@@ -46,15 +46,24 @@ class DatasetFacts:
     nested_time_folds: Annotated[
         FoldLimit | None, Field(description="The same where a share of each fold's training rows stops the training.")
     ] = None
+    highest: Annotated[
+        int | None,
+        Field(
+            description="The highest value where all inputs are whole numbers from 0, which an Embedding can look up; "
+            "-1 where some are not, null where it is not known."
+        ),
+    ] = None
 
 
 BUILTIN: dict[BuiltinName, DatasetFacts] = {
-    "breast_cancer": DatasetFacts("binary", 569, (30,), 2, "cell nuclei measurements, malignant or benign"),
-    "wine": DatasetFacts("multiclass", 178, (13,), 3, "chemical analysis of wines of three growers"),
-    "iris": DatasetFacts("multiclass", 150, (4,), 3, "flower measurements of three species"),
-    "digits": DatasetFacts("multiclass", 1797, (64,), 10, "handwritten digits as 64 pixel columns"),
-    "digits_images": DatasetFacts("multiclass", 1797, (8, 8, 1), 10, "handwritten digits as 8×8 grey images"),
-    "diabetes": DatasetFacts("regression", 442, (10,), 0, "disease progression after one year"),
+    "breast_cancer": DatasetFacts("binary", 569, (30,), 2, "cell nuclei measurements, malignant or benign", highest=-1),
+    "wine": DatasetFacts("multiclass", 178, (13,), 3, "chemical analysis of wines of three growers", highest=-1),
+    "iris": DatasetFacts("multiclass", 150, (4,), 3, "flower measurements of three species", highest=-1),
+    "digits": DatasetFacts("multiclass", 1797, (64,), 10, "handwritten digits as 64 pixel columns", highest=16),
+    "digits_images": DatasetFacts(
+        "multiclass", 1797, (8, 8, 1), 10, "handwritten digits as 8×8 grey images", highest=16
+    ),
+    "diabetes": DatasetFacts("regression", 442, (10,), 0, "disease progression after one year", highest=-1),
 }
 
 
@@ -132,7 +141,7 @@ class SyntheticDataset(FrozenModel):
         """Task, size and meaning."""
         recipe = self.recipe
         classes = 0 if recipe.task == "regression" else 2
-        return DatasetFacts(recipe.task, recipe.rows, (recipe.features,), classes, recipe.about)
+        return DatasetFacts(recipe.task, recipe.rows, (recipe.features,), classes, recipe.about, highest=-1)
 
 
 MAX_VERSION = 2**31 - 1  # that a column of the database holds

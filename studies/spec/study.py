@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -12,10 +13,11 @@ from studies.frozen_model import FrozenModel
 from studies.keras_config import compatibility
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.lanes import find_lane_obstacle
+from studies.keras_config.lookups import Lookup, find_lookups
 from studies.objectives import OBJECTIVES, Direction, ObjectiveName, Task, metrics_for
 from studies.spec.budget import Budget
 from studies.spec.comparison import ComparisonSpec
-from studies.spec.dataset import DatasetSpec, UploadedDataset
+from studies.spec.dataset import DatasetFacts, DatasetSpec, UploadedDataset
 from studies.spec.model import KerasSpec, MlpSpec, ModelSpec
 from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds, min_test_rows
 from studies.spec.sampler import LEARNING_SAMPLERS, PrunerSpec, SamplerSpec, WarmStartSpec
@@ -228,12 +230,36 @@ class StudySpec(FrozenModel):
             raise ValueError(f"resampling.folds: {message}, for every fold needs two rows and one of each class")
         return self
 
+    @property
+    def lookups(self) -> tuple[Lookup, ...]:
+        """What the model looks up, and so gets as it stands."""
+        return find_lookups(self.model.graph, self.dataset.facts.shape) if isinstance(self.model, KerasSpec) else ()
+
     def _check_user_model(self, model: KerasSpec) -> None:
         facts = self.dataset.facts
         try:
             compatibility.check_fits_dataset(model.graph, facts.shape, facts.task, facts.classes)
         except ConfigError as error:
             raise ValueError(f"model.config: {error}") from None
+        for lookup in self.lookups:
+            if reason := _why_not_in_table(lookup, facts):
+                raise ValueError(f"model.config: {lookup.location}: {reason}")
         obstacle = find_lane_obstacle(model.graph)
         if self.training.engine == "lanes" and obstacle is not None:
             raise ValueError(f"training.engine: lanes cannot hold this model; use auto or fit. {obstacle}")
+
+
+def _why_not_in_table(lookup: Lookup, facts: DatasetFacts) -> str:
+    """Say why a layer cannot look up a dataset's values; empty where it can, or only a worker can tell."""
+    if facts.highest is None or len(lookup.positions) < prod(facts.shape):
+        return ""
+    if facts.highest < 0:
+        return (
+            "looks up whole numbers from 0, and this dataset's inputs are others; put a Discretization layer before it"
+        )
+    if facts.highest >= lookup.size:
+        return (
+            f"looks up whole numbers below {lookup.size}, and this dataset's go up to {facts.highest}; right is "
+            f"input_dim={facts.highest + 1}"
+        )
+    return ""

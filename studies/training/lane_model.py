@@ -10,6 +10,7 @@ import keras
 
 from studies.models.architecture import Architecture
 from studies.training.batch_normalization import LaneBatchNormalization
+from studies.training.embedding import LOOKUP_LAYERS
 from studies.training.knobs import KnobRegularizer
 from studies.training.noise import (
     KnobAlphaDropout,
@@ -27,6 +28,8 @@ def lane_model(architecture: Architecture) -> keras.Model:
     """Build the model of an architecture with knobs in place of its dropout rates.
 
     Its weight regularizers only mark the weights: the program adds the penalty to the stacked weights itself.
+
+    Raises ValueError when the model gives a mask with its output.
     """
     positions = count()
     hidden_layer = architecture.dropped_after
@@ -51,7 +54,11 @@ def lane_model(architecture: Architecture) -> keras.Model:
         "layers.GaussianDropout": dropout(KnobGaussianDropout),
         "layers.GaussianNoise": gaussian_noise,
         **LANE_LAYERS,
+        **LOOKUP_LAYERS,
         **RECURRENT_LAYERS,
         **TRANSPOSED_LAYERS,
     }
-    return architecture.build(constructors)
+    model = architecture.build(constructors)
+    if getattr(model.outputs[0], "_keras_mask", None) is not None:
+        raise ValueError("its output has a mask, by which Keras weighs the loss and lanes do not")
+    return model

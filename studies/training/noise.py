@@ -26,6 +26,7 @@ class LaneNoise(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no t
 
     def __init__(self, position: int, name: str | None = None) -> None:
         super().__init__(name=name)
+        self.supports_masking = True
         self._position = position  # among the layers of noise, each of which has its own
 
     def call(self, inputs: Any, training: bool = False) -> Any:

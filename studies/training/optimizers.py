@@ -15,9 +15,10 @@ import tensorflow as tf
 from studies.spec.optimizer import AdamSpec, AdamWSpec, OptimizerSpec, RmspropSpec, SgdSpec
 
 Arrays = list[Any]
-#: weight, its slots, gradient, learning rate (shaped to broadcast), step counted from 1 -> new weight, new slots, and
-#: η, the step size: the change of the weight per unit of a constant gradient (studies.models.proximal).
-Update = Callable[[Any, Sequence[Any], Any, Any, Any], tuple[Any, Arrays, Any]]
+#: weight, its slots, gradient, the gradient's square, learning rate (shaped to broadcast), step counted from 1 -> new
+#: weight, new slots, and η, the step size: the change of the weight per unit of a constant gradient
+#: (studies.models.proximal).
+Update = Callable[[Any, Sequence[Any], Any, Any, Any, Any], tuple[Any, Arrays, Any]]
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,13 @@ def update_rule(spec: OptimizerSpec) -> UpdateRule:
 
 
 def _adam(spec: AdamSpec | AdamWSpec) -> Update:
-    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, step: Any) -> tuple[Any, Arrays, Any]:
+    def update(
+        weight: Any, slots: Sequence[Any], gradient: Any, squared: Any, rate: Any, step: Any
+    ) -> tuple[Any, Arrays, Any]:
         mean, square = slots
         alpha = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (1 - tf.pow(spec.beta_1, step))
         mean += (gradient - mean) * (1 - spec.beta_1)
-        square += (tf.square(gradient) - square) * (1 - spec.beta_2)
+        square += (squared - square) * (1 - spec.beta_2)
         # The moment of a constant gradient has the first moment's correction in it already.
         eta = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (tf.sqrt(square) + spec.epsilon)
         return weight - mean * alpha / (tf.sqrt(square) + spec.epsilon), [mean, square], eta
@@ -57,14 +60,18 @@ def _adam(spec: AdamSpec | AdamWSpec) -> Update:
 def _adamw(spec: AdamWSpec) -> Update:
     adam = _adam(spec)
 
-    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, step: Any) -> tuple[Any, Arrays, Any]:
-        return adam(weight - weight * spec.weight_decay * rate, slots, gradient, rate, step)
+    def update(
+        weight: Any, slots: Sequence[Any], gradient: Any, squared: Any, rate: Any, step: Any
+    ) -> tuple[Any, Arrays, Any]:
+        return adam(weight - weight * spec.weight_decay * rate, slots, gradient, squared, rate, step)
 
     return update
 
 
 def _sgd(spec: SgdSpec) -> Update:
-    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays, Any]:
+    def update(
+        weight: Any, slots: Sequence[Any], gradient: Any, _squared: Any, rate: Any, _step: Any
+    ) -> tuple[Any, Arrays, Any]:
         if not spec.momentum:
             return weight - rate * gradient, [], rate
         reach = slots[1] * spec.momentum + rate
@@ -77,8 +84,10 @@ def _sgd(spec: SgdSpec) -> Update:
 
 
 def _rmsprop(spec: RmspropSpec) -> Update:
-    def update(weight: Any, slots: Sequence[Any], gradient: Any, rate: Any, _: Any) -> tuple[Any, Arrays, Any]:
-        square = spec.rho * slots[0] + (1 - spec.rho) * tf.square(gradient)
+    def update(
+        weight: Any, slots: Sequence[Any], gradient: Any, squared: Any, rate: Any, _: Any
+    ) -> tuple[Any, Arrays, Any]:
+        square = spec.rho * slots[0] + (1 - spec.rho) * squared
         increment = rate * gradient / tf.sqrt(square + spec.epsilon)
         eta = rate / tf.sqrt(square + spec.epsilon)
         if not spec.momentum:

@@ -189,8 +189,7 @@ class Program:
         x, y = tf.gather(data.x, order), tf.gather(data.y, order)
         by_lane = lanes.model, x, y, weights, knobs.dropout, knobs.activity, noise
         step = tf.vectorized_map(lane_gradients, by_lane, fallback_to_while_loop=False)
-        loss_sum += step.data_loss * count
-        return self.update.apply(lanes, step.weights, step.state, knobs, size), loss_sum
+        return self.update.apply(lanes, step, knobs, size), loss_sum + step.data_loss * count
 
     def _validate(self, values: ModelValues, knobs: LaneKnobs, data: FoldArrays) -> tuple[Any, Any]:
         """Mean data loss and predictions on the validation rows of each lane's fold."""

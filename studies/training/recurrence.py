@@ -79,26 +79,38 @@ class LaneRecurrent(keras.layers.Layer):  # type: ignore[misc]  # Keras carries 
         self,
         sequences: Any,
         initial_state: Any,
-        mask: Any,  # noqa: ARG002
+        mask: Any,
         training: bool = False,  # noqa: ARG002
     ) -> tuple[Any, Any, Arrays]:
         """Return the last output, all outputs, and the last states, as Keras' own does.
 
-        No layer that is taken makes masks, and none in lanes drops anything in here.
+        A step that the mask leaves out keeps its states. None in lanes drops anything in here.
         """
         variables = self.cell.trainable_variables
 
         def step(parameters: Arrays, states: Arrays, inputs: Any) -> Arrays:
             mapping = list(zip(variables, parameters, strict=True))
+            counts = None if mask is None else inputs[:, -1:] > 0
+            inputs = inputs if mask is None else inputs[:, :-1]
             with keras.StatelessScope(state_mapping=mapping, initialize_variables=False):
-                return list(self.cell.call(inputs, states)[1])
+                new = list(self.cell.call(inputs, states)[1])
+            return new if counts is None else [tf.where(counts, *pair) for pair in zip(new, states, strict=True)]
 
+        if mask is not None:  # as one more input of every step
+            sequences = tf.concat([sequences, tf.cast(mask, sequences.dtype)[..., None]], axis=-1)
         steps = tf.transpose(sequences, [1, 0, 2])
         if self.go_backwards:
             steps = tf.reverse(steps, axis=[0])
         values = [tf.convert_to_tensor(variable) for variable in variables]
         outputs, last = scan(step, values, steps, keras.tree.flatten(initial_state))
-        return last[0], tf.transpose(outputs, [1, 0, 2]), last
+        final = outputs[-1]
+        if mask is not None and self.zero_output_for_mask:
+            counts = steps[..., -1:] > 0
+            final = tf.where(counts[-1], final, tf.zeros_like(final))
+            # Unrolled, Keras does not turn the mask round with the steps.
+            counts = tf.transpose(mask)[..., None] if self.unroll else counts
+            outputs = tf.where(counts, outputs, tf.zeros_like(outputs))
+        return final, tf.transpose(outputs, [1, 0, 2]), last
 
 
 @keras.saving.register_keras_serializable("regsweep")  # Bidirectional copies the layer that it wraps by its config
@@ -120,7 +132,7 @@ class LaneTimeDistributed(keras.layers.TimeDistributed):  # type: ignore[misc]
     """keras.layers.TimeDistributed: the layer at all steps at once, as if each were a row."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
-        """Return what the layer gives for every step; none that is taken differs in training, and none makes masks."""
+        """Return what the layer gives for every step; none that is taken differs in training, or heeds a mask."""
         outputs = self.layer.call(tf.reshape(inputs, [-1, *inputs.shape[2:]]))
         return tf.reshape(outputs, [-1, inputs.shape[1], *outputs.shape[1:]])
 

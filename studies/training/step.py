@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from studies.training.embedding import squaring, tables
 from studies.training.knobs import Knobs, using
 
 DataLoss = Callable[[Any, Any], Any]  # targets, predictions -> loss of each row
@@ -31,21 +32,24 @@ class Gradients(NamedTuple):
     weights: list[Any]  # gradients of the data loss and of penalties on the layers' outputs
     state: list[Any]  # the state after the forward pass
     data_loss: Any  # mean over the batch's rows that count, weighted
+    squares: list[Any]  # of each table that is looked up: its gradient's square by occurrence, summed
 
 
 def gradients(
     model: keras.Model, data_loss: DataLoss, values: ModelValues, x: Any, y: Any, row_weights: Any, knobs: Knobs
 ) -> Gradients:
     """Run one batch of one lane forward in training mode and backward; rows that do not count have no weight."""
+    squares = {variable.path: tf.zeros(variable.shape) for variable in tables(model)}
     with tf.GradientTape() as tape:
-        tape.watch(values.weights)
-        with _scope(model, values) as scope, using(knobs):
+        tape.watch((values.weights, squares))
+        with _scope(model, values) as scope, using(knobs), squaring(squares):
             predicted = model(x, training=True)
             losses = row_weights * data_loss(y, predicted)
             loss = tf.reduce_sum(losses) / knobs.count
             total = tf.add_n([loss, *scope.losses])
             state = [scope.get_current_value(variable) for variable in model.non_trainable_weights]
-    return Gradients(tape.gradient(total, values.weights), state, loss)
+    of_weights, of_squares = tape.gradient(total, (values.weights, list(squares.values())))
+    return Gradients(of_weights, state, loss, of_squares)
 
 
 def evaluate(

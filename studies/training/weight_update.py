@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from studies.training import weights
+from studies.training.embedding import tables
 from studies.training.lane_arrays import LaneKnobs, Lanes, TrainingSize, broadcast
 from studies.training.optimizers import update_rule
 from studies.training.program_key import ProgramKey
 from studies.training.schedules import learning_rate_schedule
-from studies.training.step import ModelValues
+from studies.training.step import Gradients, ModelValues
 
 
 class WeightUpdate:
@@ -33,6 +33,9 @@ class WeightUpdate:
         regularized = [i for i, variable in enumerate(variables) if variable.regularizer is not None]
         #: The layer of each regularized kernel, by the kernel's position among the weights.
         self.kernels = {i: layer_of[variables[i].path] for i in regularized if variables[i].name != "bias"}
+        looked_up = [variable.path for variable in tables(model)]
+        #: The place of each table among those that are looked up, by the table's position among the weights.
+        self._tables = {i: looked_up.index(v.path) for i, v in enumerate(variables) if v.path in looked_up}
         #: Positions of the regularized biases.
         self.biases = [i for i in regularized if variables[i].name == "bias"]
 
@@ -40,27 +43,30 @@ class WeightUpdate:
         """The optimizer's slots of weights that are all zeros."""
         return [[weight] * self._rule.slots for weight in values.weights]
 
-    def apply(
-        self, lanes: Lanes, gradients: Sequence[Any], state: Sequence[Any], knobs: LaneKnobs, size: TrainingSize
-    ) -> Lanes:
-        """The lanes after one step with these gradients of the data loss; `state` is the models' new one."""
+    def apply(self, lanes: Lanes, gradients: Gradients, knobs: LaneKnobs, size: TrainingSize) -> Lanes:
+        """The lanes after one step with these gradients of the data loss."""
         step = lanes.step + 1
         epoch_steps = -(-size.rows // self._batch_size)
         all_steps = size.budget_epochs * epoch_steps
         learning_rate = self._learning_rate(knobs.learning_rate, lanes.step, epoch_steps, all_steps)
         new_weights, new_slots = [], []
         for position, weight in enumerate(lanes.model.weights):
-            gradient = gradients[position]
+            gradient = gradients.weights[position]
             proximal = self._proximal and position in self.kernels
             l1, l2 = (broadcast(strength, weight) for strength in self._strengths(position, knobs))
             # d/dw (λ1·|w| + λ2·w²); the gradient of |w| at 0 is 0, as TensorFlow has it.
             if position in self.kernels or position in self.biases:
                 gradient += 2 * l2 * weight if proximal else l1 * tf.sign(weight) + 2 * l2 * weight
+            squared = tf.square(gradient)
+            if position in self._tables:
+                # A penalty makes the gradient dense; without one Keras squares it by occurrence.
+                occurrences = gradients.squares[self._tables[position]]
+                squared = tf.where(l1 + l2 > 0, squared, occurrences) if position in self.kernels else occurrences
             rate, count = broadcast(learning_rate, weight), broadcast(step, weight)
-            updated, slots, eta = self._rule.update(weight, lanes.slots[position], gradient, rate, count)
+            updated, slots, eta = self._rule.update(weight, lanes.slots[position], gradient, squared, rate, count)
             new_weights.append(_soft_threshold(updated, eta * l1) if proximal else updated)
             new_slots.append(slots)
-        return Lanes(ModelValues(new_weights, list(state)), new_slots, step)
+        return Lanes(ModelValues(new_weights, list(gradients.state)), new_slots, step)
 
     def penalty(self, values: ModelValues, knobs: LaneKnobs) -> Any:
         """λ1·Σ|w| + λ2·Σw² of the regularized weights, by lane."""

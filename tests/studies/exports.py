@@ -22,8 +22,15 @@ def export(folder: Path, data: PreparedData, outputs: int, activation: str | Non
     )
     model.compile("sgd", "mse")
     save_model(model, folder / MODEL)
+    return bundle(folder, data)[0], model
+
+
+def bundle(folder: Path, data: PreparedData) -> tuple[Path, Any]:
+    """Zip the model in a folder with the data's preparation; return the file and the model."""
+    import keras
+
     Preparation.of(data).save(folder / PREPARATION)
     with zipfile.ZipFile(folder / "model.zip", "w") as archive:
         for name in (MODEL, PREPARATION):
             archive.write(folder / name, name)
-    return folder / "model.zip", model
+    return folder / "model.zip", keras.models.load_model(folder / MODEL, compile=False)

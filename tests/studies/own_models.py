@@ -9,6 +9,7 @@ from tests.studies.documents import IRIS, Document
 
 BINARY: Document = {"kind": "synthetic", "name": "noisy_labels", "rows": 90, "features": 8, "informative": 3}
 IMAGES: Document = {"kind": "builtin", "name": "digits_images"}
+DIGITS: Document = {"kind": "builtin", "name": "digits"}
 DIABETES: Document = {"kind": "builtin", "name": "diabetes"}
 
 
@@ -62,6 +63,37 @@ def embeddings() -> Any:
     x = layers.Concatenate()([embedded, given[:, 2:]])
     x = layers.Dense(6, activation="relu")(x)
     return keras.Model(given, layers.Dense(1, activation="sigmoid")(x))
+
+
+def looked_up() -> Any:
+    """Two tables, one of them shared by two calls, over pixels as whole numbers."""
+    import keras
+    from keras import layers
+
+    given = keras.Input((64,), dtype="int32")
+    table = layers.Embedding(17, 3)
+    first, second = table(given[:, :40]), table(layers.Reshape((8, 8))(given)[:, 2:4])
+    third = layers.Embedding(40, 2, embeddings_initializer="ones")(given[:, 20])
+    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(first), layers.Flatten()(second), third])
+    return keras.Model(given, layers.Dense(10, activation="softmax")(x))
+
+
+def masked() -> Any:
+    """Every layer that heeds a mask, behind an Embedding that makes one."""
+    import keras
+    from keras import layers
+
+    given = keras.Input((64,))
+    x = layers.Embedding(17, 3, mask_zero=True)(given[:, 8:24])
+    both = layers.Bidirectional(layers.GRU(2, return_sequences=True))(x)
+    ends = [layers.LSTM(3)(x), layers.SimpleRNN(2)(layers.Dropout(0.1)(both))]
+    ends.append(layers.LSTM(2, zero_output_for_mask=True)(layers.GRU(2, return_sequences=True, go_backwards=True)(x)))
+    ends.append(layers.Bidirectional(layers.LSTM(2), merge_mode="sum")(x))
+    unrolled = layers.Bidirectional(layers.SimpleRNN(2, unroll=True, return_sequences=True))(x)
+    ends.append(layers.GlobalAveragePooling1D()(layers.TimeDistributed(layers.Dense(3))(unrolled)))
+    attended = layers.LayerNormalization()(layers.MultiHeadAttention(2, 2)(x, x))
+    ends.append(layers.GlobalAveragePooling1D()(layers.Add()([x, attended])))
+    return keras.Model(given, layers.Dense(10, activation="softmax")(layers.Concatenate()(ends)))
 
 
 def cnn() -> Any:
@@ -139,7 +171,7 @@ def lstm() -> Any:
         [
             keras.Input((8, 8, 1)),
             layers.Reshape((8, 8)),
-            layers.Bidirectional(layers.LSTM(3, dropout=0.1)),
+            layers.Bidirectional(layers.LSTM(3, dropout=0.1), name="bidirectional"),
             layers.Dropout(0.1),
             layers.Dense(10, activation="softmax"),
         ]
@@ -203,7 +235,9 @@ OWN_MODELS: dict[str, tuple[Document, Callable[[], Any], str | None]] = {
     "mlp": (BINARY, mlp, None),
     "wide and deep": (DIABETES, wide_and_deep, None),
     "residual mlp": (IRIS, residual_mlp, None),
-    "embeddings": (BINARY, embeddings, "layers[2] 'discretization': Keras' optimizers"),
+    "embeddings": (BINARY, embeddings, None),
+    "looked up": (DIGITS, looked_up, None),
+    "masked": (DIGITS, masked, None),
     "cnn with batch norm": (IMAGES, cnn, None),
     "separable convolutions": (IMAGES, separable, None),
     "transposed convolutions": (IMAGES, transposed, None),

@@ -232,7 +232,7 @@ REFUSED = {
     ),
     "an embedding of measurements": (
         sequential(INPUT, layer("Embedding", "e", input_dim=3, output_dim=2), layer("Flatten", "f"), OUTPUT),
-        "layers[1] 'e': looks up whole numbers and this dataset's columns are standardised; put a Discretization",
+        "layers[1] 'e': looks up whole numbers from 0, and this dataset's inputs are others; put a Discretization",
     ),
 }
 

@@ -173,7 +173,7 @@ def test_a_learning_rate_schedule_is_the_one_of_keras(schedule: Document) -> Non
 
 def follows(spec: StudySpec, given: Sequence[Regularization] = (), compared: Sequence[int] | None = None) -> None:
     """Train a lane a regularizer, and compare the lanes of these indices, or all, with what Keras trains."""
-    data, regs = small(prepare(spec.dataset, 0)), given or regularizations(spec)
+    data, regs = small(prepare(spec.dataset, 0, lookups=spec.lookups)), given or regularizations(spec)
     rng = np.random.default_rng(1)
     rows, lanes = len(data.train.y), len(regs)
     order = np.stack([np.stack([rng.permutation(rows) for _ in range(lanes)]) for _ in range(spec.budget.epochs)])

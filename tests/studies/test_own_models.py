@@ -46,8 +46,8 @@ def built(spec: StudySpec, regularization: Regularization) -> Any:
 class Two:
     """Two trials of a study with fixed hyperparameters, and what came of them."""
 
-    def __init__(self, spec: StudySpec) -> None:
-        self._jobs = [Job(number, spec, spec.space.hyperparameters({}), number + 1) for number in range(2)]
+    def __init__(self, spec: StudySpec, jobs: Sequence[Job] = ()) -> None:
+        self._jobs = list(jobs) or [Job(n, spec, spec.space.hyperparameters({}), n + 1) for n in range(2)]
         self.outcomes: list[Trained] = []
 
     def next(self, free: int) -> list[Job]:
@@ -71,7 +71,7 @@ def test_each_is_trained_by_the_engine_it_gets(name: str, tmp_path: Path) -> Non
 
     dataset, model, why = OWN_MODELS[name]
     spec = spec_of(dataset, model(), space=FIXED, training={"lanes": 2}, reproducible=True)
-    data, engines = small(prepare(spec.dataset, 0)), Engines(2, 0.5, None)
+    data, engines = small(prepare(spec.dataset, 0, lookups=spec.lookups)), Engines(2, 0.5, None)
     choice = engines.choose(spec, [data])
     assert choice.engine == ("lanes" if why is None else "fit")
     assert why is None or choice.why.startswith(why)
@@ -160,7 +160,7 @@ def test_the_model_is_the_one_that_keras_would_build(name: str) -> None:
     assert set(weights) == {_path(variable) for variable in rebuilt.weights}
     for variable in rebuilt.weights:
         variable.assign(weights[_path(variable)])
-    rows = np.random.default_rng(0).normal(size=(5, *spec.dataset.facts.shape)).astype(np.float32)
+    rows = prepare(spec.dataset, 0, lookups=spec.lookups).train.x[:5]
     np.testing.assert_allclose(rebuilt.predict(rows, verbose=0), original.predict(rows, verbose=0), atol=1e-6)
 
 
@@ -221,7 +221,7 @@ def test_the_snippet_trains_the_trial_again(name: str) -> None:
     dataset, model, _ = OWN_MODELS[name]
     space = {**FIXED, "batch_size": 64, "activity_regularizer": "l2", "activity_lambda": 0.01}
     spec = spec_of(dataset, model(), space=space, insert_dropout=True, seed=7)
-    data, hyperparameters = small(prepare(spec.dataset, 7)), spec.space.hyperparameters({})
+    data, hyperparameters = small(prepare(spec.dataset, 7, lookups=spec.lookups)), spec.space.hyperparameters({})
     result = train(Job(3, spec, hyperparameters, spec.training_seed(3)), data, lambda *_: True).result
     names: dict[str, Any] = {"x_train": data.train.x, "y_train": data.train.y}
     names |= {"x_val": data.validation.x, "y_val": data.validation.y}
