@@ -30,10 +30,10 @@ def find_mixed_axes(layer: Layer, call: Call, rank: int) -> set[int]:
     if layer.kind == "transpose":
         axes = settings(layer.kind, call)["axes"] or range(rank)[::-1]
         return {axis for axis, moved in enumerate(axes) if axis != moved}
-    if not layer.operation:
-        axis = layer.arguments.get("axis", -1)
-    elif layer.kind in _ACROSS:
+    if layer.operation and layer.kind in _ACROSS:
         axis = settings(layer.kind, call)["axis"]
+    elif not layer.operation and "axis" in layer.arguments:
+        axis = layer.arguments["axis"]
     else:
         return set()
     return set(range(rank)) if axis is None else {each % rank for each in np.atleast_1d(axis)}

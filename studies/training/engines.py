@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -31,7 +32,7 @@ _STEP_FLOPS = 3e7
 _TRIALS_A_LANE = 16  # so that most trials are asked with the results of others in view, with two workers as well
 _CALL_FLOPS = 3e9  # a call of a few hundredths of a second: longer than its overhead, shorter than a report
 # What XLA's compiling costs, and what it saves: measured on MLPs and a CNN, 2 and 16 lanes, on one core.
-_XLA_SECONDS = 1.5
+_XLA_SECONDS = 4.0  # of two workers, which both compile it
 _XLA_SAVES_A_STEP = 2e-4
 _XLA_SAVES_A_FLOP = 5e-11
 _XLA_SAVES_A_TURN = 5e-4  # of a recurrent layer's loop: LSTM and GRU of 32 units, 4 to 16 lanes
@@ -58,6 +59,7 @@ class Engines:
         self._plain_program: Callable[[ProgramKey], Program] = lru_cache(_CACHED_PROGRAMS)(Program)
         self._tuning = Tuning(self._program, cache)
         self._compiled = set[ProgramKey]()
+        self._epochs = Counter[ProgramKey]()  # of all studies so far, by their programs without XLA
 
     @property
     def compiled_programs(self) -> int:
@@ -105,6 +107,7 @@ class Engines:
         data = [fold for fold in data if fold.train_rows == max_rows]
         size = LaneSize(spec, data)
         shape, why = self._shape_by_rule(spec, size)
+        shape = replace(shape, xla=spec.reproducible or self._pays_for_xla(spec, data, size, shape))
         memory = self._memory_share * memory_bytes() - size.shared_bytes
         max_lanes = int(memory // size.bytes(shape.epochs))
         if spec.reproducible:
@@ -138,8 +141,15 @@ class Engines:
         max_epochs = max(1, min(MAX_EPOCHS_A_CALL, spec.budget.epochs // 8, by_cost))
         # The last call of a trial that uses all its epochs ends with it.
         epochs = max(k for k in range(1, max_epochs + 1) if spec.budget.epochs % k == 0)
-        # A reproducible study keeps the numbers that it had in earlier versions.
-        return ProgramShape(lanes, epochs, xla=spec.reproducible or _pays_for_xla(spec, size, lanes)), why
+        return ProgramShape(lanes, epochs, xla=False), why
+
+    def _pays_for_xla(self, spec: StudySpec, data: Sequence[PreparedData], size: LaneSize, shape: ProgramShape) -> bool:
+        """Return whether XLA saves more than its compiling takes, in this study and those before of one program."""
+        plain = program_key(spec, data, max(spec.space.batch_sizes), shape)
+        self._epochs[plain] += _epochs_of(spec)
+        by_step = _XLA_SAVES_A_STEP * size.epoch_steps + _XLA_SAVES_A_TURN * size.epoch_turns
+        saved = by_step / shape.lanes + _XLA_SAVES_A_FLOP * size.epoch_flops()  # in an epoch
+        return replace(plain, xla=True) in self._compiled or self._epochs[plain] * saved > _XLA_SECONDS
 
     def _other_shapes(self, spec: StudySpec, shape: ProgramShape) -> list[ProgramShape]:
         """Shapes that may be faster, the likeliest first."""
@@ -191,13 +201,6 @@ def _lanes(shape: ProgramShape, why: str) -> EngineChoice:
 def _epochs_of(spec: StudySpec) -> int:
     """Epochs that the study's trainings may take together."""
     return spec.budget.trials * spec.budget.epochs * spec.resampling.fits
-
-
-def _pays_for_xla(spec: StudySpec, size: LaneSize, lanes: int) -> bool:
-    """Return whether XLA saves more of the study's time than its compiling takes."""
-    epochs = _epochs_of(spec)
-    by_step = _XLA_SAVES_A_STEP * size.epoch_steps + _XLA_SAVES_A_TURN * size.epoch_turns
-    return epochs * (by_step / lanes + _XLA_SAVES_A_FLOP * size.epoch_flops()) > _XLA_SECONDS
 
 
 def _lanes_for(spec: StudySpec) -> int:

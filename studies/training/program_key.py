@@ -57,14 +57,16 @@ class Capacity:
         size = min(batch_size, _power_of_two(rows))
         last = rows % size
         padded = last > 0 and size - last <= _MAX_PADDING * rows
-        of_fold = _round_up(max(validation), row_bytes)
+        train_rows = _round_up(len(folds) * rows, row_bytes)
+        # Half of what trains holds what validates, most often: two sizes that change together are one program.
+        of_fold = max(_round_up(max(validation), row_bytes), _round_up(rows, row_bytes) // 2)
         pass_rows = min(max(_MIN_ROWS, of_fold) // 4, _MAX_PASS_ROWS)
         return cls(
-            train_rows=_round_up(len(folds) * rows, row_bytes),
+            train_rows=train_rows,
             steps=-(-_round_up(rows, row_bytes) // size),
             batch_size=size,
             last_batch_size=0 if padded or not last else min(size, -(-8 * last // size) * -(-size // 8)),
-            validation_rows=_round_up(sum(validation), row_bytes),
+            validation_rows=max(_round_up(sum(validation), row_bytes), train_rows // 2),
             passes=-(-of_fold // pass_rows),
             pass_rows=pass_rows,
         )
