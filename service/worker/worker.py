@@ -43,7 +43,7 @@ EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[s
 _MAX_RETRY_SECONDS = 5.0  # between two tries of a database that is away
 #: Before a worker counts as grown: one study may need more memory than its share, and would every time.
 _MIN_STUDIES = 8
-_MAX_PROGRAMS = 12  # of some 30 MB each; to start anew takes about as long as to compile one
+_MAX_PROGRAMS = 10  # of 30 to 50 MB each; to start anew takes about as long as to compile one
 
 
 class Worker:

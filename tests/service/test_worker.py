@@ -45,16 +45,18 @@ def test_a_worker_serves_the_studies_in_the_order_they_came(store: Store, folder
     assert first.ended_at <= second.started_at
 
 
+@pytest.mark.parametrize("what", ["memory", "compiled programs"])
 def test_a_worker_that_has_grown_returns_between_two_studies(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+    what: str, store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"study {number}" for number in range(10)]
     for name in names:
         store.create_study(study(name, trials=1))
     held = [0]
     monkeypatch.setattr("service.worker.worker.resident_bytes", lambda: held[0])
-    worker = worker_on(store.url, folder, train)
-    held[0] = memory_bytes()
+    compiled = 10 if what == "compiled programs" else 9
+    worker = worker_on(store.url, folder, train, compiled_programs=lambda: compiled)
+    held[0] = memory_bytes() if what == "memory" else 0
     worker.run()
     assert (worker.has_grown, worker.is_leaving) == (True, False)
     assert [store.study(name).state for name in names] == ["completed"] * 8 + ["queued"] * 2

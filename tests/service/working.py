@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,19 @@ LEASE_SECONDS = 2.0  # the least there may be
 SHOWN = {"engine": "fit", "lanes": 1, "epochs_a_call": 1, "xla": False, "why": "a test"}
 
 
-def worker_on(url: str, folder: Path, engine: Train, only: str | None = None, **changes: Any) -> Worker:
+def worker_on(
+    url: str,
+    folder: Path,
+    engine: Train,
+    only: str | None = None,
+    compiled_programs: Callable[[], int] = int,
+    **changes: Any,
+) -> Worker:
     """A worker that trains by a function; `changes` are settings."""
     plain: dict[str, Any] = {"lease_seconds": LEASE_SECONDS, "poll_seconds": 0.05, "workers": 0}
     plain["artifacts_url"] = f"file://{folder}"
     settings = Settings(database_url=url, **plain | changes)
-    return Worker(settings, lambda *_: (sequential(engine), SHOWN), only)
+    return Worker(settings, lambda *_: (sequential(engine), SHOWN), only, compiled_programs=compiled_programs)
 
 
 @contextmanager

@@ -75,6 +75,37 @@ def test_memory_bounds_the_lanes() -> None:
     assert choose(spec_of(), share=1e-12).engine == "fit"
 
 
+def test_a_model_that_fills_a_core_trains_in_one_lane(tmp_path: Path) -> None:
+    wide = {"kind": "mlp", "hidden_units": [700, 700]}
+    choice = choose(spec_of(trials=300, epochs=1, model=wide), tmp_path)
+    assert (choice.engine, choice.lanes) == ("lanes", 1)
+    assert "one lane of this model fills a core" in choice.why
+    assert choose(spec_of(trials=300, epochs=1, model=wide, training={"lanes": 2})).lanes == 2
+
+
+def test_xla_compiles_once_the_studies_of_a_program_train_long_enough_together() -> None:
+    from studies.training.engines import Engines
+
+    worker = Engines(None, 0.2, None)
+    chosen = [
+        worker.choose(spec, data_of(spec)).xla for spec in [spec_of(trials=64, epochs=120, seed=n) for n in range(4)]
+    ]
+    assert (chosen[0], chosen[-1]) == (False, True)
+    assert worker.compiled_programs == 1
+    small = spec_of(trials=64, epochs=8, seed=9)
+    assert worker.choose(small, data_of(small)).xla  # for it is compiled
+
+
+def test_a_model_of_very_many_layers_is_left_to_fit() -> None:
+    import keras
+    from keras import layers
+
+    model = keras.Sequential([keras.Input((4,)), *(layers.Dense(4) for _ in range(64)), layers.Dense(3, "softmax")])
+    choice = choose(spec_of(model={"kind": "keras", "config": model.to_json()}))
+    assert choice.engine == "fit"
+    assert "65 layers would take minutes to compile" in choice.why
+
+
 def test_a_reproducible_study_has_the_form_of_its_spec_whatever_the_machine_says(tmp_path: Path) -> None:
     spec = spec_of(reproducible=True)
     choices = [choose(spec, tmp_path), choose(spec, lanes=3)]
