@@ -137,6 +137,7 @@ def operations() -> Any:
     x = ops.true_divide(ops.maximum(ops.minimum(ops.divide(x, 2.0), given), 0.0), 2.0)
     for smooth in (ops.square, ops.relu, ops.relu6, ops.gelu, ops.elu, ops.selu, ops.silu, ops.leaky_relu, ops.sigmoid):
         x = smooth(x)
+    x = x * ops.logical_or(ops.not_equal(given, 0.0), ops.not_equal(given, 1.0))
     x = ops.softmax(ops.softplus(ops.tanh(x)), axis=1)
     x = ops.concatenate([x, ops.transpose(ops.transpose(x, (0, 2, 1)), (0, 2, 1))], axis=-1)
     x = ops.squeeze(ops.expand_dims(ops.reshape(x, (-1, 3, 16)), 1), 1)
