@@ -34,9 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", action="append", choices=list(SIDES))
     networks = parser.parse_args().network or list(SIDES)
-    print(
-        f"{'network':<12} {'layers':>6} {'parameters':>11} {'engine':>7} {'first trial':>12} {'all':>8} {'memory':>10}"
-    )
+    print(f"{'network':<12} {'parameters':>11} {'engine':>7} {'first trial':>12} {'all':>8} {'memory':>10}")
     with tempfile.TemporaryDirectory() as folder, started(1, cache_folder=folder) as client:
         for network in networks:
             _measure(client, network)
@@ -63,7 +61,7 @@ def _measure(client: Client, network: str) -> None:
         raise SystemExit(f"{name} ended with {seen.progress}: {seen.reason}")
     engine = seen.engine.engine if seen.engine is not None else "?"
     print(
-        f"{network:<12} {len(model.layers):>6} {model.count_params():>11,} {engine:>7} {first or seconds:>10.1f} s "
+        f"{network:<12} {model.count_params():>11,} {engine:>7} {first or seconds:>10.1f} s "
         f"{seconds:>6.1f} s {resident_mib(worker_process()):>6.0f} MiB",
         flush=True,
     )
