@@ -37,7 +37,7 @@ _XLA_SAVES_A_STEP = 2e-4
 _XLA_SAVES_A_FLOP = 5e-11
 _XLA_SAVES_A_TURN = 5e-4  # of a recurrent layer's loop: LSTM and GRU of 32 units, 4 to 16 lanes
 _CACHED_PROGRAMS = 8
-_MAX_LAYERS = 64  # MobileNetV2's program, 156 layers in one lane, took 143 s of a core to compile, and 2.7 GB
+_MAX_LAYERS = 64  # a program of MobileNetV2's 156 layers takes minutes to compile, and gigabytes, in one lane alone
 
 
 @dataclass(frozen=True, slots=True)
