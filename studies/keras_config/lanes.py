@@ -11,7 +11,7 @@ from studies.keras_config.operation_shapes import find_mixed_axes
 from studies.keras_config.shapes import result_shape
 
 _NO_DILATION = (1, (1,), (1, 1))
-_SIZE = 16
+_ANY_SIZE = 16
 _DIFFER_IN_TRAINING = {"BatchNormalization", "GaussianNoise"}
 
 
@@ -30,7 +30,7 @@ def find_lane_obstacle(graph: Graph) -> str | None:
 def _find_mixed_rows(graph: Graph) -> Iterator[str]:
     """Find operations across the rows of a batch, which lanes fill up to one size."""
     # A size that the config leaves open does not change the number of axes.
-    shapes: dict[Tensor, Shape] = {Tensor(graph.input): (1, *(size or _SIZE for size in graph.shape or ()))}
+    shapes: dict[Tensor, Shape] = {Tensor(graph.input): (1, *(size or _ANY_SIZE for size in graph.shape or ()))}
     for call in graph.calls:
         layer = graph.by_name[call.layer]
         if 0 in find_mixed_axes(layer, call, len(shapes[call.tensors[0]])):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from studies.datasets.preprocessing import PreparedData
@@ -56,23 +55,23 @@ class Engines:
 
     def __init__(self, lanes: int | None, memory_share: float, cache: Path | None) -> None:
         self._lanes, self._memory_share = lanes, memory_share
-        self._plain_program: Callable[[ProgramKey], Program] = lru_cache(_CACHED_PROGRAMS)(Program)
+        self._programs: dict[ProgramKey, Program] = {}  # without XLA, by their keys; the last used stands last
         self._tuning = Tuning(self._program, cache)
-        self._compiled = set[ProgramKey]()
+        #: Programs that XLA has compiled in this process, which never frees one.
+        self.compiled_programs = 0
         self._epochs = Counter[ProgramKey]()  # of all studies so far, by their programs without XLA
-
-    @property
-    def compiled_programs(self) -> int:
-        """Number of programs that XLA has compiled in this process, which never frees one."""
-        return len(self._compiled)
 
     def _program(self, key: ProgramKey) -> Program:
         """The program of a key; with XLA and without, it is traced once."""
-        plain = self._plain_program(replace(key, xla=False))
+        plain = replace(key, xla=False)
+        program = self._programs.pop(plain) if plain in self._programs else Program(plain)
+        self._programs[plain] = program
+        if len(self._programs) > _CACHED_PROGRAMS:
+            del self._programs[next(iter(self._programs))]
         if not key.xla:
-            return plain
-        self._compiled.add(key)
-        return plain.compiled
+            return program
+        self.compiled_programs += not program.is_compiled
+        return program.compiled
 
     def choose(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """Choose the engine of a study on its folds: lanes where they can hold it, unless the study says otherwise.
@@ -130,7 +129,7 @@ class Engines:
         return _lanes(tuned, f"{why}; {measured}")
 
     def _shape_by_rule(self, spec: StudySpec, size: LaneSize) -> tuple[ProgramShape, str]:
-        """The program's shape by rule, and why so many lanes."""
+        """The program's shape by rule, without XLA, and why so many lanes."""
         requested = spec.training.lanes or (REPRODUCIBLE_LANES if spec.reproducible else self._lanes)
         by_flops = max(1, int(_STEP_FLOPS / size.step_flops))
         lanes = requested or min(_lanes_for(spec), by_flops)
@@ -149,7 +148,8 @@ class Engines:
         self._epochs[plain] += _epochs_of(spec)
         by_step = _XLA_SAVES_A_STEP * size.epoch_steps + _XLA_SAVES_A_TURN * size.epoch_turns
         saved = by_step / shape.lanes + _XLA_SAVES_A_FLOP * size.epoch_flops()  # in an epoch
-        return replace(plain, xla=True) in self._compiled or self._epochs[plain] * saved > _XLA_SECONDS
+        held = self._programs.get(plain)
+        return (held is not None and held.is_compiled) or self._epochs[plain] * saved > _XLA_SECONDS
 
     def _other_shapes(self, spec: StudySpec, shape: ProgramShape) -> list[ProgramShape]:
         """Shapes that may be faster, the likeliest first."""

@@ -54,6 +54,11 @@ class Program:
         self.restore = tf.function(self._restore, autograph=False)
         self.evaluate = tf.function(self._evaluate, autograph=False, reduce_retracing=True)
 
+    @property
+    def is_compiled(self) -> bool:
+        """True once XLA has been asked for this program."""
+        return "compiled" in vars(self)
+
     @cached_property
     def compiled(self) -> Program:
         """The same program compiled by XLA; they share their model and all that is traced."""

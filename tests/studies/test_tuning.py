@@ -13,6 +13,7 @@ from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import EngineError
 from studies.spec.study import StudySpec
 from studies.study_file import parse
+from tests.studies.test_lanes import Given, job
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +95,23 @@ def test_xla_compiles_once_the_studies_of_a_program_train_long_enough_together()
     assert worker.compiled_programs == 1
     small = spec_of(trials=64, epochs=8, seed=9)
     assert worker.choose(small, data_of(small)).xla  # for it is compiled
+
+
+def test_a_compiled_program_that_was_forgotten_counts_again_when_it_is_compiled_again() -> None:
+    from studies.training.engines import Engines
+
+    worker = Engines(None, 0.2, None)
+    long = spec_of(trials=64, epochs=400)
+    others = [spec_of(trials=2, epochs=1, model={"kind": "mlp", "hidden_units": [units]}) for units in range(5, 13)]
+    assert worker.choose(long, data_of(long)).xla
+    assert worker.choose(long, data_of(long)).xla
+    assert worker.compiled_programs == 1
+    for other in others:  # as many as a worker keeps
+        assert not worker.choose(other, data_of(other)).xla
+    trials = Given([job(long, 0)])
+    worker.make(worker.choose(long, data_of(long)), long)(data_of(long), trials)
+    assert trials.trained(0).result.epochs
+    assert worker.compiled_programs == 2
 
 
 def test_a_model_of_very_many_layers_is_left_to_fit() -> None:
