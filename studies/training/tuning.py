@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_SHARE = 0.05  # of a study's expected time that measuring may take
 _SAMPLE_STEPS = 16  # of the call that tells whether the study is long enough
+_SHORT_CALL = 0.1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,12 @@ def _idle_arguments(
 
 
 def _seconds(call: Callable[[], Any]) -> float:
+    """Seconds of a call; of a short one the least of two, for a pause of the machine makes one look long."""
+    seconds = _timed(call)
+    return seconds if seconds > _SHORT_CALL else min(seconds, _timed(call))
+
+
+def _timed(call: Callable[[], Any]) -> float:
     begun = time.perf_counter()
     call()
     return time.perf_counter() - begun

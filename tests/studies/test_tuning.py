@@ -101,17 +101,18 @@ def test_a_compiled_program_that_was_forgotten_counts_again_when_it_is_compiled_
     from studies.training.engines import Engines
 
     worker = Engines(None, 0.2, None)
-    long = spec_of(trials=64, epochs=400)
+    long = spec_of(trials=64, epochs=400, reproducible=True)  # whose form is fixed, so that nothing else is measured
     others = [spec_of(trials=2, epochs=1, model={"kind": "mlp", "hidden_units": [units]}) for units in range(5, 13)]
-    assert worker.choose(long, data_of(long)).xla
-    assert worker.choose(long, data_of(long)).xla
-    assert worker.compiled_programs == 1
-    for other in others:  # as many as a worker keeps
-        assert not worker.choose(other, data_of(other)).xla
-    trials = Given([job(long, 0)])
-    worker.make(worker.choose(long, data_of(long)), long)(data_of(long), trials)
-    assert trials.trained(0).result.epochs
-    assert worker.compiled_programs == 2
+    compiled = []
+    for number in range(3):
+        if number == 2:
+            for other in others:  # as many as a worker keeps
+                assert not worker.choose(other, data_of(other)).xla
+        trials = Given([job(long, 0)])
+        worker.make(worker.choose(long, data_of(long)), long)(data_of(long), trials)
+        assert trials.trained(0).result.epochs
+        compiled.append(worker.compiled_programs)
+    assert compiled == [1, 1, 2]
 
 
 def test_a_model_of_very_many_layers_is_left_to_fit() -> None:
