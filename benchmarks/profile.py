@@ -133,7 +133,7 @@ def _watch_programs(watch: Stopwatch) -> None:
         program = made(engines, key)
         if id(program) not in watched:
             watched.add(id(program))
-            program.train = _watched(watch, program.train)
+            program.train = _watched(watch, program.train)  # type: ignore[assignment]
         return program
 
     Engines._program = program_of  # type: ignore[method-assign,assignment]

@@ -1,6 +1,6 @@
-"""The one list of private names of Optuna and Keras that `service` and `studies` use.
+"""The one list of private names of Optuna, Keras and TensorFlow that `service` and `studies` use.
 
-A private name may go in any release, so `pyproject.toml` bounds both packages from above: read this list before you
+A private name may go in any release, so `pyproject.toml` bounds the packages from above: read this list before you
 raise a bound. A name counts as private by its underscore, and as theirs when the module that uses it does not define
 it.
 """
@@ -60,6 +60,7 @@ KERAS = {
     "studies/training/embedding.py": {"_embeddings", "_flatten_layers"},
     "studies/training/initial.py": {"_flatten_layers", "_non_trainable_variables", "_trainable_variables"},
     "studies/training/lane_model.py": {"_keras_mask"},
+    "studies/training/names.py": {"keras.src.utils", "tensorflow.python.framework"},
     "studies/training/sizing.py": {"_inbound_nodes"},
 }
 #: Underscored names that are public: of named tuples and of `os`.
@@ -102,7 +103,7 @@ def foreign_private_names(tree: ast.Module) -> set[str]:
             names.add(node.attr)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
             parts = node.module.split(".")
-            if any(private(part) or part == "src" for part in parts):
+            if any(private(part) or part == "src" for part in parts) or parts[:2] == ["tensorflow", "python"]:
                 names.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names if private(alias.name)}
         elif isinstance(node, ast.Import):
@@ -122,7 +123,7 @@ def test_the_list_names_every_private_name_and_no_other() -> None:
     assert used == OPTUNA | KERAS
 
 
-@pytest.mark.parametrize("package", ["optuna", "keras"])
+@pytest.mark.parametrize("package", ["optuna", "keras", "tensorflow"])
 def test_a_package_whose_private_names_are_used_is_bounded_from_above(package: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]

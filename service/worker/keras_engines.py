@@ -15,6 +15,7 @@ import structlog
 from service.settings import Settings
 from studies.datasets.preprocessing import PreparedData
 from studies.spec.study import StudySpec
+from studies.training.compiled_files import CompiledFiles
 from studies.training.machine import fingerprint
 from studies.training.result import Engine
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from studies.training.engines import Engines
 
 _log = structlog.get_logger(__name__)
+
+_FOLDER_FLAG = "--tf_xla_persistent_cache_directory="
 
 
 def keras_engines(settings: Settings) -> KerasEngines:
@@ -31,7 +34,7 @@ def keras_engines(settings: Settings) -> KerasEngines:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # oneDNN gains nothing on models of this size, rounds by the number of threads, and announces itself in every log.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    _keep_compiled_programs(settings.cache_folder / "programs" / fingerprint())
+    files = _compiled_files(settings.cache_folder / "programs" / fingerprint())
     with _uncollected():
         import tensorflow as tf
 
@@ -39,7 +42,7 @@ def keras_engines(settings: Settings) -> KerasEngines:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    return KerasEngines(Engines(settings.lanes, settings.memory_share, settings.cache_folder))
+    return KerasEngines(Engines(settings.lanes, settings.memory_share, settings.cache_folder, files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,14 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def _keep_compiled_programs(folder: Path) -> None:
+def _compiled_files(folder: Path) -> CompiledFiles | None:
     """Let XLA load the programs that workers of this machine have compiled before."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files = CompiledFiles(folder)
     except OSError as error:
         _log.warning("compiled programs are not kept", folder=str(folder), error=str(error))
-        return
-    os.environ.setdefault("TF_XLA_FLAGS", f"--tf_xla_persistent_cache_directory={folder}")
+        return None
+    # A worker that starts anew has the folder of the one before among its flags.
+    flags = [flag for flag in os.environ.get("TF_XLA_FLAGS", "").split() if not flag.startswith(_FOLDER_FLAG)]
+    os.environ["TF_XLA_FLAGS"] = " ".join([*flags, f"{_FOLDER_FLAG}{files.own}"])
+    return files

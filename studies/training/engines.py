@@ -15,6 +15,7 @@ from studies.spec.model import KerasSpec
 from studies.spec.study import StudySpec
 from studies.spec.training import REPRODUCIBLE_LANES, EngineName
 from studies.training import fit, model_check
+from studies.training.compiled_files import CompiledFiles
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
 from studies.training.program import Program
@@ -53,25 +54,31 @@ class EngineChoice:
 class Engines:
     """Chooses and makes engines, and keeps their compiled programs for the next study that fits them."""
 
-    def __init__(self, lanes: int | None, memory_share: float, cache: Path | None) -> None:
-        self._lanes, self._memory_share = lanes, memory_share
+    def __init__(
+        self, lanes: int | None, memory_share: float, cache: Path | None, files: CompiledFiles | None = None
+    ) -> None:
+        self._lanes, self._memory_share, self._files = lanes, memory_share, files
         self._programs: dict[ProgramKey, Program] = {}  # without XLA, by their keys; the last used stands last
         self._tuning = Tuning(self._program, cache)
-        #: Programs that XLA has compiled in this process, which never frees one.
-        self.compiled_programs = 0
+        self._compiled: set[ProgramKey] = set()  # in this process, where XLA never frees one
         self._epochs = Counter[ProgramKey]()  # of all studies so far, by their programs without XLA
 
     def _program(self, key: ProgramKey) -> Program:
         """The program of a key; with XLA and without, it is traced once."""
         plain = replace(key, xla=False)
-        program = self._programs.pop(plain) if plain in self._programs else Program(plain)
+        program = self._programs.pop(plain) if plain in self._programs else Program(plain, self._files)
         self._programs[plain] = program
         if len(self._programs) > _CACHED_PROGRAMS:
             del self._programs[next(iter(self._programs))]
         if not key.xla:
             return program
-        self.compiled_programs += not program.is_compiled
+        self._compiled.add(plain)
         return program.compiled
+
+    @property
+    def compiled_programs(self) -> int:
+        """Number of programs that XLA has compiled in this process, which never frees one."""
+        return len(self._compiled)
 
     def choose(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """Choose the engine of a study on its folds: lanes where they can hold it, unless the study says otherwise.
@@ -148,8 +155,7 @@ class Engines:
         self._epochs[plain] += _epochs_of(spec)
         by_step = _XLA_SAVES_A_STEP * size.epoch_steps + _XLA_SAVES_A_TURN * size.epoch_turns
         saved = by_step / shape.lanes + _XLA_SAVES_A_FLOP * size.epoch_flops()  # in an epoch
-        held = self._programs.get(plain)
-        return (held is not None and held.is_compiled) or self._epochs[plain] * saved > _XLA_SECONDS
+        return plain in self._compiled or self._epochs[plain] * saved > _XLA_SECONDS
 
     def _other_shapes(self, spec: StudySpec, shape: ProgramShape) -> list[ProgramShape]:
         """Shapes that may be faster, the likeliest first."""

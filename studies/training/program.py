@@ -6,7 +6,7 @@ another program is in its ProgramKey.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -18,6 +18,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from studies.models.architecture import design
+from studies.training.compiled_files import CompiledFiles
+from studies.training.compiling import Compiled, Traced
 from studies.training.fold_arrays import FoldArrays, FoldPlace
 from studies.training.initial import draw_values
 from studies.training.knobs import Knobs
@@ -32,6 +34,7 @@ from studies.training.lane_arrays import (
     choose_by_lane,
 )
 from studies.training.lane_model import lane_model
+from studies.training.names import named_by
 from studies.training.noise import mix
 from studies.training.program_key import ProgramKey
 from studies.training.result import Job
@@ -40,30 +43,27 @@ from studies.training.weight_update import WeightUpdate
 
 
 class Program:
-    """The functions of one ProgramKey; compiled when first called."""
+    """The functions of one ProgramKey, compiled when first called; `files` are what workers have compiled before."""
 
-    def __init__(self, key: ProgramKey) -> None:
-        self.key = key
+    def __init__(self, key: ProgramKey, files: CompiledFiles | None = None) -> None:
+        self.key, self._files = key, files
         architecture = design(key.model, key.input_shape, key.task, key.classes, key.regularization)
-        self.model = lane_model(architecture)
+        with named_by(key):
+            self.model = lane_model(architecture)
         self.update = WeightUpdate(key, self.model)
         self._data_loss = keras.losses.get(architecture.loss)
-        self._traced = tf.function(self._train, autograph=False)
-        self.train = _compile(self._traced) if key.xla else self._traced
+        self.traced = Traced(replace(key, xla=False), self._train)
+        self.train = Compiled(key, self.traced, files) if key.xla else self.traced
         self.reset = tf.function(self._reset, autograph=False)
         self.restore = tf.function(self._restore, autograph=False)
         self.evaluate = tf.function(self._evaluate, autograph=False, reduce_retracing=True)
-
-    @property
-    def is_compiled(self) -> bool:
-        """True once XLA has been asked for this program."""
-        return "compiled" in vars(self)
 
     @cached_property
     def compiled(self) -> Program:
         """The same program compiled by XLA; they share their model and all that is traced."""
         program = copy(self)
-        program.key, program.train = replace(self.key, xla=True), _compile(self._traced)
+        program.key = replace(self.key, xla=True)
+        program.train = Compiled(program.key, self.traced, self._files)
         return program
 
     def knobs(self, jobs: Mapping[int, Job], places: Mapping[int, FoldPlace]) -> LaneKnobs:
@@ -234,12 +234,3 @@ def _slice(rows: Any, start: Any, width: int) -> Any:
 def _array(size: int, element: tf.TensorShape) -> tf.TensorArray:
     """An array to write in a loop; what is never written is zeros."""
     return tf.TensorArray(tf.float32, size, element_shape=element)
-
-
-def _compile(traced: Callable[..., Any]) -> Any:
-    """Let XLA compile a traced function."""
-
-    def train(*arguments: Any) -> Any:
-        return traced(*arguments)
-
-    return tf.function(train, jit_compile=True, autograph=False)

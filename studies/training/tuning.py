@@ -128,7 +128,7 @@ def trace(program: Program, spec: StudySpec, data: Sequence[PreparedData]) -> No
 
     Raises any error of a layer that lanes cannot hold.
     """
-    program.train.get_concrete_function(program.empty(), *_idle_arguments(program, spec, data, 1, 1.0))
+    program.traced.trace(program.empty(), *_idle_arguments(program, spec, data, 1, 1.0))
 
 
 def _idle_arguments(

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # the same sums in the same order on every machine
 
-# XLA compiles a program once for all processes of a run.
-os.environ.setdefault("TF_XLA_FLAGS", "--tf_xla_persistent_cache_directory=.pytest_cache/regsweep/tests")
-
 import optuna
 from hypothesis import settings
 
-Path(".pytest_cache", "regsweep", "tests").mkdir(parents=True, exist_ok=True)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 # Derandomized: the same examples in every run; no deadline, for two cores are shared.
 settings.register_profile("studies", deadline=None, derandomize=True, database=None, max_examples=60)

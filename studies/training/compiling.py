@@ -1,0 +1,81 @@
+"""Functions that are traced once and compiled once, by names that workers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import tensorflow as tf
+
+from studies.errors import ran_out_of_memory
+from studies.training.compiled_files import CompiledFiles
+from studies.training.names import named_by
+
+
+class Traced:
+    """A TensorFlow function whose names follow from its key."""
+
+    def __init__(self, key: object, function: Callable[..., Any]) -> None:
+        self._key, self._python = key, function
+        self._function = tf.function(function, autograph=False)
+        self._is_traced = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it, also while another function is traced."""
+        self.trace(*arguments)
+        return self._function(*arguments)
+
+    def trace(self, *arguments: Any) -> None:
+        """Make its graph, unless it is made.
+
+        Raises any error of a layer that lanes cannot hold.
+        """
+        if self._is_traced:
+            return
+        try:
+            with named_by(self._key):
+                self._function.get_concrete_function(*arguments)
+        except tf.errors.InvalidArgumentError:  # one of these names is taken by a graph that is not quite the same
+            self._function = tf.function(self._python, autograph=False)
+            self._function.get_concrete_function(*arguments)
+        self._is_traced = True
+
+
+class Compiled:
+    """A traced function, compiled by XLA when first called; without `files` every process compiles it for itself."""
+
+    def __init__(self, key: object, traced: Traced, files: CompiledFiles | None) -> None:
+        self._key, self._traced, self._files = key, traced, files
+        self._function = self._make()
+        self._is_compiled = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it; the first time trace it, which workers may do side by side, and compile it."""
+        if self._is_compiled:
+            return self._function(*arguments)
+        self._traced.trace(*arguments)
+        results = self._call_first(arguments)
+        self._is_compiled = True
+        return results
+
+    def _call_first(self, arguments: tuple[Any, ...]) -> Any:
+        try:
+            with self._compiling(), named_by(self._key):
+                return self._function(*arguments)
+        except tf.errors.OpError as error:
+            if ran_out_of_memory(error):
+                raise
+        # A kept file may have decayed. XLA remembers the failure by the function's name, so that it gets another.
+        self._function = self._make()
+        with self._compiling(anew=True):
+            return self._function(*arguments)
+
+    def _compiling(self, *, anew: bool = False) -> AbstractContextManager[None]:
+        return nullcontext() if self._files is None else self._files.compiling(self._key, anew=anew)
+
+    def _make(self) -> Any:
+        def call(*arguments: Any) -> Any:
+            return self._traced(*arguments)
+
+        return tf.function(call, jit_compile=True, autograph=False)
