@@ -26,6 +26,11 @@ class Traced:
         self.trace(*arguments)
         return self._function(*arguments)
 
+    @property
+    def graphs(self) -> int:
+        """Number of graphs that were made of it."""
+        return int(self._function.experimental_get_tracing_count())
+
     def trace(self, *arguments: Any) -> None:
         """Make its graph, unless it is made.
 

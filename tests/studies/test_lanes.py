@@ -189,7 +189,7 @@ def test_another_number_of_rows_takes_the_same_program_and_gives_what_its_own_gi
         for mine, own in zip(carry.lanes.model.weights, own_carry.lanes.model.weights, strict=True):
             np.testing.assert_array_equal(mine, own)
         np.testing.assert_array_equal(epochs.validation_loss, own_epochs.validation_loss)
-    assert program.train.experimental_get_tracing_count() == 1
+    assert program.traced.graphs == 1
 
 
 def test_dropout_noise_is_uniform_and_its_bits_are_their_own() -> None:
