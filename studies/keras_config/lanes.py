@@ -18,8 +18,7 @@ _DIFFER_IN_TRAINING = {"BatchNormalization", "GaussianNoise"}
 def find_lane_obstacle(graph: Graph) -> str | None:
     """Name the first layer that keras.Model.fit has to train, and say why; None where lanes hold the model."""
     for layer in graph.layers:
-        calls = sum(call.layer == layer.name for call in graph.calls)
-        reason = None if layer.operation else _find_reason(layer, calls)
+        reason = None if layer.operation else _find_reason(layer)
         if find_embedding(layer) is not None and computed_from(graph, layer):
             reason = "it looks up what is computed, and lanes cannot see whether that is in its table"
         if reason is not None:
@@ -41,11 +40,11 @@ def _find_mixed_rows(graph: Graph) -> Iterator[str]:
             return  # the layers do not fit each other, which no engine trains
 
 
-def _find_reason(layer: Layer, calls: int) -> str | None:
+def _find_reason(layer: Layer) -> str | None:
     kind = layer.kind
     inner = [value for value in layer.arguments.values() if isinstance(value, Layer)]
     reasons = {
-        **{reason: True for each in inner if (reason := _find_reason(each, calls)) is not None},
+        **{reason: True for each in inner if (reason := _find_reason(each)) is not None},
         "it wraps a layer that differs in training, and lanes take its steps for rows": (
             kind == "TimeDistributed" and any(each.rates or each.kind in _DIFFER_IN_TRAINING for each in inner)
         ),
@@ -59,8 +58,5 @@ def _find_reason(layer: Layer, calls: int) -> str | None:
             kind == "UpSampling2D" and layer.argument("interpolation") != "nearest"
         ),
         f"the dropout inside a {kind} draws noise that lanes do not": bool(layer.rates) and layer.rates != ("rate",),
-        "it is called more than once, and lanes would draw the same noise each time": (
-            (bool(layer.rates) or kind == "GaussianNoise") and calls > 1
-        ),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

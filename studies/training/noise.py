@@ -1,6 +1,6 @@
 """Keras' layers of noise, with its rate as a knob and its numbers from a counter-based hash.
 
-Each number depends on (trial seed, layer, step, position) alone, so a lane's noise is its own. TensorFlow's random
+Each number depends on (trial seed, step, draw, position) alone, so a lane's noise is its own. TensorFlow's random
 operations would also take two thirds of a step's time.
 """
 
@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from studies.training.knobs import current_knobs
+from studies.training.knobs import current_knobs, number_draw
 
 _WORD = tf.uint32
 _MANTISSA = 24  # bits of a float32 that a uniform number in [0, 1) can use
@@ -24,10 +24,9 @@ _SELU_LOW = -1.6732632423543772848170429916717 * 1.05070098735548049341933498529
 class LaneNoise(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
     """Parent of the layers of noise; in inference mode they change nothing."""
 
-    def __init__(self, position: int, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(name=name)
         self.supports_masking = True
-        self._position = position  # among the layers of noise, each of which has its own
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Add noise in training mode."""
@@ -40,7 +39,7 @@ class LaneNoise(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no t
         """Numbers in [0, 1)."""
         # Hashing the positions needs no run time: it is folded into the program as a constant.
         positions = _mix_constant(np.arange(int(np.prod(shape)), dtype=np.uint32)).reshape(shape)
-        key = mix(current_knobs().noise + tf.constant(0x9E3779B9 * (self._position + 1) & 0xFFFFFFFF, _WORD))
+        key = mix(current_knobs().noise + tf.constant(0x9E3779B9 * (number_draw() + 1) & 0xFFFFFFFF, _WORD))
         words = mix(tf.bitwise.bitwise_xor(tf.constant(positions), key))
         return tf.cast(tf.bitwise.right_shift(words, tf.constant(32 - _MANTISSA, _WORD)), tf.float32) * 2**-_MANTISSA
 
@@ -53,9 +52,9 @@ class LaneNoise(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no t
 class KnobDropout(LaneNoise):
     """keras.layers.Dropout."""
 
-    def __init__(self, position: int, layer: int | None = None, name: str | None = None) -> None:
-        super().__init__(position, name)
-        self._layer = position if layer is None else layer  # the hidden layer whose rate it has
+    def __init__(self, layer: int, name: str | None = None) -> None:
+        super().__init__(name)
+        self._layer = layer  # the number of the hidden layer whose rate it has
 
     def _rate(self) -> Any:
         return current_knobs().dropout[self._layer]
@@ -99,8 +98,8 @@ class KnobGaussianDropout(KnobDropout):
 class LaneGaussianNoise(LaneNoise):
     """keras.layers.GaussianNoise, whose deviation is the user's and no knob."""
 
-    def __init__(self, position: int, deviation: float, name: str | None = None) -> None:
-        super().__init__(position, name)
+    def __init__(self, deviation: float, name: str | None = None) -> None:
+        super().__init__(name)
         self._deviation = deviation
 
     def _disturb(self, inputs: Any) -> Any:

@@ -209,9 +209,9 @@ def branches() -> Any:
     from keras import layers
 
     given = keras.Input((4,))
-    shared = layers.Dense(5, activation="tanh")
+    shared, noise, drop = layers.Dense(5, activation="tanh"), layers.GaussianNoise(1e-9), layers.Dropout(0.1)
     left = keras.Sequential([keras.Input((4,)), layers.Dense(4, activation="relu"), layers.Dropout(0.1)], name="left")
-    merged = layers.Add()([shared(given), shared(layers.Rescaling(0.5)(given))])
+    merged = layers.Add()([drop(shared(noise(given))), noise(drop(shared(layers.Rescaling(0.5)(given))))])
     x = layers.Concatenate()([left(given), merged, layers.Dense(2)(given)])
     return keras.Model(given, layers.Dense(3, activation="softmax")(x))
 

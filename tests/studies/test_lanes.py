@@ -200,16 +200,19 @@ def test_dropout_noise_is_uniform_and_its_bits_are_their_own() -> None:
     from studies.training.noise import KnobDropout, mix
 
     ones, rate = tf.ones([200, 64]), 0.3
-    masks = []
-    for position in (0, 1):
-        for key in range(4):
-            knobs = Knobs(tf.constant([rate, rate]), tf.zeros([2]), mix(tf.constant(key, tf.uint32)), ones[:, 0], 200.0)
-            with using(knobs):
-                dropped = KnobDropout(position)(ones, training=True).numpy()
+    masks, layer, other_layer = [], KnobDropout(0), KnobDropout(1)
+    for key in range(4):
+        knobs = Knobs(tf.constant([rate, rate]), tf.zeros([2]), mix(tf.constant(key, tf.uint32)), ones[:, 0], 200.0)
+        with using(knobs):
+            calls = [each(ones, training=True).numpy() for each in (layer, other_layer, layer)]
+        with using(knobs):  # the same step again
+            np.testing.assert_array_equal(layer(ones, training=True), calls[0])
+        for dropped in calls:
             assert set(np.unique(dropped).tolist()) <= {0.0, np.float32(1 / (1 - rate)).item()}
             masks.append((dropped == 0).astype(int).ravel())
     shares = np.array([mask.sum() for mask in masks])
-    # Each mask is 12,800 Bernoulli draws; no two masks, and no neighbours in one, have to do with each other.
+    # Each mask is 12,800 Bernoulli draws; no two masks (also of one layer that a step calls twice) and no neighbours in
+    # one have to do with each other.
     assert min(stats.binomtest(int(share), 12_800, rate).pvalue for share in shares) > 1e-3
     for one in range(len(masks)):
         assert abs(np.corrcoef(masks[one][:-1], masks[one][1:])[0, 1]) < 0.04
@@ -229,7 +232,8 @@ def test_noise_has_the_distribution_of_keras_own(kind: str) -> None:
     from studies.training.lane_model import lane_model
 
     argument = {"stddev" if kind == "GaussianNoise" else "rate": 0.3}
-    layers = (Expression("Input", {"shape": (25, 8)}), Expression(f"layers.{kind}", argument))
+    knob = {"stddev": 0.3} if kind == "GaussianNoise" else {"rate": 0}
+    layers = (Expression("Input", {"shape": (25, 8)}), Expression(f"layers.{kind}", knob))
     model = lane_model(Architecture(layers, "mse"))
     inputs = tf.random.stateless_normal([400, 25, 8], seed=[0, 1])
     with using(Knobs(tf.constant([0.3]), tf.zeros([2]), tf.constant(7, tf.uint32), tf.ones([400]), 400.0)):
