@@ -57,6 +57,8 @@ def _find_reason(layer: Layer) -> str | None:
         "bilinear interpolation cannot differ by lane": (
             kind == "UpSampling2D" and layer.argument("interpolation") != "nearest"
         ),
-        f"the dropout inside a {kind} draws noise that lanes do not": bool(layer.rates) and layer.rates != ("rate",),
+        f"the dropout inside a {kind} draws noise that lanes do not": (
+            kind in {"LSTM", "GRU", "SimpleRNN"} and bool(layer.rates)
+        ),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from studies.models.architecture import Architecture
+from studies.training.attention import ATTENTION_LAYERS
 from studies.training.batch_normalization import LaneBatchNormalization
 from studies.training.embedding import LOOKUP_LAYERS
 from studies.training.knobs import KnobRegularizer
@@ -39,6 +40,7 @@ def lane_model(architecture: Architecture) -> keras.Model:
         "layers.AlphaDropout": _dropout(KnobAlphaDropout),
         "layers.GaussianDropout": _dropout(KnobGaussianDropout),
         "layers.GaussianNoise": _gaussian_noise,
+        **ATTENTION_LAYERS,
         **LANE_LAYERS,
         **LOOKUP_LAYERS,
         **RECURRENT_LAYERS,

@@ -222,11 +222,12 @@ def attention() -> Any:
 
     given = keras.Input((8, 8, 1))
     tokens = layers.Dense(4)(layers.Reshape((8, 8))(given))
-    y = layers.MultiHeadAttention(2, 3)(tokens, tokens)
+    y = layers.MultiHeadAttention(2, 3, dropout=0.1)(tokens, tokens, use_causal_mask=True)
     x = layers.LayerNormalization()(layers.Add()([tokens, y]))
     y = layers.Dense(4, activation="gelu")(x)
     x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(0.1)(y)]))
-    x = layers.GlobalAveragePooling1D()(x)
+    both = layers.AdditiveAttention(dropout=0.1)([x, layers.Attention(use_scale=True, dropout=0.1)([x, x])])
+    x = layers.GlobalAveragePooling1D()(both)
     return keras.Model(given, layers.Dense(10, activation="softmax")(x))
 
 

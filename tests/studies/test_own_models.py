@@ -22,7 +22,6 @@ from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import EpochReport, Job, Trained
 from tests.studies.documents import IRIS, Document
-from tests.studies.laning import program_of
 from tests.studies.own_models import BINARY, IMAGES, OWN_MODELS, attention, cnn, lstm, mlp, residual_mlp
 from tests.studies.test_keras_config import called, functional, layer, node, sequential
 from tests.studies.test_lanes_contract import BATCH, follows, small
@@ -200,25 +199,6 @@ def test_dropout_has_the_rate_of_the_layer_it_follows() -> None:
     assert [layer.rate for layer in model.layers if hasattr(layer, "rate")] == [0.2, 0.3]
     model = built(spec_of(IMAGES, lstm()), RATES)
     assert [model.layers[1].forward_layer.dropout, model.layers[2].rate] == [0.1, 0.1]
-
-
-@pytest.mark.parametrize("name", ["mlp", "residual mlp"])
-def test_a_lane_drops_at_the_rate_of_the_layer_that_fit_builds(name: str) -> None:
-    import tensorflow as tf
-
-    from studies.training.knobs import Knobs, using
-
-    dataset, model, _ = OWN_MODELS[name]
-    spec, ones = spec_of(dataset, model(), insert_dropout=True), tf.ones([500, 64])
-    data = small(prepare(spec.dataset, 0))
-    lane = program_of(
-        [Job(0, spec, replace(spec.space.hyperparameters(FIXED), regularization=RATES), 0)], data, 1
-    ).model
-    with using(Knobs(tf.constant([0.1, 0.2, 0.3]), tf.zeros([2]), tf.constant(7, tf.uint32), ones[:, 0], 500.0)):
-        shares = [np.mean(each(ones, training=True) == 0) for each in lane.layers if "dropout" in each.name]
-    rates = [each.rate for each in built(spec, RATES).layers if hasattr(each, "rate")]
-    assert shares == pytest.approx(rates, abs=0.01)
-    assert len(set(rates)) > 1
 
 
 def test_dropout_is_inserted_behind_the_activation_of_hidden_layers_that_have_none() -> None:
