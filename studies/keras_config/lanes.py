@@ -54,9 +54,6 @@ def _find_reason(layer: Layer) -> str | None:
         f"TensorFlow runs no {kind} with dilation on a processor": (
             kind in {"Conv1DTranspose", "Conv2DTranspose"} and layer.argument("dilation_rate") not in _NO_DILATION
         ),
-        "bilinear interpolation cannot differ by lane": (
-            kind == "UpSampling2D" and layer.argument("interpolation") != "nearest"
-        ),
         f"the dropout inside a {kind} draws noise that lanes do not": (
             kind in {"LSTM", "GRU", "SimpleRNN"} and bool(layer.rates)
         ),

@@ -22,6 +22,7 @@ from studies.training.noise import (
 from studies.training.patches import LANE_LAYERS
 from studies.training.recurrence import RECURRENT_LAYERS
 from studies.training.transposed import TRANSPOSED_LAYERS
+from studies.training.upsampling import UPSAMPLING_LAYERS
 
 
 def lane_model(architecture: Architecture) -> keras.Model:
@@ -45,6 +46,7 @@ def lane_model(architecture: Architecture) -> keras.Model:
         **LOOKUP_LAYERS,
         **RECURRENT_LAYERS,
         **TRANSPOSED_LAYERS,
+        **UPSAMPLING_LAYERS,
     }
     model = architecture.build(constructors)
     if getattr(model.outputs[0], "_keras_mask", None) is not None:

@@ -125,6 +125,7 @@ def separable() -> Any:
             layers.SeparableConv2D(4, 3, activation="relu", depth_multiplier=2),
             layers.DepthwiseConv2D(3, padding="same", activation="relu"),
             layers.AveragePooling2D(3, strides=2, padding="same"),
+            layers.UpSampling2D((2, 3), interpolation="bilinear"),
             layers.Flatten(),
             layers.Dense(10),
             layers.Softmax(),
