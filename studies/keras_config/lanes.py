@@ -12,7 +12,6 @@ from studies.keras_config.shapes import result_shape
 
 _NO_DILATION = (1, (1,), (1, 1))
 _ANY_SIZE = 16
-_DIFFER_IN_TRAINING = {"BatchNormalization", "GaussianNoise"}
 
 
 def find_lane_obstacle(graph: Graph) -> str | None:
@@ -45,8 +44,8 @@ def _find_reason(layer: Layer) -> str | None:
     inner = [value for value in layer.arguments.values() if isinstance(value, Layer)]
     reasons = {
         **{reason: True for each in inner if (reason := _find_reason(each)) is not None},
-        "it wraps a layer that differs in training, and lanes take its steps for rows": (
-            kind == "TimeDistributed" and any(each.rates or each.kind in _DIFFER_IN_TRAINING for each in inner)
+        "it normalises each step by itself, and lanes take steps for rows": (
+            kind == "TimeDistributed" and any(each.kind == "BatchNormalization" for each in inner)
         ),
         "its constraint acts after each step, which lanes do not": any(
             name.endswith("_constraint") for name in layer.arguments
@@ -54,8 +53,8 @@ def _find_reason(layer: Layer) -> str | None:
         f"TensorFlow runs no {kind} with dilation on a processor": (
             kind in {"Conv1DTranspose", "Conv2DTranspose"} and layer.argument("dilation_rate") not in _NO_DILATION
         ),
-        f"the dropout inside a {kind} draws noise that lanes do not": (
-            kind in {"LSTM", "GRU", "SimpleRNN"} and bool(layer.rates)
+        f"the recurrent_dropout inside a {kind} is other noise for each gate, which lanes do not draw": (
+            "recurrent_dropout" in layer.rates
         ),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

@@ -32,6 +32,10 @@ class LaneNoise(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no t
         """Add noise in training mode."""
         return self._disturb(inputs) if training else inputs
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """That of the inputs, which TimeDistributed asks for."""
+        return input_shape
+
     def _disturb(self, inputs: Any) -> Any:
         raise NotImplementedError
 

@@ -172,8 +172,23 @@ def lstm() -> Any:
         [
             keras.Input((8, 8, 1)),
             layers.Reshape((8, 8)),
+            layers.TimeDistributed(layers.Dropout(0.1)),
             layers.Bidirectional(layers.LSTM(3, dropout=0.1), name="bidirectional"),
             layers.Dropout(0.1),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def gru_dropped() -> Any:
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Reshape((8, 8)),
+            layers.GRU(3, recurrent_dropout=0.1, name="gru"),
             layers.Dense(10, activation="softmax"),
         ]
     )
@@ -244,7 +259,8 @@ OWN_MODELS: dict[str, tuple[Document, Callable[[], Any], str | None]] = {
     "separable convolutions": (IMAGES, separable, None),
     "transposed convolutions": (IMAGES, transposed, None),
     "convolution over a sequence": (DIABETES, convolution_over_a_sequence, None),
-    "lstm": (IMAGES, lstm, "layers[2] 'bidirectional': the dropout inside a LSTM"),
+    "lstm": (IMAGES, lstm, None),
+    "gru with recurrent dropout": (IMAGES, gru_dropped, "layers[2] 'gru': the recurrent_dropout inside a GRU"),
     "recurrent": (IMAGES, recurrent, None),
     "gru unrolled": (BINARY, gru_unrolled, None),
     "branches": (IRIS, branches, None),

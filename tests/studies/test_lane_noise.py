@@ -25,6 +25,18 @@ WITHIN: dict[str, Callable[[Any, Any], Any]] = {
     "MultiHeadAttention": lambda layers, x: layers.MultiHeadAttention(2, 3, dropout=0.1)(x, x),
     "Attention": lambda layers, x: layers.Attention(dropout=0.1)([x, layers.Dense(8)(x)]),
     "AdditiveAttention": lambda layers, x: layers.AdditiveAttention(dropout=0.1)([x, x]),
+    "LSTM": lambda layers, x: layers.LSTM(3, dropout=0.1)(x),
+    "GRU": lambda layers, x: layers.GRU(3, dropout=0.1, return_sequences=True)(x),
+    "SimpleRNN backwards": lambda layers, x: layers.SimpleRNN(3, dropout=0.1, go_backwards=True)(x),
+    "Bidirectional": lambda layers, x: layers.Bidirectional(layers.LSTM(2, dropout=0.1))(x),
+    "backward layer": lambda layers, x: layers.Bidirectional(
+        layers.LSTM(2), backward_layer=layers.LSTM(2, dropout=0.1, go_backwards=True)
+    )(x),
+    "TimeDistributed Dropout": lambda layers, x: layers.TimeDistributed(layers.Dropout(0.1))(x),
+    "TimeDistributed GaussianNoise": lambda layers, x: layers.TimeDistributed(layers.GaussianNoise(0.1))(x),
+    "TimeDistributed LSTM": lambda layers, x: layers.TimeDistributed(layers.LSTM(2, dropout=0.1))(
+        layers.Reshape((4, 2, 8))(x)
+    ),
 }
 
 
@@ -112,6 +124,7 @@ def test_what_is_dropped_within_a_layer_has_the_distribution_of_keras_own(kind: 
 
     from studies.training.knobs import Knobs, using
 
+    keras.utils.set_random_seed(0)
     given, layers = keras.Input((8, 8, 1)), keras.layers
     x = layers.Flatten()(WITHIN[kind](layers, layers.Reshape((8, 8))(given)))
     spec = spec_of(IMAGES, keras.Model(given, layers.Dense(10, activation="softmax")(x)))
@@ -119,12 +132,11 @@ def test_what_is_dropped_within_a_layer_has_the_distribution_of_keras_own(kind: 
     theirs, mine = built(spec, Regularization.shared("none", 0.0, 0.0, rate)), lane_model_of(spec, data)
     for lane_weight, weight in zip(mine.weights, theirs.weights, strict=True):
         lane_weight.assign(weight)
-    row = np.repeat(data.train.x[:1], 3000, axis=0)  # so that noise alone makes the outputs differ
+    row = np.repeat(data.train.x[:1], 3000, axis=0)  # so that noise alone makes the outputs differ, beyond rounding
     with using(Knobs(tf.constant([rate]), tf.zeros([2]), tf.constant(7, tf.uint32), tf.ones([3000]), 3000.0)):
-        drawn = mine(row, training=True).numpy()
-    keras.utils.set_random_seed(0)
-    expected = theirs(row, training=True).numpy()
+        drawn = mine(row, training=True).numpy().round(5)
+    expected = theirs(row, training=True).numpy().round(5)
     for output in range(3):
-        assert stats.ks_2samp(drawn[:, output], expected[:, output]).pvalue > 0.01
+        assert stats.ks_2samp(drawn[:, output], expected[:, output]).pvalue > 1e-3  # of 36 in all
     np.testing.assert_allclose(drawn.std(axis=0), expected.std(axis=0), rtol=0.1)
     np.testing.assert_allclose(mine(row, training=False), theirs(row, training=False), atol=1e-6)
