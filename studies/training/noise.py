@@ -16,6 +16,7 @@ import tensorflow as tf
 from studies.training.knobs import current_knobs, number_draw
 
 _WORD = tf.uint32
+_MAX_CONSTANT = 1 << 20  # words
 _MANTISSA = 24  # bits of a float32 that a uniform number in [0, 1) can use
 #: Where the activation SELU has its lower end, which keras.layers.AlphaDropout drops to.
 _SELU_LOW = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
@@ -41,10 +42,8 @@ class LaneNoise(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no t
 
     def _uniform(self, shape: tuple[int, ...]) -> Any:
         """Numbers in [0, 1)."""
-        # Hashing the positions needs no run time: it is folded into the program as a constant.
-        positions = _mix_constant(np.arange(int(np.prod(shape)), dtype=np.uint32)).reshape(shape)
         key = mix(current_knobs().noise + tf.constant(0x9E3779B9 * (number_draw() + 1) & 0xFFFFFFFF, _WORD))
-        words = mix(tf.bitwise.bitwise_xor(tf.constant(positions), key))
+        words = mix(tf.bitwise.bitwise_xor(_hash_positions(shape), key))
         return tf.cast(tf.bitwise.right_shift(words, tf.constant(32 - _MANTISSA, _WORD)), tf.float32) * 2**-_MANTISSA
 
     def _normal(self, shape: tuple[int, ...]) -> Any:
@@ -108,6 +107,14 @@ class LaneGaussianNoise(LaneNoise):
 
     def _disturb(self, inputs: Any) -> Any:
         return inputs + self._deviation * self._normal(tuple(inputs.shape))
+
+
+def _hash_positions(shape: tuple[int, ...]) -> Any:
+    """Hash an array's positions: a constant of the program needs no run time, but a large one is slow to compile."""
+    size = math.prod(shape)
+    if size > _MAX_CONSTANT:
+        return tf.reshape(mix(tf.cast(tf.range(size), _WORD)), shape)
+    return tf.constant(_mix_constant(np.arange(size, dtype=np.uint32)).reshape(shape))
 
 
 def mix(words: Any) -> Any:

@@ -116,6 +116,20 @@ def test_a_lane_drops_at_the_rate_of_the_layer_that_fit_builds(name: str) -> Non
     assert len(set(rates)) > 1
 
 
+def test_an_array_too_large_for_a_constant_has_the_noise_of_a_small_one() -> None:
+    import tensorflow as tf
+
+    from studies.training.knobs import Knobs, using
+    from studies.training.noise import KnobDropout
+
+    knobs = Knobs(tf.constant([0.3]), tf.zeros([2]), tf.constant(7, tf.uint32), tf.ones([1]), 1.0)
+    drawn = []
+    for rows in (1 << 10, 1 << 16):
+        with using(knobs):
+            drawn.append(KnobDropout(0)(tf.ones([rows, 32]), training=True))
+    np.testing.assert_array_equal(drawn[0], drawn[1][: 1 << 10])
+
+
 @pytest.mark.parametrize("kind", WITHIN)
 def test_what_is_dropped_within_a_layer_has_the_distribution_of_keras_own(kind: str) -> None:
     import keras
