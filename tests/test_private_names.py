@@ -56,6 +56,7 @@ OPTUNA = {
 }
 KERAS = {
     "studies/models/proximal.py": {"_get_variable_index", "_velocities"},
+    "studies/training/attention.py": {"_apply_scores", "_build_attention", "_dropout_layer"},
     "studies/training/batch_normalization.py": {"_reduction_axes"},
     "studies/training/embedding.py": {"_embeddings", "_flatten_layers"},
     "studies/training/initial.py": {"_flatten_layers", "_non_trainable_variables", "_trainable_variables"},
@@ -70,6 +71,9 @@ DEFINED_HERE_TOO = {
     ("studies/search/mirror.py", "_storage"),
     ("studies/search/parzen.py", "_log_gauss_mass"),
     ("studies/search/samplers.py", "_find_sample_id"),
+    ("studies/training/attention.py", "_apply_scores"),
+    ("studies/training/attention.py", "_build_attention"),
+    ("studies/training/attention.py", "_dropout_layer"),
     ("studies/training/lane_model.py", "_keras_mask"),
 }
 

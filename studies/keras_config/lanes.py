@@ -12,14 +12,12 @@ from studies.keras_config.shapes import result_shape
 
 _NO_DILATION = (1, (1,), (1, 1))
 _ANY_SIZE = 16
-_DIFFER_IN_TRAINING = {"BatchNormalization", "GaussianNoise"}
 
 
 def find_lane_obstacle(graph: Graph) -> str | None:
     """Name the first layer that keras.Model.fit has to train, and say why; None where lanes hold the model."""
     for layer in graph.layers:
-        calls = sum(call.layer == layer.name for call in graph.calls)
-        reason = None if layer.operation else _find_reason(layer, calls)
+        reason = None if layer.operation else _find_reason(layer)
         if find_embedding(layer) is not None and computed_from(graph, layer):
             reason = "it looks up what is computed, and lanes cannot see whether that is in its table"
         if reason is not None:
@@ -41,13 +39,13 @@ def _find_mixed_rows(graph: Graph) -> Iterator[str]:
             return  # the layers do not fit each other, which no engine trains
 
 
-def _find_reason(layer: Layer, calls: int) -> str | None:
+def _find_reason(layer: Layer) -> str | None:
     kind = layer.kind
     inner = [value for value in layer.arguments.values() if isinstance(value, Layer)]
     reasons = {
-        **{reason: True for each in inner if (reason := _find_reason(each, calls)) is not None},
-        "it wraps a layer that differs in training, and lanes take its steps for rows": (
-            kind == "TimeDistributed" and any(each.rates or each.kind in _DIFFER_IN_TRAINING for each in inner)
+        **{reason: True for each in inner if (reason := _find_reason(each)) is not None},
+        "it normalises each step by itself, and lanes take steps for rows": (
+            kind == "TimeDistributed" and any(each.kind == "BatchNormalization" for each in inner)
         ),
         "its constraint acts after each step, which lanes do not": any(
             name.endswith("_constraint") for name in layer.arguments
@@ -55,12 +53,8 @@ def _find_reason(layer: Layer, calls: int) -> str | None:
         f"TensorFlow runs no {kind} with dilation on a processor": (
             kind in {"Conv1DTranspose", "Conv2DTranspose"} and layer.argument("dilation_rate") not in _NO_DILATION
         ),
-        "bilinear interpolation cannot differ by lane": (
-            kind == "UpSampling2D" and layer.argument("interpolation") != "nearest"
-        ),
-        f"the dropout inside a {kind} draws noise that lanes do not": bool(layer.rates) and layer.rates != ("rate",),
-        "it is called more than once, and lanes would draw the same noise each time": (
-            (bool(layer.rates) or kind == "GaussianNoise") and calls > 1
+        f"the recurrent_dropout inside a {kind} is other noise for each gate, which lanes do not draw": (
+            "recurrent_dropout" in layer.rates
         ),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)

@@ -30,7 +30,6 @@ class Architecture:
     layers: tuple[Expression, ...]
     loss: str  # Keras' name of the data loss
     wiring: Wiring | None = None  # of a functional model; the others are Sequential
-    dropped_after: Mapping[str, int] | None = None  # by Dropout layer: the index of the hidden layer whose rate it has
 
     def build(self, constructors: Mapping[str, Callable[..., Any]] | None = None) -> Any:
         """Build the Keras model; loads Keras. `constructors` are called in place of Keras' own, by name."""
@@ -73,7 +72,6 @@ def _design_user_model(
         layers=user_model.layer_expressions(graph, input_shape, regularization),
         loss=LOSSES[task],
         wiring=None if graph.sequential else Wiring(graph),
-        dropped_after=user_model.dropped_after(graph),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from studies.keras_config.catalog import LAYERS
@@ -25,14 +24,9 @@ def layer_expressions(
     return tuple(expressions)
 
 
-def dropped_after(graph: Graph) -> Mapping[str, int]:
-    """Find, by Dropout layer, the index of the regularized layer whose rate it has."""
-    return {layer.name: graph.regularized_index(layer.name) for layer in graph.layers if "rate" in layer.rates}
-
-
 def _drops(layer: Layer) -> bool:
-    inner = layer.arguments.get("layer")
-    return bool(layer.rates or (isinstance(inner, Layer) and inner.rates))
+    inner = [value for value in layer.arguments.values() if isinstance(value, Layer)]
+    return any(each.rates for each in (layer, *inner))
 
 
 def _layer_expression(layer: Layer, index: int | None, regularization: Regularization, rate: float) -> Expression:

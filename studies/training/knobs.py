@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import keras
@@ -28,21 +29,28 @@ class Knobs:
 
 
 _knobs: ContextVar[Knobs] = ContextVar("knobs")
+_draws: ContextVar[Iterator[int]] = ContextVar("draws")
 
 
 @contextmanager
 def using(knobs: Knobs) -> Iterator[None]:
-    """Let the layers read these knobs inside the context."""
-    token = _knobs.set(knobs)
+    """Let the layers read these knobs inside the context, in which their draws of noise are counted from 0."""
+    knobs_before, draws_before = _knobs.set(knobs), _draws.set(count())
     try:
         yield
     finally:
-        _knobs.reset(token)
+        _knobs.reset(knobs_before)
+        _draws.reset(draws_before)
 
 
 def current_knobs() -> Knobs:
     """The knobs that a layer is to read."""
     return _knobs.get()
+
+
+def number_draw() -> int:
+    """Count a draw of noise: a layer that is called twice in a step draws under two numbers."""
+    return next(_draws.get())
 
 
 def count_rows(rows: int) -> Any:

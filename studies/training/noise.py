@@ -1,6 +1,6 @@
 """Keras' layers of noise, with its rate as a knob and its numbers from a counter-based hash.
 
-Each number depends on (trial seed, layer, step, position) alone, so a lane's noise is its own. TensorFlow's random
+Each number depends on (trial seed, step, draw, position) alone, so a lane's noise is its own. TensorFlow's random
 operations would also take two thirds of a step's time.
 """
 
@@ -13,9 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from studies.training.knobs import current_knobs
+from studies.training.knobs import current_knobs, number_draw
 
 _WORD = tf.uint32
+_MAX_CONSTANT = 1 << 20  # words
 _MANTISSA = 24  # bits of a float32 that a uniform number in [0, 1) can use
 #: Where the activation SELU has its lower end, which keras.layers.AlphaDropout drops to.
 _SELU_LOW = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
@@ -24,24 +25,25 @@ _SELU_LOW = -1.6732632423543772848170429916717 * 1.05070098735548049341933498529
 class LaneNoise(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
     """Parent of the layers of noise; in inference mode they change nothing."""
 
-    def __init__(self, position: int, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None) -> None:
         super().__init__(name=name)
         self.supports_masking = True
-        self._position = position  # among the layers of noise, each of which has its own
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Add noise in training mode."""
         return self._disturb(inputs) if training else inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """That of the inputs, which TimeDistributed asks for."""
+        return input_shape
 
     def _disturb(self, inputs: Any) -> Any:
         raise NotImplementedError
 
     def _uniform(self, shape: tuple[int, ...]) -> Any:
         """Numbers in [0, 1)."""
-        # Hashing the positions needs no run time: it is folded into the program as a constant.
-        positions = _mix_constant(np.arange(int(np.prod(shape)), dtype=np.uint32)).reshape(shape)
-        key = mix(current_knobs().noise + tf.constant(0x9E3779B9 * (self._position + 1) & 0xFFFFFFFF, _WORD))
-        words = mix(tf.bitwise.bitwise_xor(tf.constant(positions), key))
+        key = mix(current_knobs().noise + tf.constant(0x9E3779B9 * (number_draw() + 1) & 0xFFFFFFFF, _WORD))
+        words = mix(tf.bitwise.bitwise_xor(_hash_positions(shape), key))
         return tf.cast(tf.bitwise.right_shift(words, tf.constant(32 - _MANTISSA, _WORD)), tf.float32) * 2**-_MANTISSA
 
     def _normal(self, shape: tuple[int, ...]) -> Any:
@@ -53,9 +55,9 @@ class LaneNoise(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no t
 class KnobDropout(LaneNoise):
     """keras.layers.Dropout."""
 
-    def __init__(self, position: int, layer: int | None = None, name: str | None = None) -> None:
-        super().__init__(position, name)
-        self._layer = position if layer is None else layer  # the hidden layer whose rate it has
+    def __init__(self, layer: int, name: str | None = None) -> None:
+        super().__init__(name)
+        self._layer = layer  # the number of the hidden layer whose rate it has
 
     def _rate(self) -> Any:
         return current_knobs().dropout[self._layer]
@@ -99,12 +101,20 @@ class KnobGaussianDropout(KnobDropout):
 class LaneGaussianNoise(LaneNoise):
     """keras.layers.GaussianNoise, whose deviation is the user's and no knob."""
 
-    def __init__(self, position: int, deviation: float, name: str | None = None) -> None:
-        super().__init__(position, name)
+    def __init__(self, deviation: float, name: str | None = None) -> None:
+        super().__init__(name)
         self._deviation = deviation
 
     def _disturb(self, inputs: Any) -> Any:
         return inputs + self._deviation * self._normal(tuple(inputs.shape))
+
+
+def _hash_positions(shape: tuple[int, ...]) -> Any:
+    """Hash an array's positions: a constant of the program needs no run time, but a large one is slow to compile."""
+    size = math.prod(shape)
+    if size > _MAX_CONSTANT:
+        return tf.reshape(mix(tf.cast(tf.range(size), _WORD)), shape)
+    return tf.constant(_mix_constant(np.arange(size, dtype=np.uint32)).reshape(shape))
 
 
 def mix(words: Any) -> Any:

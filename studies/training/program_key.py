@@ -21,8 +21,8 @@ _MIN_ROWS = 512
 _MAX_PADDED_BYTES = 1 << 26  # of rows that are rounded up to a power of two
 _MAX_PADDING = 0.25  # of an epoch's rows that may be padding
 _MAX_PASS_ROWS = 1024  # validation rows evaluated at once in every lane; bounds memory
-#: Any penalty and rate: knobs replace them.
-_KNOBBED = LayerRegularization(Penalty("elastic_net", lambda_=1.0, l1_ratio=0.5), dropout=0.5)
+#: Any penalty: knobs replace it.
+_KNOBBED = Penalty("elastic_net", lambda_=1.0, l1_ratio=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +103,13 @@ class ProgramKey:
 
     @property
     def regularization(self) -> Regularization:
-        """A regularization that gives the layers every knob a trial may use."""
-        bias, activity = (_KNOBBED.kernel if used else Penalty() for used in (self.bias, self.activity))
-        return Regularization((_KNOBBED,), bias=bias, activity=activity)
+        """A regularization that gives the layers every knob a trial may use.
+
+        In place of its dropout rate each hidden layer has its number, by which `lane_model` finds the knob.
+        """
+        bias, activity = (_KNOBBED if used else Penalty() for used in (self.bias, self.activity))
+        layers = tuple(LayerRegularization(_KNOBBED, dropout=n) for n in range(self.model.regularized_layers))
+        return Regularization(layers, bias=bias, activity=activity)
 
 
 def program_key(spec: StudySpec, folds: Sequence[PreparedData], batch_size: int, shape: ProgramShape) -> ProgramKey:

@@ -8,10 +8,13 @@ first. Each step is Keras' own cell.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from studies.training.noise import KnobSpatialDropout, LaneNoise
 
 Arrays = list[Any]
 #: Parameters, states and one step's inputs -> the new states, the first of which is the output.
@@ -75,17 +78,28 @@ def _put(array: Any, at: Any, value: Any) -> Any:
 class LaneRecurrent(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
     """Mixin for LSTM, GRU and SimpleRNN: a scan over their own cells."""
 
+    def __init__(self, layer: int | None = None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._layer = layer  # the number of the hidden layer whose rate its dropout has; None without dropout
+        self._drop = None if layer is None else KnobSpatialDropout(layer)  # the same inputs at all steps, as Keras
+
+    def get_config(self) -> dict[str, Any]:
+        """What Bidirectional copies the layer by."""
+        return {**super().get_config(), "layer": self._layer}
+
     def inner_loop(
         self,
         sequences: Any,
         initial_state: Any,
         mask: Any,
-        training: bool = False,  # noqa: ARG002
+        training: bool = False,
     ) -> tuple[Any, Any, Arrays]:
         """Return the last output, all outputs, and the last states, as Keras' own does.
 
-        A step that the mask leaves out keeps its states. None in lanes drops anything in here.
+        A step that the mask leaves out keeps its states.
         """
+        if training and self._drop is not None:
+            sequences = self._drop(sequences, training=True)
         variables = self.cell.trainable_variables
 
         def step(parameters: Arrays, states: Arrays, inputs: Any) -> Arrays:
@@ -132,14 +146,20 @@ class LaneTimeDistributed(keras.layers.TimeDistributed):  # type: ignore[misc]
     """keras.layers.TimeDistributed: the layer at all steps at once, as if each were a row."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ARG002
-        """Return what the layer gives for every step; none that is taken differs in training, or heeds a mask."""
-        outputs = self.layer.call(tf.reshape(inputs, [-1, *inputs.shape[2:]]))
+        """Return what the layer gives for every step; none that is taken heeds a mask."""
+        in_training = {"training": training} if isinstance(self.layer, LaneNoise | LaneRecurrent) else {}
+        outputs = self.layer.call(tf.reshape(inputs, [-1, *inputs.shape[2:]]), **in_training)
         return tf.reshape(outputs, [-1, inputs.shape[1], *outputs.shape[1:]])
 
 
-RECURRENT_LAYERS = {
-    "layers.LSTM": LaneLSTM,
-    "layers.GRU": LaneGRU,
-    "layers.SimpleRNN": LaneSimpleRNN,
+def _recurrent(kind: Callable[..., Any], *, dropout: float | None = None, **arguments: Any) -> Any:
+    """Make a layer whose dropout, where it has one, is the number of its knob."""
+    return kind(layer=None if dropout is None else int(dropout), **arguments)
+
+
+RECURRENT_LAYERS: dict[str, Callable[..., Any]] = {
+    "layers.LSTM": partial(_recurrent, LaneLSTM),
+    "layers.GRU": partial(_recurrent, LaneGRU),
+    "layers.SimpleRNN": partial(_recurrent, LaneSimpleRNN),
     "layers.TimeDistributed": LaneTimeDistributed,
 }

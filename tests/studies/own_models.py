@@ -125,6 +125,7 @@ def separable() -> Any:
             layers.SeparableConv2D(4, 3, activation="relu", depth_multiplier=2),
             layers.DepthwiseConv2D(3, padding="same", activation="relu"),
             layers.AveragePooling2D(3, strides=2, padding="same"),
+            layers.UpSampling2D((2, 3), interpolation="bilinear"),
             layers.Flatten(),
             layers.Dense(10),
             layers.Softmax(),
@@ -171,8 +172,23 @@ def lstm() -> Any:
         [
             keras.Input((8, 8, 1)),
             layers.Reshape((8, 8)),
+            layers.TimeDistributed(layers.Dropout(0.1)),
             layers.Bidirectional(layers.LSTM(3, dropout=0.1), name="bidirectional"),
             layers.Dropout(0.1),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def gru_dropped() -> Any:
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Reshape((8, 8)),
+            layers.GRU(3, recurrent_dropout=0.1, name="gru"),
             layers.Dense(10, activation="softmax"),
         ]
     )
@@ -209,9 +225,9 @@ def branches() -> Any:
     from keras import layers
 
     given = keras.Input((4,))
-    shared = layers.Dense(5, activation="tanh")
+    shared, noise, drop = layers.Dense(5, activation="tanh"), layers.GaussianNoise(1e-9), layers.Dropout(0.1)
     left = keras.Sequential([keras.Input((4,)), layers.Dense(4, activation="relu"), layers.Dropout(0.1)], name="left")
-    merged = layers.Add()([shared(given), shared(layers.Rescaling(0.5)(given))])
+    merged = layers.Add()([drop(shared(noise(given))), noise(drop(shared(layers.Rescaling(0.5)(given))))])
     x = layers.Concatenate()([left(given), merged, layers.Dense(2)(given)])
     return keras.Model(given, layers.Dense(3, activation="softmax")(x))
 
@@ -222,11 +238,12 @@ def attention() -> Any:
 
     given = keras.Input((8, 8, 1))
     tokens = layers.Dense(4)(layers.Reshape((8, 8))(given))
-    y = layers.MultiHeadAttention(2, 3)(tokens, tokens)
+    y = layers.MultiHeadAttention(2, 3, dropout=0.1)(tokens, tokens, use_causal_mask=True)
     x = layers.LayerNormalization()(layers.Add()([tokens, y]))
     y = layers.Dense(4, activation="gelu")(x)
     x = layers.LayerNormalization()(layers.Add()([x, layers.Dropout(0.1)(y)]))
-    x = layers.GlobalAveragePooling1D()(x)
+    both = layers.AdditiveAttention(dropout=0.1)([x, layers.Attention(use_scale=True, dropout=0.1)([x, x])])
+    x = layers.GlobalAveragePooling1D()(both)
     return keras.Model(given, layers.Dense(10, activation="softmax")(x))
 
 
@@ -242,7 +259,8 @@ OWN_MODELS: dict[str, tuple[Document, Callable[[], Any], str | None]] = {
     "separable convolutions": (IMAGES, separable, None),
     "transposed convolutions": (IMAGES, transposed, None),
     "convolution over a sequence": (DIABETES, convolution_over_a_sequence, None),
-    "lstm": (IMAGES, lstm, "layers[2] 'bidirectional': the dropout inside a LSTM"),
+    "lstm": (IMAGES, lstm, None),
+    "gru with recurrent dropout": (IMAGES, gru_dropped, "layers[2] 'gru': the recurrent_dropout inside a GRU"),
     "recurrent": (IMAGES, recurrent, None),
     "gru unrolled": (BINARY, gru_unrolled, None),
     "branches": (IRIS, branches, None),

@@ -192,56 +192,6 @@ def test_another_number_of_rows_takes_the_same_program_and_gives_what_its_own_gi
     assert program.traced.graphs == 1
 
 
-def test_dropout_noise_is_uniform_and_its_bits_are_their_own() -> None:
-    import tensorflow as tf
-    from scipy import stats
-
-    from studies.training.knobs import Knobs, using
-    from studies.training.noise import KnobDropout, mix
-
-    ones, rate = tf.ones([200, 64]), 0.3
-    masks = []
-    for position in (0, 1):
-        for key in range(4):
-            knobs = Knobs(tf.constant([rate, rate]), tf.zeros([2]), mix(tf.constant(key, tf.uint32)), ones[:, 0], 200.0)
-            with using(knobs):
-                dropped = KnobDropout(position)(ones, training=True).numpy()
-            assert set(np.unique(dropped).tolist()) <= {0.0, np.float32(1 / (1 - rate)).item()}
-            masks.append((dropped == 0).astype(int).ravel())
-    shares = np.array([mask.sum() for mask in masks])
-    # Each mask is 12,800 Bernoulli draws; no two masks, and no neighbours in one, have to do with each other.
-    assert min(stats.binomtest(int(share), 12_800, rate).pvalue for share in shares) > 1e-3
-    for one in range(len(masks)):
-        assert abs(np.corrcoef(masks[one][:-1], masks[one][1:])[0, 1]) < 0.04
-        for other in range(one):
-            assert abs(np.corrcoef(masks[one], masks[other])[0, 1]) < 0.04
-
-
-@pytest.mark.parametrize("kind", ["Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianDropout", "GaussianNoise"])
-def test_noise_has_the_distribution_of_keras_own(kind: str) -> None:
-    import keras
-    import tensorflow as tf
-    from scipy import stats
-
-    from studies.models.architecture import Architecture
-    from studies.models.expression import Expression
-    from studies.training.knobs import Knobs, using
-    from studies.training.lane_model import lane_model
-
-    argument = {"stddev" if kind == "GaussianNoise" else "rate": 0.3}
-    layers = (Expression("Input", {"shape": (25, 8)}), Expression(f"layers.{kind}", argument))
-    model = lane_model(Architecture(layers, "mse"))
-    inputs = tf.random.stateless_normal([400, 25, 8], seed=[0, 1])
-    with using(Knobs(tf.constant([0.3]), tf.zeros([2]), tf.constant(7, tf.uint32), tf.ones([400]), 400.0)):
-        mine = model(inputs, training=True).numpy()[:, 0].ravel()
-    keras.utils.set_random_seed(0)
-    theirs = np.asarray(getattr(keras.layers, kind)(**argument)(inputs, training=True))[:, 0].ravel()
-    # One step of each series, for SpatialDropout drops all steps of a channel.
-    assert stats.ks_2samp(mine, theirs).pvalue > 0.01
-    assert mine.std() == pytest.approx(theirs.std(), rel=0.06)
-    assert np.array_equal(model(inputs, training=False).numpy(), inputs)
-
-
 def test_with_dropout_a_lane_and_fit_give_losses_of_one_distribution() -> None:
     from scipy.stats import mannwhitneyu
 
