@@ -58,6 +58,8 @@ KERAS = {
     "studies/models/proximal.py": {"_get_variable_index", "_velocities"},
     "studies/training/batch_normalization.py": {"_reduction_axes"},
     "studies/training/embedding.py": {"_embeddings", "_flatten_layers"},
+    "studies/training/fit_knobs.py": {"_create_dropout_mask", "_flatten_layers"},
+    "studies/training/fit_model.py": {"_seed", "keras.src.utils.naming"},  # the first is TensorFlow's
     "studies/training/initial.py": {"_flatten_layers", "_non_trainable_variables", "_trainable_variables"},
     "studies/training/lane_model.py": {"_keras_mask"},
     "studies/training/sizing.py": {"_inbound_nodes"},
@@ -69,6 +71,7 @@ DEFINED_HERE_TOO = {
     ("studies/search/mirror.py", "_storage"),
     ("studies/search/parzen.py", "_log_gauss_mass"),
     ("studies/search/samplers.py", "_find_sample_id"),
+    ("studies/training/fit_knobs.py", "_create_dropout_mask"),
     ("studies/training/lane_model.py", "_keras_mask"),
 }
 
