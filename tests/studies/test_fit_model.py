@@ -13,6 +13,7 @@ import pytest
 from studies import study_file
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.errors import DivergedError
+from studies.regularization import LayerRegularization, Penalty, Regularization
 from studies.spec.study import StudySpec
 from studies.training.result import Job, Trained, TrainingState
 from tests.studies.documents import IRIS, Document
@@ -126,6 +127,30 @@ def test_each_kind_of_trial_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> N
     for seed, values in enumerate([*VALUES[:4], *VALUES[:3]]):
         trained(job_of(spec, values, seed=seed), data, models)
     assert len(traced) == 3  # without a penalty, with L2, and with L1's proximal step
+
+
+def test_layers_that_differ_share_a_model_and_train_as_if_each_had_only_its_own_penalty() -> None:
+    import keras
+
+    from studies.training.trial_model import build_fit_model
+
+    spec = CASES["rmsprop, exponential"]()
+    data, models = data_of(spec), fresh_models()
+    job = job_of(spec, VALUES[0])
+    unlike = [
+        (LayerRegularization(Penalty("l1", 0.02), 0.3), LayerRegularization(Penalty(), 0.1)),
+        (LayerRegularization(Penalty(), 0.2), LayerRegularization(Penalty("elastic_net", 0.01, 0.4), 0.4)),
+    ]
+    jobs = [
+        replace(job, hyperparameters=replace(job.hyperparameters, regularization=Regularization(r))) for r in unlike
+    ]
+    assert models.of(jobs[0], data, weighted=False) is models.of(jobs[1], data, weighted=False)
+    curves = [trained(each, data, models).result.curve for each in jobs]
+    keras.utils.set_random_seed(job.seed)
+    model = build_fit_model(jobs[1], data, weighted=False)
+    history = model.fit(data.train.x, data.train.y, batch_size=20, epochs=2, verbose=0).history
+    assert curves[1]["penalized_loss"] == pytest.approx(history["loss"], rel=1e-5)
+    assert curves[0]["penalized_loss"] != pytest.approx(history["loss"], rel=1e-3)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
