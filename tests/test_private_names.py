@@ -59,6 +59,12 @@ KERAS = {
     "studies/training/attention.py": {"_apply_scores", "_build_attention", "_dropout_layer"},
     "studies/training/batch_normalization.py": {"_reduction_axes"},
     "studies/training/embedding.py": {"_embeddings", "_flatten_layers"},
+    "studies/training/fit_knobs.py": {"_create_dropout_mask", "_flatten_layers"},
+    "studies/training/fit_model.py": {
+        "_seed",
+        "keras.src.utils.naming",
+        "tensorflow.python.eager",
+    },  # the first is TensorFlow's
     "studies/training/initial.py": {"_flatten_layers", "_non_trainable_variables", "_trainable_variables"},
     "studies/training/lane_model.py": {"_keras_mask"},
     "studies/training/names.py": {"keras.src.utils", "tensorflow.python.framework"},
@@ -74,6 +80,7 @@ DEFINED_HERE_TOO = {
     ("studies/training/attention.py", "_apply_scores"),
     ("studies/training/attention.py", "_build_attention"),
     ("studies/training/attention.py", "_dropout_layer"),
+    ("studies/training/fit_knobs.py", "_create_dropout_mask"),
     ("studies/training/lane_model.py", "_keras_mask"),
 }
 

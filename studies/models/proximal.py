@@ -21,16 +21,16 @@ class Proximal:
         """Build Keras' optimizer, and read λ1 of each of the model's variables."""
         super().build(variables)  # type: ignore[misc]  # of the optimizer behind this
         l1 = [getattr(variable.regularizer, "l1", 0) for variable in variables]
-        self.l1 = [0.0 if v.name == "bias" else float(s) for s, v in zip(l1, variables)]  # noqa: B905
+        self.l1 = [float(s) if s and v.name != "bias" else None for s, v in zip(l1, variables)]  # noqa: B905
 
     def update_step(self, gradient, variable, learning_rate):  # type: ignore[no-untyped-def]
         """Update one variable without L1's part of the gradient, then make the proximal step."""
         index = self._get_variable_index(variable)  # type: ignore[attr-defined]
         l1 = self.l1[index]
-        if l1:
+        if l1 is not None:
             gradient = gradient - l1 * ops.sign(variable)
         super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
-        if l1:
+        if l1 is not None:
             by = self.step_size(index, learning_rate) * l1  # type: ignore[attr-defined]
             variable.assign(ops.sign(variable) * ops.maximum(ops.abs(variable) - by, 0))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from studies.datasets.preprocessing import PreparedData
@@ -16,6 +17,7 @@ from studies.spec.study import StudySpec
 from studies.spec.training import REPRODUCIBLE_LANES, EngineName
 from studies.training import fit, model_check
 from studies.training.compiled_files import CompiledFiles
+from studies.training.fit_model import FitModels
 from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
 from studies.training.program import Program
@@ -59,6 +61,7 @@ class Engines:
     ) -> None:
         self._lanes, self._memory_share, self._files = lanes, memory_share, files
         self._programs: dict[ProgramKey, Program] = {}  # without XLA, by their keys; the last used stands last
+        self._fit_models = FitModels()
         self._tuning = Tuning(self._program, cache)
         self._compiled: set[ProgramKey] = set()  # in this process, where XLA never frees one
         self._epochs = Counter[ProgramKey]()  # of all studies so far, by their programs without XLA
@@ -173,7 +176,7 @@ class Engines:
         Raises OutOfMemoryError when its lanes do not fit into memory, once it runs.
         """
         if choice.engine == "fit":
-            return sequential(fit.train)
+            return sequential(partial(fit.train, models=self._fit_models))
         shape = ProgramShape(choice.lanes, choice.epochs_a_call, choice.xla)
         engine = lane_engine(spec, shape, lambda size, folds: self._program(program_key(spec, folds, size, shape)))
 

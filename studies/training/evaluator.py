@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -18,25 +19,33 @@ from studies.training.result import Job
 _ROWS_A_PASS = 8192  # rows evaluated at once; bounds the memory of a pass over a large part
 
 
-class Evaluator:
-    """Losses and metrics of a model, in inference mode."""
+#: Inputs and targets -> the sum of the data loss, and the predictions.
+LossAndPredictions = Callable[[Any, Any], tuple[Any, Any]]
 
-    def __init__(self, model: keras.Model, job: Job, data: PreparedData) -> None:
-        self._data = data
+
+def loss_and_predictions(model: keras.Model, rows: Examples) -> LossAndPredictions:
+    """A model's function in inference mode, traced once for any number of rows such as these."""
+    data_loss = keras.losses.get(model.loss)
+
+    def call(x: Any, y: Any) -> tuple[Any, Any]:
+        predicted = model(x, training=False)
+        return tf.reduce_sum(data_loss(y, predicted)), predicted
+
+    # Parts have different numbers of rows, and one trace serves all of them.
+    signature = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in (rows.x, rows.y)]
+    traced: LossAndPredictions = tf.function(call, input_signature=signature, autograph=False)
+    return traced
+
+
+class Evaluator:
+    """Losses and metrics of a trial's model, in inference mode."""
+
+    def __init__(self, model: keras.Model, function: LossAndPredictions, job: Job, data: PreparedData) -> None:
+        self._data, self._loss_and_predictions = data, function
         self._regularization = job.hyperparameters.regularization
         variables = [weights.variables(layer) for layer in weights.regularized(model, job.spec.model)]
         self._kernels = [kernels for kernels, _ in variables]
         self._biases = [bias for _, biases in variables for bias in biases]
-        data_loss = keras.losses.get(model.loss)
-
-        def loss_and_predictions(x: Any, y: Any) -> Any:
-            predicted = model(x, training=False)
-            return tf.reduce_sum(data_loss(y, predicted)), predicted
-
-        # Parts have different numbers of rows, and one trace serves all of them.
-        arrays = data.validation.x, data.validation.y
-        signature = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays]
-        self._loss_and_predictions = tf.function(loss_and_predictions, input_signature=signature, autograph=False)
 
     def evaluate(self, part: Examples, prefix: str) -> dict[str, float]:
         """Data loss, penalised loss and task metrics on a part, each name behind the prefix."""

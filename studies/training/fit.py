@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import keras
@@ -14,23 +14,24 @@ import numpy.typing as npt
 from studies.datasets.preprocessing import PreparedData
 from studies.spec.training import EngineName
 from studies.training.evaluator import Evaluator
+from studies.training.fit_model import FitModels
 from studies.training.progress import TrainingProgress
 from studies.training.result import Job, OnEpoch, Trained, TrainingState, TrialResult, all_metrics
-from studies.training.trial_model import build_fit_model, build_plain_model, save_model
+from studies.training.trial_model import save_model
 
 _ENGINE: EngineName = "fit"
 
 
-def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
-    """Train one trial with keras.Model.fit and early stopping on the data loss.
+def train(job: Job, data: PreparedData, on_epoch: OnEpoch, models: FitModels | None = None) -> Trained:
+    """Train one trial with keras.Model.fit and early stopping on the data loss, in one of the kept models.
 
     Raises DivergedError when a loss is no longer finite.
     """
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(job.seed)
     weights = data.train_weights(balanced=job.spec.training.class_weights == "balanced")
-    model = build_fit_model(job, data, weighted=weights is not None)
-    callback = _FitCallback(job, data, Evaluator(model, job, data), on_epoch)
+    fit_model = (models or FitModels()).of(job, data, weighted=weights is not None)
+    plain = fit_model.begin(job, data)
+    model = fit_model.model
+    callback = _FitCallback(job, data, Evaluator(model, fit_model.evaluate, job, data), on_epoch)
     model.fit(
         data.train.x,
         data.train.y,
@@ -42,13 +43,9 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
         verbose=0,
     )
     result = callback.result()
-
-    def save(path: Path) -> None:
-        plain = build_plain_model(job, data)
-        plain.set_weights(model.get_weights())
-        save_model(plain, path)
-
-    return Trained(result, save)
+    # The next trial trains in the same model.
+    plain.set_weights(model.get_weights())
+    return Trained(result, partial(save_model, plain))
 
 
 class _FitCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import platform
@@ -24,6 +25,12 @@ def resident_bytes() -> int:
     """Bytes of memory that this process holds; 0 where the system does not say."""
     file = Path("/proc/self/statm")
     return int(file.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if file.exists() else 0
+
+
+def return_freed_memory() -> None:
+    """Give the memory that this process has freed back to the system, where its C library can."""
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
 
 
 @cache

@@ -10,6 +10,7 @@ import numpy as np
 from studies.datasets.preprocessing import PreparedData
 from studies.models import proximal
 from studies.models.architecture import design, learning_rate_expression, optimizer_expression
+from studies.models.expression import Expression
 from studies.training.result import Job
 
 
@@ -17,11 +18,17 @@ def build_plain_model(job: Job, data: PreparedData) -> keras.Model:
     """Build and compile the model of a trial as a user would, with one of Keras' own optimizers."""
     hyper, training = job.hyperparameters, job.spec.training
     architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
-    steps = -(-len(data.train.y) // hyper.batch_size)
-    rate = learning_rate_expression(training.schedule, hyper.learning_rate, steps, job.spec.budget.epochs * steps)
     model = architecture.build()
-    _compile(model, optimizer_expression(training.optimizer, rate).evaluate(), architecture.loss)
+    optimizer = optimizer_expression(training.optimizer, learning_rate(job, data))
+    _compile(model, optimizer.evaluate(), architecture.loss)
     return model
+
+
+def learning_rate(job: Job, data: PreparedData) -> float | Expression:
+    """Write the learning rate of a trial: a number, or a schedule over its steps."""
+    hyper, schedule = job.hyperparameters, job.spec.training.schedule
+    steps = -(-len(data.train.y) // hyper.batch_size)
+    return learning_rate_expression(schedule, hyper.learning_rate, steps, job.spec.budget.epochs * steps)
 
 
 def build_fit_model(job: Job, data: PreparedData, *, weighted: bool) -> keras.Model:
