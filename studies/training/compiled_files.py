@@ -37,16 +37,19 @@ class CompiledFiles:
         self.own, self._lock = _free_folder(folder / "workers")
         self._forget_oldest()
 
+    def has(self, key: object) -> bool:
+        """Return whether a program is kept."""
+        return any(self._folder_of(key).glob("*.pb"))
+
     @contextmanager
     def compiling(self, key: object, *, anew: bool = False) -> Iterator[None]:
         """Compile one program inside, while the other workers that want it wait; `anew` forgets what is known of it."""
-        name = hashlib.sha256(str(key).encode()).hexdigest()[:24]
-        kept = self._kept / name
+        kept = self._folder_of(key)
         with ExitStack() as stack:
             # What fails here costs only time.
             with _warning("workers may compile the same program side by side"):
                 # Few files: to wait for another program does no harm.
-                stack.enter_context(FileLock(self._folder / "locks" / f"{name[:2]}.lock", timeout=_MAX_WAIT))
+                stack.enter_context(FileLock(self._folder / "locks" / f"{kept.name[:2]}.lock", timeout=_MAX_WAIT))
             with _warning("compiled programs are not read"):
                 if anew:
                     shutil.rmtree(kept, ignore_errors=True)
@@ -54,6 +57,9 @@ class CompiledFiles:
             yield
             with _warning("a compiled program is not kept"):
                 self._keep(kept)
+
+    def _folder_of(self, key: object) -> Path:
+        return self._kept / hashlib.sha256(str(key).encode()).hexdigest()[:24]
 
     def _bring_in(self, kept: Path) -> None:
         _empty(self.own)  # of what a failure left

@@ -34,7 +34,8 @@ _STEP_FLOPS = 3e7
 _TRIALS_A_LANE = 16  # so that most trials are asked with the results of others in view, with two workers as well
 _CALL_FLOPS = 3e9  # a call of a few hundredths of a second: longer than its overhead, shorter than a report
 # What XLA's compiling costs, and what it saves: measured on MLPs and a CNN, 2 and 16 lanes, on one core.
-_XLA_SECONDS = 4.0  # of two workers, which both compile it
+_XLA_SECONDS = 2.5  # of two workers, one of which compiles it, and the other loads it
+_XLA_LOAD_SECONDS = 0.5  # of a program that is kept from before
 _XLA_SAVES_A_STEP = 2e-4
 _XLA_SAVES_A_FLOP = 5e-11
 _XLA_SAVES_A_TURN = 5e-4  # of a recurrent layer's loop: LSTM and GRU of 32 units, 4 to 16 lanes
@@ -158,7 +159,10 @@ class Engines:
         self._epochs[plain] += _epochs_of(spec)
         by_step = _XLA_SAVES_A_STEP * size.epoch_steps + _XLA_SAVES_A_TURN * size.epoch_turns
         saved = by_step / shape.lanes + _XLA_SAVES_A_FLOP * size.epoch_flops()  # in an epoch
-        return plain in self._compiled or self._epochs[plain] * saved > _XLA_SECONDS
+        if plain in self._compiled:
+            return True
+        is_kept = self._files is not None and self._files.has(replace(plain, xla=True))
+        return self._epochs[plain] * saved > (_XLA_LOAD_SECONDS if is_kept else _XLA_SECONDS)
 
     def _other_shapes(self, spec: StudySpec, shape: ProgramShape) -> list[ProgramShape]:
         """Shapes that may be faster, the likeliest first."""

@@ -41,6 +41,8 @@ from studies.training.result import Job
 from studies.training.step import ModelValues, evaluate, gradients
 from studies.training.weight_update import WeightUpdate
 
+_MAX_DRAWN_BYTES = 1 << 25
+
 
 class Program:
     """The functions of one ProgramKey, compiled when first called; `files` are what workers have compiled before."""
@@ -51,6 +53,7 @@ class Program:
         with named_by(key):
             self.model = lane_model(architecture)
         self.update = WeightUpdate(key, self.model)
+        self._drawn: dict[int, ModelValues] = {}  # initial values by seed
         self._data_loss = keras.losses.get(architecture.loss)
         self.traced = Traced(replace(key, xla=False), self._train)
         self.train = Compiled(key, self.traced, files) if key.xla else self.traced
@@ -90,11 +93,17 @@ class Program:
 
     def initial(self, seed: int) -> ModelValues:
         """Draw the initial values of one lane by the layers' own initializers."""
-        values = draw_values(self.model, seed)
-        return ModelValues(
-            [values[variable.path] for variable in self.model.trainable_variables],
-            [values[variable.path] for variable in self.model.non_trainable_weights],
-        )
+        # Trials with common seeds begin with the same ones.
+        if seed not in self._drawn:
+            values = draw_values(self.model, seed)
+            drawn = ModelValues(
+                [values[variable.path] for variable in self.model.trainable_variables],
+                [values[variable.path] for variable in self.model.non_trainable_weights],
+            )
+            if (len(self._drawn) + 1) * sum(value.nbytes for value in values.values()) > _MAX_DRAWN_BYTES:
+                self._drawn.clear()
+            self._drawn[seed] = drawn
+        return self._drawn[seed]
 
     def _reset(self, lanes: Lanes, mask: Any, initial: ModelValues) -> Lanes:
         """Put initial values and a new optimizer into the lanes of a mask."""
