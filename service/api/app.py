@@ -15,6 +15,7 @@ from service.api import problems
 from service.api.authentication import Authenticator
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
+from service.api.dependencies import WakesWorkers
 from service.api.guard import Guard
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
@@ -82,15 +83,15 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     app.include_router(login.router)
-    app.include_router(studies.router)
-    app.include_router(trials.router)
+    app.include_router(studies.router, dependencies=[WakesWorkers])
+    app.include_router(trials.router, dependencies=[WakesWorkers])
     app.include_router(models.router)
     app.include_router(datasets.router)
-    app.include_router(comparisons.router)
+    app.include_router(comparisons.router, dependencies=[WakesWorkers])
     app.include_router(report.router)
     app.include_router(splits.router)
     app.include_router(predictions.router)
-    app.state.settings = settings
+    app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store = lazy_store
     app.state.artifacts = Artifacts(settings.artifacts_url)
     app.state.authenticator = Authenticator(lazy_store)

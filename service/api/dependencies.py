@@ -1,6 +1,7 @@
 """Dependencies that routes share: the store, the artifacts, headers, pages of a listing."""
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, cast
 
@@ -13,6 +14,7 @@ from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
 from service.storage.store import Store
+from service.worker.fleet import Fleet
 from studies.study_file import unique_keys
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
@@ -78,6 +80,15 @@ def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
+def _wake_workers(request: Request) -> Iterator[None]:
+    yield
+    fleet = cast(Fleet | None, request.app.state.fleet)
+    if request.method != "GET" and fleet is not None:
+        fleet.wake()
+
+
+#: Wakes this machine's workers after a request that may have given them work.
+WakesWorkers = Depends(_wake_workers)
 #: Refuses a JSON body in which a key stands twice.
 UniqueKeysDependency = Depends(_unique_keys)
 IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]

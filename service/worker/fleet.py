@@ -68,6 +68,12 @@ class Fleet:
         """Start the workers and keep them running."""
         self._keeper.start()
 
+    def wake(self) -> None:
+        """Let idle workers look for work now rather than at their next poll."""
+        for worker in [member.running for member in self._members]:
+            if worker is not None:
+                worker.wake()
+
     def check(self) -> None:
         """Raise WorkersFailedError when every worker is given up."""
         if self._failure is not None and all(member.given_up for member in self._members):

@@ -43,7 +43,7 @@ def serve(worker: Worker, attached: bool) -> None:
 
     _leave_on_signals(leave)
     if attached:
-        threading.Thread(target=_leave_with_parent, args=(leave,), name="parent", daemon=True).start()
+        threading.Thread(target=_follow_parent, args=(worker.wake, leave), name="parent", daemon=True).start()
     worker.run()
     if worker.has_grown and not worker.is_leaving:
         # In the same process, which its fleet or its container knows.
@@ -64,9 +64,9 @@ def _leave_on_signals(leave: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, on_signal)
 
 
-def _leave_with_parent(leave: Callable[[], None]) -> None:
-    """Leave when standard input closes, as it does when the parent dies."""
+def _follow_parent(wake: Callable[[], None], leave: Callable[[], None]) -> None:
+    """Wake at what the parent writes to standard input; leave when it closes, as it does when the parent dies."""
     # The bare descriptor: a thread that waits in sys.stdin would hold its lock when the interpreter ends.
     while os.read(0, 1024):
-        pass
+        wake()
     leave()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import IO, cast
 
 READY = b"\0"
@@ -40,6 +41,8 @@ class WorkerProcess:
             start_new_session=True,
             env=environment,
         )
+        if self.process.stdin is not None:
+            os.set_blocking(self.process.stdin.fileno(), False)
         self._lines: deque[bytes] = deque(maxlen=_MAX_LINES)
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, name="worker start", daemon=True)
@@ -63,6 +66,13 @@ class WorkerProcess:
     def last_lines(self) -> list[str]:
         """The last lines of what it wrote before it was ready."""
         return [line.decode(errors="replace").rstrip() for line in list(self._lines)]
+
+    def wake(self) -> None:
+        """Let it look for work now; one that is busy or dead needs no call."""
+        if self.process.stdin is not None:
+            # Closed, or so full that it has calls enough.
+            with suppress(OSError, ValueError):
+                os.write(self.process.stdin.fileno(), b"\n")
 
     def close(self) -> None:
         """Close its standard input."""

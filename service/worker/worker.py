@@ -65,7 +65,7 @@ class Worker:
         self._artifacts = Artifacts(settings.artifacts_url)
         files = DatasetFiles(self._artifacts, settings.cache_folder)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
-        self._leaving, self._left = threading.Event(), threading.Event()
+        self._leaving, self._left, self._awake = threading.Event(), threading.Event(), threading.Event()
         self._note_progress: Callable[[], None] = lambda: None  # the heartbeat's
         # Its shares lie beyond what TensorFlow, which is loaded by now, takes itself.
         shares = settings.memory_share + settings.dataset_memory_share
@@ -89,6 +89,11 @@ class Worker:
     def leave(self) -> None:
         """Hand running trials back at their next epoch, and return from `run`."""
         self._leaving.set()
+        self._awake.set()
+
+    def wake(self) -> None:
+        """Look for work now rather than at the next poll."""
+        self._awake.set()
 
     def leave_within(self, seconds: float) -> None:
         """Leave; when no epoch ends within these seconds, hand the trials back as they are and exit the process."""
@@ -115,8 +120,9 @@ class Worker:
         ) as heartbeat:
             self._note_progress = heartbeat.note_progress
             while not self._leaving.is_set() and not self.has_grown:
-                if not self._work():
-                    self._leaving.wait(settings.poll_seconds)
+                self._awake.clear()  # before looking, so that no call in between is lost
+                if not self._work() and not self._leaving.is_set():
+                    self._awake.wait(settings.poll_seconds)
         self._left.set()
         self._store.close()
         _log.info("worker starts anew, for it has grown" if self.has_grown else "worker has left", worker=self.name)

@@ -39,6 +39,18 @@ if len(starts) % 3 == 2:
 os._exit(3)
 """
 
+#: Waits for the fleet's call, as an idle worker does.
+WRITES_WHEN_WOKEN = """
+from service.worker.process import announce_ready
+
+folder = Path(__file__).parent
+announce_ready()
+(folder / "ready").touch()
+if os.read(0, 1):
+    (folder / "woken").touch()
+os._exit(0)
+"""
+
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -122,6 +134,18 @@ def test_a_server_whose_workers_never_become_ready_answers(
         eventually(lambda: failed(started), 30)
         assert client.get("/healthz").is_success
         assert client.get("/v1/studies").json()["items"] == []
+
+
+def test_a_study_that_comes_wakes_the_workers(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker_is(WRITES_WHEN_WOKEN, tmp_path, monkeypatch)
+    with served(settings, Fleet(settings, 1)) as client:
+        eventually((tmp_path / "ready").exists, 30)
+        assert client.get("/v1/studies").is_success
+        assert not (tmp_path / "woken").exists()
+        assert client.post("/v1/studies", json=document("woken")).status_code == 201
+        eventually((tmp_path / "woken").exists, 30)
 
 
 def test_a_run_whose_workers_never_become_ready_ends_with_their_last_words_and_keeps_the_study(

@@ -45,6 +45,15 @@ def test_a_worker_serves_the_studies_in_the_order_they_came(store: Store, folder
     assert first.ended_at <= second.started_at
 
 
+def test_an_idle_worker_that_is_woken_looks_for_work_before_its_next_poll(store: Store, folder: Path) -> None:
+    store.create_study(study("first", trials=1))
+    with working(store, folder, poll_seconds=600.0) as worker:
+        eventually(lambda: store.study("first").state == "completed", 20)
+        store.create_study(study("second", trials=1))
+        worker.wake()
+        eventually(lambda: store.study("second").state == "completed", 20)
+
+
 @pytest.mark.parametrize("what", ["memory", "compiled programs"])
 def test_a_worker_that_has_grown_returns_between_two_studies(
     what: str, store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import EngineError
 from studies.spec.study import StudySpec
 from studies.study_file import parse
+from studies.training.compiled_files import CompiledFiles
 from tests.studies.test_lanes import Given, job
 
 pytestmark = pytest.mark.slow
@@ -95,6 +96,19 @@ def test_xla_compiles_once_the_studies_of_a_program_train_long_enough_together()
     assert worker.compiled_programs == 1
     small = spec_of(trials=64, epochs=8, seed=9)
     assert worker.choose(small, data_of(small)).xla  # for it is compiled
+
+
+def test_a_program_that_another_worker_compiled_is_used_where_compiling_would_not_pay(tmp_path: Path) -> None:
+    from studies.training.engines import Engines
+    from studies.training.program_key import ProgramShape, program_key
+
+    files, spec = CompiledFiles(tmp_path), spec_of(trials=64, epochs=60)
+    choice = Engines(None, 0.2, None, files).choose(spec, data_of(spec))
+    assert not choice.xla
+    shape = ProgramShape(choice.lanes, choice.epochs_a_call, xla=True)
+    with files.compiling(program_key(spec, data_of(spec), max(spec.space.batch_sizes), shape)):
+        (files.own / "compiled.pb").write_bytes(b"")
+    assert Engines(None, 0.2, None, files).choose(spec, data_of(spec)).xla
 
 
 def test_a_compiled_program_that_was_forgotten_is_found_again_and_counts_once() -> None:
