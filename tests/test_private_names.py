@@ -61,10 +61,11 @@ KERAS = {
     "studies/training/embedding.py": {"_embeddings", "_flatten_layers"},
     "studies/training/fit_knobs.py": {"_create_dropout_mask", "_flatten_layers"},
     "studies/training/fit_model.py": {
+        "_rng",
         "_seed",
         "keras.src.utils.naming",
         "tensorflow.python.eager",
-    },  # the first is TensorFlow's
+    },  # the first two are TensorFlow's
     "studies/training/initial.py": {"_flatten_layers", "_non_trainable_variables", "_trainable_variables"},
     "studies/training/lane_model.py": {"_keras_mask"},
     "studies/training/names.py": {"keras.src.utils", "tensorflow.python.framework"},

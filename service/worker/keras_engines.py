@@ -74,12 +74,13 @@ def _uncollected() -> Iterator[None]:
 
 def _compiled_files(folder: Path) -> CompiledFiles | None:
     """Let XLA load the programs that workers of this machine have compiled before."""
+    # A worker that starts anew has the folder of the one before among its flags.
+    flags = [flag for flag in os.environ.get("TF_XLA_FLAGS", "").split() if not flag.startswith(_FOLDER_FLAG)]
+    os.environ["TF_XLA_FLAGS"] = " ".join(flags)
     try:
         files = CompiledFiles(folder)
     except OSError as error:
         _log.warning("compiled programs are not kept", folder=str(folder), error=str(error))
         return None
-    # A worker that starts anew has the folder of the one before among its flags.
-    flags = [flag for flag in os.environ.get("TF_XLA_FLAGS", "").split() if not flag.startswith(_FOLDER_FLAG)]
     os.environ["TF_XLA_FLAGS"] = " ".join([*flags, f"{_FOLDER_FLAG}{files.own}"])
     return files

@@ -43,6 +43,7 @@ class WorkerProcess:
         )
         if self.process.stdin is not None:
             os.set_blocking(self.process.stdin.fileno(), False)
+        self._stdin_lock = threading.Lock()
         self._lines: deque[bytes] = deque(maxlen=_MAX_LINES)
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, name="worker start", daemon=True)
@@ -70,14 +71,15 @@ class WorkerProcess:
     def wake(self) -> None:
         """Let it look for work now; one that is busy or dead needs no call."""
         if self.process.stdin is not None:
-            # Closed, or so full that it has calls enough.
-            with suppress(OSError, ValueError):
+            # Closed, or so full that it has calls enough; the lock is for its number, which may be another file's next.
+            with self._stdin_lock, suppress(OSError, ValueError):
                 os.write(self.process.stdin.fileno(), b"\n")
 
     def close(self) -> None:
         """Close its standard input."""
         if self.process.stdin is not None:
-            self.process.stdin.close()
+            with self._stdin_lock:
+                self.process.stdin.close()
 
     def _read(self) -> None:
         with cast("IO[bytes]", self.process.stderr) as pipe:

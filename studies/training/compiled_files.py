@@ -35,7 +35,8 @@ class CompiledFiles:
         self._folder, self._kept = folder, folder / "kept"
         self._kept.mkdir(parents=True, exist_ok=True)
         self.own, self._lock = _free_folder(folder / "workers")
-        self._forget_oldest()
+        with _warning("old programs are not forgotten"):  # another worker may be forgetting them
+            self._forget_oldest()
 
     def has(self, key: object) -> bool:
         """Return whether a program is kept."""

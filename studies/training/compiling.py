@@ -12,6 +12,8 @@ from studies.errors import ran_out_of_memory
 from studies.training.compiled_files import CompiledFiles
 from studies.training.names import named_by
 
+Idle = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+
 
 class Traced:
     """A TensorFlow function whose names follow from its key."""
@@ -41,40 +43,45 @@ class Traced:
         try:
             with named_by(self._key):
                 self._function.get_concrete_function(*arguments)
-        except tf.errors.InvalidArgumentError:  # one of these names is taken by a graph that is not quite the same
+        # One of these names is taken, by a graph that is not quite the same or by a gradient of its own, whose names
+        # TensorFlow never forgets.
+        except (tf.errors.InvalidArgumentError, KeyError):
             self._function = tf.function(self._python, autograph=False)
             self._function.get_concrete_function(*arguments)
         self._is_traced = True
 
 
 class Compiled:
-    """A traced function, compiled by XLA when first called; without `files` every process compiles it for itself."""
+    """A traced function, compiled by XLA when first called; without `files` every process compiles it for itself.
 
-    def __init__(self, key: object, traced: Traced, files: CompiledFiles | None) -> None:
-        self._key, self._traced, self._files = key, traced, files
+    `idle` gives, for any arguments, some with which a call does nothing.
+    """
+
+    def __init__(self, key: object, traced: Traced, files: CompiledFiles | None, idle: Idle) -> None:
+        self._key, self._traced, self._files, self._idle = key, traced, files, idle
         self._function = self._make()
         self._is_compiled = False
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it; the first time trace it, which workers may do side by side, and compile it."""
-        if self._is_compiled:
-            return self._function(*arguments)
-        self._traced.trace(*arguments)
-        results = self._call_first(arguments)
-        self._is_compiled = True
-        return results
+        if not self._is_compiled:
+            self._traced.trace(*arguments)
+            self._compile(self._idle(arguments))
+            self._is_compiled = True
+        return self._function(*arguments)
 
-    def _call_first(self, arguments: tuple[Any, ...]) -> Any:
+    def _compile(self, arguments: tuple[Any, ...]) -> None:
         try:
             with self._compiling(), named_by(self._key):
-                return self._function(*arguments)
+                self._function(*arguments)
+            return
         except tf.errors.OpError as error:
             if ran_out_of_memory(error):
                 raise
         # A kept file may have decayed. XLA remembers the failure by the function's name, so that it gets another.
         self._function = self._make()
-        with self._compiling(anew=True):
-            return self._function(*arguments)
+        with self._compiling(anew=True), named_by((self._key, "anew")):
+            self._function(*arguments)
 
     def _compiling(self, *, anew: bool = False) -> AbstractContextManager[None]:
         return nullcontext() if self._files is None else self._files.compiling(self._key, anew=anew)

@@ -181,6 +181,7 @@ class Engines:
         """
         if choice.engine == "fit":
             return sequential(partial(fit.train, models=self._fit_models))
+        self._fit_models.free()
         shape = ProgramShape(choice.lanes, choice.epochs_a_call, choice.xla)
         engine = lane_engine(spec, shape, lambda size, folds: self._program(program_key(spec, folds, size, shape)))
 

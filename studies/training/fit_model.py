@@ -140,7 +140,7 @@ def _set_random_seed(seed: int) -> None:
     """
     random.seed(seed)
     np.random.seed(seed)  # as Keras does
-    context.context()._seed = seed
+    context.context()._seed, context.context()._rng = seed, random.Random(seed)  # noqa: S311  # as TensorFlow does
 
 
 class FitModels:
@@ -159,8 +159,14 @@ class FitModels:
         self._models[key] = model
         return model
 
+    def free(self) -> None:
+        """Free all models, for studies that need their memory."""
+        self._keep([])
+
     def _free(self, key: FitKey) -> None:
-        kept = [other for other in self._models if other.is_of_model(key)][1 - _KEPT :]
+        self._keep([other for other in self._models if other.is_of_model(key)][1 - _KEPT :])
+
+    def _keep(self, kept: list[FitKey]) -> None:
         if len(kept) < len(self._models):
             self._models = {other: self._models[other] for other in kept}
             # Models hold circles of references, and TensorFlow the kernels of what was traced.

@@ -47,12 +47,14 @@ def _adam(spec: AdamSpec | AdamWSpec) -> Update:
         weight: Any, slots: Sequence[Any], gradient: Any, squared: Any, rate: Any, step: Any
     ) -> tuple[Any, Arrays, Any]:
         mean, square = slots
-        alpha = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (1 - tf.pow(spec.beta_1, step))
+        corrected_rate = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step))
+        alpha = corrected_rate / (1 - tf.pow(spec.beta_1, step))
         mean += (gradient - mean) * (1 - spec.beta_1)
         square += (squared - square) * (1 - spec.beta_2)
+        # One division of each weight: with another for eta, Adam took a third longer.
+        inverse = 1 / (tf.sqrt(square) + spec.epsilon)
         # The moment of a constant gradient has the first moment's correction in it already.
-        eta = rate * tf.sqrt(1 - tf.pow(spec.beta_2, step)) / (tf.sqrt(square) + spec.epsilon)
-        return weight - mean * alpha / (tf.sqrt(square) + spec.epsilon), [mean, square], eta
+        return weight - mean * alpha * inverse, [mean, square], corrected_rate * inverse
 
     return update
 

@@ -56,7 +56,7 @@ class Program:
         self._drawn: dict[int, ModelValues] = {}  # initial values by seed
         self._data_loss = keras.losses.get(architecture.loss)
         self.traced = Traced(replace(key, xla=False), self._train)
-        self.train = Compiled(key, self.traced, files) if key.xla else self.traced
+        self.train = Compiled(key, self.traced, files, _idle) if key.xla else self.traced
         self.reset = tf.function(self._reset, autograph=False)
         self.restore = tf.function(self._restore, autograph=False)
         self.evaluate = tf.function(self._evaluate, autograph=False, reduce_retracing=True)
@@ -66,7 +66,7 @@ class Program:
         """The same program compiled by XLA; they share their model and all that is traced."""
         program = copy(self)
         program.key = replace(self.key, xla=True)
-        program.train = Compiled(program.key, self.traced, self._files)
+        program.train = Compiled(program.key, self.traced, self._files, _idle)
         return program
 
     def knobs(self, jobs: Mapping[int, Job], places: Mapping[int, FoldPlace]) -> LaneKnobs:
@@ -232,6 +232,12 @@ class Program:
 
     def _evaluate(self, values: ModelValues, x: Any, y: Any) -> tuple[Any, Any]:
         return evaluate(self.model, self._data_loss, values, x, y)
+
+
+def _idle(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a call without epochs."""
+    *others, size = arguments
+    return *others, size._replace(epochs=tf.zeros_like(size.epochs))
 
 
 def _slice(rows: Any, start: Any, width: int) -> Any:
