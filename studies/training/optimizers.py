@@ -51,7 +51,7 @@ def _adam(spec: AdamSpec | AdamWSpec) -> Update:
         alpha = corrected_rate / (1 - tf.pow(spec.beta_1, step))
         mean += (gradient - mean) * (1 - spec.beta_1)
         square += (squared - square) * (1 - spec.beta_2)
-        # One division of each weight: with another for eta, Adam took a third longer.
+        # Divisions are what takes time here, so eta has none of its own.
         inverse = 1 / (tf.sqrt(square) + spec.epsilon)
         # The moment of a constant gradient has the first moment's correction in it already.
         return weight - mean * alpha * inverse, [mean, square], corrected_rate * inverse
