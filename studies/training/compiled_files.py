@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -82,18 +81,16 @@ class CompiledFiles:
             shutil.rmtree(kept, ignore_errors=True)
 
 
-def _free_folder(folder: Path) -> tuple[Path, FileLock]:
-    """An empty folder, and the lock that keeps others out of it as long as this process lives."""
-    for number in count():
-        lock = FileLock(folder / f"{number}.lock", blocking=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            continue
-        own = folder / str(number)
-        _empty(own)
-        return own, lock
-    raise AssertionError  # numbers do not end
+def _free_folder(folder: Path, number: int = 0) -> tuple[Path, FileLock]:
+    """The first free folder from a number on, emptied, and the lock that keeps others out as long as this one lives."""
+    lock = FileLock(folder / f"{number}.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return _free_folder(folder, number + 1)
+    own = folder / str(number)
+    _empty(own)
+    return own, lock
 
 
 def _empty(folder: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from studies.datasets.preprocessing import PreparedData
@@ -61,7 +61,8 @@ class Engines:
         self, lanes: int | None, memory_share: float, cache: Path | None, files: CompiledFiles | None = None
     ) -> None:
         self._lanes, self._memory_share, self._files = lanes, memory_share, files
-        self._programs: dict[ProgramKey, Program] = {}  # without XLA, by their keys; the last used stands last
+        make = partial(Program, files=files)
+        self._plain_program: Callable[[ProgramKey], Program] = lru_cache(_CACHED_PROGRAMS)(make)
         self._fit_models = FitModels()
         self._tuning = Tuning(self._program, cache)
         self._compiled: set[ProgramKey] = set()  # in this process, where XLA never frees one
@@ -69,15 +70,11 @@ class Engines:
 
     def _program(self, key: ProgramKey) -> Program:
         """The program of a key; with XLA and without, it is traced once."""
-        plain = replace(key, xla=False)
-        program = self._programs.pop(plain) if plain in self._programs else Program(plain, self._files)
-        self._programs[plain] = program
-        if len(self._programs) > _CACHED_PROGRAMS:
-            del self._programs[next(iter(self._programs))]
+        plain = self._plain_program(replace(key, xla=False))
         if not key.xla:
-            return program
-        self._compiled.add(plain)
-        return program.compiled
+            return plain
+        self._compiled.add(plain.key)
+        return plain.compiled
 
     @property
     def compiled_programs(self) -> int:

@@ -19,7 +19,7 @@ _MOST = 100_000  # names that are made of one key; all stay below 2⁶³
 
 @contextmanager
 def named_by(key: object) -> Iterator[None]:
-    """Number the names of what is made inside from the key's digest on."""
+    """Let the numbers in names that are made inside begin at the key's digest, whatever was made before."""
     digest = int(hashlib.sha256(str(key).encode()).hexdigest()[:10], 16)
     numbers, numbered = count(digest * _MOST), ops.uid
     naming.reset_uids()
