@@ -57,7 +57,7 @@ class Guard:
         return None
 
     def _check_key(self, request: Request, needed: scopes.Scope) -> None:
-        record = self._authenticator.identify(request)
+        record = request.state.key = self._authenticator.identify(request)
         if record is None:
             if not self._authenticator.is_open() or not _over_loopback(request):
                 raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
