@@ -18,6 +18,7 @@ from studies.analysis.drawing import fit_into
 from studies.analysis.figures import DROPOUT, FRONT, HISTORY, IMPORTANCE, PATIENCE, figures
 from studies.analysis.findings import Findings
 from studies.analysis.labels import label
+from studies.analysis.wording import answer
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -51,7 +52,8 @@ def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
         figure_id = f"{_FIGURE_PREFIX}{re.sub(r'[^a-z]+', '-', title.lower())}"
         save_plotly_graph_object(optuna_study, figure, graph_object_id=figure_id)
     save_note(optuna_study, _note(study_findings, study.name, _part_links(store, study)))
-    WorkerStore(store).set_published(study)
+    comparison = study_findings.comparison
+    WorkerStore(store).set_published(study, None if comparison is None else answer(comparison.recommendation))
 
 
 def _shown_figures(study_findings: Findings) -> dict[str, Figure]:
