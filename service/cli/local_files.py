@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.storage.datasets import Upload
     from studies.datasets.profile import DatasetProfile
-    from studies.prediction import Predictions
+    from studies.predictions import Predictions
 
 
 def format_of_file(file: Path) -> TableFormat:
@@ -120,29 +120,29 @@ def submit_study(client: Client, document: Mapping[str, Any], folder: Path) -> S
 
 
 def _submit_with_file(client: Client, document: Mapping[str, Any], local: LocalDataset) -> StudyView:
-    from service.errors import NameInUseError, RefusedError
+    from service.errors import NameInUseError, ServiceError, UnreachableError
 
     name = local.check(document).name
     if name is not None and client.find(name) is not None:
-        raise RefusedError(str(NameInUseError(name)))
+        raise NameInUseError(name)
     options = {"name": local.name, "format": local.format, **local.options.model_dump(mode="json")}
     dataset, is_new = client.add_dataset_or_find(local.upload.path, options)
     uploaded = {"kind": "uploaded", "name": dataset.name, "version": dataset.version}
     try:
         return client.submit({**document, "dataset": uploaded})
-    except RefusedError as error:
+    except (ServiceError, InvalidSpecError) as error:
         # Without an answer the study may have been accepted.
-        if is_new and error.response_status is not None:
+        if is_new and not isinstance(error, UnreachableError):
             _take_back(client, dataset)
         raise
 
 
 def _take_back(client: Client, dataset: DatasetDetail) -> None:
-    from service.errors import RefusedError
+    from service.errors import ServiceError
 
     try:
         client.delete_dataset(dataset.name, dataset.version)
-    except RefusedError as error:
+    except ServiceError as error:
         stays = f"version {dataset.version} of the dataset '{dataset.name}' stays on the server"
         print(f"regsweep: {stays}: {error}", file=sys.stderr)
 
