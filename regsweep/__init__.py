@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         UnauthenticatedError,
         UnreachableError,
     )
+    from service.predicting import predict
     from service.schemas.comparisons import ComparisonView
     from service.schemas.datasets import DatasetDetail
     from service.schemas.studies import StudyView
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from service.sweeping import sweep
     from studies.datasets.preparation import Preparation
     from studies.errors import DatasetError, FieldError, InvalidSpecError, InvalidTableError, StudiesError
-    from studies.prediction import predict
     from studies.predictions import Predictions
     from studies.spec.budget import Budget
     from studies.spec.comparison import ComparisonSpec
@@ -186,6 +186,7 @@ _MODULES = {
         "UnauthenticatedError",
         "UnreachableError",
     ),
+    "service.predicting": ("predict",),
     "service.schemas.comparisons": ("ComparisonView",),
     "service.schemas.datasets": ("DatasetDetail",),
     "service.schemas.studies": ("StudyView",),
@@ -193,7 +194,6 @@ _MODULES = {
     "service.sweeping": ("sweep",),
     "studies.datasets.preparation": ("Preparation",),
     "studies.errors": ("DatasetError", "FieldError", "InvalidSpecError", "InvalidTableError", "StudiesError"),
-    "studies.prediction": ("predict",),
     "studies.predictions": ("Predictions",),
     "studies.spec.budget": ("Budget",),
     "studies.spec.comparison": ("ComparisonSpec",),
@@ -232,7 +232,10 @@ def __getattr__(name: str) -> Any:
         return import_module("service.version").VERSION
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'regsweep' has no attribute '{name}'")
-    return getattr(import_module(_MODULE_OF[name]), name)
+    from service.extras import needing
+
+    with needing(f"regsweep.{name}"):
+        return getattr(import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:

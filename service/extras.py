@@ -24,15 +24,15 @@ def extra_of(error: ModuleNotFoundError) -> str | None:
 
 
 @contextmanager
-def needing(what: str) -> Iterator[None]:
-    """Import what an extra brings; `what` needs it.
+def needing(what: str, extra: str | None = None) -> Iterator[None]:
+    """Import what an extra brings, the one that brings a module if none is named; `what` needs it.
 
     Raises ExtraMissingError where it is not installed.
     """
     try:
         yield
     except ModuleNotFoundError as error:
-        extra = extra_of(error)
-        if extra is None:
+        bringing = extra_of(error)
+        if bringing is None:
             raise
-        raise ExtraMissingError(what, str(error.name), extra) from error
+        raise ExtraMissingError(what, str(error.name), extra or bringing) from error

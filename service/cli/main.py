@@ -82,6 +82,8 @@ def main() -> None:
         extra = extra_of(error)
         if extra is None:
             raise
+        if {*sys.argv[1:2]} & {"demo", "predict", "run", "worker"}:  # which train or predict, and need more
+            extra = "worker"
         refuse(str(ExtraMissingError("this command", str(error.name), extra)))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -41,7 +41,7 @@ def open_data(data: Data) -> Iterator[Sent]:
     if isinstance(data, str | PathLike):
         path = Path(fspath(data))
         with path.open("rb") as file:
-            yield file, path.stat().st_size, _format_of(path)
+            yield file, path.stat().st_size, format_of_path(path)
         return
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as memory:
         file_format = _write(data, memory)  # type: ignore[arg-type]  # it is a BinaryIO in all but its class
@@ -59,13 +59,19 @@ def default_target(data: Data) -> str | None:
 
 def file_name(data: Data) -> str | None:
     """The name of a dataset after that of its file; None of what is no file."""
-    if not isinstance(data, str | PathLike):
-        return None
-    path = Path(fspath(data))
+    return name_of_path(Path(fspath(data))) if isinstance(data, str | PathLike) else None
+
+
+def name_of_path(path: Path) -> str:
+    """The name of a dataset after that of its file, without its endings."""
     return make_name((path.with_suffix("") if path.suffix.lower() == ".gz" else path).stem)
 
 
-def _format_of(path: Path) -> TableFormat:
+def format_of_path(path: Path) -> TableFormat:
+    """The format of a file by its name; `.gz` may stand behind it.
+
+    Raises InvalidSpecError when the name's ending is not known.
+    """
     file_format = format_of_name(path.name)
     if file_format is None:
         raise InvalidSpecError([FieldError("", f"{path} must end in one of {', '.join(ENDINGS)}")])

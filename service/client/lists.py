@@ -85,6 +85,8 @@ def _flat(trial: TrialView) -> dict[str, Any]:
     for field, value in trial:
         if isinstance(value, dict):
             row |= {f"{field}_{name}": inner for name, inner in value.items()}
+        elif field == "state":
+            row[field] = str(value)
         elif not isinstance(value, list):  # the values of all objectives stand among the metrics
             row[field] = value
     return row
