@@ -84,7 +84,7 @@ def sweep(
     options = {"target": target, "task": task or read_task(model), "name": name, **(data or {})}
     rows: Data = x if y is None else (x, y)
     if client is not None or server is not None:
-        there = client or Client(server or "", key)
+        there = client or Client(server, key)
         with _uploaded(there, rows, options) as dataset:
             accepted = there.submit({**document, "dataset": dataset}).name
         there.wait(accepted, progress=progress)
