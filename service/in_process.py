@@ -27,7 +27,8 @@ class InProcessTransport(httpx.BaseTransport):
     def __init__(self, app: App) -> None:
         self._app = app
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="in-process server", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="in-process server", daemon=True)
+        self._thread.start()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Pass a request to the app; return the answer once its head is there."""
@@ -37,8 +38,13 @@ class InProcessTransport(httpx.BaseTransport):
         return httpx.Response(head["status"], headers=head["headers"], stream=exchange, request=request)
 
     def close(self) -> None:
-        """End the loop's thread."""
+        """End the loop and its threads."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 class _Exchange(httpx.SyncByteStream):
