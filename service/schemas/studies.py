@@ -131,14 +131,6 @@ class StudyView(BaseModel):
         )
 
 
-class BudgetChanges(BaseModel):
-    """The fields of a budget that can be changed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    trials: Annotated[int, Field(ge=1, strict=True)] = Field(description="All trials of the study, never fewer.")
-
-
 class StudyChanges(BaseModel):
     """The fields of a study that can be changed."""
 
