@@ -54,7 +54,7 @@ def client(old: Path, recorded: dict[str, Any]) -> Iterator[httpx.Client]:
 
 
 #: Fields that came later, and say more of what was there.
-LATER = {"version", "data", "better", "pruner"}
+LATER = {"version", "data", "better", "pruner", "last_event_id"}
 
 
 def as_then(answer: Any, then: Any) -> Any:
