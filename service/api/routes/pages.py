@@ -1,0 +1,56 @@
+"""The pages of studies and trials, the files they load, and the API's document."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from service.api.dependencies import CursorParameter, StoreDependency
+from service.api.page_route import PageRoute, ViewerDependency
+from service.errors import BadRequestError, NotFoundError
+from service.pages import assets
+from service.pages.rendering import render
+from service.pages.study_list import study_list
+from service.storage.states import StudyState
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+_YEAR = "public, max-age=31536000, immutable"
+
+
+@router.get("/")
+def studies(
+    store: StoreDependency,
+    viewer: ViewerDependency,
+    state: str = "",
+    name_part: Annotated[str, Query(alias="name")] = "",
+    cursor: CursorParameter = None,
+) -> Response:
+    """Show the studies, newest first."""
+    if state not in {"", *StudyState}:
+        raise BadRequestError("state", f"unknown state '{state}'; choose from {', '.join(StudyState)}")
+    wanted = StudyState(state) if state else None
+    return render("list.html", viewer, list=study_list(store, wanted, name_part.strip(), cursor))
+
+
+@router.get("/docs")
+def documentation(viewer: ViewerDependency) -> Response:
+    """Show the API's document with Swagger UI, which comes with the server."""
+    return render("docs.html", viewer)
+
+
+@router.get("/assets/{version}/{name}")
+def asset(request: Request, version: str, name: str) -> Response:
+    """Send a file that pages load; browsers keep it, for its address changes with it."""
+    found = assets.find(name)
+    if found is None:
+        raise NotFoundError(f"there is no file '{name}'")
+    headers = {
+        "Cache-Control": _YEAR if version == assets.version() else "no-cache",
+        "X-Content-Type-Options": "nosniff",
+        "Vary": "Accept-Encoding",
+    }
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(found.content, headers=headers, media_type=found.media_type)
+    return Response(found.gzipped, headers=headers | {"Content-Encoding": "gzip"}, media_type=found.media_type)
