@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from service.schemas.studies import StudyView
+from service.storage.states import StudyState
 from studies.analysis.labels import number
 
-__all__ = ["age", "count", "duration", "number", "time_tag"]
+__all__ = ["age", "count", "duration", "number", "time_left", "time_tag"]
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -35,3 +37,11 @@ def count(number_of: int, noun: str) -> str:
 def time_tag(then: datetime | None) -> str:
     """A date and time in UTC; a dash for None."""
     return "–" if then is None else f"{then.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def time_left(view: StudyView) -> str:
+    """The time left of a study with its comparison; empty where it is not known, or nothing goes on."""
+    seconds = view.overall.seconds_left
+    if not seconds or not view.active or view.state == StudyState.PAUSED:
+        return ""
+    return f"{duration(seconds)} left"

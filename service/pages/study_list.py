@@ -85,7 +85,7 @@ def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
         state=view.state,
         done=overall.done,
         trials=overall.trials,
-        left=time_left(view),
+        left=phrases.time_left(view),
         comparison="" if comparison is None else comparison.state,
         answer=getattr(view, "answer", None) or "",
         objective=view.spec["objectives"][0],
@@ -95,14 +95,6 @@ def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
         who=getattr(view, "submitted_by", None) or "",
         parts=parts,
     )
-
-
-def time_left(view: StudyView) -> str:
-    """The time left in words; empty where it is not known, or nothing goes on."""
-    seconds = view.overall.seconds_left
-    if not seconds or not view.active or view.state == StudyState.PAUSED:
-        return ""
-    return f"{phrases.duration(seconds)} left"
 
 
 def _part_rows(parts: Sequence[StudyRecord], counts: Mapping[int, Progress]) -> list[PartRow]:

@@ -164,6 +164,14 @@ class Store:
                     study.state = StudyState.QUEUED if to == StudyState.RUNNING and study.started_at is None else to
         return self.study(name)
 
+    def possible_states(self, study: StudyRecord) -> frozenset[StudyState]:
+        """The states that `set_state` would change something with: PAUSED, RUNNING (to resume) and STOPPED."""
+        comparing = study.comparison_state in ACTIVE_COMPARISON
+        possible = {to for to, (allowed, _) in _CHANGES.items() if study.state in allowed or comparing}
+        # Once it has ended, its comparison alone is paused.
+        is_paused = study.state == StudyState.PAUSED or (comparing and study.paused_at is not None)
+        return frozenset(possible - {StudyState.PAUSED if is_paused else StudyState.RUNNING})
+
     def set_priority(self, name: str, priority: int, etags: Collection[str] | None = None) -> StudyRecord:
         """Set the priority of a study and of its comparison's parts.
 

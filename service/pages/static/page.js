@@ -53,6 +53,7 @@ document.addEventListener("click", (event) => {
   const target = event.target.closest("button")
   if (!target) return
   if (target.dataset.dialog) document.getElementById(target.dataset.dialog).showModal()
+  else if ("close" in target.dataset) target.closest("dialog").close()
   else if (target.dataset.copy) copy(target)
   else if (target.dataset.method) act(target)
 })
@@ -68,6 +69,15 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("change", (event) => {
   if (event.target.matches("form[method=get] select")) event.target.form.requestSubmit()
 })
+
+// A text that takes time to make is fetched when it is first looked at; `toggle` does not bubble.
+document.addEventListener("toggle", async (event) => {
+  const { load } = event.target.dataset
+  if (!load || !event.target.open) return
+  const response = await fetch(load).catch(() => null)
+  if (response?.ok) event.target.querySelector("pre").textContent = await response.text()
+  else say("The server does not give this text now.")
+}, true)
 
 async function copy(button) {
   const text = document.getElementById(button.dataset.copy).textContent

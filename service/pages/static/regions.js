@@ -37,6 +37,7 @@ function replaceFrom(fresh) {
     region.replaceChildren(...next.childNodes)
     if (path) region.querySelector(path)?.focus()
   }
+  document.dispatchEvent(new CustomEvent("refreshed", { detail: fresh }))
 }
 
 /** An open dialog, a field with a cursor in it or a text that is being selected stays as it is. */
