@@ -144,7 +144,7 @@ def _facts(view: StudyView, spec: StudySpec) -> list[Fact]:
     facts.append(Fact("model", spec.model.kind, _engine(view.engine)))
     budget = spec.budget
     facts.append(Fact("budget", phrases.count(budget.trials, "trial"), f"at most {budget.epochs:,} epochs each"))
-    who = getattr(view, "submitted_by", None)
+    who = view.submitted_by
     began = f"{phrases.time_tag(view.created_at)}{f', by {who}' if who else ''}"
     facts.append(Fact("submitted", phrases.age(view.created_at), began))
     if view.ended_at is not None:
