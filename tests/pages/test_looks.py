@@ -13,6 +13,8 @@ from tests.pages.conftest import INVALID, SCHEMES, Scheme, looking
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+pytestmark = pytest.mark.slow
+
 #: Kept for people to look at; CI stores it with its runs.
 SHOTS = Path(__file__).parents[2] / ".screenshots"
 PAGES = {
