@@ -120,7 +120,7 @@ def test_a_model_is_read_as_keras_counts_it(api: httpx.Client, tmp_path: Path) -
     model = keras.Sequential(layers, name="tiny")
     model.save(tmp_path / "tiny.keras")
     as_text = api.post("/v1/models/read", content=model.to_json(), headers={"Content-Type": "application/json"})
-    as_file = api.post("/v1/models/read", files={"file": (tmp_path / "tiny.keras").open("rb")})
+    as_file = api.post("/v1/models/read", files={"file": (tmp_path / "tiny.keras").read_bytes()})
     found = as_text.json()
     assert {**as_file.json(), "model": found["model"]} == found  # Keras writes a little more into the file
     assert [(layer["name"], layer["parameters"], tuple(layer["output_shape"])) for layer in found["layers"]] == [
