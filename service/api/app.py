@@ -26,6 +26,7 @@ from service.api.routes import (
     login,
     model_files,
     models,
+    pages,
     predictions,
     report,
     splits,
@@ -78,12 +79,16 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
         lifespan=lifespan,
+        # routes/pages.py has a page that needs no other host.
+        docs_url=None,
+        redoc_url=None,
         # A body without a content type is taken for JSON.
         strict_content_type=False,
     )
     problems.install(app)
     app.include_router(health.router)
     app.include_router(login.router)
+    app.include_router(pages.router)
     app.include_router(studies.router, dependencies=[WakesWorkers])
     app.include_router(trials.router, dependencies=[WakesWorkers])
     app.include_router(models.router)

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.lazy_store import LazyStore
@@ -39,8 +38,6 @@ class Dashboard:
 
     async def _answer(self, scope: Scope) -> ASGIApp:
         path: str = scope["path"]
-        if path == "/":
-            return RedirectResponse("/dashboard/")
         if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
             return problem(404, "Not found", f"there is nothing at {path}; /docs lists what there is")
         if scope["method"] not in READS and not self._writes:

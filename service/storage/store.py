@@ -103,16 +103,22 @@ class Store:
         with self._read() as session:
             return lifecycle.find(session, name)
 
-    def studies(self, state: StudyState | None, limit: int, cursor: Cursor | None) -> Page[StudyRecord]:
-        """A page of the studies, newest first, without the parts of comparisons.
+    def studies(
+        self, state: StudyState | None, limit: int, cursor: Cursor | None, name_part: str = ""
+    ) -> Page[StudyRecord]:
+        """A page of the studies whose names hold a text, newest first, without the parts of comparisons.
 
         Raises OtherListingError when the cursor is not of this listing.
         """
-        listing = listing_id("studies", state)
+        # Names are ASCII, so that SQLite's lower() does for all of them.
+        name_part = name_part.lower()
+        listing = listing_id("studies", state, *([name_part] if name_part else []))
         query = sa.select(StudyRecord).where(StudyRecord.parent_id.is_(None))
         query = query.order_by(StudyRecord.id.desc()).limit(limit + 1)
         if state is not None:
             query = query.where(StudyRecord.state == state)
+        if name_part:
+            query = query.where(sa.func.lower(StudyRecord.name).contains(name_part, autoescape=True))
         if cursor is not None:
             cursor.check(listing)
             query = query.where(StudyRecord.id < cursor.after)
@@ -157,6 +163,14 @@ class Store:
                 if study.state in allowed:
                     study.state = StudyState.QUEUED if to == StudyState.RUNNING and study.started_at is None else to
         return self.study(name)
+
+    def possible_states(self, study: StudyRecord) -> frozenset[StudyState]:
+        """The states that `set_state` would change something with: PAUSED, RUNNING (to resume) and STOPPED."""
+        comparing = study.comparison_state in ACTIVE_COMPARISON
+        possible = {to for to, (allowed, _) in _CHANGES.items() if study.state in allowed or comparing}
+        # Once it has ended, its comparison alone is paused.
+        is_paused = study.state == StudyState.PAUSED or (comparing and study.paused_at is not None)
+        return frozenset(possible - {StudyState.PAUSED if is_paused else StudyState.RUNNING})
 
     def set_priority(self, name: str, priority: int, etags: Collection[str] | None = None) -> StudyRecord:
         """Set the priority of a study and of its comparison's parts.

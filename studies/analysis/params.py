@@ -14,3 +14,11 @@ def is_of_kernels(name: str, parameter: str) -> bool:
 def kernel_values(params: Mapping[str, Any], parameter: str) -> list[Any]:
     """List the values of a kernel's parameter: the shared one, or each layer's."""
     return [value for name, value in params.items() if is_of_kernels(name, parameter)]
+
+
+def first_penalty(params: Mapping[str, Any]) -> tuple[str, float | None]:
+    """Kind and λ of the first layer that has a penalty."""
+    for name, value in params.items():
+        if is_of_kernels(name, "lambda") and value:
+            return str(params.get(f"{name.removesuffix('lambda')}regularizer")), float(value)
+    return "none", None

@@ -9,7 +9,7 @@ from studies.analysis.candidates import PENALTIES, Part
 from studies.analysis.drawing import axis, blank, log_axis
 from studies.analysis.findings import Findings, Trial
 from studies.analysis.labels import label
-from studies.analysis.params import is_of_kernels
+from studies.analysis.params import first_penalty
 from studies.analysis.search_figures import Reading, search_traces
 from studies.analysis.searches import first_value
 
@@ -62,16 +62,8 @@ def _draw_panels(findings: Findings, penalties: Iterable[Part], y: Reading, titl
 
 def _strength_of(penalty: Part) -> Reading:
     """Read λ of the first layer that has a penalty, where it is of this kind."""
-    return lambda trial: _strength(trial) if _first_penalty(trial)[0] == penalty else None
+    return lambda trial: _strength(trial) if first_penalty(trial.params)[0] == penalty else None
 
 
 def _strength(trial: Trial) -> float | None:
-    return _first_penalty(trial)[1]
-
-
-def _first_penalty(trial: Trial) -> tuple[str, float | None]:
-    """Kind and λ of the first layer that has a penalty."""
-    for name, value in trial.params.items():
-        if is_of_kernels(name, "lambda") and value:
-            return str(trial.params.get(f"{name.removesuffix('lambda')}regularizer")), float(value)
-    return "none", None
+    return first_penalty(trial.params)[1]

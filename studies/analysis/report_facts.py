@@ -22,19 +22,26 @@ LINK_TEXTS: Mapping[str, str] = {
 
 def links(findings: Findings) -> dict[str, str]:
     """The service's paths to the model, its export, its code and all trials."""
-    study = f"/v1/studies/{quote(str(findings.spec.name))}"
-    if findings.comparison is not None:
+    return study_links(
+        findings.spec, is_compared=findings.comparison is not None, has_best=bool(best_searched(findings))
+    )
+
+
+def study_links(spec: StudySpec, *, is_compared: bool, has_best: bool) -> dict[str, str]:
+    """The same of a study of which it is known whether its comparison has a result, and whether a trial is complete."""
+    study = f"/v1/studies/{quote(str(spec.name))}"
+    if is_compared:
         model_links = {
             "model": f"{study}/comparison/model",
             "export": f"{study}/comparison/export",
             "snippet": f"{study}/snippet?technique=recommended",
         }
-    elif best_searched(findings):
+    elif has_best:
         model_links = {name: f"{study}/{name}" for name in ("model", "export", "snippet")}
     else:
         model_links = {}
     # The preparation of raw rows is kept of uploaded datasets alone.
-    if not isinstance(findings.spec.dataset, UploadedDataset):
+    if not isinstance(spec.dataset, UploadedDataset):
         model_links.pop("export", None)
     return model_links | {"trials": f"{study}/trials.csv", "comparison": f"{study}/comparison", "study": study}
 

@@ -87,12 +87,12 @@ def sweep_all(store: Store, folder: Path, names: Sequence[str], training: Train 
         sweep_as_worker(store, folder, name, training)
 
 
-def work(store: Store, folder: Path) -> list[str]:
+def work(store: Store, folder: Path, training: Train = train) -> list[str]:
     """What a worker does until nothing is left; the names of what it took up, in order."""
     names = []
     while (found := WorkerStore(store).next_study()) is not None:
         names.append(found.name)
-        assert sweep_as_worker(store, folder, found.name)
+        assert sweep_as_worker(store, folder, found.name, training)
     return names
 
 

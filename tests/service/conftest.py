@@ -112,10 +112,11 @@ def _certificates() -> ssl.SSLContext:
 
 
 @contextmanager
-def served(settings: Settings, fleet: Fleet | None = None) -> Iterator[httpx.Client]:
+def served(settings: Settings, fleet: Fleet | None = None, port: int = 0) -> Iterator[httpx.Client]:
     """A client of the app on a socket of its own; without a fleet no workers."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for a server that starts again
+        listener.bind(("127.0.0.1", port))
         server = uvicorn.Server(uvicorn.Config(create_app(settings, fleet), log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

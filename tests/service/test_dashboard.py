@@ -31,8 +31,7 @@ def test_the_dashboard_answers_while_the_tables_of_a_new_database_are_made(tmp_p
         assert api.post("/v1/studies", json=document()).status_code == 201
 
 
-def test_the_front_page_leads_to_the_dashboard(api: httpx.Client) -> None:
-    assert api.get("/").headers["location"] == "/dashboard/"
+def test_the_dashboard_stands_at_its_path(api: httpx.Client) -> None:
     page = api.get("/dashboard/")
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
-from functools import cache
-from html import escape
-from pathlib import Path
-from string import Template
 from typing import Annotated
 from urllib.parse import parse_qs
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.api.authentication import COOKIE, LOGIN_SECONDS, new_login
 from service.api.dependencies import AuthenticatorDependency
+from service.pages.rendering import render
 
 _log = structlog.get_logger(__name__)
 
 router = APIRouter(include_in_schema=False)
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
-    "Cache-Control": "no-store",
-}
 _MAX_FORM_BYTES = 8192
 NextPath = Annotated[str, Query(alias="next", description="Path to show after the login.")]
 
 
-@cache
-def _template() -> Template:
-    return Template(Path(__file__).with_name("login.html").read_text("utf-8"))
-
-
-def _page(target: str, message: str = "", status: int = 200) -> HTMLResponse:
-    return HTMLResponse(_template().substitute(next=escape(target), message=escape(message)), status, _HEADERS)
+def _page(target: str, message: str = "", status: int = 200) -> Response:
+    return render("login.html", None, status, next=target, message=message)
 
 
 @router.get("/login")
-def page(target: NextPath = "/") -> HTMLResponse:
+def page(target: NextPath = "/") -> Response:
     """Show the page that asks for a key."""
     return _page(target)
 

@@ -1,0 +1,44 @@
+"""What the routes of all pages share: who looks, and errors as pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from service.api.dependencies import AuthenticatorDependency
+from service.errors import NotFoundError, ServiceError
+from service.pages.rendering import render
+from service.pages.viewer import ANYONE_HERE, Viewer
+from service.scopes import Scope
+
+
+def _viewer(request: Request, authenticator: AuthenticatorDependency) -> Viewer:
+    record = authenticator.identify(request)
+    return ANYONE_HERE if record is None else Viewer(record.name, cast(Scope, record.scope))
+
+
+#: The guard has let the request pass: without a key only while none was made.
+ViewerDependency = Annotated[Viewer, Depends(_viewer)]
+
+
+class PageRoute(APIRoute):
+    """A route whose refusals are pages with the sentence that the API would give."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_page(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except ServiceError as error:
+                return render("error.html", None, error.status, title=error.title, sentence=str(error))
+            except RequestValidationError:
+                missing = NotFoundError(f"there is no page at {request.url.path}")
+                return render("error.html", None, HTTPStatus.NOT_FOUND, title=missing.title, sentence=str(missing))
+
+        return handle_page

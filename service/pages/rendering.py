@@ -1,0 +1,64 @@
+"""Fills templates, and gives every page the headers that keep foreign code out."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from service.pages import assets, phrases
+from service.pages.viewer import Viewer
+
+_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",  # plotly.js would add a <style>; base.html links plotly.css in its place
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+}
+#: Of every page.
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def render(template: str, viewer: Viewer | None, status: int = 200, **values: Any) -> HTMLResponse:
+    """Render a page; `viewer` is None where nobody is logged in. A value that a template lacks is an error."""
+    text = _environment().get_template(template).render(viewer=viewer, **values)
+    return HTMLResponse(text, status, HEADERS)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("service.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = assets.address
+    environment.filters |= {
+        "path": lambda text: quote(str(text), safe=""),
+        "embedded": embedded,
+        "number": phrases.number,
+        "time": phrases.time_tag,
+    }
+    return environment
+
+
+def embedded(value: Any) -> Markup:
+    """Write a value as JSON that can stand in a <script>, whatever texts it holds."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))  # noqa: S704

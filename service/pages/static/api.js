@@ -1,0 +1,41 @@
+// Sends requests to the REST API, and says in its own sentence why one was refused.
+
+/** A refusal: its sentence, its status (0 where no answer came), and the fields that are wrong. */
+export class Refusal extends Error {
+  constructor(sentence, status, errors = []) {
+    super(sentence)
+    this.status = status
+    this.errors = errors // [{field, message}]
+  }
+}
+
+/**
+ * Send a request; return the answer's JSON, or null for none.
+ * `body` is sent as JSON; a FormData, Blob or string as it is.
+ */
+export async function send(method, path, body, options = {}) {
+  const headers = { Accept: "application/json", ...options.headers }
+  const isRaw = body instanceof FormData || body instanceof Blob || typeof body === "string"
+  if (body !== undefined && !isRaw) headers["Content-Type"] = "application/json"
+  let response
+  try {
+    response = await fetch(path, { ...options, method, headers, body: isRaw ? body : JSON.stringify(body) })
+  } catch (error) {
+    if (error.name === "AbortError") throw error
+    throw new Refusal("The server does not answer. Is it running?", 0)
+  }
+  if (!response.ok) throw await refusalOf(response)
+  return response.status === 204 ? null : response.json()
+}
+
+async function refusalOf(response) {
+  const problem = await response.json().catch(() => ({}))
+  return new Refusal(problem.detail ?? `The server answers ${response.status}.`, response.status, problem.errors ?? [])
+}
+
+/** Show a sentence in the page's live region; none removes what stood there. */
+export function say(sentence = "", kind = "error") {
+  const region = document.getElementById("message")
+  region.className = sentence ? kind : ""
+  region.textContent = sentence
+}

@@ -1,0 +1,79 @@
+// Follows a study: by server-sent events while they come, by asking again while they do not.
+
+import { say } from "./api.js"
+import { refresh, throttled } from "./regions.js"
+
+const REFRESH_MS = 1500 // at most so often while events come
+const POLL_MS = 3000 // while they do not
+const IDLE_MS = 10_000 // once the study has ended: another page may begin something
+const GONE = [404, 410]
+
+const isActive = () => document.querySelector("[data-active]")?.dataset.active === "true"
+
+/**
+ * Follow the study of a name. `handlers` get the data of events: `trial` a number (or nothing: look for all), `curve` a
+ * {number, steps, values}.
+ */
+export function follow(name, lastEvent, handlers) {
+  const path = `/v1/studies/${encodeURIComponent(name)}/events`
+  const refreshSoon = throttled(REFRESH_MS)
+  let source = null
+  let lastId = lastEvent
+  let triedAt = 0
+  let isGone = false
+
+  function connect() {
+    triedAt = Date.now()
+    source = new EventSource(lastId == null ? path : `${path}?last_event_id=${encodeURIComponent(lastId)}`)
+    const on = (type, handle) => source.addEventListener(type, (event) => {
+      lastId = event.lastEventId || lastId
+      handle(JSON.parse(event.data))
+    })
+    on("study", refreshSoon)
+    on("comparison", refreshSoon)
+    on("curve", handlers.curve)
+    on("trial", (trial) => {
+      handlers.trial(trial.number)
+      refreshSoon()
+    })
+    on("deleted", gone)
+    on("end", () => {
+      disconnect()
+      look()
+    })
+    // A stream that the server refuses stays closed; one that breaks comes back by itself.
+    source.addEventListener("error", () => source?.readyState === EventSource.CLOSED && disconnect())
+    source.addEventListener("open", () => handlers.trial())
+  }
+
+  function disconnect() {
+    source?.close()
+    source = null
+  }
+
+  function gone() {
+    isGone = true
+    disconnect()
+    say("This study was deleted.", "note")
+    for (const button of document.querySelectorAll("main button")) button.disabled = true
+  }
+
+  async function look() {
+    const status = await refresh()
+    if (GONE.includes(status)) gone()
+    else handlers.trial()
+  }
+
+  let lookedAt = Date.now()
+  setInterval(() => {
+    if (isGone || document.hidden) return
+    const isStreaming = source?.readyState === EventSource.OPEN
+    if (!source && isActive() && Date.now() - triedAt > POLL_MS) connect()
+    if (isStreaming || Date.now() - lookedAt < (isActive() || source ? POLL_MS : IDLE_MS)) return
+    lookedAt = Date.now()
+    look()
+  }, 500)
+  document.addEventListener("visibilitychange", () => document.hidden || isGone || look())
+  document.addEventListener("acted", look)
+  if (isActive()) connect()
+}

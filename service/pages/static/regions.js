@@ -1,0 +1,79 @@
+// Replaces the parts of a page that change, each marked with data-live, by those of the page as the server has it now.
+// So the page is written in one place, its template, and never offers what the server would not.
+
+import { say } from "./api.js"
+
+let running = false
+let silent = false // the server does not answer
+
+/** Fetch this page again and replace its live parts; return its status, 0 where the server does not answer. */
+export async function refresh() {
+  if (running) return 200
+  running = true
+  try {
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } })
+    if (response.redirected && new URL(response.url).pathname === "/login") location.assign(response.url)
+    if (response.ok) replaceFrom(new DOMParser().parseFromString(await response.text(), "text/html"))
+    if (silent) say()
+    silent = false
+    return response.status
+  } catch {
+    silent = true
+    say("The server does not answer; this page goes on when it does.", "note")
+    return 0
+  } finally {
+    running = false
+  }
+}
+
+function replaceFrom(fresh) {
+  for (const region of document.querySelectorAll("[data-live]")) {
+    const next = fresh.querySelector(`[data-live="${CSS.escape(region.dataset.live)}"]`)
+    if (!next || next.isEqualNode(region) || isInUse(region)) continue
+    for (const open of region.querySelectorAll("details[data-keep][open]"))
+      next.querySelector(`details[data-keep="${CSS.escape(open.dataset.keep)}"]`)?.setAttribute("open", "")
+    if (next.innerHTML === region.innerHTML) continue
+    const path = pathOfFocus(region)
+    region.replaceChildren(...next.childNodes)
+    if (path) region.querySelector(path)?.focus()
+  }
+  document.dispatchEvent(new CustomEvent("refreshed", { detail: fresh }))
+}
+
+/** An open dialog, a field with a cursor in it or a text that is being selected stays as it is. */
+function isInUse(region) {
+  const selection = getSelection()
+  const isSelecting = selection && !selection.isCollapsed && region.contains(selection.anchorNode)
+  return isSelecting || region.querySelector("dialog[open]") || region.contains(document.activeElement?.closest("input, select, textarea"))
+}
+
+/** How to find the focused element again after its region was replaced. */
+function pathOfFocus(region) {
+  const focused = document.activeElement
+  if (!focused || !region.contains(focused) || focused === region) return null
+  if (focused.id) return `#${CSS.escape(focused.id)}`
+  for (const name of ["href", "data-path", "data-dialog", "data-copy"])
+    if (focused.hasAttribute(name)) return `[${name}="${CSS.escape(focused.getAttribute(name))}"]`
+  return null
+}
+
+/** Refresh at most once in so many milliseconds, and not while nobody looks. */
+export function throttled(milliseconds) {
+  let timer = null
+  let last = 0
+  return function ask() {
+    if (timer !== null || document.hidden) return
+    const wait = Math.max(0, last + milliseconds - Date.now())
+    timer = setTimeout(async () => {
+      await refresh()
+      last = Date.now()
+      timer = null
+    }, wait)
+  }
+}
+
+/** Refresh again and again, and at once when somebody looks again. */
+export function refreshEvery(milliseconds) {
+  setInterval(() => document.hidden || refresh(), milliseconds)
+  document.addEventListener("visibilitychange", () => document.hidden || refresh())
+}

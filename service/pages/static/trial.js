@@ -1,0 +1,31 @@
+// The page of a trial: its learning curve.
+
+import { send } from "./api.js"
+import { axis, draw } from "./drawing.js"
+import { refreshEvery } from "./regions.js"
+
+const trial = JSON.parse(document.getElementById("plots").textContent)
+const DASHES = { loss: "dot", penalized_loss: "dash" }
+
+function drawCurve(curve) {
+  const losses = Object.keys(curve).filter((name) => name !== "epoch" && name.endsWith("loss"))
+  const shown = losses.length ? losses : Object.keys(curve).filter((name) => name !== "epoch")
+  const colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"]
+  const traces = shown.map((name, index) => ({
+    name, x: curve.epoch, y: curve[name], type: "scatter", mode: curve.epoch.length > 1 ? "lines" : "markers",
+    line: { color: colors[index % colors.length], dash: DASHES[name] ?? "solid", width: 2 },
+  }))
+  const shapes = trial.best ? [{ type: "line", x0: trial.best, x1: trial.best, yref: "paper", y0: 0, y1: 1, line: { color: "#8a94a0", width: 1, dash: "dot" } }] : []
+  const caption = trial.best ? `The weights of epoch ${trial.best} were kept.` : ""
+  draw("curve", traces, { shapes, xaxis: axis("epoch", [], { tickformat: ",d" }), yaxis: axis("", shown.flatMap((name) => curve[name])) }, caption)
+}
+
+if (trial.curve.epoch?.length) drawCurve(trial.curve)
+if (trial.running) {
+  refreshEvery(3000)
+  const timer = setInterval(async () => {
+    const { curve, running } = await send("GET", trial.path).catch(() => ({}))
+    if (curve?.epoch.length) drawCurve(curve)
+    if (running === false) clearInterval(timer)
+  }, 2000)
+}

@@ -1,0 +1,110 @@
+"""What the first page shows: the studies, the parts of their comparisons, and how to begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.pages import phrases
+from service.schemas.studies import StudyView
+from service.storage.comparison_store import ComparisonStore
+from service.storage.pagination import Cursor
+from service.storage.progress import Progress
+from service.storage.records import StudyRecord
+from service.storage.states import StudyState
+from service.storage.store import Store
+from service.views import study_views
+from studies.analysis.labels import label
+
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """A part of a comparison."""
+
+    name: str
+    title: str  # the technique, or "confirmation"
+    state: str
+    done: int
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """A study in the list."""
+
+    name: str
+    state: str
+    done: int
+    trials: int
+    left: str  # empty when it has ended, or nothing is known yet
+    comparison: str  # its state; empty without one
+    answer: str
+    objective: str
+    best: str
+    age: str
+    created: str
+    who: str
+    parts: Sequence[PartRow]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyList:
+    """A page of the list."""
+
+    rows: Sequence[StudyRow]
+    next: str | None
+    is_filtered: bool
+    state: str
+    name_part: str
+    states: Sequence[str]
+
+
+def study_list(store: Store, state: StudyState | None, name_part: str, cursor: str | None) -> StudyList:
+    """Read a page of the list.
+
+    Raises BadRequestError or OtherListingError when the cursor is none of this list's.
+    """
+    after = None if cursor is None else Cursor.decode(cursor)
+    page = store.studies(state, PAGE_SIZE, after, name_part)
+    parts = ComparisonStore(store).parts_by_study(page.items)
+    counts = store.progress([part for each in parts.values() for part in each])
+    rows = [
+        _row(view, _part_rows(parts[study.id], counts))
+        for study, view in zip(page.items, study_views(store, page.items), strict=True)
+    ]
+    is_filtered = state is not None or bool(name_part) or cursor is not None
+    return StudyList(rows, page.next, is_filtered, state or "", name_part, tuple(StudyState))
+
+
+def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
+    overall, comparison = view.overall, view.comparison
+    return StudyRow(
+        name=view.name,
+        state=view.state,
+        done=overall.done,
+        trials=overall.trials,
+        left=phrases.time_left(view),
+        comparison="" if comparison is None else comparison.state,
+        answer=getattr(view, "answer", None) or "",
+        objective=view.spec["objectives"][0],
+        best="" if view.best is None else phrases.number(view.best.value),
+        age=phrases.age(view.created_at),
+        created=phrases.time_tag(view.created_at),
+        who=getattr(view, "submitted_by", None) or "",
+        parts=parts,
+    )
+
+
+def _part_rows(parts: Sequence[StudyRecord], counts: Mapping[int, Progress]) -> list[PartRow]:
+    return [
+        PartRow(
+            name=part.name,
+            title="confirmation" if part.technique is None else label(part.technique),
+            state=part.state,
+            done=counts[part.id].complete + counts[part.id].pruned + counts[part.id].failed,
+            trials=counts[part.id].trials,
+        )
+        for part in parts
+    ]

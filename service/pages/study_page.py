@@ -1,0 +1,169 @@
+"""What a study's page shows: its facts, what may be done with it, its comparison's answer, its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from service.pages import phrases
+from service.pages.actions import Action, study_actions
+from service.pages.comparison_section import ComparisonSection, comparison_section
+from service.pages.trial_table import TrialTable, trial_table
+from service.pages.viewer import Viewer
+from service.schemas.studies import StudyView
+from service.storage.records import StudyRecord
+from service.storage.states import TrialState
+from service.storage.store import Store
+from service.views import one_study_view
+from studies.analysis.labels import OWN_SEARCH_COLOR, color, label, params_text, repeats_text
+from studies.analysis.report_facts import study_links
+from studies.datasets import summary
+from studies.spec.study import StudySpec
+
+#: The kinds of penalty in the plots, "none" too.
+_PENALTIES = ("l1", "l2", "elastic_net", "none")
+_LINK_TEXTS = {
+    "report": "Report",
+    "predict": "Predict",
+    "model": "Model (.keras)",
+    "export": "Export (.zip)",
+    "trials": "Trials (.csv)",
+    "dashboard": "Optuna dashboard",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact with its name, and a detail in small."""
+
+    name: str
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPage:
+    """Everything on the page."""
+
+    name: str
+    path: str  # of its REST resource
+    parent: str  # the study whose comparison it is a part of; empty for none
+    state: str
+    reason: str
+    activity: str
+    is_active: bool
+    done: int
+    trials: int
+    progress: str
+    facts: Sequence[Fact]
+    warnings: Sequence[str]
+    data: Sequence[str]
+    actions: Sequence[Action]
+    links: Sequence[tuple[str, str]]  # text and address
+    snippet: str  # its address; empty while there is none
+    comparison: ComparisonSection | None
+    table: TrialTable
+    plots: dict[str, Any]
+
+
+def study_page(
+    store: Store, name: str, viewer: Viewer, state: TrialState | None, sort: str, cursor: str | None
+) -> StudyPage:
+    """Read everything that the page of a study shows.
+
+    Raises NotFoundError when no study has this name, BadRequestError or OtherListingError as trial_table.
+    """
+    study = store.study(name)
+    view, spec = one_study_view(store, study), study.parsed_spec
+    comparison = None if study.comparison is None else comparison_section(store, name)
+    links = study_links(
+        spec.model_copy(update={"name": name}),  # a part's spec has its study's name
+        is_compared=comparison is not None and comparison.verdict != "",
+        has_best=view.progress.complete > 0 and (view.best is not None or len(spec.objectives) > 1),
+    )
+    return StudyPage(
+        name=name,
+        path=links["study"],
+        parent="" if study.parent_id is None else name.rpartition(": ")[0],
+        state=view.state,
+        reason=view.reason or "",
+        activity=getattr(view, "activity", None) or "",
+        is_active=view.active or view.progress.running > 0,
+        done=view.overall.done,
+        trials=view.overall.trials,
+        progress=_progress(view),
+        facts=_facts(view, spec),
+        warnings=[*view.warnings, *(view.data.warnings if view.data else ())],
+        data=summary.lines(view.data) if view.data else (),
+        actions=study_actions(study, store.possible_states(study), view.active, viewer),
+        links=_links(view, links, viewer),
+        snippet=links.get("snippet", ""),
+        comparison=comparison,
+        table=trial_table(store, study, _metric(spec), state, sort, cursor),
+        plots=_plots(view, study, spec, comparison),
+    )
+
+
+def _metric(spec: StudySpec) -> str:
+    metric = "val_r2" if spec.task == "regression" else "val_accuracy"
+    return "val_loss" if metric == spec.objectives[0] else metric
+
+
+def _progress(view: StudyView) -> str:
+    overall, counts = view.overall, view.progress
+    parts = [f"{overall.done:,} of {overall.trials:,} trials"]
+    if overall.fits > overall.trials:
+        parts.append(f"{overall.fits_done:,} of {overall.fits:,} trainings")
+    parts += filter(None, [phrases.time_left(view)])
+    parts += [f"{n:,} {name}" for n, name in ((counts.pruned, "pruned"), (counts.failed, "failed")) if n]
+    return ", ".join(parts)
+
+
+def _facts(view: StudyView, spec: StudySpec) -> list[Fact]:
+    facts, dataset, objective = [], spec.dataset.facts, spec.objectives[0]
+    if len(spec.objectives) > 1:
+        facts.append(Fact("objectives", ", ".join(spec.objectives), "the report shows their Pareto front"))
+    elif view.best is None:
+        facts.append(Fact(f"best {objective}", "–", "no trial is complete"))
+    else:
+        detail = f"trial {view.best.number}: {params_text('combined', view.best.params) or 'no regularization'}"
+        facts.append(Fact(f"best {objective}", phrases.number(view.best.value), detail))
+        if view.best.seeds is not None:
+            facts.append(Fact("under other seeds", repeats_text(objective, view.best.seeds.values)))
+    facts.append(Fact("data", spec.dataset.name, f"{dataset.rows:,} rows, {dataset.task}"))
+    facts.append(Fact("model", spec.model.kind, view.engine.why if view.engine else ""))
+    budget = spec.budget
+    facts.append(Fact("budget", phrases.count(budget.trials, "trial"), f"at most {budget.epochs:,} epochs each"))
+    who = getattr(view, "submitted_by", None)
+    began = f"{phrases.time_tag(view.created_at)}{f', by {who}' if who else ''}"
+    facts.append(Fact("submitted", phrases.age(view.created_at), began))
+    if view.ended_at is not None:
+        facts.append(Fact("ended", phrases.age(view.ended_at), phrases.time_tag(view.ended_at)))
+    return facts
+
+
+def _links(view: StudyView, links: dict[str, str], viewer: Viewer) -> list[tuple[str, str]]:
+    own = f"/studies/{quote(view.name, safe='')}"
+    addresses = {"report": f"{links['study']}/report"} | links
+    if "export" in links and viewer.may("POST", f"{links['study']}/predict"):
+        addresses["predict"] = f"{own}/predict"
+    if view.dashboard is not None:
+        addresses["dashboard"] = view.dashboard
+    return [(text, addresses[name]) for name, text in _LINK_TEXTS.items() if name in addresses]
+
+
+def _plots(
+    view: StudyView, study: StudyRecord, spec: StudySpec, comparison: ComparisonSection | None
+) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "objective": spec.objectives[0],
+        "minimizes": spec.directions[0] == "minimize",
+        "lastEvent": getattr(view, "last_event_id", None),
+        "ownColor": OWN_SEARCH_COLOR,
+        "penalties": [{"kind": kind, "label": label(kind), "color": color(kind)} for kind in _PENALTIES],
+        "candidates": [] if comparison is None else comparison.candidates,
+        "compared": None if study.comparison is None else study.comparison_state,
+    }

@@ -1,0 +1,159 @@
+"""What buttons do is what their requests do; pages follow what others do, and offer only what may be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from service.scopes import SCOPES, Scope
+from service.storage.keys import KeyStore
+from service.storage.store import Store
+from tests.pages.conftest import looking
+from tests.pages.filling import fill, train
+from tests.service.conftest import served, settings_in
+from tests.service.documents import document
+from tests.service.working import working
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+def _button(page: Page, text: str) -> str:
+    """The selector of a visible button in the page's head."""
+    return f"[data-live=head] button:has-text('{text}')"
+
+
+def _submit(api: httpx.Client, name: str, trials: int = 4) -> None:
+    api.post("/v1/studies", json=document(name, trials)).raise_for_status()
+
+
+def _state(api: httpx.Client, name: str) -> str:
+    return str(api.get(f"/v1/studies/{name}").json()["state"])
+
+
+def test_pause_and_resume_do_what_rest_does_and_two_pages_agree(browser: Browser, api: httpx.Client) -> None:
+    _submit(api, "steered")
+    with (
+        looking(browser, str(api.base_url)) as one,
+        looking(browser, str(api.base_url), one.page.context) as other,
+    ):
+        one.go("/studies/steered").click(_button(one.page, "Pause"))
+        one.page.wait_for_selector(_button(one.page, "Resume"))
+        assert _state(api, "steered") == "paused"
+        other.go("/studies/steered").wait_for_selector(_button(other.page, "Resume"))
+        other.page.click(_button(other.page, "Resume"))
+        other.page.wait_for_selector(_button(other.page, "Pause"))
+        assert _state(api, "steered") == "queued"
+        one.page.bring_to_front()
+        one.page.wait_for_selector(_button(one.page, "Pause"))
+        api.post("/v1/studies/steered/stop").raise_for_status()
+        one.page.wait_for_selector("text=stopped")
+        assert one.page.locator(_button(one.page, "Pause")).count() == 0
+
+
+def test_a_refusal_is_the_sentence_of_the_api(browser: Browser, api: httpx.Client) -> None:
+    _submit(api, "refused")
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/studies/refused")
+        page.route("**/pause", lambda route: route.continue_(url=route.request.url.replace("refused", "nobody")))
+        page.click(_button(page, "Pause"))
+        page.wait_for_function("document.getElementById('message').textContent !== ''")
+        assert page.get_by_role("alert").inner_text() == "there is no study named 'nobody'"
+
+
+def test_a_study_is_deleted_by_keyboard_and_an_open_page_says_so(browser: Browser, api: httpx.Client) -> None:
+    _submit(api, "doomed")
+    with (
+        looking(browser, str(api.base_url)) as look,
+        looking(browser, str(api.base_url), look.page.context) as open_page,
+    ):
+        open_page.go("/studies/doomed")
+        page = look.go("/studies/doomed")
+        page.focus(_button(page, "Delete"))
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        assert _state(api, "doomed") == "queued"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{look.base}/")
+        assert api.get("/v1/studies/doomed").status_code == 404
+        open_page.page.bring_to_front()
+        open_page.page.wait_for_selector("text=This study was deleted.")
+        assert open_page.page.locator("main button:enabled").count() == 0
+
+
+def test_a_page_shows_trials_as_they_end(browser: Browser, api: httpx.Client, store: Store, folder: Path) -> None:
+    _submit(api, "followed", 6)
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/studies/followed")
+        assert "No trial has begun." in page.locator("#trials").inner_text()
+        with working(store, folder / "artifacts", train):
+            page.wait_for_selector(".state.completed")
+        page.wait_for_selector("#plot-history .main-svg")
+        page.wait_for_function("document.querySelectorAll('#trials tbody tr').length === 6")
+
+
+def test_a_page_outlives_its_server(browser: Browser, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    with looking(browser, "") as look:
+        with served(settings) as api:
+            port, look.base = api.base_url.port, str(api.base_url).rstrip("/")
+            _submit(api, "lasting")
+            look.go("/studies/lasting")
+        look.page.wait_for_selector("text=The server does not answer")
+        with served(settings, port=port or 0) as api:
+            api.post("/v1/studies/lasting/pause").raise_for_status()
+            look.page.wait_for_selector(".state.paused")
+            look.page.wait_for_function("document.getElementById('message').textContent === ''")
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Mapping[Scope, str]]]:
+    """A server with a key of each scope and a study that has ended."""
+    folder = tmp_path_factory.mktemp("keyed")
+    settings = settings_in(folder)
+    store = Store(settings.database_url)
+    with served(settings) as api:
+        fill(api, store, folder / "artifacts", "ours", 4)
+        _submit(api, "waits")
+        keys = {scope: KeyStore(store).create(f"for {scope}", scope).text for scope in SCOPES}
+        yield api, keys
+    store.close()
+
+
+OFFERED: Mapping[Scope, set[str]] = {
+    "read": set(),
+    "submit": {"Pause", "Stop …", "Compare techniques …", "More trials …"},
+    "admin": {"Pause", "Stop …", "Compare techniques …", "More trials …", "Delete …"},
+}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_key_is_offered_what_it_may_do_and_no_more(
+    browser: Browser, keyed: tuple[httpx.Client, Mapping[Scope, str]], scope: Scope
+) -> None:
+    api, keys = keyed
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/studies/waits")
+        assert page.url.startswith(f"{look.base}/login")
+        page.fill("[name=key]", "rgs_wrong")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=This key is not known")
+        page.fill("[name=key]", keys[scope])
+        page.keyboard.press("Enter")
+        page.wait_for_selector("h1:has-text('waits')")
+        assert f"for {scope} ({scope})" in page.locator(".who").inner_text()
+        assert set(page.locator("[data-live=head] button").all_inner_texts()) == OFFERED[scope]
+        assert page.get_by_role("link", name="New study").count() == int(scope != "read")
+        status = page.evaluate("fetch('/v1/studies/waits/pause', {method: 'POST'}).then(answer => answer.status)")
+        assert status == (403 if scope == "read" else 200)
+        page.evaluate("fetch('/v1/studies/waits/resume', {method: 'POST'})")
+        look.go("/studies/ours/trials/1")
+        assert page.get_by_role("button", name="Mark invalid").count() == int(scope == "admin")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login")
+        assert look.go("/").url.startswith(f"{look.base}/login")

@@ -1,0 +1,101 @@
+"""Every page, in light and dark, at 400 and 1280 pixels: nothing goes wrong, nothing is cut, axe-core finds nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.pages.conftest import INVALID, SCHEMES, Scheme, looking
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+#: Kept for people to look at; CI stores it with its runs.
+SHOTS = Path(__file__).parents[2] / ".screenshots"
+PAGES = {
+    "studies": "/",
+    "study": "/studies/iris%20compared",
+    "study of two objectives": "/studies/two%20objectives",
+    "study that waits": "/studies/waiting",
+    "part": "/studies/iris%20compared%3A%20l1",
+    "trial": "/studies/iris%20compared/trials/3",
+    "invalid trial": "/studies/wine.search%20v2/trials/3",
+    "missing study": "/studies/nobody",
+    "login": "/login",
+}
+WIDTHS = (400, 1280)
+#: Elements that reach beyond the window and do not scroll in a region of their own.
+_CUT = """[...document.querySelectorAll('main *')].filter(
+    element => element.getBoundingClientRect().right > innerWidth + 1 && !element.closest('.wide, pre, svg')
+).map(element => element.outerHTML.slice(0, 120))"""
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_page_looks_right_and_is_accessible(browser: Browser, filled: httpx.Client, scheme: Scheme) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found: dict[str, object] = {}
+    with looking(browser, str(filled.base_url), color_scheme=scheme) as look:
+        for name, path in PAGES.items():
+            for width in WIDTHS:
+                look.page.set_viewport_size({"width": width, "height": 900})
+                look.go(path)
+                if name in {"study", "trial"}:
+                    look.page.wait_for_selector(".plot .main-svg")
+                look.page.screenshot(path=SHOTS / f"{name} {width} {scheme}.png", full_page=True)
+                if cut := look.page.evaluate(_CUT):
+                    found[f"{name} {width}"] = cut
+            violations = Axe().run(look.page).response["violations"]
+            if violations:
+                found[name] = [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations]
+    assert found == {}
+
+
+def test_the_api_is_documented_without_another_host(browser: Browser, filled: httpx.Client) -> None:
+    with looking(browser, str(filled.base_url)) as look:
+        look.go("/docs").get_by_text("/v1/studies/{name}/pause", exact=False).first.wait_for()
+
+
+def test_pages_can_be_read_without_javascript(browser: Browser, filled: httpx.Client) -> None:
+    answer = filled.get("/v1/studies/iris compared/comparison").json()["result"]["recommendation"]
+    with looking(browser, str(filled.base_url), java_script_enabled=False) as look:
+        page = look.go("/")
+        assert page.get_by_role("link", name="wine.search v2").is_visible()
+        page.select_option("[name=state]", "paused")
+        page.get_by_role("button", name="Show").click()
+        assert page.locator("tbody th").all_inner_texts() == ["paused"]
+        look.go("/studies/iris%20compared")
+        assert answer["lines"][1] in page.locator(".answer").inner_text()
+        assert page.locator("#trials tbody tr").count() == 12
+        page.get_by_role("link", name="val_loss").click()
+        values = page.locator("#trials tbody td.number:nth-child(3)").all_inner_texts()
+        assert values == sorted(values)
+        assert not page.get_by_role("button", name="Delete").is_visible()  # it needs JavaScript
+
+
+def test_what_users_wrote_is_shown_as_text(browser: Browser, filled: httpx.Client) -> None:
+    with looking(browser, str(filled.base_url)) as look:
+        look.page.on("dialog", lambda dialog: look.faults.append(f"ran a script: {dialog.message}"))
+        assert INVALID in look.go("/studies/wine.search%20v2/trials/3").locator("main").inner_text()
+        missing = look.go("/studies/%3Cscript%3Ealert(1)%3C%2Fscript%3E%22%27%20%C3%A4")
+        assert "Not found" in missing.locator("body").inner_text()
+        missing = look.go("/?name=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
+        assert missing.locator("[name=name]").input_value() == '"><script>alert(1)</script>'
+
+
+def test_the_policy_lets_nothing_in(filled: httpx.Client) -> None:
+    expected = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    )
+    for path in ("/", "/studies/paused", "/studies/nobody", "/login", "/docs"):
+        headers = filled.get(path).headers
+        assert headers["content-security-policy"] == expected, path
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+    page = filled.get("/").text
+    assert "<style" not in page
+    assert " style=" not in page
