@@ -116,7 +116,12 @@ def test_a_profile_is_refused_in_the_words_of_an_upload(api: httpx.Client) -> No
 
 
 def test_a_model_is_read_as_keras_counts_it(api: httpx.Client, tmp_path: Path) -> None:
-    layers = [keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(10)]
+    layers = [
+        keras.Input((8, 8, 1)),
+        keras.layers.Conv2D(4, 3),
+        keras.layers.Flatten(),
+        keras.layers.Dense(10, activation="softmax"),
+    ]
     model = keras.Sequential(layers, name="tiny")
     model.save(tmp_path / "tiny.keras")
     as_text = api.post("/v1/models/read", content=model.to_json(), headers={"Content-Type": "application/json"})
