@@ -22,6 +22,7 @@ from service.api.lease_watch import LeaseWatch
 from service.api.routes import (
     comparisons,
     datasets,
+    form_pages,
     health,
     login,
     model_files,
@@ -88,6 +89,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     app.include_router(login.router)
+    app.include_router(form_pages.router)
     app.include_router(pages.router)
     app.include_router(studies.router, dependencies=[WakesWorkers])
     app.include_router(trials.router, dependencies=[WakesWorkers])

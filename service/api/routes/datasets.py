@@ -20,7 +20,7 @@ from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView,
 from service.settings import Settings
 from service.storage.dataset_files import DatasetFiles, file_path
 from service.storage.datasets import Upload
-from service.views import dataset_detail, dataset_version, dataset_view
+from service.views import dataset_detail, dataset_version, list_dataset_views
 from studies.datasets.profile import InputsProfile
 from studies.datasets.table import NO_TARGET
 from studies.spec.dataset import MAX_VERSION
@@ -122,15 +122,7 @@ def _name_of(file_name: str) -> str:
 @router.get("")
 def list_datasets(datasets: DatasetsDependency) -> list[DatasetView]:
     """List the uploaded datasets, newest first, then the bundled and the synthetic ones."""
-    from studies.spec.dataset import BUILTIN, SYNTHETIC, SyntheticDataset
-
-    included = [("builtin", str(name), facts) for name, facts in BUILTIN.items()]
-    included += [("synthetic", str(name), SyntheticDataset(kind="synthetic", name=name).facts) for name in SYNTHETIC]
-    uploaded = [
-        dataset_view("uploaded", record.name, dataset_detail(record).profile.facts, record.version)
-        for record in datasets.list_datasets()
-    ]
-    return uploaded + [dataset_view(kind, name, facts) for kind, name, facts in included]
+    return list_dataset_views(datasets)
 
 
 @router.get("/{name}")
