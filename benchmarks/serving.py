@@ -18,9 +18,9 @@ from service.client import Client
 
 
 @contextmanager
-def serving(workers: int) -> Iterator[Client]:
+def serving(workers: int, port: int | None = None) -> Iterator[Client]:
     """A server whose workers have loaded TensorFlow and trained something."""
-    with started(workers) as client:
+    with started(workers, port) as client:
         warm_up(client)
         yield client
 
@@ -34,9 +34,9 @@ def warm_up(client: Client) -> None:
 
 
 @contextmanager
-def started(workers: int, **settings: str) -> Iterator[Client]:
+def started(workers: int, port: int | None = None, **settings: str) -> Iterator[Client]:
     """A server that answers; its workers may not be ready yet."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "service.cli.main", "serve", "--port", str(port), "--workers", str(workers)]
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {

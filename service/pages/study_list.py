@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.pages import phrases
+from service.pages.worker_section import WorkerSection, worker_section
 from service.schemas.studies import StudyView
 from service.storage.comparison_store import ComparisonStore
 from service.storage.pagination import Cursor
@@ -59,6 +60,7 @@ class StudyList:
     state: str
     name_part: str
     states: Sequence[str]
+    workers: WorkerSection
 
 
 def study_list(store: Store, state: StudyState | None, name_part: str, cursor: str | None) -> StudyList:
@@ -75,7 +77,8 @@ def study_list(store: Store, state: StudyState | None, name_part: str, cursor: s
         for study, view in zip(page.items, study_views(store, page.items), strict=True)
     ]
     is_filtered = state is not None or bool(name_part) or cursor is not None
-    return StudyList(rows, page.next, is_filtered, state or "", name_part, tuple(StudyState))
+    states, workers = tuple(StudyState), worker_section(store)
+    return StudyList(rows, page.next, is_filtered, state or "", name_part, states, workers)
 
 
 def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:

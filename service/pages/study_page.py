@@ -12,9 +12,10 @@ from service.pages.actions import Action, study_actions
 from service.pages.comparison_section import ComparisonSection, comparison_section
 from service.pages.trial_table import TrialTable, trial_table
 from service.pages.viewer import Viewer
+from service.pages.worker_section import worker_section
 from service.schemas.studies import StudyView
 from service.storage.records import StudyRecord
-from service.storage.states import TrialState
+from service.storage.states import StudyState, TrialState
 from service.storage.store import Store
 from service.views import one_study_view
 from studies.analysis.labels import OWN_SEARCH_COLOR, color, label, params_text, repeats_text
@@ -89,13 +90,13 @@ def study_page(
         parent="" if study.parent_id is None else name.rpartition(": ")[0],
         state=view.state,
         reason=view.reason or "",
-        activity=getattr(view, "activity", None) or "",
+        activity=view.activity or "",
         is_active=view.active or view.progress.running > 0,
         done=view.overall.done,
         trials=view.overall.trials,
         progress=_progress(view),
         facts=_facts(view, spec),
-        warnings=[*view.warnings, *(view.data.warnings if view.data else ())],
+        warnings=_warnings(store, view),
         data=summary.lines(view.data) if view.data else (),
         actions=study_actions(study, store.possible_states(study), view.active, viewer),
         links=_links(view, links, viewer),
@@ -104,6 +105,13 @@ def study_page(
         table=trial_table(store, study, _metric(spec), state, sort, cursor),
         plots=_plots(view, study, spec, comparison),
     )
+
+
+def _warnings(store: Store, view: StudyView) -> list[str]:
+    warnings = [*view.warnings, *(view.data.warnings if view.data else ())]
+    if view.active and view.state != StudyState.PAUSED and not worker_section(store).summary:
+        warnings.insert(0, "No worker is running, so the study waits. Start one where the server runs: regsweep worker")
+    return warnings
 
 
 def _metric(spec: StudySpec) -> str:
@@ -161,7 +169,7 @@ def _plots(
         "name": view.name,
         "objective": spec.objectives[0],
         "minimizes": spec.directions[0] == "minimize",
-        "lastEvent": getattr(view, "last_event_id", None),
+        "lastEvent": view.last_event_id,
         "ownColor": OWN_SEARCH_COLOR,
         "penalties": [{"kind": kind, "label": label(kind), "color": color(kind)} for kind in _PENALTIES],
         "candidates": [] if comparison is None else comparison.candidates,

@@ -119,11 +119,15 @@ class Sort:
     def order(self) -> list[sa.ColumnElement[Any]]:
         """The ORDER BY expressions."""
         column = _COLUMNS[self.column]
-        return [self._group(), column.desc() if self.descending else column.asc(), TrialRecord.number.asc()]
+        ordered = column.desc() if self.descending else column.asc()
+        # Every listed trial has a number of its own: an index gives this order, and no trial needs to be sorted.
+        return [ordered] if self.column == "number" else [self._group(), ordered, TrialRecord.number.asc()]
 
     def beyond(self, cursor: Cursor) -> sa.ColumnElement[bool]:
         """The WHERE condition of the rows after the cursor's."""
         column, group = _COLUMNS[self.column], self._group()
+        if self.column == "number":
+            return column < cursor.after if self.descending else column > cursor.after
         later = TrialRecord.number > cursor.after
         if cursor.value is not None:
             further = column < cursor.value if self.descending else column > cursor.value

@@ -61,7 +61,7 @@ def test_a_refusal_is_the_sentence_of_the_api(browser: Browser, api: httpx.Clien
         page = look.go("/studies/refused")
         page.route("**/pause", lambda route: route.continue_(url=route.request.url.replace("refused", "nobody")))
         page.click(_button(page, "Pause"))
-        page.wait_for_function("document.getElementById('message').textContent !== ''")
+        page.wait_for_selector("#message.error")  # a function to wait for would be evaluated, which the policy forbids
         assert page.get_by_role("alert").inner_text() == "there is no study named 'nobody'"
 
 
@@ -94,7 +94,7 @@ def test_a_page_shows_trials_as_they_end(browser: Browser, api: httpx.Client, st
         with working(store, folder / "artifacts", train):
             page.wait_for_selector(".state.completed")
         page.wait_for_selector("#plot-history .main-svg")
-        page.wait_for_function("document.querySelectorAll('#trials tbody tr').length === 6")
+        page.wait_for_selector("#trials tbody tr:nth-child(6)")
 
 
 def test_a_page_outlives_its_server(browser: Browser, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_page_outlives_its_server(browser: Browser, tmp_path: Path) -> None:
         with served(settings, port=port or 0) as api:
             api.post("/v1/studies/lasting/pause").raise_for_status()
             look.page.wait_for_selector(".state.paused")
-            look.page.wait_for_function("document.getElementById('message').textContent === ''")
+            look.page.wait_for_selector("#message:empty", state="attached")
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from service.api.app import create_app
+from service.api.server import Server
 from service.settings import Settings
 from service.storage.store import Store
 from service.worker.fleet import Fleet
@@ -117,7 +117,7 @@ def served(settings: Settings, fleet: Fleet | None = None, port: int = 0) -> Ite
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for a server that starts again
         listener.bind(("127.0.0.1", port))
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, fleet), log_config=None))
+        server = Server(create_app(settings, fleet))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
