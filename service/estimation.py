@@ -18,15 +18,17 @@ _TRIAL_SECONDS = 0.01  # beside training: asking, measuring, recording
 _FULL = 0.95  # share of the epochs above which trainings count as not stopped early
 
 
-def estimate(work: Sequence[Work], speed: Speed, workers: int) -> Estimate:
-    """Estimate the seconds of a study's work, by a server with so many workers; 0: those that were seen at work."""
+def estimate(work: Sequence[Work], speed: Speed, workers: int, *, none_runs: bool = False) -> Estimate:
+    """Estimate the seconds of a study's work, by so many workers; 0: those that were seen at work."""
     seen = len(frozenset[str]().union(*(study.workers for study in speed.studies)))
     count = workers or seen or 1
     factor = _slowness(speed)
     training = sum(_training_seconds(each, speed, factor) for each in work)
     trials = sum(each.trials for each in work)
     seconds = _beginning(work, speed) + (training + trials * _TRIAL_SECONDS) / count
-    return Estimate(seconds=seconds, trials_a_minute=60 * trials / seconds, why=_why(work, speed, count))
+    return Estimate(
+        seconds=seconds, trials_a_minute=60 * trials / seconds, why=_why(work, speed, count, none_runs=none_runs)
+    )
 
 
 def _beginning(work: Sequence[Work], speed: Speed) -> float:
@@ -76,10 +78,11 @@ def _may_stop(spec: StudySpec) -> bool:
     return spec.space.patience is not None
 
 
-def _why(work: Sequence[Work], speed: Speed, workers: int) -> str:
+def _why(work: Sequence[Work], speed: Speed, workers: int, *, none_runs: bool) -> str:
     by = f"{workers} worker{'s' * (workers > 1)}"
     lanes = likely_lanes(work[0].spec)
     by += f" with about {lanes} lane{'s' * (lanes > 1)}" if lanes else " without lanes"
+    by += ", and none is running now" if none_runs else ""
     others = speed.other_active_studies
     shared = f"; {others} other active stud{'ies' if others > 1 else 'y'} will take longer away" if others else ""
     if not speed.studies:
