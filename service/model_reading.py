@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from service.schemas.models import LayerView, ModelFileView
+from service.schemas.models import LayerView, ModelView
 from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
 from studies.keras_config.errors import ConfigError
@@ -15,7 +15,7 @@ from studies.spec.model import KerasSpec
 from studies.study_file import field_errors
 
 
-def read_model(path: Path) -> ModelFileView:
+def read_model(path: Path) -> ModelView:
     """Read a model as a study would take it.
 
     Raises InvalidSpecError, in the words in which a study with this model would be refused.
@@ -34,7 +34,7 @@ def read_model(path: Path) -> ModelFileView:
         for layer, call in ((layer, calls.get(layer.name)) for layer in graph.layers)
     ]
     output = calls.get(graph.output.layer)
-    return ModelFileView(
+    return ModelView(
         model=spec.model_dump(mode="json"),
         name=str(json.loads(spec.config)["config"].get("name", "")),
         layers=layers,

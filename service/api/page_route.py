@@ -10,19 +10,19 @@ from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from service.api.dependencies import AuthenticatorDependency
 from service.errors import NotFoundError, ServiceError
 from service.pages.rendering import render
 from service.pages.viewer import ANYONE_HERE, Viewer
 from service.scopes import Scope
+from service.storage.records import KeyRecord
 
 
-def _viewer(request: Request, authenticator: AuthenticatorDependency) -> Viewer:
-    record = authenticator.identify(request)
+def _viewer(request: Request) -> Viewer:
+    record: KeyRecord | None = request.state.key
     return ANYONE_HERE if record is None else Viewer(record.name, cast(Scope, record.scope))
 
 
-#: The guard has let the request pass: without a key only while none was made.
+#: The guard has let the request pass, and kept its key: None only while none was made.
 ViewerDependency = Annotated[Viewer, Depends(_viewer)]
 
 

@@ -25,7 +25,8 @@ from service.cli.options import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from service.client import Client, StudyAction
+    from service.client import Client
+    from service.client.blocking.studies import StudyAction
     from service.schemas.studies import StudyView
 
 

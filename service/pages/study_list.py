@@ -90,12 +90,12 @@ def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
         trials=overall.trials,
         left=phrases.time_left(view),
         comparison="" if comparison is None else comparison.state,
-        answer=getattr(view, "answer", None) or "",
+        answer=view.answer or "",
         objective=view.spec["objectives"][0],
         best="" if view.best is None else phrases.number(view.best.value),
         age=phrases.age(view.created_at),
         created=phrases.time_tag(view.created_at),
-        who=getattr(view, "submitted_by", None) or "",
+        who=view.submitted_by or "",
         parts=parts,
     )
 

@@ -13,12 +13,12 @@ from service.pages.comparison_section import ComparisonSection, comparison_secti
 from service.pages.trial_table import TrialTable, trial_table
 from service.pages.viewer import Viewer
 from service.pages.worker_section import worker_section
-from service.schemas.studies import StudyView
+from service.schemas.studies import EngineView, SeedsView, StudyView
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState, TrialState
 from service.storage.store import Store
 from service.views import one_study_view
-from studies.analysis.labels import OWN_SEARCH_COLOR, color, label, params_text, repeats_text
+from studies.analysis.labels import OWN_SEARCH_COLOR, color, label, params_text
 from studies.analysis.report_facts import study_links
 from studies.datasets import summary
 from studies.spec.study import StudySpec
@@ -139,17 +139,29 @@ def _facts(view: StudyView, spec: StudySpec) -> list[Fact]:
         detail = f"trial {view.best.number}: {params_text('combined', view.best.params) or 'no regularization'}"
         facts.append(Fact(f"best {objective}", phrases.number(view.best.value), detail))
         if view.best.seeds is not None:
-            facts.append(Fact("under other seeds", repeats_text(objective, view.best.seeds.values)))
+            facts.append(_seeds_fact(view.best.seeds))
     facts.append(Fact("data", spec.dataset.name, f"{dataset.rows:,} rows, {dataset.task}"))
-    facts.append(Fact("model", spec.model.kind, view.engine.why if view.engine else ""))
+    facts.append(Fact("model", spec.model.kind, _engine(view.engine)))
     budget = spec.budget
     facts.append(Fact("budget", phrases.count(budget.trials, "trial"), f"at most {budget.epochs:,} epochs each"))
-    who = getattr(view, "submitted_by", None)
+    who = view.submitted_by
     began = f"{phrases.time_tag(view.created_at)}{f', by {who}' if who else ''}"
     facts.append(Fact("submitted", phrases.age(view.created_at), began))
     if view.ended_at is not None:
         facts.append(Fact("ended", phrases.age(view.ended_at), phrases.time_tag(view.ended_at)))
     return facts
+
+
+def _seeds_fact(seeds: SeedsView) -> Fact:
+    spread = "" if seeds.deviation is None else f" ± {phrases.number(seeds.deviation, 2)}"
+    detail = f"its params, trained again with {phrases.count(len(seeds.values), 'other seed')}"
+    return Fact("under other seeds", f"{phrases.number(seeds.mean)}{spread}", detail)
+
+
+def _engine(engine: EngineView | None) -> str:
+    if engine is None:
+        return ""
+    return f"{engine.lanes} at once, as lanes of one program" if engine.engine == "lanes" else "one trial at a time"
 
 
 def _links(view: StudyView, links: dict[str, str], viewer: Viewer) -> list[tuple[str, str]]:

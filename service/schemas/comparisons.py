@@ -6,8 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
 from service.storage.states import ComparisonState, StudyState
+from studies.analysis.labels import bounds_text, label, number
 from studies.analysis.results import Comparison
 from studies.spec.comparison import Technique
 
@@ -20,6 +22,7 @@ class PartView(BaseModel):
     state: StudyState
     reason: str | None
     progress: ProgressView
+    dashboard: str | None = Field(description="Path of the part in the Optuna dashboard, whose list leaves parts out.")
 
 
 class ComparisonView(BaseModel):
@@ -32,3 +35,22 @@ class ComparisonView(BaseModel):
     result: Comparison | None = Field(
         description="Null until it has ended, and when it ended with too little to compare."
     )
+
+    def _repr_html_(self) -> str:
+        if self.result is None:
+            return notebook.facts(
+                "comparison", [("state", self.state), ("trials", f"{self.overall.done} of {self.overall.trials}")]
+            )
+        answer = "".join(notebook.paragraph(line) for line in self.result.recommendation.lines)
+        head = ("technique", self.result.objective, "95 % interval", "regret", "zeros")
+        rows = [
+            (
+                label(row.technique),
+                number(row.objective.mean),
+                bounds_text(row.objective),
+                number(row.regret, 2),
+                f"{row.zero_share:.0%}",
+            )
+            for row in self.result.ranked
+        ]
+        return answer + notebook.table(head, rows)

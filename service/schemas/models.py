@@ -18,7 +18,7 @@ class LayerView(BaseModel):
     parameters: int | None = Field(description="Trained or not; null where the shape of the input is open.")
 
 
-class ModelFileView(BaseModel):
+class ModelView(BaseModel):
     """A model as a study takes it; nothing of it is kept."""
 
     model: dict[str, Any] = Field(description="The `model` of a study's document.")

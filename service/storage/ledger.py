@@ -18,7 +18,16 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
-from service.storage import attempts, changes, claiming, comparisons, database, lifecycle, optuna_tables
+from service.storage import (
+    attempts,
+    changes,
+    claiming,
+    comparisons,
+    database,
+    lifecycle,
+    optuna_tables,
+    trial_attributes,
+)
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
@@ -43,6 +52,7 @@ class TrialLedger:
         self._artifacts = artifacts
         self._study_id, self._parent_id, self._root_id = study.id, study.parent_id, study.root_id
         self._spec = study.parsed_spec
+        self._timeout_seconds = self._spec.budget.timeout_seconds
         self._warm_start_trials = study.warm_start_trials
         try:
             self._optuna_id = self._rdb.get_study_id_from_name(study.name)
@@ -61,6 +71,8 @@ class TrialLedger:
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
         """Claim slots that nobody runs; the study starts with its first claim.
+
+        A study that was extended meanwhile has more slots: whoever begins to sweep it anew, with its spec, claims them.
 
         A trial on its last attempt runs alone, on an idle worker: should it take the worker down, no other trial goes
         down with it.
@@ -105,7 +117,7 @@ class TrialLedger:
         waiting = (
             sa.select(TrialRecord.id)
             .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-            .where(StudyRecord.id == self._study_id, claimable())
+            .where(StudyRecord.id == self._study_id, claimable(), TrialRecord.slot < self._spec.budget.trials)
             .limit(1)
         )
         with self._store.reading() as session:
@@ -157,6 +169,8 @@ class TrialLedger:
         try:
             with self._fenced(claim, locks_study=True, number=template.number, params=params) as session:
                 optuna_trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
+                shown = trial_attributes.at_opening(template, params, is_planned=claim.plan is not None)
+                optuna_tables.add_user_attributes(session, optuna_trial_id, shown)
                 faults.point("asked")
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
@@ -254,11 +268,11 @@ class TrialLedger:
         self._drop_checkpoint(claim)
 
     def _tell_optuna(self, session: Session, optuna_trial_id: int, outcome: Outcome) -> None:
-        if outcome.state != OptunaState.PRUNED and outcome.reason is not None:
-            self._rdb.set_trial_user_attr(optuna_trial_id, "reason", outcome.reason)
         steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]
         optuna_tables.set_intermediate_values(session, steps)
         optuna_tables.add_system_attributes(session, optuna_trial_id, outcome.attributes)
+        shown = trial_attributes.at_end(outcome, self._spec.objectives)
+        optuna_tables.add_user_attributes(session, optuna_trial_id, shown)
         optuna_tables.finish_trial(session, optuna_trial_id, outcome.state, outcome.values)
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
@@ -303,16 +317,21 @@ class TrialLedger:
 
     def _end_when_overdue(self, session: Session) -> bool:
         """End the study when its time has run out, and return whether it has."""
-        seconds = self._spec.budget.timeout_seconds
-        if seconds is None:
+        if not self._is_overdue(session) or (study := lifecycle.lock_study(session, self._study_id)) is None:
+            return False
+        self._timeout_seconds = study.spec["budget"]["timeout_seconds"]  # it may have got more since
+        if self._timeout_seconds is None or not self._is_overdue(session):
+            return False
+        reason = f"budget.timeout_seconds of {self._timeout_seconds:g} ran out"
+        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
+        return True
+
+    def _is_overdue(self, session: Session) -> bool:
+        if self._timeout_seconds is None:
             return False
         # Paused time does not count, and a paused study does not end.
         spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
         overdue = sa.select(sa.true()).where(
-            StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
+            StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > self._timeout_seconds
         )
-        if not session.scalar(overdue) or (study := lifecycle.lock_study(session, self._study_id)) is None:
-            return False
-        reason = f"budget.timeout_seconds of {seconds:g} ran out"
-        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
-        return True
+        return bool(session.scalar(overdue))

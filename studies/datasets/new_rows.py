@@ -7,38 +7,26 @@ import pyarrow as pa
 
 from studies.array import Array
 from studies.datasets import inference, levels
-from studies.datasets.casting import kind_of_type, to_booleans, to_dates, to_numbers, to_text, without_missing_texts
+from studies.datasets.casting import (
+    kind_of_type,
+    plain,
+    to_booleans,
+    to_dates,
+    to_numbers,
+    to_text,
+    without_missing_texts,
+)
 from studies.datasets.layout import ColumnLayout
 from studies.datasets.levels import Levels
 from studies.datasets.reading import ColumnKind, Reading
 from studies.datasets.table import Column, describe_row, is_missing, row_number, spread
 from studies.errors import InvalidTableError
-from studies.frozen_model import FrozenModel
+from studies.predictions import Unfamiliar
 from studies.spec.table import ColumnOptions, TableFormat
 
 _SHOWN = 5
 _LARGEST = np.finfo(np.float32).max
 _WORDS = {"number": "a number", "boolean": "true or false", "date": "a date as 2026-01-31"}
-
-
-class Unfamiliar(FrozenModel):
-    """Values of a column that training never saw, which a prediction therefore rests on less."""
-
-    column: str
-    what: str  # "missing" where training had a value in every row, or "unknown" levels
-    count: int  # rows
-    rows: tuple[int, ...]  # the first of them, as the file counts them
-    values: tuple[str, ...] = ()  # unknown levels, the first
-
-    @property
-    def text(self) -> str:
-        """A sentence."""
-        rows = "1 row" if self.count == 1 else f"{self.count} rows"
-        first = f"row {self.rows[0]}" if self.count == 1 else f"the first is row {self.rows[0]}"
-        if self.what == "missing":
-            return f"column '{self.column}' has no value in {rows} ({first}), and had one in every row of training"
-        quoted = ", ".join(f"'{value}'" for value in self.values)
-        return f"column '{self.column}' has a value in {rows} ({first}) that training never saw: {quoted}"
 
 
 def build(layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableFormat) -> tuple[Column, list[Unfamiliar]]:
@@ -47,7 +35,7 @@ def build(layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableForma
     Raises InvalidTableError, which names the row, when a value is of another kind.
     """
     joined = values.combine_chunks()
-    joined = pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined
+    joined = plain(pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined)
     found: list[Unfamiliar] = []
     if layout.kind == "category":
         column = _build_levels(layout, joined, file_format, found)

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from service.api.dependencies import SettingsDependency
 from service.api.uploads import receive
 from service.model_reading import read_model
-from service.schemas.models import ModelFileView
+from service.schemas.models import ModelView
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -28,7 +28,7 @@ _BODY: dict[str, Any] = {
 
 
 @router.post("/read", openapi_extra=_BODY)
-async def read(request: Request, settings: SettingsDependency) -> ModelFileView:
+async def read(request: Request, settings: SettingsDependency) -> ModelView:
     """Read a Keras model, the text of `model.to_json()` or a .keras file, sent as the body, or as the part `file` of a
     form; answers the `model` of a study's document and the layers with their parameters. Nothing of it is kept.
     """

@@ -15,7 +15,9 @@ export function draw(name, traces, layout = {}, caption = null) {
   const plot = document.getElementById(`plot-${name}`)
   plot.setAttribute("role", "img")
   plot.setAttribute("aria-label", `${figure.querySelector("h2").textContent}. ${figure.querySelector("figcaption").textContent}`)
-  Plotly.react(plot, traces, { ...look(), ...layout }, CONFIG)
+  const whole = { ...look(), ...layout }
+  plot.style.height = `${whole.height}px` // Plotly forgets it where it draws anew while its window is resized
+  Plotly.react(plot, traces, whole, CONFIG)
 }
 
 function look() {
