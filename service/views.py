@@ -18,6 +18,7 @@ from service.schemas.trials import AttemptView, TrainedOnView, TrialView, Weight
 from service.schemas.workers import WorkersView, WorkerView
 from service.storage import following, progress, workers
 from service.storage.comparison_store import ComparisonStore
+from service.storage.datasets import DatasetStore
 from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
@@ -228,6 +229,19 @@ def weights_view(trial: TrialRecord, detail: Mapping[str, Any], feature_names: S
         trained_on=None if "trained_on" not in detail else TrainedOnView.model_validate(detail["trained_on"]),
         nonzero_features=None if norms is None else [name for name, norm in norms.items() if norm],
     )
+
+
+def list_dataset_views(datasets: DatasetStore) -> list[DatasetView]:
+    """The uploaded datasets, newest first, then the bundled and the synthetic ones."""
+    from studies.spec.dataset import BUILTIN, SYNTHETIC, SyntheticDataset
+
+    included = [("builtin", str(name), facts) for name, facts in BUILTIN.items()]
+    included += [("synthetic", str(name), SyntheticDataset(kind="synthetic", name=name).facts) for name in SYNTHETIC]
+    uploaded = [
+        dataset_view("uploaded", record.name, dataset_detail(record).profile.facts, record.version)
+        for record in datasets.list_datasets()
+    ]
+    return uploaded + [dataset_view(kind, name, facts) for kind, name, facts in included]
 
 
 def dataset_view(kind: str, name: str, facts: DatasetFacts, version: int | None = None) -> DatasetView:

@@ -24,8 +24,10 @@ from service.api.routes import (
     comparisons,
     datasets,
     events,
+    form_pages,
     health,
     login,
+    model_files,
     models,
     pages,
     predictions,
@@ -92,11 +94,13 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     app.include_router(login.router)
+    app.include_router(form_pages.router)
     app.include_router(pages.router)
     app.include_router(studies.router, dependencies=[WakesWorkers])
     app.include_router(events.router)
     app.include_router(trials.router, dependencies=[WakesWorkers])
     app.include_router(models.router)
+    app.include_router(model_files.router)
     app.include_router(datasets.router)
     app.include_router(comparisons.router, dependencies=[WakesWorkers])
     app.include_router(report.router)

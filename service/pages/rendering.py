@@ -54,6 +54,9 @@ def _environment() -> Environment:
         "embedded": embedded,
         "number": phrases.number,
         "time": phrases.time_tag,
+        "plain": lambda value: f"{value:g}".replace("e-0", "e-"),
+        "pairs": lambda values: [(value, value) for value in values],
+        "texts": lambda choices: [(choice.value, choice.text) for choice in choices],
     }
     return environment
 

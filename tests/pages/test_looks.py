@@ -26,6 +26,7 @@ PAGES = {
     "trial": "/studies/iris%20compared/trials/3",
     "invalid trial": "/studies/wine.search%20v2/trials/3",
     "missing study": "/studies/nobody",
+    "new study": "/new",
     "login": "/login",
 }
 WIDTHS = (400, 1280)

@@ -11,7 +11,7 @@ export class Refusal extends Error {
 
 /**
  * Send a request; return the answer's JSON, or null for none.
- * `body` is sent as JSON; a FormData, Blob or string as it is.
+ * `body` is sent as JSON; a FormData, Blob or string as it is. `options` are those of fetch, and `seen`, which gets the response.
  */
 export async function send(method, path, body, options = {}) {
   const headers = { Accept: "application/json", ...options.headers }
@@ -25,6 +25,7 @@ export async function send(method, path, body, options = {}) {
     throw new Refusal("The server does not answer. Is it running?", 0)
   }
   if (!response.ok) throw await refusalOf(response)
+  options.seen?.(response)
   return response.status === 204 ? null : response.json()
 }
 

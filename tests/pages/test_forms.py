@@ -1,0 +1,230 @@
+"""Studies and predictions by forms: from a dropped file to its predictions, and everything that may be wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import yaml
+
+from service.scopes import Scope
+from service.storage.keys import KeyStore
+from service.storage.store import Store
+from tests.acceptance.processes import House, serving
+from tests.pages.conftest import SCHEMES, Scheme, looking
+from tests.pages.test_looks import _CUT, SHOTS, WIDTHS
+from tests.service.conftest import served, settings_in
+from tests.service.documents import document
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 120 rows, whose names and values are not plain."""
+    random.seed(3)
+    path = tmp_path_factory.mktemp("files") / 'Kunden & "Größen" it\'s.csv'
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "Größe", SCRIPT, 'it\'s "x"', "churned"])
+        for number in range(120):
+            size = random.gauss(170, 10)
+            writer.writerow([number, f"{size:.1f}", "ab"[number % 2], number % 7, "yes" if size > 170 else "no"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    made = House(tmp_path_factory.mktemp("house"))
+    yield made
+    made.close()
+
+
+def _fill(page: Page, **values: str) -> None:
+    for field, value in values.items():
+        page.fill(f'[data-field="{field.replace("__", ".")}"]', value)
+
+
+def _choose(page: Page, file: Path) -> None:
+    page.set_input_files("#file", file)
+    page.wait_for_selector("#outlook:not(.stale) .large")
+
+
+def _errors(page: Page) -> dict[str, str]:
+    """The sentences that fields are described by."""
+    found: dict[str, str] = page.evaluate(
+        """Object.fromEntries([...document.querySelectorAll('[aria-invalid=true]')].map(field => [field.id,
+        document.getElementById(field.getAttribute('aria-describedby').split(' ')[0]).textContent]))"""
+    )
+    return found
+
+
+def test_a_file_becomes_a_study_that_runs_live_and_predicts(browser: Browser, house: House, customers: Path) -> None:
+    with serving(house, workers=1) as server, looking(browser, server.url) as look:
+        page = look.go("/new")
+        _choose(page, customers)
+        assert page.input_value('[id="dataset.target"]') == "churned"
+        page.get_by_label("id: used as").select_option("ignore")
+        _fill(page, name="By form", budget__trials="6", budget__epochs="5", model__mlp__hidden_units="8")
+        page.uncheck("#compare")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        written = yaml.safe_load(page.locator("#yaml").text_content() or "")
+        assert (written["name"], written["dataset"]["ignore"]) == ("By form", ["id"])
+        page.dblclick("#submit")
+        page.wait_for_url("**/studies/By%20form")
+        page.wait_for_selector("text=completed", timeout=60_000)
+        assert [each["name"] for each in server.api.get("/v1/studies").json()["items"]] == ["By form"]
+        page.get_by_role("link", name="Predict").click()
+        with customers.open(encoding="utf-8") as file:
+            rows = file.read().splitlines()
+        new = customers.with_name("new.csv")
+        new.write_text("\n".join([*rows, "1,170.5,Atlantis,3,no"]), encoding="utf-8")
+        page.fill("#id", "id")
+        page.set_input_files("#rows", new)
+        page.get_by_role("button", name="Predict").click()
+        page.wait_for_selector("#rows-table table", timeout=60_000)
+        assert page.locator("#rows-table tbody tr").count() == 100
+        assert "'Atlantis'" in page.inner_text("#unfamiliar")
+        with page.expect_download() as download:
+            page.click("#download")
+        table = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+        assert [row["id"] for row in table] == [*map(str, range(120)), "1"]
+        assert all(float(row[f"p_{row['prediction']}"]) >= 0.5 for row in table)
+
+
+def test_what_is_wrong_stands_beside_its_field_in_the_words_of_the_api(
+    browser: Browser, api: httpx.Client, customers: Path
+) -> None:
+    with looking(browser, str(api.base_url)) as look:
+        look.page.on("dialog", lambda dialog: look.faults.append(f"ran a script: {dialog.message}"))
+        page = look.go("/new")
+        page.click("#submit")
+        assert _errors(page) == {"file": "choose a file, or data that is here"}
+        assert page.evaluate("document.activeElement.id") == "file"
+        broken = customers.with_name("broken.csv")
+        broken.write_text("a,b\n1,2,3\n")
+        page.set_input_files("#file", broken)
+        page.wait_for_selector("p.field-error:has-text('row 2 (the header is row 1) has 3 fields')")
+        _choose(page, customers)
+        assert SCRIPT in page.inner_text("#profile")
+        wrong = {"name": f"Größe {SCRIPT}", "budget.trials": "none", "space.lambda.low": "7"}
+        _fill(page, **{field.replace(".", "__"): value for field, value in wrong.items()})
+        page.click("#submit")
+        page.wait_for_selector('[id="budget.trials"][aria-invalid]')
+        body = document(
+            wrong["name"], budget={"trials": "none"}, space={"lambda": {"low": 7, "high": 0.1, "log": True}}
+        )
+        refused = {one["field"]: one["message"] for one in api.post("/v1/studies", json=body).json()["errors"]}
+        shown = _errors(page)
+        assert shown.pop("space.lambda.low") == refused.pop("space.lambda")
+        assert shown == refused
+        assert page.evaluate("document.activeElement.id") == "space.lambda.low"
+        page.get_by_label("id: used as").select_option("group")
+        page.get_by_label('it\'s "x": used as').select_option("group")
+        page.wait_for_selector("[data-column][aria-invalid], #file[aria-invalid]")
+        assert api.get("/v1/studies").json()["items"] == []
+        assert [each for each in api.get("/v1/datasets").json() if each["kind"] == "uploaded"] == []
+
+
+def test_a_study_is_submitted_once_and_one_that_is_refused_leaves_no_file(
+    browser: Browser, api: httpx.Client, customers: Path
+) -> None:
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/new")
+        _choose(page, customers)
+        _fill(page, name="taken meanwhile", budget__trials="3", budget__epochs="2")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+
+        # Another page is quicker, after the check and before the submission.
+        def take_name(route: object) -> None:
+            api.post("/v1/studies", json=document("taken meanwhile"))
+            route.continue_()  # type: ignore[attr-defined]
+
+        page.route("**/v1/datasets", take_name)
+        page.click("#submit")
+        page.wait_for_selector("#message:has-text('taken meanwhile')")
+        assert "exists; choose another name" in page.inner_text("#message")
+        assert [each for each in api.get("/v1/datasets").json() if each["kind"] == "uploaded"] == []
+        page.unroute("**/v1/datasets")
+        _fill(page, name="once only")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+        page.dblclick("#submit")
+        page.wait_for_url("**/studies/once%20only")
+        assert [url.rsplit("/v1/", 1)[1] for url in sent if not url.endswith("check")] == ["datasets", "studies"]
+        study = api.get("/v1/studies/once only").json()
+        assert (study["spec"]["budget"]["trials"], study["comparison"]["state"]) == (3, "searching")
+
+
+def test_a_model_of_ones_own_is_read_and_shown(browser: Browser, api: httpx.Client) -> None:
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": [None, 13]}},
+        {"class_name": "Dense", "config": {"name": "first", "units": 7, "activation": "relu"}},
+        {"class_name": "Dense", "config": {"name": "last", "units": 3, "activation": "softmax"}},
+    ]
+    text = json.dumps({"class_name": "Sequential", "config": {"name": "own", "layers": layers}})
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/new")
+        page.check("[name=source][value=known]")
+        page.select_option("#known", "builtin/wine")
+        page.check("[name=model][value=keras]")
+        page.fill("#model-text", text[:-9])
+        page.wait_for_selector("p.field-error:has-text('is not JSON')")
+        page.fill("#model-text", text)
+        page.wait_for_selector("#layers table")
+        assert "98" in page.inner_text("#layers tbody tr:first-child")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        assert page.is_disabled("[name=model][value=cnn]")
+        page.select_option("#known", "builtin/iris")
+        page.wait_for_selector("p.field-error:has-text('rows')")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_filled_form_looks_right_and_is_accessible(
+    browser: Browser, api: httpx.Client, customers: Path, scheme: Scheme
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    with looking(browser, str(api.base_url), color_scheme=scheme) as look:
+        page = look.go("/new")
+        _choose(page, customers)
+        _fill(page, budget__epochs="0")
+        page.wait_for_selector("p.field-error")
+        for width in (*WIDTHS, 1600):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.screenshot(path=SHOTS / f"form {width} {scheme}.png", full_page=True)
+            assert page.evaluate(_CUT) == []
+        assert [each["id"] for each in Axe().run(page).response["violations"]] == []
+
+
+def test_the_form_is_offered_to_whom_may_submit_and_says_without_javascript_what_to_do(
+    browser: Browser, tmp_path: Path
+) -> None:
+    settings = settings_in(tmp_path)
+    with served(settings) as api:
+        store = Store(settings.database_url)
+        keys: dict[Scope, str] = {scope: KeyStore(store).create(scope, scope).text for scope in ("read", "submit")}
+        store.close()
+        for scope, key in keys.items():
+            headers = {"Authorization": f"Bearer {key}"}
+            assert api.get("/new", headers=headers).status_code == {"read": 403, "submit": 200}[scope]
+            assert ('href="/new"' in api.get("/", headers=headers).text) == (scope == "submit")
+            for path in ("/v1/studies/check", "/v1/datasets/profile", "/v1/models/read"):
+                assert (api.post(path, headers=headers).status_code == 403) == (scope == "read")
+        with looking(
+            browser, str(api.base_url), java_script_enabled=False,
+            extra_http_headers={"Authorization": f"Bearer {keys['submit']}"},
+        ) as look:  # fmt: skip
+            page = look.go("/new")
+            assert page.get_by_text("This form needs JavaScript").is_visible()
+            assert not page.locator("#new").is_visible()
