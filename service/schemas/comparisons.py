@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from service.schemas.progress import OverallView, ProgressView
+from service.schemas.studies import BestView
 from service.storage.states import ComparisonState, StudyState
 from studies.analysis.results import Comparison
 from studies.spec.comparison import Technique
@@ -20,6 +21,9 @@ class PartView(BaseModel):
     state: StudyState
     reason: str | None
     progress: ProgressView
+    best: BestView | None = Field(
+        None, description="Its best trial; null while none is complete, and for the confirmation."
+    )
 
 
 class ComparisonView(BaseModel):
