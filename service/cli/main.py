@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import results, serving, studies
+from service.cli import results, serving, studies, study_files
 from service.cli.compare import compare
 from service.cli.datasets import datasets
 from service.cli.db import db
@@ -17,21 +17,22 @@ from service.cli.options import refuse
 app = typer.Typer(
     help="Which regularization to use on your data, how much of it, and how sure that is.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    studies.run,
+    study_files.run,
     compare,
     results.report,
     results.export,
     results.model,
     results.snippet,
     results.predict,
-    studies.submit,
+    study_files.submit,
     studies.watch,
     studies.studies,
     studies.show,
+    studies.trials,
     studies.pause,
     studies.resume,
     studies.stop,
