@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Query, Request
 
 from service.api.authentication import Authenticator
 from service.api.dashboard import Dashboard
+from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -76,6 +77,10 @@ def _authenticator(request: Request) -> Authenticator:
     return cast(Authenticator, request.app.state.authenticator)
 
 
+def _hub(request: Request) -> Hub:
+    return cast(Hub, request.app.state.hub)
+
+
 def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
@@ -98,4 +103,5 @@ ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
 DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]
 AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
+HubDependency = Annotated[Hub, Depends(_hub)]
 SettingsDependency = Annotated[Settings, Depends(_settings)]

@@ -86,6 +86,14 @@ class StudyView(BaseModel):
     pruner: PrunerView = Field(description="Which pruner ends its hopeless trials.")
     progress: ProgressView = Field(description="Of the study's own trials, without its comparison.")
     overall: OverallView = Field(description="Of the study and its comparison together.")
+    activity: str | None = Field(
+        None,
+        description="What workers do for it now: loading TensorFlow, loading data, compiling, search 120/210, "
+        "confirming or publishing; null when none serves it.",
+    )
+    last_event_id: str = Field(
+        description="Of its events, when it was read; as `last_event_id` of /events it loses nothing since."
+    )
     priority: int = Field(description="Workers serve the highest priority first.")
     data: DataSummary | None = Field(
         None, description="How the user's own data was read, with what to look at; null in listings."

@@ -26,7 +26,7 @@ from service.storage.lifecycle import lock_trials
 from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
-from service.storage.trial_rows import insert_curve, trial_columns, update_claimed
+from service.storage.trial_rows import keep_curve, keep_running_curves, remove_curves, trial_columns, update_claimed
 from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
@@ -152,10 +152,10 @@ class TrialLedger:
         Raises NumberTakenError when another worker has opened its number.
         """
         if template is None:
-            with self._fenced(claim, params=params):
+            with self._fenced(claim, locks_study=True, params=params):
                 return
         try:
-            with self._fenced(claim, number=template.number, params=params) as session:
+            with self._fenced(claim, locks_study=True, number=template.number, params=params) as session:
                 optuna_trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
                 faults.point("asked")
         except sa.exc.IntegrityError:
@@ -166,7 +166,7 @@ class TrialLedger:
         faults.point("params written")
 
     def report(self, reports: Sequence[Report]) -> Standing:
-        """Record intermediate values and renew the leases, in one transaction; return the lost ones and the order."""
+        """Record values and curves and renew the leases, in one transaction; return the lost ones and the order."""
         self._holder.note_progress()
         self._nothing_changed = False
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
@@ -184,6 +184,8 @@ class TrialLedger:
                 for step, value in report.values
             ]
             optuna_tables.set_intermediate_values(session, values)
+            curves = {r.claim.trial_id: r.curve for r in reports if r.curve is not None and r.claim.trial_id in kept}
+            keep_running_curves(session, curves)
         lost = frozenset(report.number for report in reports if report.claim.trial_id not in kept)
         self._awaited |= lost
         return Standing(self._order(state), lost)
@@ -238,7 +240,9 @@ class TrialLedger:
         with self._fenced(claim, locks_study=True, ended=True, **trial_columns(outcome)) as session:
             attempts.record_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
             if outcome.result is not None:
-                insert_curve(session, claim.trial_id, outcome.result)
+                keep_curve(session, claim.trial_id, outcome.result)
+            else:
+                remove_curves(session, [claim.trial_id])
             failed = outcome.state == OptunaState.FAIL
             if failed or not comparisons.goes_on(session, self._study_id):
                 study = session.get_one(StudyRecord, self._study_id)
@@ -280,8 +284,9 @@ class TrialLedger:
     ) -> Iterator[Session]:
         """A transaction that begins by changing the claim's row, with the moment of its end if it has `ended`.
 
-        With `locks_study` it locks the study first: of two workers that close the last trials at once, each would see
-        the other's still open, and neither would end the study.
+        With `locks_study` it locks the study first. A change of a trial's state that users see is numbered under this
+        lock; and of two workers that close the last trials at once, each would see the other's still open, and neither
+        would end the study.
 
         Raises LeaseLostError when the claim is no longer held.
         """

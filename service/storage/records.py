@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from service.storage.states import LIVE_STUDY, ComparisonState, Ending, StudyState, TrialState
+from service.storage.states import LIVE_STUDY, Activity, ComparisonState, Ending, StudyState, TrialState
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
 
@@ -125,6 +125,8 @@ class TrialRecord(Record):
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
         # Finds every lease of every study without reading trials that have ended.
         sa.Index("ix_regsweep_trials_running", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
+        sa.Index("ix_regsweep_trials_changed", "study_id", "changed"),
+        sa.Index("ix_regsweep_trials_ended", "ended_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -153,6 +155,8 @@ class TrialRecord(Record):
     model: Mapped[str | None]  # path of the .keras file in the artifacts, of trials that were the best so far
     started_at: Mapped[float | None]
     ended_at: Mapped[float | None]
+    #: Number of its last change of state among those of the study, in the order of their commits; set by a trigger.
+    changed: Mapped[int | None]
 
 
 def running() -> sa.ColumnElement[bool]:
@@ -172,7 +176,7 @@ def claimable() -> sa.ColumnElement[bool]:
 
 
 class CurveRecord(Record):
-    """A trial's whole learning curve in one row."""
+    """A trial's whole learning curve in one row; of a running trial, its curve so far, without detail."""
 
     __tablename__ = "regsweep_curves"
 
@@ -193,6 +197,19 @@ class AttemptRecord(Record):
     ended_at: Mapped[float | None]
     ending: Mapped[Ending | None] = mapped_column(_one_of(Ending, 16))
     reason: Mapped[str | None]  # in words, unless it was told
+
+
+class WorkerRecord(Record):
+    """A worker that shows itself, with what it does now."""
+
+    __tablename__ = "regsweep_workers"
+
+    name: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    activity: Mapped[Activity] = mapped_column(_one_of(Activity, 20))
+    study_id: Mapped[int | None]  # that it serves; of a deleted study until it finds out
+    started_at: Mapped[float]
+    seen_at: Mapped[float]
+    expires_at: Mapped[float]  # when it counts as gone, unless it is seen again
 
 
 class RequestRecord(Record):

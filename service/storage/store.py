@@ -223,7 +223,7 @@ class Store:
         return trial
 
     def curve(self, trial: TrialRecord) -> dict[str, Any] | None:
-        """A finished trial's learning curve; None when it gave no result."""
+        """A trial's learning curve, of a running one that of the epochs so far; None when it gave no result."""
         record = self._curve_record(trial)
         return None if record is None else record.curve
 

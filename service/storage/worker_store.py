@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.storage import attempts, comparisons, database, lifecycle, scheduling
+from service.storage import attempts, comparisons, database, lifecycle, scheduling, workers
 from service.storage.database import unix_now
 from service.storage.records import StudyRecord, TrialRecord, running
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Ending, StudyState
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Activity, Ending, StudyState
 from service.storage.store import Store
 
 _PUBLISHING_SECONDS = 600.0  # after which another worker may publish a study
@@ -86,6 +86,18 @@ class WorkerStore:
         reason = f"its worker gave no sign of life for {lease_seconds:g} seconds"
         with database.transaction(self._store.optuna) as session:
             return attempts.end_attempts(session, self._store.optuna, unchanged, Ending.LOST, reason)
+
+    # Showing what workers do
+
+    def show_worker(self, name: str, activity: Activity, study_id: int | None, seconds: float) -> None:
+        """Record what a worker does; see workers.show."""
+        with self._store.writing() as session:
+            workers.show(session, name, activity, study_id, seconds)
+
+    def remove_worker(self, name: str) -> None:
+        """Remove a worker that has ended."""
+        with self._store.writing() as session:
+            workers.remove(session, name)
 
     # Publishing
 

@@ -12,6 +12,7 @@ from optuna.trial import Trial, TrialState
 from studies.hyperparameters import Hyperparameters
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Outcome
+from studies.sweep.running_curve import RunningCurve
 from studies.training.checkpoint import Checkpoint
 from studies.training.result import Trained, TrainingState, mean_result
 
@@ -37,6 +38,7 @@ class RunningTrial:
     lost: bool = False  # another worker has it now
     state_kept_at: float = field(default_factory=time.monotonic)
     states: dict[int, TrainingState] = field(default_factory=dict)  # as last kept, by fold
+    curve: RunningCurve = field(default_factory=RunningCurve)  # of the kept fold
 
     def __post_init__(self) -> None:
         self.outstanding = len(self.folds)
@@ -78,6 +80,13 @@ class RunningTrial:
         self.states = dict(checkpoint.running)
         self.trained = {fold: trained for fold, trained in checkpoint.ended.items() if fold not in lacking}
         self.outstanding -= len(self.trained)
+
+    def restore_curve(self, metric: str) -> None:
+        """Begin its curve with what the earlier attempt trained."""
+        if self.kept_fold in self.trained:
+            self.curve.extend(self.trained[self.kept_fold].result.curve[metric])
+        elif self.kept_fold in self.states:
+            self.curve.extend(entry[metric] for entry in self.states[self.kept_fold].facts["entries"])
 
     def checkpoint(self) -> Checkpoint:
         """The state that another attempt can go on from."""
