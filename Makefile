@@ -6,7 +6,7 @@ READY := .venv/ready
 BENCH_READY := .venv/bench-ready
 BEGUN := $(shell date +%s)
 
-.PHONY: setup demo test check test-docker browser serve lint types chaos bench-setup bench lock clean
+.PHONY: setup demo test check test-docker browser serve client lint types chaos bench-setup bench lock clean
 
 setup: $(READY)
 
@@ -47,6 +47,10 @@ browser:
 	command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] || { \
 	  echo "Chromium is missing, and only root can install it here: the tests that open the report in a browser are skipped."; exit 0; }; \
 	apt-get install -y -qq chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+
+# Make the blocking client from the one for asyncio.
+client: setup
+	$(BIN)/python -m tests.blocking_client
 
 lint: setup
 	$(BIN)/ruff check .
@@ -95,7 +99,7 @@ lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  --extra worker -c requirements/dev.txt -o requirements/worker.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
-	  -c requirements/dev.txt -o requirements/server.txt
+	  --extra server -c requirements/dev.txt -o requirements/server.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  --extra gpu -c requirements/dev.txt -o requirements/worker-gpu.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \

@@ -11,7 +11,8 @@ import numpy as np
 
 from benchmarks.tables import TABLES, frame, write_csv
 from studies.objectives import Task
-from studies.prediction import Predictions, predict
+from studies.prediction import predict
+from studies.predictions import Predictions
 
 _LEAST = 1e-7  # probability, as Keras' losses clip it
 _RAREST = 15  # rows of a class among those that are shown

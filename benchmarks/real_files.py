@@ -17,7 +17,7 @@ import httpx
 from benchmarks.serving import run, serving
 from benchmarks.tables import TABLES, published
 from service.client import Client
-from service.errors import RefusedError
+from service.errors import ServiceError
 from studies.errors import StudiesError
 from studies.spec.table import TableFormat
 
@@ -41,7 +41,7 @@ def main() -> None:
         for name in names:
             try:
                 print(_take(client, name, Path(folder)), flush=True)
-            except (RefusedError, StudiesError, httpx.HTTPError) as error:
+            except (ServiceError, StudiesError, httpx.HTTPError) as error:
                 faults.append(f"{name}: {error}")
                 print(f"| {name} | {' '.join(str(error).split())} |", flush=True)
     print(f"\n{len(names)} tables, {len(faults)} of them with a fault")
@@ -57,7 +57,7 @@ def _take(client: Client, name: str, folder: Path) -> str:
         _write(frame, file, file_format)
         options = {"name": f"{name} {file_format}", "format": file_format, "target": target}
         asked = {"drop_missing_target": True, "drop_rare_classes": TABLES[name].task != "regression"}
-        details.append(client.add_dataset(file, options | asked))
+        details.append(client.add_dataset_or_find(file, options | asked)[0])
     profiles = [_comparable(detail.profile.model_dump(mode="json")) for detail in details]
     dataset = {"kind": "uploaded", "name": f"{name} csv"}
     study: dict[str, object] = {"name": name, "dataset": dataset, "budget": _TRIALS, "space": {"learning_rate": 0.01}}

@@ -81,7 +81,7 @@ def _outcomes(names: Sequence[str], seeds: int, script: str) -> Iterator[Outcome
 
 
 def _submitted(client: Client, judge: Judge, script: str) -> tuple[Judge, float]:
-    client.add_dataset(judge.shown, {"name": judge.name, "target": judge.target, "task": judge.task, "format": "csv"})
+    client.add_dataset(judge.shown, judge.target, name=judge.name, task=judge.task, format="csv")
     study = {
         "name": judge.name,
         "dataset": {"kind": "uploaded", "name": judge.name},

@@ -62,7 +62,7 @@ def measure(rows: int, columns: int, file_format: TableFormat) -> None:
         [server] = children(os.getpid())
         [worker] = children(server)
         for step, pid, take in (
-            ("upload and profile", server, lambda: client.add_dataset(path, _asked(file_format))),
+            ("upload and profile", server, lambda: client.add_dataset_or_find(path, _asked(file_format))),
             ("study of one trial", worker, lambda: train(client, file_format)),
         ):
             before, begun = peak(pid), time.perf_counter()

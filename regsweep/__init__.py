@@ -9,14 +9,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from service.client import Client
-    from service.errors import RefusedError, ServiceError
+    from service.client.asynchronous.client import AsyncClient
+    from service.client.blocking.client import Client
+    from service.client.events import ComparisonEvent, CurveEvent, DeletedEvent, EndEvent, Event, StudyEvent, TrialEvent
+    from service.client.lists import Studies, Trials
+    from service.client.report_page import ReportPage
+    from service.client.sweep_result import SweepResult
+    from service.errors import (
+        BadRequestError,
+        ConflictError,
+        DatasetInUseError,
+        ExtraMissingError,
+        ForbiddenError,
+        InvalidDatasetError,
+        NameInUseError,
+        NotFoundError,
+        PreconditionError,
+        PredictorMissingError,
+        RefusedError,
+        ServiceError,
+        StorageError,
+        TooLargeError,
+        UnauthenticatedError,
+        UnreachableError,
+    )
+    from service.predicting import predict
     from service.schemas.comparisons import ComparisonView
+    from service.schemas.datasets import DatasetDetail
     from service.schemas.studies import StudyView
     from service.schemas.trials import TrialView
+    from service.sweeping import sweep
     from studies.datasets.preparation import Preparation
     from studies.errors import DatasetError, FieldError, InvalidSpecError, InvalidTableError, StudiesError
-    from studies.prediction import Predictions, predict
+    from studies.predictions import Predictions
     from studies.spec.budget import Budget
     from studies.spec.comparison import ComparisonSpec
     from studies.spec.dataset import BuiltinDataset, SyntheticDataset, UploadedDataset
@@ -51,19 +76,32 @@ if TYPE_CHECKING:
 __all__ = [
     "AdamSpec",
     "AdamWSpec",
+    "AsyncClient",
+    "BadRequestError",
     "BatchSizeRange",
     "Budget",
     "BuiltinDataset",
     "Client",
     "CnnSpec",
+    "ComparisonEvent",
     "ComparisonSpec",
     "ComparisonView",
+    "ConflictError",
     "ConstantSpec",
     "CosineSpec",
+    "CurveEvent",
+    "DatasetDetail",
     "DatasetError",
+    "DatasetInUseError",
+    "DeletedEvent",
     "EarlyStoppingSpec",
+    "EndEvent",
+    "Event",
     "ExponentialSpec",
+    "ExtraMissingError",
     "FieldError",
+    "ForbiddenError",
+    "InvalidDatasetError",
     "InvalidSpecError",
     "InvalidTableError",
     "KerasSpec",
@@ -71,44 +109,92 @@ __all__ = [
     "LayerSpace",
     "LearningRateRange",
     "MlpSpec",
+    "NameInUseError",
+    "NotFoundError",
     "PatienceRange",
+    "PreconditionError",
     "Predictions",
+    "PredictorMissingError",
     "Preparation",
     "PrunerSpec",
     "RateRange",
     "RatioRange",
     "RefusedError",
+    "ReportPage",
     "Resampling",
     "RmspropSpec",
     "SamplerSpec",
     "SearchSpace",
     "ServiceError",
     "SgdSpec",
+    "StorageError",
+    "Studies",
     "StudiesError",
+    "StudyEvent",
     "StudySpec",
     "StudyView",
+    "SweepResult",
     "SyntheticDataset",
     "TableOptions",
+    "TooLargeError",
     "Training",
+    "TrialEvent",
     "TrialView",
+    "Trials",
+    "UnauthenticatedError",
+    "UnreachableError",
     "UploadedDataset",
     "WarmStartSpec",
     "__version__",
     "parse",
     "predict",
     "read",
+    "sweep",
 ]
 
 #: Each module with the names of it that are handed on.
 _MODULES = {
-    "service.client": ("Client",),
-    "service.errors": ("RefusedError", "ServiceError"),
+    "service.client.asynchronous.client": ("AsyncClient",),
+    "service.client.blocking.client": ("Client",),
+    "service.client.events": (
+        "ComparisonEvent",
+        "CurveEvent",
+        "DeletedEvent",
+        "EndEvent",
+        "Event",
+        "StudyEvent",
+        "TrialEvent",
+    ),
+    "service.client.lists": ("Studies", "Trials"),
+    "service.client.report_page": ("ReportPage",),
+    "service.client.sweep_result": ("SweepResult",),
+    "service.errors": (
+        "BadRequestError",
+        "ConflictError",
+        "DatasetInUseError",
+        "ExtraMissingError",
+        "ForbiddenError",
+        "InvalidDatasetError",
+        "NameInUseError",
+        "NotFoundError",
+        "PreconditionError",
+        "PredictorMissingError",
+        "RefusedError",
+        "ServiceError",
+        "StorageError",
+        "TooLargeError",
+        "UnauthenticatedError",
+        "UnreachableError",
+    ),
+    "service.predicting": ("predict",),
     "service.schemas.comparisons": ("ComparisonView",),
+    "service.schemas.datasets": ("DatasetDetail",),
     "service.schemas.studies": ("StudyView",),
     "service.schemas.trials": ("TrialView",),
+    "service.sweeping": ("sweep",),
     "studies.datasets.preparation": ("Preparation",),
     "studies.errors": ("DatasetError", "FieldError", "InvalidSpecError", "InvalidTableError", "StudiesError"),
-    "studies.prediction": ("Predictions", "predict"),
+    "studies.predictions": ("Predictions",),
     "studies.spec.budget": ("Budget",),
     "studies.spec.comparison": ("ComparisonSpec",),
     "studies.spec.dataset": ("BuiltinDataset", "SyntheticDataset", "UploadedDataset"),
@@ -146,7 +232,10 @@ def __getattr__(name: str) -> Any:
         return import_module("service.version").VERSION
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'regsweep' has no attribute '{name}'")
-    return getattr(import_module(_MODULE_OF[name]), name)
+    from service.extras import needing
+
+    with needing(f"regsweep.{name}"):
+        return getattr(import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -22,12 +22,19 @@ ServiceError
 ├── PredictorMissingError 501  a server without TensorFlow cannot predict
 ├── BackupError         the database cannot be copied
 ├── EngineMissingError  workers cannot run without TensorFlow
+├── ExtraMissingError   what is asked for needs an extra that is not installed
 ├── AddressError        the server cannot listen on its address
 ├── NoKeyError          other machines can reach the server and no key exists
-└── RefusedError        a server refused a client's request, or does not answer
+├── UnreachableError    a client gets no answer from its server
+└── RefusedError        a server refused a client's request for a reason that has no class here
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import Self
+
+from studies.errors import FieldError
 
 
 class ServiceError(Exception):
@@ -35,6 +42,14 @@ class ServiceError(Exception):
 
     status = 500
     title = "Internal error"
+    fields: tuple[FieldError, ...] = ()  # that are wrong in a request
+
+    @classmethod
+    def told(cls, text: str, status: int, fields: Sequence[FieldError] = ()) -> Self:
+        """The error that a server told a client, with the server's sentence in place of one that is made here."""
+        error = cls.__new__(cls, text)  # which keeps the text, as `Exception` does, and makes no other
+        error.status, error.fields = status, tuple(fields)
+        return error
 
 
 class UnauthenticatedError(ServiceError):
@@ -42,6 +57,7 @@ class UnauthenticatedError(ServiceError):
 
     status = 401
     title = "Unauthorized"
+    challenge: str | None = None
 
     def __init__(self, *, key_sent: bool) -> None:
         reason = "this key is not known, was revoked, or has expired" if key_sent else "a key is needed"
@@ -54,6 +70,7 @@ class ForbiddenError(ServiceError):
 
     status = 403
     title = "Forbidden"
+    challenge: str | None = None
 
     def __init__(self, message: str, scope: str | None = None) -> None:
         super().__init__(message)
@@ -114,13 +131,18 @@ class OneFieldError(ServiceError):
     """What was sent is wrong in one field, which is empty where it is wrong as a whole."""
 
     def __init__(self, field: str, message: str) -> None:
-        self.field = field
         super().__init__(message)
+        self.fields = (FieldError(field, message.removeprefix(f"{field}: ")),)
+
+    @property
+    def field(self) -> str:
+        """The field's name."""
+        return self.fields[0].field if self.fields else ""
 
     @property
     def reason(self) -> str:
         """The message without the field that it may begin with."""
-        return str(self).removeprefix(f"{self.field}: ")
+        return self.fields[0].message if self.fields else str(self)
 
 
 class InvalidDatasetError(OneFieldError):
@@ -189,6 +211,13 @@ class EngineMissingError(ServiceError):
         super().__init__("workers need TensorFlow: install regsweep[worker], or serve with --workers 0")
 
 
+class ExtraMissingError(ServiceError):
+    """What is asked for needs an extra of the package that is not installed."""
+
+    def __init__(self, what: str, module: str, extra: str) -> None:
+        super().__init__(f'{what} needs {module}, which is not installed: pip install "regsweep[{extra}]"')
+
+
 class WorkersFailedError(ServiceError):
     """No worker process becomes ready; the text repeats the last lines of one."""
 
@@ -242,12 +271,20 @@ class NoKeyError(ServiceError):
         )
 
 
-class RefusedError(ServiceError):
-    """A server refused a client's request, or does not answer; the text has one line per reason."""
+class UnreachableError(ServiceError):
+    """A client gets no answer from its server: none listens there, or the connection broke."""
 
-    def __init__(self, message: str, response_status: int | None = None) -> None:
-        super().__init__(message)
-        self.response_status = response_status  # None when there was no response
+    status = 503
+    title = "No answer"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"no server at {url} ({reason})")
+
+
+class RefusedError(ServiceError):
+    """A server refused a client's request for a reason that has no class here; `status` is the answer's."""
+
+    title = "Refused"
 
 
 class StorageError(ServiceError):

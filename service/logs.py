@@ -8,6 +8,12 @@ import structlog
 from service.settings import LogLevel
 
 
+def configure_guest() -> None:
+    """Print warnings and errors only, and leave the logging of the process to its owner, whose guests we are."""
+    if not structlog.is_configured():
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
 def configure(level: LogLevel) -> None:
     """Send structlog's and the standard library's lines through one formatter."""
     shared: list[structlog.typing.Processor] = [

@@ -32,9 +32,16 @@ class FieldError:
 class InvalidSpecError(StudiesError):
     """A study description that cannot be accepted."""
 
+    status = 422  # of the answer to it
+
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors)
         super().__init__("; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in self.errors))
+
+    @property
+    def fields(self) -> tuple[FieldError, ...]:
+        """The same errors, under the name that they have in every error of a request."""
+        return self.errors
 
 
 class DatasetError(StudiesError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,25 +15,14 @@ from studies.datasets import arrays
 from studies.datasets.casting import to_text
 from studies.datasets.column_roles import quote_names
 from studies.datasets.formats import open_columns
-from studies.datasets.new_rows import Unfamiliar
 from studies.datasets.preparation import Preparation, PreparedRows
 from studies.errors import DatasetError, InvalidTableError
+from studies.predictions import Predictions
 from studies.spec.table import TableFormat
 from studies.training.machine import memory_bytes
 
 _MEMORY_PARTS = 4  # rows take at most a quarter of the machine's memory
 MODEL, PREPARATION = "model.keras", "preparation.skops"
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """A row for each raw row."""
-
-    predicted: npt.NDArray[Any]  # class names, or numbers in the target's own unit
-    probabilities: npt.NDArray[Any] | None  # a column a class
-    class_names: tuple[str, ...]
-    unfamiliar: tuple[Unfamiliar, ...] = ()  # what training never saw, column by column
-    ids: tuple[str | None, ...] | None = None  # of a column that is carried through
 
 
 def predict(

@@ -14,7 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from service.errors import ForbiddenError, OneFieldError, ServiceError, UnauthenticatedError
+from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
 from studies.errors import FieldError, InvalidSpecError
 from studies.study_file import field_errors
 
@@ -49,8 +49,7 @@ def _on_service_error(_: Request, error: Exception) -> JSONResponse:
 
 def of_service_error(error: ServiceError) -> JSONResponse:
     """The answer to an error of the service."""
-    errors = [FieldError(error.field, error.reason)] if isinstance(error, OneFieldError) else []
-    response = problem(error.status, error.title, str(error), errors)
+    response = problem(error.status, error.title, str(error), error.fields)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = _RETRY_SECONDS
     if isinstance(error, UnauthenticatedError | ForbiddenError) and error.challenge is not None:

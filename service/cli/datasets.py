@@ -56,9 +56,9 @@ def add_dataset(
     key: KeyOption = None,
 ) -> None:
     """Upload a file to a server; print the dataset's name."""
-    from service.cli.local_files import format_of_file, name_of_file
+    from service.client.data import format_of_path, name_of_path
 
-    options: dict[str, Any] = {"name": name or name_of_file(file), "format": format_of_file(file)}
+    options: dict[str, Any] = {"name": name or name_of_path(file), "format": format_of_path(file)}
     options |= {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
     options |= {"encoding": encoding, "sheet": sheet, "columns": _read_columns(column or ())}
     options |= {"drop_missing_target": drop_missing_target, "drop_rare_classes": drop_rare_classes}

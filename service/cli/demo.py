@@ -12,8 +12,9 @@ from rich.console import Console
 from service.child_process import regsweep_command
 from service.cli import terminal
 from service.cli.following import follow, looking_at
+from service.cli.options import api_key_of
 from service.cli.terminal_comparison import show_comparison
-from service.client import Client, api_key_of
+from service.client import Client
 from service.schemas.studies import StudyView
 from service.settings import Settings
 from studies.spec.study import StudySpec

@@ -8,14 +8,15 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.names import make_name
+from service.client.data import format_of_path, name_of_path
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import NAME_PATTERN, NAME_RULE, StudySpec
-from studies.spec.table import ENDINGS, TableFormat, TableOptions, format_of_name
+from studies.spec.table import TableFormat, TableOptions
 from studies.study_file import parse
 
 if TYPE_CHECKING:
@@ -25,27 +26,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.storage.datasets import Upload
     from studies.datasets.profile import DatasetProfile
-    from studies.prediction import Predictions
-
-
-def format_of_file(file: Path) -> TableFormat:
-    """The format of a file by its name; `.gz` may stand behind it.
-
-    Raises InvalidSpecError when the name's ending is not known.
-    """
-    file_format = format_of_name(file.name)
-    if file_format is None:
-        raise InvalidSpecError([FieldError("", f"{file} must end in one of {', '.join(ENDINGS)}")])
-    return file_format
-
-
-def name_of_file(file: Path) -> str:
-    """The name of a dataset that is given none, made of its file's."""
-    return make_name(_expanded(file).stem)
-
-
-def _expanded(file: Path) -> Path:
-    return file.with_suffix("") if file.suffix.lower() == ".gz" else file
+    from studies.predictions import Predictions
 
 
 def dataset_kind(document: Mapping[str, Any]) -> str | None:
@@ -93,7 +74,7 @@ def read_dataset(document: Mapping[str, Any], folder: Path) -> LocalDataset:
     from service.errors import InvalidDatasetError
 
     file, name, columns = _dataset_file(document, folder)
-    file_format = format_of_file(file)
+    file_format = format_of_path(file)
     try:
         options = ingestion.check_options(columns)
         upload = ingestion.local_upload(file)
@@ -107,42 +88,46 @@ def read_dataset(document: Mapping[str, Any], folder: Path) -> LocalDataset:
 def submit_study(client: Client, document: Mapping[str, Any], folder: Path) -> StudyView:
     """Submit a study, with the file that its dataset is, if it is one.
 
-    It is checked here before anything is sent; of an uploaded dataset only the server knows enough. When the server
-    refuses it, it does not keep the file either.
+    It is checked here before anything is sent, where what reads files is installed; of an uploaded dataset only the
+    server knows enough. When the server refuses it, it does not keep the file either.
     """
     match dataset_kind(document):
         case "file":
-            return _submit_with_file(client, document, read_dataset(document, folder))
+            return _submit_with_file(client, document, folder)
         case "uploaded":
             return client.submit(document)
         case _:
             return client.submit(parse(document).model_dump(mode="json"))
 
 
-def _submit_with_file(client: Client, document: Mapping[str, Any], local: LocalDataset) -> StudyView:
-    from service.errors import NameInUseError, RefusedError
+def _submit_with_file(client: Client, document: Mapping[str, Any], folder: Path) -> StudyView:
+    from service.errors import NameInUseError, ServiceError, UnreachableError
 
-    name = local.check(document).name
-    if name is not None and client.find(name) is not None:
-        raise RefusedError(str(NameInUseError(name)))
-    options = {"name": local.name, "format": local.format, **local.options.model_dump(mode="json")}
-    dataset, is_new = client.add_dataset_or_find(local.upload.path, options)
+    file, dataset_name, options = _dataset_file(document, folder)
+    if find_spec("pyarrow") is not None:  # which regsweep[server] brings, with all that reads files
+        local = read_dataset(document, folder)
+        local.check(document)
+        options = local.options.model_dump(mode="json")
+    name = document.get("name")
+    if isinstance(name, str) and client.find(name) is not None:
+        raise NameInUseError(name)
+    dataset, is_new = client.add_dataset_or_find(file, {**options, "name": dataset_name})
     uploaded = {"kind": "uploaded", "name": dataset.name, "version": dataset.version}
     try:
         return client.submit({**document, "dataset": uploaded})
-    except RefusedError as error:
+    except (ServiceError, InvalidSpecError) as error:
         # Without an answer the study may have been accepted.
-        if is_new and error.response_status is not None:
+        if is_new and not isinstance(error, UnreachableError):
             _take_back(client, dataset)
         raise
 
 
 def _take_back(client: Client, dataset: DatasetDetail) -> None:
-    from service.errors import RefusedError
+    from service.errors import ServiceError
 
     try:
         client.delete_dataset(dataset.name, dataset.version)
-    except RefusedError as error:
+    except ServiceError as error:
         stays = f"version {dataset.version} of the dataset '{dataset.name}' stays on the server"
         print(f"regsweep: {stays}: {error}", file=sys.stderr)
 
@@ -168,7 +153,7 @@ def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, str,
         raise InvalidSpecError([FieldError("dataset.path", f"there is no file {file}")])
     name = options.pop("name", None)
     if name is None:
-        return file, name_of_file(file), options
+        return file, name_of_path(file), options
     if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
         raise InvalidSpecError([FieldError("dataset.name", NAME_RULE)])
     return file, name, options

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -17,22 +16,17 @@ from service.cli.local_files import LocalDataset, dataset_kind, read_dataset
 from service.cli.options import warn_of
 from service.cli.source import Source, database_flags, say_if_new
 from service.cli.summary import show_all
-from service.errors import ConflictError, NameInUseError, WorkersFailedError
+from service.errors import ConflictError, WorkersFailedError
 from service.local import LocalStudies
+from service.resuming import begin_or_resume
 from service.schemas.studies import StudyView
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
-from service.storage.comparison_store import ComparisonStore
 from service.storage.datasets import DatasetStore
-from service.storage.records import StudyRecord
-from service.storage.states import ACTIVE_COMPARISON, StudyState
 from service.storage.store import Store
 from service.views import study_views
 from service.worker.fleet import Fleet
-from studies.analysis import techniques
 from studies.errors import InvalidSpecError
-from studies.spec.comparison import ComparisonSpec
-from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
 
@@ -54,7 +48,7 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
         artifacts = Artifacts(settings.artifacts_url)
         datasets = DatasetStore(store, artifacts)
         spec = checked or submission.check(document, settings, datasets.uploaded)
-        name = _begin_or_resume(store, spec) if local is None else _begin_with_file(store, datasets, spec, local)
+        name = begin_or_resume(store, spec) if local is None else _begin_with_file(store, datasets, spec, local)
         source = Source(LocalStudies(store, artifacts), None, settings, database_flags(settings))
         # Without its data, which does not change and is long to read of a wide table.
         return _run(source, name, lambda: study_views(store, [store.study(name)])[0], _command(file, model))
@@ -66,7 +60,7 @@ def _begin_with_file(store: Store, datasets: DatasetStore, spec: StudySpec, loca
     # As it was described when it was first kept, by which an earlier run knows it again.
     dataset = datasets.uploaded(kept.name, kept.version)
     try:
-        return _begin_or_resume(store, spec.model_copy(update={"dataset": dataset}))
+        return begin_or_resume(store, spec.model_copy(update={"dataset": dataset}))
     except (ConflictError, InvalidSpecError):
         if is_new:
             datasets.delete(kept.name, kept.version)
@@ -102,57 +96,3 @@ def _run(source: Source, name: str, read: Callable[[], StudyView], command: str)
 
 def _command(file: Path, model: Path | None) -> str:
     return f"regsweep run {quote(str(file))}" + ("" if model is None else f" --model {quote(str(model))}")
-
-
-def _begin_or_resume(store: Store, spec: StudySpec) -> str:
-    """Accept the study or, when it was accepted before, go on with it; return its name.
-
-    Raises ConflictError when another study has the name.
-    """
-    alone = _alone(spec)
-    # The same description gets the same name, so that the same command goes on with it, also with a comparison.
-    description = alone.model_dump_json(exclude={"dataset": {"version"}})
-    named = submission.with_name(spec, sha256(description.encode()).hexdigest())
-    name = str(named.name)
-    try:
-        return store.create_study(named).name
-    except NameInUseError:
-        study = store.study(name)
-        # A study of an earlier version may lack what is a default now.
-        stored = study.parsed_spec, StudySpec.model_validate(study.spec)
-        if alone.named(name) not in map(_alone, stored):
-            raise ConflictError(
-                f"another study is named '{name}'; choose another name, or delete that one first"
-            ) from None
-        _compare(store, study, spec)
-        if study.state == StudyState.PAUSED or study.comparison_state in ACTIVE_COMPARISON:
-            store.set_state(study.name, StudyState.RUNNING)
-        return study.name
-
-
-def _alone(spec: StudySpec) -> StudySpec:
-    """The study without its comparison, and without the number of its dataset's version, which its digest says too."""
-    dataset = spec.dataset
-    if isinstance(dataset, UploadedDataset):
-        dataset = dataset.model_copy(update={"version": None})
-    return spec.model_copy(update={"comparison": None, "dataset": dataset})
-
-
-def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
-    """Begin the comparison that the description has and the study lacks.
-
-    A comparison that is all defaults accepts any that the study has.
-
-    Raises ConflictError when the two differ.
-    """
-    if spec.comparison is None:
-        return
-    if study.comparison is None:
-        ComparisonStore(store).begin(study.name, spec.comparison)
-        return
-    wanted, present = techniques.resolve(spec, spec.comparison), study.parsed_comparison
-    if spec.comparison != ComparisonSpec() and wanted != present:
-        raise ConflictError(
-            f"study '{study.name}' has another comparison than this one, which is {study.comparison_state}; leave "
-            "`comparison` as it was, or choose another name"
-        )

@@ -64,16 +64,28 @@ def _root(
 
 
 def main() -> None:
-    """Run the command; a user's mistake is told in one clear line and exits with 2."""
-    from service.errors import ServiceError
-    from studies.errors import StudiesError
+    """Run the command; a user's mistake is told in clear lines, one a wrong field, and exits with 2."""
+    from service.errors import ExtraMissingError, ServiceError, UnauthenticatedError, UnreachableError
+    from service.extras import extra_of
+    from studies.errors import InvalidSpecError, StudiesError
 
     try:
         app()
-    except ServiceError as error:
-        refuse(str(error))
+    except UnreachableError as error:
+        refuse(f"{error}; start one with `regsweep serve`, or name it with --server")
+    except UnauthenticatedError as error:
+        refuse(f"{str(error).partition(';')[0]}; give one with --key, REGSWEEP_KEY or REGSWEEP_KEY_FILE")
+    except (ServiceError, InvalidSpecError) as error:
+        refuse("\n".join(f"{e.field}: {e.message}".removeprefix(": ") for e in error.fields) or str(error))
     except StudiesError as error:
         refuse(str(error))
+    except ModuleNotFoundError as error:
+        extra = extra_of(error)
+        if extra is None:
+            raise
+        if {*sys.argv[1:2]} & {"demo", "predict", "run", "worker"}:  # which train or predict, and need more
+            extra = "worker"
+        refuse(str(ExtraMissingError("this command", str(error.name), extra)))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -67,10 +67,22 @@ def load_settings(**flags: Any) -> Settings:
 
 def open_client(server: str | None, key: str | None) -> Client:
     """Make a client of the server that the flags or the settings name. A malformed key ends the command."""
-    from service.client import Client, api_key_of
+    from service.client import Client
 
     settings = load_settings(server_url=server, key=key, log_level="warning")
     return Client(settings.server_url, api_key_of(settings))
+
+
+def api_key_of(settings: Settings) -> str | None:
+    """The API key to send. A setting that is none ends the command."""
+    from service.api_keys import ApiKey
+
+    if settings.key is None:
+        return None
+    text = settings.key.get_secret_value()
+    if ApiKey.parse(text) is None:
+        refuse("REGSWEEP_KEY: holds no key; give one whole, as `regsweep keys create` printed it")
+    return text
 
 
 def warn_of(study: StudyView) -> None:

@@ -101,7 +101,8 @@ def predict(
     ] = None,
 ) -> None:
     """Predict new raw rows with an exported model; tell on standard error which values training never saw."""
-    from service.cli.local_files import format_of_file, write_predictions, write_unfamiliar
+    from service.cli.local_files import write_predictions, write_unfamiliar
+    from service.client.data import format_of_path
 
     if output.suffix.lower() not in {".csv", ".txt", ".json", ""}:
         refuse(f"--output: {output} is to be a CSV or JSON, and ends in {output.suffix}")
@@ -109,7 +110,7 @@ def predict(
     from studies.prediction import predict
 
     try:
-        predictions = predict(model, file, format_of_file(file), encoding, sheet, id_column=id_column, strict=strict)
+        predictions = predict(model, file, format_of_path(file), encoding, sheet, id_column=id_column, strict=strict)
         write_predictions(predictions, output)
         if unfamiliar is not None:
             write_unfamiliar(predictions, unfamiliar)

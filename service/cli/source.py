@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from service.cli.options import load_settings, refuse
+from service.cli.options import api_key_of, load_settings, refuse
 
 if TYPE_CHECKING:
     from service.schemas.comparisons import ComparisonView
@@ -119,7 +119,7 @@ def _finds_server(settings: Settings) -> bool:
 
 @contextmanager
 def _server(settings: Settings, flags: str) -> Iterator[Source]:
-    from service.client import Client, api_key_of
+    from service.client import Client
 
     with Client(settings.server_url, api_key_of(settings)) as client:
         yield Source(client, settings.server_url, settings, flags)

@@ -6,9 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
 from service.schemas.studies import BestView
 from service.storage.states import ComparisonState, StudyState
+from studies.analysis.labels import bounds_text, label, number
 from studies.analysis.results import Comparison
 from studies.spec.comparison import Technique
 
@@ -36,3 +38,22 @@ class ComparisonView(BaseModel):
     result: Comparison | None = Field(
         description="Null until it has ended, and when it ended with too little to compare."
     )
+
+    def _repr_html_(self) -> str:
+        if self.result is None:
+            return notebook.facts(
+                "comparison", [("state", self.state), ("trials", f"{self.overall.done} of {self.overall.trials}")]
+            )
+        answer = "".join(notebook.paragraph(line) for line in self.result.recommendation.lines)
+        head = ("technique", self.result.objective, "95 % interval", "regret", "zeros")
+        rows = [
+            (
+                label(row.technique),
+                number(row.objective.mean),
+                bounds_text(row.objective),
+                number(row.regret, 2),
+                f"{row.zero_share:.0%}",
+            )
+            for row in self.result.ranked
+        ]
+        return answer + notebook.table(head, rows)

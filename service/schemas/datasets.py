@@ -44,6 +44,19 @@ class DatasetDetail(DatasetVersion):
     profile: DatasetProfile
 
 
+class FileProfile(BaseModel):
+    """What a file holds that is profiled and not kept."""
+
+    name: str | None = None
+    version: int | None = Field(None, description="Null: the file is not kept.")
+    digest: str
+    bytes: int
+    format: TableFormat
+    options: dict[str, Any] = Field(description="As TableOptions; `target` is null where the request named none.")
+    profile: DatasetProfile
+    suggested_target: str | None = Field(None, description="The likely target, where the request named none.")
+
+
 class UploadOptions(BaseModel):
     """What a request says of the file that it uploads, in its query or in its form."""
 

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, ComparisonState, StudyState
+from studies.analysis.labels import number
 from studies.datasets.summary import DataSummary
 from studies.spec.comparison import Technique
 from studies.spec.sampler import PrunerName
@@ -119,6 +121,30 @@ class StudyView(BaseModel):
     def active(self) -> bool:
         """True until the study and its comparison have ended."""
         return self.state in ACTIVE_STUDY or (self.comparison is not None and self.comparison.active)
+
+    def _repr_html_(self) -> str:
+        comparison, best, overall = self.comparison, self.best, self.overall
+        spread = "" if best is None or best.deviation is None else f" ± {number(best.deviation, 2)}"
+        params = {} if best is None else {name: value for name, value in best.params.items() if value is not None}
+        return notebook.facts(
+            self.name,
+            [
+                ("state", " – ".join(filter(None, [self.state, self.reason]))),
+                ("trials", f"{overall.done} of {overall.trials}"),
+                ("comparison", "" if comparison is None else str(comparison.state)),
+                ("best", "" if best is None else f"trial {best.number}, {number(best.value)}{spread}"),
+                ("params", ", ".join(f"{name} = {number(value)}" for name, value in params.items())),
+                ("warnings", " ".join(self.warnings)),
+            ],
+        )
+
+
+class BudgetChanges(BaseModel):
+    """The fields of a budget that can be changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trials: Annotated[int, Field(ge=1, strict=True)] = Field(description="All trials of the study, never fewer.")
 
 
 class StudyChanges(BaseModel):

@@ -13,32 +13,12 @@ from studies.datasets.levels import Levels
 from studies.datasets.reading import ColumnKind, Reading
 from studies.datasets.table import Column, describe_row, is_missing, row_number, spread
 from studies.errors import InvalidTableError
-from studies.frozen_model import FrozenModel
+from studies.predictions import Unfamiliar
 from studies.spec.table import ColumnOptions, TableFormat
 
 _SHOWN = 5
 _LARGEST = np.finfo(np.float32).max
 _WORDS = {"number": "a number", "boolean": "true or false", "date": "a date as 2026-01-31"}
-
-
-class Unfamiliar(FrozenModel):
-    """Values of a column that training never saw, which a prediction therefore rests on less."""
-
-    column: str
-    what: str  # "missing" where training had a value in every row, or "unknown" levels
-    count: int  # rows
-    rows: tuple[int, ...]  # the first of them, as the file counts them
-    values: tuple[str, ...] = ()  # unknown levels, the first
-
-    @property
-    def text(self) -> str:
-        """A sentence."""
-        rows = "1 row" if self.count == 1 else f"{self.count} rows"
-        first = f"row {self.rows[0]}" if self.count == 1 else f"the first is row {self.rows[0]}"
-        if self.what == "missing":
-            return f"column '{self.column}' has no value in {rows} ({first}), and had one in every row of training"
-        quoted = ", ".join(f"'{value}'" for value in self.values)
-        return f"column '{self.column}' has a value in {rows} ({first}) that training never saw: {quoted}"
 
 
 def build(layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableFormat) -> tuple[Column, list[Unfamiliar]]:

@@ -29,7 +29,7 @@ from studies.spec.table import TableFormat
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from studies.datasets.new_rows import Unfamiliar
+    from studies.predictions import Unfamiliar
 
 #: Raw rows: columns by name, or one array.
 Raw = Mapping[str, Sequence[Any] | Array] | Array

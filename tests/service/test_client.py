@@ -15,7 +15,8 @@ import uvicorn
 
 from service.api.app import create_app
 from service.client import Client
-from service.errors import RefusedError
+from service.errors import NameInUseError, NotFoundError, RefusedError, UnreachableError
+from studies.errors import FieldError, InvalidSpecError
 from tests.acceptance.polling import eventually
 from tests.service.conftest import settings_in
 from tests.service.documents import document
@@ -58,7 +59,7 @@ def client(port: int, patience: float = 30.0) -> Client:
 def test_a_server_that_was_never_there_is_not_waited_for(port: int) -> None:
     with client(port, 600.0) as here:
         assert not here.is_healthy()
-        with pytest.raises(RefusedError, match=r"no server at .*; start one with `regsweep serve`"):
+        with pytest.raises(UnreachableError, match=r"^no server at http://127.0.0.1:\d+ \(.*refused\)$"):
             here.study("iris")
 
 
@@ -85,20 +86,24 @@ def test_patience_has_an_end(tmp_path: Path, port: int) -> None:
     with client(port, 0.2) as here:
         with serving(tmp_path, port):
             here.submit(document())
-        with pytest.raises(RefusedError, match="no server at"):
+        with pytest.raises(UnreachableError, match="no server at"):
             here.study("iris")
 
 
 def test_what_a_server_refuses_is_raised_at_once_with_every_reason(tmp_path: Path, port: int) -> None:
     with client(port, 600.0) as here, serving(tmp_path, port):
         here.submit(document())
-        with pytest.raises(RefusedError, match="a study named 'iris' exists"):
+        with pytest.raises(NameInUseError, match=r"^a study named 'iris' exists; choose") as in_use:
             here.submit(document())
-        with pytest.raises(RefusedError, match="there is no study named 'nowhere'"):
+        assert (in_use.value.status, in_use.value.fields) == (409, ())
+        with pytest.raises(NotFoundError, match=r"^there is no study named 'nowhere'$") as missing:
             here.study("nowhere")
-        with pytest.raises(RefusedError) as refused:
+        assert missing.value.status == 404
+        with pytest.raises(InvalidSpecError) as refused:
             here.submit(document("x", seed=-1, budget={"trials": 0}))
-        assert [line.split(":")[0] for line in str(refused.value).splitlines()] == ["budget.trials", "seed"]
+        assert refused.value.status == 422
+        assert [error.field for error in refused.value.fields] == ["budget.trials", "seed"]
+        assert refused.value.fields[1] == FieldError("seed", "Input should be greater than or equal to 0")
 
 
 class Stuttering(BaseHTTPRequestHandler):
@@ -152,6 +157,6 @@ def test_a_submission_whose_answer_was_lost_is_sent_again_under_its_own_key(stut
 def test_what_may_not_be_repeated_is_sent_once(stuttering: int) -> None:
     with client(stuttering) as here:
         here.report("iris")
-        with pytest.raises(RefusedError, match="no server at"):
+        with pytest.raises(UnreachableError, match="no server at"):
             here.set_state("iris", "pause")
         assert Stuttering.keys == [None]

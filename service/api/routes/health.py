@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
+from service.schemas.health import HealthView
 from service.version import VERSION
 
 router = APIRouter()
-
-
-class HealthView(BaseModel):
-    """The server answers."""
-
-    status: Literal["ok"] = "ok"
-    version: str
 
 
 @router.get("/healthz", tags=["service"])

@@ -1,0 +1,60 @@
+"""Requests and answers as values: paths, query parameters, and the error that a refusal stands for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from service import errors
+from service.errors import RefusedError, ServiceError
+from studies.errors import FieldError, InvalidSpecError
+
+_INVALID = 422
+
+
+def _kinds(parent: type[ServiceError]) -> list[type[ServiceError]]:
+    return [parent, *(kind for child in parent.__subclasses__() for kind in _kinds(child))]
+
+
+#: The classes of errors by their titles and, for an answer whose title is none of ours, by its status.
+_BY_TITLE = {kind.title: kind for kind in _kinds(ServiceError) if kind is not ServiceError and "title" in vars(kind)}
+_BY_STATUS: dict[int, type[ServiceError]] = {
+    400: errors.BadRequestError,
+    401: errors.UnauthenticatedError,
+    403: errors.ForbiddenError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    412: errors.PreconditionError,
+    413: errors.TooLargeError,
+    503: errors.StorageError,
+}
+
+
+def fill(template: str, **parts: object) -> str:
+    """Fill a path's names in, as `/v1/studies/{name}`."""
+    return template.format(**{name: quote(str(part), safe="") for name, part in parts.items()})
+
+
+def query(**parameters: Any) -> dict[str, Any]:
+    """Query parameters, without those that are left out; a mapping is sent as JSON."""
+    given = {name: value for name, value in parameters.items() if value is not None and value not in ((), [], {})}
+    return {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in given.items()}
+
+
+def refusal(response: httpx.Response) -> ServiceError | InvalidSpecError:
+    """The error that a refusing answer stands for, in the server's words."""
+    status = response.status_code
+    try:
+        problem = response.json()
+        detail, wrong = str(problem["detail"]), problem.get("errors", [])
+        fields = [FieldError(str(one["field"]), str(one["message"])) for one in wrong]
+    except (ValueError, KeyError, TypeError):  # a proxy's page, or another server's answer
+        return RefusedError.told(f"the server answered {status}: {response.text[:200]}", status)
+    kind = _BY_TITLE.get(str(problem.get("title")), _BY_STATUS.get(status, RefusedError))
+    if status == _INVALID and fields and kind is RefusedError:
+        return InvalidSpecError(fields)
+    return kind.told(detail, status, fields)

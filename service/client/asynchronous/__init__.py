@@ -1,0 +1,1 @@
+"""The client for asyncio, written by hand; `make client` makes service/client/blocking from it."""

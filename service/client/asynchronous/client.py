@@ -1,0 +1,40 @@
+"""The client for asyncio: every operation of the REST API as a coroutine."""
+
+from __future__ import annotations
+
+import httpx
+
+from service.client.asynchronous.comparisons import ComparisonCalls
+from service.client.asynchronous.datasets import DatasetCalls
+from service.client.asynchronous.following import FollowingCalls
+from service.client.asynchronous.results import ResultCalls
+from service.client.asynchronous.trials import TrialCalls
+from service.client.keras_models import model_file
+from service.schemas.health import HealthView
+from service.schemas.models import ModelView
+
+
+class AsyncClient(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls):
+    """The REST API of one server.
+
+    Every method raises a ServiceError, or an InvalidSpecError that names the wrong fields, when the server refuses, and
+    UnreachableError when none answers.
+    """
+
+    async def health(self) -> HealthView:
+        """The server's version, as soon as it answers."""
+        return await self._read(HealthView, "GET", "/healthz")
+
+    async def is_healthy(self) -> bool:
+        """Return whether the server answers."""
+        try:
+            answer = await self._http.get("/healthz")
+        except httpx.TransportError:
+            return False
+        return answer.is_success
+
+    async def read_model(self, model: object) -> ModelView:
+        """Read a keras.Model, or a .json or .keras file by its path, as a study takes it; nothing is kept."""
+        content = model_file(model)
+        headers = {"Content-Type": "application/octet-stream"}
+        return await self._read(ModelView, "POST", "/v1/models/read", content=content, headers=headers)

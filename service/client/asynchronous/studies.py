@@ -1,0 +1,84 @@
+"""Studies: check, submit, list, read, change, pause, resume, stop, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from uuid import uuid4
+
+from service.client.answers import fill, query
+from service.client.asynchronous.transport import Transport
+from service.client.documents import study_document
+from service.client.lists import Studies
+from service.errors import NotFoundError
+from service.schemas.checks import StudyCheck
+from service.schemas.splits import SplitView
+from service.schemas.studies import StudyView
+from service.storage.states import StudyState
+from studies.spec.study import StudySpec
+
+StudyAction = Literal["pause", "resume", "stop"]
+
+
+class StudyCalls(Transport):
+    """What can be done with studies."""
+
+    async def submit(self, spec: StudySpec | Mapping[str, Any]) -> StudyView:
+        """Submit a study; it is accepted once, even when an answer is lost.
+
+        In a mapping, `dataset` may be what `add_dataset` returned, and `model` a keras.Model.
+        """
+        headers = {"Idempotency-Key": uuid4().hex}
+        return await self._read(StudyView, "POST", "/v1/studies", json=study_document(spec), headers=headers)
+
+    async def check(self, spec: StudySpec | Mapping[str, Any]) -> StudyCheck:
+        """Check a study without submitting it: its defaults, its warnings, an estimate of its time."""
+        return await self._read(StudyCheck, "POST", "/v1/studies/check", json=study_document(spec))
+
+    async def schema(self) -> dict[str, Any]:
+        """The JSON schema of a study."""
+        return dict(await self._read_json("/v1/schema"))
+
+    async def studies(self, state: StudyState | str | None = None) -> Studies:
+        """All studies, newest first, or those of a state."""
+        return Studies(await self._read_pages(StudyView, "/v1/studies", state=state))
+
+    async def study(self, name: str) -> StudyView:
+        """One study."""
+        return await self._read(StudyView, "GET", fill("/v1/studies/{name}", name=name))
+
+    async def find(self, name: str) -> StudyView | None:
+        """One study, None when it does not exist."""
+        try:
+            return await self.study(name)
+        except NotFoundError:
+            return None
+
+    async def change(self, name: str, *, priority: int | None = None, trials: int | None = None) -> StudyView:
+        """Change a study's priority, or give it more trials: its budget becomes `trials` in all."""
+        changes = query(priority=priority) | ({} if trials is None else {"budget": {"trials": trials}})
+        return await self._read(StudyView, "PATCH", fill("/v1/studies/{name}", name=name), json=changes)
+
+    async def pause(self, name: str) -> StudyView:
+        """Pause a study; its running trials keep their state."""
+        return await self._read(StudyView, "POST", fill("/v1/studies/{name}/pause", name=name))
+
+    async def resume(self, name: str) -> StudyView:
+        """Resume a paused study."""
+        return await self._read(StudyView, "POST", fill("/v1/studies/{name}/resume", name=name))
+
+    async def stop(self, name: str) -> StudyView:
+        """End a study and keep its results."""
+        return await self._read(StudyView, "POST", fill("/v1/studies/{name}/stop", name=name))
+
+    async def set_state(self, name: str, action: StudyAction) -> StudyView:
+        """Pause, resume or stop a study."""
+        return await {"pause": self.pause, "resume": self.resume, "stop": self.stop}[action](name)
+
+    async def delete(self, name: str, *, force: bool = False) -> None:
+        """Delete a study with its trials, its comparison and its models; an active one only with `force`."""
+        await self._send("DELETE", fill("/v1/studies/{name}", name=name), params={"force": force})
+
+    async def split(self, name: str) -> SplitView:
+        """Which rows of the dataset are in each part and fold of a study."""
+        return await self._read(SplitView, "GET", fill("/v1/studies/{name}/split", name=name))

@@ -1,0 +1,123 @@
+"""Sends requests, again while the server is away, and reads its answers."""
+
+from __future__ import annotations
+
+from asyncio import sleep
+from collections.abc import AsyncIterator, Mapping
+from time import monotonic
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from service.client.answers import query, refusal
+from service.client.data import Data, open_data
+from service.errors import UnreachableError
+
+View = TypeVar("View", bound=BaseModel)
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+_UNAVAILABLE = 503
+_RETRY_SECONDS = 0.5
+_BLOCK_BYTES = 1 << 20
+_PAGE_ITEMS = 1000
+
+
+class Transport:
+    """A connection to one server.
+
+    A server that has answered before is waited for, up to `patience_seconds`: it is restarting, or its database is.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        key: str | None = None,
+        timeout_seconds: float = 30.0,
+        patience_seconds: float = 60.0,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = url
+        self._timeout_seconds, self._patience_seconds = timeout_seconds, patience_seconds
+        self._has_answered = False
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_seconds, headers=headers, transport=transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _read(self, view: type[View], method: str, path: str, **request: Any) -> View:
+        answer = await self._send(method, path, **request)
+        return view.model_validate_json(answer.content)
+
+    async def _read_list(self, view: type[View], path: str, **request: Any) -> list[View]:
+        return [view.model_validate(item) for item in await self._read_json(path, **request)]
+
+    async def _read_json(self, path: str, **request: Any) -> Any:
+        answer = await self._send("GET", path, **request)
+        return answer.json()
+
+    async def _read_text(self, path: str, **request: Any) -> str:
+        answer = await self._send("GET", path, **request)
+        return answer.text
+
+    async def _read_bytes(self, path: str, **request: Any) -> bytes:
+        answer = await self._send("GET", path, **request)
+        return answer.content
+
+    async def _read_pages(self, view: type[View], path: str, **parameters: Any) -> list[View]:
+        items: list[View] = []
+        cursor: str | None = None
+        while True:
+            params = query(**parameters, limit=_PAGE_ITEMS, cursor=cursor)
+            page = await self._read_json(path, params=params)
+            items += [view.model_validate(item) for item in page["items"]]
+            cursor = page["next"]
+            if cursor is None:
+                return items
+
+    async def _upload(self, path: str, data: Data, options: Mapping[str, Any]) -> httpx.Response:
+        """Send data as the body of a request, in a stream, with the options in its query."""
+        with open_data(data) as (file, size, file_format):
+            params = query(**{"format": file_format} | query(**options))
+            # The server reads a large file before it answers, which takes longer than any other answer.
+            timeout = httpx.Timeout(self._timeout_seconds, read=None)
+            headers = {"Content-Length": str(size), "Accept": "application/json"}
+            return await self._send(
+                "POST", path, params=params, content=_blocks(file), headers=headers, timeout=timeout
+            )
+
+    async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send a request and return its successful answer, after repeating it while the server is away."""
+        # A POST is done once only when an Idempotency-Key stands in its headers.
+        repeatable = method != "POST" or "Idempotency-Key" in request.get("headers", {})
+        deadline = monotonic() + (self._patience_seconds if repeatable and self._has_answered else 0.0)
+        while True:
+            try:
+                response = await self._http.request(method, path, **request)
+            except httpx.TransportError as error:
+                if monotonic() >= deadline:
+                    raise UnreachableError(self.url, str(error) or type(error).__name__) from error
+            else:
+                self._has_answered = True
+                if response.is_success:
+                    return response
+                if response.status_code != _UNAVAILABLE or monotonic() >= deadline:
+                    raise refusal(response)
+            await sleep(_RETRY_SECONDS)
+
+
+async def _blocks(file: BinaryIO) -> AsyncIterator[bytes]:
+    while block := file.read(_BLOCK_BYTES):
+        yield block

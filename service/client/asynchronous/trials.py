@@ -1,0 +1,62 @@
+"""Trials: list, read, enqueue, invalidate; their attempts, curves and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
+
+from service.client.answers import fill
+from service.client.asynchronous.transport import Transport
+from service.client.lists import Trials
+from service.schemas.trials import AttemptView, BestTrialsView, CurveView, EnqueuedView, TrialView, WeightsView
+
+
+class TrialCalls(Transport):
+    """What can be done with the trials of a study."""
+
+    async def trials(self, name: str, *, state: str | Sequence[str] | None = None, sort: str | None = None) -> Trials:
+        """The trials of a study that have started, by number; `to_pandas` and `to_polars` of them give a frame.
+
+        `state` leaves only those in one state, or in several; `sort` is "number", "value" or "-value".
+        """
+        path = fill("/v1/studies/{name}/trials", name=name)
+        return Trials(await self._read_pages(TrialView, path, state=state, sort=sort))
+
+    async def trials_csv(self, name: str) -> str:
+        """The trials as a CSV; every param, metric and weight has a column."""
+        return await self._read_text(fill("/v1/studies/{name}/trials.csv", name=name))
+
+    async def best(self, name: str) -> Trials:
+        """The best trial, or the Pareto front of several objectives."""
+        answer = await self._read(BestTrialsView, "GET", fill("/v1/studies/{name}/best", name=name))
+        return Trials(answer.items)
+
+    async def enqueue(self, name: str, params: Mapping[str, str | float | int | None]) -> EnqueuedView:
+        """Try these params in the next free slot of the budget; the sampler chooses those that are left out."""
+        path = fill("/v1/studies/{name}/trials", name=name)
+        headers = {"Idempotency-Key": uuid4().hex}
+        return await self._read(EnqueuedView, "POST", path, json={"params": dict(params)}, headers=headers)
+
+    async def trial(self, name: str, number: int) -> TrialView:
+        """One trial."""
+        return await self._read(TrialView, "GET", fill("/v1/studies/{name}/trials/{number}", name=name, number=number))
+
+    async def attempts(self, name: str, number: int) -> list[AttemptView]:
+        """Every attempt at a trial: which worker made it, how it ended and why."""
+        path = fill("/v1/studies/{name}/trials/{number}/attempts", name=name, number=number)
+        return await self._read_list(AttemptView, path)
+
+    async def invalidate(self, name: str, number: int, reason: str = "by the user") -> TrialView:
+        """Mark a finished trial invalid: the sampler forgets it, and no ranking shows it."""
+        path = fill("/v1/studies/{name}/trials/{number}/invalidate", name=name, number=number)
+        return await self._read(TrialView, "POST", path, json={"reason": reason})
+
+    async def curve(self, name: str, number: int) -> CurveView:
+        """A trial's learning curve."""
+        path = fill("/v1/studies/{name}/trials/{number}/curve", name=name, number=number)
+        return await self._read(CurveView, "GET", path)
+
+    async def weights(self, name: str, number: int) -> WeightsView:
+        """A finished trial's weights by layer and, on a table, by input feature."""
+        path = fill("/v1/studies/{name}/trials/{number}/weights", name=name, number=number)
+        return await self._read(WeightsView, "GET", path)

@@ -1,0 +1,24 @@
+"""A server's predictions -> the object that `regsweep.predict` returns too."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from studies.predictions import Predictions, Unfamiliar
+
+
+def read_predictions(content: bytes) -> Predictions:
+    """Read the JSON of POST …/predict."""
+    answer = json.loads(content)
+    rows = answer["predictions"]
+    class_names = tuple(rows[0].get("probabilities", {})) if rows else ()
+    shares = [list(row["probabilities"].values()) for row in rows] if class_names else None
+    return Predictions(
+        predicted=np.array([row["prediction"] for row in rows]),
+        probabilities=None if shares is None else np.array(shares),
+        class_names=class_names,
+        unfamiliar=tuple(Unfamiliar(**{k: v for k, v in one.items() if k != "text"}) for one in answer["unfamiliar"]),
+        ids=tuple(row["id"] for row in rows) if rows and "id" in rows[0] else None,
+    )

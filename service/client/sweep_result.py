@@ -1,0 +1,75 @@
+"""The result of a study on a server, or in this process, as one object."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.client.blocking.client import Client
+from service.client.data import Data
+from service.client.lists import Trials
+from service.schemas.comparisons import ComparisonView
+from service.schemas.studies import StudyView
+from service.schemas.trials import TrialView
+
+if TYPE_CHECKING:
+    import keras
+
+    from studies.predictions import Predictions
+
+_RECOMMENDED = "recommended"
+
+
+class SweepResult:
+    """A study that has ended. Models and predictions are the recommended technique's where techniques were compared."""
+
+    def __init__(self, client: Client, name: str, keep: object = None) -> None:
+        self.client, self.name = client, name
+        self.study: StudyView = client.study(name)
+        self.comparison: ComparisonView | None = None if self.study.comparison is None else client.comparison(name)
+        self._keep = keep  # what the client needs: a temporary folder lives as long as its owner
+
+    @property
+    def best(self) -> TrialView:
+        """The best trial of the study's own search; of several objectives the first of the Pareto front."""
+        return self.client.best(self.name)[0]
+
+    @property
+    def answer(self) -> str:
+        """The comparison's answer in three lines: what to use, what to expect, how sure that is; empty without one."""
+        result = None if self.comparison is None else self.comparison.result
+        return "" if result is None else "\n".join(result.recommendation.lines)
+
+    def trials(self) -> Trials:
+        """The trials of the study's own search."""
+        return self.client.trials(self.name)
+
+    def best_model(self, technique: str | None = None) -> keras.Model:
+        """The trained model, loaded with Keras; it takes inputs as they were prepared for training, see `export`."""
+        return self.client.best_model(self.name, technique or self._technique)
+
+    def export(self, path: str | PathLike[str], technique: str | None = None) -> Path:
+        """Write the model with its preprocessing to a zip, for `regsweep.predict`; return the zip's path."""
+        file = Path(path)
+        file.write_bytes(self.client.export(self.name, technique or self._technique))
+        return file
+
+    def predict(self, rows: Data, technique: str | None = None) -> Predictions:
+        """Predict raw rows, which have the columns of X."""
+        return self.client.predict(self.name, rows, technique or self._technique)
+
+    def report(self, path: str | PathLike[str] = "report.html") -> Path:
+        """Write the report to a file; return the file's path."""
+        return self.client.report(self.name).save(path)
+
+    @property
+    def _technique(self) -> str | None:
+        return _RECOMMENDED if self.answer else None
+
+    def __repr__(self) -> str:
+        return f"SweepResult({self.name!r}, {self.study.state})"
+
+    def _repr_html_(self) -> str:
+        compared = "" if self.comparison is None else self.comparison._repr_html_()
+        return self.study._repr_html_() + compared

@@ -1,0 +1,70 @@
+"""Accepts a study, or goes on with the same one that was accepted before."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from service import submission
+from service.errors import ConflictError, NameInUseError
+from service.storage.comparison_store import ComparisonStore
+from service.storage.records import StudyRecord
+from service.storage.states import ACTIVE_COMPARISON, StudyState
+from service.storage.store import Store
+from studies.analysis import techniques
+from studies.spec.comparison import ComparisonSpec
+from studies.spec.dataset import UploadedDataset
+from studies.spec.study import StudySpec
+
+
+def begin_or_resume(store: Store, spec: StudySpec) -> str:
+    """Accept the study or, when it was accepted before, go on with it; return its name.
+
+    Raises ConflictError when another study has the name.
+    """
+    alone = _alone(spec)
+    # The same description gets the same name, so that the same command goes on with it, also with a comparison.
+    description = alone.model_dump_json(exclude={"dataset": {"version"}})
+    named = submission.with_name(spec, sha256(description.encode()).hexdigest())
+    name = str(named.name)
+    try:
+        return store.create_study(named).name
+    except NameInUseError:
+        study = store.study(name)
+        # A study of an earlier version may lack what is a default now.
+        stored = study.parsed_spec, StudySpec.model_validate(study.spec)
+        if alone.named(name) not in map(_alone, stored):
+            raise ConflictError(
+                f"another study is named '{name}'; choose another name, or delete that one first"
+            ) from None
+        _compare(store, study, spec)
+        if study.state == StudyState.PAUSED or study.comparison_state in ACTIVE_COMPARISON:
+            store.set_state(study.name, StudyState.RUNNING)
+        return study.name
+
+
+def _alone(spec: StudySpec) -> StudySpec:
+    """The study without its comparison, and without the number of its dataset's version, which its digest says too."""
+    dataset = spec.dataset
+    if isinstance(dataset, UploadedDataset):
+        dataset = dataset.model_copy(update={"version": None})
+    return spec.model_copy(update={"comparison": None, "dataset": dataset})
+
+
+def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
+    """Begin the comparison that the description has and the study lacks.
+
+    A comparison that is all defaults accepts any that the study has.
+
+    Raises ConflictError when the two differ.
+    """
+    if spec.comparison is None:
+        return
+    if study.comparison is None:
+        ComparisonStore(store).begin(study.name, spec.comparison)
+        return
+    wanted, present = techniques.resolve(spec, spec.comparison), study.parsed_comparison
+    if spec.comparison != ComparisonSpec() and wanted != present:
+        raise ConflictError(
+            f"study '{study.name}' has another comparison than this one, which is {study.comparison_state}; leave "
+            "`comparison` as it was, or choose another name"
+        )

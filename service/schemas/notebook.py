@@ -1,0 +1,24 @@
+"""Writes the tables that a notebook shows: plain, everything escaped, in the notebook's own colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:
+    """Write a table with a head."""
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>{paragraph(note)}"
+
+
+def facts(title: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """Write a table of names and values under a title, without those that are empty."""
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in pairs if value)
+    return f"<table><caption><b>{escape(title)}</b></caption><tbody>{rows}</tbody></table>"
+
+
+def paragraph(text: str) -> str:
+    """Write a paragraph, or nothing where there is no text."""
+    return f"<p>{escape(text)}</p>" if text else ""

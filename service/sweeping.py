@@ -1,0 +1,165 @@
+"""`regsweep.sweep`: a whole study in one call, in this process or on a server."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from service import logs
+from service.client.blocking.client import Client
+from service.client.compiled_model import read_task, read_training
+from service.client.data import Data
+from service.client.documents import study_document
+from service.client.keras_models import model_document
+from service.client.progress_bar import open_bar
+from service.client.sweep_result import SweepResult
+from service.errors import ExtraMissingError, ServiceError, UnreachableError
+from service.extras import needing
+from service.in_process import InProcessTransport
+from service.schemas.datasets import DatasetDetail
+from studies.errors import InvalidSpecError
+from studies.objectives import ObjectiveName, Task
+from studies.spec.model import CnnSpec, MlpSpec
+
+_HERE = "a sweep in this process"
+
+
+def sweep(
+    model: Any,
+    x: Data,
+    y: Any = None,
+    *,
+    target: str | None = None,
+    task: Task | None = None,
+    name: str | None = None,
+    trials: int = 50,
+    epochs: int = 100,
+    compare: bool | Mapping[str, Any] = True,
+    space: Mapping[str, Any] | None = None,
+    objective: ObjectiveName = "val_loss",
+    seed: int = 0,
+    study: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    server: str | None = None,
+    key: str | None = None,
+    client: Client | None = None,
+    folder: str | PathLike[str] | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> SweepResult:
+    """Search the regularization of a model on data, and return the result when the study has ended.
+
+    `model` is a keras.Model, the path of a .json or .keras file, or None for an MLP; its weights are not used. What it
+    was compiled with gives the task, the optimizer and the learning rate. `x` and `y` are arrays or frames; instead of
+    `y`, `target` may name a column of `x`, which may then be a file's path.
+
+    `compare` confirms techniques on folds, with the fields of a ComparisonSpec if it is a mapping. `space` and `study`
+    are fields of a study, and `data` options of its dataset, as in docs/studies.md.
+
+    The study runs on a `server` (with its `key`) or a `client`; without either in this process, with its worker
+    processes, in a `folder` or in a temporary one. With a folder and a name the same call goes on with a study that was
+    interrupted.
+
+    Raises InvalidSpecError, which names every field that is wrong, and ExtraMissingError where the study is to run
+    here and regsweep[worker] is not installed.
+    """
+    fields = dict(study or {})
+    document: dict[str, Any] = {
+        "objectives": [objective],
+        "seed": seed,
+        **fields,
+        "budget": {"trials": trials, "epochs": epochs, **fields.get("budget", {})},
+        "space": {**fields.get("space", {}), **(space or {})},
+    }
+    if name is not None:
+        document["name"] = name
+    if compare is not False:
+        document["comparison"] = {} if compare is True else dict(compare)
+    document |= _described(model, document)
+    options = {"target": target, "task": task or read_task(model), "name": name, **(data or {})}
+    rows: Data = x if y is None else (x, y)
+    if client is not None or server is not None:
+        there = client or Client(server or "", key)
+        with _uploaded(there, rows, options) as dataset:
+            accepted = there.submit({**document, "dataset": dataset}).name
+        there.wait(accepted, progress=progress)
+        return SweepResult(there, accepted)
+    return _sweep_here(rows, options, document, folder, workers, progress)
+
+
+def _described(model: Any, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that a model gives to a study, beside those that the caller says."""
+    if model is None:
+        return {}
+    if isinstance(model, MlpSpec | CnnSpec | Mapping):
+        return {"model": model if isinstance(model, Mapping) else model.model_dump(mode="json")}
+    training, rate = read_training(model)
+    space = document["space"] if rate is None else {"learning_rate": rate, **document["space"]}
+    return {"model": model_document(model), "space": space, "training": {**training, **document.get("training", {})}}
+
+
+def _sweep_here(
+    rows: Data,
+    options: Mapping[str, Any],
+    document: Mapping[str, Any],
+    folder: str | PathLike[str] | None,
+    workers: int | None,
+    progress: bool | None,
+) -> SweepResult:
+    if find_spec("tensorflow") is None:
+        raise ExtraMissingError(_HERE, "tensorflow", "worker")
+    with needing(_HERE):
+        from service import submission
+        from service.api.app import create_app
+        from service.resuming import begin_or_resume
+        from service.settings import Settings
+        from service.storage.artifacts import Artifacts
+        from service.storage.datasets import DatasetStore
+        from service.worker.fleet import Fleet
+    logs.configure_guest()
+    temporary = tempfile.TemporaryDirectory(prefix="regsweep-") if folder is None else None
+    place = Path(temporary.name if temporary is not None else folder or "").absolute()
+    place.mkdir(parents=True, exist_ok=True)
+    chosen: dict[str, Any] = {} if workers is None else {"workers": workers}
+    settings = Settings(
+        database_url=f"sqlite:///{place / 'regsweep.db'}",
+        artifacts_url=f"file://{place / 'artifacts'}",
+        log_level="warning",
+        **chosen,
+    )
+    app = create_app(settings)
+    client = Client("http://127.0.0.1", transport=InProcessTransport(app))
+    with _uploaded(client, rows, options) as dataset:
+        uploaded = DatasetStore(store := app.state.lazy_store.get(), Artifacts(settings.artifacts_url)).uploaded
+        spec = submission.check(study_document({**document, "dataset": dataset}), settings, uploaded)
+        name = begin_or_resume(store, spec)
+    fleet = Fleet(settings, max(settings.workers, 1), name)
+    fleet.start()
+    try:
+        with open_bar(progress) as bar:
+            for study in client.follow(name, poll=True):
+                fleet.check()
+                bar.show(study)
+    finally:
+        fleet.stop()
+    return SweepResult(client, name, temporary)
+
+
+@contextmanager
+def _uploaded(client: Client, rows: Data, options: Mapping[str, Any]) -> Iterator[DatasetDetail]:
+    """Upload data for a study that the caller submits; when the study is refused, the data is not kept either."""
+    dataset, is_new = client.add_dataset_or_find(rows, options)
+    try:
+        yield dataset
+    except (ServiceError, InvalidSpecError) as error:
+        if is_new and not isinstance(error, UnreachableError):  # without an answer the study may have been accepted
+            try:
+                client.delete_dataset(dataset.name, dataset.version)
+            except ServiceError as kept:
+                error.add_note(f"version {dataset.version} of the dataset '{dataset.name}' stays there: {kept}")
+        raise
