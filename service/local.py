@@ -12,6 +12,7 @@ from service.export import bundle, model_path
 from service.schemas.comparisons import ComparisonView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
+from service.schemas.workers import WorkersView
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.pagination import Cursor, Page, Sort
 from service.storage.records import TrialRecord
@@ -19,7 +20,7 @@ from service.storage.reports import ReportFormat, Reports
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.trained_models import check_candidate, find_delivered, find_trial
-from service.views import comparison_view, one_study_view, study_views, trial_view
+from service.views import comparison_view, one_study_view, study_views, trial_view, workers_view
 
 _PAGE = 500
 _STATES = {"pause": StudyState.PAUSED, "resume": StudyState.RUNNING, "stop": StudyState.STOPPED}
@@ -107,6 +108,10 @@ class LocalStudies:
         if technique is None:
             return snippets.trial_code(self._store, name, None)
         return snippets.candidate_code(self._store, name, _candidate(technique))
+
+    def workers(self) -> WorkersView:
+        """The workers that are alive, of all that use the database."""
+        return workers_view(self._store)
 
     def set_state(self, name: str, action: str) -> StudyView:
         """Pause, resume or stop a study.

@@ -126,13 +126,14 @@ def _compare_study(client: Client, study: StudyView, comparison: Mapping[str, An
 
 def _follow(client: Client, name: str, server: str | None) -> int:
     """Follow the comparison to its end and show it; return the exit status."""
-    from service.cli.following import follow, looking_at
+    from service.cli.following import follow
+    from service.cli.looking import EventLooks
     from service.cli.next_step import next_step
     from service.cli.terminal import open_console
     from service.cli.terminal_comparison import show_comparison
 
     console = open_console()
-    study = follow(console, looking_at(client, name))
+    study = follow(console, EventLooks(client, name))
     comparison = client.comparison(name)
     show_comparison(console, comparison)
     console.print(next_step(study, server_flag(server)), highlight=False, markup=False, soft_wrap=True)

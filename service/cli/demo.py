@@ -11,7 +11,8 @@ from rich.console import Console
 
 from service.child_process import regsweep_command
 from service.cli import terminal
-from service.cli.following import follow, looking_at
+from service.cli.following import follow
+from service.cli.looking import EventLooks
 from service.cli.options import api_key_of
 from service.cli.terminal_comparison import show_comparison
 from service.client import Client
@@ -51,7 +52,7 @@ def run(file: Path, settings: Settings) -> int:
 
 def _follow(console: Console, client: Client, name: str) -> None:
     try:
-        follow(console, looking_at(client, name))
+        follow(console, EventLooks(client, name))
     except KeyboardInterrupt:
         # Otherwise the next demonstration would run the rest of this one first.
         client.set_state(name, "stop")

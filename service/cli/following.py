@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import current_thread, main_thread
 from types import FrameType
 
@@ -18,46 +17,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from service.cli.source import StudySource
+from service.cli.looking import Look
 from service.cli.terminal import duration, planned_trials
 from service.errors import NoWorkerError
-from service.schemas.comparisons import ComparisonView, PartView
+from service.schemas.comparisons import PartView
 from service.schemas.studies import StudyView
 from service.storage.states import StudyState
 from studies.analysis.labels import label, number
 from studies.objectives import OBJECTIVES, cost_sign
 
 _POLL_SECONDS = 0.3
-_SLOW_POLL_SECONDS = 1.0  # of what is longer to read, and changes less often
 _PATIENCE_SECONDS = 30.0  # without any worker; one that starts is known at once
 _SPEED_SECONDS = 15.0  # over which the speed is measured
 _TENTHS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A study as it is now, with its comparison, and the number of workers that are alive; None where not known."""
-
-    study: StudyView
-    comparison: ComparisonView | None = None
-    workers: int | None = None
-
-
-def looking_at(source: StudySource, name: str, read: Callable[[], StudyView] | None = None) -> Callable[[], Look]:
-    """Make a function that looks at a study, by `read` if given; at its comparison and the workers less often."""
-    comparison: ComparisonView | None = None
-    workers: int | None = None
-    looked_at = float("-inf")
-
-    def look() -> Look:
-        nonlocal comparison, looked_at
-        study = source.study(name) if read is None else read()
-        if time.monotonic() - looked_at >= _SLOW_POLL_SECONDS or not study.active:
-            comparison = source.comparison(name) if study.comparison is not None else None
-            looked_at = time.monotonic()
-        return Look(study, comparison, workers)
-
-    return look
 
 
 def follow(console: Console, look: Callable[[], Look]) -> StudyView:
@@ -165,18 +137,14 @@ class _Lines:
 def what_happens(look: Look) -> str:
     """What happens with a study now, in a word."""
     study = look.study
-    if look.workers == 0 and study.active and study.state != StudyState.PAUSED and not study.progress.running:
-        return "waiting, for no worker is running"
-    if study.state == StudyState.QUEUED:
-        return "waiting for a worker"
-    if study.state == StudyState.RUNNING:
-        done = study.progress.complete + study.progress.pruned + study.progress.failed
-        searched = done >= study.progress.trials
-        return "the best again with other seeds" if searched else f"search {done}/{study.progress.trials}"
-    if study.comparison is None or not study.comparison.active or study.state == StudyState.PAUSED:
+    if not study.active or study.state == StudyState.PAUSED:
         return study.state
-    overall = study.overall if look.comparison is None else look.comparison.overall
-    return f"{study.comparison.state} {overall.done}/{overall.trials}"
+    if study.activity is not None:
+        return study.activity
+    if look.workers == 0 and not study.progress.running:
+        return "waiting, for no worker is running"
+    begun = study.state != StudyState.QUEUED
+    return "waiting for a worker" if not begun or study.comparison is None else f"{study.comparison.state}"
 
 
 def _pace(look: Look, speed: float) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 
 from service import submission
 from service.cli import terminal
-from service.cli.following import Look, follow, looking_at
+from service.cli.following import follow
 from service.cli.local_files import LocalDataset, dataset_kind, read_dataset
+from service.cli.looking import Look, looking_at
 from service.cli.options import warn_of
 from service.cli.source import Source, database_flags, say_if_new
 from service.cli.summary import show_all

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.schemas.comparisons import ComparisonView
     from service.schemas.studies import StudyView
     from service.schemas.trials import TrialView
+    from service.schemas.workers import WorkersView
     from service.settings import Settings
 
 _PROBE_SECONDS = 2.0
@@ -49,6 +50,9 @@ class StudySource(Protocol):
 
     def snippet(self, name: str, technique: str | None = None, /) -> str:
         """Keras code."""
+
+    def workers(self) -> WorkersView:
+        """The workers that are alive."""
 
     def set_state(self, name: str, action: Literal["pause", "resume", "stop"], /) -> StudyView:
         """Pause, resume or stop a study."""

@@ -95,13 +95,16 @@ def watch(
     from rich.console import Console
 
     from service.cli import terminal
-    from service.cli.following import follow, looking_at
+    from service.cli.following import follow
+    from service.cli.looking import EventLooks, looking_at
     from service.cli.summary import show_all
+    from service.client import Client
 
     with open_source(server, key, database_url, artifacts_url) as source:
         console = Console(stderr=True) if as_json else terminal.open_console()
-        follow(console, looking_at(source.studies, name))
-        study = source.studies.study(name)
+        studies = source.studies
+        follow(console, EventLooks(studies, name) if isinstance(studies, Client) else looking_at(studies, name))
+        study = studies.study(name)
         if as_json:
             print_json(study)
         else:

@@ -15,8 +15,9 @@ import httpx
 import pytest
 from rich.console import Console
 
-from service.cli.following import Look, follow
+from service.cli.following import follow
 from service.cli.listings import show_studies
+from service.cli.looking import Look
 from service.cli.next_step import next_step, next_step_here, whereabouts
 from service.cli.source import Source, database_flags, server_flag
 from service.cli.terminal import duration, show_study
