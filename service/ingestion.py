@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.errors import InvalidDatasetError
 from service.names import make_name
 from service.storage.datasets import DatasetStore, Upload
 from service.storage.records import DatasetRecord
-from studies.datasets.profile import DatasetProfile
+from studies.datasets.profile import DatasetProfile, InputsProfile
+from studies.datasets.table import NO_TARGET
 from studies.spec.table import TableFormat, TableOptions
+
+if TYPE_CHECKING:
+    from studies.datasets.table import Table
 
 #: A table may take this share of the machine's memory, for reading one takes more than twice its size.
 _MEMORY_SHARE = 1 / 4
@@ -41,17 +46,44 @@ def describe(file: Path, file_format: TableFormat, options: TableOptions) -> tup
     Raises InvalidDatasetError, which names the row or column that is wrong.
     """
     from studies.datasets.profile import profile
+
+    with _naming_option():
+        table = _read(file, file_format, options)
+        return table.options, profile(table)
+
+
+def _read(file: Path, file_format: TableFormat, options: TableOptions) -> Table:
     from studies.datasets.tables import read
-    from studies.errors import DatasetError, InvalidTableError
     from studies.training.machine import memory_bytes
 
+    with _naming_option():
+        return read(file, file_format, options, int(memory_bytes() * _MEMORY_SHARE))
+
+
+@contextmanager
+def _naming_option() -> Iterator[None]:
+    """Turn errors of reading into InvalidDatasetError, which names the option that is wrong."""
+    from studies.errors import DatasetError, InvalidTableError
+
     try:
-        table = read(file, file_format, options, int(memory_bytes() * _MEMORY_SHARE))
-        return table.options, profile(table)
+        yield
     except InvalidTableError as error:
         raise InvalidDatasetError(error.option or "", str(error)) from error
     except DatasetError as error:
         raise InvalidDatasetError("", str(error)) from error
+
+
+def check_input_options(options: Mapping[str, Any]) -> TableOptions:
+    """Validate what a user says of a file's columns before it is said which is predicted; see `check_options`."""
+    return check_options({**options, "target": NO_TARGET})
+
+
+def describe_inputs(file: Path, file_format: TableFormat, options: TableOptions) -> tuple[TableOptions, InputsProfile]:
+    """Read and profile a file without a target; see `describe`."""
+    from studies.datasets.profile import profile_inputs
+
+    table = _read(file, file_format, options)
+    return table.options, profile_inputs(table)
 
 
 def keep(
@@ -62,9 +94,12 @@ def keep(
     Raises InvalidDatasetError, which names the row or column that is wrong.
     """
     options, profile = describe(file.path, file_format, options)
-    return datasets.add(
-        file, name or make_name(f"{options.target[:40]}-{file.digest[:8]}"), file_format, options, profile
-    )
+    return datasets.add(file, name or make_dataset_name(options.target, file.digest), file_format, options, profile)
+
+
+def make_dataset_name(target: str | None, digest: str) -> str:
+    """The name of a dataset that was given none: of its target and its file."""
+    return make_name(f"{(target or 'file')[:40]}-{digest[:8]}")
 
 
 def local_upload(path: Path) -> Upload:

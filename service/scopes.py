@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     Rule(READS, ".*", "read"),
     # Requests that add or steer.
     Rule(frozenset({"POST"}), "/v1/(studies|datasets)", "submit"),
+    Rule(frozenset({"POST"}), "/v1/(studies/check|datasets/profile|models/read)", "submit"),
     Rule(frozenset({"PATCH"}), _STUDY, "submit"),
     Rule(frozenset({"POST"}), f"{_STUDY}/(pause|resume|stop|trials|predict|comparison|comparison/stop)", "submit"),
     # Requests that lose results: studies have no owners, so only an admin may.

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from service import limits
 from service.names import MAX_NAME, make_name
 from service.settings import Settings
+from studies.errors import FieldError, InvalidSpecError
+from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
-from studies.study_file import Uploaded, parse
+from studies.study_file import Uploaded, field_errors, parse
 
 
 def check(document: Mapping[str, Any], settings: Settings | None, uploaded: Uploaded | None = None) -> StudySpec:
@@ -25,6 +29,18 @@ def check(document: Mapping[str, Any], settings: Settings | None, uploaded: Uplo
     if spec.comparison is not None:
         techniques.resolve(spec, spec.comparison)
     return spec
+
+
+def read_described(dataset: Mapping[str, Any]) -> UploadedDataset:
+    """Read the description of an uploaded dataset that no database has to know.
+
+    Raises InvalidSpecError with every field that is wrong.
+    """
+    try:
+        return UploadedDataset.model_validate(dataset)
+    except ValidationError as error:
+        wrong = field_errors(error.errors())
+        raise InvalidSpecError([FieldError(f"dataset.{each.field}", each.message) for each in wrong]) from error
 
 
 def with_name(spec: StudySpec, digits: str) -> StudySpec:

@@ -26,6 +26,7 @@ from service.api.routes import (
     events,
     health,
     login,
+    model_files,
     models,
     predictions,
     report,
@@ -92,6 +93,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(events.router)
     app.include_router(trials.router, dependencies=[WakesWorkers])
     app.include_router(models.router)
+    app.include_router(model_files.router)
     app.include_router(datasets.router)
     app.include_router(comparisons.router, dependencies=[WakesWorkers])
     app.include_router(report.router)

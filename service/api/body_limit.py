@@ -1,4 +1,4 @@
-"""Limits the size of a request's body. Uploads of datasets are not held in memory and have a limit of their own."""
+"""Limits the size of a request's body. Files that are written to disk have a limit of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api import problems
 from service.errors import TooLargeError
 
-_UPLOADS = "/v1/datasets"
+_UPLOADS = frozenset({"/v1/datasets", "/v1/datasets/profile", "/v1/models/read"})
 
 
 class BodyLimit:
@@ -20,7 +20,7 @@ class BodyLimit:
         self._error = TooLargeError("body", max_bytes, "REGSWEEP_MAX_BODY_BYTES")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == _UPLOADS:
+        if scope["type"] != "http" or scope["path"] in _UPLOADS:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")

@@ -1,4 +1,4 @@
-"""A study that is checked and not accepted."""
+"""What a study would be, before it is submitted."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pydantic import BaseModel, Field
 
 
 class Estimate(BaseModel):
-    """How long a study will take on this server's machine."""
+    """How long a study will take here."""
 
-    seconds: float
+    seconds: float = Field(description="From its first trial to its end, with its comparison, if it has one.")
     trials_a_minute: float
     why: str = Field(description="What the estimate rests on.")
 
 
 class StudyCheck(BaseModel):
-    """A study as it would be accepted."""
+    """A study that would be accepted."""
 
     spec: dict[str, Any] = Field(description="The StudySpec with every default.")
-    yaml: str = Field(description="The same as a study file.")
-    warnings: list[str] = Field(description="What would be accepted and do nothing.")
-    name_is_free: bool
+    yaml: str = Field(description="The same as a study file for `regsweep run`, without the defaults.")
+    warnings: list[str] = Field(description="What would be accepted and do nothing, and what to look at in the data.")
+    name_is_free: bool = Field(description="Whether no study has its name; true when it has none.")
     trials: int = Field(description="Trials, with those of its comparison.")
-    fits: int = Field(description="Trainings of these trials.")
-    estimate: Estimate | None = Field(description="Null while nothing was measured that it could rest on.")
+    fits: int = Field(description="Trainings that these consist of, at most.")
+    estimate: Estimate | None = Field(description="Null where the model's cost is not known.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
-from studies.datasets.profile import DatasetProfile
+from studies.datasets.profile import DatasetProfile, InputsProfile
 from studies.objectives import Task
 from studies.spec.study import NAME_PATTERN, NAME_RULE
 from studies.spec.table import TableFormat, TableOptions
@@ -45,16 +45,19 @@ class DatasetDetail(DatasetVersion):
 
 
 class FileProfile(BaseModel):
-    """What a file holds that is profiled and not kept."""
+    """A file as a dataset would be read from it; nothing of it is kept."""
 
-    name: str | None = None
-    version: int | None = Field(None, description="Null: the file is not kept.")
-    digest: str
+    name: str = Field(description="The name that the dataset would get.")
+    version: None = Field(None, description="Null: it is no dataset.")
+    digest: str = Field(description="SHA-256 of the file.")
     bytes: int
     format: TableFormat
-    options: dict[str, Any] = Field(description="As TableOptions; `target` is null where the request named none.")
-    profile: DatasetProfile
-    suggested_target: str | None = Field(None, description="The likely target, where the request named none.")
+    options: dict[str, Any] = Field(description="What its columns are for; the target is null where none was named.")
+    target: str | None
+    suggested_target: str | None = Field(description="Where none was named, the column that is likely the target.")
+    profile: DatasetProfile | InputsProfile = Field(
+        description="As of a dataset; without a target only its rows, columns, warnings, delimiter and encoding."
+    )
 
 
 class UploadOptions(BaseModel):

@@ -1,4 +1,4 @@
-"""A Keras model that is read and not kept."""
+"""Models that are read from a file."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ class LayerView(BaseModel):
     """A layer of a model."""
 
     name: str
-    kind: str
-    output_shape: list[int | None]
-    parameters: int
+    kind: str = Field(description="Keras' class.")
+    output_shape: list[int] | None = Field(
+        description="Of one row; null where the model leaves the shape of its input open."
+    )
+    parameters: int | None = Field(description="Trained or not; null where the shape of the input is open.")
 
 
-class ModelView(BaseModel):
-    """A Keras model as a study takes it."""
+class ModelFileView(BaseModel):
+    """A model as a study takes it; nothing of it is kept."""
 
     model: dict[str, Any] = Field(description="The `model` of a study's document.")
-    name: str
+    name: str = Field(description="The model's name in the file.")
     layers: list[LayerView]
-    parameters: int
-    input_shape: list[int | None]
-    output_units: int
+    parameters: int | None = Field(description="Of all layers; null where the shape of the input is open.")
+    input_shape: list[int] | None = Field(description="Of one row; null where the model leaves it open.")
+    output_units: int | None = Field(description="Values that it gives for a row; null where the shape is open.")

@@ -96,14 +96,21 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
 def copy_warm_start_trials(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
     """Copy the complete trials of the study that a new one starts warm from, if it names one.
 
+    Raises InvalidSpecError as `find_warm_start` does.
+    """
+    study.warm_start = find_warm_start(session, optuna, study.parsed_spec)
+
+
+def find_warm_start(session: Session, optuna: RDBStorage, spec: StudySpec) -> dict[str, Any] | None:
+    """Find the complete trials of the study that one starts warm from, as StudyRecord keeps them; None if it does not.
+
     Raises InvalidSpecError when there is no such study, its objectives or its data differ, or none of its trials fits.
     """
     from service.storage import optuna_tables
     from studies.search import warm_start
 
-    spec = study.parsed_spec
     if spec.warm_start is None:
-        return
+        return None
     name = spec.warm_start.study
     other = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
     if other is None:
@@ -121,11 +128,12 @@ def copy_warm_start_trials(session: Session, optuna: RDBStorage, study: StudyRec
         )
     trials = optuna_tables.read_trials(session, optuna.get_study_id_from_name(name), -1, ())
     complete = [(trial.params, trial.values) for trial in trials if trial.state.name == TrialState.COMPLETE]
-    study.warm_start = warm_start.document(spec, theirs, complete)
-    if not study.warm_start_trials:
-        why = "".join(f"; {reason} ({count})" for reason, count in study.warm_start_left_out.items())
+    found = warm_start.document(spec, theirs, complete)
+    if not found["trials"]:
+        why = "".join(f"; {reason} ({count})" for reason, count in found["left_out"].items())
         message = f"none of the {len(complete)} complete trials of '{name}' lies in this study's space{why}"
         raise _invalid_warm_start(message)
+    return found
 
 
 def _invalid_warm_start(message: str) -> InvalidSpecError:

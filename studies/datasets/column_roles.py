@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from studies.array import Array
-from studies.datasets.table import Column, Table, row_number
+from studies.datasets.table import NO_TARGET, Column, Table, row_number
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 
@@ -21,7 +21,7 @@ def check_names(names: Sequence[str], options: TableOptions) -> None:
     known = set(names)
     configured = (*(("ignore", name) for name in options.ignore), *(("columns", name) for name in options.columns))
     for role, name in (*options.roles, *configured):
-        if name not in known:
+        if name not in known and name != NO_TARGET:
             near = get_close_matches(name, names, n=1, cutoff=0.75)
             advice = f"did you mean '{near[0]}'?" if near else f"it has {quote_names(names)}"
             if len(names) == 1:
@@ -71,7 +71,7 @@ def assemble(
         file_format,
         options,
         tuple(features),
-        roles["target"],
+        roles.get("target") or _no_target(features, images),
         roles.get("weight"),
         roles.get("group"),
         roles.get("time"),
@@ -81,7 +81,7 @@ def assemble(
     )
     if not table.rows:
         raise InvalidTableError("the file has no rows beneath its header")
-    if options.drop_missing_target:
+    if options.drop_missing_target and "target" in roles:
         table = _without_missing_target(table)
         roles = dict(table.roles)
     if not features and images is None:
@@ -89,6 +89,12 @@ def assemble(
     for role, column in roles.items():
         _check_role(table, role, column)
     return table
+
+
+def _no_target(features: Sequence[Column], images: Array | None) -> Column:
+    """A column without meaning in the target's place, for a table that is read before a target is chosen."""
+    rows = len(images) if images is not None else len(features[0].values) if features else 0
+    return Column(NO_TARGET, "number", np.zeros(rows))
 
 
 def _without_missing_target(table: Table) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -34,10 +34,27 @@ def why_left_out(column: Column, layout: ColumnLayout) -> str:
     return "is the same in every row"
 
 
-def find(table: Table, target: Target, layouts: Sequence[ColumnLayout]) -> list[str]:
-    """Write the warnings of a table; `layouts` are those of its features."""
+def find(table: Table, target: Target | None, by_column: Mapping[str, Sequence[str]]) -> list[str]:
+    """Write the warnings of a table; `by_column` are those of `find_by_column`."""
     warnings = list(table.notes)
     warnings += [f"column '{name}' {why} and is left out" for name, why in table.ignored.items() if why != "as asked"]
+    warnings += [] if target is None else _class_warnings(table, target)
+    columns_of: dict[str, list[str]] = defaultdict(list)
+    for name, texts in by_column.items():
+        for text in texts:
+            columns_of[text].append(name)
+    return warnings + [f"column{'s' * (len(names) > 1)} {_quote(names)}: {text}" for text, names in columns_of.items()]
+
+
+def find_by_column(table: Table, target: Target | None, layouts: Sequence[ColumnLayout]) -> dict[str, list[str]]:
+    """Write the warnings of each column of a table; `layouts` are those of its features."""
+    of_roles = [(column, None) for _, column in table.roles]
+    columns = [*zip(table.features, layouts, strict=True), *of_roles]
+    return {column.name: _column_warnings(table, target, column, layout) for column, layout in columns}
+
+
+def _class_warnings(table: Table, target: Target) -> list[str]:
+    warnings = []
     if target.counts and max(target.counts) > _MAX_IMBALANCE * min(target.counts):
         rarest = target.class_names[int(np.argmin(target.counts))]
         warnings.append(
@@ -48,19 +65,14 @@ def find(table: Table, target: Target, layouts: Sequence[ColumnLayout]) -> list[
         f"the classes {_quote(labels)} differ only by blanks or letter case; merge_spellings makes one of them"
         for labels in similar(target.class_names)
     ]
-    columns_of: dict[str, list[str]] = defaultdict(list)
-    of_roles = [(column, None) for _, column in table.roles]
-    for column, layout in [*zip(table.features, layouts, strict=True), *of_roles]:
-        for text in _column_warnings(table, target, column, layout):
-            columns_of[text].append(column.name)
-    return warnings + [f"column{'s' * (len(names) > 1)} {_quote(names)}: {text}" for text, names in columns_of.items()]
+    return warnings
 
 
 def _quote(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names[:_MAX_NAMED]) + (", …" if len(names) > _MAX_NAMED else "")
 
 
-def _column_warnings(table: Table, target: Target, column: Column, layout: ColumnLayout | None) -> list[str]:
+def _column_warnings(table: Table, target: Target | None, column: Column, layout: ColumnLayout | None) -> list[str]:
     warnings = [evidence.why for evidence in column.evidence if evidence.warns]
     if layout is None:
         return warnings
@@ -81,7 +93,7 @@ def _column_warnings(table: Table, target: Target, column: Column, layout: Colum
     ]
     if looks_like_rows(column):
         warnings.append("counts through whole numbers, one for each row; ignore it if it only numbers them")
-    if tells_target(column, target):
+    if target is not None and tells_target(column, target):
         warnings.append("tells the target by itself; ignore it if it is the target in other words")
     if column.kind == "number" and _is_blurred(column.values):
         warnings.append("differs so little for its size that 32-bit numbers blur it; subtract a constant from it")

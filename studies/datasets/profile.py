@@ -23,6 +23,20 @@ from studies.spec.dataset import DatasetFacts, FoldLimit
 _Role = Literal["feature", "target", "weight", "group", "time"]
 
 _MAX_SHOWN_LEVELS = 20
+#: The names that people give what they predict, the likeliest first.
+_USUAL_TARGETS = (
+    "target",
+    "label",
+    "class",
+    "y",
+    "outcome",
+    "churn",
+    "churned",
+    "species",
+    "price",
+    "labels",
+    "classes",
+)
 _BINS = 20
 
 
@@ -58,6 +72,7 @@ class ColumnProfile(FrozenModel):
     inputs: int = 0  # that a model gets from it
     left_out: str = ""  # why it gives none
     evidence: tuple[Evidence, ...] = ()  # why it is read as it is
+    warnings: tuple[str, ...] = ()  # what a person should look at
     reading: Reading | None = None  # how its texts became values
 
 
@@ -76,42 +91,82 @@ class DatasetProfile(FrozenModel):
     encoding: str | None = None  # of a text that is not UTF-8
 
 
+class InputsProfile(FrozenModel):
+    """The columns of a file for which nobody has said yet what is to be predicted."""
+
+    rows: int
+    columns: tuple[ColumnProfile, ...]  # all as inputs
+    warnings: tuple[str, ...]
+    suggested_target: str | None  # the column that is likely to be predicted
+    delimiter: str | None = None  # of a text's columns
+    encoding: str | None = None  # of a text that is not UTF-8
+
+
 def profile(table: Table) -> DatasetProfile:
     """Profile a table.
 
     Raises InvalidTableError when its target cannot be predicted, or no column tells anything of it.
     """
-    # It loads Arrow, which who only reads a profile does without.
-    from studies.datasets import data_warnings
-
     target = derive_target(table)
-    layouts = [lay_out_column(column) for column in table.features]
-    columns = [
-        _profile_column(column, "feature", layout.width, data_warnings.why_left_out(column, layout))
-        for column, layout in zip(table.features, layouts, strict=True)
-    ]
+    columns, warnings = _profile_columns(table, target)
     if table.images is None:
-        _check_inputs(columns)
-    columns += [_profile_column(column, role) for role, column in table.roles]
-    if table.images is not None:
-        columns.append(_profile_images(table.images))
-    columns += [
-        ColumnProfile(name=name, kind="ignored", role="ignored", left_out=why) for name, why in table.ignored.items()
-    ]
+        _check_inputs([column for column in columns if column.role == "feature"])
     classes = zip(target.class_names, target.counts, strict=True)
-    facts = _facts(table, target, sum(layout.width for layout in layouts))
+    facts = _facts(table, target, sum(column.inputs for column in columns if column.kind != "images"))
     return DatasetProfile(
         rows=table.rows,
-        columns=tuple(columns),
+        columns=columns,
         task=target.task,
         why=target.why,
         classes=tuple(Level(name=name, rows=rows) for name, rows in classes),
         histogram=_histogram(target.y) if target.task == "regression" else None,
-        warnings=(*data_warnings.find(table, target, layouts), *([facts.time_obstacle] if facts.time_obstacle else [])),
+        warnings=(*warnings, *([facts.time_obstacle] if facts.time_obstacle else [])),
         facts=facts,
         delimiter=table.delimiter,
         encoding=table.options.encoding,
     )
+
+
+def profile_inputs(table: Table) -> InputsProfile:
+    """Profile a table that was read without a target."""
+    columns, warnings = _profile_columns(table, None)
+    named = [column for column in columns if column.role == "feature" and column.kind != "images"]
+    return InputsProfile(
+        rows=table.rows,
+        columns=columns,
+        warnings=warnings,
+        suggested_target=suggest_target([column.name for column in named if not column.left_out]),
+        delimiter=table.delimiter,
+        encoding=table.options.encoding,
+    )
+
+
+def suggest_target(names: Sequence[str]) -> str | None:
+    """Suggest which of these columns is to be predicted: one with a target's usual name, else the last."""
+    by_name = {name.strip().lower(): name for name in reversed(names)}
+    usual = next((by_name[name] for name in _USUAL_TARGETS if name in by_name), None)
+    return usual or (names[-1] if names else None)
+
+
+def _profile_columns(table: Table, target: Target | None) -> tuple[tuple[ColumnProfile, ...], tuple[str, ...]]:
+    """Profile all columns of a table; return the warnings of the whole table as well."""
+    # It loads Arrow, which who only reads a profile does without.
+    from studies.datasets import data_warnings
+
+    layouts = [lay_out_column(column) for column in table.features]
+    by_column = data_warnings.find_by_column(table, target, layouts)
+    columns = [
+        _profile_column(column, "feature", layout.width, data_warnings.why_left_out(column, layout))
+        for column, layout in zip(table.features, layouts, strict=True)
+    ]
+    columns += [_profile_column(column, role) for role, column in table.roles]
+    if table.images is not None:
+        columns.append(_profile_images(table.images))
+    columns = [column.model_copy(update={"warnings": tuple(by_column.get(column.name, ()))}) for column in columns]
+    columns += [
+        ColumnProfile(name=name, kind="ignored", role="ignored", left_out=why) for name, why in table.ignored.items()
+    ]
+    return tuple(columns), tuple(data_warnings.find(table, target, by_column))
 
 
 def _facts(table: Table, target: Target, inputs: int) -> DatasetFacts:

@@ -69,6 +69,9 @@ class Column:
         return is_missing(self.values)
 
 
+#: Stands for the target's name where nobody has said yet what is to be predicted; no file has such a column.
+NO_TARGET = "\0"
+
 Role = Literal["target", "weight", "group", "time"]
 
 
@@ -97,8 +100,9 @@ class Table:
     @property
     def roles(self) -> list[tuple[Role, Column]]:
         """The columns that have a role, each with it."""
+        target = None if self.target.name == NO_TARGET else self.target
         named: list[tuple[Role, Column | None]] = [
-            ("target", self.target), ("weight", self.weight), ("group", self.group), ("time", self.time)
+            ("target", target), ("weight", self.weight), ("group", self.group), ("time", self.time)
         ]  # fmt: skip
         return [(role, column) for role, column in named if column is not None]
 

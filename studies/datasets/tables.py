@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from studies.datasets.column_roles import assemble, check_names, quote_names
 from studies.datasets.formats import MAX_BYTES, open_columns
-from studies.datasets.table import Column, Table
+from studies.datasets.table import NO_TARGET, Column, Table
 from studies.datasets.target import without_rare_classes
 from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
@@ -37,7 +37,7 @@ def read(path: Path, file_format: TableFormat, options: TableOptions, max_bytes:
         table = _read_arrays(path, options, max_bytes)
     else:
         table = _read_columns(path, file_format, options, max_bytes)
-    if options.drop_rare_classes:
+    if options.drop_rare_classes and options.target != NO_TARGET:
         table = without_rare_classes(table)
     # Arrow keeps the memory of its batches for later ones, and that is as much as the columns take.
     pa.default_memory_pool().release_unused()
@@ -124,18 +124,20 @@ def _find_images(used: Mapping[str, Declared], options: TableOptions) -> str | N
 
     Raises InvalidTableError when arrays do not fit together.
     """
-    rows = used[options.target].shape[0] if used[options.target].shape else 0
+    # Before a target is chosen, the first array says how many rows there are.
+    target = next(iter(used), NO_TARGET) if options.target == NO_TARGET else options.target
+    rows = used[target].shape[0] if target in used and used[target].shape else 0
     for name, array in used.items():
         if not 1 <= len(array.shape) <= 4 or not all(array.shape):
             raise InvalidTableError(f"array '{name}' of shape {array.shape} has no rows and columns", column=name)
         if array.shape[0] != rows:
             raise InvalidTableError(
-                f"array '{name}' has {array.shape[0]} rows, and the target '{options.target}' has {rows}; every array "
+                f"array '{name}' has {array.shape[0]} rows, and the target '{target}' has {rows}; every array "
                 "needs one entry a row",
                 column=name,
             )
     for role, name in options.roles:
-        if prod(used[name].shape[1:]) > 1:
+        if name != NO_TARGET and prod(used[name].shape[1:]) > 1:
             raise InvalidTableError(
                 f"{role}: array '{name}' of shape {used[name].shape} must have one number a row",
                 column=name,
@@ -143,7 +145,7 @@ def _find_images(used: Mapping[str, Declared], options: TableOptions) -> str | N
             )
     features = [name for name in used if name not in {column for _, column in options.roles}]
     images = [name for name in features if len(used[name].shape) > 2]
-    if images and len(features) > 1:
+    if images and len(features) > 1 and options.target != NO_TARGET:
         raise InvalidTableError(
             f"the file has images '{images[0]}' and other inputs {quote_names(features)}; ignore one of them"
         )

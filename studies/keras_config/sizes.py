@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 from studies.keras_config.dimensions import Shape, normalize_axes, repeat
@@ -11,24 +12,43 @@ from studies.keras_config.graph import Graph, Layer, Tensor
 from studies.keras_config.shapes import attention_output, result_shape
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredCall:
+    """The size of one call of a layer; shapes begin with the batch, whose size stands as 1."""
+
+    layer: Layer
+    inputs: tuple[Shape, ...]
+    output: Shape
+    parameters: int  # 0 where the layer was called before, for it has its parameters once
+
+
+def measure_calls(graph: Graph, row: Shape) -> Iterator[MeasuredCall]:
+    """Measure each call of a model's layers for rows of a shape, in the calls' order.
+
+    Raises ConfigError when a layer does not take its input.
+    """
+    shapes: dict[Tensor, Shape] = {Tensor(graph.input): (1, *row)}
+    seen: set[str] = set()
+    for call in graph.calls:
+        layer = graph.by_name[call.layer]
+        inputs = tuple(shapes[tensor] for tensor in call.tensors)
+        try:
+            shapes[call.result] = result_shape(layer, call, shapes)
+            count = 0 if layer.operation or layer.name in seen else count_layer(layer, inputs)
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+            raise ConfigError(
+                f"{layer.location}: does not take rows of shape {' and '.join(str(s[1:]) for s in inputs)}: {error}"
+            ) from error
+        seen.add(layer.name)
+        yield MeasuredCall(layer, inputs, shapes[call.result], count)
+
+
 def count_parameters(graph: Graph, row: Shape) -> int:
     """Count the parameters of a model for rows of a shape, trained or not.
 
     Raises ConfigError when a layer does not take its input.
     """
-    shapes: dict[Tensor, Shape] = {Tensor(graph.input): (1, *row)}
-    counts: dict[str, int] = {}  # by layer: one that is called again has its parameters once
-    for call in graph.calls:
-        layer = graph.by_name[call.layer]
-        inputs = [shapes[tensor] for tensor in call.tensors]
-        try:
-            shapes[call.result] = result_shape(layer, call, shapes)
-            counts.setdefault(layer.name, 0 if layer.operation else count_layer(layer, inputs))
-        except (ValueError, LookupError, TypeError, ArithmeticError) as error:
-            raise ConfigError(
-                f"{layer.location}: does not take rows of shape {' and '.join(str(s[1:]) for s in inputs)}: {error}"
-            ) from error
-    return sum(counts.values())
+    return sum(call.parameters for call in measure_calls(graph, row))
 
 
 def count_layer(layer: Layer, inputs: Sequence[Shape]) -> int:

@@ -13,6 +13,7 @@ from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError, OutOfMemoryError, StudiesError, ran_out_of_memory
 from studies.keras_config.graph import Graph
 from studies.keras_config.lanes import find_lane_obstacle
+from studies.models.cost import lanes_for_budget, lanes_for_core
 from studies.spec.model import KerasSpec
 from studies.spec.study import StudySpec
 from studies.spec.training import REPRODUCIBLE_LANES, EngineName
@@ -28,11 +29,6 @@ from studies.training.sequential import sequential
 from studies.training.sizing import LaneSize
 from studies.training.tuning import Tuning, trace
 
-_MAX_LANES = 16  # more gain nothing on a CPU core and tell the sampler less
-# Of a step's products, or of one turn of its loops, in all lanes together: with more, each lane only makes the arrays
-# larger than the caches. A CNN, an encoder and a wide MLP were fastest in 1 or 2 lanes, a small MLP and a GRU in 16.
-_STEP_FLOPS = 3e7
-_TRIALS_A_LANE = 16  # so that most trials are asked with the results of others in view, with two workers as well
 _CALL_FLOPS = 3e9  # a call of a few hundredths of a second: longer than its overhead, shorter than a report
 # What XLA's compiling costs, and what it saves: measured on MLPs and a CNN, 2 and 16 lanes, on one core.
 _XLA_SECONDS = 2.5  # of two workers, one of which compiles it, and the other loads it
@@ -145,8 +141,8 @@ class Engines:
     def _shape_by_rule(self, spec: StudySpec, size: LaneSize) -> tuple[ProgramShape, str]:
         """The program's shape by rule, without XLA, and why so many lanes."""
         requested = spec.training.lanes or (REPRODUCIBLE_LANES if spec.reproducible else self._lanes)
-        by_flops = max(1, int(_STEP_FLOPS / size.step_flops))
-        lanes = requested or min(_lanes_for(spec), by_flops)
+        by_flops = lanes_for_core(size.step_flops)
+        lanes = requested or min(lanes_for_budget(spec), by_flops)
         why = f"{lanes} lanes asked for" if requested else f"{lanes} lanes suit a budget of {spec.budget.trials} trials"
         if not requested and lanes == by_flops:
             why = "one lane of this model fills a core" if lanes == 1 else f"{lanes} lanes of this model fill a core"
@@ -173,7 +169,7 @@ class Engines:
         epochs = [n for n in (shape.epochs * 2, 1) if n != shape.epochs and spec.budget.epochs % n == 0]
         return [
             replace(shape, xla=not shape.xla),
-            *(replace(shape, lanes=n) for n in lanes if 1 <= n <= _lanes_for(spec)),
+            *(replace(shape, lanes=n) for n in lanes if 1 <= n <= lanes_for_budget(spec)),
             *(replace(shape, epochs=n) for n in epochs if n <= MAX_EPOCHS_A_CALL),
         ]
 
@@ -218,8 +214,3 @@ def _lanes(shape: ProgramShape, why: str) -> EngineChoice:
 def _epochs_of(spec: StudySpec) -> int:
     """Epochs that the study's trainings may take together."""
     return spec.budget.trials * spec.budget.epochs * spec.resampling.fits
-
-
-def _lanes_for(spec: StudySpec) -> int:
-    """The number of lanes that suits a budget."""
-    return min(_MAX_LANES, max(2, spec.budget.trials // _TRIALS_A_LANE) * spec.resampling.fits)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from itertools import chain
 from pathlib import PureWindowsPath
 from typing import Annotated, Any
@@ -15,9 +16,13 @@ from service import ingestion
 from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
 from service.api.uploads import Description, body_schema, receive, sent_as_body
 from service.names import make_name
-from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView, UploadOptions
+from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView, FileProfile, UploadOptions
+from service.settings import Settings
 from service.storage.dataset_files import DatasetFiles, file_path
+from service.storage.datasets import Upload
 from service.views import dataset_detail, dataset_version, dataset_view
+from studies.datasets.profile import InputsProfile
+from studies.datasets.table import NO_TARGET
 from studies.spec.dataset import MAX_VERSION
 from studies.spec.table import TableFormat, TableOptions
 
@@ -42,15 +47,63 @@ async def upload(
     """
     if body := sent_as_body(request):
         _check(query, body)  # before it comes
-    one_large = request.app.state.one_large_dataset
-    async with receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as (file, description):
-        name, file_format, options = _check(description.complete(query), description)
-        # Large files are read one at a time: each may take a good part of the memory.
-        async with one_large if file.size > _LARGE_BYTES else nullcontext():
-            record, is_new = await run_in_threadpool(ingestion.keep, datasets, file, name, file_format, options)
+    async with _receive_table(request, settings, query) as (file, asked, description):
+        arguments = _check(asked, description)
+        record, is_new = await run_in_threadpool(ingestion.keep, datasets, file, *arguments)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{quote(record.name)}"
     return dataset_detail(record)
+
+
+@router.post("/profile", openapi_extra=body_schema(UploadOptions))
+async def profile(
+    request: Request, settings: SettingsDependency, query: Annotated[UploadOptions, Query()]
+) -> FileProfile:
+    """Profile a file as uploading it would, and keep nothing of it. Without `target` all its columns are read as
+    inputs, and the one that is likely the target is suggested.
+    """
+    if body := sent_as_body(request):
+        _check_profiled(query, body)  # before it comes
+    async with _receive_table(request, settings, query) as (file, asked, description):
+        return await run_in_threadpool(_profile, file, *_check_profiled(asked, description))
+
+
+@asynccontextmanager
+async def _receive_table(
+    request: Request, settings: Settings, query: UploadOptions
+) -> AsyncIterator[tuple[Upload, UploadOptions, Description]]:
+    """Receive a file of rows, with all that is said of it."""
+    async with receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as (file, description):
+        asked = description.complete(query)
+        # Large files are read one at a time: each may take a good part of the memory.
+        async with request.app.state.one_large_dataset if file.size > _LARGE_BYTES else nullcontext():
+            yield file, asked, description
+
+
+def _check_profiled(asked: UploadOptions, description: Description) -> tuple[str | None, TableFormat, TableOptions]:
+    """As `_check`, of a file whose target may be left out."""
+    if asked.target is not None:
+        return _check(asked, description)
+    name = asked.name or (_name_of(description.file_name) if description.file_name else None)
+    options = ingestion.check_input_options({"encoding": description.encoding} | asked.table_options)
+    return name, asked.format or description.format, options
+
+
+def _profile(file: Upload, name: str | None, file_format: TableFormat, options: TableOptions) -> FileProfile:
+    has_target = options.target != NO_TARGET
+    describe = ingestion.describe if has_target else ingestion.describe_inputs
+    read, profile = describe(file.path, file_format, options)
+    target = read.target if has_target else None
+    return FileProfile(
+        name=name or ingestion.make_dataset_name(target, file.digest),
+        digest=file.digest,
+        bytes=file.size,
+        format=file_format,
+        options={**read.model_dump(mode="json"), "target": target},
+        target=target,
+        suggested_target=profile.suggested_target if isinstance(profile, InputsProfile) else None,
+        profile=profile,
+    )
 
 
 def _check(asked: UploadOptions, description: Description) -> tuple[str | None, TableFormat, TableOptions]:

@@ -25,6 +25,7 @@ from service.api.dependencies import (
     UniqueKeysDependency,
 )
 from service.api.responses import created_response
+from service.schemas.checks import StudyCheck
 from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
 from service.storage import lifecycle
@@ -34,6 +35,7 @@ from service.storage.pagination import Cursor
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.study_check import check_study
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
@@ -68,6 +70,24 @@ def submit(
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
 
     return created_response(run_once(store, idempotency_key, _fingerprint(spec, document), accept))
+
+
+@router.post(
+    "/check",
+    dependencies=[UniqueKeysDependency],
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _SPEC_SCHEMA}}}},
+)
+def check(
+    document: Annotated[dict[str, Any], Body()],
+    store: StoreDependency,
+    datasets: DatasetsDependency,
+    settings: SettingsDependency,
+) -> StudyCheck:
+    """Check a study as submitting it would, and keep nothing: its defaults, its study file, warnings, trials, and the
+    seconds that it will take. Its dataset may also be a file that is not uploaded yet, as its profile describes it:
+    `{kind: uploaded, name, digest, format, options, known: <facts>}`, with `path`, the file's name in the study file.
+    """
+    return check_study(document, settings, store, datasets)
 
 
 @router.get("")

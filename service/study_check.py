@@ -1,0 +1,63 @@
+"""Checks a study as submitting it would, and keeps nothing: what it would be, and how long it would take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from service import submission
+from service.estimation import estimate
+from service.schemas.checks import StudyCheck
+from service.settings import Settings
+from service.storage import comparisons, user_trials
+from service.storage.datasets import DatasetStore
+from service.storage.profiles import summary_of
+from service.storage.speed import read_speed
+from service.storage.store import Store
+from service.study_yaml import write_yaml
+from studies.analysis.work import plan_work
+from studies.search.idle_pruners import pruner_warnings
+from studies.spec.dataset import UploadedDataset
+
+
+def check_study(document: Mapping[str, Any], settings: Settings, store: Store, datasets: DatasetStore) -> StudyCheck:
+    """Check a study's document.
+
+    Its dataset may be a file that is not uploaded yet, described as a profile describes it: `digest`, `format`,
+    `options`, and the profile's `facts` as `known`; `path` is then the file's name in the study file.
+
+    Raises InvalidSpecError as submitting it would.
+    """
+    document, described, path = _take_file(document)
+
+    def uploaded(name: str, version: int | None) -> UploadedDataset | None:
+        return described or datasets.uploaded(name, version)
+
+    spec = submission.check(document, settings, uploaded)
+    work = plan_work(spec)
+    with store.reading() as session:
+        if spec.warm_start is not None:
+            user_trials.find_warm_start(session, store.optuna, spec)
+        summary = summary_of(session, spec.dataset)
+        is_free = spec.name is None or comparisons.name_in_use(session, [spec.name]) is None
+        speed = read_speed(session, spec)
+    return StudyCheck(
+        spec=spec.model_dump(mode="json"),
+        yaml=write_yaml(document, spec, path),
+        warnings=[*pruner_warnings(spec), *(() if summary is None else summary.warnings)],
+        name_is_free=is_free,
+        trials=sum(each.trials for each in work),
+        fits=sum(each.fits for each in work),
+        estimate=estimate(work, speed, settings.workers),
+    )
+
+
+def _take_file(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], UploadedDataset | None, str | None]:
+    """Take the description of a file that is not uploaded out of a document; return it, and the file's name."""
+    dataset = document.get("dataset")
+    if not isinstance(dataset, Mapping) or dataset.get("kind") != "uploaded" or dataset.get("known") is None:
+        return document, None, None
+    fields = {name: value for name, value in dataset.items() if name != "path"}
+    path = dataset.get("path")
+    described = submission.read_described(fields)
+    return {**document, "dataset": fields}, described, path if isinstance(path, str) else None

@@ -1,0 +1,34 @@
+"""Writes a study's document as a study file, as a person would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from studies.spec.dataset import UploadedDataset
+from studies.spec.study import StudySpec
+
+
+def write_yaml(document: Mapping[str, Any], spec: StudySpec, file: str | None = None) -> str:
+    """Write the study file of a document that was read as `spec`: what the document says, and no defaults.
+
+    The dataset is the uploaded one by its name or, where `file` is given, that file beside the study file.
+    """
+    fields = {**document, "dataset": _dataset(document["dataset"], spec, file)}
+    if isinstance(config := (document.get("model") or {}).get("config"), str):
+        fields["model"] = {**document["model"], "config": json.loads(config)}
+    in_order = {name: fields[name] for name in type(spec).model_fields if fields.get(name) is not None}
+    # What holds plain values alone stands in one line.
+    return yaml.safe_dump(in_order, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
+
+
+def _dataset(dataset: Mapping[str, Any], spec: StudySpec, file: str | None) -> dict[str, Any]:
+    if not isinstance(spec.dataset, UploadedDataset):
+        return dict(dataset)
+    if file is None or spec.dataset.options is None:
+        return {name: dataset[name] for name in ("kind", "name", "version") if dataset.get(name) is not None}
+    options = spec.dataset.options.model_dump(mode="json", exclude_defaults=True)
+    return {"kind": "file", "path": file, "name": spec.dataset.name, **options}
