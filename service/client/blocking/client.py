@@ -11,7 +11,7 @@ from service.client.blocking.results import ResultCalls
 from service.client.blocking.trials import TrialCalls
 from service.client.keras_models import model_file
 from service.schemas.health import HealthView
-from service.schemas.models import ModelView
+from service.schemas.models import ModelFileView
 
 
 class Client(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls):
@@ -33,8 +33,8 @@ class Client(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCa
             return False
         return answer.is_success
 
-    def read_model(self, model: object) -> ModelView:
+    def read_model(self, model: object) -> ModelFileView:
         """Read a keras.Model, or a .json or .keras file by its path, as a study takes it; nothing is kept."""
         content = model_file(model)
         headers = {"Content-Type": "application/octet-stream"}
-        return self._read(ModelView, "POST", "/v1/models/read", content=content, headers=headers)
+        return self._read(ModelFileView, "POST", "/v1/models/read", content=content, headers=headers)
