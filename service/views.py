@@ -97,6 +97,8 @@ def _study_view(
         priority=study.priority,
         earlier=len(study.warm_start_trials),
         earlier_left_out=study.warm_start_left_out,
+        submitted_by=study.submitted_by,
+        answer=study.answer,
         comparison=_comparison_summary(study),
         best=None if best is None else _best_view(best, study.spec["objectives"][0]),
         dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",

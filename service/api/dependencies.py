@@ -81,6 +81,11 @@ def _hub(request: Request) -> Hub:
     return cast(Hub, request.app.state.hub)
 
 
+def _key_name(request: Request) -> str | None:
+    key = getattr(request.state, "key", None)
+    return None if key is None else str(key.name)
+
+
 def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
@@ -96,6 +101,8 @@ def _wake_workers(request: Request) -> Iterator[None]:
 WakesWorkers = Depends(_wake_workers)
 #: Refuses a JSON body in which a key stands twice.
 UniqueKeysDependency = Depends(_unique_keys)
+#: The name of the key that a request came with; None where none was needed.
+KeyNameDependency = Annotated[str | None, Depends(_key_name)]
 IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]
 IdempotencyKeyDependency = Annotated[str | None, Depends(_idempotency_key)]
 StoreDependency = Annotated[Store, Depends(_store)]

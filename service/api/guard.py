@@ -62,7 +62,7 @@ def check_key(authenticator: Authenticator, request: Request, needed: scopes.Sco
 
     Raises UnauthenticatedError or ForbiddenError.
     """
-    record = authenticator.identify(request)
+    record = request.state.key = authenticator.identify(request)
     if record is None:
         if not authenticator.is_open() or not _over_loopback(request):
             raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)

@@ -65,7 +65,7 @@ def _root(
 
 def main() -> None:
     """Run the command; a user's mistake is told in clear lines, one a wrong field, and exits with 2."""
-    from service.errors import ExtraMissingError, ServiceError, UnauthenticatedError, UnreachableError
+    from service.errors import ExtraMissingError, NameInUseError, ServiceError, UnauthenticatedError, UnreachableError
     from service.extras import extra_of
     from studies.errors import InvalidSpecError, StudiesError
 
@@ -75,6 +75,8 @@ def main() -> None:
         refuse(f"{error}; start one with `regsweep serve`, or name it with --server")
     except UnauthenticatedError as error:
         refuse(f"{str(error).partition(';')[0]}; give one with --key, REGSWEEP_KEY or REGSWEEP_KEY_FILE")
+    except NameInUseError as error:  # its sentence names the fields that differ, and what to do
+        refuse(str(error))
     except (ServiceError, InvalidSpecError) as error:
         refuse("\n".join(f"{e.field}: {e.message}".removeprefix(": ") for e in error.fields) or str(error))
     except StudiesError as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
@@ -108,6 +108,14 @@ class StudyView(BaseModel):
         description="Number of that study's complete trials that it did not learn from, for it could not have asked "
         "them, by the reason.",
     )
+    submitted_by: str | None = Field(
+        None, description="Name of the key that it was submitted with; null where no key was needed."
+    )
+    answer: str | None = Field(
+        None,
+        description='What its comparison recommends, and how sure that is: "L1, likely". Null until a comparison has '
+        "ended and a worker has published its result.",
+    )
     comparison: ComparisonSummary | None = Field(description="Null when the study has none; see /comparison.")
     best: BestView | None = Field(
         description="Null while no trial is complete, and with several objectives; see /best."
@@ -140,18 +148,37 @@ class StudyView(BaseModel):
 
 
 class BudgetChanges(BaseModel):
-    """The fields of a budget that can be changed."""
+    """What a study may cost more."""
 
     model_config = ConfigDict(extra="forbid")
 
-    trials: Annotated[int, Field(ge=1, strict=True)] = Field(description="All trials of the study, never fewer.")
+    trials: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
+        None, description="Trials in all, those that ended included; not fewer than now."
+    )
+    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="Seconds in all, those that passed included; null for no limit. Not fewer than now."
+    )
+
+    @model_validator(mode="after")
+    def _check_given(self) -> Self:
+        if not self.model_fields_set or ("trials" in self.model_fields_set and self.trials is None):
+            raise ValueError("trials: say how many trials there are to be in all")
+        return self
 
 
 class StudyChanges(BaseModel):
-    """The fields of a study that can be changed."""
+    """The fields of a study that can be changed; at least one."""
 
     model_config = ConfigDict(extra="forbid")
 
-    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = Field(
-        description="Workers serve the studies of the highest priority first."
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] | None = Field(
+        None, description="Workers serve the studies of the highest priority first."
     )
+    budget: BudgetChanges | None = Field(None, description="More trials or more time; an ended study runs again.")
+
+    @model_validator(mode="after")
+    def _check_given(self) -> Self:
+        for name in self.model_fields_set or {"priority"}:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name}: give the priority, the budget, or both")
+        return self

@@ -43,6 +43,7 @@ class TrialLedger:
         self._artifacts = artifacts
         self._study_id, self._parent_id, self._root_id = study.id, study.parent_id, study.root_id
         self._spec = study.parsed_spec
+        self._timeout_seconds = self._spec.budget.timeout_seconds
         self._warm_start_trials = study.warm_start_trials
         try:
             self._optuna_id = self._rdb.get_study_id_from_name(study.name)
@@ -61,6 +62,8 @@ class TrialLedger:
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
         """Claim slots that nobody runs; the study starts with its first claim.
+
+        A study that was extended meanwhile has more slots: whoever begins to sweep it anew, with its spec, claims them.
 
         A trial on its last attempt runs alone, on an idle worker: should it take the worker down, no other trial goes
         down with it.
@@ -105,7 +108,7 @@ class TrialLedger:
         waiting = (
             sa.select(TrialRecord.id)
             .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-            .where(StudyRecord.id == self._study_id, claimable())
+            .where(StudyRecord.id == self._study_id, claimable(), TrialRecord.slot < self._spec.budget.trials)
             .limit(1)
         )
         with self._store.reading() as session:
@@ -303,16 +306,21 @@ class TrialLedger:
 
     def _end_when_overdue(self, session: Session) -> bool:
         """End the study when its time has run out, and return whether it has."""
-        seconds = self._spec.budget.timeout_seconds
-        if seconds is None:
+        if not self._is_overdue(session) or (study := lifecycle.lock_study(session, self._study_id)) is None:
+            return False
+        self._timeout_seconds = study.spec["budget"]["timeout_seconds"]  # it may have got more since
+        if self._timeout_seconds is None or not self._is_overdue(session):
+            return False
+        reason = f"budget.timeout_seconds of {self._timeout_seconds:g} ran out"
+        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
+        return True
+
+    def _is_overdue(self, session: Session) -> bool:
+        if self._timeout_seconds is None:
             return False
         # Paused time does not count, and a paused study does not end.
         spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
         overdue = sa.select(sa.true()).where(
-            StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
+            StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > self._timeout_seconds
         )
-        if not session.scalar(overdue) or (study := lifecycle.lock_study(session, self._study_id)) is None:
-            return False
-        reason = f"budget.timeout_seconds of {seconds:g} ran out"
-        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
-        return True
+        return bool(session.scalar(overdue))

@@ -190,17 +190,22 @@ def _seconds_left(records: Sequence[StudyRecord], done: Work, left: Work, now: f
 
 
 def _seconds_worked(records: Iterable[StudyRecord], now: float) -> float:
-    """Seconds in which any of these studies ran: a comparison may begin long after its study has ended."""
+    """Seconds in which any of these studies ran: a comparison may begin long after its study has ended.
+
+    A pause counts as if it came first: parts are paused with their study, so that they still overlap.
+    """
     begun = [record for record in records if record.started_at is not None]
-    spans = sorted((record.started_at or 0.0, record.ended_at or now) for record in begun)
+    spans = sorted(
+        ((record.started_at or 0.0) + _seconds_paused(record, now), record.ended_at or now) for record in begun
+    )
     seconds, until = 0.0, 0.0
     for start, end in spans:
         seconds += max(0.0, end - max(start, until))
         until = max(until, end)
-    return seconds - max((_seconds_paused(record, now) for record in begun), default=0.0)
+    return seconds
 
 
 def _seconds_paused(record: StudyRecord, now: float) -> float:
-    """Seconds in which a study was paused; its parts are paused with it, so their seconds are not added up."""
+    """Seconds in which a study was paused, or had ended before it was extended."""
     is_paused = record.paused_at is not None and record.state in ACTIVE_STUDY
     return record.paused_seconds + (now - (record.paused_at or 0.0) if is_paused else 0.0)

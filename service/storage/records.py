@@ -57,6 +57,7 @@ class StudyRecord(Record):
     technique: Mapped[str | None] = mapped_column(sa.String(20))  # searched by this part; None for the confirmation
     comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON
     comparison_state: Mapped[ComparisonState | None] = mapped_column(_one_of(ComparisonState, 10))
+    answer: Mapped[str | None] = mapped_column(sa.String(100))  # "L1, likely": of the comparison, once it is published
     published: Mapped[bool | None] = mapped_column("presented")  # the report is kept, its figures in the dashboard
     publishing_at: Mapped[float | None] = mapped_column("presenting_at")  # when a worker claimed to publish it
     #: Another study's trials that its sampler knows, see studies.search.warm_start; of earlier versions a list of them.
@@ -66,6 +67,7 @@ class StudyRecord(Record):
     invalidated_count: Mapped[int] = mapped_column("forgotten", default=0)  # changes whenever a trial is marked invalid
     paused_at: Mapped[float | None]
     paused_seconds: Mapped[float] = mapped_column(default=0.0)  # before paused_at; left out of its timeout
+    submitted_by: Mapped[str | None] = mapped_column(sa.String(100))  # name of the key; None where none was needed
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]
@@ -104,7 +106,9 @@ class StudyRecord(Record):
         # Plain strings: the repr of an enum is another.
         comparison_state = None if self.comparison_state is None else str(self.comparison_state)
         parts = self.id, str(self.state), self.priority, comparison_state, self.invalidated_count, self.ended_at
-        return sha256(repr(parts).encode()).hexdigest()[:16]
+        # A confirmation's budget grows round by round.
+        budget = None if self.parent_id is not None else sorted(self.spec["budget"].items())
+        return sha256(repr((*parts, budget)).encode()).hexdigest()[:16]
 
     @property
     def root_id(self) -> int:

@@ -128,12 +128,20 @@ class WorkerStore:
             claimed = session.execute(claim.returning(StudyRecord.id)).all()
         return study if claimed else None
 
-    def set_published(self, study: StudyRecord) -> None:
-        """Mark a study published, unless its comparison changed since `study` was read; release the claim."""
-        unchanged = StudyRecord.comparison_state.is_not_distinct_from(study.comparison_state)
+    def set_published(self, study: StudyRecord, answer: str | None = None) -> None:
+        """Mark a study published, with its comparison's answer if there is a new one; release the claim.
+
+        Unless the study or its comparison changed since `study` was read: then it is published anew.
+        """
+        unchanged = sa.and_(
+            StudyRecord.comparison_state.is_not_distinct_from(study.comparison_state),
+            StudyRecord.ended_at.is_not_distinct_from(study.ended_at),  # another one, or none, once it was extended
+            StudyRecord.invalidated_count == study.invalidated_count,
+        )
         update = sa.update(StudyRecord).where(StudyRecord.id == study.id)
         with self._store.writing() as session:
-            session.execute(update.where(unchanged).values(published=True))
+            answer_column = sa.func.coalesce(answer, StudyRecord.answer)
+            session.execute(update.where(unchanged).values(published=True, answer=answer_column))
             session.execute(update.values(publishing_at=None))
 
     def ids_with_parts(self, study: StudyRecord) -> list[int]:

@@ -14,6 +14,7 @@ from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from studies.analysis.figures import IMPORTANCE, figures
 from studies.analysis.findings import Findings
+from studies.analysis.wording import answer
 
 
 def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
@@ -37,7 +38,8 @@ def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
             optuna_study, figure, graph_object_id=f"regsweep-{re.sub(r'[^a-z]+', '-', title.lower())}"
         )
     save_note(optuna_study, _note(study_findings, study.name))
-    WorkerStore(store).set_published(study)
+    comparison = study_findings.comparison
+    WorkerStore(store).set_published(study, None if comparison is None else answer(comparison.recommendation))
 
 
 def _note(study_findings: Findings, name: str) -> str:

@@ -231,7 +231,7 @@ class _SweptTrials:
         dropped = len(self._waiting) - len(kept)
         self._waiting, running.outstanding = kept, running.outstanding - dropped
         if dropped and self._order is Order.END:
-            running.prune()
+            running.drop_folds(self._spec)
 
     def _end(self, running: RunningTrial) -> None:
         if running.lost:
@@ -251,6 +251,8 @@ class _SweptTrials:
         if self._order is Order.HAND_BACK and not finished:
             self._ledger.hand_back(running.claim)
             return
+        if running.lacks_folds and not self._is_only_result(running):
+            running.prune()
         outcome, keeps_model = self._tell(running)
         if keeps_model:
             with tempfile.TemporaryDirectory() as folder:
@@ -258,6 +260,11 @@ class _SweptTrials:
                 self._ledger.keep_model(running.claim, running.number, path)
         self._ledger.close(running.claim, running.number, outcome)
         self.closed += 1
+
+    def _is_only_result(self, running: RunningTrial) -> bool:
+        """Return whether a trial that lacks folds is all that there is: beside whole ones it is judged unfairly."""
+        self._opener.take_in_changes()
+        return bool(running.trained) and not self._opener.asker.has_complete()
 
     def _outcome(self, running: RunningTrial) -> Outcome:
         outcome = running.outcome(self._spec)
@@ -273,5 +280,5 @@ class _SweptTrials:
             return outcome, running.kept_for_delivery and outcome.state == TrialState.COMPLETE
         told = self._opener.asker.tell(trial, outcome.state, outcome.values)
         noted = {key: value for key, value in told.system_attrs.items() if key not in running.opened_with}
-        is_best = bool(running.trained) and self._opener.asker.is_best(told)
+        is_best = running.kept_fold in running.trained and self._opener.asker.is_best(told)
         return replace(outcome, values=told.values, attributes=noted), is_best

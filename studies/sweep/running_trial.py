@@ -34,6 +34,7 @@ class RunningTrial:
     error: Exception | None = None
     prune_reason: str | None = None
     was_cut: bool = False  # by the study's end, and yet has a value
+    lacks_folds: bool = False  # for the study ended before it was trained on them
     unreported: list[tuple[int, float]] = field(default_factory=list)  # steps and intermediate values
     lost: bool = False  # another worker has it now
     state_kept_at: float = field(default_factory=time.monotonic)
@@ -64,10 +65,20 @@ class RunningTrial:
         Not where epochs are an objective, of which a cut trial would have the fewest; and a comparison's trials are
         paired, so that one which was trained less would be judged unfairly.
         """
-        if self.claim.plan is None and "epochs" not in spec.objectives:
+        if self._may_be_cut(spec):
             self.was_cut = True
         else:
             self.prune()
+
+    def drop_folds(self, spec: StudySpec) -> None:
+        """Leave it without the folds that it was not trained on, for the study has ended."""
+        if self._may_be_cut(spec):
+            self.lacks_folds = True
+        else:
+            self.prune()
+
+    def _may_be_cut(self, spec: StudySpec) -> bool:
+        return self.claim.plan is None and "epochs" not in spec.objectives
 
     def finished(self, trained: Trained) -> bool:
         """Return whether a training ended by early stopping or after its last epoch, and was not cut short."""
@@ -108,8 +119,13 @@ class RunningTrial:
         if undefined:
             reason = f"{', '.join(undefined)} has no finite value on this validation part"
             return Outcome(TrialState.FAIL, None, result, reason, unreported=self.unreported)
-        cut = f"cut after {result.epochs} epochs, when the study ended" if self.was_cut else None
-        return Outcome(TrialState.COMPLETE, values, result, cut, unreported=self.unreported)
+        return Outcome(
+            TrialState.COMPLETE, values, result, self._describe_cut(result.epochs), unreported=self.unreported
+        )
+
+    def _describe_cut(self, epochs: int) -> str | None:
+        folds = f" on {len(self.trained)} of {len(self.folds)} folds" if self.lacks_folds else ""
+        return f"cut after {epochs} epochs{folds}, when the study ended" if self.was_cut or folds else None
 
 
 def describe(error: Exception) -> str:
