@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from service import snippets
+from service import limits, snippets
 from service.errors import BadRequestError
 from service.export import bundle, model_path
 from service.schemas.comparisons import ComparisonView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
+from service.settings import Settings
 from service.storage.artifacts import Artifacts, study_folder
+from service.storage.dataset_files import check_file_kept
 from service.storage.pagination import Cursor, Page, Sort
 from service.storage.records import TrialRecord
 from service.storage.reports import ReportFormat, Reports
@@ -32,8 +34,8 @@ class LocalStudies:
     Methods that take a name raise NotFoundError when no study has it.
     """
 
-    def __init__(self, store: Store, artifacts: Artifacts) -> None:
-        self._store, self._artifacts = store, artifacts
+    def __init__(self, store: Store, artifacts: Artifacts, settings: Settings) -> None:
+        self._store, self._artifacts, self._settings = store, artifacts, settings
 
     def study(self, name: str) -> StudyView:
         """One study."""
@@ -119,6 +121,18 @@ class LocalStudies:
         Raises ConflictError when its state does not allow that.
         """
         return one_study_view(self._store, self._store.set_state(name, _STATES[action]))
+
+    def change(self, name: str, *, trials: int | None = None, timeout_seconds: float | None = None) -> StudyView:
+        """Give a study more trials, or more time, in all; one that has ended runs again.
+
+        Raises InvalidSpecError when the budget would shrink or exceed a limit, ConflictError when it cannot go on.
+        """
+        budget = {"trials": trials, "timeout_seconds": timeout_seconds}
+        given = {field: value for field, value in budget.items() if value is not None}
+        limits.check_trials(trials or 0, self._settings)
+        check_file_kept(self._artifacts, self._store.study(name).parsed_spec.dataset)
+        changed = self._store.change(name, budget=given, max_active=self._settings.max_active_studies)
+        return one_study_view(self._store, changed)
 
     def delete(self, name: str, *, force: bool) -> None:
         """Delete a study with its trials, its comparison and its models.

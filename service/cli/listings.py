@@ -12,6 +12,7 @@ from rich.table import Table
 from service.cli.terminal import duration, planned_trials
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
+from service.schemas.workers import WorkersView
 from service.storage.states import ACTIVE_STUDY
 from studies.analysis.labels import number, param_label
 
@@ -61,6 +62,22 @@ def show_trials(console: Console, trials: Sequence[TrialView], objectives: Seque
             trial.reason or "",
         )
     console.print(table)
+
+
+def show_workers(console: Console, workers: WorkersView) -> None:
+    """Print one line per worker, and how many trials end in a minute."""
+    if not workers.workers:
+        console.print("No worker is running; start one with `regsweep worker`, or `regsweep serve`.", highlight=False)
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for column in ("worker", "does", "study", "trials", "since"):
+        wide = column in ("worker", "study")
+        table.add_column(column, overflow="fold", no_wrap=not wide, justify="right" if column == "trials" else "left")
+    for worker in workers.workers:
+        since = f"{worker.started_at:%Y-%m-%d %H:%M}"
+        table.add_row(worker.name, worker.activity, worker.study or "", str(worker.lanes), since)
+    console.print(table)
+    console.print(f"{workers.trials_a_minute:.0f} trials ended in the last minute", highlight=False)
 
 
 def _seconds(started_at: datetime | None, ended_at: datetime | None) -> str:

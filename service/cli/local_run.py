@@ -50,7 +50,7 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
         datasets = DatasetStore(store, artifacts)
         spec = checked or submission.check(document, settings, datasets.uploaded)
         name = begin_or_resume(store, spec) if local is None else _begin_with_file(store, datasets, spec, local)
-        source = Source(LocalStudies(store, artifacts), None, settings, database_flags(settings))
+        source = Source(LocalStudies(store, artifacts, settings), None, settings, database_flags(settings))
         # Without its data, which does not change and is long to read of a wide table.
         return _run(source, name, lambda: study_views(store, [store.study(name)])[0], _command(file, model))
 

@@ -11,8 +11,10 @@ from service.cli import results, serving, studies, study_files
 from service.cli.compare import compare
 from service.cli.datasets import datasets
 from service.cli.db import db
+from service.cli.init import init
 from service.cli.keys import keys
 from service.cli.options import refuse
+from service.cli.validate import validate
 
 app = typer.Typer(
     help="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -29,6 +31,8 @@ for command in (
     results.snippet,
     results.predict,
     study_files.submit,
+    validate,
+    init,
     studies.watch,
     studies.studies,
     studies.show,
@@ -36,6 +40,8 @@ for command in (
     studies.pause,
     studies.resume,
     studies.stop,
+    studies.extend,
+    studies.workers,
     studies.delete,
     serving.serve,
     serving.worker,

@@ -57,6 +57,9 @@ class StudySource(Protocol):
     def set_state(self, name: str, action: Literal["pause", "resume", "stop"], /) -> StudyView:
         """Pause, resume or stop a study."""
 
+    def change(self, name: str, /, *, trials: int | None = None, timeout_seconds: float | None = None) -> StudyView:
+        """Give a study more trials, or more time."""
+
     def delete(self, name: str, /, *, force: bool) -> None:
         """Delete a study with all it has."""
 
@@ -138,7 +141,7 @@ def _database(settings: Settings, flags: str) -> Iterator[Source]:
 
     database.check(settings.database_url, must_exist=True)
     with closing(Store(settings.database_url)) as store:
-        yield Source(LocalStudies(store, Artifacts(_artifacts_url(settings))), None, settings, flags)
+        yield Source(LocalStudies(store, Artifacts(_artifacts_url(settings)), settings), None, settings, flags)
 
 
 def _artifacts_url(settings: Settings) -> str:

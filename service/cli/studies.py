@@ -1,4 +1,4 @@
-"""Commands about studies by their names: `studies`, `show`, `trials`, `watch`, `pause`, `resume`, `stop`, `delete`."""
+"""Commands about studies by their names: `studies`, `show`, `trials`, `watch`, `pause`, `stop`, `extend` and others."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from service.cli.options import (
     ServerOption,
     StudyName,
     print_json,
+    refuse,
 )
 from service.cli.source import open_source
 
@@ -140,6 +141,49 @@ def stop(
 ) -> None:
     """End a study and keep its results."""
     _move(name, "stop", server, key, database_url)
+
+
+def extend(
+    name: StudyName,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials in all, those that have ended included; not fewer than now.")
+    ] = None,
+    timeout_seconds: Annotated[
+        float | None, typer.Option(help="Seconds in all, those that have passed included; not fewer than now.")
+    ] = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+) -> None:
+    """Give a study more trials or more time; one that has ended runs again, with all that it knows."""
+    from service.cli.next_step import next_step, next_step_here
+
+    if trials is None and timeout_seconds is None:
+        refuse("say what the study is to have in all: --trials, --timeout-seconds, or both")
+    with open_source(server, key, database_url, artifacts_url) as source:
+        study = source.studies.change(name, trials=trials, timeout_seconds=timeout_seconds)
+        print(study.state)
+        step = next_step if source.server is not None else next_step_here
+        print(step(study, source.flags), file=sys.stderr)
+
+
+def workers(
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the workers that are alive: what each does, for which study, and how many trials it holds."""
+    with open_source(server, key, database_url, None) as source:
+        alive = source.studies.workers()
+        if as_json:
+            print_json(alive)
+            return
+        from service.cli.listings import show_workers
+        from service.cli.terminal import open_console
+
+        show_workers(open_console(), alive)
 
 
 def delete(

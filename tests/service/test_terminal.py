@@ -188,7 +188,7 @@ def test_what_ran_without_a_server_says_where_its_results_are_and_how_to_go_on(
     alone = next_step_here(_study(compared[0], None), flags, run)
     assert alone == f"Next: {run} --compare {flag}   (which technique to use, and how sure)"
     assert next_step_here(compared[0], "", run) == "Next: regsweep report iris -o iris.html"
-    places = Source(LocalStudies(store, Artifacts(f"file://{folder}")), None, settings, flags)
+    places = Source(LocalStudies(store, Artifacts(f"file://{folder}"), settings), None, settings, flags)
     assert whereabouts(_study(compared[0], name="a b"), places) == [
         "Database: postgresql+psycopg://me:***@here/db",
         f"Report:   regsweep report 'a b' -o 'a b.html' {flag}",
