@@ -129,8 +129,8 @@ class _Lines:
         if told == self._shown:
             return
         self._shown = told
-        counts = f"{overall.done}/{planned_trials(study)} trials"
-        facts = [what_happens(look), counts, _pace(look, speed), _best(study)]
+        happens, counts = what_happens(look), f"{overall.done}/{planned_trials(study)}"
+        facts = [happens, "" if happens.endswith(counts) else f"{counts} trials", _pace(look, speed), _best(study)]
         self._console.print(f"{study.name}: {', '.join(filter(None, facts))}", markup=False, highlight=False)
 
 

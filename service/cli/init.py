@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.options import FILE_HELP, load_settings, refuse
+from studies.objectives import metrics_for
 
 if TYPE_CHECKING:
     from studies.datasets.profile import ColumnProfile, DatasetProfile
@@ -45,7 +46,7 @@ space:
   learning_rate: 0.001
   batch_size: 32
 
-objectives: [val_loss] # or one of {metrics}
+objectives: [val_loss] # what is optimised, one or several of {metrics}
 
 budget:
   trials: 50 # trainings with other values of the space
@@ -122,8 +123,7 @@ def _lines(name: str, output: Path, dataset: dict[str, str], profile: DatasetPro
     model = "{kind: mlp, hidden_units: [64, 64]} # units of each hidden layer"
     if len(profile.facts.shape) > 1:
         model = "{kind: cnn, filters: [16, 32], hidden_units: [64]} # convolutions, then dense layers"
-    metrics = "val_mse, val_mae, val_r2" if profile.task == "regression" else "val_accuracy, val_auc, val_loss"
-    yield _REST.format(study=study, model=model, metrics=metrics)
+    yield _REST.format(study=study, model=model, metrics=", ".join(metrics_for(profile.task)))
 
 
 def _columns(profile: DatasetProfile) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _columns(profile: DatasetProfile) -> Iterator[str]:
 
 
 def _kind(column: ColumnProfile) -> str:
-    if column.role == "ignored" or column.kind in {"ignored", "images"}:
+    if column.left_out or column.kind in {"ignored", "images"}:
         return "ignore"
     kind = column.reading.kind if column.reading is not None else column.kind
     return kind if kind in {"number", "category", "date"} else "category"

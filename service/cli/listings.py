@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
-from service.cli.terminal import duration, planned_trials
+from service.cli.terminal import UNCUT_COLUMNS, duration, planned_trials
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
@@ -44,12 +45,14 @@ def _state(study: StudyView) -> str:
 
 
 def show_trials(console: Console, trials: Sequence[TrialView], objectives: Sequence[str]) -> None:
-    """Print one line per trial: its values and its params, each in a column, and why it gave none."""
-    params = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for column in ("trial", "state", *objectives, "epochs", "seconds", *map(param_label, params), "reason"):
-        aside = column in ("state", "reason", "regularizer")
-        table.add_column(column, justify="left" if aside else "right", overflow="fold", no_wrap=column != "reason")
+    """Print one line per trial: its values, the params in which trials differ, and why it gave no value."""
+    names = dict.fromkeys(name for trial in trials for name in trial.params)
+    params = [name for name in names if len({str(trial.params.get(name)) for trial in trials}) > 1]
+    reasons = any(trial.reason for trial in trials)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    for column in ("trial", "state", *objectives, "epochs", *map(param_label, params), *(["reason"] * reasons)):
+        is_text = column in ("state", "reason") or column.endswith("regularizer")
+        table.add_column(column, justify="left" if is_text else "right", no_wrap=True)
     for trial in trials:
         values = trial.values or ([] if trial.value is None else [trial.value])
         table.add_row(
@@ -57,11 +60,17 @@ def show_trials(console: Console, trials: Sequence[TrialView], objectives: Seque
             trial.state,
             *(number(values[index]) if index < len(values) else "" for index in range(len(objectives))),
             "" if trial.epochs is None else str(trial.epochs),
-            _seconds(trial.started_at, trial.ended_at),
             *("" if trial.params.get(name) is None else number(trial.params[name], 3) for name in params),
-            trial.reason or "",
+            *([escape(trial.reason or "")] * reasons),
         )
-    console.print(table)
+    _print_whole(console, table)
+
+
+def _print_whole(console: Console, table: Table) -> None:
+    """Print a table with no column narrower than what stands in it; a terminal breaks lines that are too long."""
+    width = Measurement.get(console, console.options.update(width=UNCUT_COLUMNS), table).maximum
+    whole = Console(file=console.file, width=width, force_terminal=console.is_terminal)
+    (whole if width > console.width else console).print(table)
 
 
 def show_workers(console: Console, workers: WorkersView) -> None:
@@ -71,14 +80,9 @@ def show_workers(console: Console, workers: WorkersView) -> None:
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for column in ("worker", "does", "study", "trials", "since"):
-        wide = column in ("worker", "study")
-        table.add_column(column, overflow="fold", no_wrap=not wide, justify="right" if column == "trials" else "left")
+        table.add_column(column, no_wrap=True, justify="right" if column == "trials" else "left")
     for worker in workers.workers:
         since = f"{worker.started_at:%Y-%m-%d %H:%M}"
         table.add_row(worker.name, worker.activity, worker.study or "", str(worker.lanes), since)
-    console.print(table)
+    _print_whole(console, table)
     console.print(f"{workers.trials_a_minute:.0f} trials ended in the last minute", highlight=False)
-
-
-def _seconds(started_at: datetime | None, ended_at: datetime | None) -> str:
-    return "" if started_at is None or ended_at is None else f"{(ended_at - started_at).total_seconds():.1f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -78,7 +79,8 @@ def _run(source: Source, name: str, read: Callable[[], StudyView], command: str)
 
     def look() -> Look:
         fleet.check()
-        return look_at_study()
+        # Its workers are on their way before they show themselves.
+        return replace(look_at_study(), workers=None)
 
     try:
         follow(console, look)

@@ -71,7 +71,14 @@ def _root(
 
 def main() -> None:
     """Run the command; a user's mistake is told in clear lines, one a wrong field, and exits with 2."""
-    from service.errors import ExtraMissingError, NameInUseError, ServiceError, UnauthenticatedError, UnreachableError
+    from service.errors import (
+        ExtraMissingError,
+        NameInUseError,
+        NoWorkerError,
+        ServiceError,
+        UnauthenticatedError,
+        UnreachableError,
+    )
     from service.extras import extra_of
     from studies.errors import InvalidSpecError, StudiesError
 
@@ -81,6 +88,9 @@ def main() -> None:
         refuse(f"{error}; start one with `regsweep serve`, or name it with --server")
     except UnauthenticatedError as error:
         refuse(f"{str(error).partition(';')[0]}; give one with --key, REGSWEEP_KEY or REGSWEEP_KEY_FILE")
+    except NoWorkerError as error:  # nothing is wrong with the request
+        print(f"regsweep: {error}", file=sys.stderr)
+        sys.exit(1)
     except NameInUseError as error:  # its sentence names the fields that differ, and what to do
         refuse(str(error))
     except (ServiceError, InvalidSpecError) as error:

@@ -45,13 +45,20 @@ def whereabouts(study: StudyView, source: Source) -> list[str]:
     if study.progress.complete:
         file = quote(f"{study.name}.html")
         lines += [f"Report:   regsweep report {name} -o {file}{source.flags}"]
-        lines += [f"Model:    regsweep model {name} -o {quote(f'{study.name}.keras')}{source.flags}"]
+        lines += [
+            f"Model:    regsweep model {name}{_recommended(study)} -o {quote(f'{study.name}.keras')}{source.flags}"
+        ]
     page = f"/studies/{quote_path(study.name)}"
     if source.server is not None:
         return [*lines, f"Page:     {source.server.rstrip('/')}{page}"]
     settings = source.settings
     serving = f"   (while `regsweep serve{source.flags}` runs)"
     return [*lines, f"Page:     http://{settings.host}:{settings.port}{page}{serving}"]
+
+
+def _recommended(study: StudyView) -> str:
+    compared = study.comparison is not None and study.comparison.state == ComparisonState.COMPLETED
+    return " --technique recommended" if compared else ""
 
 
 def _command(study: StudyView) -> str:

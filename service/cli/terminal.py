@@ -28,7 +28,7 @@ _TASK_COLUMNS: dict[Task, dict[str, str]] = {
 }
 #: Of the first layer where the layers differ.
 _KERNEL_COLUMNS = ("regularizer", "lambda", "l1_ratio", "dropout")
-_UNCUT_COLUMNS = 10_000
+UNCUT_COLUMNS = 10_000  # more than any line has
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -36,7 +36,7 @@ def open_console() -> Console:
     """Make a console of the standard output; in a pipe, where nothing says how wide it is, no line is cut or broken."""
     console = Console()
     piped = not console.is_terminal and "COLUMNS" not in os.environ
-    return Console(width=_UNCUT_COLUMNS) if piped else console
+    return Console(width=UNCUT_COLUMNS) if piped else console
 
 
 def _time_left(overall: OverallView) -> str:
