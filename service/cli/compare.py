@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.options import KeyOption, ModelFile, ServerOption, open_client, refuse, warn_of
+from service.cli.source import server_flag
 from service.storage.states import ComparisonState
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def compare(
     from service.cli.next_step import next_step
 
     print(compared.name)
-    print(next_step(compared, server))
+    print(next_step(compared, server_flag(server)))
 
 
 def _compare_file(client: Client, file: Path, model: Path | None, changes: Mapping[str, Any]) -> StudyView:
@@ -125,15 +126,15 @@ def _compare_study(client: Client, study: StudyView, comparison: Mapping[str, An
 
 def _follow(client: Client, name: str, server: str | None) -> int:
     """Follow the comparison to its end and show it; return the exit status."""
-    from rich.console import Console
-
-    from service.cli import terminal
+    from service.cli.following import follow
+    from service.cli.looking import EventLooks
     from service.cli.next_step import next_step
+    from service.cli.terminal import open_console
     from service.cli.terminal_comparison import show_comparison
 
-    console = Console()
-    study = terminal.follow(console, lambda: client.study(name))
+    console = open_console()
+    study = follow(console, EventLooks(client, name))
     comparison = client.comparison(name)
     show_comparison(console, comparison)
-    console.print(next_step(study, server), highlight=False, markup=False, soft_wrap=True)
+    console.print(next_step(study, server_flag(server)), highlight=False, markup=False, soft_wrap=True)
     return 0 if comparison.state == ComparisonState.COMPLETED and comparison.result is not None else 1

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
+from service.schemas.studies import BestView
 from service.storage.states import ComparisonState, StudyState
 from studies.analysis.labels import bounds_text, label, number
 from studies.analysis.results import Comparison
@@ -22,6 +23,9 @@ class PartView(BaseModel):
     state: StudyState
     reason: str | None
     progress: ProgressView
+    best: BestView | None = Field(
+        None, description="Its best trial; null while none is complete, and for the confirmation."
+    )
     dashboard: str | None = Field(description="Path of the part in the Optuna dashboard, whose list leaves parts out.")
 
 

@@ -62,7 +62,7 @@ class StudyCalls(Transport):
         trials: int | None = None,
         timeout_seconds: float | None = None,
     ) -> StudyView:
-        """Change a study's priority, or give it more: its budget becomes `trials`, or `timeout_seconds`, in all."""
+        """Change a study's priority, or extend its budget: to so many trials, or seconds, in all."""
         budget = query(trials=trials, timeout_seconds=timeout_seconds)
         changes = query(priority=priority) | ({"budget": budget} if budget else {})
         return await self._read(StudyView, "PATCH", fill("/v1/studies/{name}", name=name), json=changes)
