@@ -113,6 +113,7 @@ class StudyRecord(Record):
 
 
 _RUNNING = sa.text("state = 'RUNNING'")
+_CHANGED, _ENDED = sa.text("changed IS NOT NULL"), sa.text("ended_at IS NOT NULL")
 
 
 class TrialRecord(Record):
@@ -125,8 +126,9 @@ class TrialRecord(Record):
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
         # Finds every lease of every study without reading trials that have ended.
         sa.Index("ix_regsweep_trials_running", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
-        sa.Index("ix_regsweep_trials_changed", "study_id", "changed"),
-        sa.Index("ix_regsweep_trials_ended", "ended_at"),
+        # Partial, so that no query takes them that does not mean them.
+        sa.Index("ix_regsweep_trials_changed", "study_id", "changed", sqlite_where=_CHANGED, postgresql_where=_CHANGED),
+        sa.Index("ix_regsweep_trials_ended", "ended_at", sqlite_where=_ENDED, postgresql_where=_ENDED),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
