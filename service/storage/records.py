@@ -136,8 +136,8 @@ class TrialRecord(Record):
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
         # Finds every lease of every study without reading trials that have ended.
         _partial_index("running", "id", where=_RUNNING),
-        sa.Index("ix_regsweep_trials_changed", "study_id", "changed"),
-        sa.Index("ix_regsweep_trials_ended_at", "ended_at"),
+        _partial_index("changed", "study_id", "changed", where="changed IS NOT NULL"),
+        _partial_index("ended_at", "ended_at", where="ended_at IS NOT NULL"),
         # Each sort of a listing, see pagination.py; the first finds the best trial as well.
         _partial_index("complete", "study_id", "value", "number", where=f"{_ASKED} AND state = 'COMPLETE'"),
         _partial_index("others", "study_id", "value", "number", where=f"{_ASKED} AND state != 'COMPLETE'"),
