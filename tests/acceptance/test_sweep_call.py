@@ -65,7 +65,7 @@ def test_a_sweep_gives_the_same_trials_here_and_on_a_server(server: Server, tmp_
 
 
 def test_of_a_sweep_that_is_refused_nothing_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(regsweep.InvalidSpecError, match=r"lamda: unknown field; did you mean lambda\?; budget"):
+    with pytest.raises(regsweep.InvalidSpecError, match=r"lamda: unknown field; did you mean lambda\?; budget.tr"):
         regsweep.sweep(None, X, Y, trials=0, space={"lamda": 1.0}, folder=tmp_path)
     with closing(Store(f"sqlite:///{tmp_path / 'regsweep.db'}")) as store:
         assert list(DatasetStore(store, Artifacts(f"file://{tmp_path / 'artifacts'}")).list_datasets()) == []
