@@ -100,12 +100,11 @@ class NameInUseError(ConflictError):
 
     def __init__(self, name: str, differences: Sequence[tuple[str, str, str]] = ()) -> None:
         """Name the study, and each field in which it differs: the field, its value there, its value in the new one."""
-        fields = tuple(FieldError(field, f"{there} there, {here} here") for field, there, here in differences)
-        self.fields = fields
+        self.fields = tuple(FieldError(field, f"{there} there, {here} here") for field, there, here in differences)
         if not differences:
             super().__init__(f"a study named '{name}' exists; choose another name or delete it first")
             return
-        listed = [f"{each.field}: {each.message}" for each in fields]
+        listed = [f"{wrong.field}: {wrong.message}" for wrong in self.fields]
         if len(listed) > _MAX_LISTED:
             listed[_MAX_LISTED - 1 :] = [f"and {len(listed) - _MAX_LISTED + 1} more"]
         advice = "choose another name, or delete that one first"

@@ -27,7 +27,8 @@ class InProcessTransport(httpx.BaseTransport):
     def __init__(self, app: App) -> None:
         self._app = app
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="in-process server", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="in-process server", daemon=True)
+        self._thread.start()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Pass a request to the app; return the answer once its head is there."""
@@ -37,8 +38,12 @@ class InProcessTransport(httpx.BaseTransport):
         return httpx.Response(head["status"], headers=head["headers"], stream=exchange, request=request)
 
     def close(self) -> None:
-        """End the loop's thread."""
+        """End the loop and its thread."""
+        if self._loop.is_closed():
+            return
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 class _Exchange(httpx.SyncByteStream):
@@ -85,16 +90,12 @@ class _Exchange(httpx.SyncByteStream):
     async def _receive(self) -> dict[str, Any]:
         if self._is_read:
             await asyncio.Event().wait()  # until the exchange is closed, which cancels it
-        block = await asyncio.to_thread(_next_block, self._blocks)
+        block = next(self._blocks, None)  # of a local file: nobody else waits for this loop
         self._is_read = block is None
         return {"type": "http.request", "body": block or b"", "more_body": block is not None}
 
     async def _send(self, message: dict[str, Any]) -> None:
         self._messages.put(message)
-
-
-def _next_block(blocks: Iterator[bytes]) -> bytes | None:
-    return next(blocks, None)
 
 
 def _scope(request: httpx.Request) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
+from weakref import finalize
 
 from service import logs
 from service.client.blocking.client import Client
@@ -25,6 +27,9 @@ from service.schemas.datasets import DatasetDetail
 from studies.errors import InvalidSpecError
 from studies.objectives import ObjectiveName, Task
 from studies.spec.model import CnnSpec, MlpSpec
+
+if TYPE_CHECKING:
+    from service.worker.fleet import Fleet
 
 _HERE = "a sweep in this process"
 
@@ -84,11 +89,14 @@ def sweep(
     options = {"target": target, "task": task or read_task(model), "name": name, **(data or {})}
     rows: Data = x if y is None else (x, y)
     if client is not None or server is not None:
-        there = client or Client(server or "", key)
+        there = client or Client(server, key)
         with _uploaded(there, rows, options) as dataset:
             accepted = there.submit({**document, "dataset": dataset}).name
         there.wait(accepted, progress=progress)
-        return SweepResult(there, accepted)
+        result = SweepResult(there, accepted)
+        if client is None:
+            finalize(result, there.close)
+        return result
     return _sweep_here(rows, options, document, folder, workers, progress)
 
 
@@ -113,7 +121,10 @@ def _sweep_here(
 ) -> SweepResult:
     if find_spec("tensorflow") is None:
         raise ExtraMissingError(_HERE, "tensorflow", "worker")
-    with needing(_HERE):
+    with needing(_HERE), catch_warnings():
+        simplefilter("ignore")  # Optuna's tqdm warns in a notebook without ipywidgets
+        import tqdm.auto  # noqa: F401
+
         from service import submission
         from service.api.app import create_app
         from service.resuming import begin_or_resume
@@ -122,23 +133,32 @@ def _sweep_here(
         from service.storage.datasets import DatasetStore
         from service.worker.fleet import Fleet
     logs.configure_guest()
-    temporary = tempfile.TemporaryDirectory(prefix="regsweep-") if folder is None else None
-    place = Path(temporary.name if temporary is not None else folder or "").absolute()
-    place.mkdir(parents=True, exist_ok=True)
     chosen: dict[str, Any] = {} if workers is None else {"workers": workers}
-    settings = Settings(
-        database_url=f"sqlite:///{place / 'regsweep.db'}",
-        artifacts_url=f"file://{place / 'artifacts'}",
-        log_level="warning",
-        **chosen,
-    )
-    app = create_app(settings)
-    client = Client("http://127.0.0.1", transport=InProcessTransport(app))
-    with _uploaded(client, rows, options) as dataset:
-        uploaded = DatasetStore(store := app.state.lazy_store.get(), Artifacts(settings.artifacts_url)).uploaded
-        spec = submission.check(study_document({**document, "dataset": dataset}), settings, uploaded)
-        name = begin_or_resume(store, spec)
-    fleet = Fleet(settings, max(settings.workers, 1), name)
+    with ExitStack() as stack:
+        place = Path(folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="regsweep-"))).absolute()
+        place.mkdir(parents=True, exist_ok=True)
+        settings = Settings(
+            database_url=f"sqlite:///{place / 'regsweep.db'}",
+            artifacts_url=f"file://{place / 'artifacts'}",
+            log_level="warning",
+            **chosen,
+        )
+        app = create_app(settings)
+        stack.callback(app.state.lazy_store.close)
+        client = stack.enter_context(Client("http://127.0.0.1", transport=InProcessTransport(app)))
+        with _uploaded(client, rows, options) as dataset:
+            store = app.state.lazy_store.get()
+            uploaded = DatasetStore(store, Artifacts(settings.artifacts_url)).uploaded
+            spec = submission.check(study_document({**document, "dataset": dataset}), settings, uploaded)
+            name = begin_or_resume(store, spec)
+        _run(client, name, Fleet(settings, max(settings.workers, 1), name), progress)
+        result = SweepResult(client, name)
+        finalize(result, stack.pop_all().close)  # the folder and the connections live as long as the result
+    return result
+
+
+def _run(client: Client, name: str, fleet: Fleet, progress: bool | None) -> None:
+    """Let a fleet run a study to its end, and show how far it is."""
     fleet.start()
     try:
         with open_bar(progress) as bar:
@@ -147,7 +167,6 @@ def _sweep_here(
                 bar.show(study)
     finally:
         fleet.stop()
-    return SweepResult(client, name, temporary)
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def _study_view(
         answer=study.answer,
         comparison=_comparison_summary(study),
         best=None if best is None else _best_view(best, study.spec["objectives"][0]),
-        dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",
+        dashboard=_dashboard_path(dashboard_id),
         created_at=_utc(study.created_at),
         started_at=_utc_or_none(study.started_at),
         ended_at=_utc_or_none(study.ended_at),
@@ -130,7 +130,7 @@ def comparison_view(store: Store, name: str) -> ComparisonView:
 
     study = ComparisonStore(store).study(name)
     parts = ComparisonStore(store).parts(study)
-    counts = store.progress(parts)
+    counts, dashboard = store.progress(parts), store.dashboard_ids(part.name for part in parts)
     best = store.best_by_study([part for part in parts if part.technique is not None])
     with store.reading() as session:
         overall = progress.count_comparison(session, study)
@@ -138,12 +138,12 @@ def comparison_view(store: Store, name: str) -> ComparisonView:
         state=study.comparison_state,
         spec=study.comparison or {},
         overall=OverallView.model_validate(overall, from_attributes=True),
-        parts=[_part_view(part, counts[part.id], best.get(part.id)) for part in parts],
+        parts=[_part_view(part, counts[part.id], best.get(part.id), dashboard.get(part.name)) for part in parts],
         result=comparison(store, study),
     )
 
 
-def _part_view(part: StudyRecord, counts: Progress, best: TrialRecord | None) -> PartView:
+def _part_view(part: StudyRecord, counts: Progress, best: TrialRecord | None, dashboard_id: int | None) -> PartView:
     return PartView(
         name=part.name,
         technique=part.technique,
@@ -151,7 +151,12 @@ def _part_view(part: StudyRecord, counts: Progress, best: TrialRecord | None) ->
         reason=part.reason,
         progress=ProgressView.model_validate(counts, from_attributes=True),
         best=None if best is None else _best_view(best, part.spec["objectives"][0]),
+        dashboard=_dashboard_path(dashboard_id),
     )
+
+
+def _dashboard_path(dashboard_id: int | None) -> str | None:
+    return None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}"
 
 
 def trial_view(trial: TrialRecord) -> TrialView:

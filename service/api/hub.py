@@ -27,22 +27,27 @@ class Listener:
     def __init__(self, *, with_id: bool) -> None:
         self._with_id = with_id
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING)
+        self._has_ended = False
 
     async def next(self, seconds: float) -> bytes | None:
         """Wait for the next part; None at the end. Raises TimeoutError when none comes in time."""
-        return await asyncio.wait_for(self._parts.get(), seconds)
+        async with asyncio.timeout(seconds):
+            return await self._parts.get()
 
     def begin(self, feed: StudyFeed) -> None:
         """Put the opening of the stream."""
         self.put(feed.opening(with_id=self._with_id))
 
     def put(self, part: bytes | None) -> None:
-        """Put a part; one that is too slow to take the parts before is ended, and may come again."""
+        """Put a part, None for the end; one that is too slow to take the parts before is ended, and may come again."""
+        if self._has_ended:
+            return
         if self._parts.full():
+            part = None
             while not self._parts.empty():
                 self._parts.get_nowait()
-            part = None
         self._parts.put_nowait(part)
+        self._has_ended = part is None
 
 
 class _Channel:

@@ -24,11 +24,10 @@ _RECOMMENDED = "recommended"
 class SweepResult:
     """A study that has ended. Models and predictions are the recommended technique's where techniques were compared."""
 
-    def __init__(self, client: Client, name: str, keep: object = None) -> None:
+    def __init__(self, client: Client, name: str) -> None:
         self.client, self.name = client, name
         self.study: StudyView = client.study(name)
         self.comparison: ComparisonView | None = None if self.study.comparison is None else client.comparison(name)
-        self._keep = keep  # what the client needs: a temporary folder lives as long as its owner
 
     @property
     def best(self) -> TrialView:

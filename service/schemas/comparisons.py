@@ -26,6 +26,7 @@ class PartView(BaseModel):
     best: BestView | None = Field(
         None, description="Its best trial; null while none is complete, and for the confirmation."
     )
+    dashboard: str | None = Field(description="Path of the part in the Optuna dashboard, whose list leaves parts out.")
 
 
 class ComparisonView(BaseModel):

@@ -140,6 +140,7 @@ class StudyView(BaseModel):
                 ("state", " – ".join(filter(None, [self.state, self.reason]))),
                 ("trials", f"{overall.done} of {overall.trials}"),
                 ("comparison", "" if comparison is None else str(comparison.state)),
+                ("answer", self.answer or ""),
                 ("best", "" if best is None else f"trial {best.number}, {number(best.value)}{spread}"),
                 ("params", ", ".join(f"{name} = {number(value)}" for name, value in params.items())),
                 ("warnings", " ".join(self.warnings)),

@@ -18,7 +18,16 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
-from service.storage import attempts, changes, claiming, comparisons, database, lifecycle, optuna_tables
+from service.storage import (
+    attempts,
+    changes,
+    claiming,
+    comparisons,
+    database,
+    lifecycle,
+    optuna_tables,
+    trial_attributes,
+)
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
@@ -160,6 +169,8 @@ class TrialLedger:
         try:
             with self._fenced(claim, locks_study=True, number=template.number, params=params) as session:
                 optuna_trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
+                shown = trial_attributes.at_opening(template, params, is_planned=claim.plan is not None)
+                optuna_tables.add_user_attributes(session, optuna_trial_id, shown)
                 faults.point("asked")
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
@@ -257,11 +268,11 @@ class TrialLedger:
         self._drop_checkpoint(claim)
 
     def _tell_optuna(self, session: Session, optuna_trial_id: int, outcome: Outcome) -> None:
-        if outcome.state != OptunaState.PRUNED and outcome.reason is not None:
-            self._rdb.set_trial_user_attr(optuna_trial_id, "reason", outcome.reason)
         steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]
         optuna_tables.set_intermediate_values(session, steps)
         optuna_tables.add_system_attributes(session, optuna_trial_id, outcome.attributes)
+        shown = trial_attributes.at_end(outcome, self._spec.objectives)
+        optuna_tables.add_user_attributes(session, optuna_trial_id, shown)
         optuna_tables.finish_trial(session, optuna_trial_id, outcome.state, outcome.values)
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:

@@ -131,6 +131,8 @@ def create(
     """
     from optuna.study import StudyDirection
 
+    from service.storage import optuna_tables
+
     study = StudyRecord(
         name=name,
         state=StudyState.QUEUED,
@@ -147,6 +149,10 @@ def create(
     directions = [StudyDirection[direction.upper()] for direction in spec.directions]
     optuna_id = optuna.create_new_study(directions, study.name)
     optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
+    attributes = {} if parent is None else {"part_of": parent.name}
+    if plans is None:  # planned trials have all their params as attributes of their own
+        attributes |= spec.space.constants()
+    optuna_tables.add_study_attributes(session, optuna_id, attributes)
     return study
 
 

@@ -33,10 +33,16 @@ def kind_of_type(arrow_type: pa.DataType) -> ColumnKind | None:
     return "category" if any(is_kind(arrow_type) for is_kind in is_text) else None
 
 
-def to_text(values: pa.Array) -> pa.Array:
-    """Write values as text, numbers and booleans as Python does: `7`, `7.5`, `7.0` for a float, `True`."""
+def plain(values: pa.Array) -> pa.Array:
+    """The same values as Arrow's functions take them: no dictionary, and no views, which polars gives for text."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
+
+
+def to_text(values: pa.Array) -> pa.Array:
+    """Write values as text, numbers and booleans as Python does: `7`, `7.5`, `7.0` for a float, `True`."""
+    values = plain(values)
     if pa.types.is_null(values.type):
         return values.cast(pa.string())
     if pa.types.is_boolean(values.type):

@@ -18,6 +18,7 @@ from studies.datasets import column_evidence, identifiers, inference, levels
 from studies.datasets.casting import (
     empty_values,
     kind_of_type,
+    plain,
     to_booleans,
     to_dates,
     to_numbers,
@@ -81,8 +82,7 @@ class ColumnBuilder:
         """Take in the next values."""
         if self.failed:
             return
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
+        values = plain(values)
         if self._way is None and values.null_count < len(values):
             self._way = self._choose_way(values)
             self._chunks = [empty_values(self._way, self._rows, wide=self.role is not None)]

@@ -7,7 +7,15 @@ import pyarrow as pa
 
 from studies.array import Array
 from studies.datasets import inference, levels
-from studies.datasets.casting import kind_of_type, to_booleans, to_dates, to_numbers, to_text, without_missing_texts
+from studies.datasets.casting import (
+    kind_of_type,
+    plain,
+    to_booleans,
+    to_dates,
+    to_numbers,
+    to_text,
+    without_missing_texts,
+)
 from studies.datasets.layout import ColumnLayout
 from studies.datasets.levels import Levels
 from studies.datasets.reading import ColumnKind, Reading
@@ -27,7 +35,7 @@ def build(layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableForma
     Raises InvalidTableError, which names the row, when a value is of another kind.
     """
     joined = values.combine_chunks()
-    joined = pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined
+    joined = plain(pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined)
     found: list[Unfamiliar] = []
     if layout.kind == "category":
         column = _build_levels(layout, joined, file_format, found)

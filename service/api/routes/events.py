@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Header, Query, Request
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.api import feed, guard
@@ -22,6 +22,7 @@ _log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/studies/{name}", tags=["studies"])
 
 _HEARTBEAT_SECONDS = 15.0
+_HEARTBEAT = b": heartbeat\n"  # without the empty line that some readers take for the end of an event
 _ID = "The id of the last event that came: every later change of a trial is sent."
 _EVENTS = (
     "Server-sent events, each a JSON object that stands for the present state: `study` (a StudyView), `trial` (a "
@@ -32,7 +33,7 @@ _EVENTS = (
 
 @router.get(
     "/events",
-    response_class=EventSourceResponse,
+    response_class=Response,  # with EventSourceResponse FastAPI would encode each event for each listener anew
     responses={200: {"description": _EVENTS, "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 async def follow(
@@ -66,7 +67,7 @@ async def _stream(
             parts = _with_heartbeats(listener, check_key)
             async for part in parts:
                 yield part
-                if part is not KEEPALIVE_COMMENT:  # the opening
+                if part is not _HEARTBEAT:  # the opening
                     break
             # The listener has joined: what changes meanwhile waits for it, so that nothing falls between.
             if last_event_id is not None:
@@ -95,7 +96,7 @@ async def _with_heartbeats(listener: Listener, check_key: Callable[[], None]) ->
                 return
             yield part
         except TimeoutError:
-            yield KEEPALIVE_COMMENT
+            yield _HEARTBEAT
         if time.monotonic() >= beats_at:
             beats_at = time.monotonic() + _HEARTBEAT_SECONDS
             try:

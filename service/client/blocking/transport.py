@@ -10,13 +10,13 @@ from typing import Any, BinaryIO, Self, TypeVar
 import httpx
 from pydantic import BaseModel
 
+from service.client.address import server_and_key
 from service.client.answers import query, refusal
 from service.client.data import Data, open_data
 from service.errors import UnreachableError
 
 View = TypeVar("View", bound=BaseModel)
 
-DEFAULT_URL = "http://127.0.0.1:8000"
 _UNAVAILABLE = 503
 _RETRY_SECONDS = 0.5
 _BLOCK_BYTES = 1 << 20
@@ -24,20 +24,21 @@ _PAGE_ITEMS = 1000
 
 
 class Transport:
-    """A connection to one server.
+    """A connection to one server, by default the one that REGSWEEP_SERVER_URL names, with the key of REGSWEEP_KEY.
 
     A server that has answered before is waited for, up to `patience_seconds`: it is restarting, or its database is.
     """
 
     def __init__(
         self,
-        url: str = DEFAULT_URL,
+        url: str | None = None,
         key: str | None = None,
         timeout_seconds: float = 30.0,
         patience_seconds: float = 60.0,
         *,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        url, key = server_and_key(url, key)
         self.url = url
         self._timeout_seconds, self._patience_seconds = timeout_seconds, patience_seconds
         self._has_answered = False

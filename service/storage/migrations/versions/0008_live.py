@@ -43,7 +43,7 @@ def upgrade() -> None:
     op.add_column("regsweep_trials", sa.Column("changed", sa.Integer))
     op.execute("UPDATE regsweep_trials SET changed = number + 1 WHERE number IS NOT NULL")
     op.create_index("ix_regsweep_trials_changed", "regsweep_trials", ["study_id", "changed"])
-    op.create_index("ix_regsweep_trials_ended", "regsweep_trials", ["ended_at"])
+    op.create_index("ix_regsweep_trials_ended_at", "regsweep_trials", ["ended_at"])
     on_postgresql = op.get_bind().dialect.name == "postgresql"
     for statement in (_POSTGRESQL_FUNCTION, _POSTGRESQL) if on_postgresql else (_SQLITE,):
         op.execute(statement)
