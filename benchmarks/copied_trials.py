@@ -13,6 +13,7 @@ _CONTENTS = {
     "trial_values": "objective, value, value_type",
     "trial_intermediate_values": "step, intermediate_value, intermediate_value_type",
     "trial_system_attributes": '"key", value_json',
+    "trial_user_attributes": '"key", value_json',
 }
 _RESULT = (
     'state, attempt, worker, params, "values", value, metrics, weights, epochs, best_epoch, stopped_early, started_at, '

@@ -35,6 +35,8 @@ from typing import Self
 
 from studies.errors import FieldError
 
+_MAX_LISTED = 6  # fields in which two studies differ
+
 
 class ServiceError(Exception):
     """Parent of all errors of `service`; users see its text."""
@@ -95,8 +97,22 @@ class NameInUseError(ConflictError):
 
     title = "Name in use"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"a study named '{name}' exists; choose another name or delete it first")
+    def __init__(self, name: str, differences: Sequence[tuple[str, str, str]] = ()) -> None:
+        """Name the study, and each field in which it differs: the field, its value there, its value in the new one."""
+        self.fields = tuple(FieldError(field, f"{there} there, {here} here") for field, there, here in differences)
+        if not differences:
+            super().__init__(f"a study named '{name}' exists; choose another name or delete it first")
+            return
+        listed = [f"{wrong.field}: {wrong.message}" for wrong in self.fields]
+        if len(listed) > _MAX_LISTED:
+            listed[_MAX_LISTED - 1 :] = [f"and {len(listed) - _MAX_LISTED + 1} more"]
+        advice = "choose another name, or delete that one first"
+        field, there, here = differences[0]
+        if len(differences) == 1 and field == "budget.trials":
+            grows = int(here) > int(there)
+            to_extend = f"to go on with it, extend it to {here} trials"
+            advice = f"{to_extend if grows else f'to go on with it, ask for {there}'}, or choose another name"
+        super().__init__(f"another study is named '{name}' and differs: {'; '.join(listed)}; {advice}")
 
 
 class DatasetInUseError(ConflictError):

@@ -30,6 +30,13 @@ def check_comparison(comparison: ComparisonSpec, settings: Settings) -> None:
         raise InvalidSpecError(errors)
 
 
+def check_trials(trials: int, settings: Settings) -> None:
+    """Check the number of trials that a study is extended to; see `check`."""
+    errors = list(_over("budget.trials", "trials", trials, "MAX_TRIALS", settings.max_trials))
+    if errors:
+        raise InvalidSpecError(errors)
+
+
 def _over(field: str, unit: str, count: int, setting: str, limit: int) -> Iterator[FieldError]:
     if count > limit:
         yield FieldError(field, f"{count:,} {unit} are more than the {limit:,} that REGSWEEP_{setting} allows here")

@@ -13,13 +13,14 @@ from service.storage.store import Store
 from studies.analysis import techniques
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import UploadedDataset
+from studies.spec.differences import differences
 from studies.spec.study import StudySpec
 
 
 def begin_or_resume(store: Store, spec: StudySpec) -> str:
     """Accept the study or, when it was accepted before, go on with it; return its name.
 
-    Raises ConflictError when another study has the name.
+    Raises NameInUseError when another study has the name.
     """
     alone = _alone(spec)
     # The same description gets the same name, so that the same command goes on with it, also with a comparison.
@@ -33,9 +34,7 @@ def begin_or_resume(store: Store, spec: StudySpec) -> str:
         # A study of an earlier version may lack what is a default now.
         stored = study.parsed_spec, StudySpec.model_validate(study.spec)
         if alone.named(name) not in map(_alone, stored):
-            raise ConflictError(
-                f"another study is named '{name}'; choose another name, or delete that one first"
-            ) from None
+            raise NameInUseError(name, differences(_alone(stored[-1]), alone)) from None
         _compare(store, study, spec)
         if study.state == StudyState.PAUSED or study.comparison_state in ACTIVE_COMPARISON:
             store.set_state(study.name, StudyState.RUNNING)

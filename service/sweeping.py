@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 from weakref import finalize
 
 from pydantic import ValidationError
@@ -95,7 +96,10 @@ def sweep(
         with _uploaded(there, rows, options) as dataset:
             accepted = there.submit({**document, "dataset": dataset}).name
         there.wait(accepted, progress=progress)
-        return SweepResult(there, accepted)
+        result = SweepResult(there, accepted)
+        if client is None:
+            finalize(result, there.close)
+        return result
     return _sweep_here(rows, options, document, folder, workers, progress)
 
 
@@ -130,7 +134,10 @@ def _sweep_here(
 ) -> SweepResult:
     if find_spec("tensorflow") is None:
         raise ExtraMissingError(_HERE, "tensorflow", "worker")
-    with needing(_HERE):
+    with needing(_HERE), catch_warnings():
+        simplefilter("ignore")  # Optuna's tqdm warns in a notebook without ipywidgets
+        import tqdm.auto  # noqa: F401
+
         from service import submission
         from service.api.app import create_app
         from service.resuming import begin_or_resume

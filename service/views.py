@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session
 
 from service.schemas.comparisons import ComparisonView, PartView
 from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
+from service.schemas.events import CurveEvent
 from service.schemas.progress import OverallView, ProgressView
 from service.schemas.studies import BestView, ComparisonSummary, EngineView, PrunerView, SeedsView, StudyView
 from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
-from service.storage import progress
+from service.schemas.workers import WorkersView, WorkerView
+from service.storage import following, progress, workers
 from service.storage.comparison_store import ComparisonStore
 from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
@@ -49,10 +51,21 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
     counts, best = store.progress(studies), store.best_by_study(studies)
     dashboard = store.dashboard_ids(study.name for study in studies)
     with store.reading() as session:
+        positions = following.positions(session, [study.id for study in studies])
         overall = progress.count_with_comparisons(session, studies)
-    return [
+        activities = workers.activities(session, studies, overall)
+    views = [
         _study_view(study, counts[study.id], overall[study.id], best.get(study.id), dashboard.get(study.name))
         for study in studies
+    ]
+    return [
+        view.model_copy(
+            update={
+                "activity": activities[study.id],
+                "last_event_id": following.event_id(study.id, positions.get(study.id, 0)),
+            }
+        )
+        for study, view in zip(studies, views, strict=True)
     ]
 
 
@@ -80,12 +93,15 @@ def _study_view(
         pruner=PrunerView(name=pruner.part.name, options=pruner.part.options, why=pruner.why),
         progress=ProgressView.model_validate(counts, from_attributes=True),
         overall=OverallView.model_validate(overall, from_attributes=True),
+        last_event_id=following.event_id(study.id, 0),
         priority=study.priority,
         earlier=len(study.warm_start_trials),
         earlier_left_out=study.warm_start_left_out,
+        submitted_by=study.submitted_by,
+        answer=study.answer,
         comparison=_comparison_summary(study),
         best=None if best is None else _best_view(best, study.spec["objectives"][0]),
-        dashboard=None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}",
+        dashboard=_dashboard_path(dashboard_id),
         created_at=_utc(study.created_at),
         started_at=_utc_or_none(study.started_at),
         ended_at=_utc_or_none(study.ended_at),
@@ -114,26 +130,31 @@ def comparison_view(store: Store, name: str) -> ComparisonView:
 
     study = ComparisonStore(store).study(name)
     parts = ComparisonStore(store).parts(study)
-    counts = store.progress(parts)
+    counts, dashboard = store.progress(parts), store.dashboard_ids(part.name for part in parts)
     with store.reading() as session:
         overall = progress.count_comparison(session, study)
     return ComparisonView(
         state=study.comparison_state,
         spec=study.comparison or {},
         overall=OverallView.model_validate(overall, from_attributes=True),
-        parts=[_part_view(part, counts[part.id]) for part in parts],
+        parts=[_part_view(part, counts[part.id], dashboard.get(part.name)) for part in parts],
         result=comparison(store, study),
     )
 
 
-def _part_view(part: StudyRecord, counts: Progress) -> PartView:
+def _part_view(part: StudyRecord, counts: Progress, dashboard_id: int | None) -> PartView:
     return PartView(
         name=part.name,
         technique=part.technique,
         state=part.state,
         reason=part.reason,
         progress=ProgressView.model_validate(counts, from_attributes=True),
+        dashboard=_dashboard_path(dashboard_id),
     )
+
+
+def _dashboard_path(dashboard_id: int | None) -> str | None:
+    return None if dashboard_id is None else f"/dashboard/studies/{dashboard_id}"
 
 
 def trial_view(trial: TrialRecord) -> TrialView:
@@ -157,6 +178,31 @@ def trial_view(trial: TrialRecord) -> TrialView:
         started_at=_utc_or_none(trial.started_at),
         ended_at=_utc_or_none(trial.ended_at),
     )
+
+
+def curve_event(number: int, curve: Mapping[str, list[float | None]]) -> CurveEvent:
+    """The curve so far of a running trial: the epochs, and one metric."""
+    [values] = [column for name, column in curve.items() if name != "epoch"]
+    return CurveEvent(number=number, steps=curve["epoch"], values=values)
+
+
+def workers_view(store: Store) -> WorkersView:
+    """The workers that are alive."""
+    with store.reading() as session:
+        alive, lanes = workers.alive(session), workers.running_by_worker(session)
+        rate = workers.trials_a_minute(session)
+    views = [
+        WorkerView(
+            name=seen.name,
+            activity=seen.activity,
+            study=seen.study,
+            lanes=lanes[seen.name],
+            started_at=_utc(seen.started_at),
+            seen_at=_utc(seen.seen_at),
+        )
+        for seen in alive
+    ]
+    return WorkersView(workers=views, trials_a_minute=rate)
 
 
 def attempt_view(attempt: AttemptRecord) -> AttemptView:

@@ -1,5 +1,6 @@
 """The quantities a study can optimise or watch, each with its direction and the tasks it is defined for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Literal, get_args
@@ -75,3 +76,8 @@ def cost_sign(direction: Direction) -> Literal[1, -1]:
 def metrics_for(task: Task) -> tuple[ObjectiveName, ...]:
     """The objectives defined for a task, in the order they are documented."""
     return tuple(name for name, objective in OBJECTIVES.items() if task in objective.tasks)
+
+
+def curve_metric(objectives: Sequence[ObjectiveName]) -> ObjectiveName:
+    """The metric whose curve is shown while a trial runs: the first objective, or `val_loss` where epochs have none."""
+    return objectives[0] if objectives[0] in MONITORS else "val_loss"

@@ -17,11 +17,13 @@ from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
 from service.api.dependencies import WakesWorkers
 from service.api.guard import Guard
+from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
 from service.api.routes import (
     comparisons,
     datasets,
+    events,
     health,
     login,
     models,
@@ -30,6 +32,7 @@ from service.api.routes import (
     splits,
     studies,
     trials,
+    workers,
 )
 from service.errors import StorageError
 from service.settings import Settings
@@ -55,6 +58,7 @@ def _open(lazy_store: LazyStore, fleet: Fleet | None) -> None:
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     """Put the app together. A fleet, if there is one, starts and stops with it."""
     lazy_store = LazyStore(settings.database_url)
+    hub = Hub(lazy_store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +69,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
         try:
             yield
         finally:
+            await hub.stop()
             opener.join()
             watch.stop()
             if fleet is not None:
@@ -84,6 +89,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(login.router)
     app.include_router(studies.router, dependencies=[WakesWorkers])
+    app.include_router(events.router)
     app.include_router(trials.router, dependencies=[WakesWorkers])
     app.include_router(models.router)
     app.include_router(datasets.router)
@@ -91,8 +97,9 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(report.router)
     app.include_router(splits.router)
     app.include_router(predictions.router)
+    app.include_router(workers.router)
     app.state.settings, app.state.fleet = settings, fleet
-    app.state.lazy_store = lazy_store
+    app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
     app.state.authenticator = Authenticator(lazy_store)
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.lazy_store import LazyStore
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 #: The dashboard cannot live under a sub-path; these are the paths it answers.
-_PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/favicon.ico")
+_PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/csv", "/favicon.ico", "/incompatible-rdb-schema")
+_LIST = "/api/studies"  # a study's own page reads it from /api/studies/{id}
 
 
 class Dashboard:
@@ -44,10 +45,9 @@ class Dashboard:
         if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
             return problem(404, "Not found", f"there is nothing at {path}; /docs lists what there is")
         if scope["method"] not in READS and not self._writes:
-            return problem(
-                403, "Forbidden", "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
-            )
-        return await run_in_threadpool(lambda: cast(ASGIApp, self._wsgi))
+            return _refuse_write()
+        lists = scope["method"] in READS and path.rstrip("/") == _LIST
+        return await run_in_threadpool(lambda: cast(ASGIApp, self._listing_wsgi if lists else self._wsgi))
 
     def forget(self) -> None:
         """Drop the dashboard's cache: SQLite gives the number of a deleted Optuna study to the next one."""
@@ -55,8 +55,9 @@ class Dashboard:
 
     def close(self) -> None:
         """Close its connections."""
-        if "_storage" in self.__dict__:
-            self._storage.engine.dispose()
+        for name in ("_storage", "_listing_storage"):
+            if name in self.__dict__:
+                getattr(self, name).engine.dispose()
 
     @cached_property
     def _storage(self) -> RDBStorage:
@@ -70,3 +71,23 @@ class Dashboard:
         from optuna.storages import get_storage
 
         return WSGIMiddleware(optuna_dashboard.wsgi(get_storage(self._storage)))
+
+    @cached_property
+    def _listing_storage(self) -> RDBStorage:
+        from service.api.users_studies import UsersStudies
+
+        return database.optuna_storage(self._lazy_store.get().url, reads=True, kind=UsersStudies)
+
+    @cached_property
+    def _listing_wsgi(self) -> WSGIMiddleware:
+        """The dashboard again, for its list alone: each page of a study finds it in a list that has the parts too."""
+        import optuna_dashboard
+        from a2wsgi import WSGIMiddleware
+
+        return WSGIMiddleware(optuna_dashboard.wsgi(self._listing_storage))
+
+
+def _refuse_write() -> JSONResponse:
+    """The refusal of a write; where the dashboard shows a reason, it shows `reason`."""
+    detail = "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
+    return problem(403, "Forbidden", detail, reason=detail)

@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Query, Request
 
 from service.api.authentication import Authenticator
 from service.api.dashboard import Dashboard
+from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -76,6 +77,15 @@ def _authenticator(request: Request) -> Authenticator:
     return cast(Authenticator, request.app.state.authenticator)
 
 
+def _hub(request: Request) -> Hub:
+    return cast(Hub, request.app.state.hub)
+
+
+def _key_name(request: Request) -> str | None:
+    key = getattr(request.state, "key", None)
+    return None if key is None else str(key.name)
+
+
 def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
@@ -91,6 +101,8 @@ def _wake_workers(request: Request) -> Iterator[None]:
 WakesWorkers = Depends(_wake_workers)
 #: Refuses a JSON body in which a key stands twice.
 UniqueKeysDependency = Depends(_unique_keys)
+#: The name of the key that a request came with; None where none was needed.
+KeyNameDependency = Annotated[str | None, Depends(_key_name)]
 IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]
 IdempotencyKeyDependency = Annotated[str | None, Depends(_idempotency_key)]
 StoreDependency = Annotated[Store, Depends(_store)]
@@ -98,4 +110,5 @@ ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
 DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]
 AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
+HubDependency = Annotated[Hub, Depends(_hub)]
 SettingsDependency = Annotated[Settings, Depends(_settings)]

@@ -45,7 +45,7 @@ class Guard:
             _check_site(request)
             needed = scopes.needed_scope(request.method, request.scope["path"])
             if needed is not None:
-                await run_in_threadpool(self._check_key, request, needed)
+                await run_in_threadpool(check_key, self._authenticator, request, needed)
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
                 return RedirectResponse(f"/login?next={quote(_target(request), safe='')}", 303)
@@ -56,14 +56,19 @@ class Guard:
             return problems.answer_database_error(request.url.path, error)
         return None
 
-    def _check_key(self, request: Request, needed: scopes.Scope) -> None:
-        record = self._authenticator.identify(request)
-        if record is None:
-            if not self._authenticator.is_open() or not _over_loopback(request):
-                raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
-            _check_host(request)
-        elif not scopes.includes(granted := cast(scopes.Scope, record.scope), needed):
-            raise ForbiddenError(f"this needs the scope {needed}, and the key '{record.name}' has {granted}", needed)
+
+def check_key(authenticator: Authenticator, request: Request, needed: scopes.Scope) -> None:
+    """Check that a request has a key of the scope, or needs none.
+
+    Raises UnauthenticatedError or ForbiddenError.
+    """
+    record = request.state.key = authenticator.identify(request)
+    if record is None:
+        if not authenticator.is_open() or not _over_loopback(request):
+            raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
+        _check_host(request)
+    elif not scopes.includes(granted := cast(scopes.Scope, record.scope), needed):
+        raise ForbiddenError(f"this needs the scope {needed}, and the key '{record.name}' has {granted}", needed)
 
 
 def _target(request: Request) -> str:

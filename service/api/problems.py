@@ -25,9 +25,9 @@ _RETRY_SECONDS = "5"
 DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
-def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> JSONResponse:
-    """A problem+json answer; `errors` name the fields that are wrong."""
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = (), **more: str) -> JSONResponse:
+    """A problem+json answer; `errors` name the fields that are wrong, `more` are members beside the standard's."""
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
     body["errors"] = [{"field": error.field, "message": error.message} for error in errors]
     return JSONResponse(body, status, media_type="application/problem+json")
 

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.api.app import create_app
+from service.api.hub import Hub
 from service.errors import AddressError, NoKeyError
 from service.settings import Settings
 from service.storage import database
@@ -33,17 +34,27 @@ def run(settings: Settings) -> None:
         if not ipaddress.ip_address(host).is_loopback:
             _check_key(settings.database_url, host)
         fleet = Fleet(settings, settings.workers) if settings.workers else None
-        server = uvicorn.Server(uvicorn_config(create_app(settings, fleet)))
+        server = Server(create_app(settings, fleet))
         url = f"http://{host}:{port}"
         _log.info("regsweep listens", api=f"{url}/docs", dashboard=f"{url}/dashboard", workers=settings.workers)
         server.run(sockets=[listener])
 
 
-def uvicorn_config(app: FastAPI) -> uvicorn.Config:
-    """Uvicorn's settings for an app."""
-    # Longer than the minute after which most clients and proxies close an idle connection: a server that closes it
-    # first may do so while a request is on its way.
-    return uvicorn.Config(app, log_config=None, timeout_keep_alive=75, timeout_graceful_shutdown=_GRACE_SECONDS)
+class Server(uvicorn.Server):
+    """Uvicorn for our app: ends the streams of events before it waits for the requests that have begun."""
+
+    def __init__(self, app: FastAPI) -> None:
+        # Longer than the minute after which most clients and proxies close an idle connection: a server that closes it
+        # first may do so while a request is on its way.
+        super().__init__(
+            uvicorn.Config(app, log_config=None, timeout_keep_alive=75, timeout_graceful_shutdown=_GRACE_SECONDS)
+        )
+        self._hub: Hub = app.state.hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Shut down; streams would never end by themselves."""
+        self._hub.close()
+        await super().shutdown(sockets)
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -22,6 +22,7 @@ class PartView(BaseModel):
     state: StudyState
     reason: str | None
     progress: ProgressView
+    dashboard: str | None = Field(description="Path of the part in the Optuna dashboard, whose list leaves parts out.")
 
 
 class ComparisonView(BaseModel):

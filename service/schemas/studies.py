@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
@@ -88,6 +88,14 @@ class StudyView(BaseModel):
     pruner: PrunerView = Field(description="Which pruner ends its hopeless trials.")
     progress: ProgressView = Field(description="Of the study's own trials, without its comparison.")
     overall: OverallView = Field(description="Of the study and its comparison together.")
+    activity: str | None = Field(
+        None,
+        description="What workers do for it now: loading TensorFlow, loading data, compiling, search 120/210, "
+        "confirming or publishing; null when none serves it.",
+    )
+    last_event_id: str = Field(
+        description="Of its events, when it was read; as `last_event_id` of /events it loses nothing since."
+    )
     priority: int = Field(description="Workers serve the highest priority first.")
     data: DataSummary | None = Field(
         None, description="How the user's own data was read, with what to look at; null in listings."
@@ -99,6 +107,14 @@ class StudyView(BaseModel):
         default_factory=dict,
         description="Number of that study's complete trials that it did not learn from, for it could not have asked "
         "them, by the reason.",
+    )
+    submitted_by: str | None = Field(
+        None, description="Name of the key that it was submitted with; null where no key was needed."
+    )
+    answer: str | None = Field(
+        None,
+        description='What its comparison recommends, and how sure that is: "L1, likely". Null until a comparison has '
+        "ended and a worker has published its result.",
     )
     comparison: ComparisonSummary | None = Field(description="Null when the study has none; see /comparison.")
     best: BestView | None = Field(
@@ -124,6 +140,7 @@ class StudyView(BaseModel):
                 ("state", " – ".join(filter(None, [self.state, self.reason]))),
                 ("trials", f"{overall.done} of {overall.trials}"),
                 ("comparison", "" if comparison is None else str(comparison.state)),
+                ("answer", self.answer or ""),
                 ("best", "" if best is None else f"trial {best.number}, {number(best.value)}{spread}"),
                 ("params", ", ".join(f"{name} = {number(value)}" for name, value in params.items())),
                 ("warnings", " ".join(self.warnings)),
@@ -132,18 +149,37 @@ class StudyView(BaseModel):
 
 
 class BudgetChanges(BaseModel):
-    """The fields of a budget that can be changed."""
+    """What a study may cost more."""
 
     model_config = ConfigDict(extra="forbid")
 
-    trials: Annotated[int, Field(ge=1, strict=True)] = Field(description="All trials of the study, never fewer.")
+    trials: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
+        None, description="Trials in all, those that ended included; not fewer than now."
+    )
+    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="Seconds in all, those that passed included; null for no limit. Not fewer than now."
+    )
+
+    @model_validator(mode="after")
+    def _check_given(self) -> Self:
+        if not self.model_fields_set or ("trials" in self.model_fields_set and self.trials is None):
+            raise ValueError("trials: say how many trials there are to be in all")
+        return self
 
 
 class StudyChanges(BaseModel):
-    """The fields of a study that can be changed."""
+    """The fields of a study that can be changed; at least one."""
 
     model_config = ConfigDict(extra="forbid")
 
-    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = Field(
-        description="Workers serve the studies of the highest priority first."
+    priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] | None = Field(
+        None, description="Workers serve the studies of the highest priority first."
     )
+    budget: BudgetChanges | None = Field(None, description="More trials or more time; an ended study runs again.")
+
+    @model_validator(mode="after")
+    def _check_given(self) -> Self:
+        for name in self.model_fields_set or {"priority"}:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name}: give the priority, the budget, or both")
+        return self

@@ -72,7 +72,12 @@ class CurveView(BaseModel):
     """A learning curve: a list per column, with one entry per epoch."""
 
     number: int
-    epochs: int
+    running: bool = Field(
+        False,
+        description="Whether the trial runs: then the curve is of the epochs so far, with `epoch` and the first "
+        "objective (or `val_loss`) alone, at most 256 of them.",
+    )
+    epochs: int = Field(description="Number of entries.")
     curve: dict[str, list[float | None]] = Field(
         description="`loss` and `penalized_loss` are Keras' running means over the epoch's batches, dropout on; "
         "`val_…` are measured at the epoch's end. `val_loss` is without the penalty. `epoch` counts from 1."

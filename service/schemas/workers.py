@@ -1,4 +1,4 @@
-"""Workers that are alive."""
+"""Workers."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
+from service.storage.states import Activity
+
 
 class WorkerView(BaseModel):
-    """A worker process that gave a sign of life within the lease."""
+    """A worker that is alive."""
 
     name: str
-    activity: str = Field(
-        description='What it does: "loading TensorFlow", "idle", "loading data", "compiling", "training" or '
-        '"publishing".'
-    )
-    study: str | None = Field(description="The study that it serves; null while it serves none.")
-    lanes: int = Field(description="Trials that it trains now.")
+    activity: Activity = Field(description="What it does now.")
+    study: str | None = Field(description="The study that it serves, or the part of a comparison.")
+    lanes: int = Field(description="Running trials that it holds.")
     started_at: datetime
-    seen_at: datetime
+    seen_at: datetime = Field(description="Its last sign of life; it gives one at least three times a lease.")
 
 
 class WorkersView(BaseModel):
-    """The workers that are alive, and how fast they are together."""
+    """The workers of all machines."""
 
-    workers: list[WorkerView]
-    trials_a_minute: float
+    workers: list[WorkerView] = Field(description="The oldest first; empty when no worker runs.")
+    trials_a_minute: float = Field(description="Trials that ended in the last minute, of all studies.")

@@ -18,6 +18,7 @@ from service.storage import comparisons, lifecycle
 from service.storage.database import unix_now
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running, table_of
 from service.storage.states import ACTIVE_STUDY, Ending, TrialState
+from service.storage.trial_rows import remove_curves
 from studies import faults
 from studies.plan import Plan
 
@@ -66,6 +67,7 @@ def _free(session: Session, condition: sa.ColumnElement[bool], changes: Mapping[
     for study_id in sorted(study_ids):
         lifecycle.lock_study(session, study_id)
     ids = [trial_id for trial_id, _ in lifecycle.lock_trials(session, sa.and_(running(), condition))]
+    remove_curves(session, ids)
     columns = ("study_id", "id", "number", "slot", "attempt", "setbacks", "plan")
     update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids)).values(_FREE | dict(changes))
     return session.execute(update.returning(*(getattr(TrialRecord, column) for column in columns))).all()

@@ -35,12 +35,17 @@ class Holder:
 def claim_slots(
     session: Session, spec: StudySpec, study_id: int, holder: Holder, count: int, *, idle: bool
 ) -> list[Claim]:
-    """Claim up to `count` slots that nobody runs.
+    """Claim up to `count` slots that nobody runs, and that are within the budget of `spec` or planned.
 
     When there are none and the worker is idle, claim one whose trial is on its last attempt, to run alone.
     """
     budget = spec.budget
-    which = {"of_study": study_id, "last_attempt": max(1, budget.max_attempts - 1), "generation": spec.generation}
+    which = {
+        "of_study": study_id,
+        "last_attempt": max(1, budget.max_attempts - 1),
+        "generation": spec.generation,
+        "budget": budget.trials,
+    }
     claims = _claim(session, holder, spec, which | {"count": count}, alone=False)
     if claims or not idle:
         return claims
@@ -84,6 +89,7 @@ def _candidates(*, alone: bool, in_generations: bool) -> sa.Select[Any]:
         trials.c.study_id == sa.bindparam("of_study"),
         trials.c.state == TrialState.WAITING,
         trials.c.setbacks >= last_attempt if alone else trials.c.setbacks < last_attempt,
+        sa.or_(trials.c.plan.is_not(None), trials.c.place < sa.bindparam("budget", type_=sa.Integer())),
     ]
     if in_generations:  # those of the first generation that has not ended
         generation = sa.bindparam("generation", type_=sa.Integer())

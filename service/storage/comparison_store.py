@@ -68,7 +68,8 @@ class ComparisonStore:
         with database.transaction(self._store.optuna) as session:
             study = _compared_study(session, name, lock=True)
             lifecycle.check_etag(study, etags)
-            study.comparison, study.comparison_state, study.published = None, None, None
+            study.comparison, study.comparison_state = None, None
+            study.published, study.answer = None, None
             return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
 
     def study(self, name: str) -> StudyRecord:

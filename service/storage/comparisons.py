@@ -40,7 +40,7 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     names = comparison.techniques or ()
     _check_names(session, [part_name(study, part) for part in (*names, _CONFIRMATION)])
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), ComparisonState.SEARCHING
-    study.published = None
+    study.published, study.answer = None, None
     for technique in names:
         search = techniques.search_spec(spec, comparison, technique)
         part = lifecycle.create(session, optuna, search, part_name(study, technique), study, technique)

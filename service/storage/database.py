@@ -24,7 +24,7 @@ from service.storage.backup import backup
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-HEAD = "0007"  # the newest revision in migrations/versions
+HEAD = "0010"  # the newest revision in migrations/versions
 _SCHEMA_LOCK = 0x72656773  # of PostgreSQL's advisory locks; any number that no other program in this database takes
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
 _BUSY_SECONDS = 30.0  # a writer waits for another at most; `?timeout=` of the URL overrides it
@@ -270,8 +270,13 @@ def transaction(storage: RDBStorage) -> Iterator[Session]:
         session.close()
 
 
-def optuna_storage(url: URL | str, *, create: bool = False, reads: bool = False) -> RDBStorage:
-    """Make Optuna's storage on the same database; with `reads` it never takes the write lock, as for a dashboard."""
+def optuna_storage(
+    url: URL | str, *, create: bool = False, reads: bool = False, kind: type[RDBStorage] | None = None
+) -> RDBStorage:
+    """Make Optuna's storage, or a `kind` of it, on the same database.
+
+    With `reads` it never takes the write lock, as for a dashboard.
+    """
     import optuna
     from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
@@ -280,7 +285,7 @@ def optuna_storage(url: URL | str, *, create: bool = False, reads: bool = False)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plain = url if isinstance(url, str) else url.render_as_string(hide_password=False)
     try:
-        storage = RDBStorage(plain, engine_kwargs=engine_options(plain), skip_table_creation=not create)
+        storage = (kind or RDBStorage)(plain, engine_kwargs=engine_options(plain), skip_table_creation=not create)
     except StorageInternalError as error:
         raise error.__cause__ or error from None
     begin_at_once(storage.engine)

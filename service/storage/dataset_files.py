@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.errors import NotFoundError
+from service.errors import ConflictError, NotFoundError
 from service.storage.artifacts import Artifacts
 from service.storage.records import DatasetRecord
 from studies.errors import FieldError, InvalidSpecError
@@ -41,6 +41,17 @@ def check_dataset_exists(session: Session, dataset: DatasetSpec) -> None:
     if session.scalar(sa.select(DatasetRecord.id).where(*is_it, DatasetRecord.version == version)) is None:
         message = f"version {version} of the dataset '{dataset.name}' was deleted meanwhile; upload it again"
         raise InvalidSpecError([FieldError("dataset.name", message)])
+
+
+def check_file_kept(artifacts: Artifacts, dataset: DatasetSpec) -> None:
+    """Check that the file of a study's dataset is still there.
+
+    Raises ConflictError when it was removed.
+    """
+    if not isinstance(dataset, UploadedDataset) or dataset.digest is None:
+        return
+    if not artifacts.has(file_path(dataset.digest)):
+        raise ConflictError(f"the file of the dataset '{dataset.name}' is gone, so no trial can run; upload it again")
 
 
 def lock_dataset_name(session: Session, name: str) -> None:

@@ -18,7 +18,16 @@ from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
-from service.storage import attempts, changes, claiming, comparisons, database, lifecycle, optuna_tables
+from service.storage import (
+    attempts,
+    changes,
+    claiming,
+    comparisons,
+    database,
+    lifecycle,
+    optuna_tables,
+    trial_attributes,
+)
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.claiming import Holder
 from service.storage.database import unix_now
@@ -26,7 +35,7 @@ from service.storage.lifecycle import lock_trials
 from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
-from service.storage.trial_rows import insert_curve, trial_columns, update_claimed
+from service.storage.trial_rows import keep_curve, keep_running_curves, remove_curves, trial_columns, update_claimed
 from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
@@ -43,6 +52,7 @@ class TrialLedger:
         self._artifacts = artifacts
         self._study_id, self._parent_id, self._root_id = study.id, study.parent_id, study.root_id
         self._spec = study.parsed_spec
+        self._timeout_seconds = self._spec.budget.timeout_seconds
         self._warm_start_trials = study.warm_start_trials
         try:
             self._optuna_id = self._rdb.get_study_id_from_name(study.name)
@@ -61,6 +71,8 @@ class TrialLedger:
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
         """Claim slots that nobody runs; the study starts with its first claim.
+
+        A study that was extended meanwhile has more slots: whoever begins to sweep it anew, with its spec, claims them.
 
         A trial on its last attempt runs alone, on an idle worker: should it take the worker down, no other trial goes
         down with it.
@@ -105,7 +117,7 @@ class TrialLedger:
         waiting = (
             sa.select(TrialRecord.id)
             .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-            .where(StudyRecord.id == self._study_id, claimable())
+            .where(StudyRecord.id == self._study_id, claimable(), TrialRecord.slot < self._spec.budget.trials)
             .limit(1)
         )
         with self._store.reading() as session:
@@ -152,11 +164,13 @@ class TrialLedger:
         Raises NumberTakenError when another worker has opened its number.
         """
         if template is None:
-            with self._fenced(claim, params=params):
+            with self._fenced(claim, locks_study=True, params=params):
                 return
         try:
-            with self._fenced(claim, number=template.number, params=params) as session:
+            with self._fenced(claim, locks_study=True, number=template.number, params=params) as session:
                 optuna_trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
+                shown = trial_attributes.at_opening(template, params, is_planned=claim.plan is not None)
+                optuna_tables.add_user_attributes(session, optuna_trial_id, shown)
                 faults.point("asked")
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
@@ -166,7 +180,7 @@ class TrialLedger:
         faults.point("params written")
 
     def report(self, reports: Sequence[Report]) -> Standing:
-        """Record intermediate values and renew the leases, in one transaction; return the lost ones and the order."""
+        """Record values and curves and renew the leases, in one transaction; return the lost ones and the order."""
         self._holder.note_progress()
         self._nothing_changed = False
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
@@ -184,6 +198,8 @@ class TrialLedger:
                 for step, value in report.values
             ]
             optuna_tables.set_intermediate_values(session, values)
+            curves = {r.claim.trial_id: r.curve for r in reports if r.curve is not None and r.claim.trial_id in kept}
+            keep_running_curves(session, curves)
         lost = frozenset(report.number for report in reports if report.claim.trial_id not in kept)
         self._awaited |= lost
         return Standing(self._order(state), lost)
@@ -238,7 +254,9 @@ class TrialLedger:
         with self._fenced(claim, locks_study=True, ended=True, **trial_columns(outcome)) as session:
             attempts.record_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
             if outcome.result is not None:
-                insert_curve(session, claim.trial_id, outcome.result)
+                keep_curve(session, claim.trial_id, outcome.result)
+            else:
+                remove_curves(session, [claim.trial_id])
             failed = outcome.state == OptunaState.FAIL
             if failed or not comparisons.goes_on(session, self._study_id):
                 study = session.get_one(StudyRecord, self._study_id)
@@ -250,11 +268,11 @@ class TrialLedger:
         self._drop_checkpoint(claim)
 
     def _tell_optuna(self, session: Session, optuna_trial_id: int, outcome: Outcome) -> None:
-        if outcome.state != OptunaState.PRUNED and outcome.reason is not None:
-            self._rdb.set_trial_user_attr(optuna_trial_id, "reason", outcome.reason)
         steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]
         optuna_tables.set_intermediate_values(session, steps)
         optuna_tables.add_system_attributes(session, optuna_trial_id, outcome.attributes)
+        shown = trial_attributes.at_end(outcome, self._spec.objectives)
+        optuna_tables.add_user_attributes(session, optuna_trial_id, shown)
         optuna_tables.finish_trial(session, optuna_trial_id, outcome.state, outcome.values)
 
     def end_attempt(self, claim: Claim, number: int, setback: Setback, reason: str) -> None:
@@ -280,8 +298,9 @@ class TrialLedger:
     ) -> Iterator[Session]:
         """A transaction that begins by changing the claim's row, with the moment of its end if it has `ended`.
 
-        With `locks_study` it locks the study first: of two workers that close the last trials at once, each would see
-        the other's still open, and neither would end the study.
+        With `locks_study` it locks the study first. A change of a trial's state that users see is numbered under this
+        lock; and of two workers that close the last trials at once, each would see the other's still open, and neither
+        would end the study.
 
         Raises LeaseLostError when the claim is no longer held.
         """
@@ -298,16 +317,21 @@ class TrialLedger:
 
     def _end_when_overdue(self, session: Session) -> bool:
         """End the study when its time has run out, and return whether it has."""
-        seconds = self._spec.budget.timeout_seconds
-        if seconds is None:
+        if not self._is_overdue(session) or (study := lifecycle.lock_study(session, self._study_id)) is None:
+            return False
+        self._timeout_seconds = study.spec["budget"]["timeout_seconds"]  # it may have got more since
+        if self._timeout_seconds is None or not self._is_overdue(session):
+            return False
+        reason = f"budget.timeout_seconds of {self._timeout_seconds:g} ran out"
+        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
+        return True
+
+    def _is_overdue(self, session: Session) -> bool:
+        if self._timeout_seconds is None:
             return False
         # Paused time does not count, and a paused study does not end.
         spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
         overdue = sa.select(sa.true()).where(
-            StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > seconds
+            StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > self._timeout_seconds
         )
-        if not session.scalar(overdue) or (study := lifecycle.lock_study(session, self._study_id)) is None:
-            return False
-        reason = f"budget.timeout_seconds of {seconds:g} ran out"
-        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
-        return True
+        return bool(session.scalar(overdue))

@@ -131,6 +131,8 @@ def create(
     """
     from optuna.study import StudyDirection
 
+    from service.storage import optuna_tables
+
     study = StudyRecord(
         name=name,
         state=StudyState.QUEUED,
@@ -147,6 +149,10 @@ def create(
     directions = [StudyDirection[direction.upper()] for direction in spec.directions]
     optuna_id = optuna.create_new_study(directions, study.name)
     optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
+    attributes = {} if parent is None else {"part_of": parent.name}
+    if plans is None:  # planned trials have all their params as attributes of their own
+        attributes |= spec.space.constants()
+    optuna_tables.add_study_attributes(session, optuna_id, attributes)
     return study
 
 
@@ -165,18 +171,47 @@ def add_repeats(session: Session, study: StudyRecord, plans: Sequence[Plan]) -> 
 
 
 def _insert_slots(session: Session, study: StudyRecord, plans: Sequence[Plan | None], first: int) -> None:
-    slots: list[dict[str, Any]] = [
-        {
-            "study_id": study.id,
-            "slot": first + index,
-            "state": TrialState.WAITING,
-            "attempt": 0,
-            "setbacks": 0,
-            "plan": None if plan is None else plan.document(),
-        }
-        for index, plan in enumerate(plans)
-    ]
+    slots = [_new_slot(study, first + index, plan) for index, plan in enumerate(plans)]
     session.execute(sa.insert(TrialRecord), slots)
+
+
+def _new_slot(study: StudyRecord, slot: int, plan: Plan | None = None) -> dict[str, Any]:
+    return {
+        "study_id": study.id,
+        "slot": slot,
+        "state": TrialState.WAITING,
+        "attempt": 0,
+        "setbacks": 0,
+        "plan": None if plan is None else plan.document(),
+    }
+
+
+def add_missing_slots(session: Session, study: StudyRecord) -> int:
+    """Add the slots of a locked study's budget that are not there; return their number."""
+    there = set(session.scalars(sa.select(TrialRecord.slot).where(TrialRecord.study_id == study.id)))
+    missing = [slot for slot in range(study.spec["budget"]["trials"]) if slot not in there]
+    if missing:
+        session.execute(sa.insert(TrialRecord), [_new_slot(study, slot) for slot in missing])
+    return len(missing)
+
+
+def run_again(session: Session, study: StudyRecord) -> None:
+    """Let a locked study that has ended go on; the time since counts as a pause."""
+    now = session.scalar(sa.select(unix_now())) or 0.0
+    if study.started_at is not None:
+        since = study.ended_at if study.paused_at is None else study.paused_at
+        study.paused_seconds += max(0.0, now - (since or now))
+    study.state = StudyState.QUEUED if study.started_at is None else StudyState.RUNNING
+    study.reason, study.ended_at, study.paused_at = None, None, None
+    study.published, study.publishing_at = None, None
+
+
+def seconds_spent(study: StudyRecord) -> float:
+    """The seconds of its timeout that a study which has ended has used."""
+    if study.started_at is None or study.ended_at is None:
+        return 0.0
+    until = study.ended_at if study.paused_at is None else study.paused_at
+    return until - study.started_at - study.paused_seconds
 
 
 # Pausing and ending
@@ -223,6 +258,13 @@ def close_slots(session: Session, optuna: RDBStorage, study: StudyRecord, condit
     for number in numbers.values():
         optuna_trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
         optuna.set_trial_state_values(optuna_trial_id, OptunaState.PRUNED)
+
+
+def was_cut() -> sa.ColumnElement[bool]:
+    """Trials that their study's end cut: the complete ones with a reason, and those pruned for it."""
+    complete = sa.and_(TrialRecord.state == TrialState.COMPLETE, TrialRecord.reason.is_not(None))
+    pruned = sa.and_(TrialRecord.state == TrialState.PRUNED, TrialRecord.reason.startswith("the study ended"))
+    return sa.or_(complete, pruned)
 
 
 def remove(session: Session, optuna: RDBStorage, study: StudyRecord) -> int:

@@ -74,9 +74,30 @@ def next_number(session: Session, study_id: int) -> int:
 
 def add_system_attributes(session: Session, trial_id: int, attributes: Mapping[str, Any]) -> None:
     """Record the notes of a sampler or pruner on a trial, under keys that it does not have yet."""
-    rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
+    _add_attributes(session, models.TrialSystemAttributeModel, {"trial_id": trial_id}, attributes)
+
+
+def add_user_attributes(session: Session, trial_id: int, attributes: Mapping[str, Any]) -> None:
+    """Record what the dashboard shows of a trial, under keys that it does not have yet."""
+    _add_attributes(session, models.TrialUserAttributeModel, {"trial_id": trial_id}, attributes)
+
+
+def add_study_attributes(session: Session, study_id: int, attributes: Mapping[str, Any]) -> None:
+    """Record what the dashboard shows of a study, under keys that it does not have yet."""
+    _add_attributes(session, models.StudyUserAttributeModel, {"study_id": study_id}, attributes)
+
+
+def _add_attributes(session: Session, model: Hashable, owner: Mapping[str, int], attributes: Mapping[str, Any]) -> None:
+    rows = [{**owner, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
     if rows:
-        session.connection().execute(_insert(models.TrialSystemAttributeModel), rows)
+        session.connection().execute(_insert(model), rows)
+
+
+def remove_study_attributes(session: Session, study_id: int, prefix: str) -> None:
+    """Remove the system attributes of a study whose keys begin with a prefix, such as the dashboard's figures."""
+    attributes = _table(models.StudySystemAttributeModel)
+    of_study = attributes.c.study_id == study_id
+    session.execute(sa.delete(attributes).where(of_study, attributes.c.key.startswith(prefix, autoescape=True)))
 
 
 def set_intermediate_values(session: Session, values: Sequence[tuple[int, int, float]]) -> None:

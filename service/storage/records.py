@@ -5,7 +5,7 @@ Samplers and the dashboard read Optuna's tables, the API reads these. Both chang
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, ClassVar, TypeVar, cast
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from service.storage.states import LIVE_STUDY, ComparisonState, Ending, StudyState, TrialState
+from service.storage.states import LIVE_STUDY, Activity, ComparisonState, Ending, StudyState, TrialState
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
 
@@ -57,6 +57,7 @@ class StudyRecord(Record):
     technique: Mapped[str | None] = mapped_column(sa.String(20))  # searched by this part; None for the confirmation
     comparison: Mapped[dict[str, Any] | None]  # ComparisonSpec as JSON
     comparison_state: Mapped[ComparisonState | None] = mapped_column(_one_of(ComparisonState, 10))
+    answer: Mapped[str | None] = mapped_column(sa.String(100))  # "L1, likely": of the comparison, once it is published
     published: Mapped[bool | None] = mapped_column("presented")  # the report is kept, its figures in the dashboard
     publishing_at: Mapped[float | None] = mapped_column("presenting_at")  # when a worker claimed to publish it
     #: Another study's trials that its sampler knows, see studies.search.warm_start; of earlier versions a list of them.
@@ -66,6 +67,7 @@ class StudyRecord(Record):
     invalidated_count: Mapped[int] = mapped_column("forgotten", default=0)  # changes whenever a trial is marked invalid
     paused_at: Mapped[float | None]
     paused_seconds: Mapped[float] = mapped_column(default=0.0)  # before paused_at; left out of its timeout
+    submitted_by: Mapped[str | None] = mapped_column(sa.String(100))  # name of the key; None where none was needed
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]
@@ -104,7 +106,9 @@ class StudyRecord(Record):
         # Plain strings: the repr of an enum is another.
         comparison_state = None if self.comparison_state is None else str(self.comparison_state)
         parts = self.id, str(self.state), self.priority, comparison_state, self.invalidated_count, self.ended_at
-        return sha256(repr(parts).encode()).hexdigest()[:16]
+        # A confirmation's budget grows round by round.
+        budget = None if self.parent_id is not None else sorted(self.spec["budget"].items())
+        return sha256(repr((*parts, budget)).encode()).hexdigest()[:16]
 
     @property
     def root_id(self) -> int:
@@ -112,7 +116,14 @@ class StudyRecord(Record):
         return self.parent_id or self.id
 
 
-_RUNNING = sa.text("state = 'RUNNING'")
+_RUNNING = "state = 'RUNNING'"
+_ASKED = "number IS NOT NULL"
+
+
+def _partial_index(name: str, *columns: str, where: str) -> sa.Index:
+    """An index of the rows that a condition holds for; queries must state it word for word, see `running`."""
+    condition = sa.text(where)
+    return sa.Index(f"ix_regsweep_trials_{name}", *columns, sqlite_where=condition, postgresql_where=condition)
 
 
 class TrialRecord(Record):
@@ -124,7 +135,16 @@ class TrialRecord(Record):
         sa.UniqueConstraint("study_id", "number"),
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
         # Finds every lease of every study without reading trials that have ended.
-        sa.Index("ix_regsweep_trials_running", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
+        _partial_index("running", "id", where=_RUNNING),
+        sa.Index("ix_regsweep_trials_changed", "study_id", "changed"),
+        sa.Index("ix_regsweep_trials_ended_at", "ended_at"),
+        # Each sort of a listing, see pagination.py; the first finds the best trial as well.
+        _partial_index("complete", "study_id", "value", "number", where=f"{_ASKED} AND state = 'COMPLETE'"),
+        _partial_index("others", "study_id", "value", "number", where=f"{_ASKED} AND state != 'COMPLETE'"),
+        _partial_index("epochs", "study_id", "epochs", "number", where=_ASKED),
+        _partial_index("started", "study_id", "started_at", "number", where=_ASKED),
+        _partial_index("ended", "study_id", "ended_at", "number", where=_ASKED),
+        _partial_index("planned", "study_id", "state", where="plan IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -153,6 +173,8 @@ class TrialRecord(Record):
     model: Mapped[str | None]  # path of the .keras file in the artifacts, of trials that were the best so far
     started_at: Mapped[float | None]
     ended_at: Mapped[float | None]
+    #: Number of its last change of state among those of the study, in the order of their commits; set by a trigger.
+    changed: Mapped[int | None]
 
 
 def running() -> sa.ColumnElement[bool]:
@@ -160,10 +182,21 @@ def running() -> sa.ColumnElement[bool]:
     return TrialRecord.state == sa.literal_column("'RUNNING'")
 
 
-def in_budget() -> sa.ColumnElement[bool]:
-    """Trials of the budget, in a join with their studies; beyond it stand repeats of the best, see repeats.py."""
-    budget: sa.ColumnElement[int] = StudyRecord.spec["budget"]["trials"].as_integer()
-    return TrialRecord.slot < budget
+def asked() -> sa.ColumnElement[bool]:
+    """Trials that have a number: neither slots that wait for their first worker nor repeats of the best."""
+    return TrialRecord.number.is_not(None)
+
+
+def complete(*, is_complete: bool = True) -> sa.ColumnElement[bool]:
+    """Trials that are complete, or all others; a literal, as in `running`."""
+    state: sa.ColumnElement[Any] = sa.literal_column("'COMPLETE'")
+    return TrialRecord.state == state if is_complete else TrialRecord.state != state
+
+
+def in_budget(studies: Iterable[StudyRecord]) -> sa.ColumnElement[bool]:
+    """Trials of the budgets of these studies; beyond them stand repeats of the best, see repeats.py."""
+    budgets = {study.id: study.spec["budget"]["trials"] for study in studies}
+    return TrialRecord.slot < sa.case(budgets, value=TrialRecord.study_id) if budgets else sa.false()
 
 
 def claimable() -> sa.ColumnElement[bool]:
@@ -172,7 +205,7 @@ def claimable() -> sa.ColumnElement[bool]:
 
 
 class CurveRecord(Record):
-    """A trial's whole learning curve in one row."""
+    """A trial's whole learning curve in one row; of a running trial, its curve so far, without detail."""
 
     __tablename__ = "regsweep_curves"
 
@@ -193,6 +226,19 @@ class AttemptRecord(Record):
     ended_at: Mapped[float | None]
     ending: Mapped[Ending | None] = mapped_column(_one_of(Ending, 16))
     reason: Mapped[str | None]  # in words, unless it was told
+
+
+class WorkerRecord(Record):
+    """A worker that shows itself, with what it does now."""
+
+    __tablename__ = "regsweep_workers"
+
+    name: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    activity: Mapped[Activity] = mapped_column(_one_of(Activity, 20))
+    study_id: Mapped[int | None]  # that it serves; of a deleted study until it finds out
+    started_at: Mapped[float]
+    seen_at: Mapped[float]
+    expires_at: Mapped[float]  # when it counts as gone, unless it is seen again
 
 
 class RequestRecord(Record):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage import ranking
+from service.storage import lifecycle, ranking
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import TrialState
 from studies.plan import Plan
@@ -24,6 +24,16 @@ def plan(session: Session, study: StudyRecord) -> list[Plan]:
     if best is None or best.number is None or best.params is None:
         return []
     return [Plan.repeat(best.number, best.params, spec.resampling.fits)] * spec.repeats_of_best
+
+
+def remove(session: Session, study: StudyRecord) -> None:
+    """Remove the repeats of a locked study, which begins to have more trials; who trains one loses its lease.
+
+    A worker that trains one knows the budget before, and claims none of the new slots: to it the numbers of their
+    trials are those of the repeats.
+    """
+    lifecycle.lock_trials(session, sa.and_(*_repeats(study)))
+    session.execute(sa.delete(TrialRecord).where(*_repeats(study)))
 
 
 def values(session: Session, study: StudyRecord, number: int | None) -> list[float]:

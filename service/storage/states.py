@@ -61,3 +61,14 @@ class Ending(StrEnum):
     HUNG = "hung"  # its worker lived, and its training did not go on
     FAILED = "failed"  # an error in training
     OUT_OF_MEMORY = "out of memory"
+
+
+class Activity(StrEnum):
+    """What a worker does."""
+
+    LOADING_TENSORFLOW = "loading TensorFlow"  # it has just started
+    IDLE = "idle"
+    LOADING_DATA = "loading data"
+    COMPILING = "compiling"  # or tracing a model
+    TRAINING = "training"
+    PUBLISHING = "publishing"  # the report of an ended study

@@ -5,7 +5,7 @@ Those about comparisons are in comparison_store.py, those of workers in worker_s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,22 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from service.errors import ConflictError, NameInUseError, NotFoundError
-from service.storage import comparisons, database, dataset_files, lifecycle, progress, ranking, repeats, user_trials
+from service.storage import (
+    comparisons,
+    database,
+    dataset_files,
+    extending,
+    lifecycle,
+    progress,
+    ranking,
+    repeats,
+    user_trials,
+)
 from service.storage.pagination import Cursor, Page, Sort, listing_id
 from service.storage.progress import Progress
-from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord
+from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord, asked
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, StudyState, TrialState
+from studies.spec.differences import Difference, differences
 from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
@@ -77,8 +88,10 @@ class Store:
             name = self.accept(session, spec).name
         return self.study(name)
 
-    def accept(self, session: Session, spec: StudySpec) -> StudyRecord:
+    def accept(self, session: Session, spec: StudySpec, submitted_by: str | None = None) -> StudyRecord:
         """Add a study to a `database.transaction`: its record, its whole budget, its Optuna study, and its comparison.
+
+        `submitted_by` is the name of the key that it came with.
 
         Raises NameInUseError when a study has its name.
         Raises InvalidSpecError when it names a dataset, a study to start warm from or a technique that it cannot use.
@@ -87,9 +100,10 @@ class Store:
             raise ValueError("a study needs a name before it is stored")
         dataset_files.check_dataset_exists(session, spec.dataset)
         if comparisons.name_in_use(session, [spec.name]) is not None:
-            raise NameInUseError(spec.name)
+            raise NameInUseError(spec.name, _differences(session, spec.name, spec))
         try:
             study = lifecycle.create(session, self.optuna, spec, spec.name)
+            study.submitted_by = submitted_by
             user_trials.copy_warm_start_trials(session, self.optuna, study)
             if spec.comparison is not None:
                 comparisons.begin(session, self.optuna, study, spec.comparison)
@@ -158,17 +172,32 @@ class Store:
                     study.state = StudyState.QUEUED if to == StudyState.RUNNING and study.started_at is None else to
         return self.study(name)
 
-    def set_priority(self, name: str, priority: int, etags: Collection[str] | None = None) -> StudyRecord:
-        """Set the priority of a study and of its comparison's parts.
+    def change(
+        self,
+        name: str,
+        *,
+        priority: int | None = None,
+        budget: Mapping[str, Any] | None = None,
+        etags: Collection[str] | None = None,
+        max_active: int | None = None,
+    ) -> StudyRecord:
+        """Set the priority of a study and of its comparison's parts, extend its budget, or both; see extending.extend.
 
         Raises PreconditionError when no etag is its own.
         """
-        with self._write.begin() as session:
+        with database.transaction(self.optuna) as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
-            together = sa.or_(StudyRecord.id == study.id, StudyRecord.parent_id == study.id)
-            session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
+            if budget:
+                extending.extend(session, study, budget, max_active)
+            if priority is not None:
+                together = sa.or_(StudyRecord.id == study.id, StudyRecord.parent_id == study.id)
+                session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
         return self.study(name)
+
+    def set_priority(self, name: str, priority: int, etags: Collection[str] | None = None) -> StudyRecord:
+        """Set the priority of a study; see `change`."""
+        return self.change(name, priority=priority, etags=etags)
 
     def delete_study(self, name: str, *, force: bool, etags: Collection[str] | None = None) -> list[int]:
         """Delete a study with all its trials and its comparison, here and in Optuna; return the ids.
@@ -202,13 +231,20 @@ class Store:
             study = lifecycle.find(session, name)
             listing = listing_id("trials", study.id, sort, *sorted(set(states)))
             order = sort.towards(study.parsed_spec.directions[0])
-            query = _asked_trials(study).order_by(*order.order()).limit(limit + 1)
+            query = _asked_trials(study).order_by(*order.order())
             if states:
                 query = query.where(TrialRecord.state.in_(states))
             if cursor is not None:
                 cursor.check(listing)
-                query = query.where(order.beyond(cursor))
-            trials = session.scalars(query).all()
+            trials: list[TrialRecord] = []
+            for group, condition in order.groups(states).items():
+                lacking = limit + 1 - len(trials)
+                of_group = query.where(condition).limit(lacking)
+                if not lacking or (cursor is not None and group < cursor.group):
+                    continue
+                if cursor is not None and group == cursor.group:
+                    of_group = of_group.where(order.beyond(cursor))
+                trials += session.scalars(of_group)
         return Page.cut(trials, limit, lambda trial: order.cursor(trial, listing))
 
     def trial(self, name: str, number: int) -> TrialRecord:
@@ -223,7 +259,7 @@ class Store:
         return trial
 
     def curve(self, trial: TrialRecord) -> dict[str, Any] | None:
-        """A finished trial's learning curve; None when it gave no result."""
+        """A trial's learning curve, of a running one that of the epochs so far; None when it gave no result."""
         record = self._curve_record(trial)
         return None if record is None else record.curve
 
@@ -269,5 +305,11 @@ class Store:
         return self.trial(name, number)
 
 
+def _differences(session: Session, name: str, spec: StudySpec) -> list[Difference]:
+    """List what differs between the study of a name and a new one; nothing where only Optuna has that name."""
+    study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
+    return [] if study is None else differences(study.parsed_spec, spec)
+
+
 def _asked_trials(study: StudyRecord) -> sa.Select[TrialRecord]:
-    return sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.number.is_not(None))
+    return sa.select(TrialRecord).where(TrialRecord.study_id == study.id, asked())

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.storage.database import unix_now
 from service.storage.records import CurveRecord, TrialRecord, table_of
 from service.storage.states import TrialState
 from studies.sweep.ledger import Claim, Outcome
-from studies.training.result import TrialResult
+from studies.training.result import Curve, TrialResult
 
 
 def update_claimed(session: Session, claim: Claim, columns: Mapping[str, Any], *, ended: bool) -> bool:
@@ -58,18 +59,42 @@ def trial_columns(outcome: Outcome) -> dict[str, Any]:
     return columns
 
 
-def insert_curve(session: Session, trial_id: int, result: TrialResult) -> None:
-    """Record the learning curve of a trial, and the detail of its result."""
-    curve = {
-        name: [value if math.isfinite(value) else None for value in column] for name, column in result.curve.items()
-    }
+def keep_curve(session: Session, trial_id: int, result: TrialResult) -> None:
+    """Record the learning curve of a trial that has ended, and the detail of its result."""
     detail = {**result.detail, "seconds": list(result.seconds)}
-    session.connection().execute(_insert_curve(), {"trial_id": trial_id, "curve": curve, "detail": detail})
+    _keep_curves(session, [{"trial_id": trial_id, "curve": _defined(result.curve), "detail": detail}])
+
+
+def keep_running_curves(session: Session, curves: Mapping[int, Curve]) -> None:
+    """Record the curves so far of running trials, by the ids of their rows."""
+    _keep_curves(
+        session, [{"trial_id": id_, "curve": _defined(curve), "detail": None} for id_, curve in curves.items()]
+    )
+
+
+def remove_curves(session: Session, trial_ids: Collection[int]) -> None:
+    """Remove the curves of trials whose attempts gave no result."""
+    if trial_ids:
+        session.execute(sa.delete(CurveRecord).where(CurveRecord.trial_id.in_(trial_ids)))
+
+
+def _defined(curve: Curve) -> dict[str, list[float | None]]:
+    return {name: [value if math.isfinite(value) else None for value in column] for name, column in curve.items()}
+
+
+def _keep_curves(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        connection = session.connection()
+        connection.execute(_set_curve(connection.dialect.name), rows)
 
 
 @cache
-def _insert_curve() -> sa.Insert:
-    return sa.insert(table_of(CurveRecord))
+def _set_curve(dialect: str) -> Any:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    table = table_of(CurveRecord)
+    statement = insert(table)
+    changes = {name: statement.excluded[name] for name in ("curve", "detail")}
+    return statement.on_conflict_do_update(index_elements=[table.c.trial_id], set_=changes)
 
 
 def _null_undefined(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.storage import attempts, comparisons, database, lifecycle, scheduling
+from service.storage import attempts, comparisons, database, lifecycle, scheduling, workers
 from service.storage.database import unix_now
 from service.storage.records import StudyRecord, TrialRecord, running
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Ending, StudyState
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Activity, Ending, StudyState
 from service.storage.store import Store
 
 _PUBLISHING_SECONDS = 600.0  # after which another worker may publish a study
@@ -87,6 +87,18 @@ class WorkerStore:
         with database.transaction(self._store.optuna) as session:
             return attempts.end_attempts(session, self._store.optuna, unchanged, Ending.LOST, reason)
 
+    # Showing what workers do
+
+    def show_worker(self, name: str, activity: Activity, study_id: int | None, seconds: float) -> None:
+        """Record what a worker does; see workers.show."""
+        with self._store.writing() as session:
+            workers.show(session, name, activity, study_id, seconds)
+
+    def remove_worker(self, name: str) -> None:
+        """Remove a worker that has ended."""
+        with self._store.writing() as session:
+            workers.remove(session, name)
+
     # Publishing
 
     def claim_unpublished(self, only: str | None = None) -> StudyRecord | None:
@@ -116,12 +128,20 @@ class WorkerStore:
             claimed = session.execute(claim.returning(StudyRecord.id)).all()
         return study if claimed else None
 
-    def set_published(self, study: StudyRecord) -> None:
-        """Mark a study published, unless its comparison changed since `study` was read; release the claim."""
-        unchanged = StudyRecord.comparison_state.is_not_distinct_from(study.comparison_state)
+    def set_published(self, study: StudyRecord, answer: str | None = None) -> None:
+        """Mark a study published, with its comparison's answer if there is a new one; release the claim.
+
+        Unless the study or its comparison changed since `study` was read: then it is published anew.
+        """
+        unchanged = sa.and_(
+            StudyRecord.comparison_state.is_not_distinct_from(study.comparison_state),
+            StudyRecord.ended_at.is_not_distinct_from(study.ended_at),  # another one, or none, once it was extended
+            StudyRecord.invalidated_count == study.invalidated_count,
+        )
         update = sa.update(StudyRecord).where(StudyRecord.id == study.id)
         with self._store.writing() as session:
-            session.execute(update.where(unchanged).values(published=True))
+            answer_column = sa.func.coalesce(answer, StudyRecord.answer)
+            session.execute(update.where(unchanged).values(published=True, answer=answer_column))
             session.execute(update.values(publishing_at=None))
 
     def ids_with_parts(self, study: StudyRecord) -> list[int]:

@@ -153,7 +153,9 @@ class Fleet:
         try:
             store = Store(self._settings.database_url)
             try:
-                WorkerStore(store).end_attempts(worker, Ending.LOST, f"its process ended with {ending}")
+                worker_store = WorkerStore(store)
+                worker_store.end_attempts(worker, Ending.LOST, f"its process ended with {ending}")
+                worker_store.remove_worker(worker)
             finally:
                 store.close()
         except (StorageError, SQLAlchemyError, StorageInternalError) as error:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.storage.reaper import Reaper
 from service.storage.states import Ending
 from service.storage.worker_store import WorkerStore
+from service.worker.presence import Presence
 
 _log = structlog.get_logger(__name__)
 
@@ -24,7 +25,7 @@ class Heartbeat:
     """A thread that renews all leases of a worker three times a lease, for as long as the `with` block lasts.
 
     It calls `on_hung` when the worker holds trials and no training went on for `hung_seconds`. Each beat that the
-    database answers touches the file at `path`.
+    database answers touches the file at `path`, and shows the worker's presence.
     """
 
     def __init__(
@@ -35,9 +36,11 @@ class Heartbeat:
         hung_seconds: float,
         on_hung: Callable[[], None],
         path: Path | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self._store, self._worker, self._lease_seconds = store, worker, lease_seconds
         self._hung_seconds, self._on_hung, self._path = hung_seconds, on_hung, path
+        self._presence = presence
         self._reaper = Reaper(store, lease_seconds)
         self._progressed_at = time.monotonic()
         self._ended = threading.Event()
@@ -80,5 +83,7 @@ class Heartbeat:
         lost = self._reaper.look()
         if lost:
             _log.warning("trials of lost workers wait again", trials=lost)
+        if self._presence is not None:
+            self._presence.beat()
         if self._path is not None:
             self._path.touch()

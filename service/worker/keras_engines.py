@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from studies.datasets.preprocessing import PreparedData
 from studies.spec.study import StudySpec
 from studies.training.compiled_files import CompiledFiles
 from studies.training.machine import fingerprint
-from studies.training.result import Engine
+from studies.training.result import Compiling, Engine
 
 if TYPE_CHECKING:
     from studies.training.engines import Engines
@@ -27,8 +27,11 @@ _log = structlog.get_logger(__name__)
 _FOLDER_FLAG = "--tf_xla_persistent_cache_directory="
 
 
-def keras_engines(settings: Settings) -> KerasEngines:
-    """Make a worker's engines; load TensorFlow with one thread, for there is one worker a core."""
+def keras_engines(settings: Settings, compiling: Compiling = nullcontext) -> KerasEngines:
+    """Make a worker's engines, which compile inside `compiling`.
+
+    Loads TensorFlow with one thread, for there is one worker a core.
+    """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # Errors reach Python as exceptions; the rest of its log is XLA's remarks on the programs in its own cache.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -42,7 +45,7 @@ def keras_engines(settings: Settings) -> KerasEngines:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    return KerasEngines(Engines(settings.lanes, settings.memory_share, settings.cache_folder, files))
+    return KerasEngines(Engines(settings.lanes, settings.memory_share, settings.cache_folder, files, compiling))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,13 @@ from types import FrameType
 from service import logs
 from service.settings import Settings
 from service.storage import database
+from service.storage.states import Activity
+from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from service.worker.keras_engines import keras_engines
+from service.worker.presence import Presence
 from service.worker.process import announce_ready
-from service.worker.worker import Worker
+from service.worker.worker import Worker, worker_name
 from studies import faults
 
 _LEAVING_SECONDS = 8.0  # for the running epoch to end; then a worker leaves in the middle of it
@@ -23,12 +27,19 @@ _LEAVING_SECONDS = 8.0  # for the running epoch to end; then a worker leaves in 
 def main(settings: Settings, study: str | None, attached: bool, name: str | None = None) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
     database.check(settings.database_url)
-    engines = keras_engines(settings)
-    worker = Worker(settings, engines, study, name, engines.compiled_programs)
+    name = name or worker_name()
+    store = Store(settings.database_url)
+    presence = Presence(WorkerStore(store), name, settings.lease_seconds)
+    presence.show(Activity.LOADING_TENSORFLOW)
+    engines = keras_engines(settings, presence.compiling)
+    worker = Worker(settings, engines, study, name, engines.compiled_programs, presence)
     if attached:
         announce_ready()
         logs.configure(settings.log_level)  # in colours where the fleet's standard error is a terminal
-    serve(worker, attached)
+    try:
+        serve(worker, attached)
+    finally:
+        store.close()
 
 
 def serve(worker: Worker, attached: bool) -> None:

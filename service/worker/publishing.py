@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, get_args
 from urllib.parse import quote
 
+from service.storage import comparisons, database
 from service.storage.artifacts import Artifacts
 from service.storage.findings import findings
 from service.storage.records import StudyRecord
 from service.storage.reports import ReportFormat, Reports
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
-from studies.analysis.figures import IMPORTANCE, figures
+from studies.analysis.drawing import fit_into
+from studies.analysis.figures import DROPOUT, FRONT, HISTORY, IMPORTANCE, PATIENCE, figures
 from studies.analysis.findings import Findings
+from studies.analysis.labels import label
+from studies.analysis.wording import answer
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_FIGURE_HEIGHT = 450  # pixels, of the dashboard's box: it cuts off what is higher
+_MAX_DRAWN_HEIGHT = 800  # pixels; a figure of more panels cannot be read in that box, and stands in the report alone
+_FIGURE_PREFIX = "regsweep-"  # of the ids that they have in the dashboard
+_FIGURES_KEY = "dashboard:plot_data:"  # how the dashboard's keys of figures begin, before the id
 
 
 def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
     """Keep the report, attach figures and note, and mark the study published.
 
-    A figure replaces one of the same title.
+    The figures replace those of an earlier publishing.
     """
     import optuna
     from optuna_dashboard import save_note, save_plotly_graph_object
+
+    from service.storage import optuna_tables
 
     reports = Reports(store, artifacts)
     versions = {kind: reports.version(study.name, kind) for kind in get_args(ReportFormat)}
@@ -30,18 +45,42 @@ def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
     for kind, version in versions.items():
         reports.render(version, kind, study_findings)
     optuna_study = optuna.load_study(study_name=study.name, storage=store.optuna)
-    # The dashboard shows the importances itself, and the same.
-    attached = {title: figure for title, figure in figures(study_findings).items() if title != IMPORTANCE}
-    for title, figure in attached.items():
-        save_plotly_graph_object(
-            optuna_study, figure, graph_object_id=f"regsweep-{re.sub(r'[^a-z]+', '-', title.lower())}"
-        )
-    save_note(optuna_study, _note(study_findings, study.name))
-    WorkerStore(store).set_published(study)
+    with database.transaction(store.optuna) as session:
+        optuna_id = store.optuna.get_study_id_from_name(study.name)
+        optuna_tables.remove_study_attributes(session, optuna_id, f"{_FIGURES_KEY}{_FIGURE_PREFIX}")
+    for title, figure in _shown_figures(study_findings).items():
+        figure_id = f"{_FIGURE_PREFIX}{re.sub(r'[^a-z]+', '-', title.lower())}"
+        save_plotly_graph_object(optuna_study, figure, graph_object_id=figure_id)
+    save_note(optuna_study, _note(study_findings, study.name, _part_links(store, study)))
+    comparison = study_findings.comparison
+    WorkerStore(store).set_published(study, None if comparison is None else answer(comparison.recommendation))
 
 
-def _note(study_findings: Findings, name: str) -> str:
-    lines = [f"[The whole report](/v1/studies/{quote(name)}/report)"]
+def _shown_figures(study_findings: Findings) -> dict[str, Figure]:
+    """The figures that the dashboard does not draw itself, with titles, as high as it shows them."""
+    repeated = {FRONT, HISTORY, IMPORTANCE}
+    if not study_findings.searched:  # of a comparison they show every search, and the dashboard's slices one
+        repeated |= {DROPOUT, PATIENCE}
+    drawn = {title: figure for title, figure in figures(study_findings).items() if title not in repeated}
+    shown = {title: figure for title, figure in drawn.items() if figure.layout.height <= _MAX_DRAWN_HEIGHT}
+    for title, figure in shown.items():
+        fit_into(figure, title, _FIGURE_HEIGHT)
+    return shown
+
+
+def _part_links(store: Store, study: StudyRecord) -> list[str]:
+    """Links to the parts of its comparison, which are not in the dashboard's list."""
+    with store.reading() as session:
+        parts = {part.name: part.technique for part in comparisons.parts(session, study)}
+    ids = store.dashboard_ids(parts)
+    labels = {name: "confirmation" if technique is None else label(technique) for name, technique in parts.items()}
+    return [f"[{labels[name]}](/dashboard/studies/{ids[name]})" for name in parts if name in ids]
+
+
+def _note(study_findings: Findings, name: str, part_links: Sequence[str]) -> str:
+    lines = [f"[The whole report, with every figure](/v1/studies/{quote(name)}/report)"]
+    if part_links:
+        lines.append(f"The studies of its comparison: {', '.join(part_links)}")
     if study_findings.comparison is not None:
         recommendation = study_findings.comparison.recommendation
         lines = [

@@ -21,10 +21,11 @@ from service.storage.claiming import Holder
 from service.storage.dataset_files import DatasetFiles
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
-from service.storage.states import Ending
+from service.storage.states import Activity, Ending
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from service.worker.heartbeat import Heartbeat
+from service.worker.presence import Presence
 from service.worker.publishing import publish
 from studies.datasets.cache import PreparedCache
 from studies.datasets.preparation import Preparation
@@ -56,12 +57,14 @@ class Worker:
         study: str | None = None,
         name: str | None = None,
         compiled_programs: Callable[[], int] = int,
+        presence: Presence | None = None,
     ) -> None:
         self.name = name or worker_name()
         self._compiled_programs = compiled_programs
         self._settings, self._engine, self._study = settings, engine, study
         self._store = Store(settings.database_url)
         self._worker_store = WorkerStore(self._store)
+        self._presence = presence or Presence(self._worker_store, self.name, settings.lease_seconds)
         self._artifacts = Artifacts(settings.artifacts_url)
         files = DatasetFiles(self._artifacts, settings.cache_folder)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
@@ -102,6 +105,7 @@ class Worker:
             return
         try:
             freed = self._worker_store.hand_back(self.name)
+            self._presence.remove()
             _log.warning("worker leaves in the middle of an epoch", worker=self.name, trials=freed)
         finally:
             os._exit(0)
@@ -117,12 +121,15 @@ class Worker:
             settings.hung_seconds,
             self._exit_hung,
             settings.heartbeat_path,
+            self._presence,
         ) as heartbeat:
             self._note_progress = heartbeat.note_progress
             while not self._leaving.is_set() and not self.has_grown:
                 self._awake.clear()  # before looking, so that no call in between is lost
                 if not self._work() and not self._leaving.is_set():
+                    self._presence.show(Activity.IDLE)
                     self._awake.wait(settings.poll_seconds)
+        self._presence.remove()
         self._left.set()
         self._store.close()
         _log.info("worker starts anew, for it has grown" if self.has_grown else "worker has left", worker=self.name)
@@ -161,6 +168,7 @@ class Worker:
         study = self._worker_store.claim_unpublished(self._study)
         if study is None:
             return False
+        self._presence.show(Activity.PUBLISHING, study.id)
         # A process that ended a trial may have been unable to remove its checkpoint.
         for study_id in self._worker_store.ids_with_parts(study):
             self._artifacts.remove_folder(checkpoints_folder(study_id))
@@ -193,6 +201,7 @@ class Worker:
         self._note_progress()
         self._swept.add(study.id)
         self._worker_store.begin_turn(study)
+        self._presence.show(Activity.LOADING_DATA, study.id)
         settings = self._settings
         holder = Holder(
             self.name,
@@ -207,8 +216,10 @@ class Worker:
             ledger = TrialLedger(self._store, self._artifacts, study, holder)
             data = self._prepare(spec.dataset, spec.seed, spec.resampling, spec.lookups)
             self._keep_preparations(study, data)
-            engine, choice = self._engine(spec, data)
+            with self._presence.compiling():
+                engine, choice = self._engine(spec, data)
             self._worker_store.record_engine(study.id, choice, facts(spec, data))
+            self._presence.show(Activity.TRAINING, study.id)
             return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
         except _PASSING:
             raise

@@ -15,6 +15,8 @@ WIDE = 10  # largest to smallest value from which an axis is logarithmic
 _INK = "#7b838c"  # legible on white and on black; the report's page sets its own
 _GRID = "rgba(128, 136, 144, 0.28)"
 _MAX_TICKS = 6
+_TITLE_HEIGHT = 32  # pixels
+_SMALL_FONT = 10  # pixels, where a figure is squeezed
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -46,6 +48,29 @@ def points(name: str, x: Sequence[Any], y: Sequence[Any], color: str, **options:
 
     marker = {"color": color, "size": 7, "opacity": 0.8}
     return Scatter(**({"name": name, "x": x, "y": y, "mode": "markers", "marker": marker} | options))
+
+
+def fit_into(figure: Figure, title: str, height: int) -> None:
+    """Give a figure a title and another height, for a page that neither writes titles nor lets figures grow."""
+    written = {"text": f"<b>{title}</b>", "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top"}
+    top = (figure.layout.margin.t or 0) + _TITLE_HEIGHT
+    if (figure.layout.height or 0) > height:
+        figure.update_layout(font_size=_SMALL_FONT)
+        figure.update_annotations(font_size=_SMALL_FONT)
+        _label_lowest_only(figure)
+    figure.update_layout(title=written | {"pad": {"t": 8}, "font": {"size": 15}}, height=height)
+    figure.update_layout(margin={"t": top, "b": 16})
+    if figure.layout.legend.yref == "container":
+        figure.update_layout(legend={"y": 1 - _TITLE_HEIGHT / height})
+
+
+def _label_lowest_only(figure: Figure) -> None:
+    """Label the ticks of the lowest panels only: between panels below one another there is no room."""
+    axes = [(each, figure.layout[f"yaxis{each.anchor[1:]}"]) for each in figure.select_xaxes() if each.anchor]
+    lowest = min((vertical.domain[0] for _, vertical in axes), default=0)
+    for horizontal, vertical in axes:
+        if vertical.domain[0] > lowest:
+            horizontal.showticklabels = False
 
 
 def axis(values: Iterable[float | None], *, wide: float = WIDE) -> dict[str, Any]:

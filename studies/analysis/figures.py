@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 CANDIDATES = "Techniques compared"
+DROPOUT, PATIENCE = "Dropout against the objective", "Patience against the objective"
+FRONT = "Pareto front"
+HISTORY = "Optimization history"
 IMPORTANCE = "Importance of the hyperparameters"
 
 
@@ -43,15 +46,15 @@ _ENTRIES: Mapping[str, _Entry] = {
         "A penalty's λ cannot be compared with another's, so each has a panel of its own. A point is a trial.",
     ),
     "Regularization path: λ against exact zeros": _Entry(draw_zeros),
-    "Dropout against the objective": _Entry(lambda findings: draw_against(findings, "dropout")),
-    "Patience against the objective": _Entry(lambda findings: draw_against(findings, "patience")),
-    "Pareto front": _Entry(draw_front),
+    DROPOUT: _Entry(lambda findings: draw_against(findings, "dropout")),
+    PATIENCE: _Entry(lambda findings: draw_against(findings, "patience")),
+    FRONT: _Entry(draw_front),
     IMPORTANCE: _Entry(
         draw_importances,
         "By PED-ANOVA, as in the Optuna dashboard: how much each is distributed otherwise in the best tenth of the "
         "study's own trials than in all. Below 50 trials it is rough.",
     ),
-    "Optimization history": _Entry(draw_history),
+    HISTORY: _Entry(draw_history),
 }
 #: The note of each figure that needs one, by title.
 NOTES: Mapping[str, str] = {title: entry.note for title, entry in _ENTRIES.items() if entry.note}

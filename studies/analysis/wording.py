@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from studies.analysis.labels import label, params_text, percentage, worth_text
-from studies.analysis.results import Contribution, Selection, TechniqueResult, Verdict
+from studies.analysis.results import Contribution, Recommendation, Selection, TechniqueResult, Verdict
 from studies.objectives import ObjectiveName
+
+
+def answer(recommendation: Recommendation) -> str:
+    """The answer in a few words: "L1, likely"."""
+    return f"{label(recommendation.technique)}, {recommendation.verdict}"
 
 
 def use(chosen: TechniqueResult, simplest: TechniqueResult, verdict: Verdict, probability_better: float) -> str:

@@ -31,3 +31,6 @@ class Asker(Protocol):
 
     def is_best(self, trial: FrozenTrial) -> bool:
         """Return whether a finished trial is the best so far, or on the Pareto front of several objectives."""
+
+    def has_complete(self) -> bool:
+        """Return whether any of the study's own trials is complete."""

@@ -63,3 +63,7 @@ class Generations:
     def is_best(self, trial: FrozenTrial) -> bool:
         """Return whether a finished trial is the best so far, or on the Pareto front of several objectives."""
         return pareto.is_best(trial, self._ended.values(), self._spec.directions)
+
+    def has_complete(self) -> bool:
+        """Return whether any trial is complete."""
+        return any(trial.state == TrialState.COMPLETE for trial in self._ended.values())

@@ -95,6 +95,10 @@ class Mirror:
         rivals = [self._storage.get_best_trial(self.study._study_id)] if one else self.trials()
         return pareto.is_best(trial, rivals, self._spec.directions)
 
+    def has_complete(self) -> bool:
+        """Return whether any of the study's own trials is complete."""
+        return any(trial.state == TrialState.COMPLETE for trial in self.trials())
+
 
 def _without_reports(trial: FrozenTrial) -> FrozenTrial:
     """An unfinished trial without its intermediate values: the next attempt reports from its first epoch."""

@@ -149,6 +149,22 @@ class SearchSpace(FrozenModel):
 
     def searched(self) -> dict[str, Any]:
         """The parameters that the sampler chooses: neither fixed, nor without effect for every kind listed."""
+        parameters, inert = self.parameters(), self._inert()
+        return {
+            name: parameter
+            for name, parameter in parameters.items()
+            if notation_of(parameter) != "fixed" and name not in inert
+        }
+
+    def constants(self) -> dict[str, Any]:
+        """The fixed values that have an effect: params of every trial which are none of Optuna's."""
+        without = self._inert()
+        without |= {f"{target}_regularizer" for target in ("bias", "activity") if not self.regularizes(target)}
+        fixed = {name: value for name, value in self.parameters().items() if notation_of(value) == "fixed"}
+        return {name: value for name, value in fixed.items() if value is not None and name not in without}
+
+    def _inert(self) -> set[str]:
+        """The names of parameters without effect for every kind listed."""
         parameters = self.parameters()
         inert = set[str]()
         for name, parameter in parameters.items():
@@ -156,11 +172,7 @@ class SearchSpace(FrozenModel):
                 prefix = name.removesuffix("regularizer")
                 inert |= {f"{prefix}l1_ratio"} if "elastic_net" not in kinds(parameter) else set()
                 inert |= {f"{prefix}lambda"} if kinds(parameter) == {"none"} else set()
-        return {
-            name: parameter
-            for name, parameter in parameters.items()
-            if notation_of(parameter) != "fixed" and name not in inert
-        }
+        return inert
 
     def fixed(self) -> dict[str, Any]:
         """The values that the sampler never chooses; 0 for a parameter without effect."""

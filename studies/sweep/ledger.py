@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from optuna.trial import FrozenTrial, TrialState
 
 from studies.plan import Plan
-from studies.training.result import TrialResult
+from studies.training.result import Curve, TrialResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Report:
     claim: Claim
     number: int
     values: Sequence[tuple[int, float]]  # steps and intermediate values
+    curve: Curve | None = None  # of the epochs so far, for those who watch; None where it is not due
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Ledger(Protocol):
         """
 
     def report(self, reports: Sequence[Report]) -> Standing:
-        """Record intermediate values, renew the leases, and learn how the study's trials are to go on."""
+        """Record intermediate values and curves, renew the leases, and learn how the study's trials are to go on."""
 
     def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
         """Keep the state of a trial's trainings in place of the one kept before."""

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from studies import faults
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, TrainingError, ran_out_of_memory
+from studies.objectives import curve_metric
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Ledger, Order, Outcome, Report, Setback
 from studies.sweep.model_writing import trained_on, write_model
@@ -29,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two reports to the ledger; in between, epochs cost no transaction.
 REPORT_SECONDS = 0.25
+#: Seconds between two reports that bring the curves of running trials; a trial that ends before brings its whole curve.
+CURVE_SECONDS = 1.0
 
 
 def sweep(
@@ -38,13 +41,14 @@ def sweep(
     engine: Engine,
     report_seconds: float = REPORT_SECONDS,
     checkpoint_seconds: float = math.inf,
+    curve_seconds: float = CURVE_SECONDS,
 ) -> int:
     """Run trials of a study until there is nothing to claim; return the number of trials closed.
 
     The state of a trial is kept every `checkpoint_seconds`. A trial whose lease was lost is dropped: another worker has
     it now.
     """
-    trials = _SweptTrials(spec, data, ledger, report_seconds, checkpoint_seconds)
+    trials = _SweptTrials(spec, data, ledger, report_seconds, checkpoint_seconds, curve_seconds)
     engine(data, trials)
     return trials.closed
 
@@ -59,14 +63,17 @@ class _SweptTrials:
         ledger: Ledger,
         report_seconds: float,
         checkpoint_seconds: float,
+        curve_seconds: float,
     ) -> None:
         self._spec, self._data, self._ledger = spec, data, ledger
         self._report_seconds, self._checkpoint_seconds = report_seconds, checkpoint_seconds
+        self._curve_seconds = curve_seconds
+        self._curve_of = curve_metric(spec.objectives)
         self._opener, self._pruning = TrialOpener(spec, ledger), Pruning.of(spec)
         self._running: dict[int, RunningTrial] = {}
         self._waiting: deque[Job] = deque()  # trainings of running trials that found no lane yet
         self._order = Order.GO_ON
-        self._last_report = time.monotonic()
+        self._last_report = self._last_curves = time.monotonic()
         self._claim_again_at = 0.0
         self.closed = 0
 
@@ -111,6 +118,7 @@ class _SweptTrials:
         content = self._ledger.checkpoint(running.claim)
         if content is not None:
             running.restore(checkpoint.read(content))
+            running.restore_curve(self._curve_of)
             self._pruning.repeat_reports(running)
         jobs = [self._job(running, fold) for fold in running.folds if fold not in running.trained]
         if not jobs:  # the earlier attempt was lost between its last training and its end
@@ -134,7 +142,10 @@ class _SweptTrials:
     def epoch(self, reports: Sequence[EpochReport]) -> Set[int]:
         """Let the pruner judge at rungs, and tell the ledger now and then; return the trials that are to end here."""
         for report in reports:
-            self._pruning.report_epoch(self._running[report.number], report)
+            running = self._running[report.number]
+            self._pruning.report_epoch(running, report)
+            if report.fold == running.kept_fold:
+                running.curve.add(report.epoch, report.metrics[self._curve_of])
         faults.point("mid-epoch")
         if self._order is Order.GO_ON and time.monotonic() - self._last_report >= self._report_seconds:
             self._report()
@@ -148,7 +159,13 @@ class _SweptTrials:
         return ending
 
     def _report(self) -> None:
-        reports = [Report(running.claim, number, running.unreported) for number, running in self._running.items()]
+        now = time.monotonic()
+        curves_are_due = now - self._last_curves >= self._curve_seconds
+        self._last_curves = now if curves_are_due else self._last_curves
+        reports = [
+            Report(r.claim, number, r.unreported, r.curve.columns(self._curve_of) if curves_are_due else None)
+            for number, r in self._running.items()
+        ]
         standing = self._ledger.report(reports)
         self._order = standing.order
         for running in self._running.values():
@@ -214,7 +231,7 @@ class _SweptTrials:
         dropped = len(self._waiting) - len(kept)
         self._waiting, running.outstanding = kept, running.outstanding - dropped
         if dropped and self._order is Order.END:
-            running.prune()
+            running.drop_folds(self._spec)
 
     def _end(self, running: RunningTrial) -> None:
         if running.lost:
@@ -234,6 +251,8 @@ class _SweptTrials:
         if self._order is Order.HAND_BACK and not finished:
             self._ledger.hand_back(running.claim)
             return
+        if running.lacks_folds and not self._is_only_result(running):
+            running.prune()
         outcome, keeps_model = self._tell(running)
         if keeps_model:
             with tempfile.TemporaryDirectory() as folder:
@@ -241,6 +260,11 @@ class _SweptTrials:
                 self._ledger.keep_model(running.claim, running.number, path)
         self._ledger.close(running.claim, running.number, outcome)
         self.closed += 1
+
+    def _is_only_result(self, running: RunningTrial) -> bool:
+        """Return whether a trial that lacks folds is all that there is: beside whole ones it is judged unfairly."""
+        self._opener.take_in_changes()
+        return bool(running.trained) and not self._opener.asker.has_complete()
 
     def _outcome(self, running: RunningTrial) -> Outcome:
         outcome = running.outcome(self._spec)
@@ -256,5 +280,5 @@ class _SweptTrials:
             return outcome, running.kept_for_delivery and outcome.state == TrialState.COMPLETE
         told = self._opener.asker.tell(trial, outcome.state, outcome.values)
         noted = {key: value for key, value in told.system_attrs.items() if key not in running.opened_with}
-        is_best = bool(running.trained) and self._opener.asker.is_best(told)
+        is_best = running.kept_fold in running.trained and self._opener.asker.is_best(told)
         return replace(outcome, values=told.values, attributes=noted), is_best

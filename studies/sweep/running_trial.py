@@ -12,6 +12,7 @@ from optuna.trial import Trial, TrialState
 from studies.hyperparameters import Hyperparameters
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Outcome
+from studies.sweep.running_curve import RunningCurve
 from studies.training.checkpoint import Checkpoint
 from studies.training.result import Trained, TrainingState, mean_result
 
@@ -33,10 +34,12 @@ class RunningTrial:
     error: Exception | None = None
     prune_reason: str | None = None
     was_cut: bool = False  # by the study's end, and yet has a value
+    lacks_folds: bool = False  # for the study ended before it was trained on them
     unreported: list[tuple[int, float]] = field(default_factory=list)  # steps and intermediate values
     lost: bool = False  # another worker has it now
     state_kept_at: float = field(default_factory=time.monotonic)
     states: dict[int, TrainingState] = field(default_factory=dict)  # as last kept, by fold
+    curve: RunningCurve = field(default_factory=RunningCurve)  # of the kept fold
 
     def __post_init__(self) -> None:
         self.outstanding = len(self.folds)
@@ -62,10 +65,20 @@ class RunningTrial:
         Not where epochs are an objective, of which a cut trial would have the fewest; and a comparison's trials are
         paired, so that one which was trained less would be judged unfairly.
         """
-        if self.claim.plan is None and "epochs" not in spec.objectives:
+        if self._may_be_cut(spec):
             self.was_cut = True
         else:
             self.prune()
+
+    def drop_folds(self, spec: StudySpec) -> None:
+        """Leave it without the folds that it was not trained on, for the study has ended."""
+        if self._may_be_cut(spec):
+            self.lacks_folds = True
+        else:
+            self.prune()
+
+    def _may_be_cut(self, spec: StudySpec) -> bool:
+        return self.claim.plan is None and "epochs" not in spec.objectives
 
     def finished(self, trained: Trained) -> bool:
         """Return whether a training ended by early stopping or after its last epoch, and was not cut short."""
@@ -78,6 +91,13 @@ class RunningTrial:
         self.states = dict(checkpoint.running)
         self.trained = {fold: trained for fold, trained in checkpoint.ended.items() if fold not in lacking}
         self.outstanding -= len(self.trained)
+
+    def restore_curve(self, metric: str) -> None:
+        """Begin its curve with what the earlier attempt trained."""
+        if self.kept_fold in self.trained:
+            self.curve.extend(self.trained[self.kept_fold].result.curve[metric])
+        elif self.kept_fold in self.states:
+            self.curve.extend(entry[metric] for entry in self.states[self.kept_fold].facts["entries"])
 
     def checkpoint(self) -> Checkpoint:
         """The state that another attempt can go on from."""
@@ -99,8 +119,13 @@ class RunningTrial:
         if undefined:
             reason = f"{', '.join(undefined)} has no finite value on this validation part"
             return Outcome(TrialState.FAIL, None, result, reason, unreported=self.unreported)
-        cut = f"cut after {result.epochs} epochs, when the study ended" if self.was_cut else None
-        return Outcome(TrialState.COMPLETE, values, result, cut, unreported=self.unreported)
+        return Outcome(
+            TrialState.COMPLETE, values, result, self._describe_cut(result.epochs), unreported=self.unreported
+        )
+
+    def _describe_cut(self, epochs: int) -> str | None:
+        folds = f" on {len(self.trained)} of {len(self.folds)} folds" if self.lacks_folds else ""
+        return f"cut after {epochs} epochs{folds}, when the study ended" if self.was_cut or folds else None
 
 
 def describe(error: Exception) -> str:

@@ -11,15 +11,16 @@ import tensorflow as tf
 from studies.errors import ran_out_of_memory
 from studies.training.compiled_files import CompiledFiles
 from studies.training.names import named_by
+from studies.training.result import Compiling
 
 Idle = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 
 class Traced:
-    """A TensorFlow function whose names follow from its key."""
+    """A TensorFlow function whose names follow from its key; traced inside `compiling`."""
 
-    def __init__(self, key: object, function: Callable[..., Any]) -> None:
-        self._key, self._python = key, function
+    def __init__(self, key: object, function: Callable[..., Any], compiling: Compiling = nullcontext) -> None:
+        self._key, self._python, self._compiling = key, function, compiling
         self._function = tf.function(function, autograph=False)
         self._is_traced = False
 
@@ -38,8 +39,12 @@ class Traced:
 
         Raises any error of a layer that lanes cannot hold.
         """
-        if self._is_traced:
-            return
+        if not self._is_traced:
+            with self._compiling():
+                self._trace(*arguments)
+            self._is_traced = True
+
+    def _trace(self, *arguments: Any) -> None:
         try:
             with named_by(self._key):
                 self._function.get_concrete_function(*arguments)
@@ -48,17 +53,21 @@ class Traced:
         except (tf.errors.InvalidArgumentError, KeyError):
             self._function = tf.function(self._python, autograph=False)
             self._function.get_concrete_function(*arguments)
-        self._is_traced = True
 
 
 class Compiled:
-    """A traced function, compiled by XLA when first called; without `files` every process compiles it for itself.
+    """A traced function, compiled by XLA when first called, inside `compiling`.
+
+    Without `files` every process compiles it for itself.
 
     `idle` gives, for any arguments, some with which a call does nothing.
     """
 
-    def __init__(self, key: object, traced: Traced, files: CompiledFiles | None, idle: Idle) -> None:
+    def __init__(
+        self, key: object, traced: Traced, files: CompiledFiles | None, idle: Idle, compiling: Compiling = nullcontext
+    ) -> None:
         self._key, self._traced, self._files, self._idle = key, traced, files, idle
+        self._compiling = compiling
         self._function = self._make()
         self._is_compiled = False
 
@@ -66,13 +75,14 @@ class Compiled:
         """Call it; the first time trace it, which workers may do side by side, and compile it."""
         if not self._is_compiled:
             self._traced.trace(*arguments)
-            self._compile(self._idle(arguments))
+            with self._compiling():
+                self._compile(self._idle(arguments))
             self._is_compiled = True
         return self._function(*arguments)
 
     def _compile(self, arguments: tuple[Any, ...]) -> None:
         try:
-            with self._compiling(), named_by(self._key):
+            with self._with_files(), named_by(self._key):
                 self._function(*arguments)
             return
         except tf.errors.OpError as error:
@@ -80,10 +90,10 @@ class Compiled:
                 raise
         # A kept file may have decayed. XLA remembers the failure by the function's name, so that it gets another.
         self._function = self._make()
-        with self._compiling(anew=True), named_by((self._key, "anew")):
+        with self._with_files(anew=True), named_by((self._key, "anew")):
             self._function(*arguments)
 
-    def _compiling(self, *, anew: bool = False) -> AbstractContextManager[None]:
+    def _with_files(self, *, anew: bool = False) -> AbstractContextManager[None]:
         return nullcontext() if self._files is None else self._files.compiling(self._key, anew=anew)
 
     def _make(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from studies.training.lanes import lane_engine
 from studies.training.machine import memory_bytes
 from studies.training.program import Program
 from studies.training.program_key import MAX_EPOCHS_A_CALL, ProgramKey, ProgramShape, program_key
-from studies.training.result import Engine, Trials
+from studies.training.result import Compiling, Engine, Trials
 from studies.training.sequential import sequential
 from studies.training.sizing import LaneSize
 from studies.training.tuning import Tuning, trace
@@ -58,10 +59,15 @@ class Engines:
     """Chooses and makes engines, and keeps their compiled programs for the next study that fits them."""
 
     def __init__(
-        self, lanes: int | None, memory_share: float, cache: Path | None, files: CompiledFiles | None = None
+        self,
+        lanes: int | None,
+        memory_share: float,
+        cache: Path | None,
+        files: CompiledFiles | None = None,
+        compiling: Compiling = nullcontext,
     ) -> None:
         self._lanes, self._memory_share, self._files = lanes, memory_share, files
-        make = partial(Program, files=files)
+        make = partial(Program, files=files, compiling=compiling)
         self._plain_program: Callable[[ProgramKey], Program] = lru_cache(_CACHED_PROGRAMS)(make)
         self._fit_models = FitModels()
         self._tuning = Tuning(self._program, cache)

@@ -7,6 +7,7 @@ another program is in its ProgramKey.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -37,7 +38,7 @@ from studies.training.lane_model import lane_model
 from studies.training.names import named_by
 from studies.training.noise import mix
 from studies.training.program_key import ProgramKey
-from studies.training.result import Job
+from studies.training.result import Compiling, Job
 from studies.training.step import ModelValues, evaluate, gradients
 from studies.training.weight_update import WeightUpdate
 
@@ -47,16 +48,16 @@ _MAX_DRAWN_BYTES = 1 << 25
 class Program:
     """The functions of one ProgramKey, compiled when first called; `files` are what workers have compiled before."""
 
-    def __init__(self, key: ProgramKey, files: CompiledFiles | None = None) -> None:
-        self.key, self._files = key, files
+    def __init__(self, key: ProgramKey, files: CompiledFiles | None = None, compiling: Compiling = nullcontext) -> None:
+        self.key, self._files, self._compiling = key, files, compiling
         architecture = design(key.model, key.input_shape, key.task, key.classes, key.regularization)
         with named_by(key):
             self.model = lane_model(architecture)
         self.update = WeightUpdate(key, self.model)
         self._drawn: dict[int, ModelValues] = {}  # initial values by seed
         self._data_loss = keras.losses.get(architecture.loss)
-        self.traced = Traced(replace(key, xla=False), self._train)
-        self.train = Compiled(key, self.traced, files, _idle) if key.xla else self.traced
+        self.traced = Traced(replace(key, xla=False), self._train, compiling)
+        self.train = Compiled(key, self.traced, files, _idle, compiling) if key.xla else self.traced
         self.reset = tf.function(self._reset, autograph=False)
         self.restore = tf.function(self._restore, autograph=False)
         self.evaluate = tf.function(self._evaluate, autograph=False, reduce_retracing=True)
@@ -66,7 +67,7 @@ class Program:
         """The same program compiled by XLA; they share their model and all that is traced."""
         program = copy(self)
         program.key = replace(self.key, xla=True)
-        program.train = Compiled(program.key, self.traced, self._files, _idle)
+        program.train = Compiled(program.key, self.traced, self._files, _idle, self._compiling)
         return program
 
     def knobs(self, jobs: Mapping[int, Job], places: Mapping[int, FoldPlace]) -> LaneKnobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 from pathlib import Path
@@ -187,6 +188,8 @@ class Trials(Protocol):
         """Record a training that ended, or the error it raised."""
 
 
+#: The context inside which programs are traced and compiled, for those who watch.
+Compiling = Callable[[], AbstractContextManager[None]]
 #: Trains all trials of a study on its data, which `Job.fold` counts.
 Engine = Callable[[Sequence[PreparedData], Trials], None]
 

@@ -109,8 +109,8 @@ def test_the_answer_stands_in_the_dashboard_with_its_figures(api: httpx.Client, 
     def shown() -> bool:
         study = api.get(path).json()
         said = all(line in study["note"]["body"] for line in lines)
-        # The dashboard has importances of its own.
-        return said and len(study["plotly_graph_objects"]) == len(FIGURES) - 1
+        # The dashboard has importances and a history of its own.
+        return said and len(study["plotly_graph_objects"]) == len(FIGURES) - 2
 
     eventually(shown, 60)
 

@@ -163,13 +163,11 @@ def server(settings: Settings, listener: socket.socket, log: Path, fault: str | 
 
 def _serve(settings: Settings, listener: socket.socket, log: Path, fault: str | None) -> None:
     _begin(log)
-    import uvicorn
-
     from service.api.app import create_app
-    from service.api.server import uvicorn_config
+    from service.api.server import Server
 
     faults.arm(fault)
-    uvicorn.Server(uvicorn_config(create_app(settings))).run(sockets=[listener])
+    Server(create_app(settings)).run(sockets=[listener])
 
 
 def _end_with(parent: int) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from service.api.app import create_app
+from service.api.server import Server
 from service.settings import Settings
 from service.storage.store import Store
 from service.worker.fleet import Fleet
@@ -116,7 +116,7 @@ def served(settings: Settings, fleet: Fleet | None = None) -> Iterator[httpx.Cli
     """A client of the app on a socket of its own; without a fleet no workers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, fleet), log_config=None))
+        server = Server(create_app(settings, fleet))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

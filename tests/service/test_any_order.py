@@ -37,7 +37,7 @@ STUDY_STATES = {"pause": StudyState.PAUSED, "resume": StudyState.RUNNING, "stop"
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 OF_A_CLAIM = ("open", "report", "keep", "complete", "pruned", "failed", "end attempt", "hand back", "lose")
 OF_A_WORKER = ("claim", "claim three", "claim beside others", "die", "leave", "starts anew")
-OF_THE_STUDY = ("pause", "resume", "invalidate")
+OF_THE_STUDY = ("pause", "resume", "invalidate", "extend")
 
 steps = st.lists(
     st.one_of(
@@ -100,10 +100,17 @@ class World:
         try:
             if what == "invalidate":
                 self.store.mark_invalid("iris", self._numbers()[which], "a test")
+            elif what == "extend":
+                self.store.change("iris", budget={"trials": self.trials + 1 + which % 3})
             else:
                 self.store.set_state("iris", STUDY_STATES[what])
         except (ConflictError, IndexError):
             pass  # it cannot go there, or no such trial is there: nothing has changed
+
+    @property
+    def trials(self) -> int:
+        """The budget."""
+        return self.store.study("iris").parsed_spec.budget.trials
 
     def _numbers(self) -> list[int]:
         valid = [states.TrialState.COMPLETE, states.TrialState.PRUNED]
@@ -239,10 +246,10 @@ def test_the_budget_is_run_exactly_whatever_happens_in_between(
         accepted = here.store.study("iris")
         progress = here.store.progress([accepted])[accepted.id]
         ended = progress.complete + progress.pruned + progress.failed
-        assert (accepted.state, ended) == ("completed" if progress.complete else "failed", trials)
+        assert (accepted.state, ended) == ("completed" if progress.complete else "failed", here.trials)
         assert (accepted.reason is None) == bool(progress.complete)
         theirs = shown(here.store)
-        assert [trial.number for trial in theirs] == list(range(trials))
+        assert [trial.number for trial in theirs] == list(range(here.trials))
         assert all(trial.state.is_finished() for trial in theirs)
 
 
@@ -259,7 +266,8 @@ def test_a_study_that_was_stopped_ends_whatever_happens_then(
         assert ended in {"stopped", "completed"}
         for what, which in after[:20]:
             assert here.books["a"].claim(3) == []
-            here.do(what, which)
+            if what != "extend":
+                here.do(what, which)
             here.whole()
         here.finish()
         here.tokens.clear()
@@ -269,6 +277,27 @@ def test_a_study_that_was_stopped_ends_whatever_happens_then(
         assert (accepted.state, progress.waiting, progress.running) == (ended, 0, 0)
         theirs = shown(here.store)
         assert all(trial.state.is_finished() for trial in theirs)
+
+
+@calm
+@given(before=steps, after=steps, more=st.integers(0, 2))
+def test_a_study_that_ended_and_is_extended_runs_all_its_trials_whatever_happens(
+    empty: Path, before: list[tuple[str, int]], after: list[tuple[str, int]], more: int
+) -> None:
+    with world(empty, 4, 2) as here:
+        for what, which in before[:15]:
+            here.do(what, which)
+        here.do("stop", 0)
+        here.do("extend", more)
+        for what, which in after[:15]:
+            here.do(what, which)
+            here.whole()
+        here.finish()
+        here.tokens.clear()
+        here.whole()
+        ended = here.store.progress([here.store.study("iris")])[here.store.study("iris").id]
+        assert ended.complete + ended.pruned + ended.failed == here.trials
+        assert all(trial.state.is_finished() for trial in shown(here.store))
 
 
 @calm

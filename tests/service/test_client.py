@@ -93,10 +93,10 @@ def test_patience_has_an_end(tmp_path: Path, port: int) -> None:
 def test_what_a_server_refuses_is_raised_at_once_with_every_reason(tmp_path: Path, port: int) -> None:
     with client(port, 600.0) as here, serving(tmp_path, port):
         here.submit(document())
-        with pytest.raises(NameInUseError, match="^a study named 'iris' exists; choose") as in_use:
+        with pytest.raises(NameInUseError, match=r"^a study named 'iris' exists; choose") as in_use:
             here.submit(document())
         assert (in_use.value.status, in_use.value.fields) == (409, ())
-        with pytest.raises(NotFoundError, match="^there is no study named 'nowhere'$") as missing:
+        with pytest.raises(NotFoundError, match=r"^there is no study named 'nowhere'$") as missing:
             here.study("nowhere")
         assert missing.value.status == 404
         with pytest.raises(InvalidSpecError) as refused:

@@ -22,14 +22,15 @@ from tests.studies.trainings import dropout, formula, random_study, sequence, st
 
 
 class VerdictLedger(MemoryLedger):
-    """Answers the third report with the given order."""
+    """Answers the third report, or a later one, with the given order."""
 
     third = Order.GO_ON
+    at = 3
     answers = 0
 
     def order(self) -> Order:
         self.answers += 1
-        return self.third if self.answers == 3 else Order.GO_ON
+        return self.third if self.answers == self.at else Order.GO_ON
 
 
 def test_a_trial_that_a_studys_end_cuts_is_complete_with_what_it_has_and_its_model() -> None:
@@ -53,10 +54,19 @@ def test_a_trial_that_is_cut_has_no_value_where_few_epochs_are_good() -> None:
     assert outcome.reason == "the study ended while the trial ran"
 
 
-@pytest.mark.parametrize(("folds", "state"), [(1, TrialState.PRUNED), (2, TrialState.COMPLETE)])
-def test_a_trial_that_is_cut_has_a_value_if_each_of_its_folds_has_one(folds: int, state: TrialState) -> None:
-    ledger = VerdictLedger(budget=1)
-    ledger.third = Order.END
+@pytest.mark.parametrize(
+    ("folds", "at", "reason"),
+    [
+        (2, 3, "cut after 3 epochs, when the study ended"),
+        (1, 3, "cut after 3 epochs on 1 of 2 folds, when the study ended"),
+        (1, 10, None),  # the trial before is whole
+    ],
+)
+def test_a_trial_that_is_cut_has_a_value_if_each_of_its_folds_has_one_or_there_is_no_other(
+    folds: int, at: int, reason: str | None
+) -> None:
+    ledger = VerdictLedger(budget=2)
+    ledger.third, ledger.at = Order.END, at
 
     def at_once(data: Sequence[PreparedData], trials: Trials) -> None:
         """Trains so many folds side by side, an epoch after the other, as lanes do."""
@@ -70,9 +80,15 @@ def test_a_trial_that_is_cut_has_a_value_if_each_of_its_folds_has_one(folds: int
                 result = TrialResult({"val_loss": 0.5}, {}, {}, {}, epoch, best_epoch=1, stopped_early=False)
                 trials.done(job, Trained(result, lambda path: path.touch()))
 
-    spec = random_study(resampling={"kind": "kfold", "folds": 2}, budget={"trials": 1, "epochs": 4})
+    spec = random_study(resampling={"kind": "kfold", "folds": 2}, budget={"trials": 2, "epochs": 4})
     sweep(spec, prepare_folds(spec.dataset, spec.seed, spec.resampling), ledger, at_once, report_seconds=0.0)
-    assert ledger.outcomes[0].state == state
+    cut = ledger.outcomes[max(ledger.outcomes)]
+    if reason is None:
+        assert ledger.outcomes[0].state == TrialState.COMPLETE
+        assert (cut.state, cut.reason) == (TrialState.PRUNED, "the study ended while the trial ran")
+    else:
+        assert (cut.state, cut.values, cut.reason) == (TrialState.COMPLETE, [0.5], reason)
+    assert 0 in ledger.models
 
 
 def test_a_trial_that_is_handed_back_is_not_told_and_ends_the_sweep() -> None:

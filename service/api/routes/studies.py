@@ -11,7 +11,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Body, Response
 from sqlalchemy.orm import Session
 
-from service import submission, views
+from service import limits, submission, views
 from service.api.dependencies import (
     ArtifactsDependency,
     CursorParameter,
@@ -19,6 +19,7 @@ from service.api.dependencies import (
     DatasetsDependency,
     IdempotencyKeyDependency,
     IfMatchDependency,
+    KeyNameDependency,
     Limit,
     SettingsDependency,
     StoreDependency,
@@ -29,6 +30,7 @@ from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
 from service.storage import lifecycle
 from service.storage.artifacts import study_folder
+from service.storage.dataset_files import check_file_kept
 from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import Cursor
 from service.storage.records import StudyRecord
@@ -56,6 +58,7 @@ def submit(
     datasets: DatasetsDependency,
     settings: SettingsDependency,
     idempotency_key: IdempotencyKeyDependency,
+    key_name: KeyNameDependency,
 ) -> Response:
     """Submit a study; workers start on it at once. Sent again with the same Idempotency-Key, it is accepted once."""
     spec = submission.check(document, settings, datasets.uploaded)
@@ -63,7 +66,7 @@ def submit(
 
     def accept(session: Session) -> Answer:
         lifecycle.check_room(session, settings.max_active_studies)
-        study = store.accept(session, named)
+        study = store.accept(session, named, key_name)
         view = views.new_study_view(store, session, study)
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
 
@@ -87,10 +90,23 @@ def read(name: str, store: StoreDependency, response: Response) -> StudyView:
 
 @router.patch("/{name}")
 def change(
-    name: str, changes: StudyChanges, store: StoreDependency, response: Response, etags: IfMatchDependency
+    name: str,
+    changes: StudyChanges,
+    store: StoreDependency,
+    artifacts: ArtifactsDependency,
+    settings: SettingsDependency,
+    response: Response,
+    etags: IfMatchDependency,
 ) -> StudyView:
-    """Change a study's priority."""
-    return _with_etag(store, store.set_priority(name, changes.priority, etags), response)
+    """Change a study's priority, or extend its budget: a study that has ended runs again, with what it knows."""
+    budget = None if changes.budget is None else changes.budget.model_dump(exclude_unset=True)
+    if budget is not None:
+        limits.check_trials(budget.get("trials", 0), settings)
+        check_file_kept(artifacts, store.study(name).parsed_spec.dataset)
+    study = store.change(
+        name, priority=changes.priority, budget=budget, etags=etags, max_active=settings.max_active_studies
+    )
+    return _with_etag(store, study, response)
 
 
 @router.post("/{name}/pause")

@@ -35,8 +35,9 @@ from service.storage import lifecycle, user_trials
 from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import SORTS, Cursor, Sort
 from service.storage.records import TrialRecord
-from service.storage.states import TrialState
+from service.storage.states import OPEN_TRIAL, TrialState
 from service.views import attempt_view, trial_view, weights_view
+from studies.objectives import curve_metric
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
 
@@ -125,16 +126,19 @@ def invalidate(
 
 @router.get("/trials/{number}/curve")
 def curve(name: str, number: Number, store: StoreDependency) -> CurveView:
-    """Read a finished trial's learning curve."""
+    """Read a trial's learning curve; of a running trial, that of the epochs so far."""
     trial = store.trial(name, number)
-    columns = store.curve(trial)
-    if columns is None:
+    columns, running = store.curve(trial), trial.state == TrialState.RUNNING
+    if columns is None and not running:
         raise NotFoundError(f"trial {number} has no curve: {_why_without_result(trial)}")
-    return CurveView(number=number, epochs=len(columns["epoch"]), curve=columns)
+    columns = columns or {"epoch": [], curve_metric(store.study(name).spec["objectives"]): []}
+    return CurveView(number=number, running=running, epochs=len(columns["epoch"]), curve=columns)
 
 
 def _why_without_result(trial: TrialRecord) -> str:
-    return "it is running" if trial.state == TrialState.RUNNING else f"it ended without a result: {trial.reason}"
+    if trial.state in OPEN_TRIAL:
+        return "it is running" if trial.state == TrialState.RUNNING else "it waits for a worker"
+    return f"it ended without a result: {trial.reason}"
 
 
 @router.get("/trials/{number}/weights")

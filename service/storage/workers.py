@@ -1,0 +1,97 @@
+"""Workers as they show themselves: what each does now, and how much they get done together.
+
+A worker that died is gone when nobody has seen it for its lease; only its leases of trials, which the reaper watches,
+decide what becomes of its work.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.storage.database import unix_now
+from service.storage.progress import Overall
+from service.storage.records import StudyRecord, TrialRecord, WorkerRecord, running
+from service.storage.states import ACTIVE_COMPARISON, LIVE_STUDY, Activity, ComparisonState
+
+_KEPT_SECONDS = 3600.0  # rows of workers that are gone
+_RATE_SECONDS = 60.0
+
+
+def show(session: Session, name: str, activity: Activity, study_id: int | None, seconds: float) -> None:
+    """Record what a worker does; it counts as alive for so many seconds. Remove those that are long gone."""
+    seen = {"seen_at": unix_now(), "expires_at": unix_now() + seconds}
+    values = {"activity": activity, "study_id": study_id, **seen}
+    update = sa.update(WorkerRecord).where(WorkerRecord.name == name).values(values)
+    if not session.execute(update.returning(WorkerRecord.name)).all():
+        session.execute(sa.insert(WorkerRecord).values(name=name, started_at=unix_now(), **values))
+        session.execute(sa.delete(WorkerRecord).where(WorkerRecord.expires_at < unix_now() - _KEPT_SECONDS))
+
+
+def remove(session: Session, name: str) -> None:
+    """Remove a worker that has ended."""
+    session.execute(sa.delete(WorkerRecord).where(WorkerRecord.name == name))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A worker that is alive."""
+
+    name: str
+    activity: Activity
+    study: str | None  # that it serves
+    study_id: int | None
+    root_id: int | None  # the study whose comparison that one is a part of, else the same
+    started_at: float
+    seen_at: float
+
+
+def alive(session: Session) -> list[Seen]:
+    """The workers that are alive, the oldest first."""
+    query = (
+        sa.select(WorkerRecord, StudyRecord.name, StudyRecord.id, StudyRecord.parent_id)
+        .outerjoin(StudyRecord, StudyRecord.id == WorkerRecord.study_id)
+        .where(WorkerRecord.expires_at > unix_now())
+        .order_by(WorkerRecord.started_at, WorkerRecord.name)
+    )
+    return [
+        Seen(worker.name, worker.activity, study, study_id, parent_id or study_id, worker.started_at, worker.seen_at)
+        for worker, study, study_id, parent_id in session.execute(query)
+    ]
+
+
+def running_by_worker(session: Session) -> Counter[str]:
+    """The number of trials that each worker holds."""
+    query = sa.select(TrialRecord.worker, sa.func.count()).where(running()).group_by(TrialRecord.worker)
+    return Counter({worker: count for worker, count in session.execute(query) if worker is not None})
+
+
+def trials_a_minute(session: Session) -> float:
+    """The number of trials that ended in the last minute."""
+    ended = TrialRecord.ended_at > unix_now() - _RATE_SECONDS
+    return float(session.scalar(sa.select(sa.func.count()).select_from(TrialRecord).where(ended)) or 0)
+
+
+def activities(
+    session: Session, studies: Sequence[StudyRecord], overall: Mapping[int, Overall]
+) -> dict[int, str | None]:
+    """What workers do now for each study, in a word or two, by its id; None where none serves it."""
+    workers = alive(session)
+    return {study.id: _describe(study, overall[study.id], workers) for study in studies}
+
+
+def _describe(study: StudyRecord, overall: Overall, workers: Sequence[Seen]) -> str | None:
+    serving = {worker.activity for worker in workers if study.id in (worker.study_id, worker.root_id)}
+    if Activity.TRAINING in serving:
+        confirms = study.comparison_state == ComparisonState.CONFIRMING
+        return "confirming" if confirms else f"search {overall.done}/{overall.trials}"
+    for activity in (Activity.COMPILING, Activity.LOADING_DATA, Activity.PUBLISHING):
+        if activity in serving:
+            return activity
+    awaits = study.state in LIVE_STUDY or study.comparison_state in ACTIVE_COMPARISON
+    starts = bool(workers) and all(worker.activity == Activity.LOADING_TENSORFLOW for worker in workers)
+    return Activity.LOADING_TENSORFLOW if awaits and starts else None
