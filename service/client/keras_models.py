@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from os import PathLike, fspath
 from pathlib import Path
@@ -48,6 +49,7 @@ def load_model(content: bytes) -> keras.Model:
 
     Raises ExtraMissingError where Keras is not installed.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else a notebook shows what TensorFlow says of the processor
     with needing("a model's `keras.Model`"):
         import keras
     with tempfile.TemporaryDirectory() as folder:
