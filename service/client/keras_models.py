@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.extras import needing
+from service.logs import quiet_tensorflow
 from studies import model_file as files
 from studies.errors import FieldError, InvalidSpecError
 
@@ -49,7 +49,7 @@ def load_model(content: bytes) -> keras.Model:
 
     Raises ExtraMissingError where Keras is not installed.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else a notebook shows what TensorFlow says of the processor
+    quiet_tensorflow()
     with needing("a model's `keras.Model`"):
         import keras
     with tempfile.TemporaryDirectory() as folder:
