@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 from weakref import finalize
 
+from pydantic import ValidationError
+
 from service import logs
 from service.client.blocking.client import Client
 from service.client.compiled_model import read_task, read_training
@@ -25,8 +27,9 @@ from service.extras import needing
 from service.in_process import InProcessTransport
 from service.schemas.datasets import DatasetDetail
 from studies.errors import InvalidSpecError
+from studies.keras_config.dropout import has_dropout
 from studies.objectives import ObjectiveName, Task
-from studies.spec.model import CnnSpec, MlpSpec
+from studies.spec.model import CnnSpec, KerasSpec, MlpSpec
 
 if TYPE_CHECKING:
     from service.worker.fleet import Fleet
@@ -104,11 +107,21 @@ def _described(model: Any, document: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that a model gives to a study, beside those that the caller says."""
     if model is None:
         return {}
-    if isinstance(model, MlpSpec | CnnSpec | Mapping):
+    if isinstance(model, MlpSpec | CnnSpec | KerasSpec | Mapping):
         return {"model": model if isinstance(model, Mapping) else model.model_dump(mode="json")}
     training, rate = read_training(model)
     space = document["space"] if rate is None else {"learning_rate": rate, **document["space"]}
-    return {"model": model_document(model), "space": space, "training": {**training, **document.get("training", {})}}
+    return {"model": _with_dropout(model), "space": space, "training": {**training, **document.get("training", {})}}
+
+
+def _with_dropout(model: Any) -> dict[str, Any]:
+    """A model's document; where nothing in the model drops, a searched dropout rate would do nothing."""
+    described = model_document(model)
+    try:
+        graph = KerasSpec.model_validate(described).graph
+    except ValidationError:  # the study's own check names the layer that is wrong
+        return described
+    return {**described, "insert_dropout": not has_dropout(graph)}
 
 
 def _sweep_here(

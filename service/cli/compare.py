@@ -56,6 +56,7 @@ def compare(
 
 def _compare_file(client: Client, file: Path, model: Path | None, changes: Mapping[str, Any]) -> StudyView:
     from service.cli.local_files import submit_study
+    from studies.spec.comparison import ComparisonSpec
     from studies.study_file import read_document
 
     wanted = with_comparison(read_document(file, model), changes)
@@ -63,9 +64,7 @@ def _compare_file(client: Client, file: Path, model: Path | None, changes: Mappi
     if present is None:
         return submit_study(client, wanted, file.parent)
     described = _describe(wanted, present, file.parent)
-    if described is None or described.comparison is None:
-        refuse(f"another study is named '{present.name}'; choose another name, or delete that one first")
-    return _compare_study(client, present, described.comparison.model_dump(mode="json"))
+    return _compare_study(client, present, (described.comparison or ComparisonSpec()).model_dump(mode="json"))
 
 
 def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,10 +76,15 @@ def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> 
     }
 
 
-def _describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> StudySpec | None:
-    """Parse a document that describes this study, their comparisons aside; None when it describes another."""
+def _describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> StudySpec:
+    """Parse a document that describes this study, their comparisons aside.
+
+    Raises NameInUseError when it describes another.
+    """
     from service.cli.local_files import dataset_kind
+    from service.errors import NameInUseError
     from studies.spec.dataset import UploadedDataset
+    from studies.spec.differences import differences
     from studies.spec.study import StudySpec
     from studies.study_file import parse
 
@@ -88,11 +92,13 @@ def _describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> St
     if dataset_kind(document) in {"file", "uploaded"}:
         theirs = on_server.dataset
         if not isinstance(theirs, UploadedDataset) or not _is_upload(document, theirs, folder):
-            return None
+            raise NameInUseError(study.name, [("dataset", "another file or version", "this one")])
         document = {**document, "dataset": theirs.model_dump(mode="json")}
     described = parse(document)
-    same = described.model_copy(update={"comparison": None}) == on_server.model_copy(update={"comparison": None})
-    return described if same else None
+    alone = [spec.model_copy(update={"comparison": None}) for spec in (on_server, described)]
+    if alone[0] != alone[1]:
+        raise NameInUseError(study.name, differences(*alone))
+    return described
 
 
 def _is_upload(document: Mapping[str, Any], theirs: UploadedDataset, folder: Path) -> bool:

@@ -40,6 +40,11 @@ class ComparisonView(BaseModel):
         description="Null until it has ended, and when it ended with too little to compare."
     )
 
+    def __repr__(self) -> str:
+        return f"ComparisonView({self.state}, {self.overall.done} of {self.overall.trials} trials)"
+
+    __str__ = __repr__
+
     def _repr_html_(self) -> str:
         if self.result is None:
             return notebook.facts(
