@@ -36,6 +36,15 @@ def warm_up(client: Client) -> None:
 @contextmanager
 def started(workers: int, port: int | None = None, **settings: str) -> Iterator[Client]:
     """A server that answers; its workers may not be ready yet."""
+    with server_process(workers, port, **settings) as url, Client(url) as client:
+        while not client.is_healthy():
+            time.sleep(0.05)
+        yield client
+
+
+@contextmanager
+def server_process(workers: int, port: int | None = None, **settings: str) -> Iterator[str]:
+    """A server that may not answer yet; its URL."""
     port = port or free_port()
     command = [sys.executable, "-m", "service.cli.main", "serve", "--port", str(port), "--workers", str(workers)]
     with tempfile.TemporaryDirectory() as folder:
@@ -47,10 +56,7 @@ def started(workers: int, port: int | None = None, **settings: str) -> Iterator[
         }
         server = subprocess.Popen(command, env=environment)
         try:
-            with Client(f"http://127.0.0.1:{port}") as client:
-                while not client.is_healthy():
-                    time.sleep(0.05)
-                yield client
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
             server.wait()

@@ -18,6 +18,7 @@ ServiceError
 ├── StorageError        503  the database does not answer or its schema does not fit
 │   └── ArtifactError   503  a model's or a dataset's file cannot be written, read or found
 ├── WorkersFailedError  no worker process becomes ready
+├── NoWorkerError       a study waits and no worker is alive
 ├── PredictorMissingError 501  a server without TensorFlow cannot predict
 ├── BackupError         the database cannot be copied
 ├── EngineMissingError  workers cannot run without TensorFlow
@@ -242,6 +243,16 @@ class WorkersFailedError(ServiceError):
                 [f"no worker can be started: {starts} in a row died before they were ready, the last with {status}:"]
                 + [f"  {line}" for line in last_lines]
             )
+        )
+
+
+class NoWorkerError(ServiceError):
+    """A study waits and no worker is alive."""
+
+    def __init__(self, study: str) -> None:
+        super().__init__(
+            f"'{study}' waits and no worker is running; start one with `regsweep worker` on the server's database, or "
+            "`regsweep serve` with --workers, then watch the study again"
         )
 
 

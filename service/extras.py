@@ -12,7 +12,7 @@ _SERVER = frozenset(
     {
         "a2wsgi", "alembic", "chardet", "cmaes", "fastapi", "fastapi_offline", "filelock", "fsspec", "jinja2",
         "multipart", "openpyxl", "optuna", "optuna_dashboard", "plotly", "psycopg", "pyarrow", "python_multipart",
-        "s3fs", "scipy", "skops", "sklearn", "sqlalchemy", "starlette", "uvicorn",
+        "s3fs", "scipy", "skops", "sklearn", "sqlalchemy", "starlette", "tqdm", "uvicorn",
     }
 )  # fmt: skip
 

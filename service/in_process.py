@@ -38,10 +38,9 @@ class InProcessTransport(httpx.BaseTransport):
         return httpx.Response(head["status"], headers=head["headers"], stream=exchange, request=request)
 
     def close(self) -> None:
-        """End the loop and its threads."""
+        """End the loop and its thread."""
         if self._loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -91,16 +90,12 @@ class _Exchange(httpx.SyncByteStream):
     async def _receive(self) -> dict[str, Any]:
         if self._is_read:
             await asyncio.Event().wait()  # until the exchange is closed, which cancels it
-        block = await asyncio.to_thread(_next_block, self._blocks)
+        block = next(self._blocks, None)  # of a local file: nobody else waits for this loop
         self._is_read = block is None
         return {"type": "http.request", "body": block or b"", "more_body": block is not None}
 
     async def _send(self, message: dict[str, Any]) -> None:
         self._messages.put(message)
-
-
-def _next_block(blocks: Iterator[bytes]) -> bytes | None:
-    return next(blocks, None)
 
 
 def _scope(request: httpx.Request) -> dict[str, Any]:

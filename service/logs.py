@@ -1,6 +1,7 @@
 """Log lines on standard error: one event per line, its facts as key=value."""
 
 import logging
+import os
 import sys
 
 import structlog
@@ -12,6 +13,12 @@ def configure_guest() -> None:
     """Print warnings and errors only, and leave the logging of the process to its owner, whose guests we are."""
     if not structlog.is_configured():
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow, before it is imported, from saying what the processor can; oneDNN is off as in workers."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 def configure(level: LogLevel) -> None:

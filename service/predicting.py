@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from service.client.data import Data, format_of_path, open_data
 from service.extras import needing
+from service.logs import quiet_tensorflow
 
 if TYPE_CHECKING:
     from studies.predictions import Predictions
@@ -34,6 +35,7 @@ def predict(
     Raises DatasetError when the zip is none of ours, when the rows are not as the model needs them, or, if `strict`,
     when they hold what training never saw; ExtraMissingError where regsweep[worker] is not installed.
     """
+    quiet_tensorflow()
     with needing("regsweep.predict", "worker"):
         import keras  # noqa: F401  # said before anything is read
 

@@ -9,7 +9,10 @@ from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 from weakref import finalize
+
+from pydantic import ValidationError
 
 from service import logs
 from service.client.blocking.client import Client
@@ -24,8 +27,9 @@ from service.extras import needing
 from service.in_process import InProcessTransport
 from service.schemas.datasets import DatasetDetail
 from studies.errors import InvalidSpecError
+from studies.keras_config.dropout import has_dropout
 from studies.objectives import ObjectiveName, Task
-from studies.spec.model import CnnSpec, MlpSpec
+from studies.spec.model import CnnSpec, KerasSpec, MlpSpec
 
 if TYPE_CHECKING:
     from service.worker.fleet import Fleet
@@ -92,7 +96,10 @@ def sweep(
         with _uploaded(there, rows, options) as dataset:
             accepted = there.submit({**document, "dataset": dataset}).name
         there.wait(accepted, progress=progress)
-        return SweepResult(there, accepted)
+        result = SweepResult(there, accepted)
+        if client is None:
+            finalize(result, there.close)
+        return result
     return _sweep_here(rows, options, document, folder, workers, progress)
 
 
@@ -100,11 +107,21 @@ def _described(model: Any, document: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that a model gives to a study, beside those that the caller says."""
     if model is None:
         return {}
-    if isinstance(model, MlpSpec | CnnSpec | Mapping):
+    if isinstance(model, MlpSpec | CnnSpec | KerasSpec | Mapping):
         return {"model": model if isinstance(model, Mapping) else model.model_dump(mode="json")}
     training, rate = read_training(model)
     space = document["space"] if rate is None else {"learning_rate": rate, **document["space"]}
-    return {"model": model_document(model), "space": space, "training": {**training, **document.get("training", {})}}
+    return {"model": _with_dropout(model), "space": space, "training": {**training, **document.get("training", {})}}
+
+
+def _with_dropout(model: Any) -> dict[str, Any]:
+    """A model's document; where nothing in the model drops, a searched dropout rate would do nothing."""
+    described = model_document(model)
+    try:
+        graph = KerasSpec.model_validate(described).graph
+    except ValidationError:  # the study's own check names the layer that is wrong
+        return described
+    return {**described, "insert_dropout": not has_dropout(graph)}
 
 
 def _sweep_here(
@@ -117,7 +134,10 @@ def _sweep_here(
 ) -> SweepResult:
     if find_spec("tensorflow") is None:
         raise ExtraMissingError(_HERE, "tensorflow", "worker")
-    with needing(_HERE):
+    with needing(_HERE), catch_warnings():
+        simplefilter("ignore")  # Optuna's tqdm warns in a notebook without ipywidgets
+        import tqdm.auto  # noqa: F401
+
         from service import submission
         from service.api.app import create_app
         from service.resuming import begin_or_resume

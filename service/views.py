@@ -132,24 +132,26 @@ def comparison_view(store: Store, name: str) -> ComparisonView:
     study = ComparisonStore(store).study(name)
     parts = ComparisonStore(store).parts(study)
     counts, dashboard = store.progress(parts), store.dashboard_ids(part.name for part in parts)
+    best = store.best_by_study([part for part in parts if part.technique is not None])
     with store.reading() as session:
         overall = progress.count_comparison(session, study)
     return ComparisonView(
         state=study.comparison_state,
         spec=study.comparison or {},
         overall=OverallView.model_validate(overall, from_attributes=True),
-        parts=[_part_view(part, counts[part.id], dashboard.get(part.name)) for part in parts],
+        parts=[_part_view(part, counts[part.id], best.get(part.id), dashboard.get(part.name)) for part in parts],
         result=comparison(store, study),
     )
 
 
-def _part_view(part: StudyRecord, counts: Progress, dashboard_id: int | None) -> PartView:
+def _part_view(part: StudyRecord, counts: Progress, best: TrialRecord | None, dashboard_id: int | None) -> PartView:
     return PartView(
         name=part.name,
         technique=part.technique,
         state=part.state,
         reason=part.reason,
         progress=ProgressView.model_validate(counts, from_attributes=True),
+        best=None if best is None else _best_view(best, part.spec["objectives"][0]),
         dashboard=_dashboard_path(dashboard_id),
     )
 

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 _TESTS = Path(__file__).parent
-_MARKS = {"studies": "unit", "service": "service", "acceptance": "acceptance", "chaos": "acceptance"}
+_MARKS = {
+    "studies": "unit",
+    "service": "service",
+    "pages": "service",
+    "acceptance": "acceptance",
+    "chaos": "acceptance",
+}
 _FIRST = ("acceptance", "slow")
 
 

@@ -106,9 +106,27 @@ def defined(tree: ast.Module) -> Iterator[str]:
             yield from () if id(node) in changed else (node.attr,)  # `self.x += 1` needs an x that is there
 
 
+def parents(tree: ast.Module) -> Iterator[ast.Module]:
+    """The modules of ours that define the parents of a module's classes, and theirs."""
+    bases = {
+        base.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module is not None and {a.name for a in node.names} & bases:
+            file = ROOT / f"{node.module.replace('.', '/')}.py"
+            if file.exists():
+                parent = ast.parse(file.read_text(encoding="utf-8"))
+                yield parent
+                yield from parents(parent)
+
+
 def foreign_private_names(tree: ast.Module) -> set[str]:
     """The private attributes that a module uses and does not define, and the private modules that it imports."""
-    ours = set(defined(tree))
+    ours = {name for module in (tree, *parents(tree)) for name in defined(module)}
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and private(node.attr) and node.attr not in ours:

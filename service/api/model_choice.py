@@ -1,4 +1,4 @@
-"""Finds the trained model that a request is about: a trial's, or that of a technique that was compared."""
+"""The query parameters by which a request names a trained model."""
 
 from __future__ import annotations
 
@@ -7,103 +7,19 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import AfterValidator
 
-from service.errors import BadRequestError, NotFoundError
-from service.storage.comparison_store import ComparisonStore
-from service.storage.findings import comparison
-from service.storage.records import StudyRecord, TrialRecord
-from service.storage.store import Store
-from studies.analysis.candidates import CANDIDATES
-
-RECOMMENDED = "recommended"
-_CHOICES = (RECOMMENDED, *CANDIDATES)
-
-
-def _known_candidate(name: str) -> str:
-    candidate = name.replace(" ", "+")  # a plus that was not escaped reads as a blank
-    if candidate not in _CHOICES:
-        raise ValueError(f"'{name}' is not known; choose from {', '.join(_CHOICES)}")
-    return candidate
-
+from service.errors import BadRequestError
+from service.trained_models import CHOICES, check_candidate
 
 CandidateParameter = Annotated[
-    Annotated[str, AfterValidator(_known_candidate)] | None,
-    Query(description=f"A candidate of the study's comparison, in place of a trial: {', '.join(_CHOICES)}."),
+    Annotated[str, AfterValidator(check_candidate)] | None,
+    Query(description=f"A candidate of the study's comparison, in place of a trial: {', '.join(CHOICES)}."),
 ]
 TrialParameter = Annotated[
     int | None, Query(alias="trial", ge=0, lt=2**31, description="The trial's number; default the best trial.")
 ]
 
 
-def find_trial(store: Store, name: str, number: int | None) -> tuple[StudyRecord, TrialRecord]:
-    """Find a study and its trial of a number, by default its best.
-
-    Raises NotFoundError when the trial does not exist, BadRequestError when several are on the Pareto front.
-    """
-    study = store.study(name)
-    if number is not None:
-        return study, store.trial(name, number)
-    front = store.best(study)
-    if not front:
-        raise NotFoundError(f"study '{name}' has no complete trial yet")
-    if len(study.spec["objectives"]) > 1 and len(front) > 1:
-        numbers = ", ".join(str(trial.number) for trial in front)
-        raise BadRequestError("trial", f"several trials are on the Pareto front; choose one of {numbers}")
-    return study, front[0]
-
-
-def find_delivered(store: Store, name: str, candidate: str | None) -> tuple[str, TrialRecord]:
-    """Find a candidate, by default the recommended one, and the trial whose model users take away.
-
-    The recommended candidate is trained once more for delivery; any other has the model that `find_tested` finds.
-
-    Raises NotFoundError when neither exists.
-    """
-    study = ComparisonStore(store).study(name)
-    if candidate in (None, RECOMMENDED):
-        recommended = _recommended(store, study)
-        trial = ComparisonStore(store).find_delivered(study, recommended)
-        if trial is not None:
-            return recommended, trial
-    return find_tested(store, name, candidate)
-
-
-def find_tested(store: Store, name: str, candidate: str | None) -> tuple[str, TrialRecord]:
-    """Find a candidate, by default the recommended one, and the trial that measured it on the test part.
-
-    Raises NotFoundError, which names the candidates there are, when it does not exist.
-    """
-    study = ComparisonStore(store).study(name)
-    chosen = _recommended(store, study) if candidate is None or candidate == RECOMMENDED else candidate
-    trial = ComparisonStore(store).find_tested(study, chosen)
-    if trial is None:
-        raise NotFoundError(_why_missing(store, study, chosen))
-    return chosen, trial
-
-
 def check_one_named(trial: int | None, candidate: str | None) -> None:
     """Raise BadRequestError when a request names both a trial and a candidate."""
     if trial is not None and candidate is not None:
         raise BadRequestError("technique", "a trial is named as well; name one of the two")
-
-
-def _recommended(store: Store, study: StudyRecord) -> str:
-    result = comparison(store, study)
-    if result is None:
-        raise NotFoundError(f"{_no_result(study)}, so no technique is recommended")
-    return result.recommendation.technique
-
-
-def _no_result(study: StudyRecord) -> str:
-    return f"the comparison of study '{study.name}' is {study.comparison_state} and has no result"
-
-
-def _why_missing(store: Store, study: StudyRecord, candidate: str) -> str:
-    result = comparison(store, study)
-    if result is None:
-        return f"{_no_result(study)}, so there is no model of {candidate}"
-    compared = [row.technique for row in result.techniques]
-    if candidate in compared:
-        return (
-            f"the comparison of study '{study.name}' was {study.comparison_state} before {candidate} was trained last"
-        )
-    return f"the comparison of study '{study.name}' has no {candidate}; it compared {', '.join(compared)}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.options import KeyOption, ModelFile, ServerOption, open_client, refuse, warn_of
+from service.cli.source import server_flag
 from service.storage.states import ComparisonState
 
 if TYPE_CHECKING:
@@ -50,11 +51,12 @@ def compare(
     from service.cli.next_step import next_step
 
     print(compared.name)
-    print(next_step(compared, server))
+    print(next_step(compared, server_flag(server)))
 
 
 def _compare_file(client: Client, file: Path, model: Path | None, changes: Mapping[str, Any]) -> StudyView:
     from service.cli.local_files import submit_study
+    from studies.spec.comparison import ComparisonSpec
     from studies.study_file import read_document
 
     wanted = with_comparison(read_document(file, model), changes)
@@ -62,9 +64,7 @@ def _compare_file(client: Client, file: Path, model: Path | None, changes: Mappi
     if present is None:
         return submit_study(client, wanted, file.parent)
     described = _describe(wanted, present, file.parent)
-    if described is None or described.comparison is None:
-        refuse(f"another study is named '{present.name}'; choose another name, or delete that one first")
-    return _compare_study(client, present, described.comparison.model_dump(mode="json"))
+    return _compare_study(client, present, (described.comparison or ComparisonSpec()).model_dump(mode="json"))
 
 
 def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,10 +76,15 @@ def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> 
     }
 
 
-def _describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> StudySpec | None:
-    """Parse a document that describes this study, their comparisons aside; None when it describes another."""
+def _describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> StudySpec:
+    """Parse a document that describes this study, their comparisons aside.
+
+    Raises NameInUseError when it describes another.
+    """
     from service.cli.local_files import dataset_kind
+    from service.errors import NameInUseError
     from studies.spec.dataset import UploadedDataset
+    from studies.spec.differences import differences
     from studies.spec.study import StudySpec
     from studies.study_file import parse
 
@@ -87,11 +92,13 @@ def _describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> St
     if dataset_kind(document) in {"file", "uploaded"}:
         theirs = on_server.dataset
         if not isinstance(theirs, UploadedDataset) or not _is_upload(document, theirs, folder):
-            return None
+            raise NameInUseError(study.name, [("dataset", "another file or version", "this one")])
         document = {**document, "dataset": theirs.model_dump(mode="json")}
     described = parse(document)
-    same = described.model_copy(update={"comparison": None}) == on_server.model_copy(update={"comparison": None})
-    return described if same else None
+    alone = [spec.model_copy(update={"comparison": None}) for spec in (on_server, described)]
+    if alone[0] != alone[1]:
+        raise NameInUseError(study.name, differences(*alone))
+    return described
 
 
 def _is_upload(document: Mapping[str, Any], theirs: UploadedDataset, folder: Path) -> bool:
@@ -125,15 +132,15 @@ def _compare_study(client: Client, study: StudyView, comparison: Mapping[str, An
 
 def _follow(client: Client, name: str, server: str | None) -> int:
     """Follow the comparison to its end and show it; return the exit status."""
-    from rich.console import Console
-
-    from service.cli import terminal
+    from service.cli.following import follow
+    from service.cli.looking import EventLooks
     from service.cli.next_step import next_step
+    from service.cli.terminal import open_console
     from service.cli.terminal_comparison import show_comparison
 
-    console = Console()
-    study = terminal.follow(console, lambda: client.study(name))
+    console = open_console()
+    study = follow(console, EventLooks(client, name))
     comparison = client.comparison(name)
     show_comparison(console, comparison)
-    console.print(next_step(study, server), highlight=False, markup=False, soft_wrap=True)
+    console.print(next_step(study, server_flag(server)), highlight=False, markup=False, soft_wrap=True)
     return 0 if comparison.state == ComparisonState.COMPLETED and comparison.result is not None else 1

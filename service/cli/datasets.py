@@ -9,7 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.options import FILE_HELP, EncodingOption, KeyOption, ServerOption, SheetOption, open_client, refuse
+from service.cli.options import (
+    FILE_HELP,
+    EncodingOption,
+    JsonOption,
+    KeyOption,
+    ServerOption,
+    SheetOption,
+    open_client,
+    print_json,
+    refuse,
+)
 
 datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
 
@@ -93,9 +103,13 @@ def list_datasets(
     name: Annotated[str | None, typer.Argument(help="A dataset, whose versions are listed.")] = None,
     server: ServerOption = None,
     key: KeyOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the datasets that a study can name, or the versions of one."""
     with open_client(server, key) as client:
+        if as_json:
+            print_json(list(client.datasets() if name is None else client.dataset_versions(name)))
+            return
         if name is not None:
             for one in client.dataset_versions(name):
                 print(one.version, f"{one.created_at:%Y-%m-%d %H:%M}", one.digest[:8], f"{one.bytes} bytes", sep="\t")

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from service.child_process import regsweep_command
 from service.cli import terminal
+from service.cli.following import follow
+from service.cli.looking import EventLooks
 from service.cli.options import api_key_of
 from service.cli.terminal_comparison import show_comparison
 from service.client import Client
@@ -24,7 +26,7 @@ _START_SECONDS = 60
 
 def run(file: Path, settings: Settings) -> int:
     """Run the study of a file through a server of its own; return the exit status."""
-    console = Console()
+    console = terminal.open_console()
     spec = read(file)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -36,7 +38,8 @@ def run(file: Path, settings: Settings) -> int:
             _wait_for_server(client, server)
             study = client.submit(_with_free_name(client, spec).model_dump(mode="json"))
             console.print(f"Submitted [bold]{study.name}[/bold] to {url}")
-            study = _follow(console, client, study.name)
+            _follow(console, client, study.name)
+            study = client.study(study.name)
             terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
             if study.comparison is not None:
                 show_comparison(console, client.comparison(study.name))
@@ -47,9 +50,9 @@ def run(file: Path, settings: Settings) -> int:
         server.wait()
 
 
-def _follow(console: Console, client: Client, name: str) -> StudyView:
+def _follow(console: Console, client: Client, name: str) -> None:
     try:
-        return terminal.follow(console, lambda: client.study(name))
+        follow(console, EventLooks(client, name))
     except KeyboardInterrupt:
         # Otherwise the next demonstration would run the rest of this one first.
         client.set_state(name, "stop")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.options import DatabaseUrlOption, load_settings, refuse
+from service.cli.options import DatabaseUrlOption, JsonOption, load_settings, print_json, refuse
+from service.cli.source import say_if_new
 from service.scopes import Scope
 
 if TYPE_CHECKING:
@@ -39,11 +40,22 @@ def create_key(
 
 
 @keys.command("list")
-def list_keys(database_url: DatabaseUrlOption = None) -> None:
+def list_keys(database_url: DatabaseUrlOption = None, as_json: JsonOption = False) -> None:
     """List the keys: id, name, scope, when made, when last used, and when revoked or expiring."""
-    with _keys(database_url) as store:
+    with _keys(database_url, must_exist=True) as store:
+        if as_json:
+            print_json([_shown(key) for key in store.list_keys()])
+            return
         for key in store.list_keys():
             print(key.id, key.name, key.scope, f"made {_day(key.created_at)}", _use(key), _validity(key), sep="\t")
+
+
+def _shown(key: KeyRecord) -> dict[str, Any]:
+    """A key as JSON shows it: its times in UTC, and never what it opens doors with."""
+    times = ("created_at", "last_used_at", "expires_at", "revoked_at")
+    instants = {name: getattr(key, name) for name in times}
+    shown = {name: None if at is None else datetime.fromtimestamp(at, UTC) for name, at in instants.items()}
+    return {"id": key.id, "name": key.name, "scope": key.scope} | shown
 
 
 def _day(instant: float) -> str:
@@ -68,17 +80,20 @@ def revoke_key(
     database_url: DatabaseUrlOption = None,
 ) -> None:
     """Revoke a key; browsers that are logged in with it are logged out."""
-    with _keys(database_url) as store:
+    with _keys(database_url, must_exist=True) as store:
         store.revoke(key_id)
 
 
 @contextmanager
-def _keys(database_url: str | None) -> Iterator[KeyStore]:
+def _keys(database_url: str | None, *, must_exist: bool = False) -> Iterator[KeyStore]:
+    from service.storage import database
     from service.storage.keys import KeyStore
     from service.storage.store import Store
 
-    store = Store(load_settings(database_url=database_url, log_level="warning").database_url)
-    try:
+    settings = load_settings(database_url=database_url, log_level="warning")
+    if must_exist:
+        database.check(settings.database_url, must_exist=True)
+    else:
+        say_if_new(settings)
+    with closing(Store(settings.database_url)) as store:
         yield KeyStore(store)
-    finally:
-        store.close()

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from rich.console import Console
-
 from service import submission
 from service.cli import terminal
+from service.cli.following import follow
 from service.cli.local_files import LocalDataset, dataset_kind, read_dataset
-from service.cli.next_step import next_step_here
+from service.cli.looking import Look, looking_at
 from service.cli.options import warn_of
-from service.cli.terminal_comparison import show_comparison
+from service.cli.source import Source, database_flags, say_if_new
+from service.cli.summary import show_all
 from service.errors import ConflictError, WorkersFailedError
+from service.local import LocalStudies
 from service.resuming import begin_or_resume
 from service.schemas.studies import StudyView
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
-from service.storage.pagination import Sort
 from service.storage.store import Store
-from service.views import comparison_view, one_study_view, study_views, trial_view
+from service.views import study_views
 from service.worker.fleet import Fleet
 from studies.errors import InvalidSpecError
 from studies.spec.study import StudySpec
@@ -44,11 +45,15 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
         checked = local.check(document, settings)
     elif kind != "uploaded":
         checked = submission.check(document, settings)
+    say_if_new(settings)
     with closing(Store(settings.database_url)) as store:
-        datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
+        artifacts = Artifacts(settings.artifacts_url)
+        datasets = DatasetStore(store, artifacts)
         spec = checked or submission.check(document, settings, datasets.uploaded)
         name = begin_or_resume(store, spec) if local is None else _begin_with_file(store, datasets, spec, local)
-        return _run(store, name, settings, _command(file, model))
+        source = Source(LocalStudies(store, artifacts, settings), None, settings, database_flags(settings))
+        # Without its data, which does not change and is long to read of a wide table.
+        return _run(source, name, lambda: study_views(store, [store.study(name)])[0], _command(file, model))
 
 
 def _begin_with_file(store: Store, datasets: DatasetStore, spec: StudySpec, local: LocalDataset) -> str:
@@ -64,19 +69,21 @@ def _begin_with_file(store: Store, datasets: DatasetStore, spec: StudySpec, loca
         raise
 
 
-def _run(store: Store, name: str, settings: Settings, command: str) -> int:
+def _run(source: Source, name: str, read: Callable[[], StudyView], command: str) -> int:
     """Run a study with a fleet of workers, and show it; return the exit status."""
-    fleet = Fleet(settings, max(settings.workers, 1), name)
-    console = Console()
-    warn_of(one_study_view(store, store.study(name)))
+    fleet = Fleet(source.settings, max(source.settings.workers, 1), name)
+    console = terminal.open_console()
+    warn_of(source.studies.study(name))
     fleet.start()
+    look_at_study = looking_at(source.studies, name, read)
 
-    def look() -> StudyView:
+    def look() -> Look:
         fleet.check()
-        return study_views(store, [store.study(name)])[0]
+        # Its workers are on their way before they show themselves.
+        return replace(look_at_study(), workers=None)
 
     try:
-        terminal.follow(console, look)
+        follow(console, look)
     except WorkersFailedError as error:
         print(f"regsweep: {error}\nregsweep: '{name}' is kept; the same command goes on with it", file=sys.stderr)
         return 1
@@ -85,18 +92,8 @@ def _run(store: Store, name: str, settings: Settings, command: str) -> int:
         return 130
     finally:
         fleet.stop()
-    study = one_study_view(store, store.study(name))  # with its data, which no look in between has to read
-    return _show(store, console, study, next_step_here(study, settings, command))
-
-
-def _show(store: Store, console: Console, study: StudyView, next_step: str) -> int:
-    """Show an ended study and the step that follows; return the exit status."""
-    trials = store.trials(study.name, (), Sort.parse("number"), study.progress.trials, None)
-    front = store.best(store.study(study.name))
-    terminal.show_study(console, study, map(trial_view, trials.items), [trial_view(trial) for trial in front])
-    if study.comparison is not None:
-        show_comparison(console, comparison_view(store, study.name))
-    console.print(next_step, highlight=False, markup=False, soft_wrap=True)
+    study = source.studies.study(name)
+    show_all(console, source, study, command)
     return terminal.exit_status(study)
 
 

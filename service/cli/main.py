@@ -7,34 +7,41 @@ from typing import Annotated
 
 import typer
 
-from service.cli import results, serving, studies
+from service.cli import results, serving, studies, study_files
 from service.cli.compare import compare
 from service.cli.datasets import datasets
 from service.cli.db import db
+from service.cli.init import init
 from service.cli.keys import keys
 from service.cli.options import refuse
+from service.cli.validate import validate
 
 app = typer.Typer(
     help="Which regularization to use on your data, how much of it, and how sure that is.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    studies.run,
+    study_files.run,
     compare,
     results.report,
     results.export,
     results.model,
     results.snippet,
     results.predict,
-    studies.submit,
+    study_files.submit,
+    validate,
+    init,
     studies.watch,
     studies.studies,
     studies.show,
+    studies.trials,
     studies.pause,
     studies.resume,
     studies.stop,
+    studies.extend,
+    studies.workers,
     studies.delete,
     serving.serve,
     serving.worker,
@@ -64,7 +71,14 @@ def _root(
 
 def main() -> None:
     """Run the command; a user's mistake is told in clear lines, one a wrong field, and exits with 2."""
-    from service.errors import ExtraMissingError, ServiceError, UnauthenticatedError, UnreachableError
+    from service.errors import (
+        ExtraMissingError,
+        NameInUseError,
+        NoWorkerError,
+        ServiceError,
+        UnauthenticatedError,
+        UnreachableError,
+    )
     from service.extras import extra_of
     from studies.errors import InvalidSpecError, StudiesError
 
@@ -74,6 +88,11 @@ def main() -> None:
         refuse(f"{error}; start one with `regsweep serve`, or name it with --server")
     except UnauthenticatedError as error:
         refuse(f"{str(error).partition(';')[0]}; give one with --key, REGSWEEP_KEY or REGSWEEP_KEY_FILE")
+    except NoWorkerError as error:  # nothing is wrong with the request
+        print(f"regsweep: {error}", file=sys.stderr)
+        sys.exit(1)
+    except NameInUseError as error:  # its sentence names the fields that differ, and what to do
+        refuse(str(error))
     except (ServiceError, InvalidSpecError) as error:
         refuse("\n".join(f"{e.field}: {e.message}".removeprefix(": ") for e in error.fields) or str(error))
     except StudiesError as error:

@@ -1,39 +1,64 @@
-"""Says what to do next with a study, in one line that can be pasted into a shell."""
+"""Says where everything of a study is and what to do next with it, in lines that can be pasted into a shell."""
 
 from __future__ import annotations
 
 from shlex import quote
 from typing import TYPE_CHECKING
+from urllib.parse import quote as quote_path
 
 from service.schemas.studies import StudyView
 from service.storage.states import ComparisonState, StudyState
 
 if TYPE_CHECKING:
-    from service.settings import Settings
+    from service.cli.source import Source
 
 _ANSWERS = "(which technique to use, and how sure)"
 
 
-def next_step(study: StudyView, server: str | None = None) -> str:
-    """The next step with a study on a server; `server` is the URL that the user gave."""
-    return f"Next: {_command(study)}{_server_flag(server)}{_why(study)}"
+def next_step(study: StudyView, flags: str = "") -> str:
+    """The next step with a study on a server; `flags` lead there."""
+    return f"Next: {_command(study)}{flags}{_why(study)}"
 
 
-def next_step_here(study: StudyView, settings: Settings, run: str) -> str:
-    """The place of a local study's results, and the next step; `run` is the command that ran it."""
-    from sqlalchemy.engine import make_url
-
-    database = make_url(settings.database_url).render_as_string(hide_password=True)
-    flags = _flags(settings, database)
-    if study.active:
-        command = f"{run}{flags}"
-    elif study.comparison is not None:
-        command = f"regsweep serve{flags}, then {_command(study)}"
-    elif study.progress.complete:
-        command = f"{run} --compare{flags}{_why(study)}"
+def next_step_here(study: StudyView, flags: str, run: str | None = None) -> str:
+    """The next step with a study of a database; `run` is the command that ran it, None where not known."""
+    begun = f"regsweep serve{flags}" if run is None else f"{run}{flags}"
+    if study.state == StudyState.PAUSED and run is None:
+        command = f"regsweep resume {quote(study.name)}{flags}"
+    elif study.active:
+        command = begun + ("   (its workers go on with the study)" if run is None else "")
+    elif study.comparison is None and study.progress.complete:
+        alone = f"regsweep serve{flags}, then {_command(study)}"
+        command = (alone if run is None else f"{run} --compare{flags}") + _why(study)
     else:
-        command = f"regsweep serve{flags}, then {_command(study)}{_why(study)}"
-    return f"Results are in {database}\nNext: {command}"
+        command = f"{_command(study)}{flags}{_why(study)}"
+    return f"Next: {command}"
+
+
+def whereabouts(study: StudyView, source: Source) -> list[str]:
+    """Where a study's database, report, model and page are: lines of a place or a command each."""
+    from service.storage import database
+
+    name, lines = quote(study.name), []
+    if source.server is None:
+        lines += [f"Database: {database.place(source.settings.database_url)}"]
+    if study.progress.complete:
+        file = quote(f"{study.name}.html")
+        lines += [f"Report:   regsweep report {name} -o {file}{source.flags}"]
+        lines += [
+            f"Model:    regsweep model {name}{_recommended(study)} -o {quote(f'{study.name}.keras')}{source.flags}"
+        ]
+    page = f"/studies/{quote_path(study.name)}"
+    if source.server is not None:
+        return [*lines, f"Page:     {source.server.rstrip('/')}{page}"]
+    settings = source.settings
+    serving = f"   (while `regsweep serve{source.flags}` runs)"
+    return [*lines, f"Page:     http://{settings.host}:{settings.port}{page}{serving}"]
+
+
+def _recommended(study: StudyView) -> str:
+    compared = study.comparison is not None and study.comparison.state == ComparisonState.COMPLETED
+    return " --technique recommended" if compared else ""
 
 
 def _command(study: StudyView) -> str:
@@ -55,17 +80,3 @@ def _why(study: StudyView) -> str:
     if study.active or study.comparison is not None:
         return ""
     return f"   {_ANSWERS}" if study.progress.complete else "   (then submit it changed, for no trial is complete)"
-
-
-def _server_flag(server: str | None) -> str:
-    return "" if server is None else f" --server {quote(server)}"
-
-
-def _flags(settings: Settings, database: str) -> str:
-    """The flags that lead to these results, without those that the environment already sets."""
-    defaults, flags = type(settings)(), ""
-    if settings.database_url != defaults.database_url:
-        flags += f" --database-url {quote(database)}"
-    if settings.artifacts_url != defaults.artifacts_url:
-        flags += f" --artifacts-url {quote(settings.artifacts_url)}"
-    return flags

@@ -40,6 +40,7 @@ ArtifactsUrlOption = Annotated[
     str | None, typer.Option(help="fsspec URL of the folder for models and datasets [REGSWEEP_ARTIFACTS_URL].")
 ]
 WorkersOption = Annotated[int | None, typer.Option(help="Worker processes, default one per core [REGSWEEP_WORKERS].")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, as the REST API answers.")]
 LogLevelOption = Annotated[str | None, typer.Option(help="debug, info, warning or error [REGSWEEP_LOG_LEVEL].")]
 
 
@@ -88,3 +89,10 @@ def warn_of(study: StudyView) -> None:
     """Print the warnings of a study and of its data to the standard error."""
     for warning in (*study.warnings, *(study.data.warnings if study.data is not None else ())):
         print(f"regsweep: warning: {warning}", file=sys.stderr)
+
+
+def print_json(document: Any) -> None:
+    """Print views as one JSON document, as the REST API writes them."""
+    from pydantic_core import to_json
+
+    print(to_json(document, indent=2, inf_nan_mode="null").decode())

@@ -11,14 +11,16 @@ import typer
 
 from service.cli.options import (
     FILE_HELP,
+    ArtifactsUrlOption,
+    DatabaseUrlOption,
     EncodingOption,
     KeyOption,
     ServerOption,
     SheetOption,
     StudyName,
-    open_client,
     refuse,
 )
+from service.cli.source import open_source
 
 TechniqueOption = Annotated[
     str | None,
@@ -31,10 +33,12 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("report.html"),
     server: ServerOption = None,
     key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """Write a study's report: the recommendation, the techniques compared, every figure, in one HTML file."""
-    with open_client(server, key) as client:
-        _write(output, client.report(name).encode())
+    with open_source(server, key, database_url, artifacts_url) as source:
+        _write(output, source.studies.report(name).encode())
 
 
 def export(
@@ -43,10 +47,12 @@ def export(
     technique: TechniqueOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
-    with open_client(server, key) as client:
-        _write(output, client.export(name, technique))
+    with open_source(server, key, database_url, artifacts_url) as source:
+        _write(output, source.studies.export(name, technique))
 
 
 def model(
@@ -55,18 +61,25 @@ def model(
     technique: TechniqueOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """Write the best model of a study as a .keras file."""
-    with open_client(server, key) as client:
-        _write(output, client.model(name, technique))
+    with open_source(server, key, database_url, artifacts_url) as source:
+        _write(output, source.studies.model(name, technique))
 
 
 def snippet(
-    name: StudyName, technique: TechniqueOption = None, server: ServerOption = None, key: KeyOption = None
+    name: StudyName,
+    technique: TechniqueOption = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """Print Keras code that rebuilds and trains the best model of a study."""
-    with open_client(server, key) as client:
-        print(client.snippet(name, technique), end="")
+    with open_source(server, key, database_url, artifacts_url) as source:
+        print(source.studies.snippet(name, technique), end="")
 
 
 def predict(

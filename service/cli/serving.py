@@ -15,6 +15,7 @@ from service.cli.options import (
     WorkersOption,
     load_settings,
 )
+from service.cli.source import say_if_new
 
 
 def serve(
@@ -36,6 +37,7 @@ def serve(
         artifacts_url=artifacts_url,
         log_level=log_level,
     )
+    say_if_new(settings)
     run(settings)
 
 
@@ -61,6 +63,8 @@ def worker(
         sys.exit(missing_sign_of_life(settings.heartbeat_path, settings.lease_seconds))
     from service.worker.main import main
 
+    if not attached:  # to a process that has said so
+        say_if_new(settings)
     main(settings, study, attached, name)
 
 
@@ -76,4 +80,5 @@ def demo(
     settings = load_settings(
         workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level="warning"
     )
+    say_if_new(settings)
     sys.exit(run(file, settings))

@@ -1,114 +1,189 @@
-"""`regsweep run | submit | studies | show | watch | pause | resume | stop | delete`: studies, here and on a server."""
+"""Commands about studies by their names: `studies`, `show`, `trials`, `watch`, `pause`, `stop`, `extend` and others."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from service.cli.options import (
     ArtifactsUrlOption,
     DatabaseUrlOption,
+    JsonOption,
     KeyOption,
-    LogLevelOption,
-    ModelFile,
     ServerOption,
-    StudyFile,
     StudyName,
-    WorkersOption,
-    load_settings,
-    open_client,
-    warn_of,
+    print_json,
+    refuse,
 )
+from service.cli.source import open_source
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from service.client import Client
-    from service.client.blocking.studies import StudyAction
-    from service.schemas.studies import StudyView
+    from collections.abc import Iterable
+    from typing import Any
 
 
-def run(
-    file: StudyFile,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Compare techniques as well, as the file's `comparison` says.")
-    ] = False,
-    model: ModelFile = None,
-    workers: WorkersOption = None,
+def studies(
+    server: ServerOption = None,
+    key: KeyOption = None,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
-    log_level: LogLevelOption = "warning",
+    as_json: JsonOption = False,
 ) -> None:
-    """Run a study here, without a server; the same file again goes on where the study was left."""
-    from service.cli.compare import with_comparison
-    from service.cli.local_run import run_study
-    from studies.study_file import read_document
+    """List the studies."""
+    with open_source(server, key, database_url, artifacts_url) as source:
+        found = source.studies.studies()
+        if as_json:
+            print_json(_page(found))
+            return
+        from service.cli.listings import show_studies
+        from service.cli.terminal import open_console
 
-    settings = load_settings(
-        workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level
-    )
-    study = read_document(file, model)
-    sys.exit(run_study(with_comparison(study, {}) if compare else study, settings, file, model))
-
-
-def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None, key: KeyOption = None) -> None:
-    """Submit a study to a server."""
-    from service.cli.local_files import submit_study
-    from studies.study_file import read_document
-
-    study = read_document(file, model)
-    with open_client(server, key) as client:
-        submitted = submit_study(client, study, file.parent)
-    warn_of(submitted)
-    print(submitted.name)
+        show_studies(open_console(), found)
 
 
-def watch(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:
+def show(
+    name: StudyName,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a study: its state, its best trial, the best of each regularizer kind, its comparison's answer."""
+    with open_source(server, key, database_url, artifacts_url) as source:
+        study = source.studies.study(name)
+        if as_json:
+            print_json(study)
+            return
+        from service.cli.summary import show_all
+        from service.cli.terminal import open_console
+
+        show_all(open_console(), source, study)
+
+
+def trials(
+    name: StudyName,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List a study's trials that have started, with their values and params."""
+    with open_source(server, key, database_url, artifacts_url) as source:
+        found = source.studies.trials(name)
+        if as_json:
+            print_json(_page(found))
+            return
+        from service.cli.listings import show_trials
+        from service.cli.terminal import open_console
+
+        objectives = source.studies.study(name).spec["objectives"]
+        show_trials(open_console(), list(found), objectives)
+
+
+def watch(
+    name: StudyName,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Follow a study until it ends, then show it; exit 1 when it gave no result, as `run` does."""
     from rich.console import Console
 
     from service.cli import terminal
+    from service.cli.following import follow
+    from service.cli.looking import EventLooks, looking_at
+    from service.cli.summary import show_all
+    from service.client import Client
 
-    console = Console()
-    with open_client(server, key) as client:
-        study = terminal.follow(console, lambda: client.study(name))
-        _show(console, client, study, server)
+    with open_source(server, key, database_url, artifacts_url) as source:
+        console = Console(stderr=True) if as_json else terminal.open_console()
+        studies = source.studies
+        follow(console, EventLooks(studies, name) if isinstance(studies, Client) else looking_at(studies, name))
+        study = studies.study(name)
+        if as_json:
+            print_json(study)
+        else:
+            show_all(console, source, study)
     sys.exit(terminal.exit_status(study))
 
 
-def studies(server: ServerOption = None, key: KeyOption = None) -> None:
-    """List the studies of a server."""
-    from rich.console import Console
-
-    from service.cli import terminal
-
-    with open_client(server, key) as client:
-        terminal.show_studies(Console(), client.studies())
-
-
-def show(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:
-    """Show a study: its state, its best trial, the best of each regularizer kind."""
-    from rich.console import Console
-
-    with open_client(server, key) as client:
-        _show(Console(), client, client.study(name), server)
-
-
-def pause(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:
+def pause(
+    name: StudyName,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+) -> None:
     """Pause a study; its running trials keep their state."""
-    _move(name, "pause", server, key)
+    _move(name, "pause", server, key, database_url)
 
 
-def resume(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:
+def resume(
+    name: StudyName,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+) -> None:
     """Resume a paused study."""
-    _move(name, "resume", server, key)
+    _move(name, "resume", server, key, database_url)
 
 
-def stop(name: StudyName, server: ServerOption = None, key: KeyOption = None) -> None:
+def stop(
+    name: StudyName,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+) -> None:
     """End a study and keep its results."""
-    _move(name, "stop", server, key)
+    _move(name, "stop", server, key, database_url)
+
+
+def extend(
+    name: StudyName,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials in all, those that have ended included; not fewer than now.")
+    ] = None,
+    timeout_seconds: Annotated[
+        float | None, typer.Option(help="Seconds in all, those that have passed included; not fewer than now.")
+    ] = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+) -> None:
+    """Give a study more trials or more time; one that has ended runs again, with all that it knows."""
+    from service.cli.next_step import next_step, next_step_here
+
+    if trials is None and timeout_seconds is None:
+        refuse("say what the study is to have in all: --trials, --timeout-seconds, or both")
+    with open_source(server, key, database_url, artifacts_url) as source:
+        study = source.studies.change(name, trials=trials, timeout_seconds=timeout_seconds)
+        print(study.state)
+        step = next_step if source.server is not None else next_step_here
+        print(step(study, source.flags), file=sys.stderr)
+
+
+def workers(
+    server: ServerOption = None,
+    key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the workers that are alive: what each does, for which study, and how many trials it holds."""
+    with open_source(server, key, database_url, None) as source:
+        alive = source.studies.workers()
+        if as_json:
+            print_json(alive)
+            return
+        from service.cli.listings import show_workers
+        from service.cli.terminal import open_console
+
+        show_workers(open_console(), alive)
 
 
 def delete(
@@ -116,23 +191,25 @@ def delete(
     force: Annotated[bool, typer.Option("--force", help="Also a study that has not ended.")] = False,
     server: ServerOption = None,
     key: KeyOption = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """Delete a study with its trials, its comparison and its models."""
-    with open_client(server, key) as client:
-        client.delete(name, force=force)
+    with open_source(server, key, database_url, artifacts_url) as source:
+        source.studies.delete(name, force=force)
 
 
-def _move(name: str, action: StudyAction, server: str | None, key: str | None) -> None:
-    with open_client(server, key) as client:
-        print(client.set_state(name, action).state)
+def _move(
+    name: str,
+    action: Literal["pause", "resume", "stop"],
+    server: str | None,
+    key: str | None,
+    database_url: str | None,
+) -> None:
+    with open_source(server, key, database_url, None) as source:
+        print(source.studies.set_state(name, action).state)
 
 
-def _show(console: Console, client: Client, study: StudyView, server: str | None) -> None:
-    from service.cli import terminal
-    from service.cli.next_step import next_step
-    from service.cli.terminal_comparison import show_comparison
-
-    terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
-    if study.comparison is not None:
-        show_comparison(console, client.comparison(study.name))
-    console.print(next_step(study, server), highlight=False, markup=False, soft_wrap=True)
+def _page(items: Iterable[Any]) -> dict[str, Any]:
+    """All items as the one page of a listing."""
+    return {"items": list(items), "next": None}

@@ -58,7 +58,9 @@ def read_training(model: Any) -> tuple[dict[str, Any], float | None]:
         return {}, None
     known = {field: options[field] for field in spec.model_fields if options.get(field) is not None}
     rate = options.get("learning_rate")
-    return {"optimizer": known | {"name": name}}, float(rate) if isinstance(rate, int | float) else None
+    if not isinstance(rate, int | float):
+        return {"optimizer": known | {"name": name}}, None
+    return {"optimizer": known | {"name": name}}, float(f"{rate:.7g}")  # Keras keeps it as a float32
 
 
 def _compile_config(model: Any) -> Mapping[str, Any]:

@@ -32,7 +32,7 @@ class CurveEvent:
     """What a running trial has reported so far of the first objective."""
 
     number: int
-    steps: tuple[int, ...]
+    steps: tuple[float, ...]  # epochs, counted from 1
     values: tuple[float | None, ...]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.extras import needing
+from service.logs import quiet_tensorflow
 from studies import model_file as files
 from studies.errors import FieldError, InvalidSpecError
 
@@ -48,6 +49,7 @@ def load_model(content: bytes) -> keras.Model:
 
     Raises ExtraMissingError where Keras is not installed.
     """
+    quiet_tensorflow()
     with needing("a model's `keras.Model`"):
         import keras
     with tempfile.TemporaryDirectory() as folder:

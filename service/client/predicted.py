@@ -17,7 +17,8 @@ def read_predictions(content: bytes) -> Predictions:
     shares = [list(row["probabilities"].values()) for row in rows] if class_names else None
     return Predictions(
         predicted=np.array([row["prediction"] for row in rows]),
-        probabilities=None if shares is None else np.array(shares),
+        # As Keras has them: as 64-bit numbers they would not sum to one closely enough for scikit-learn.
+        probabilities=None if shares is None else np.array(shares, np.float32),
         class_names=class_names,
         unfamiliar=tuple(Unfamiliar(**{k: v for k, v in one.items() if k != "text"}) for one in answer["unfamiliar"]),
         ids=tuple(row["id"] for row in rows) if rows and "id" in rows[0] else None,

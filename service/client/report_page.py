@@ -18,6 +18,9 @@ class ReportPage(str):
         file.write_text(self, encoding="utf-8")
         return file
 
+    def __repr__(self) -> str:
+        return f"ReportPage({len(self):,} characters)"
+
     def _repr_html_(self) -> str:
         # In a sandbox without the notebook's origin, and escaped as an attribute.
         style = "width:100%;height:40em;border:1px solid #8888"

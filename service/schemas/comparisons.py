@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
+from service.schemas.studies import BestView
 from service.storage.states import ComparisonState, StudyState
 from studies.analysis.labels import bounds_text, label, number
 from studies.analysis.results import Comparison
@@ -22,6 +23,9 @@ class PartView(BaseModel):
     state: StudyState
     reason: str | None
     progress: ProgressView
+    best: BestView | None = Field(
+        None, description="Its best trial; null while none is complete, and for the confirmation."
+    )
     dashboard: str | None = Field(description="Path of the part in the Optuna dashboard, whose list leaves parts out.")
 
 
@@ -35,6 +39,11 @@ class ComparisonView(BaseModel):
     result: Comparison | None = Field(
         description="Null until it has ended, and when it ended with too little to compare."
     )
+
+    def __repr__(self) -> str:
+        return f"ComparisonView({self.state}, {self.overall.done} of {self.overall.trials} trials)"
+
+    __str__ = __repr__
 
     def _repr_html_(self) -> str:
         if self.result is None:

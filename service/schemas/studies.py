@@ -130,6 +130,11 @@ class StudyView(BaseModel):
         """True until the study and its comparison have ended."""
         return self.state in ACTIVE_STUDY or (self.comparison is not None and self.comparison.active)
 
+    def __repr__(self) -> str:
+        return f"StudyView({self.name!r}, {self.state}, {self.overall.done} of {self.overall.trials} trials)"
+
+    __str__ = __repr__
+
     def _repr_html_(self) -> str:
         comparison, best, overall = self.comparison, self.best, self.overall
         spread = "" if best is None or best.deviation is None else f" ± {number(best.deviation, 2)}"

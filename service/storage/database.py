@@ -24,7 +24,7 @@ from service.storage.backup import backup
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-HEAD = "0009"  # the newest revision in migrations/versions
+HEAD = "0010"  # the newest revision in migrations/versions
 _SCHEMA_LOCK = 0x72656773  # of PostgreSQL's advisory locks; any number that no other program in this database takes
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
 _BUSY_SECONDS = 30.0  # a writer waits for another at most; `?timeout=` of the URL overrides it
@@ -161,14 +161,51 @@ def check(url: str, *, must_exist: bool = False) -> None:
     Raises StorageError when the URL makes no sense, when its database belongs to a newer version, or when it must exist
     and does not.
     """
+    if must_exist and not exists(url):
+        where = "give --database-url, or run in the folder where `regsweep run` or `regsweep serve` was"
+        raise StorageError(f"there is no database at {place(url)}; {where}")
     engine = connect(url)
-    file = engine.url.database if engine.dialect.name == "sqlite" else None
-    if must_exist and file is not None and not Path(file).exists():
-        raise StorageError(f"there is no database at {file}")
     try:
         _known_revision(engine)
     finally:
         engine.dispose()
+
+
+def exists(url: str) -> bool:
+    """Return whether a database has our tables; makes neither a file nor a folder.
+
+    Raises StorageError when the URL makes no sense or the database does not answer.
+    """
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        return False
+    engine = connect(url)
+    try:
+        return _revision(engine) is not None
+    finally:
+        engine.dispose()
+
+
+def place(url: str) -> str:
+    """Where a database is, for people: a file's whole path, or the URL without its password."""
+    file = sqlite_file(url)
+    return _parse(url).render_as_string() if file is None else str(file.resolve())
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database; None of another, or of one in memory.
+
+    Raises StorageError when the URL makes no sense.
+    """
+    parsed = _parse(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise StorageError(f"REGSWEEP_DATABASE_URL: {error}") from error
 
 
 def _known_revision(engine: sa.Engine) -> str | None:

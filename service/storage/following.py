@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage import workers
-from service.storage.records import CurveRecord, StudyRecord, TrialRecord, running
+from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, TrialState
 
 _MAX_DIGITS = 19  # of a number of the database
@@ -30,9 +30,14 @@ def change_number(text: str, study_id: int, position: int) -> int:
 
 def positions(session: Session, study_ids: Sequence[int]) -> dict[int, int]:
     """The number of the last change of a trial in each study, by its id; 0 before the first."""
-    last = sa.select(sa.func.max(TrialRecord.changed)).where(TrialRecord.study_id == StudyRecord.id).scalar_subquery()
-    query = sa.select(StudyRecord.id, sa.func.coalesce(last, 0)).where(StudyRecord.id.in_(study_ids))
-    return {row[0]: row[1] for row in session.execute(query)}
+    query = sa.select(StudyRecord.id, sa.func.coalesce(_last_change(), 0)).where(StudyRecord.id.in_(study_ids))
+    return {row[0]: row[1] or 0 for row in session.execute(query)}
+
+
+def _last_change() -> sa.ScalarSelect[int | None]:
+    """The number of the last change in a study, which the index knows."""
+    in_study = TrialRecord.study_id == StudyRecord.id, TrialRecord.changed.is_not(None)
+    return sa.select(sa.func.max(TrialRecord.changed)).where(*in_study).scalar_subquery()
 
 
 def changed_trials(session: Session, study_id: int, after: int, limit: int) -> Sequence[TrialRecord]:
@@ -48,9 +53,9 @@ def running_curves(session: Session, study_id: int) -> dict[int, Mapping[str, An
     query = (
         sa.select(TrialRecord.number, CurveRecord.curve)
         .join(CurveRecord, CurveRecord.trial_id == TrialRecord.id)
-        .where(TrialRecord.study_id == study_id, running(), TrialRecord.number.is_not(None))
-        .order_by(TrialRecord.number)
+        .where(TrialRecord.study_id == study_id, TrialRecord.state == TrialState.RUNNING)
     )
+    # A condition on the number would let SQLite read all trials by the index of the numbers.
     return {number: curve for number, curve in session.execute(query) if number is not None}
 
 
@@ -77,11 +82,11 @@ def _select_marks() -> Any:
     """The study and the parts of its comparison; what indexes know of their trials."""
     of_study: sa.BindParameter[int] = sa.bindparam("of_study")
     in_study = TrialRecord.study_id == StudyRecord.id
-    study, last = StudyRecord, sa.select(sa.func.max(TrialRecord.changed)).where(in_study)
+    study = StudyRecord
     slots = sa.select(sa.func.max(TrialRecord.slot)).where(in_study)
     is_running = sa.exists().where(in_study, TrialRecord.state == TrialState.RUNNING)
     columns = (study.state, study.comparison_state, study.priority, study.started_at, study.ended_at, study.paused_at)
     more = study.reason, study.engine.is_not(None), study.invalidated_count
-    marks = last.scalar_subquery(), slots.scalar_subquery(), is_running.label("is_running")
+    marks = _last_change(), slots.scalar_subquery(), is_running.label("is_running")
     query = sa.select(study.id, *columns, *more, *marks)
     return query.where(sa.or_(study.id == of_study, study.parent_id == of_study)).order_by(study.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Generic, Self, TypeVar
@@ -13,7 +13,7 @@ from typing import Any, Generic, Self, TypeVar
 import sqlalchemy as sa
 
 from service.errors import BadRequestError, OtherListingError
-from service.storage.records import TrialRecord
+from service.storage.records import TrialRecord, complete
 from service.storage.states import TrialState
 from studies.objectives import Direction
 
@@ -116,33 +116,39 @@ class Sort:
         flip = self.column == "value" and direction == "maximize"
         return Sort(self.column, self.descending != flip)
 
-    def order(self) -> list[sa.ColumnElement[Any]]:
-        """The ORDER BY expressions."""
+    def groups(self, states: Collection[TrialState] = ()) -> dict[int, sa.ColumnElement[bool]]:
+        """The condition of each group that trials of these states are in, by its number; all where none is given.
+
+        Each is a query of its own, so that an index gives its order.
+        """
         column = _COLUMNS[self.column]
-        ordered = column.desc() if self.descending else column.asc()
-        # Every listed trial has a number of its own: an index gives this order, and no trial needs to be sorted.
-        return [ordered] if self.column == "number" else [self._group(), ordered, TrialRecord.number.asc()]
+        if self.column == "number":  # which every trial of a listing has
+            return {0: sa.true()}
+        if self.column != "value":
+            return {0: column.is_not(None), 2: column.is_(None)}
+        whole, others = complete(), complete(is_complete=False)
+        groups = {0: sa.and_(whole, column.is_not(None)), 1: sa.and_(others, column.is_not(None)), 2: column.is_(None)}
+        if states and TrialState.COMPLETE not in states:
+            del groups[0]
+        return groups
+
+    def order(self) -> list[sa.ColumnElement[Any]]:
+        """The ORDER BY expressions within a group."""
+        column = _COLUMNS[self.column]
+        return [column.desc() if self.descending else column.asc(), TrialRecord.number.asc()]
 
     def beyond(self, cursor: Cursor) -> sa.ColumnElement[bool]:
-        """The WHERE condition of the rows after the cursor's."""
-        column, group = _COLUMNS[self.column], self._group()
-        if self.column == "number":
-            return column < cursor.after if self.descending else column > cursor.after
-        later = TrialRecord.number > cursor.after
-        if cursor.value is not None:
-            further = column < cursor.value if self.descending else column > cursor.value
-            later = sa.or_(further, sa.and_(column == cursor.value, later))
-        return sa.or_(group > cursor.group, sa.and_(group == cursor.group, later))
+        """The WHERE condition of the rows after the cursor's in its group."""
+        column, later = _COLUMNS[self.column], TrialRecord.number > cursor.after
+        if cursor.value is None:
+            return later
+        further, from_here = column > cursor.value, column >= cursor.value
+        if self.descending:
+            further, from_here = column < cursor.value, column <= cursor.value
+        return sa.and_(from_here, sa.or_(further, later))  # the first alone lets an index begin there
 
     def cursor(self, trial: TrialRecord, listing: str) -> Cursor:
         """The cursor of the page after a trial."""
         value = getattr(trial, self.column)
         partial = self.column == "value" and trial.state != TrialState.COMPLETE
         return Cursor(listing, 2 if value is None else int(partial), value, trial.number or 0)
-
-    def _group(self) -> sa.ColumnElement[int]:
-        """0, then 1 for a partial value, then 2 for none."""
-        missing = (_COLUMNS[self.column].is_(None), 2)
-        if self.column != "value":
-            return sa.case(missing, else_=0)
-        return sa.case(missing, (TrialRecord.state != TrialState.COMPLETE, 1), else_=0)

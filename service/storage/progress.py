@@ -74,8 +74,7 @@ def count_trials(session: Session, studies: Sequence[StudyRecord]) -> dict[int, 
     """Count the trials of each study by their state, by the study's id."""
     query = (
         sa.select(TrialRecord.study_id, TrialRecord.state, sa.func.count())
-        .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-        .where(TrialRecord.study_id.in_([study.id for study in studies]), in_budget())
+        .where(TrialRecord.study_id.in_([study.id for study in studies]), in_budget(studies))
         .group_by(TrialRecord.study_id, TrialRecord.state)
     )
     counts: dict[int, dict[str, int]] = {study.id: {} for study in studies}
@@ -123,26 +122,20 @@ def _is_active(study: StudyRecord) -> bool:
 
 def _counts(session: Session, records: Sequence[StudyRecord]) -> _Counts:
     """Count the rows, which are the budget; an ended study has none for trials that were never begun."""
-    planned = sa.func.sum(
-        sa.case((TrialRecord.plan.is_not(None), sa.func.json_array_length(TrialRecord.plan["folds"])))
-    )
-    query = (
-        sa.select(
-            TrialRecord.study_id,
-            TrialRecord.state.in_(OPEN_TRIAL),
-            sa.func.count(),
-            sa.func.count(TrialRecord.plan),
-            sa.func.coalesce(planned, 0),
-        )
-        .where(TrialRecord.study_id.in_([record.id for record in records]))
-        .group_by(TrialRecord.study_id, TrialRecord.state)
-    )
+    ids = [record.id for record in records]
+    state, count, of_records = TrialRecord.state, sa.func.count(), TrialRecord.study_id.in_(ids)
+    grouped = TrialRecord.study_id, state
+    all_trials = sa.select(*grouped, count).where(of_records).group_by(*grouped)
+    plan_fits = sa.func.sum(sa.func.json_array_length(TrialRecord.plan["folds"]))
+    of_plans = sa.select(*grouped, count, plan_fits).where(of_records, TrialRecord.plan.is_not(None)).group_by(*grouped)
+    planned = {(row[0], row[1]): (row[2], row[3]) for row in session.execute(of_plans)}
     # The parts' specs are not validated whole: a listing needs nothing else of them.
     fits_of = {record.id: Resampling.model_validate(record.spec["resampling"]).fits for record in records}
     done, left = ({record.id: Work() for record in records} for _ in range(2))
-    for study_id, is_open, trials, with_plan, plan_fits in session.execute(query):
-        counted = left if is_open else done
-        counted[study_id] += Work(trials, (trials - with_plan) * fits_of[study_id] + plan_fits)
+    for study_id, trial_state, trials in session.execute(all_trials):
+        with_plan, fits = planned.get((study_id, trial_state), (0, 0))
+        counted = left if trial_state in OPEN_TRIAL else done
+        counted[study_id] += Work(trials, (trials - with_plan) * fits_of[study_id] + fits)
     return {study_id: (done[study_id], left[study_id]) for study_id in done}
 
 

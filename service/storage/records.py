@@ -5,7 +5,7 @@ Samplers and the dashboard read Optuna's tables, the API reads these. Both chang
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, ClassVar, TypeVar, cast
@@ -116,7 +116,14 @@ class StudyRecord(Record):
         return self.parent_id or self.id
 
 
-_RUNNING = sa.text("state = 'RUNNING'")
+_RUNNING = "state = 'RUNNING'"
+_ASKED = "number IS NOT NULL"
+
+
+def _partial_index(name: str, *columns: str, where: str) -> sa.Index:
+    """An index of the rows that a condition holds for; queries must state it word for word, see `running`."""
+    condition = sa.text(where)
+    return sa.Index(f"ix_regsweep_trials_{name}", *columns, sqlite_where=condition, postgresql_where=condition)
 
 
 class TrialRecord(Record):
@@ -128,9 +135,16 @@ class TrialRecord(Record):
         sa.UniqueConstraint("study_id", "number"),
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
         # Finds every lease of every study without reading trials that have ended.
-        sa.Index("ix_regsweep_trials_running", "id", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
-        sa.Index("ix_regsweep_trials_changed", "study_id", "changed"),
-        sa.Index("ix_regsweep_trials_ended", "ended_at"),
+        _partial_index("running", "id", where=_RUNNING),
+        _partial_index("changed", "study_id", "changed", where="changed IS NOT NULL"),
+        _partial_index("ended_at", "ended_at", where="ended_at IS NOT NULL"),
+        # Each sort of a listing, see pagination.py; the first finds the best trial as well.
+        _partial_index("complete", "study_id", "value", "number", where=f"{_ASKED} AND state = 'COMPLETE'"),
+        _partial_index("others", "study_id", "value", "number", where=f"{_ASKED} AND state != 'COMPLETE'"),
+        _partial_index("epochs", "study_id", "epochs", "number", where=_ASKED),
+        _partial_index("started", "study_id", "started_at", "number", where=_ASKED),
+        _partial_index("ended", "study_id", "ended_at", "number", where=_ASKED),
+        _partial_index("planned", "study_id", "state", where="plan IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -168,10 +182,21 @@ def running() -> sa.ColumnElement[bool]:
     return TrialRecord.state == sa.literal_column("'RUNNING'")
 
 
-def in_budget() -> sa.ColumnElement[bool]:
-    """Trials of the budget, in a join with their studies; beyond it stand repeats of the best, see repeats.py."""
-    budget: sa.ColumnElement[int] = StudyRecord.spec["budget"]["trials"].as_integer()
-    return TrialRecord.slot < budget
+def asked() -> sa.ColumnElement[bool]:
+    """Trials that have a number: neither slots that wait for their first worker nor repeats of the best."""
+    return TrialRecord.number.is_not(None)
+
+
+def complete(*, is_complete: bool = True) -> sa.ColumnElement[bool]:
+    """Trials that are complete, or all others; a literal, as in `running`."""
+    state: sa.ColumnElement[Any] = sa.literal_column("'COMPLETE'")
+    return TrialRecord.state == state if is_complete else TrialRecord.state != state
+
+
+def in_budget(studies: Iterable[StudyRecord]) -> sa.ColumnElement[bool]:
+    """Trials of the budgets of these studies; beyond them stand repeats of the best, see repeats.py."""
+    budgets = {study.id: study.spec["budget"]["trials"] for study in studies}
+    return TrialRecord.slot < sa.case(budgets, value=TrialRecord.study_id) if budgets else sa.false()
 
 
 def claimable() -> sa.ColumnElement[bool]:

@@ -27,7 +27,7 @@ from service.storage import (
 )
 from service.storage.pagination import Cursor, Page, Sort, listing_id
 from service.storage.progress import Progress
-from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord
+from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord, asked
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, StudyState, TrialState
 from studies.spec.differences import Difference, differences
 from studies.spec.study import StudySpec
@@ -245,13 +245,20 @@ class Store:
             study = lifecycle.find(session, name)
             listing = listing_id("trials", study.id, sort, *sorted(set(states)))
             order = sort.towards(study.parsed_spec.directions[0])
-            query = _asked_trials(study).order_by(*order.order()).limit(limit + 1)
+            query = _asked_trials(study).order_by(*order.order())
             if states:
                 query = query.where(TrialRecord.state.in_(states))
             if cursor is not None:
                 cursor.check(listing)
-                query = query.where(order.beyond(cursor))
-            trials = session.scalars(query).all()
+            trials: list[TrialRecord] = []
+            for group, condition in order.groups(states).items():
+                lacking = limit + 1 - len(trials)
+                of_group = query.where(condition).limit(lacking)
+                if not lacking or (cursor is not None and group < cursor.group):
+                    continue
+                if cursor is not None and group == cursor.group:
+                    of_group = of_group.where(order.beyond(cursor))
+                trials += session.scalars(of_group)
         return Page.cut(trials, limit, lambda trial: order.cursor(trial, listing))
 
     def trial(self, name: str, number: int) -> TrialRecord:
@@ -319,4 +326,4 @@ def _differences(session: Session, name: str, spec: StudySpec) -> list[Differenc
 
 
 def _asked_trials(study: StudyRecord) -> sa.Select[TrialRecord]:
-    return sa.select(TrialRecord).where(TrialRecord.study_id == study.id, TrialRecord.number.is_not(None))
+    return sa.select(TrialRecord).where(TrialRecord.study_id == study.id, asked())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 INVALID = '<script>alert(1)</script> it\'s "wrong" & grün'
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop runs as long, and other files have loops of their own
 def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import httpx
 
+from service.storage.artifacts import Artifacts
 from service.storage.store import Store
+from service.worker.publishing import publish
 from studies.datasets.preprocessing import PreparedData
 from studies.regularization import Penalty
 from studies.training.result import Job, OnEpoch, Trained
@@ -58,3 +60,5 @@ def fill(api: httpx.Client, store: Store, folder: Path, name: str, trials: int =
     budget = {"trials": trials, "epochs": EPOCHS}
     api.post("/v1/studies", json=document(name, budget=budget, **changes)).raise_for_status()
     work(store, folder, train)
+    if "comparison" in changes:
+        publish(store, Artifacts(f"file://{folder}"), store.study(name))

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
+pytestmark = pytest.mark.slow
+
+
 def _button(page: Page, text: str) -> str:
     """The selector of a visible button in the page's head."""
     return f"[data-live=head] button:has-text('{text}')"

@@ -21,6 +21,7 @@ from alembic.config import Config
 
 from service.errors import BackupError
 from service.settings import Settings
+from service.storage import following
 from service.storage.artifacts import Artifacts
 from service.storage.backup import backup
 from service.storage.database import HEAD, connect, optuna_storage
@@ -234,11 +235,19 @@ def _no_room(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
+def position(store: Store) -> int:
+    """The number of the last change of a trial."""
+    with store.reading() as session:
+        return following.positions(session, [store.study("iris").id]).popitem()[1]
+
+
 def test_what_an_older_version_left_goes_on(older: Path, folder: Path) -> None:
     store = Store(f"sqlite:///{older}")
     assert [what for what in wrong(store, folder) if "past its lease" not in what] == []
     assert store.study("iris").priority == 0
+    assert position(store) == 2  # of the trials that it had opened
     expire(store)
+    assert position(store) == 3
     assert sweep_here(store, folder, "iris") == 2
     assert [trial.state for trial in store.trials("iris", (), NUMBERS, 9, None).items] == ["COMPLETE"] * 3
     assert [attempt.ending for attempt in store.attempts(store.trial("iris", 1))] == ["told"]

@@ -58,7 +58,7 @@ def test_a_stored_spec_is_validated_once_until_it_changes(store: Store) -> None:
 def test_a_name_in_use_is_refused_and_changes_nothing(store: Store, folder: Path) -> None:
     store.create_study(study(trials=5))
     before = everything(store, folder)
-    with pytest.raises(NameInUseError, match="'iris' exists"):
+    with pytest.raises(NameInUseError, match=r"named 'iris' and differs: budget\.trials: 5 there, 7 here"):
         store.create_study(study(trials=7))
     assert everything(store, folder) == before
 

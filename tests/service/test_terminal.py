@@ -15,12 +15,18 @@ import httpx
 import pytest
 from rich.console import Console
 
-from service.cli.next_step import next_step, next_step_here
-from service.cli.terminal import duration, follow, show_studies, show_study
+from service.cli.following import follow
+from service.cli.listings import show_studies
+from service.cli.looking import Look
+from service.cli.next_step import next_step, next_step_here, whereabouts
+from service.cli.source import Source, database_flags, server_flag
+from service.cli.terminal import duration, show_study
 from service.cli.terminal_comparison import show_comparison
+from service.local import LocalStudies
 from service.schemas.comparisons import ComparisonView
 from service.schemas.studies import StudyView
 from service.settings import Settings
+from service.storage.artifacts import Artifacts
 from service.storage.store import Store
 from studies.analysis.labels import label, number
 from tests.service.commanding import regsweep
@@ -167,23 +173,28 @@ def test_the_next_step_is_what_can_be_done_now(
 
 
 def test_the_next_step_names_the_server_that_the_user_has_named(compared: tuple[StudyView, ComparisonView]) -> None:
-    line = next_step(compared[0], "http://elsewhere:8000")
+    line = next_step(compared[0], server_flag("http://elsewhere:8000"))
     assert shlex.split(line)[1:] == [
         "regsweep", "report", "iris", "-o", "iris.html", "--server", "http://elsewhere:8000",
     ]  # fmt: skip
 
 
 def test_what_ran_without_a_server_says_where_its_results_are_and_how_to_go_on(
-    compared: tuple[StudyView, ComparisonView],
+    compared: tuple[StudyView, ComparisonView], store: Store, folder: Path
 ) -> None:
     settings = Settings(database_url="postgresql+psycopg://me:secret@here/db", workers=0)
-    run = "regsweep run 'a study.yaml'"
-    where, alone = next_step_here(_study(compared[0], None), settings, run).splitlines()
-    assert where == "Results are in postgresql+psycopg://me:***@here/db"
+    run, flags = "regsweep run 'a study.yaml'", database_flags(settings)
     flag = "--database-url 'postgresql+psycopg://me:***@here/db'"
+    alone = next_step_here(_study(compared[0], None), flags, run)
     assert alone == f"Next: {run} --compare {flag}   (which technique to use, and how sure)"
-    _, after = next_step_here(compared[0], Settings(workers=0), run).splitlines()
-    assert after == "Next: regsweep serve, then regsweep report iris -o iris.html"
+    assert next_step_here(compared[0], "", run) == "Next: regsweep report iris -o iris.html"
+    places = Source(LocalStudies(store, Artifacts(f"file://{folder}"), settings), None, settings, flags)
+    assert whereabouts(_study(compared[0], name="a b"), places) == [
+        "Database: postgresql+psycopg://me:***@here/db",
+        f"Report:   regsweep report 'a b' -o 'a b.html' {flag}",
+        f"Model:    regsweep model 'a b' -o 'a b.keras' {flag}",
+        f"Page:     http://127.0.0.1:8000/studies/a%20b   (while `regsweep serve {flag}` runs)",
+    ]
 
 
 def test_a_study_that_never_was_compared_is_shown_without_a_comparison(
@@ -214,5 +225,5 @@ def test_ctrl_c_ends_the_following_wherever_it_reaches_python(
     read = looks()
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        follow(_console(), lambda: next(read))
+        follow(_console(), lambda: Look(next(read)))
     assert signal.getsignal(signal.SIGINT) is before

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock, Timeout
@@ -95,3 +98,26 @@ def test_a_folder_that_is_emptied_meanwhile_costs_nothing_but_time(tmp_path: Pat
     with files.compiling("a program"):
         (files.own / "whole.pb").write_bytes(b"a program")
     assert [file.name for file in (tmp_path / "programs" / "kept").rglob("*.pb")] == ["whole.pb"]
+
+
+def test_tracing_and_compiling_are_seen_and_later_calls_are_not() -> None:
+    import tensorflow as tf
+
+    from studies.training.compiling import Compiled, Traced
+
+    seen = list[str]()
+
+    @contextmanager
+    def compiling() -> Iterator[None]:
+        seen.append("begins")
+        yield
+        seen.append("ends")
+
+    def double(x: Any) -> Any:
+        seen.append("is traced")
+        return 2 * x
+
+    traced = Traced("a key", double, compiling)
+    program = Compiled("a key", traced, None, lambda arguments: arguments, compiling)
+    assert [int(program(tf.constant(n))) for n in (1, 2)] == [2, 4]
+    assert seen == ["begins", "is traced", "ends", "begins", "ends"]

@@ -14,12 +14,13 @@ from service.api.dependencies import (
     SettingsDependency,
     StoreDependency,
 )
-from service.api.model_choice import CandidateParameter, find_delivered
+from service.api.model_choice import CandidateParameter
 from service.api.responses import download_response
 from service.export import bundle, model_path
 from service.schemas.comparisons import ComparisonView
 from service.storage.artifacts import study_folder
 from service.storage.comparison_store import ComparisonStore
+from service.trained_models import find_delivered
 from service.views import comparison_view
 from studies.spec.comparison import ComparisonSpec
 

@@ -11,13 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from service.api.dependencies import ArtifactsDependency, SettingsDependency, StoreDependency
-from service.api.model_choice import (
-    CandidateParameter,
-    TrialParameter,
-    check_one_named,
-    find_delivered,
-    find_trial,
-)
+from service.api.model_choice import CandidateParameter, TrialParameter, check_one_named
 from service.api.prediction_process import check_installed, predict_rows
 from service.api.responses import download_response
 from service.api.uploads import Description, body_schema, receive, sent_as_body
@@ -25,6 +19,7 @@ from service.errors import CutOffError
 from service.export import bundle
 from service.storage.records import TrialRecord
 from service.storage.store import Store
+from service.trained_models import find_delivered, find_trial
 from studies.spec.table import Encoding, SheetName, TableFormat
 
 _MAX_IN_HEADER = 20  # columns: a proxy refuses long headers

@@ -54,9 +54,17 @@ class StudyCalls(Transport):
         except NotFoundError:
             return None
 
-    async def change(self, name: str, *, priority: int | None = None, trials: int | None = None) -> StudyView:
-        """Change a study's priority, or give it more trials: its budget becomes `trials` in all."""
-        changes = query(priority=priority) | ({} if trials is None else {"budget": {"trials": trials}})
+    async def change(
+        self,
+        name: str,
+        *,
+        priority: int | None = None,
+        trials: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> StudyView:
+        """Change a study's priority, or extend its budget: to so many trials, or seconds, in all."""
+        budget = query(trials=trials, timeout_seconds=timeout_seconds)
+        changes = query(priority=priority) | ({"budget": budget} if budget else {})
         return await self._read(StudyView, "PATCH", fill("/v1/studies/{name}", name=name), json=changes)
 
     async def pause(self, name: str) -> StudyView:

@@ -10,6 +10,11 @@ from alembic import op
 revision = "0008"
 down_revision = "0007"
 
+# Partial, so that no query takes them that does not mean them.
+_INDEXES = (
+    ("ix_regsweep_trials_changed", ["study_id", "changed"], sa.text("changed IS NOT NULL")),
+    ("ix_regsweep_trials_ended_at", ["ended_at"], sa.text("ended_at IS NOT NULL")),
+)
 # A repeat of the best trial has no number, and only its end is to be seen, in the counts of its study.
 _SQLITE = """
 CREATE TRIGGER regsweep_trials_changed AFTER UPDATE OF state, number ON regsweep_trials
@@ -17,7 +22,9 @@ WHEN (OLD.number IS NULL AND NEW.number IS NOT NULL)
   OR (OLD.state <> NEW.state AND (NEW.number IS NOT NULL OR NEW.ended_at IS NOT NULL))
 BEGIN
   UPDATE regsweep_trials
-  SET changed = (SELECT coalesce(max(changed), 0) + 1 FROM regsweep_trials WHERE study_id = NEW.study_id)
+  SET changed = (
+    SELECT coalesce(max(changed), 0) + 1 FROM regsweep_trials WHERE study_id = NEW.study_id AND changed IS NOT NULL
+  )
   WHERE id = NEW.id;
 END
 """
@@ -26,7 +33,9 @@ _POSTGRESQL_FUNCTION = """
 CREATE FUNCTION regsweep_number_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM 1 FROM regsweep_studies WHERE id = NEW.study_id FOR NO KEY UPDATE;
-  NEW.changed = (SELECT coalesce(max(changed), 0) + 1 FROM regsweep_trials WHERE study_id = NEW.study_id);
+  NEW.changed = (
+    SELECT coalesce(max(changed), 0) + 1 FROM regsweep_trials WHERE study_id = NEW.study_id AND changed IS NOT NULL
+  );
   RETURN NEW;
 END $$
 """
@@ -42,8 +51,8 @@ def upgrade() -> None:
     """Add them; the trials of earlier versions are numbered as they were opened."""
     op.add_column("regsweep_trials", sa.Column("changed", sa.Integer))
     op.execute("UPDATE regsweep_trials SET changed = number + 1 WHERE number IS NOT NULL")
-    op.create_index("ix_regsweep_trials_changed", "regsweep_trials", ["study_id", "changed"])
-    op.create_index("ix_regsweep_trials_ended", "regsweep_trials", ["ended_at"])
+    for name, columns, where in _INDEXES:
+        op.create_index(name, "regsweep_trials", columns, sqlite_where=where, postgresql_where=where)
     on_postgresql = op.get_bind().dialect.name == "postgresql"
     for statement in (_POSTGRESQL_FUNCTION, _POSTGRESQL) if on_postgresql else (_SQLITE,):
         op.execute(statement)

@@ -1,0 +1,180 @@
+"""Where a command finds its studies: on a server, or in a database that this machine reaches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from shlex import quote
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from service.cli.options import api_key_of, load_settings, refuse
+
+if TYPE_CHECKING:
+    from service.schemas.comparisons import ComparisonView
+    from service.schemas.studies import StudyView
+    from service.schemas.trials import TrialView
+    from service.schemas.workers import WorkersView
+    from service.settings import Settings
+
+_PROBE_SECONDS = 2.0
+
+
+class StudySource(Protocol):
+    """What commands ask of studies; `service.client.Client` answers it, and `service.local.LocalStudies`."""
+
+    def study(self, name: str, /) -> StudyView:
+        """One study."""
+
+    def studies(self) -> Iterable[StudyView]:
+        """All studies, newest first."""
+
+    def trials(self, name: str, /) -> Iterable[TrialView]:
+        """All trials of a study, by number."""
+
+    def best(self, name: str, /) -> Iterable[TrialView]:
+        """The best trial or the Pareto front."""
+
+    def comparison(self, name: str, /) -> ComparisonView:
+        """A study's comparison."""
+
+    def report(self, name: str, /) -> str:
+        """A study's report, an HTML page."""
+
+    def model(self, name: str, technique: str | None = None, /) -> bytes:
+        """A trained model, a .keras file."""
+
+    def export(self, name: str, technique: str | None = None, /) -> bytes:
+        """A model with its preprocessing, a zip."""
+
+    def snippet(self, name: str, technique: str | None = None, /) -> str:
+        """Keras code."""
+
+    def workers(self) -> WorkersView:
+        """The workers that are alive."""
+
+    def set_state(self, name: str, action: Literal["pause", "resume", "stop"], /) -> StudyView:
+        """Pause, resume or stop a study."""
+
+    def change(self, name: str, /, *, trials: int | None = None, timeout_seconds: float | None = None) -> StudyView:
+        """Give a study more trials, or more time."""
+
+    def delete(self, name: str, /, *, force: bool) -> None:
+        """Delete a study with all it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Studies, and where they are: the URL of a server, else the settings' database."""
+
+    studies: StudySource
+    server: str | None
+    settings: Settings
+    flags: str  # that lead another command here; begins with a blank unless it is empty
+
+
+@contextmanager
+def open_source(
+    server: str | None, key: str | None, database_url: str | None, artifacts_url: str | None
+) -> Iterator[Source]:
+    """Open what the flags name, else what the environment names, else the default server, else the default database.
+
+    Which of the last two it is, is said on standard error. A database is never made.
+    """
+    if server is not None and (database_url or artifacts_url) is not None:
+        refuse("--server and --database-url name two places; give one of them")
+    settings = load_settings(
+        server_url=server, key=key, database_url=database_url, artifacts_url=artifacts_url, log_level="warning"
+    )
+    if _asks_server(settings, server, database_url):
+        with _server(settings, server_flag(server)) as source:
+            yield source
+    else:
+        with _database(settings, database_flags(settings)) as source:
+            yield source
+
+
+def _asks_server(settings: Settings, server: str | None, database_url: str | None) -> bool:
+    if server is not None or database_url is not None:
+        return server is not None
+    named = settings.model_fields_set
+    if named & {"server_url", "database_url"}:
+        return "server_url" in named
+    return _finds_server(settings)
+
+
+def _finds_server(settings: Settings) -> bool:
+    """Look for a server at the default address; say what is asked: it, or the database."""
+    from service.client import Client
+    from service.storage import database
+
+    with Client(settings.server_url, timeout_seconds=_PROBE_SECONDS) as client:
+        answers = client.is_healthy()
+    if answers:
+        print(f"regsweep: asking the server at {settings.server_url}", file=sys.stderr)
+        return True
+    place = database.place(settings.database_url)
+    if not database.exists(settings.database_url):
+        refuse(
+            f"no server answers at {settings.server_url}, and there is no database at {place}; name one with --server "
+            "or --database-url, or run this in the folder where `regsweep run` or `regsweep serve` was"
+        )
+    print(f"regsweep: no server answers at {settings.server_url}; reading the database {place}", file=sys.stderr)
+    return False
+
+
+@contextmanager
+def _server(settings: Settings, flags: str) -> Iterator[Source]:
+    from service.client import Client
+
+    with Client(settings.server_url, api_key_of(settings)) as client:
+        yield Source(client, settings.server_url, settings, flags)
+
+
+@contextmanager
+def _database(settings: Settings, flags: str) -> Iterator[Source]:
+    from service.local import LocalStudies
+    from service.storage import database
+    from service.storage.artifacts import Artifacts
+    from service.storage.store import Store
+
+    database.check(settings.database_url, must_exist=True)
+    with closing(Store(settings.database_url)) as store:
+        yield Source(LocalStudies(store, Artifacts(_artifacts_url(settings)), settings), None, settings, flags)
+
+
+def _artifacts_url(settings: Settings) -> str:
+    """The settings' folder of files; where only a database is named, the folder `artifacts` beside its file, if any."""
+    from service.storage import database
+
+    named, file = settings.model_fields_set, database.sqlite_file(settings.database_url)
+    if file is None or "database_url" not in named or "artifacts_url" in named:
+        return settings.artifacts_url
+    beside = file.absolute().parent / "artifacts"
+    return f"file://{beside}" if beside.is_dir() else settings.artifacts_url
+
+
+def server_flag(server: str | None) -> str:
+    """The flag that leads to the server that a user named; empty where the user named none."""
+    return "" if server is None else f" --server {quote(server)}"
+
+
+def database_flags(settings: Settings) -> str:
+    """The flags that lead to a database and its files, without those that the environment already sets."""
+    from sqlalchemy.engine import make_url
+
+    defaults, flags = type(settings)(), ""
+    if settings.database_url != defaults.database_url:
+        flags += f" --database-url {quote(make_url(settings.database_url).render_as_string(hide_password=True))}"
+    if settings.artifacts_url != defaults.artifacts_url:
+        flags += f" --artifacts-url {quote(settings.artifacts_url)}"
+    return flags
+
+
+def say_if_new(settings: Settings) -> None:
+    """Say on standard error that a database is made, and where, when there is none yet."""
+    from service.storage import database
+
+    if not database.exists(settings.database_url):
+        print(f"regsweep: a new database is made: {database.place(settings.database_url)}", file=sys.stderr)

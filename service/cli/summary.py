@@ -1,0 +1,23 @@
+"""Prints all of a study: its summary, its comparison's answer, where everything is, and the next step."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from service.cli import terminal
+from service.cli.next_step import next_step, next_step_here, whereabouts
+from service.cli.source import Source
+from service.cli.terminal_comparison import show_comparison
+from service.schemas.studies import StudyView
+
+
+def show_all(console: Console, source: Source, study: StudyView, run: str | None = None) -> None:
+    """Print all of a study; `run` is the command that ran it here, if one did."""
+    studies = source.studies
+    terminal.show_study(console, study, studies.trials(study.name), list(studies.best(study.name)))
+    if study.comparison is not None:
+        show_comparison(console, studies.comparison(study.name))
+    here = source.server is None
+    step = next_step_here(study, source.flags, run) if here else next_step(study, source.flags)
+    for line in (*whereabouts(study, source), step):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,163 @@
+"""`regsweep validate`: checks a study file here, with its data and its model, and runs nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.options import (
+    DatabaseUrlOption,
+    JsonOption,
+    ModelFile,
+    StudyFile,
+    load_settings,
+    print_json,
+    refuse,
+)
+
+if TYPE_CHECKING:
+    from service.cli.local_files import LocalDataset
+    from service.schemas.checks import StudyCheck
+    from service.settings import Settings
+    from service.storage.speed import Speed
+    from service.storage.store import Store
+    from studies.datasets.summary import DataSummary
+    from studies.spec.study import StudySpec
+
+
+def validate(
+    file: StudyFile,
+    model: ModelFile = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="With a comparison of techniques, as `run --compare`.")
+    ] = False,
+    database_url: DatabaseUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a study file with its data and its model, and say what it will do; exit 2 with what is wrong."""
+    from service.cli.compare import with_comparison
+    from studies.study_file import read_document
+
+    settings = load_settings(database_url=database_url, log_level="warning")
+    document = read_document(file, model)
+    document = with_comparison(document, {}) if compare else document
+    with _existing_store(settings) as store:
+        spec, local = _check(document, file, settings, store)
+        summary = None if local is None else _summarize(local)
+        check = _study_check(document, spec, summary, settings, store)
+    for warning in check.warnings:
+        print(f"regsweep: warning: {warning}", file=sys.stderr)
+    if as_json:
+        print_json(check)
+        return
+    for line in _lines(spec, summary, check):
+        print(line)
+
+
+@contextmanager
+def _existing_store(settings: Settings) -> Iterator[Store | None]:
+    """Open the store of the database; None where there is none, for checking a file makes none."""
+    from service.storage import database
+    from service.storage.store import Store
+
+    if not database.exists(settings.database_url):
+        yield None
+        return
+    with closing(Store(settings.database_url)) as store:
+        yield store
+
+
+def _check(
+    document: Mapping[str, Any], file: Path, settings: Settings, store: Store | None
+) -> tuple[StudySpec, LocalDataset | None]:
+    """Check a document as `run` does; return its study, and its file as it was read, if it has one."""
+    from service import submission
+    from service.cli.local_files import dataset_kind, read_dataset
+    from service.storage.artifacts import Artifacts
+    from service.storage.datasets import DatasetStore
+
+    match dataset_kind(document):
+        case "file":
+            local = read_dataset(document, file.parent)
+            return local.check(document, settings), local
+        case "uploaded" if store is None:
+            refuse("dataset: only a database knows an uploaded dataset, and there is none here; give --database-url")
+        case "uploaded" if store is not None:
+            datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
+            return submission.check(document, settings, datasets.uploaded), None
+    return submission.check(document, settings), None
+
+
+def _summarize(local: LocalDataset) -> DataSummary:
+    from studies.datasets.summary import summarize
+
+    return summarize(local.profile)
+
+
+def _study_check(
+    document: Mapping[str, Any], spec: StudySpec, summary: DataSummary | None, settings: Settings, store: Store | None
+) -> StudyCheck:
+    from service.estimation import estimate
+    from service.schemas.checks import StudyCheck
+    from service.study_yaml import write_yaml
+    from studies.analysis.work import plan_work
+    from studies.search.idle_pruners import pruner_warnings
+
+    work, (speed, is_free) = plan_work(spec), _known(spec, store)
+    return StudyCheck(
+        spec=spec.model_dump(mode="json"),
+        yaml=write_yaml(document, spec, document["dataset"].get("path")),
+        warnings=[*pruner_warnings(spec), *(() if summary is None else summary.warnings)],
+        name_is_free=is_free,
+        trials=sum(each.trials for each in work),
+        fits=sum(each.fits for each in work),
+        estimate=estimate(work, speed, settings.workers),
+    )
+
+
+def _known(spec: StudySpec, store: Store | None) -> tuple[Speed, bool]:
+    """What a database knows for a study: how fast others were trained, and whether its name is free."""
+    from service.storage import comparisons
+    from service.storage.speed import Speed, read_speed
+
+    if store is None:
+        return Speed((), alike=False, other_active_studies=0), True
+    with store.reading() as session:
+        is_free = spec.name is None or comparisons.name_in_use(session, [spec.name]) is None
+        return read_speed(session, spec), is_free
+
+
+def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> Iterator[str]:
+    """What a study is about and will do, in lines."""
+    from service.cli.terminal import duration
+    from studies.analysis import techniques
+    from studies.analysis.labels import label
+    from studies.datasets import summary as data
+    from studies.models.size import count_parameters
+
+    facts = spec.dataset.facts
+    yield f"This is a valid study: {spec.name or 'without a name, which is made up'}"
+    if summary is None:
+        yield f"{facts.rows:,} rows, {facts.task}: {facts.about}"
+    else:
+        yield from data.lines(summary)
+    yield f"Model: {spec.model.kind}, {count_parameters(spec):,} parameters"
+    fits = spec.resampling.fits
+    each = f", each trained on {fits} folds" if fits > 1 else ""
+    yield (
+        f"Search: {spec.budget.trials} trials of at most {spec.budget.epochs} epochs by {spec.sampler.name}{each}, for "
+        f"{' and '.join(spec.objectives)}"
+    )
+    if spec.comparison is not None:
+        compared = techniques.resolve(spec, spec.comparison)
+        yield f"Comparison: {', '.join(map(label, compared.techniques or ()))}"
+    yield f"In all: {check.trials:,} trials, at most {check.fits:,} trainings"
+    if check.estimate is not None:
+        yield f"Time: about {duration(check.estimate.seconds)} ({check.estimate.why})"
+    if not check.name_is_free:
+        yield f"A study named '{spec.name}' exists here: `regsweep run` goes on with it, if it is the same one"

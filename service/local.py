@@ -1,0 +1,150 @@
+"""Studies read and steered in the database itself, without a server: with the methods and views of a client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from service import limits, snippets
+from service.errors import BadRequestError
+from service.export import bundle, model_path
+from service.schemas.comparisons import ComparisonView
+from service.schemas.studies import StudyView
+from service.schemas.trials import TrialView
+from service.schemas.workers import WorkersView
+from service.settings import Settings
+from service.storage.artifacts import Artifacts, study_folder
+from service.storage.dataset_files import check_file_kept
+from service.storage.pagination import Cursor, Page, Sort
+from service.storage.records import TrialRecord
+from service.storage.reports import ReportFormat, Reports
+from service.storage.states import StudyState
+from service.storage.store import Store
+from service.trained_models import check_candidate, find_delivered, find_trial
+from service.views import comparison_view, one_study_view, study_views, trial_view, workers_view
+
+_PAGE = 500
+_STATES = {"pause": StudyState.PAUSED, "resume": StudyState.RUNNING, "stop": StudyState.STOPPED}
+
+
+class LocalStudies:
+    """The studies of a database.
+
+    Methods that take a name raise NotFoundError when no study has it.
+    """
+
+    def __init__(self, store: Store, artifacts: Artifacts, settings: Settings) -> None:
+        self._store, self._artifacts, self._settings = store, artifacts, settings
+
+    def study(self, name: str) -> StudyView:
+        """One study."""
+        return one_study_view(self._store, self._store.study(name))
+
+    def studies(self) -> Iterator[StudyView]:
+        """All studies, newest first."""
+        cursor: Cursor | None = None
+        while True:
+            page = self._store.studies(None, _PAGE, cursor)
+            yield from study_views(self._store, page.items)
+            if page.next is None:
+                return
+            cursor = Cursor.decode(page.next)
+
+    def trials(self, name: str) -> Iterator[TrialView]:
+        """All trials of a study that have started, by number."""
+        cursor: Cursor | None = None
+        while True:
+            page: Page[TrialRecord] = self._store.trials(name, (), Sort.parse("number"), _PAGE, cursor)
+            yield from map(trial_view, page.items)
+            if page.next is None:
+                return
+            cursor = Cursor.decode(page.next)
+
+    def best(self, name: str) -> list[TrialView]:
+        """The best trial or the Pareto front."""
+        return [trial_view(trial) for trial in self._store.best(self._store.study(name))]
+
+    def comparison(self, name: str) -> ComparisonView:
+        """A study's comparison.
+
+        Raises NotFoundError when it has none.
+        """
+        return comparison_view(self._store, name)
+
+    def report(self, name: str) -> str:
+        """A study's report, an HTML page."""
+        return self._report(name, "html").decode()
+
+    def report_data(self, name: str) -> dict[str, Any]:
+        """What a study's report is made of."""
+        data: dict[str, Any] = json.loads(self._report(name, "json"))
+        return data
+
+    def _report(self, name: str, kind: ReportFormat) -> bytes:
+        reports = Reports(self._store, self._artifacts)
+        return reports.read(reports.version(name, kind), kind)
+
+    def model(self, name: str, technique: str | None = None) -> bytes:
+        """A trained model, a .keras file: the best trial's, or a compared technique's.
+
+        Raises NotFoundError when there is none, BadRequestError when a technique has not this name.
+        """
+        return self._artifacts.read(model_path(self._trained(name, technique)[1]))
+
+    def export(self, name: str, technique: str | None = None) -> bytes:
+        """A model with its preprocessing, a zip; see `model`."""
+        title, trial = self._trained(name, technique)
+        return bundle(self._artifacts, trial, self._store.detail(trial), title)
+
+    def _trained(self, name: str, technique: str | None) -> tuple[str, TrialRecord]:
+        """The title of a trained model, and its trial."""
+        if technique is None:
+            trial = find_trial(self._store, name, None)[1]
+            return f"{name} {trial.number}", trial
+        candidate, trial = find_delivered(self._store, name, _candidate(technique))
+        return f"{name} {candidate}", trial
+
+    def snippet(self, name: str, technique: str | None = None) -> str:
+        """Keras code of the best trial, or of a compared technique; see `model`."""
+        if technique is None:
+            return snippets.trial_code(self._store, name, None)
+        return snippets.candidate_code(self._store, name, _candidate(technique))
+
+    def workers(self) -> WorkersView:
+        """The workers that are alive, of all that use the database."""
+        return workers_view(self._store)
+
+    def set_state(self, name: str, action: str) -> StudyView:
+        """Pause, resume or stop a study.
+
+        Raises ConflictError when its state does not allow that.
+        """
+        return one_study_view(self._store, self._store.set_state(name, _STATES[action]))
+
+    def change(self, name: str, *, trials: int | None = None, timeout_seconds: float | None = None) -> StudyView:
+        """Give a study more trials, or more time, in all; one that has ended runs again.
+
+        Raises InvalidSpecError when the budget would shrink or exceed a limit, ConflictError when it cannot go on.
+        """
+        budget = {"trials": trials, "timeout_seconds": timeout_seconds}
+        given = {field: value for field, value in budget.items() if value is not None}
+        limits.check_trials(trials or 0, self._settings)
+        check_file_kept(self._artifacts, self._store.study(name).parsed_spec.dataset)
+        changed = self._store.change(name, budget=given, max_active=self._settings.max_active_studies)
+        return one_study_view(self._store, changed)
+
+    def delete(self, name: str, *, force: bool) -> None:
+        """Delete a study with its trials, its comparison and its models.
+
+        Raises ConflictError when it has not ended, unless `force`.
+        """
+        for study_id in self._store.delete_study(name, force=force):
+            self._artifacts.remove_folder(study_folder(study_id))
+
+
+def _candidate(technique: str) -> str:
+    try:
+        return check_candidate(technique)
+    except ValueError as error:
+        raise BadRequestError("technique", str(error)) from None
