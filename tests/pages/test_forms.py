@@ -69,6 +69,8 @@ def _errors(page: Page) -> dict[str, str]:
 
 
 def test_a_file_becomes_a_study_that_runs_live_and_predicts(browser: Browser, house: House, customers: Path) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
     with serving(house, workers=1) as server, looking(browser, server.url) as look:
         page = look.go("/new")
         _choose(page, customers)
@@ -89,11 +91,20 @@ def test_a_file_becomes_a_study_that_runs_live_and_predicts(browser: Browser, ho
         new = customers.with_name("new.csv")
         new.write_text("\n".join([*rows, "1,170.5,Atlantis,3,no"]), encoding="utf-8")
         page.fill("#id", "id")
-        page.set_input_files("#rows", new)
+        dropped = page.evaluate_handle(
+            """([name, text]) => {
+                const data = new DataTransfer()
+                data.items.add(new File([text], name, {type: "text/csv"}))
+                return data
+            }""",
+            [new.name, new.read_text(encoding="utf-8")],
+        )
+        page.dispatch_event("#rows-drop", "drop", {"dataTransfer": dropped})
         page.get_by_role("button", name="Predict").click()
         page.wait_for_selector("#rows-table table", timeout=60_000)
         assert page.locator("#rows-table tbody tr").count() == 100
         assert "'Atlantis'" in page.inner_text("#unfamiliar")
+        assert [each["id"] for each in Axe().run(page).response["violations"]] == []
         with page.expect_download() as download:
             page.click("#download")
         table = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
@@ -152,7 +163,7 @@ def test_a_study_is_submitted_once_and_one_that_is_refused_leaves_no_file(
         page.route("**/v1/datasets", take_name)
         page.click("#submit")
         page.wait_for_selector("#message:has-text('taken meanwhile')")
-        assert "exists; choose another name" in page.inner_text("#message")
+        assert "choose another name" in page.inner_text("#message")
         assert [each for each in api.get("/v1/datasets").json() if each["kind"] == "uploaded"] == []
         page.unroute("**/v1/datasets")
         _fill(page, name="once only")

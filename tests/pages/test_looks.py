@@ -28,6 +28,7 @@ PAGES = {
     "invalid trial": "/studies/wine.search%20v2/trials/3",
     "missing study": "/studies/nobody",
     "new study": "/new",
+    "predict without raw rows": "/studies/iris%20compared/predict",
     "login": "/login",
 }
 WIDTHS = (400, 1280)

@@ -236,7 +236,8 @@ async function submit() {
     if (!(error instanceof Refusal)) throw error
     byId("progress").textContent = ""
     if (uploaded?.isNew && error.status) await takeBack(uploaded.dataset)
-    show(error.errors)
+    // A conflict is with another study; the fields that it names are those in which the two differ.
+    show(error.status === 409 ? [] : error.errors)
     if (!focusFirstError()) say(error.message)
   }
 }
