@@ -35,6 +35,8 @@ def run(settings: Settings) -> None:
             _check_key(settings.database_url, host)
         fleet = Fleet(settings, settings.workers) if settings.workers else None
         server = Server(create_app(settings, fleet))
+        if not database.exists(settings.database_url):
+            _log.info("a new database is made", at=database.place(settings.database_url))
         url = f"http://{host}:{port}"
         _log.info("regsweep listens", api=f"{url}/docs", dashboard=f"{url}/dashboard", workers=settings.workers)
         server.run(sockets=[listener])

@@ -37,7 +37,6 @@ def serve(
         artifacts_url=artifacts_url,
         log_level=log_level,
     )
-    say_if_new(settings)
     run(settings)
 
 

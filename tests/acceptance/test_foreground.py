@@ -34,10 +34,15 @@ def test_a_study_runs_alone_is_shown_again_and_compared_by_the_same_command(hous
         module.write_text("raise RuntimeError('the module of a user')\n")
     study = file(tmp_path, document("alone", 4))
     done = house.run("run", study, "--workers", "1", folder=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    new = f"regsweep: a new database is made: {tmp_path / 'regsweep.db'}\n"
+    assert done.stderr == (new if house.database_url.startswith("sqlite") else done.stderr)
     assert "alone is completed: 4 complete" in done.stdout
-    where, following = done.stdout.splitlines()[-2:]
-    assert where == f"Results are in {house.database_url}"
+    *_, where, report, model, page, following = done.stdout.splitlines()
+    assert where.startswith("Database: ")
+    assert report.startswith("Report:   regsweep report alone -o alone.html")
+    assert model.startswith("Model:    regsweep model alone -o alone.keras")
+    assert page.startswith("Page:     http://127.0.0.1:8000/studies/alone")
     assert following.startswith(f"Next: regsweep run {study} --compare ")
     assert house.everybody() == []
     before = [(trial.number, trial.value, trial.ended_at) for trial in _trials(house, "alone")]
@@ -87,7 +92,7 @@ def _compares(house: House, tmp_path: Path, alone: dict[str, Any]) -> None:
     compared = house.run("run", file(tmp_path, alone | {"comparison": asked}), "--workers", "1")
     assert compared.returncode == 0, compared.stderr
     assert "The answer: " in compared.stdout
-    assert compared.stdout.splitlines()[-1] == "Next: regsweep serve, then regsweep report alone -o alone.html"
+    assert compared.stdout.splitlines()[-1].startswith("Next: regsweep report alone -o alone.html")
     assert [(trial.number, trial.ended_at) for trial in _trials(house, "alone")] == before
     confirmed = [(trial.number, trial.ended_at) for trial in _trials(house, "alone: confirmation")]
     assert len(confirmed) == 2 * 3

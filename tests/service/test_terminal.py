@@ -192,7 +192,7 @@ def test_what_ran_without_a_server_says_where_its_results_are_and_how_to_go_on(
     assert whereabouts(_study(compared[0], name="a b"), places) == [
         "Database: postgresql+psycopg://me:***@here/db",
         f"Report:   regsweep report 'a b' -o 'a b.html' {flag}",
-        f"Model:    regsweep model 'a b' -o 'a b.keras' {flag}",
+        f"Model:    regsweep model 'a b' --technique recommended -o 'a b.keras' {flag}",
         f"Page:     http://127.0.0.1:8000/studies/a%20b   (while `regsweep serve {flag}` runs)",
     ]
 

@@ -1,0 +1,83 @@
+"""`init` writes a study file that is one, whatever the columns are called; `validate` checks one and runs nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from studies.study_file import read_document
+from tests.service.commanding import run_command, study_file
+from tests.service.documents import document
+
+HEAD = ["id", "age", "city", "ja: nein", "#1", "nu\nll", "joined", "Ende"]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file whose names are hard to write in YAML, in the folder that commands run in."""
+    monkeypatch.chdir(tmp_path)
+    with Path("kunden müll.csv").open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(HEAD)
+        for i in range(60):
+            city = ["Köln", "Ulm: \x1b[31m", "#Bonn"][i % 3]
+            writer.writerow([f"c{i:04}", 20 + i, city, i % 2, i % 7, i % 5, f"2020-01-{1 + i % 28:02}", "ab"[i % 2]])
+    return Path("kunden müll.csv")
+
+
+def test_a_written_study_file_is_valid_as_it_is_and_with_its_columns_uncommented(file: Path) -> None:
+    written = run_command("init", str(file))
+    assert (written.returncode, written.stdout) == (0, "study.yaml\n"), written.stderr
+    assert "regsweep: the target is taken to be 'Ende'; name another with --target" in written.stderr
+    text = Path("study.yaml").read_text(encoding="utf-8")
+    assert read_document(Path("study.yaml"))["dataset"] == {
+        "kind": "file", "path": "kunden müll.csv", "target": "Ende",
+    }  # fmt: skip
+    assert run_command("validate", "study.yaml").returncode == 0
+    uncommented = re.sub(r"^  # (columns:|  \S.* # .*)$", r"  \1", text, flags=re.MULTILINE)
+    columns = yaml.safe_load(uncommented)["dataset"]["columns"]
+    kinds = ["ignore", "number", "category", "number", "number", "number", "date"]
+    assert columns == dict(zip(HEAD[:-1], kinds, strict=True))
+    Path("study.yaml").write_text(uncommented, encoding="utf-8")
+    assert run_command("validate", "study.yaml").returncode == 0
+    assert not Path("data").exists()
+
+
+def test_a_study_file_is_not_written_over_unless_it_is_forced(file: Path) -> None:
+    Path("study.yaml").write_text("mine")
+    refused = run_command("init", str(file), "--target", "age")
+    assert (refused.returncode, Path("study.yaml").read_text()) == (2, "mine")
+    assert refused.stderr == "regsweep: study.yaml exists; name another with -o, or write over it with --force\n"
+    assert run_command("init", str(file), "--target", "age", "--force").returncode == 0
+    assert read_document(Path("study.yaml"))["dataset"]["target"] == "age"
+    assert run_command("init", str(file), "--target", "nothing", "-o", "other.yaml").returncode == 2
+    assert not Path("other.yaml").exists()
+
+
+def test_a_valid_study_says_what_it_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    warned = document(trials=30, pruner={"name": "median", "n_startup_trials": 100})
+    checked = run_command("validate", study_file(tmp_path, warned), "--compare")
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stderr.startswith("regsweep: warning: pruner.n_startup_trials: ")
+    lines = checked.stdout.splitlines()
+    assert lines[0] == "This is a valid study: iris"
+    assert "Search: 30 trials of at most 3 epochs by random, for val_loss" in lines
+    assert any(line.startswith("Comparison: no regularization, L1, ") for line in lines)
+    as_json = json.loads(run_command("validate", study_file(tmp_path, warned), "--json").stdout)
+    assert (as_json["trials"], as_json["name_is_free"]) == (33, True)  # and three with other seeds
+    assert not Path("data").exists()
+
+
+def test_an_invalid_study_is_a_line_for_each_wrong_field(tmp_path: Path) -> None:
+    wrong = document(objectives=["val_lost"], model={"kind": "mlp", "hidden_units": [0]})
+    refused = run_command("validate", study_file(tmp_path, wrong))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert [line.split(":")[1].strip() for line in refused.stderr.splitlines()] == [
+        "model.hidden_units.0", "objectives.0",
+    ]  # fmt: skip
