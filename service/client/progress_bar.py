@@ -104,7 +104,10 @@ def _notebook_display() -> Any:
 def _note(study: StudyView) -> str:
     overall, comparison = study.overall, study.comparison
     state = comparison.state if comparison is not None and comparison.active else study.state
-    parts = [str(state), f"{overall.done}/{overall.trials} trials", _time_left(overall)]
+    # Until it has ended, what its workers do says more than its state.
+    now = study.activity if study.active and study.activity else str(state)
+    count = "" if "/" in now else f"{overall.done}/{overall.trials} trials"  # "search 5/15" says it already
+    parts = [now, count, _time_left(overall)]
     return ", ".join(part for part in parts if part)
 
 

@@ -42,8 +42,6 @@ TO_COME = {
     ("POST", "/v1/studies/check"),
     ("POST", "/v1/datasets/profile"),
     ("POST", "/v1/models/read"),
-    ("GET", "/v1/studies/{name}/events"),
-    ("GET", "/v1/workers"),
 }
 
 
