@@ -34,7 +34,8 @@ def estimate(work: Sequence[Work], speed: Speed, workers: int, *, none_runs: boo
 def _beginning(work: Sequence[Work], speed: Speed) -> float:
     """Seconds in which nothing is trained yet: what it was for other studies here, more with a comparison."""
     measured = [study.beside for study in speed.studies if study.beside is not None]
-    start = median(measured) if measured else _START_SECONDS
+    # The least, for others shared the workers with studies that ran at the same time.
+    start = _START_SECONDS + min(measured, default=0.0)
     return start * (1 if work[0].spec.comparison is None else _COMPARISON_STARTS)
 
 

@@ -49,10 +49,11 @@ def _seeds_view(values: Sequence[float]) -> SeedsView | None:
 
 def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
     """Studies with their progress and best trials; the number of queries does not grow with the studies."""
+    with store.reading() as session:  # first: who goes on from there must not miss what the rest does not show yet
+        positions = following.positions(session, [study.id for study in studies])
     counts, best = store.progress(studies), store.best_by_study(studies)
     dashboard = store.dashboard_ids(study.name for study in studies)
     with store.reading() as session:
-        positions = following.positions(session, [study.id for study in studies])
         overall = progress.count_with_comparisons(session, studies)
         activities = workers.activities(session, studies, overall)
     views = [

@@ -34,6 +34,7 @@ from service.api.routes import (
     report,
     splits,
     studies,
+    study_checks,
     trials,
     workers,
 )
@@ -96,6 +97,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(login.router)
     app.include_router(form_pages.router)
     app.include_router(pages.router)
+    app.include_router(study_checks.router)
     app.include_router(studies.router, dependencies=[WakesWorkers])
     app.include_router(events.router)
     app.include_router(trials.router, dependencies=[WakesWorkers])

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Query, Request
 
@@ -97,6 +97,15 @@ def _wake_workers(request: Request) -> Iterator[None]:
         fleet.wake()
 
 
+#: A study as a body, which FastAPI does not validate; /v1/schema describes it in full.
+STUDY_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"type": "object", "title": "StudySpec", "description": "See /v1/schema."}}
+        },
+    }
+}
 #: Wakes this machine's workers after a request that may have given them work.
 WakesWorkers = Depends(_wake_workers)
 #: Refuses a JSON body in which a key stands twice.

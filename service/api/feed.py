@@ -28,6 +28,7 @@ class Look:
     events: bytes  # empty when nothing is new
     closing: bytes = b""  # the last event, of a study that was deleted or is over
     is_partial: bool = False  # more is new already
+    position: int = 0  # the number of the last change of a trial that the events hold
 
 
 class StudyFeed:
@@ -36,6 +37,7 @@ class StudyFeed:
     def __init__(self, store: Store, study_id: int) -> None:
         self._store, self.study_id = store, study_id
         self._position: int | None = None  # the number of the last change of a trial that was found
+        self.told = 0  # the number of the last that listeners were told of; set in the event loop
         self._shown: Standing | None = None  # when `_study` and `_comparison` were made
         self._study, self._comparison = "", ""  # JSON
         self._curves: dict[int, bytes] = {}  # of running trials, by number
@@ -56,16 +58,17 @@ class StudyFeed:
             is_over = standing.is_over and not is_partial
             is_due = standing != self._shown and (is_over or time.monotonic() >= self._rests_until)
             study = session.get_one(StudyRecord, self.study_id) if is_due else None
-        changed = [] if study is None else [*self._changed(study, standing)]
+        last = max([position, *(trial.changed or 0 for trial in trials)])
+        changed = [] if study is None else [*self._changed(study, standing, last)]
         if not self._study:
             return Look(b"")
-        self._position = max([position, *(trial.changed or 0 for trial in trials)])
+        self._position = last
         events = [*trial_events(self.study_id, trials), *self._grown(curves), *changed]
-        return Look(b"".join(events), _event("end", "{}") if is_over else b"", is_partial)
+        return Look(b"".join(events), _event("end", "{}") if is_over else b"", is_partial, last)
 
     def opening(self, *, with_id: bool) -> bytes:
         """The study as it was last found, its comparison and the curves of running trials, maybe with an event id."""
-        event_id = following.event_id(self.study_id, self._position or 0) if with_id else None
+        event_id = following.event_id(self.study_id, self.told) if with_id else None
         comparison = [_event("comparison", self._comparison)] if self._comparison else []
         return b"".join([_event("study", self._study, event_id), *comparison, *self._curves.values()])
 
@@ -74,11 +77,15 @@ class StudyFeed:
         self._curves = {number: _event("curve", views.curve_event(number, curve)) for number, curve in curves.items()}
         return [event for number, event in self._curves.items() if before.get(number) != event]
 
-    def _changed(self, study: StudyRecord, standing: Standing) -> Iterator[bytes]:
-        """The study and its comparison, where they have changed: to count a study's trials takes longer the more."""
+    def _changed(self, study: StudyRecord, standing: Standing, last: int) -> Iterator[bytes]:
+        """The study, after the trials up to the `last` change, and its comparison, where they have changed.
+
+        To count a study's trials takes longer the more there are.
+        """
         began = time.monotonic()
         try:
-            shown = views.study_views(self._store, [study])[0].model_dump_json()
+            view = views.study_views(self._store, [study])[0]
+            shown = view.model_copy(update={"last_event_id": following.event_id(study.id, last)}).model_dump_json()
             compared = study.comparison is not None
             comparison = views.comparison_view(self._store, study.name).model_dump_json() if compared else ""
         except NotFoundError:  # deleted just now, study or comparison; the next look finds which

@@ -66,6 +66,7 @@ class _Channel:
 
     def tell(self, look: Look) -> int:
         """Tell the listeners what a look found; return the number of bytes."""
+        self.feed.told = max(self.feed.told, look.position)
         if not self._has_begun and look.events:  # all that the first look finds is in the opening
             for listener in self.listeners:
                 listener.begin(self.feed)

@@ -157,7 +157,6 @@ def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> I
         compared = techniques.resolve(spec, spec.comparison)
         yield f"Comparison: {', '.join(map(label, compared.techniques or ()))}"
     yield f"In all: {check.trials:,} trials, at most {check.fits:,} trainings"
-    if check.estimate is not None:
-        yield f"Time: about {duration(check.estimate.seconds)} ({check.estimate.why})"
+    yield f"Time: about {duration(check.estimate.seconds)} ({check.estimate.why})"
     if not check.name_is_free:
         yield f"A study named '{spec.name}' exists here: `regsweep run` goes on with it, if it is the same one"

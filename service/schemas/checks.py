@@ -24,4 +24,4 @@ class StudyCheck(BaseModel):
     name_is_free: bool = Field(description="Whether no study has its name; true when it has none.")
     trials: int = Field(description="Trials, with those of its comparison.")
     fits: int = Field(description="Trainings that these consist of, at most.")
-    estimate: Estimate | None = Field(description="Null where the model's cost is not known.")
+    estimate: Estimate

@@ -1,6 +1,7 @@
 """Extends a study by trials or by time, also one that has ended; inside a `database.transaction` that has locked it.
 
-Trials that the study's end cut stay as they are, and slots that it removed come back. Repeats of the best trial go, for
+Trials that the study's end cut stay as they are, and slots that it removed come back,
+without the params that a user had enqueued in them. Repeats of the best trial go, for
 they stand where new slots belong; they are planned again when the last trial ends.
 """
 
@@ -14,9 +15,9 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
-from service.storage import dataset_files, lifecycle, repeats
+from service.storage import comparisons, dataset_files, lifecycle, repeats
 from service.storage.records import StudyRecord, TrialRecord
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState
 from studies.errors import FieldError, InvalidSpecError
 from studies.search import checks, extension
 from studies.spec.budget import Budget
@@ -57,6 +58,7 @@ def extend(session: Session, study: StudyRecord, changes: Mapping[str, Any], max
             "of them with budget.trials"
         )
     lifecycle.run_again(session, study)
+    comparisons.set_parts_state(session, study, StudyState.RUNNING)  # a comparison may have been paused alone
 
 
 def _with_budget(study: StudyRecord, budget: Mapping[str, Any]) -> StudySpec:
@@ -96,12 +98,13 @@ def _check_reproducible(session: Session, study: StudyRecord, after: StudySpec) 
 
 
 def _check_can_run_again(session: Session, study: StudyRecord, spec: StudySpec, max_active: int | None) -> None:
+    # The room first and the dataset's file then, as whoever submits a study locks them.
+    if max_active is not None and study.comparison_state not in ACTIVE_COMPARISON:
+        lifecycle.check_room(session, max_active)
     try:
         dataset_files.check_dataset_exists(session, spec.dataset)
     except InvalidSpecError as error:
         raise ConflictError(f"study '{study.name}' cannot go on: {error}") from None
-    if max_active is not None and study.comparison_state not in ACTIVE_COMPARISON:
-        lifecycle.check_room(session, max_active)
     spent, limit = lifecycle.seconds_spent(study), spec.budget.timeout_seconds
     if limit is not None and spent >= limit:
         message = (

@@ -29,15 +29,21 @@ def change_number(text: str, study_id: int, position: int) -> int:
 
 
 def positions(session: Session, study_ids: Sequence[int]) -> dict[int, int]:
-    """The number of the last change of a trial in each study, by its id; 0 before the first."""
-    query = sa.select(StudyRecord.id, sa.func.coalesce(_last_change(), 0)).where(StudyRecord.id.in_(study_ids))
+    """The number of the last change of a trial in each study, by its id; 0 before the first.
+
+    Repeats, which have no number, do not count: they are removed when their study is extended, and then the numbers of
+    their changes are given again.
+    """
+    last = _last_change(TrialRecord.number.is_not(None))
+    query = sa.select(StudyRecord.id, sa.func.coalesce(last, 0)).where(StudyRecord.id.in_(study_ids))
     return {row[0]: row[1] or 0 for row in session.execute(query)}
 
 
-def _last_change() -> sa.ScalarSelect[int | None]:
+def _last_change(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int | None]:
     """The number of the last change in a study, which the index knows."""
     in_study = TrialRecord.study_id == StudyRecord.id, TrialRecord.changed.is_not(None)
-    return sa.select(sa.func.max(TrialRecord.changed)).where(*in_study).scalar_subquery()
+    query = sa.select(TrialRecord.changed).where(*in_study, *conditions)
+    return query.order_by(TrialRecord.changed.desc()).limit(1).scalar_subquery()
 
 
 def changed_trials(session: Session, study_id: int, after: int, limit: int) -> Sequence[TrialRecord]:
@@ -86,7 +92,7 @@ def _select_marks() -> Any:
     slots = sa.select(sa.func.max(TrialRecord.slot)).where(in_study)
     is_running = sa.exists().where(in_study, TrialRecord.state == TrialState.RUNNING)
     columns = (study.state, study.comparison_state, study.priority, study.started_at, study.ended_at, study.paused_at)
-    more = study.reason, study.engine.is_not(None), study.invalidated_count
+    more = study.reason, study.engine.is_not(None), study.invalidated_count, study.spec["budget"].as_string()
     marks = _last_change(), slots.scalar_subquery(), is_running.label("is_running")
     query = sa.select(study.id, *columns, *more, *marks)
     return query.where(sa.or_(study.id == of_study, study.parent_id == of_study)).order_by(study.id)

@@ -199,8 +199,7 @@ def run_again(session: Session, study: StudyRecord) -> None:
     """Let a locked study that has ended go on; the time since counts as a pause."""
     now = session.scalar(sa.select(unix_now())) or 0.0
     if study.started_at is not None:
-        since = study.ended_at if study.paused_at is None else study.paused_at
-        study.paused_seconds += max(0.0, now - (since or now))
+        study.paused_seconds += max(0.0, now - (_worked_until(study) or now))
     study.state = StudyState.QUEUED if study.started_at is None else StudyState.RUNNING
     study.reason, study.ended_at, study.paused_at = None, None, None
     study.published, study.publishing_at = None, None
@@ -208,10 +207,13 @@ def run_again(session: Session, study: StudyRecord) -> None:
 
 def seconds_spent(study: StudyRecord) -> float:
     """The seconds of its timeout that a study which has ended has used."""
-    if study.started_at is None or study.ended_at is None:
-        return 0.0
-    until = study.ended_at if study.paused_at is None else study.paused_at
-    return until - study.started_at - study.paused_seconds
+    until = _worked_until(study)
+    return 0.0 if study.started_at is None or until is None else until - study.started_at - study.paused_seconds
+
+
+def _worked_until(study: StudyRecord) -> float | None:
+    """When a study that has ended ran last: it may have been paused then, or its comparison alone since."""
+    return min((at for at in (study.ended_at, study.paused_at) if at is not None), default=None)
 
 
 # Pausing and ending
@@ -221,8 +223,9 @@ def count_pause(session: Session, study: StudyRecord, to: StudyState) -> None:
     """Begin or end the count of a study's paused seconds as it goes to another state; its timeout leaves them out."""
     now = session.scalar(sa.select(unix_now())) or 0.0
     if study.paused_at is not None and to != StudyState.PAUSED:
-        # Before the first claim no time of the timeout runs.
-        seconds = now - study.paused_at if study.started_at is not None else 0.0
+        # Before the first claim no time of the timeout runs, nor once the study has ended and its comparison is paused.
+        runs = study.started_at is not None and study.state in ACTIVE_STUDY
+        seconds = now - study.paused_at if runs else 0.0
         study.paused_seconds, study.paused_at = study.paused_seconds + seconds, None
     elif study.paused_at is None and to == StudyState.PAUSED:
         study.paused_at = now

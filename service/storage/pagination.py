@@ -127,15 +127,21 @@ class Sort:
         if self.column != "value":
             return {0: column.is_not(None), 2: column.is_(None)}
         whole, others = complete(), complete(is_complete=False)
-        groups = {0: sa.and_(whole, column.is_not(None)), 1: sa.and_(others, column.is_not(None)), 2: column.is_(None)}
+        # A complete trial has a value.
+        groups = {
+            0: sa.and_(whole, column.is_not(None)),
+            1: sa.and_(others, column.is_not(None)),
+            2: sa.and_(others, column.is_(None)),
+        }
         if states and TrialState.COMPLETE not in states:
             del groups[0]
-        return groups
+        return groups if set(states) != {TrialState.COMPLETE} else {0: groups[0]}
 
     def order(self) -> list[sa.ColumnElement[Any]]:
         """The ORDER BY expressions within a group."""
         column = _COLUMNS[self.column]
-        return [column.desc() if self.descending else column.asc(), TrialRecord.number.asc()]
+        ordered = column.desc() if self.descending else column.asc()
+        return [ordered] if self.column == "number" else [ordered, TrialRecord.number.asc()]
 
     def beyond(self, cursor: Cursor) -> sa.ColumnElement[bool]:
         """The WHERE condition of the rows after the cursor's in its group."""

@@ -30,7 +30,7 @@ class MeasuredStudy:
     seconds: float  # that they took, without compiling
     epoch_share: float  # trained of the budget's epochs
     workers: frozenset[str]
-    beside: float | None  # seconds from its submission to its end in which nothing was trained; None of a part
+    beside: float | None  # seconds from its first claim to its end in which nothing was trained; None of a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,13 @@ def _measure_study(session: Session, record: StudyRecord) -> MeasuredStudy | Non
 
 
 def _seconds_beside(record: StudyRecord, spec: StudySpec, seconds_a_trial: float) -> float | None:
-    """Seconds in which an ended study was not trained: it waited, compiled, and was recorded."""
-    if record.parent_id is not None or record.state != StudyState.COMPLETED or record.ended_at is None:
+    """Seconds in which an ended study was not trained: other programs of it were compiled, and it was recorded.
+
+    Not those before its first claim, in which it may have waited for other studies.
+    """
+    if record.parent_id is not None or record.state != StudyState.COMPLETED:
+        return None
+    if record.started_at is None or record.ended_at is None:
         return None
     trials = spec.budget.trials + spec.repeats_of_best
-    return max(0.0, record.ended_at - record.created_at - record.paused_seconds - trials * seconds_a_trial)
+    return max(0.0, record.ended_at - record.started_at - record.paused_seconds - trials * seconds_a_trial)

@@ -123,7 +123,9 @@ class WorkerStore:
             study = session.scalar(query.order_by(StudyRecord.id).limit(1))
         if study is None:
             return None
-        claim = sa.update(StudyRecord).where(StudyRecord.id == study.id, unclaimed).values(publishing_at=unix_now())
+        # The study may have been claimed, or have been extended, since it was read.
+        still = ended, compared, StudyRecord.published.is_(None), unclaimed
+        claim = sa.update(StudyRecord).where(StudyRecord.id == study.id, *still).values(publishing_at=unix_now())
         with self._store.writing() as session:
             claimed = session.execute(claim.returning(StudyRecord.id)).all()
         return study if claimed else None

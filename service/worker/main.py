@@ -30,15 +30,16 @@ def main(settings: Settings, study: str | None, attached: bool, name: str | None
     name = name or worker_name()
     store = Store(settings.database_url)
     presence = Presence(WorkerStore(store), name, settings.lease_seconds)
-    presence.show(Activity.LOADING_TENSORFLOW)
-    engines = keras_engines(settings, presence.compiling)
-    worker = Worker(settings, engines, study, name, engines.compiled_programs, presence)
-    if attached:
-        announce_ready()
-        logs.configure(settings.log_level)  # in colours where the fleet's standard error is a terminal
     try:
+        presence.show(Activity.LOADING_TENSORFLOW)
+        engines = keras_engines(settings, presence.compiling)
+        worker = Worker(settings, engines, study, name, engines.compiled_programs, presence)
+        if attached:
+            announce_ready()
+            logs.configure(settings.log_level)  # in colours where the fleet's standard error is a terminal
         serve(worker, attached)
     finally:
+        presence.remove()  # also of a worker that could not load TensorFlow
         store.close()
 
 

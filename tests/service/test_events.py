@@ -18,6 +18,7 @@ from studies.errors import TrainingError
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service import comparing
 from tests.service.conftest import served, settings_in
+from tests.service.contenders import sweep_here
 from tests.service.documents import document, study, train
 from tests.service.ledgers import ledger, opened, run
 from tests.service.listening import Event, listed_trials, listening, newest_trials
@@ -87,6 +88,20 @@ def test_the_id_that_a_page_has_read_is_where_its_events_begin(store: Store, fol
         assert next(events).kind == "study"
         event = next(events)
         assert (event.kind, event.data["number"], event.data["state"]) == ("trial", 1, "RUNNING")
+
+
+def test_an_id_from_before_a_study_was_extended_loses_none_of_its_new_trials(
+    store: Store, folder: Path, api: httpx.Client
+) -> None:
+    spec = study(budget={"trials": 2, "epochs": 2, "best_seeds": 1})
+    store.create_study(spec)
+    sweep_here(store, folder, "iris")  # its repeat ended last, and goes when the study is extended
+    read = api.get("/v1/studies/iris").json()["last_event_id"]
+    store.change("iris", budget={"trials": 3})
+    sweep_here(store, folder, "iris")
+    with listening(api, query_id=read) as events:
+        seen = [event.data["number"] for event in events if event.kind == "trial"]
+    assert seen == [2]
 
 
 def test_an_id_of_a_deleted_study_of_the_name_brings_every_trial(store: Store, folder: Path, api: httpx.Client) -> None:

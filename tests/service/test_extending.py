@@ -260,6 +260,18 @@ def test_the_time_in_which_a_study_had_ended_does_not_count(store: Store, folder
     assert len(ledger(store, folder, "iris").claim(1)) == 1
 
 
+def test_the_pause_of_its_comparison_alone_is_no_time_of_a_study_that_has_ended(store: Store, folder: Path) -> None:
+    _begun(store, folder, 4, timeout_seconds=200)
+    with store.writing() as session:
+        session.execute(sa.update(StudyRecord).values(paused_at=StudyRecord.ended_at + 300))
+    _age(store, 900, "started_at", "ended_at", "paused_at")
+    _age(store, 100, "started_at")
+    store.change("iris", budget={"trials": 5})
+    extended = store.study("iris")
+    assert extended.paused_at is None
+    assert extended.paused_seconds == pytest.approx(900, abs=5)
+
+
 def test_a_worker_hears_of_more_time_before_it_ends_the_study(store: Store, folder: Path) -> None:
     _begun(store, folder, 1, timeout_seconds=60)
     book = ledger(store, folder, "iris")

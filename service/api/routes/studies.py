@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from service import limits, submission, views
 from service.api.dependencies import (
+    STUDY_BODY,
     ArtifactsDependency,
     CursorParameter,
     DashboardDependency,
@@ -26,7 +27,6 @@ from service.api.dependencies import (
     UniqueKeysDependency,
 )
 from service.api.responses import created_response
-from service.schemas.checks import StudyCheck
 from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
 from service.storage import lifecycle
@@ -37,14 +37,10 @@ from service.storage.pagination import Cursor
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
-from service.study_check import check_study
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
-
-#: Of a body that is not validated by FastAPI; /v1/schema describes it in full.
-_SPEC_SCHEMA = {"type": "object", "title": "StudySpec", "description": "See /v1/schema."}
 
 
 @router.post(
@@ -52,7 +48,7 @@ _SPEC_SCHEMA = {"type": "object", "title": "StudySpec", "description": "See /v1/
     status_code=201,
     response_model=StudyView,
     dependencies=[UniqueKeysDependency],
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _SPEC_SCHEMA}}}},
+    openapi_extra=STUDY_BODY,
 )
 def submit(
     document: Annotated[dict[str, Any], Body()],
@@ -75,24 +71,6 @@ def submit(
     return created_response(run_once(store, idempotency_key, _fingerprint(spec, document), accept))
 
 
-@router.post(
-    "/check",
-    dependencies=[UniqueKeysDependency],
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _SPEC_SCHEMA}}}},
-)
-def check(
-    document: Annotated[dict[str, Any], Body()],
-    store: StoreDependency,
-    datasets: DatasetsDependency,
-    settings: SettingsDependency,
-) -> StudyCheck:
-    """Check a study as submitting it would, and keep nothing: its defaults, its study file, warnings, trials, and the
-    seconds that it will take. Its dataset may also be a file that is not uploaded yet, as its profile describes it:
-    `{kind: uploaded, name, digest, format, options, known: <facts>}`, with `path`, the file's name in the study file.
-    """
-    return check_study(document, settings, store, datasets)
-
-
 @router.get("")
 def list_studies(
     store: StoreDependency, state: StudyState | None = None, limit: Limit = 50, cursor: CursorParameter = None
@@ -104,7 +82,7 @@ def list_studies(
 
 @router.get("/{name}")
 def read(name: str, store: StoreDependency, response: Response) -> StudyView:
-    """Read a study, its progress and its best trial. Its ETag names its state and priority, not its progress."""
+    """Read a study, its progress and its best trial. Its ETag names its state and budget, not its progress."""
     return _with_etag(store, store.study(name), response)
 
 
