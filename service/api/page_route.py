@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from http import HTTPStatus
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request, Response
@@ -26,6 +25,11 @@ def _viewer(request: Request) -> Viewer:
 ViewerDependency = Annotated[Viewer, Depends(_viewer)]
 
 
+def _error_page(request: Request, error: ServiceError) -> Response:
+    viewer = _viewer(request) if hasattr(request.state, "key") else None  # files need no key, so none was looked up
+    return render("error.html", viewer, error.status, title=error.title, sentence=str(error))
+
+
 class PageRoute(APIRoute):
     """A route whose refusals are pages with the sentence that the API would give."""
 
@@ -36,9 +40,8 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except ServiceError as error:
-                return render("error.html", None, error.status, title=error.title, sentence=str(error))
+                return _error_page(request, error)
             except RequestValidationError:
-                missing = NotFoundError(f"there is no page at {request.url.path}")
-                return render("error.html", None, HTTPStatus.NOT_FOUND, title=missing.title, sentence=str(missing))
+                return _error_page(request, NotFoundError(f"there is no page at {request.url.path}"))
 
         return handle_page

@@ -33,13 +33,15 @@ class Asset:
         return gzip.compress(self.content, 6)
 
 
-@cache
 def find(name: str) -> Asset | None:
     """Find a file of the pages by its name; None where there is none."""
     path = _paths().get(name)
-    if path is None:
-        return None
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return None if path is None else _load(path)
+
+
+@cache
+def _load(path: Path) -> Asset:
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     media_type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
     return Asset(path.read_bytes(), media_type)
 

@@ -100,6 +100,33 @@ def test_a_page_shows_trials_as_they_end(browser: Browser, api: httpx.Client, st
         page.wait_for_selector("#trials tbody tr:nth-child(6)")
 
 
+def test_buttons_that_appear_while_a_page_is_open_work(
+    browser: Browser, api: httpx.Client, store: Store, folder: Path
+) -> None:
+    fill(api, store, folder / "artifacts", "ended", 4)
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/studies/ended")
+        page.click(_button(page, "More trials"))
+        page.click("#dialog-extend [type=submit]")
+        page.click(_button(page, "Stop"))
+        page.click("#dialog-stop [type=submit]")
+        page.wait_for_selector(".state.stopped")
+        assert _state(api, "ended") == "stopped"
+
+
+def test_a_trial_that_is_marked_invalid_says_so_at_once(
+    browser: Browser, api: httpx.Client, store: Store, folder: Path
+) -> None:
+    fill(api, store, folder / "artifacts", "doubted", 4)
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/studies/doubted/trials/1")
+        page.click(_button(page, "Mark invalid"))
+        page.fill("#dialog-invalidate [name=reason]", "a wrong file")
+        page.click("#dialog-invalidate [type=submit]")
+        page.wait_for_selector("[data-live=head] >> text=a wrong file")
+        assert page.locator(_button(page, "Mark invalid")).count() == 0
+
+
 def test_a_page_outlives_its_server(browser: Browser, tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     with looking(browser, "") as look:

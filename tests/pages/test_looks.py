@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-#: Kept for people to look at; CI stores it with its runs.
+#: Kept for people to look at, in a folder that git ignores.
 SHOTS = Path(__file__).parents[2] / ".screenshots"
 PAGES = {
     "studies": "/",

@@ -17,16 +17,16 @@ export async function send(method, path, body, options = {}) {
   const headers = { Accept: "application/json", ...options.headers }
   const isRaw = body instanceof FormData || body instanceof Blob || typeof body === "string"
   if (body !== undefined && !isRaw) headers["Content-Type"] = "application/json"
-  let response
-  try {
-    response = await fetch(path, { ...options, method, headers, body: isRaw ? body : JSON.stringify(body) })
-  } catch (error) {
-    if (error.name === "AbortError") throw error
-    throw new Refusal("The server does not answer. Is it running?", 0)
-  }
+  const response = await fetch(path, { ...options, method, headers, body: isRaw ? body : JSON.stringify(body) }).catch(unanswered)
   if (!response.ok) throw await refusalOf(response)
   options.seen?.(response)
-  return response.status === 204 ? null : response.json()
+  return response.status === 204 ? null : response.json().catch(unanswered)
+}
+
+/** fetch throws a TypeError where no answer comes, or none to its end. */
+function unanswered(error) {
+  if (!(error instanceof TypeError)) throw error
+  throw new Refusal("The server does not answer. Is it running?", 0)
 }
 
 async function refusalOf(response) {

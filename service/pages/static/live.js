@@ -73,7 +73,13 @@ export function follow(name, lastEvent, handlers) {
     lookedAt = Date.now()
     look()
   }, 500)
-  document.addEventListener("visibilitychange", () => document.hidden || isGone || look())
+  // A browser opens six connections to a host: a page that nobody looks at leaves its own to others.
+  document.addEventListener("visibilitychange", async () => {
+    if (document.hidden) return disconnect()
+    if (isGone) return
+    await look()
+    if (!isGone && !document.hidden && !source && isActive()) connect()
+  })
   document.addEventListener("acted", look)
-  if (isActive()) connect()
+  if (isActive() && !document.hidden) connect()
 }

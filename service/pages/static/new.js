@@ -2,6 +2,7 @@
 
 import { Refusal, say, send } from "./api.js"
 import { clearErrors, focusFirstError, make, makeTable, showErrors, takeFiles } from "./fields.js"
+import { Latest } from "./latest.js"
 import { chosen, formOf, readDocument, readOptions } from "./new_document.js"
 import { describe, drawProfile } from "./new_profile.js"
 import { drawOutlook, writeCurl } from "./new_outlook.js"
@@ -20,9 +21,9 @@ let known = null // the chosen dataset's facts
 let keras = null // the `model` that was read
 let fileErrors = []
 let modelErrors = []
-let asking = null // the check that is under way
-let reading = null
-let timer = null
+const reading = new Latest(readFile)
+const readingModel = new Latest(readModel)
+const checking = new Latest(check)
 let key = null // of the document that was sent last
 let isSending = false
 
@@ -44,27 +45,24 @@ function dataset() {
   return { kind: "uploaded", name, digest, format, options, known: described.profile.facts, path: file.name }
 }
 
-async function readFile() {
+async function readFile(signal) {
   if (file === null) return
-  reading?.abort()
-  const controller = (reading = new AbortController())
   described = null
   byId("data-facts").textContent = `Reading ${file.name} …`
   try {
-    let answer = await send("POST", "/v1/datasets/profile", formOf(file, readOptions(corrections)), { signal: controller.signal })
+    let answer = await send("POST", "/v1/datasets/profile", formOf(file, readOptions(corrections)), { signal })
     fileErrors = []
     if (answer.target === null) {
       offerTargets(answer)
       // Shown at once with the likely target; where it cannot be one, that is said beside it.
-      drawProfile(byId("profile"), answer.profile, corrections, readFile)
-      answer = await send("POST", "/v1/datasets/profile", formOf(file, readOptions(corrections)), { signal: controller.signal })
+      drawProfile(byId("profile"), answer.profile, corrections, () => reading.now())
+      answer = await send("POST", "/v1/datasets/profile", formOf(file, readOptions(corrections)), { signal })
     }
     described = answer
     byId("data-facts").textContent = `${describe(answer.profile.facts)}: ${answer.profile.why}.`
-    drawProfile(byId("profile"), answer.profile, corrections, readFile)
+    drawProfile(byId("profile"), answer.profile, corrections, () => reading.now())
     if (!byId("dataset.name").value) byId("dataset.name").placeholder = answer.name
   } catch (error) {
-    if (error.name === "AbortError") return
     if (!(error instanceof Refusal)) throw error
     byId("data-facts").textContent = ""
     fileErrors = error.errors.length ? error.errors : [{ field: "", message: error.message }]
@@ -89,18 +87,25 @@ function takeFile(taken) {
   byId("reading").hidden = true
   for (const name of ["task", "name", "encoding", "sheet"]) byId(`dataset.${name}`).value = ""
   for (const name of ["drop_missing_target", "drop_rare_classes"]) byId(`dataset.${name}`).checked = false
-  readFile()
+  reading.now()
 }
 
 async function takeKnown() {
+  reading.drop()
   const { kind, name } = dataset()
   known = facts.datasets[`${kind}/${name}`]
   byId("data-facts").textContent = `${describe(known)}: ${known.about}.`
   byId("profile").replaceChildren()
   dataChanged()
   if (kind !== "uploaded") return
-  const detail = await send("GET", `/v1/datasets/${encodeURIComponent(name)}`)
-  if (chosen("source") === "known" && byId("known").value === `${kind}/${name}`) drawProfile(byId("profile"), detail.profile)
+  const isStillChosen = () => chosen("source") === "known" && byId("known").value === `${kind}/${name}`
+  try {
+    const detail = await send("GET", `/v1/datasets/${encodeURIComponent(name)}`)
+    if (isStillChosen()) drawProfile(byId("profile"), detail.profile)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    if (isStillChosen()) say(error.message)
+  }
 }
 
 /** What follows from the data: whether a CNN can be chosen, and what can be judged by. */
@@ -119,12 +124,12 @@ function dataChanged() {
 
 // Model
 
-async function readModel(content) {
+async function readModel(signal, content) {
   keras = null
   modelErrors = []
   byId("layers").textContent = "Reading the model …"
   try {
-    const read = await send("POST", "/v1/models/read", formOf(content, []))
+    const read = await send("POST", "/v1/models/read", formOf(content, []), { signal })
     keras = read.model
     const rows = read.layers.map((layer) => [layer.name, layer.kind, layer.output_shape?.join(" × ") ?? "?", layer.parameters?.toLocaleString("en-US") ?? "?"])
     const total = read.parameters === null ? "The shape of its input is open." : `${read.parameters.toLocaleString("en-US")} parameters.`
@@ -137,14 +142,21 @@ async function readModel(content) {
   change()
 }
 
+function forgetModel() {
+  readingModel.drop()
+  keras = null
+  modelErrors = []
+  byId("layers").replaceChildren()
+  change()
+}
+
 // What the study would be
 
 function change() {
   key = null
   for (const part of form.querySelectorAll("[data-when]")) part.hidden = !holds(part.dataset.when)
-  clearTimeout(timer)
   byId("outlook").classList.add("stale")
-  timer = setTimeout(check, WAIT)
+  checking.soon(WAIT)
 }
 
 function holds(when) {
@@ -185,10 +197,7 @@ function ownErrors() {
 }
 
 /** Ask what the study would be; return it, or null where it would be refused, which is shown. */
-async function check() {
-  asking?.abort()
-  clearTimeout(timer)
-  const controller = (asking = new AbortController())
+async function check(signal) {
   const begun = file !== null || chosen("source") === "known"
   if (ownErrors().length || dataset() === null) {
     if (begun) show(ownErrors())
@@ -197,7 +206,7 @@ async function check() {
   }
   const document = readDocument(dataset(), keras)
   try {
-    const checked = await send("POST", "/v1/studies/check", document, { signal: controller.signal })
+    const checked = await send("POST", "/v1/studies/check", document, { signal })
     const taken = checked.name_is_free ? [] : [{ field: "name", message: `a study named '${document.name}' exists; choose another name or delete it first` }]
     show(taken)
     drawOutlook(checked)
@@ -205,7 +214,6 @@ async function check() {
     byId("curl").textContent = writeCurl(document, chosen("source") === "file" ? { file, options: readOptions(corrections), name: described.name } : null, facts.needsKey)
     return taken.length ? null : checked
   } catch (error) {
-    if (error.name === "AbortError") return null
     if (!(error instanceof Refusal)) throw error
     show(error.errors.length ? error.errors : [{ field: "", message: error.message }])
     drawOutlook(null)
@@ -217,9 +225,10 @@ async function check() {
 
 async function submit() {
   byId("progress").textContent = "Checking …"
+  await Promise.all([reading.settled(), readingModel.settled()])
   const missing = ownErrors()
   if (missing.length) show(missing)
-  if (missing.length || (await check()) === null) {
+  if (missing.length || (await checking.now()) === null) {
     byId("progress").textContent = ""
     if (!focusFirstError()) byId("others").scrollIntoView({ block: "center" })
     return
@@ -282,13 +291,13 @@ form.addEventListener("submit", async (event) => {
 form.addEventListener("input", (event) => {
   if (event.target.closest("#profile") || event.target.type === "file") return
   if (event.target.id === "model-text") {
-    clearTimeout(timer)
-    timer = setTimeout(() => event.target.value.trim() ? readModel(new Blob([event.target.value])) : change(), WAIT)
+    if (event.target.value.trim()) readingModel.soon(WAIT, new Blob([event.target.value]))
+    else forgetModel()
   } else if (event.target.name === "source") {
     clearErrors()
     byId("profile").replaceChildren()
     if (chosen("source") === "known") takeKnown()
-    else if (file) readFile()
+    else if (file) reading.now()
     else {
       byId("data-facts").textContent = ""
       dataChanged()
@@ -296,13 +305,12 @@ form.addEventListener("input", (event) => {
   } else if (event.target.id === "known") takeKnown()
   else if (event.target.dataset.field?.startsWith("dataset.")) {
     key = null
-    clearTimeout(timer)
-    timer = setTimeout(readFile, event.target.matches("select, [type=checkbox]") ? 0 : WAIT)
+    reading.soon(event.target.matches("select, [type=checkbox]") ? 0 : WAIT)
   } else change()
 })
 takeFiles(byId("file"), takeFile)
 takeFiles(byId("model-file"), (taken) => {
   byId("model-text").value = ""
-  readModel(taken)
+  readingModel.now(taken)
 })
 dataChanged()

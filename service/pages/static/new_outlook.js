@@ -32,8 +32,10 @@ export function writeCurl(document, upload, needsKey) {
   let body = document
   if (upload) {
     const named = upload.options.some(([name]) => name === "name") ? upload.options : [...upload.options, ["name", upload.name]]
-    const parts = [["file", `@${upload.file.name}`], ...named]
-    lines.push(`curl ${location.origin}/v1/datasets${key}${parts.map(([name, text]) => ` \\\n  -F ${quote(`${name}=${text}`)}`).join("")}`)
+    // curl reads signs such as ; and @ in what -F gives, unless a file's name stands in quotes; --form-string takes a text as it is.
+    const path = upload.file.name.replace(/[\\"]/g, "\\$&")
+    const parts = [["-F", `file=@"${path}"`], ...named.map(([name, text]) => ["--form-string", `${name}=${text}`])]
+    lines.push(`curl ${location.origin}/v1/datasets${key}${parts.map(([option, text]) => ` \\\n  ${option} ${quote(text)}`).join("")}`)
     body = { ...document, dataset: { kind: "uploaded", name: upload.name } }
   }
   lines.push(`curl ${location.origin}/v1/studies${key} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quote(JSON.stringify(body, null, 2))}`)

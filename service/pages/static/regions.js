@@ -3,27 +3,50 @@
 
 import { say } from "./api.js"
 
-let running = false
+let underWay = null // the refreshing that goes on
+let again = false // something was asked for meanwhile
 let silent = false // the server does not answer
 
 /** Fetch this page again and replace its live parts; return its status, 0 where the server does not answer. */
-export async function refresh() {
-  if (running) return 200
-  running = true
+export function refresh() {
+  again = true
+  return (underWay ??= refreshUntilNew())
+}
+
+/** What was asked for while the page was under way may not be in it, so it is fetched once more. */
+async function refreshUntilNew() {
+  let status = 0
   try {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" } })
-    if (response.redirected && new URL(response.url).pathname === "/login") location.assign(response.url)
-    if (response.ok) replaceFrom(new DOMParser().parseFromString(await response.text(), "text/html"))
-    if (silent) say()
-    silent = false
-    return response.status
+    while (again) {
+      again = false
+      status = await fetchPage()
+    }
+  } finally {
+    underWay = null
+  }
+  return status
+}
+
+async function fetchPage() {
+  let response, text
+  try {
+    response = await fetch(location.href, { headers: { Accept: "text/html" } })
+    text = await response.text()
   } catch {
     silent = true
     say("The server does not answer; this page goes on when it does.", "note")
     return 0
-  } finally {
-    running = false
   }
+  if (response.redirected && new URL(response.url).pathname === "/login") {
+    location.assign(response.url)
+    return response.status
+  }
+  if (response.ok) replaceFrom(new DOMParser().parseFromString(text, "text/html"))
+  if (silent && response.status < 500) {
+    say()
+    silent = false
+  }
+  return response.status
 }
 
 function replaceFrom(fresh) {
@@ -64,10 +87,10 @@ export function throttled(milliseconds) {
   return function ask() {
     if (timer !== null || document.hidden) return
     const wait = Math.max(0, last + milliseconds - Date.now())
-    timer = setTimeout(async () => {
-      await refresh()
-      last = Date.now()
+    timer = setTimeout(() => {
       timer = null
+      last = Date.now()
+      refresh()
     }, wait)
   }
 }

@@ -1,6 +1,6 @@
 // The page of a study: its plots, live.
 
-import { send } from "./api.js"
+import { Refusal, send } from "./api.js"
 import { follow } from "./live.js"
 import { drawCandidates, drawCurves, drawPoints } from "./plots.js"
 
@@ -11,31 +11,35 @@ const ENDED = new Set(["COMPLETE", "PRUNED", "FAIL"])
 
 const points = new Map() // by number
 const curves = new Map() // by number: {x, y, isRunning}
+let firstChanged = Infinity // the first trial that changed and was not fetched since
 let isLoading = false
 let isWanted = false
 let drawTimer = null
 
 /** Fetch the points that may have changed: from the first trial on that had not ended, or an older one that did. */
 async function load(changed = Infinity) {
+  firstChanged = Math.min(firstChanged, changed)
   if (isLoading) {
     isWanted = true
     return
   }
   isLoading = true
-  let first = Math.min(changed, points.size)
+  const asked = firstChanged
+  firstChanged = Infinity
+  let first = Math.min(asked, points.size)
   for (const point of points.values()) if (!ENDED.has(point.state)) first = Math.min(first, point.number)
   try {
     const fresh = await send("GET", `/studies/${encodeURIComponent(study.name)}/points?first=${first}`)
     for (const point of fresh) points.set(point.number, point)
     if (fresh.length) drawSoon()
     await loadCurves()
-  } catch {
-    // live.js says so when the server does not answer, and looks again.
-  }
-  isLoading = false
-  if (isWanted) {
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    firstChanged = Math.min(firstChanged, asked) // live.js says that the server does not answer, and looks again
+  } finally {
+    isLoading = false
+    if (isWanted) setTimeout(load, 1000)
     isWanted = false
-    setTimeout(load, 1000)
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { send } from "./api.js"
 import { axis, draw } from "./drawing.js"
-import { refreshEvery } from "./regions.js"
+import { refresh, refreshEvery } from "./regions.js"
 
 const trial = JSON.parse(document.getElementById("plots").textContent)
 const DASHES = { loss: "dot", penalized_loss: "dash" }
@@ -21,6 +21,7 @@ function drawCurve(curve) {
 }
 
 if (trial.curve.epoch?.length) drawCurve(trial.curve)
+document.addEventListener("acted", refresh)
 if (trial.running) {
   refreshEvery(3000)
   const timer = setInterval(async () => {
