@@ -274,6 +274,22 @@ def test_the_key_of_the_environment_goes_to_its_server_alone(
     assert refused.value.status == 401
 
 
+def test_a_closed_app_in_this_process_leaves_nothing_running() -> None:
+    ended = []
+
+    async def answer_for_ever(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    transport = InProcessTransport(answer_for_ever)
+    transport.handle_request(httpx.Request("GET", "http://here/"))
+    transport.close()
+    assert ended == [True]
+
+
 class Streaming(BaseHTTPRequestHandler):
     """A server of another making: its first connection breaks, and its database is away for one request."""
 
