@@ -27,8 +27,12 @@ class InProcessTransport(httpx.BaseTransport):
     def __init__(self, app: App) -> None:
         self._app = app
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="in-process server", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="in-process server", daemon=True)
         self._thread.start()
+
+    def _serve(self) -> None:
+        self._loop.run_forever()  # until `close` stops it
+        self._loop.run_until_complete(_end_tasks())
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Pass a request to the app; return the answer once its head is there."""
@@ -38,12 +42,19 @@ class InProcessTransport(httpx.BaseTransport):
         return httpx.Response(head["status"], headers=head["headers"], stream=exchange, request=request)
 
     def close(self) -> None:
-        """End the loop and its thread."""
+        """End what still runs, the loop and its thread."""
         if self._loop.is_closed():
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _end_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Exchange(httpx.SyncByteStream):

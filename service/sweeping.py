@@ -92,13 +92,13 @@ def sweep(
     options = {"target": target, "task": task or read_task(model), "name": name, **(data or {})}
     rows: Data = x if y is None else (x, y)
     if client is not None or server is not None:
-        there = client or Client(server, key)
-        with _uploaded(there, rows, options) as dataset:
-            accepted = there.submit({**document, "dataset": dataset}).name
-        there.wait(accepted, progress=progress)
-        result = SweepResult(there, accepted)
-        if client is None:
-            finalize(result, there.close)
+        with ExitStack() as stack:
+            there = client or stack.enter_context(Client(server, key))
+            with _uploaded(there, rows, options) as dataset:
+                accepted = there.submit({**document, "dataset": dataset}).name
+            there.wait(accepted, progress=progress)
+            result = SweepResult(there, accepted)
+            finalize(result, stack.pop_all().close)  # the client made here lives as long as the result
         return result
     return _sweep_here(rows, options, document, folder, workers, progress)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.options import KeyOption, ModelFile, ServerOption, open_client, refuse, warn_of
+from service.cli.options import KeyOption, ModelFile, ServerOption, load_settings, open_client, refuse, warn_of
 from service.cli.source import server_flag
 from service.storage.states import ComparisonState
 
@@ -63,7 +63,7 @@ def _compare_file(client: Client, file: Path, model: Path | None, changes: Mappi
     present = client.find(wanted["name"]) if isinstance(wanted.get("name"), str) else None
     if present is None:
         return submit_study(client, wanted, file.parent)
-    described = _describe(wanted, present, file.parent)
+    described = describe(wanted, present, file.parent)
     return _compare_study(client, present, (described.comparison or ComparisonSpec()).model_dump(mode="json"))
 
 
@@ -76,7 +76,7 @@ def with_comparison(document: Mapping[str, Any], changes: Mapping[str, Any]) -> 
     }
 
 
-def _describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> StudySpec:
+def describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> StudySpec:
     """Parse a document that describes this study, their comparisons aside.
 
     Raises NameInUseError when it describes another.
@@ -134,7 +134,8 @@ def _follow(client: Client, name: str, server: str | None) -> int:
     """Follow the comparison to its end and show it; return the exit status."""
     from service.cli.following import follow
     from service.cli.looking import EventLooks
-    from service.cli.next_step import next_step
+    from service.cli.next_step import next_step, whereabouts
+    from service.cli.source import Source
     from service.cli.terminal import open_console
     from service.cli.terminal_comparison import show_comparison
 
@@ -142,5 +143,7 @@ def _follow(client: Client, name: str, server: str | None) -> int:
     study = follow(console, EventLooks(client, name))
     comparison = client.comparison(name)
     show_comparison(console, comparison)
-    console.print(next_step(study, server_flag(server)), highlight=False, markup=False, soft_wrap=True)
+    source = Source(client, client.url, load_settings(server_url=server), server_flag(server))
+    for line in (*whereabouts(study, source), next_step(study, source.flags)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0 if comparison.state == ComparisonState.COMPLETED and comparison.result is not None else 1

@@ -75,6 +75,8 @@ def init(
         refuse(f"{output} exists; name another with -o, or write over it with --force")
     if not file.is_file():
         refuse(f"there is no file {file}")
+    if not output.parent.is_dir():
+        refuse(f"there is no folder {output.parent}; make it first, or name another file with -o")
     target = target or _guess_target(file)
     path = Path(os.path.relpath(file, output.parent)).as_posix()
     dataset = {"kind": "file", "path": path, "target": target}

@@ -37,10 +37,10 @@ def next_step_here(study: StudyView, flags: str, run: str | None = None) -> str:
 
 def whereabouts(study: StudyView, source: Source) -> list[str]:
     """Where a study's database, report, model and page are: lines of a place or a command each."""
-    from service.storage import database
-
     name, lines = quote(study.name), []
     if source.server is None:
+        from service.storage import database
+
         lines += [f"Database: {database.place(source.settings.database_url)}"]
     if study.progress.complete:
         file = quote(f"{study.name}.html")

@@ -103,10 +103,12 @@ def predict(
     """Predict new raw rows with an exported model; tell on standard error which values training never saw."""
     from service.cli.local_files import write_predictions, write_unfamiliar
     from service.client.data import format_of_path
+    from service.logs import quiet_tensorflow
 
     if output.suffix.lower() not in {".csv", ".txt", ".json", ""}:
         refuse(f"--output: {output} is to be a CSV or JSON, and ends in {output.suffix}")
-    _quiet_tensorflow()
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    quiet_tensorflow()
     from studies.prediction import predict
 
     try:
@@ -119,12 +121,6 @@ def predict(
     for one in predictions.unfamiliar:
         print(f"regsweep: {one.text}", file=sys.stderr)
     print(output)
-
-
-def _quiet_tensorflow() -> None:
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 def _write(output: Path, content: bytes) -> None:

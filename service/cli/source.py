@@ -10,6 +10,8 @@ from shlex import quote
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from service.cli.options import api_key_of, load_settings, refuse
+from service.errors import UnreachableError
+from service.extras import extra_of
 
 if TYPE_CHECKING:
     from service.schemas.comparisons import ComparisonView
@@ -107,13 +109,19 @@ def _asks_server(settings: Settings, server: str | None, database_url: str | Non
 def _finds_server(settings: Settings) -> bool:
     """Look for a server at the default address; say what is asked: it, or the database."""
     from service.client import Client
-    from service.storage import database
 
     with Client(settings.server_url, timeout_seconds=_PROBE_SECONDS) as client:
         answers = client.is_healthy()
     if answers:
         print(f"regsweep: asking the server at {settings.server_url}", file=sys.stderr)
         return True
+    try:
+        from service.storage import database
+    except ModuleNotFoundError as error:
+        if extra_of(error) is None:
+            raise
+        reason = 'no answer, and a database is read only with: pip install "regsweep[server]"'
+        raise UnreachableError(settings.server_url, reason) from error
     place = database.place(settings.database_url)
     if not database.exists(settings.database_url):
         refuse(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -47,11 +48,18 @@ def run(
 
 def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None, key: KeyOption = None) -> None:
     """Submit a study to a server."""
+    from service.cli.compare import describe
     from service.cli.local_files import submit_study
+    from service.errors import NameInUseError
     from studies.study_file import read_document
 
     study = read_document(file, model)
     with open_client(server, key) as client:
-        submitted = submit_study(client, study, file.parent)
+        try:
+            submitted = submit_study(client, study, file.parent)
+        except NameInUseError as error:
+            if not error.fields and find_spec("pyarrow") is not None:  # which reads the file that is compared
+                describe(study, client.study(study["name"]), file.parent)
+            raise
     warn_of(submitted)
     print(submitted.name)

@@ -61,11 +61,11 @@ def validate(
 
 @contextmanager
 def _existing_store(settings: Settings) -> Iterator[Store | None]:
-    """Open the store of the database; None where there is none, for checking a file makes none."""
+    """Open the store of the database; None where there is none of this version, for a check makes and upgrades none."""
     from service.storage import database
     from service.storage.store import Store
 
-    if not database.exists(settings.database_url):
+    if not database.is_current(settings.database_url):
         yield None
         return
     with closing(Store(settings.database_url)) as store:
@@ -86,7 +86,10 @@ def _check(
             local = read_dataset(document, file.parent)
             return local.check(document, settings), local
         case "uploaded" if store is None:
-            refuse("dataset: only a database knows an uploaded dataset, and there is none here; give --database-url")
+            refuse(
+                "dataset: only a database knows an uploaded dataset, and there is none of this version here; give "
+                "--database-url"
+            )
         case "uploaded" if store is not None:
             datasets = DatasetStore(store, Artifacts(settings.artifacts_url))
             return submission.check(document, settings, datasets.uploaded), None

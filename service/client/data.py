@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
@@ -101,16 +101,22 @@ def _joined(x: Any, y: Any) -> Data:
     if values.ndim != 1:
         shape = ", ".join(map(str, values.shape))
         raise DatasetError(f"y must have one value a row, and is of shape ({shape})")
-    if len(values) != len(x):
+    if not isinstance(x, Mapping) and len(values) != len(x):
         raise DatasetError(f"X has {len(x)} rows and y has {len(values)}; they must have the same")
     if _is_frame(x):
         table = _arrow_table(x)
-        if target in table.column_names:
-            raise DatasetError(f"X has a column '{target}' already, which is the name of y; leave it out of X")
+        _refuse_twice(target, table.column_names)
         return table.append_column(target, _arrow_column(target, values))  # type: ignore[no-any-return]
-    if isinstance(x, Mapping):
-        return {**x, target: values}
-    return {X_NAME: np.asarray(x), target: values}
+    columns = x if isinstance(x, Mapping) else {X_NAME: np.asarray(x)}
+    _refuse_twice(target, map(str, columns))
+    return {**columns, target: values}
+
+
+def _refuse_twice(target: str, names: Iterable[str]) -> None:
+    if target in names:
+        raise DatasetError(
+            f"X has a column '{target}' already, which is the name of y; leave it out of X, or name y otherwise"
+        )
 
 
 def _is_one_hot(values: npt.NDArray[Any]) -> bool:

@@ -176,12 +176,24 @@ def exists(url: str) -> bool:
 
     Raises StorageError when the URL makes no sense or the database does not answer.
     """
+    return _revision_at(url) is not None
+
+
+def is_current(url: str) -> bool:
+    """Return whether a database has this version's schema, so that opening it changes nothing; makes none.
+
+    Raises StorageError as `exists` does.
+    """
+    return _revision_at(url) == HEAD
+
+
+def _revision_at(url: str) -> str | None:
     file = sqlite_file(url)
     if file is not None and not file.exists():
-        return False
+        return None
     engine = connect(url)
     try:
-        return _revision(engine) is not None
+        return _revision(engine)
     finally:
         engine.dispose()
 

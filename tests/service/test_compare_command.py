@@ -112,7 +112,12 @@ def test_waiting_follows_a_comparison_to_its_end_and_shows_the_answer(
     answer = api.get("/v1/studies/iris/comparison").json()["result"]["recommendation"]
     shown = " ".join(ran.stdout.split())
     assert [line for line in answer["lines"] if " ".join(line.split()) not in shown] == []
-    assert ran.stdout.splitlines()[-1] == "Next: regsweep report iris -o iris.html"
+    assert ran.stdout.splitlines()[-4:] == [
+        "Report:   regsweep report iris -o iris.html",
+        "Model:    regsweep model iris --technique recommended -o iris.keras",
+        f"Page:     {str(api.base_url).rstrip('/')}/studies/iris",
+        "Next: regsweep report iris -o iris.html",
+    ]
     assert max(map(len, ran.stdout.splitlines())) <= 80
     # What has ended is shown at once, by the other commands too.
     for command in ("watch", "show"):

@@ -208,6 +208,15 @@ def test_an_older_database_is_copied_before_its_schema_changes(older: Path) -> N
     assert copies(older) == [kept]  # it is this version's now
 
 
+def test_checking_a_study_file_leaves_an_older_database_as_it_is(older: Path, tmp_path: Path) -> None:
+    before, file = dump(older), tmp_path / "study.yaml"
+    file.write_text("dataset: {kind: builtin, name: iris}\n", encoding="utf-8")
+    checked = run_command("validate", str(file), "--database-url", f"sqlite:///{older}")
+    assert checked.returncode == 0, checked.stderr
+    assert dump(older) == before
+    assert copies(older) == []
+
+
 def test_an_older_copy_is_never_written_over(older: Path) -> None:
     kept = older.with_name("regsweep.db.0003.backup")
     kept.write_text("of an earlier try")

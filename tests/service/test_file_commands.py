@@ -64,6 +64,9 @@ def test_a_study_file_is_submitted_with_the_file_beside_it(api: httpx.Client, pe
     assert (submitted.returncode, submitted.stdout) == (0, "mine\n"), submitted.stderr
     spec = api.get("/v1/studies/mine").json()["spec"]
     assert (spec["dataset"]["kind"], spec["dataset"]["name"]) == ("uploaded", "people")
+    again = run(api, "submit", study_file(people.parent, document("mine", dataset=dataset, trials=77)))
+    assert again.returncode == 2
+    assert "another study is named 'mine' and differs: budget.trials: " in again.stderr
 
 
 def test_a_pruner_that_never_prunes_is_warned_of_wherever_the_study_is_shown(api: httpx.Client, tmp_path: Path) -> None:

@@ -89,6 +89,9 @@ COMMAND = "sys.argv = ['regsweep', *{}]\nfrom service.cli.main import main\nmain
     [
         (["--help"], 0, "Usage: regsweep"),
         (["submit", "study.yaml"], 0, "people"),
+        (["studies"], 0, "shown"),
+        (["show", "shown"], 0, "Page:     http://"),
+        (["watch", "shown"], 1, "Page:     http://"),
         (["serve"], 2, 'which is not installed: pip install "regsweep[server]"'),
         (["run", "study.yaml"], 2, 'which is not installed: pip install "regsweep[worker]"'),
     ],
@@ -99,6 +102,9 @@ def test_the_command_line_talks_to_a_server_without_extras(
     rows = "\n".join(f"{row},{row % 7},{row % 2}" for row in range(40))
     (tmp_path / "people.csv").write_text(f"a,b,ill\n{rows}\n")
     (tmp_path / "study.yaml").write_text("name: people\ndataset: {kind: file, path: people.csv, target: ill}\n")
+    if "shown" in (*arguments, said):
+        shared_api.post("/v1/studies", json={"name": "shown", "dataset": {"kind": "builtin", "name": "iris"}})
+        shared_api.post("/v1/studies/shown/stop")
     done = without_extras(COMMAND.format(arguments), tmp_path, str(shared_api.base_url))
     assert done.returncode == status, done.stderr
     assert said in done.stdout + done.stderr

@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from html.parser import HTMLParser
@@ -143,13 +144,18 @@ def _as_file(folder: Path) -> Data:
     return str(folder / "people.csv")
 
 
+def _arrays(*names: str) -> dict[str, Any]:
+    return {name: np.array(list(table()[name])) for name in names}
+
+
 FORMS: dict[str, tuple[Any, str]] = {
     "a file": (_as_file, "csv"),
     "a pandas frame with an index": (lambda _: table().set_index(pd.Index(range(7, 7 + ROWS))), "parquet"),
     "a polars frame": (lambda _: pl.from_pandas(table()), "parquet"),
     "a frame and a series": (lambda _: (table()[["age", "town"]], table()["ill"]), "parquet"),
+    "a mapping of arrays and a series": (lambda _: (_arrays("age", "town"), table()["ill"]), "parquet"),
     "a mapping with objects": (lambda _: {name: table()[name].to_numpy(object) for name in table()}, "parquet"),
-    "a mapping of arrays": (lambda _: {name: np.array(list(table()[name])) for name in table()}, "npz"),
+    "a mapping of arrays": (lambda _: _arrays(*table()), "npz"),
 }
 
 
@@ -181,6 +187,10 @@ def test_arrays_are_x_and_y_and_one_hot_rows_are_classes(client: Client) -> None
         client.add_dataset((x, classes[1:]))
     with pytest.raises(DatasetError, match=r"^X has a column 'ill' already"):
         client.add_dataset((table(), table()["ill"]))
+    with pytest.raises(DatasetError, match=r"^X has a column 'ill' already"):
+        client.add_dataset((_arrays("ill"), table()["ill"]))
+    with pytest.raises(DatasetError, match=r"^X has a column 'x' already"):
+        client.add_dataset((x, pd.Series(classes, name="x")))
 
 
 def test_trials_become_frames_with_the_columns_of_the_csv(client: Client, opened: Store, tmp_path: Path) -> None:
@@ -264,10 +274,27 @@ def test_the_key_of_the_environment_goes_to_its_server_alone(
     assert refused.value.status == 401
 
 
+def test_a_closed_app_in_this_process_leaves_nothing_running() -> None:
+    ended = []
+
+    async def answer_for_ever(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    transport = InProcessTransport(answer_for_ever)
+    transport.handle_request(httpx.Request("GET", "http://here/"))
+    transport.close()
+    assert ended == [True]
+
+
 class Streaming(BaseHTTPRequestHandler):
     """A server of another making: its first connection breaks, and its database is away for one request."""
 
     asked: list[str]
+    silence: float  # seconds before the first connection breaks
     study: str
     trial: str
 
@@ -285,6 +312,8 @@ class Streaming(BaseHTTPRequestHandler):
         parts = [("study", self.study, ""), ("trial", self.trial, "17"), ("later", "{}", ""), ("curve", curve, "")]
         for event, data, number in parts if len(self.asked) == 1 else [("end", "{}", "")]:
             self.wfile.write(f"event: {event}\n{f'id: {number}' if number else ': beat'}\ndata: {data}\n\n".encode())
+        if len(self.asked) == 1:
+            time.sleep(self.silence)
 
     def log_message(self, *_: object) -> None: ...
 
@@ -294,7 +323,7 @@ def streaming(client: Client, opened: Store, tmp_path: Path) -> Iterator[str]:
     client.submit(document(trials=1))
     with working(opened, tmp_path / "artifacts"):
         client.wait("iris")
-    Streaming.asked = []
+    Streaming.asked, Streaming.silence = [], 0.0
     Streaming.study, Streaming.trial = (
         one.model_dump_json() for one in (client.study("iris"), client.trial("iris", 0))
     )
@@ -317,6 +346,12 @@ def test_events_are_typed_and_go_on_behind_the_last_one_when_the_connection_brok
     assert end == EndEvent()
     path = "/v1/studies/iris/events"
     assert Streaming.asked == [path, f"{path}?last_event_id=17", f"{path}?last_event_id=17"]
+
+
+def test_patience_begins_with_the_first_failure_and_not_before(streaming: str) -> None:
+    Streaming.silence = 0.2
+    with Client(streaming, patience_seconds=0.1) as client:
+        assert list(client.events("iris"))[-1] == EndEvent()
 
 
 def test_a_database_that_stays_away_ends_the_events(streaming: str) -> None:

@@ -57,6 +57,8 @@ def test_a_study_file_is_not_written_over_unless_it_is_forced(file: Path) -> Non
     assert read_document(Path("study.yaml"))["dataset"]["target"] == "age"
     assert run_command("init", str(file), "--target", "nothing", "-o", "other.yaml").returncode == 2
     assert not Path("other.yaml").exists()
+    refused = run_command("init", str(file), "-o", "missing/study.yaml")
+    assert refused.stderr == "regsweep: there is no folder missing; make it first, or name another file with -o\n"
 
 
 def test_a_valid_study_says_what_it_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

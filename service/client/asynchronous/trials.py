@@ -17,7 +17,8 @@ class TrialCalls(Transport):
     async def trials(self, name: str, *, state: str | Sequence[str] | None = None, sort: str | None = None) -> Trials:
         """The trials of a study that have started, by number; `to_pandas` and `to_polars` of them give a frame.
 
-        `state` leaves only those in one state, or in several; `sort` is "number", "value" or "-value".
+        `state` leaves only those in one state, or in several; `sort` is "number", "value" (the best first), "epochs",
+        "started_at" or "ended_at", or one of them behind a minus for the other direction.
         """
         path = fill("/v1/studies/{name}/trials", name=name)
         return Trials(await self._read_pages(TrialView, path, state=state, sort=sort))

@@ -68,7 +68,7 @@ class FollowingCalls(StudyCalls):
         A broken connection is made again and continues behind the last event, so that no ended trial is lost.
         """
         path, last_id = fill("/v1/studies/{name}/events", name=name), last_event_id
-        deadline = monotonic() + (self._patience_seconds if self._has_answered else 0.0)
+        patience, failing_since = (self._patience_seconds if self._has_answered else 0.0), None
         while True:
             timeout = httpx.Timeout(self._timeout_seconds, read=_SILENCE_SECONDS)
             params = query(last_event_id=last_id)
@@ -78,20 +78,20 @@ class FollowingCalls(StudyCalls):
                     if not source.response.is_success:
                         source.response.read()
                         raise refusal(source.response)
+                    patience, failing_since = self._patience_seconds, None
                     for message in source.iter_sse():
-                        deadline = monotonic() + self._patience_seconds
                         last_id = message.id or last_id
                         event = read_event(message)
                         if event is not None:
                             yield event
                         if isinstance(event, LAST_EVENTS):
                             return
-            except httpx.TransportError as error:
-                if monotonic() >= deadline:
+            except (httpx.TransportError, StorageError) as error:
+                failing_since = monotonic() if failing_since is None else failing_since
+                if monotonic() - failing_since >= patience:
+                    if isinstance(error, StorageError):  # the server is there, and its database is not
+                        raise
                     raise UnreachableError(self.url, str(error) or type(error).__name__) from error
-            except StorageError:  # the server is there, and its database is not
-                if monotonic() >= deadline:
-                    raise
             sleep(_POLL_SECONDS)
 
     def workers(self) -> WorkersView:
