@@ -28,7 +28,8 @@ class Completed:
 
 def run_command(*arguments: str, **variables: str) -> Completed:
     """Run `regsweep …` with these variables, and no other of ours, in its environment."""
-    theirs = {name: value for name, value in os.environ.items() if not name.startswith("REGSWEEP_")}
+    # xdist gives its workers COLUMNS.
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith(("REGSWEEP_", "COLUMNS"))}
     out, err, status = io.StringIO(), io.StringIO(), 0
     root = logging.getLogger()
     with (

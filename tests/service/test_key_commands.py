@@ -63,6 +63,7 @@ def test_a_key_is_printed_once_listed_and_revoked(folder: Path, keys: KeyStore) 
         (("revoke", "nobody"), "there is no key 'nobody'; `regsweep keys list` shows the ids"),
     ],
 )
+@pytest.mark.usefixtures("keys")  # without a database there is nothing to revoke
 def test_what_cannot_be_a_key_is_one_line_and_exit_2(folder: Path, arguments: tuple[str, ...], words: str) -> None:
     refused = regsweep(folder, "keys", *arguments)
     assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", f"regsweep: {words}\n")
