@@ -182,6 +182,8 @@ def test_a_key_is_offered_what_it_may_do_and_no_more(
         status = page.evaluate("fetch('/v1/studies/waits/pause', {method: 'POST'}).then(answer => answer.status)")
         assert status == (403 if scope == "read" else 200)
         page.evaluate("fetch('/v1/studies/waits/resume', {method: 'POST'})")
+        look.go("/studies/nobody")
+        assert page.get_by_role("button", name="Log out").count() == 1  # also where there is nothing
         look.go("/studies/ours/trials/1")
         assert page.get_by_role("button", name="Mark invalid").count() == int(scope == "admin")
         page.get_by_role("button", name="Log out").click()
