@@ -115,6 +115,7 @@ def _measure(http: httpx.Client) -> None:
     last = _cursor(http, "/v1/studies?limit=50", STUDIES // 50 - 1)
     _print("its last page", _milliseconds(http, f"/v1/studies?limit=50&cursor={last}"))
     _print("only completed ones", _milliseconds(http, "/v1/studies?limit=50&state=completed"))
+    _print("the first page, /", _milliseconds(http, "/"))
     for what, path in _paths():
         times = [_milliseconds(http, path.format(study=quote(f"of {trials}"))) for trials in (SMALL, LARGE)]
         _print(what, *times)
@@ -128,6 +129,9 @@ def _paths() -> Iterator[tuple[str, str]]:
     yield "its best", "/v1/studies/{study}/best"
     yield "trial 50", "/v1/studies/{study}/trials/50"
     yield "its curve", "/v1/studies/{study}/trials/50/curve"
+    yield "its page, /studies/{name}", "/studies/{study}"
+    yield "what the plots of its page are drawn from", "/studies/{study}/points"
+    yield "the page of trial 50", "/studies/{study}/trials/50"
 
 
 def _print_pages(http: httpx.Client, query: str) -> None:
