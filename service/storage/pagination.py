@@ -127,15 +127,10 @@ class Sort:
         if self.column != "value":
             return {0: column.is_not(None), 2: column.is_(None)}
         whole, others = complete(), complete(is_complete=False)
-        # A complete trial has a value.
-        groups = {
-            0: sa.and_(whole, column.is_not(None)),
-            1: sa.and_(others, column.is_not(None)),
-            2: sa.and_(others, column.is_(None)),
-        }
+        groups = {0: sa.and_(whole, column.is_not(None)), 1: sa.and_(others, column.is_not(None)), 2: column.is_(None)}
         if states and TrialState.COMPLETE not in states:
             del groups[0]
-        return groups if set(states) != {TrialState.COMPLETE} else {0: groups[0]}
+        return groups
 
     def order(self) -> list[sa.ColumnElement[Any]]:
         """The ORDER BY expressions within a group."""

@@ -40,10 +40,8 @@ def _state(api: httpx.Client, name: str) -> str:
 
 def test_pause_and_resume_do_what_rest_does_and_two_pages_agree(browser: Browser, api: httpx.Client) -> None:
     _submit(api, "steered")
-    with (
-        looking(browser, str(api.base_url)) as one,
-        looking(browser, str(api.base_url), one.page.context) as other,
-    ):
+    # Each in a window of its own: of two tabs, one is hidden, and follows only when it is seen again.
+    with looking(browser, str(api.base_url)) as one, looking(browser, str(api.base_url)) as other:
         one.go("/studies/steered").click(_button(one.page, "Pause"))
         one.page.wait_for_selector(_button(one.page, "Resume"))
         assert _state(api, "steered") == "paused"
@@ -51,7 +49,6 @@ def test_pause_and_resume_do_what_rest_does_and_two_pages_agree(browser: Browser
         other.page.click(_button(other.page, "Resume"))
         other.page.wait_for_selector(_button(other.page, "Pause"))
         assert _state(api, "steered") == "queued"
-        one.page.bring_to_front()
         one.page.wait_for_selector(_button(one.page, "Pause"))
         api.post("/v1/studies/steered/stop").raise_for_status()
         one.page.wait_for_selector("text=stopped")
@@ -72,7 +69,7 @@ def test_a_study_is_deleted_by_keyboard_and_an_open_page_says_so(browser: Browse
     _submit(api, "doomed")
     with (
         looking(browser, str(api.base_url)) as look,
-        looking(browser, str(api.base_url), look.page.context) as open_page,
+        looking(browser, str(api.base_url)) as open_page,
     ):
         open_page.go("/studies/doomed")
         page = look.go("/studies/doomed")
@@ -84,7 +81,6 @@ def test_a_study_is_deleted_by_keyboard_and_an_open_page_says_so(browser: Browse
         page.keyboard.press("Enter")
         page.wait_for_url(f"{look.base}/")
         assert api.get("/v1/studies/doomed").status_code == 404
-        open_page.page.bring_to_front()
         open_page.page.wait_for_selector("text=This study was deleted.")
         assert open_page.page.locator("main button:enabled").count() == 0
 

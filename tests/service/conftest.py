@@ -122,6 +122,9 @@ def served(settings: Settings, fleet: Fleet | None = None, port: int = 0) -> Ite
         thread.start()
         try:
             eventually(lambda: server.started, 20)
+            for opener in threading.enumerate():  # it logs what a command beside it would seem to have printed
+                if opener.name == "opener":
+                    opener.join(30)
             # A connection a request: one that was closed behind an error 500 is never used again.
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             with httpx.Client(

@@ -90,7 +90,7 @@ def test_xla_compiles_once_the_studies_of_a_program_train_long_enough_together()
 
     worker = Engines(None, 0.2, None)
     chosen = [
-        worker.choose(spec, data_of(spec)).xla for spec in [spec_of(trials=64, epochs=120, seed=n) for n in range(4)]
+        worker.choose(spec, data_of(spec)).xla for spec in [spec_of(trials=64, epochs=40, seed=n) for n in range(12)]
     ]
     assert (chosen[0], chosen[-1]) == (False, True)
     assert worker.compiled_programs == 1
