@@ -38,7 +38,8 @@ class StudyFeed:
         self._store, self.study_id = store, study_id
         self._position: int | None = None  # the number of the last change of a trial that was found
         self.told = 0  # the number of the last that listeners were told of; set in the event loop
-        self._shown: Standing | None = None  # when `_study` and `_comparison` were made
+        self._seen: Standing | None = None  # at the last look
+        self._is_stale = True  # whether it has changed since `_study` and `_comparison` were made
         self._study, self._comparison = "", ""  # JSON
         self._curves: dict[int, bytes] = {}  # of running trials, by number
         self._rests_until = 0.0
@@ -56,10 +57,12 @@ class StudyFeed:
             curves = following.running_curves(session, self.study_id)
             is_partial = len(trials) == _MAX_TRIALS
             is_over = standing.is_over and not is_partial
-            is_due = standing != self._shown and (is_over or time.monotonic() >= self._rests_until)
+            self._is_stale |= standing != self._seen
+            self._seen = standing
+            is_due = self._is_stale and (is_over or time.monotonic() >= self._rests_until)
             study = session.get_one(StudyRecord, self.study_id) if is_due else None
         last = max([position, *(trial.changed or 0 for trial in trials)])
-        changed = [] if study is None else [*self._changed(study, standing, last)]
+        changed = [] if study is None else [*self._changed(study, last)]
         if not self._study:
             return Look(b"")
         self._position = last
@@ -77,7 +80,7 @@ class StudyFeed:
         self._curves = {number: _event("curve", views.curve_event(number, curve)) for number, curve in curves.items()}
         return [event for number, event in self._curves.items() if before.get(number) != event]
 
-    def _changed(self, study: StudyRecord, standing: Standing, last: int) -> Iterator[bytes]:
+    def _changed(self, study: StudyRecord, last: int) -> Iterator[bytes]:
         """The study, after the trials up to the `last` change, and its comparison, where they have changed.
 
         To count a study's trials takes longer the more there are.
@@ -96,7 +99,7 @@ class StudyFeed:
             yield _event("study", shown)
         if comparison not in ("", self._comparison):
             yield _event("comparison", comparison)
-        self._shown, self._study, self._comparison = standing, shown, comparison
+        self._is_stale, self._study, self._comparison = False, shown, comparison
 
 
 def known_change(store: Store, study_id: int, last_event_id: str) -> int:

@@ -5,7 +5,7 @@ import { refresh, throttled } from "./regions.js"
 
 const REFRESH_MS = 1500 // at most so often while events come
 const POLL_MS = 3000 // while they do not
-const IDLE_MS = 10_000 // once the study has ended: another page may begin something
+const IDLE_MS = 10_000 // while they do, for what changed and changed back between two looks; and once the study has ended
 const GONE = [404, 410]
 
 const isActive = () => document.querySelector("[data-active]")?.dataset.active === "true"
@@ -69,7 +69,7 @@ export function follow(name, lastEvent, handlers) {
     if (isGone || document.hidden) return
     const isStreaming = source?.readyState === EventSource.OPEN
     if (!source && isActive() && Date.now() - triedAt > POLL_MS) connect()
-    if (isStreaming || Date.now() - lookedAt < (isActive() || source ? POLL_MS : IDLE_MS)) return
+    if (Date.now() - lookedAt < (!isStreaming && (isActive() || source) ? POLL_MS : IDLE_MS)) return
     lookedAt = Date.now()
     look()
   }, 500)
