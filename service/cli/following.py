@@ -18,12 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.looking import Look
-from service.cli.terminal import duration, planned_trials
+from service.cli.terminal import planned_trials
 from service.errors import NoWorkerError
 from service.schemas.comparisons import PartView
 from service.schemas.studies import StudyView
 from service.storage.states import StudyState
-from studies.analysis.labels import label, number
+from studies.analysis.labels import duration, label, number
 from studies.objectives import OBJECTIVES, cost_sign
 
 _POLL_SECONDS = 0.3

@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from service.cli.terminal import UNCUT_COLUMNS, duration, planned_trials
+from service.cli.terminal import UNCUT_COLUMNS, planned_trials
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
 from service.storage.states import ACTIVE_STUDY
-from studies.analysis.labels import number, param_label
+from studies.analysis.labels import duration, number, param_label
 
 
 def show_studies(console: Console, studies: Iterable[StudyView]) -> None:

@@ -14,7 +14,7 @@ from service.schemas.progress import OverallView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.storage.states import ComparisonState, StudyState, TrialState
-from studies.analysis.labels import number, param_label, repeats_text
+from studies.analysis.labels import duration, number, param_label, repeats_text
 from studies.analysis.params import kernel_values
 from studies.datasets import summary
 from studies.objectives import Task, cost_sign
@@ -29,7 +29,6 @@ _TASK_COLUMNS: dict[Task, dict[str, str]] = {
 #: Of the first layer where the layers differ.
 _KERNEL_COLUMNS = ("regularizer", "lambda", "l1_ratio", "dropout")
 UNCUT_COLUMNS = 10_000  # more than any line has
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def open_console() -> Console:
@@ -42,17 +41,6 @@ def open_console() -> Console:
 def _time_left(overall: OverallView) -> str:
     """The time left in words; empty when it is not known or all is done."""
     return "" if not overall.seconds_left else f"{duration(overall.seconds_left)} left"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, in the largest unit that fits."""
-    if seconds < _MINUTE:
-        return f"{max(1, round(seconds))} s"
-    if seconds < _HOUR:
-        return f"{round(seconds / _MINUTE)} min"
-    if seconds < _DAY:
-        return f"{seconds / _HOUR:.1f} h"
-    return f"{seconds / _DAY:.1f} days"
 
 
 def progress_line(overall: OverallView) -> str:

@@ -137,9 +137,8 @@ def _known(spec: StudySpec, store: Store | None) -> tuple[Speed, bool]:
 
 def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> Iterator[str]:
     """What a study is about and will do, in lines."""
-    from service.cli.terminal import duration
     from studies.analysis import techniques
-    from studies.analysis.labels import label
+    from studies.analysis.labels import duration, label
     from studies.datasets import summary as data
     from studies.models.size import count_parameters
 

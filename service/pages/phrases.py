@@ -6,22 +6,9 @@ from datetime import UTC, datetime
 
 from service.schemas.studies import StudyView
 from service.storage.states import StudyState
-from studies.analysis.labels import number
+from studies.analysis.labels import duration, number
 
 __all__ = ["age", "count", "duration", "number", "time_left", "time_tag"]
-
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words, in the largest unit that fits."""
-    if seconds < _MINUTE:
-        return f"{max(1, round(seconds))} s"
-    if seconds < _HOUR:
-        return f"{round(seconds / _MINUTE)} min"
-    if seconds < _DAY:
-        return f"{seconds / _HOUR:.1f} h"
-    return f"{seconds / _DAY:.1f} days"
 
 
 def age(then: datetime) -> str:

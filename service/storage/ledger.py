@@ -164,7 +164,7 @@ class TrialLedger:
         Raises NumberTakenError when another worker has opened its number.
         """
         if template is None:
-            with self._fenced(claim, locks_study=True, params=params):
+            with self._fenced(claim, params=params):
                 return
         try:
             with self._fenced(claim, locks_study=True, number=template.number, params=params) as session:

@@ -209,10 +209,6 @@ class Store:
                 session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
         return self.study(name)
 
-    def set_priority(self, name: str, priority: int, etags: Collection[str] | None = None) -> StudyRecord:
-        """Set the priority of a study; see `change`."""
-        return self.change(name, priority=priority, etags=etags)
-
     def delete_study(self, name: str, *, force: bool, etags: Collection[str] | None = None) -> list[int]:
         """Delete a study with all its trials and its comparison, here and in Optuna; return the ids.
 

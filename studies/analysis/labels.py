@@ -45,6 +45,8 @@ OWN_SEARCH_COLOR = "#9467bd"
 _NOT_REGULARIZATION = ("learning_rate", "batch_size")
 _NEARLY = 0.005  # probability below which a rounded percentage would be 0
 
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400  # seconds
+
 
 def label(candidate: str) -> str:
     """The readable name of a candidate: "L1 with early stopping"."""
@@ -108,3 +110,14 @@ def percentage(probability: float) -> str:
     if probability < _NEARLY:
         return "<\u00a01%"
     return ">\u00a099%" if probability > 1 - _NEARLY else f"{probability:.0%}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, in the largest unit that fits."""
+    if seconds < _MINUTE:
+        return f"{max(1, round(seconds))} s"
+    if seconds < _HOUR:
+        return f"{round(seconds / _MINUTE)} min"
+    if seconds < _DAY:
+        return f"{seconds / _HOUR:.1f} h"
+    return f"{seconds / _DAY:.1f} days"

@@ -18,7 +18,7 @@ from tests.service.conftest import served, settings_in
 from tests.service.documents import document
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, Page
 
 INVALID = '<script>alert(1)</script> it\'s "wrong" & grün'
 
@@ -100,15 +100,14 @@ class Look:
 
 
 @contextmanager
-def looking(browser: Browser, base: str, context: BrowserContext | None = None, **options: Any) -> Iterator[Look]:
-    """A page in a window of its own (or in another page's, to share its login); it must not have gone wrong."""
-    own = browser.new_context(**options) if context is None else context
+def looking(browser: Browser, base: str, **options: Any) -> Iterator[Look]:
+    """A page in a window of its own; it must not have gone wrong."""
+    own = browser.new_context(**options)
     look = Look(own.new_page(), base.rstrip("/"))
     look.listen()
     yield look
     look.page.close()
-    if context is None:
-        own.close()
+    own.close()
     assert look.faults == []
 
 

@@ -60,8 +60,8 @@ def test_studies_of_the_same_priority_are_served_in_turns(three: Store) -> None:
 
 
 def test_the_highest_priority_is_served_first_for_as_long_as_it_has_work(three: Store, folder: Path) -> None:
-    three.set_priority("third", 5)
-    three.set_priority("first", -5)
+    three.change("third", priority=5)
+    three.change("first", priority=-5)
     assert [taken_up(three) for _ in range(3)] == ["third"] * 3
     ledger(three, folder, "third").claim(9)
     assert [taken_up(three) for _ in range(3)] == ["second"] * 3
@@ -165,7 +165,7 @@ def test_a_comparison_has_its_studys_priority(store: Store) -> None:
     store.create_study(study("other", priority=4))
     assert {store.study(name).priority for name in ["iris", *PARTS]} == {3}
     assert following(store) == "other"
-    store.set_priority("iris", 5)
+    store.change("iris", priority=5)
     assert {store.study(name).priority for name in ["iris", *PARTS]} == {5}
     assert following(store) == "iris"
 

@@ -20,7 +20,7 @@ from service.cli.listings import show_studies
 from service.cli.looking import Look
 from service.cli.next_step import next_step, next_step_here, whereabouts
 from service.cli.source import Source, database_flags, server_flag
-from service.cli.terminal import duration, show_study
+from service.cli.terminal import show_study
 from service.cli.terminal_comparison import show_comparison
 from service.local import LocalStudies
 from service.schemas.comparisons import ComparisonView
@@ -28,7 +28,7 @@ from service.schemas.studies import StudyView
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.store import Store
-from studies.analysis.labels import label, number
+from studies.analysis.labels import duration, label, number
 from tests.service.commanding import regsweep
 from tests.service.comparing import ASKED, serving_compared, sweep_as_worker
 from tests.service.documents import document
