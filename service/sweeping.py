@@ -27,7 +27,6 @@ from service.extras import needing
 from service.in_process import InProcessTransport
 from service.schemas.datasets import DatasetDetail
 from studies.errors import InvalidSpecError
-from studies.keras_config.dropout import has_dropout
 from studies.objectives import ObjectiveName, Task
 from studies.spec.model import CnnSpec, KerasSpec, MlpSpec
 
@@ -118,10 +117,10 @@ def _with_dropout(model: Any) -> dict[str, Any]:
     """A model's document; where nothing in the model drops, a searched dropout rate would do nothing."""
     described = model_document(model)
     try:
-        graph = KerasSpec.model_validate(described).graph
+        drops = KerasSpec.model_validate(described).dropped_layers
     except ValidationError:  # the study's own check names the layer that is wrong
         return described
-    return {**described, "insert_dropout": not has_dropout(graph)}
+    return {**described, "insert_dropout": not drops}
 
 
 def _sweep_here(
