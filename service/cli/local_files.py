@@ -167,7 +167,9 @@ def write_predictions(predictions: Predictions, output: Path) -> None:
             {**row, "probabilities": dict(zip(predictions.class_names, shares, strict=True))} if shares else row
             for row, shares in _rows(predictions)
         ]
-        output.write_text(json.dumps({"predictions": rows, "unfamiliar": _unfamiliar(predictions)}), encoding="utf-8")
+        classes = {"class_type": predictions.class_type} if predictions.class_names else {}
+        written = {"predictions": rows, **classes, "unfamiliar": _unfamiliar(predictions)}
+        output.write_text(json.dumps(written), encoding="utf-8")
         return
     with output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
