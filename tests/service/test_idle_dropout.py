@@ -89,4 +89,6 @@ def test_a_study_of_an_earlier_version_goes_on_as_it_was_and_the_same_file_finds
     assert "dropout" in store.study("iris").parsed_spec.space.distributions()
     store.change("iris", budget={"trials": 6})
     sweep_here(store, folder, "iris")
+    warm = study(**undropped(name="warm", sampler={"name": "tpe"}, warm_start={"study": "iris"}))
+    assert len(store.create_study(warm).warm_start_trials) == 6
     assert (store.study("iris").state, violations(store, Artifacts(f"file://{folder}"))) == ("completed", [])
