@@ -78,6 +78,8 @@ def engine_options(url: str) -> dict[str, Any]:
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
+    # SQLite's own leaves all letters but those of ASCII as they are.
+    connection.create_function("lower", 1, _lower, deterministic=True)
     # The driver would begin transactions by itself, and only at the first write.
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -85,6 +87,10 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _lower(text: Any) -> str | None:
+    return None if text is None else str(text).casefold()
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:
