@@ -149,18 +149,7 @@ def _database(settings: Settings, flags: str) -> Iterator[Source]:
 
     database.check(settings.database_url, must_exist=True)
     with closing(Store(settings.database_url)) as store:
-        yield Source(LocalStudies(store, Artifacts(_artifacts_url(settings)), settings), None, settings, flags)
-
-
-def _artifacts_url(settings: Settings) -> str:
-    """The settings' folder of files; where only a database is named, the folder `artifacts` beside its file, if any."""
-    from service.storage import database
-
-    named, file = settings.model_fields_set, database.sqlite_file(settings.database_url)
-    if file is None or "database_url" not in named or "artifacts_url" in named:
-        return settings.artifacts_url
-    beside = file.absolute().parent / "artifacts"
-    return f"file://{beside}" if beside.is_dir() else settings.artifacts_url
+        yield Source(LocalStudies(store, Artifacts(settings.artifacts_url), settings), None, settings, flags)
 
 
 def server_flag(server: str | None) -> str:
@@ -172,10 +161,10 @@ def database_flags(settings: Settings) -> str:
     """The flags that lead to a database and its files, without those that the environment already sets."""
     from sqlalchemy.engine import make_url
 
-    defaults, flags = type(settings)(), ""
-    if settings.database_url != defaults.database_url:
+    kind, flags = type(settings), ""
+    if settings.database_url != kind().database_url:
         flags += f" --database-url {quote(make_url(settings.database_url).render_as_string(hide_password=True))}"
-    if settings.artifacts_url != defaults.artifacts_url:
+    if settings.artifacts_url != kind(database_url=settings.database_url).artifacts_url:
         flags += f" --artifacts-url {quote(settings.artifacts_url)}"
     return flags
 
