@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from shlex import quote
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from service.cli.options import api_key_of, load_settings, refuse
 from service.errors import UnreachableError
@@ -43,6 +43,9 @@ class StudySource(Protocol):
 
     def report(self, name: str, /) -> str:
         """A study's report, an HTML page."""
+
+    def report_data(self, name: str, /) -> dict[str, Any]:
+        """What a study's report says, as JSON."""
 
     def model(self, name: str, technique: str | None = None, /) -> bytes:
         """A trained model, a .keras file."""
