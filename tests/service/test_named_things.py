@@ -114,6 +114,14 @@ def test_commands_name_a_study_as_it_is_called_and_quote_it_for_the_shell(api: h
     assert len(store.studies(None, 100, None).items) == len(HARD)
 
 
+@pytest.mark.parametrize("name", [".", "..", "", "a/b", "a\udcffb", "a\nb"])
+def test_a_command_that_names_what_nothing_can_be_called_is_told_so(shared_api: httpx.Client, name: str) -> None:
+    for command, kind in ((("show", name), "study"), (("datasets", "list", name), "dataset")):
+        told = regsweep(str(shared_api.base_url), *command)
+        assert (told.returncode, told.stdout) == (2, "")
+        assert told.stderr.startswith(f"regsweep: there is no {kind} named '{name[:1]}")
+
+
 def test_studies_are_found_by_a_part_of_their_name_in_any_case_and_form(store: Store, database: Path) -> None:
     assert database.exists()  # of PostgreSQL it is its locale that says which letters are alike
     store.create_study(study("Größe ΑΣ"))
