@@ -11,6 +11,7 @@ from hypothesis import given
 from studies import study_file
 from studies.errors import InvalidSpecError
 from studies.spec.name import NAME_RULE
+from studies.spec.study import StudySpec
 from tests.studies.documents import NAMES
 
 IRIS = {"kind": "builtin", "name": "iris"}
@@ -93,3 +94,8 @@ def test_the_schema_takes_every_name_and_none_that_divides_an_address(name: str)
     assert re.search(field["pattern"], name)
     for bad in (f"{name}/{name}", f"{name} ", f".{name}", f"{name}\n{name}", f"\u202e{name}", f"{name}: l1"):
         assert not re.search(field["pattern"], bad)
+
+
+def test_a_name_of_an_earlier_version_is_read_as_it_is() -> None:
+    stored = study_file.parse({"dataset": IRIS}).model_dump(mode="json") | {"name": "ends with a blank "}
+    assert StudySpec.read(stored).name == "ends with a blank "
