@@ -73,6 +73,12 @@ def lock_standing(session: Session, study_id: int, parent_id: int | None) -> Stu
     return None if row is None else StudyStanding(*row)
 
 
+def hold_standing(session: Session, study_id: int, parent_id: int | None) -> None:
+    """Lock a study as lock_standing does, where the database has row locks; SQLite has one writer anyway."""
+    if session.connection().dialect.name != "sqlite":
+        lock_standing(session, study_id, parent_id)
+
+
 @cache
 def _select_standing() -> sa.Select[Any]:
     studies = table_of(StudyRecord)
