@@ -89,7 +89,7 @@ def describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> Stu
     from studies.spec.study import StudySpec
     from studies.study_file import parse
 
-    on_server = StudySpec.model_validate(study.spec)
+    on_server = StudySpec.read(study.spec)
     if dataset_kind(document) in {"file", "uploaded"}:
         theirs = on_server.dataset
         if not isinstance(theirs, UploadedDataset) or not _is_upload(document, theirs, folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from service.client.data import format_of_path, name_of_path
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.dataset import UploadedDataset
-from studies.spec.study import NAME_PATTERN, NAME_RULE, StudySpec
+from studies.spec.name import NAME_RULE, is_name, normalize
+from studies.spec.study import StudySpec
 from studies.spec.table import TableFormat, TableOptions
 from studies.study_file import parse
 
@@ -136,9 +136,9 @@ def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, str,
     name = options.pop("name", None)
     if name is None:
         return file, name_of_path(file), options
-    if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+    if not isinstance(name, str) or not is_name(normalize(name)):
         raise InvalidSpecError([FieldError("dataset.name", NAME_RULE)])
-    return file, name, options
+    return file, normalize(name), options
 
 
 def write_predictions(predictions: Predictions, output: Path) -> None:

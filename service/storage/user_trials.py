@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord, has_name
 from service.storage.states import ACTIVE_STUDY, TrialState
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.study import StudySpec
@@ -112,7 +112,7 @@ def find_warm_start(session: Session, optuna: RDBStorage, spec: StudySpec) -> di
     if spec.warm_start is None:
         return None
     name = spec.warm_start.study
-    other = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
+    other = session.scalar(sa.select(StudyRecord).where(has_name(StudyRecord.name, name)))
     if other is None:
         raise _invalid_warm_start(f"there is no study named '{name}'")
     theirs = other.parsed_spec
