@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
-from studies.search import checks, optuna_options
+from studies.search import checks, idle_parameters, optuna_options
 from studies.spec.dataset import UploadedDataset
 from studies.spec.parameter import NOTATIONS
 from studies.spec.study import StudySpec
@@ -99,6 +99,8 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
     except ValidationError as error:
         raise InvalidSpecError(field_errors(error.errors())) from None
     checks.check_magnitudes(spec)
+    idle_parameters.check_rates(spec)
+    spec = idle_parameters.without_idle_rates(spec)
     checks.check_search(spec)
     return spec
 

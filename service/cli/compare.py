@@ -83,6 +83,7 @@ def describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> Stu
     """
     from service.cli.local_files import dataset_kind
     from service.errors import NameInUseError
+    from studies.search.idle_parameters import without_idle_rates
     from studies.spec.dataset import UploadedDataset
     from studies.spec.differences import differences
     from studies.spec.study import StudySpec
@@ -95,7 +96,9 @@ def describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> Stu
             raise NameInUseError(study.name, [("dataset", "another file or version", "this one")])
         document = {**document, "dataset": theirs.model_dump(mode="json")}
     described = parse(document)
-    alone = [spec.model_copy(update={"comparison": None}) for spec in (on_server, described)]
+    # A study of an earlier version may search dropout where nothing drops.
+    specs = (without_idle_rates(on_server), described)
+    alone = [spec.model_copy(update={"comparison": None}) for spec in specs]
     if alone[0] != alone[1]:
         raise NameInUseError(study.name, differences(*alone))
     return described

@@ -54,6 +54,9 @@ class DatasetFacts:
             "-1 where some are not, null where it is not known."
         ),
     ] = None
+    no_input: Annotated[str, Field(description="Which columns give a model no input, and why; empty where all do.")] = (
+        ""
+    )
 
 
 BUILTIN: dict[BuiltinName, DatasetFacts] = {

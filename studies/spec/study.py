@@ -238,7 +238,7 @@ class StudySpec(FrozenModel):
     def _check_user_model(self, model: KerasSpec) -> None:
         facts = self.dataset.facts
         try:
-            compatibility.check_fits_dataset(model.graph, facts.shape, facts.task, facts.classes)
+            compatibility.check_fits_dataset(model.graph, facts.shape, facts.task, facts.classes, facts.no_input)
         except ConfigError as error:
             raise ValueError(f"model.config: {error}") from None
         for lookup in self.lookups:

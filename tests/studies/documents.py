@@ -55,7 +55,7 @@ SPACES: st.SearchStrategy[Document] = st.fixed_dictionaries(
 
 _MODELS = st.one_of(
     st.fixed_dictionaries(
-        {"kind": st.just("mlp")}, optional={"hidden_units": st.lists(st.integers(1, 512), max_size=3)}
+        {"kind": st.just("mlp")}, optional={"hidden_units": st.lists(st.integers(1, 512), min_size=1, max_size=3)}
     ),
     st.fixed_dictionaries(
         {"kind": st.just("cnn")},
