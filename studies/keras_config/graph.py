@@ -52,6 +52,16 @@ class Layer:
         return inner.kernels if isinstance(inner, Layer) else LAYERS[self.kind].kernels
 
     @property
+    def has_bias(self) -> bool:
+        """True when it has a bias that a regularizer can act on, or the wrapped layer has."""
+        if self.operation:
+            return False
+        inner = self.arguments.get("layer")
+        if isinstance(inner, Layer):
+            return inner.has_bias
+        return "bias_regularizer" in LAYERS[self.kind].arguments and bool(self.argument("use_bias"))
+
+    @property
     def rates(self) -> tuple[str, ...]:
         """The arguments that a trial's dropout rate replaces: a Dropout layer's, and others that are not 0."""
         names = () if self.operation else LAYERS[self.kind].rates

@@ -1,4 +1,7 @@
-"""Dropout rates that no layer of a study's model takes: set to 0 in its space, or refused where they are asked for."""
+"""Parameters that nothing in a study's model takes: dropout rates, and penalties on biases and outputs.
+
+A rate is set to 0 in the space; what a new study asks for is refused.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.model import KerasSpec, ModelSpec
 from studies.spec.parameter import greatest
-from studies.spec.space import LayerSpace, SearchSpace
+from studies.spec.space import LayerSpace, SearchSpace, kinds
 from studies.spec.study import StudySpec
 
 _DEFAULT = SearchSpace().dropout
@@ -26,13 +29,18 @@ def _undropped(layer: LayerSpace, drops: bool) -> LayerSpace:
     return layer if drops else layer.model_copy(update={"dropout": 0.0})
 
 
-def check_rates(spec: StudySpec) -> None:
-    """Check that a new study asks for no dropout where no layer of its model takes a rate.
+def check_asked(spec: StudySpec) -> None:
+    """Check that a new study asks for nothing that its model does not take.
 
-    The default range asks for nothing, also where a document that was written by a program states it.
+    The default range of dropout asks for nothing, also where a document that was written by a program states it.
 
-    Raises InvalidSpecError that names each rate.
+    Raises InvalidSpecError that names each parameter.
     """
+    if errors := [*_rate_errors(spec), *_penalty_errors(spec)]:
+        raise InvalidSpecError(errors)
+
+
+def _rate_errors(spec: StudySpec) -> list[FieldError]:
     model, space = spec.model, spec.space
     errors = [
         FieldError(f"space.layers.{index}.dropout", f"{_nothing_after(index)}; make it 0 or leave it out")
@@ -41,8 +49,17 @@ def check_rates(spec: StudySpec) -> None:
     ]
     if (why := why_no_dropout(model)) and space.dropout != _DEFAULT and greatest(space.dropout) > 0:
         errors.append(FieldError("space.dropout", f"does nothing, for {why}; {how_to_drop(model)}, or leave it out"))
-    if errors:
-        raise InvalidSpecError(errors)
+    return errors
+
+
+def _penalty_errors(spec: StudySpec) -> Iterator[FieldError]:
+    model, space = spec.model, spec.space
+    for field, is_taken, lacking in (
+        ("bias_regularizer", model.has_biases, "no layer of the model that is regularized has a bias"),
+        ("activity_regularizer", model.has_hidden_outputs, "the model has no hidden layer"),
+    ):
+        if not is_taken and set(kinds(getattr(space, field))) != {"none"}:
+            yield FieldError(f"space.{field}", f"does nothing, for {lacking}; leave it out")
 
 
 def rate_warnings(spec: StudySpec) -> list[str]:

@@ -33,6 +33,16 @@ class MlpSpec(FrozenModel):
         """The layers, counted from 0, that drop: its hidden layers, which a linear model has none of."""
         return frozenset(range(len(self.hidden_units)))
 
+    @property
+    def has_biases(self) -> bool:
+        """True when a bias can be regularized: batch normalization takes the place of hidden layers' biases."""
+        return not (self.hidden_units and self.batch_norm)
+
+    @property
+    def has_hidden_outputs(self) -> bool:
+        """True when there are hidden layers, whose outputs can be regularized."""
+        return bool(self.hidden_units)
+
 
 class CnnSpec(FrozenModel):
     """Convolutions, each followed by 2×2 max pooling while the image is large enough, then dense layers."""
@@ -57,6 +67,16 @@ class CnnSpec(FrozenModel):
     def dropped_layers(self) -> frozenset[int]:
         """The layers, counted from 0, that drop: all of these."""
         return frozenset(range(self.regularized_layers))
+
+    @property
+    def has_biases(self) -> bool:
+        """True when a bias can be regularized: batch normalization takes the place of hidden layers' biases."""
+        return not self.batch_norm
+
+    @property
+    def has_hidden_outputs(self) -> bool:
+        """True: there are always hidden layers, whose outputs can be regularized."""
+        return True
 
 
 #: Kept as one text, so that a spec can be hashed; shown as the object it is.
@@ -94,6 +114,16 @@ class KerasSpec(FrozenModel):
     def dropped_layers(self) -> frozenset[int]:
         """Those of these layers, counted from 0, whose dropout rate a layer of the model takes."""
         return self.graph.dropped
+
+    @property
+    def has_biases(self) -> bool:
+        """True when one of these layers has a bias."""
+        return any(self.graph.by_name[name].has_bias for name in self.graph.regularized)
+
+    @property
+    def has_hidden_outputs(self) -> bool:
+        """True: the output of each of these layers can be regularized, also that of the only one."""
+        return True
 
 
 @lru_cache(64)

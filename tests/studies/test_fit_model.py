@@ -53,7 +53,7 @@ def own(name: str) -> Document:
 
 CASES: dict[str, Callable[[], StudySpec]] = {
     **{name: lambda training=training: spec_of(BINARY, MLP, training) for name, training in TRAININGS.items()},  # type: ignore[misc]
-    "biases and outputs": lambda: spec_of(BINARY, MLP, space=ALL_PENALTIES),
+    "biases and outputs": lambda: spec_of(BINARY, {**MLP, "batch_norm": False}, space=ALL_PENALTIES),
     "cnn": lambda: spec_of(IMAGES, CNN),
     "dropout in layers": lambda: spec_of(IMAGES, own("lstm")),
     "dropout of channels": lambda: spec_of(IMAGES, own("cnn with batch norm")),

@@ -1,4 +1,4 @@
-"""What a study searches where no layer of its model takes a dropout rate, and what it says of it."""
+"""What a study searches where nothing in its model takes a dropout rate or a penalty, and what it says of it."""
 
 from __future__ import annotations
 
@@ -125,3 +125,34 @@ def test_a_study_that_an_earlier_version_accepted_is_read_as_it_ran_and_compared
     assert "space.dropout: is searched and does nothing" in warning
     assert "dropout" not in (techniques.resolve(spec, ComparisonSpec()).techniques or ())
     assert techniques.search_spec(spec, ComparisonSpec(), "combined").space.dropout == 0.0
+
+
+def without_bias() -> Any:
+    return layers.Dense(6, activation="relu", use_bias=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ({"kind": "mlp", "batch_norm": True}, "bias_regularizer"),
+        ({"kind": "cnn", "batch_norm": True}, "bias_regularizer"),
+        (LINEAR, "activity_regularizer"),
+        (keras_model(without_bias(), without_bias()), "bias_regularizer"),
+        (
+            keras_model(layers.Reshape((4, 1)), layers.TimeDistributed(without_bias()), layers.Flatten()),
+            "bias_regularizer",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value["kind"],
+)
+def test_a_penalty_on_what_the_model_has_not_is_refused(model: Document, field: str) -> None:
+    data = {"dataset": {"kind": "builtin", "name": "digits_images"}} if model["kind"] == "cnn" else {}
+    assert refused(model, {field: ["none", "l2"]}, **data)[f"space.{field}"].startswith("does nothing, for ")
+    study(model, {field: "none"}, **data)
+
+
+def test_a_penalty_on_what_the_model_has_is_searched() -> None:
+    for model in ({"kind": "mlp"}, keras_model(without_bias(), dense()), keras_model(dense())):
+        study(model, {"bias_regularizer": ["none", "l2"], "activity_regularizer": ["none", "l1"]})
+    study(LINEAR, {"bias_regularizer": "l2"})
+    study({"kind": "mlp", "batch_norm": True}, {"activity_regularizer": "l1"})
