@@ -1,7 +1,7 @@
 // The page of a trial: its learning curve.
 
 import { send } from "./api.js"
-import { axis, draw } from "./drawing.js"
+import { axis, draw, wholeAxis } from "./drawing.js"
 import { refresh, refreshEvery } from "./regions.js"
 
 const trial = JSON.parse(document.getElementById("plots").textContent)
@@ -17,7 +17,7 @@ function drawCurve(curve) {
   }))
   const shapes = trial.best ? [{ type: "line", x0: trial.best, x1: trial.best, yref: "paper", y0: 0, y1: 1, line: { color: "#8a94a0", width: 1, dash: "dot" } }] : []
   const caption = trial.best ? `The weights of epoch ${trial.best} were kept.` : ""
-  draw("curve", traces, { shapes, xaxis: axis("epoch", [], { tickformat: ",d" }), yaxis: axis("", shown.flatMap((name) => curve[name])) }, caption)
+  draw("curve", traces, { shapes, xaxis: wholeAxis("epoch", curve.epoch), yaxis: axis("", shown.flatMap((name) => curve[name])) }, caption)
 }
 
 if (trial.curve.epoch?.length) drawCurve(trial.curve)
