@@ -1,7 +1,7 @@
 // Follows a study: by server-sent events while they come, by asking again while they do not.
 
 import { say } from "./api.js"
-import { refresh, throttled } from "./regions.js"
+import { patient, refresh, throttled } from "./regions.js"
 
 const REFRESH_MS = 1500 // at most so often while events come
 const POLL_MS = 3000 // while they do not
@@ -41,8 +41,7 @@ export function follow(name, lastEvent, handlers) {
       disconnect()
       look()
     })
-    // A stream that the server refuses stays closed; one that breaks comes back by itself.
-    source.addEventListener("error", () => source?.readyState === EventSource.CLOSED && disconnect())
+    source.addEventListener("error", disconnect) // it would come back by itself, but with no growing pause
     source.addEventListener("open", () => handlers.trial())
   }
 
@@ -68,8 +67,8 @@ export function follow(name, lastEvent, handlers) {
   setInterval(() => {
     if (isGone || document.hidden) return
     const isStreaming = source?.readyState === EventSource.OPEN
-    if (!source && isActive() && Date.now() - triedAt > POLL_MS) connect()
-    if (Date.now() - lookedAt < (!isStreaming && (isActive() || source) ? POLL_MS : IDLE_MS)) return
+    if (!source && isActive() && Date.now() - triedAt > patient(POLL_MS)) connect()
+    if (Date.now() - lookedAt < patient(!isStreaming && (isActive() || source) ? POLL_MS : IDLE_MS)) return
     lookedAt = Date.now()
     look()
   }, 500)

@@ -1,10 +1,11 @@
 // The page of a trial: its learning curve.
 
-import { send } from "./api.js"
+import { Refusal, send } from "./api.js"
 import { axis, draw, wholeAxis } from "./drawing.js"
-import { refresh, refreshEvery } from "./regions.js"
+import { patient, refresh, refreshEvery } from "./regions.js"
 
 const trial = JSON.parse(document.getElementById("plots").textContent)
+const CURVE_MS = 2000
 const DASHES = { loss: "dot", penalized_loss: "dash" }
 
 function drawCurve(curve) {
@@ -20,13 +21,29 @@ function drawCurve(curve) {
   draw("curve", traces, { shapes, xaxis: wholeAxis("epoch", curve.epoch), yaxis: axis("", shown.flatMap((name) => curve[name])) }, caption)
 }
 
+/** Draw the curve as it grows, until the trial has ended. */
+function followCurve() {
+  setTimeout(async () => {
+    if (!document.hidden && !(await drawNow())) return
+    followCurve()
+  }, patient(CURVE_MS))
+}
+
+/** Draw the curve as it is now; return whether it may grow. */
+async function drawNow() {
+  try {
+    const { curve, running } = await send("GET", trial.path)
+    if (curve.epoch.length) drawCurve(curve)
+    return running
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return true // the page says that the server does not answer, or that the trial is gone
+  }
+}
+
 if (trial.curve.epoch?.length) drawCurve(trial.curve)
 document.addEventListener("acted", refresh)
 if (trial.running) {
   refreshEvery(3000)
-  const timer = setInterval(async () => {
-    const { curve, running } = await send("GET", trial.path).catch(() => ({}))
-    if (curve?.epoch.length) drawCurve(curve)
-    if (running === false) clearInterval(timer)
-  }, 2000)
+  followCurve()
 }
