@@ -23,7 +23,7 @@ from tests.service.conftest import served, settings_in
 from tests.service.documents import document
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -90,7 +90,7 @@ def test_a_file_becomes_a_study_that_runs_live_is_compared_and_predicts(
         page.wait_for_selector(".state.completed", timeout=60_000)  # without another look: the page is live
         assert page.locator("#trials tbody tr").count() == 4
         assert [each["name"] for each in server.api.get("/v1/studies").json()["items"]] == ["By form"]
-        _compare(page, trials_per_technique="2", repeats="2", folds="2")
+        _compare(page, trials_per_technique="2", repeats="1", folds="2")
         page.wait_for_selector(".answer", timeout=120_000)
         lines = server.api.get("/v1/studies/By form/comparison").json()["result"]["recommendation"]["lines"]
         assert [line for line in lines[1:] if line not in page.inner_text(".answer")] == []
@@ -197,13 +197,18 @@ def test_a_study_is_submitted_once_and_one_that_is_refused_leaves_no_file(
         assert (study["spec"]["budget"]["trials"], study["comparison"]["state"]) == (3, "searching")
 
 
-def test_a_model_of_ones_own_is_read_and_shown(browser: Browser, api: httpx.Client) -> None:
+def _sequential(inputs: int, units: int, classes: int) -> str:
+    """A model of one hidden layer as Keras writes it."""
     layers = [
-        {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": [None, 13]}},
-        {"class_name": "Dense", "config": {"name": "first", "units": 7, "activation": "relu"}},
-        {"class_name": "Dense", "config": {"name": "last", "units": 3, "activation": "softmax"}},
+        {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": [None, inputs]}},
+        {"class_name": "Dense", "config": {"name": "first", "units": units, "activation": "relu"}},
+        {"class_name": "Dense", "config": {"name": "last", "units": classes, "activation": "softmax"}},
     ]
-    text = json.dumps({"class_name": "Sequential", "config": {"name": "own", "layers": layers}})
+    return json.dumps({"class_name": "Sequential", "config": {"name": "own", "layers": layers}})
+
+
+def test_a_model_of_ones_own_is_read_and_shown(browser: Browser, api: httpx.Client) -> None:
+    text = _sequential(13, 7, 3)
     with looking(browser, str(api.base_url)) as look:
         page = look.go("/new")
         page.check("[name=source][value=known]")
@@ -218,6 +223,83 @@ def test_a_model_of_ones_own_is_read_and_shown(browser: Browser, api: httpx.Clie
         assert page.is_disabled("[name=model][value=cnn]")
         page.select_option("#known", "builtin/iris")
         page.wait_for_selector("p.field-error:has-text('rows')")
+
+
+class Slow:
+    """Holds the first request to an address until it is let through, after those that follow."""
+
+    def __init__(self, page: Page, pattern: str) -> None:
+        self._page, self._pattern = page, pattern
+        self._held: list[Route] = []
+        page.route(pattern, lambda route: route.continue_() if self._held else self._held.append(route))
+
+    def arrive(self) -> None:
+        """Give the page the answer that it asked for first."""
+        [route] = self._held
+        route.fulfill(response=route.fetch())
+        self._page.unroute(self._pattern)
+        self._page.evaluate("fetch('/healthz').then(answer => answer.text())")  # the page has seen what came before
+
+
+def test_a_slow_answer_does_not_replace_a_newer_one(
+    browser: Browser, api: httpx.Client, customers: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("only\tother\n" + "".join(f"{row}\t{'ab'[row % 2]}\n" for row in range(40)), encoding="utf-8")
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/new")
+        slow = Slow(page, "**/v1/datasets/profile")
+        with page.expect_request("**/v1/datasets/profile"):
+            page.set_input_files("#file", other)
+        _choose(page, customers)
+        slow.arrive()
+        assert _errors(page) == {}
+        assert "Größe" in page.inner_text("#profile")
+        assert page.input_value('[id="dataset.target"]') == "churned"
+
+        slow = Slow(page, "**/v1/studies/check")
+        with page.expect_request("**/v1/studies/check"):
+            _fill(page, budget__trials="0")
+        _fill(page, budget__trials="21")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        slow.arrive()
+        assert _errors(page) == {}
+        assert yaml.safe_load(page.locator("#yaml").text_content() or "")["budget"]["trials"] == 21
+
+        page.check("[name=source][value=known]")
+        page.select_option("#known", "builtin/iris")
+        page.check("[name=model][value=keras]")
+        slow = Slow(page, "**/v1/models/read")
+        with page.expect_request("**/v1/models/read"):
+            page.fill("#model-text", "no model")
+        page.fill("#model-text", _sequential(4, 7, 3))
+        page.wait_for_selector("#layers table")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        slow.arrive()
+        assert _errors(page) == {}
+        assert "7" in page.inner_text("#layers table")
+
+
+def test_a_dataset_whose_profile_comes_late_is_not_shown_as_another(
+    browser: Browser, api: httpx.Client, customers: Path
+) -> None:
+    content = customers.read_bytes()
+    for name in ("first", "second"):
+        options = {"name": name, "target": "churned"} | ({} if name == "first" else {"ignore": "id"})
+        api.post("/v1/datasets", params=options, files={"file": ("a.csv", content)}).raise_for_status()
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/new")
+        page.check("[name=source][value=known]")
+        slow = Slow(page, "**/v1/datasets/first")
+        with page.expect_request("**/v1/datasets/first"):
+            page.select_option("#known", "uploaded/first")
+        page.select_option("#known", "builtin/iris")
+        slow.arrive()
+        assert page.inner_text("#profile") == ""
+        page.select_option("#known", "uploaded/second")
+        page.wait_for_selector("#profile table")
+    for name in ("first", "second"):
+        api.delete(f"/v1/datasets/{name}").raise_for_status()
 
 
 def test_a_filled_form_looks_right_and_is_accessible(browser: Browser, api: httpx.Client, customers: Path) -> None:
