@@ -55,6 +55,20 @@ def test_pause_and_resume_do_what_rest_does_and_two_pages_agree(browser: Browser
         assert one.page.locator(_button(one.page, "Pause")).count() == 0
 
 
+def test_a_tab_that_was_hidden_catches_up_when_it_is_seen_again(browser: Browser, api: httpx.Client) -> None:
+    _submit(api, "tabbed")
+    with looking(browser, str(api.base_url)) as look:
+        tab = look.go("/studies/tabbed")
+        tab.evaluate(_HIDE, True)
+        other = tab.context.new_page()
+        other.goto(f"{look.base}/studies/tabbed")
+        other.click(_button(other, "Pause"))
+        other.wait_for_selector(_button(other, "Resume"))
+        assert tab.locator(_button(tab, "Pause")).count() == 1
+        tab.evaluate(_HIDE, False)
+        tab.wait_for_selector(_button(tab, "Resume"))
+
+
 def test_a_refusal_is_the_sentence_of_the_api(browser: Browser, api: httpx.Client) -> None:
     _submit(api, "refused")
     with looking(browser, str(api.base_url)) as look:

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 SCRIPT = "<script>alert(1)</script>"
+CLASSES = ("<b>kürzer</b>", 'länger, "sehr"')
 
 
 @pytest.fixture(scope="module")
 def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 120 rows, whose names and values are not plain."""
+    """A file of 120 rows, whose own name, columns and classes are not plain."""
     random.seed(3)
     path = tmp_path_factory.mktemp("files") / 'Kunden & "Größen" it\'s.csv'
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -38,7 +39,7 @@ def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writerow(["id", "Größe", SCRIPT, 'it\'s "x"', "churned"])
         for number in range(120):
             size = random.gauss(170, 10)
-            writer.writerow([number, f"{size:.1f}", "ab"[number % 2], number % 7, "yes" if size > 170 else "no"])
+            writer.writerow([number, f"{size:.1f}", "ab"[number % 2], number % 7, CLASSES[size > 170]])
     return path
 
 
@@ -72,6 +73,7 @@ def test_a_file_becomes_a_study_that_runs_live_is_compared_and_predicts(
     browser: Browser, house: House, customers: Path
 ) -> None:
     with serving(house, workers=1) as server, looking(browser, server.url) as look:
+        look.page.on("dialog", lambda dialog: look.faults.append(f"ran a script: {dialog.message}"))
         page = look.go("/")
         page.get_by_role("link", name="Begin with a file").click()  # the server is empty
         _choose(page, customers)
@@ -99,6 +101,7 @@ def test_a_file_becomes_a_study_that_runs_live_is_compared_and_predicts(
         _predict(page, customers)
         assert page.locator("#rows-table tbody tr").count() == 100
         assert "'Atlantis'" in page.inner_text("#unfamiliar")
+        assert {f"p_{name}" for name in CLASSES} < set(page.locator("#rows-table th").all_inner_texts())
         assert take_pictures(page, "predictions") == {}
         with page.expect_download() as download:
             page.click("#download")
@@ -117,7 +120,7 @@ def _compare(page: Page, **values: str) -> None:
 
 def _predict(page: Page, customers: Path) -> None:
     """Drop the file, with a row of what training never saw, and wait for its predictions."""
-    text = customers.read_text(encoding="utf-8") + "1,170.5,Atlantis,3,no\n"
+    text = customers.read_text(encoding="utf-8") + "1,170.5,Atlantis,3,\n"
     page.fill("#id", "id")
     dropped = page.evaluate_handle(
         """([name, text]) => {
@@ -186,7 +189,10 @@ def test_a_study_is_submitted_once_and_one_that_is_refused_leaves_no_file(
         assert "choose another name" in page.inner_text("#message")
         assert [each for each in api.get("/v1/datasets").json() if each["kind"] == "uploaded"] == []
         page.unroute("**/v1/datasets")
-        _fill(page, name="once only")
+        _fill(page, budget__trials="5")
+        page.wait_for_selector("p.field-error:has-text(\"another study is named 'taken meanwhile' and differs\")")
+        assert page.get_by_role("link", name="Open 'taken meanwhile'").is_visible()
+        _fill(page, name="once only", budget__trials="3")
         page.wait_for_selector("#outlook:not(.stale) .large")
         sent: list[str] = []
         page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
