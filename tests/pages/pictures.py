@@ -29,6 +29,7 @@ def take_pictures(
     from axe_playwright_python.sync_playwright import Axe
 
     axe, context = Axe(), None if foreign is None else {"exclude": [foreign]}
+    rules = {"light": {}, "dark": {"runOnly": {"type": "rule", "values": ["color-contrast"]}}}  # all else is the same
     found: dict[str, object] = {}
     for width in widths:
         page.set_viewport_size({"width": width, "height": 900})
@@ -37,7 +38,9 @@ def take_pictures(
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)
             page.screenshot(path=SHOTS / f"{name} {width} {scheme}.png", full_page=whole)
-            if violations := axe.run(page, context).response["violations"]:
+            if violations := axe.run(page, context, {"resultTypes": ["violations"], **rules[scheme]}).response[
+                "violations"
+            ]:
                 found[f"{name} {width} {scheme}"] = [
                     (each["id"], [node["html"] for node in each["nodes"]]) for each in violations
                 ]

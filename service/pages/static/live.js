@@ -20,6 +20,7 @@ export function follow(name, lastEvent, handlers) {
   let source = null
   let lastId = lastEvent
   let triedAt = 0
+  let lookedAt = Date.now()
   let isGone = false
 
   function connect() {
@@ -41,7 +42,11 @@ export function follow(name, lastEvent, handlers) {
       disconnect()
       look()
     })
-    source.addEventListener("error", disconnect) // it would come back by itself, but with no growing pause
+    // It would come back by itself, but with no growing pause; whether the server is there is seen at once.
+    source.addEventListener("error", () => {
+      disconnect()
+      look()
+    })
     source.addEventListener("open", () => handlers.trial())
   }
 
@@ -58,18 +63,17 @@ export function follow(name, lastEvent, handlers) {
   }
 
   async function look() {
+    lookedAt = Date.now()
     const status = await refresh()
     if (GONE.includes(status)) gone()
     else handlers.trial()
   }
 
-  let lookedAt = Date.now()
   setInterval(() => {
     if (isGone || document.hidden) return
     const isStreaming = source?.readyState === EventSource.OPEN
     if (!source && isActive() && Date.now() - triedAt > patient(POLL_MS)) connect()
     if (Date.now() - lookedAt < patient(!isStreaming && (isActive() || source) ? POLL_MS : IDLE_MS)) return
-    lookedAt = Date.now()
     look()
   }, 500)
   // A browser opens six connections to a host: a page that nobody looks at leaves its own to others.
