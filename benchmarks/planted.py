@@ -40,7 +40,7 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "clean": {
         "model": {"kind": "mlp", "hidden_units": []},
-        "space": _SPACE | {"batch_size": 128, "learning_rate": 0.01},
+        "space": _SPACE | {"dropout": 0, "batch_size": 128, "learning_rate": 0.01},
         "budget": {"trials": 1, "epochs": 40},
         "comparison": {
             "techniques": ["none", "l1", "l2", "elastic_net", "early_stopping"],

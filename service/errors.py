@@ -325,5 +325,9 @@ class StorageError(ServiceError):
     title = "Storage unavailable"
 
 
+class MigrationError(StorageError):
+    """An older database cannot be brought to this version's schema; trying again would end in the same."""
+
+
 class ArtifactError(StorageError, OSError):
     """A model's or a dataset's file cannot be written, read or found; an OSError, so that `studies` knows it too."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from service.errors import NotFoundError
@@ -59,7 +60,7 @@ def bundle(artifacts: Artifacts, trial: TrialRecord, detail: Mapping[str, Any] |
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("model.keras", artifacts.read(model))
         file.writestr("preparation.skops", artifacts.read(path))
-        zip_name = f"{title.replace(' ', '-')}.zip"
+        zip_name = quote(f"{title.replace(' ', '-')}.zip")
         file.writestr("README.md", README.format(name=title, file=zip_name, rows=_describe_rows(rows)))
     return content.getvalue()
 

@@ -99,7 +99,7 @@ def keep(
 
 def make_dataset_name(target: str | None, digest: str) -> str:
     """The name of a dataset that was given none: of its target and its file."""
-    return make_name(f"{(target or 'file')[:40]}-{digest[:8]}")
+    return make_name((target or "file")[:40], f"-{digest[:8]}")
 
 
 def local_upload(path: Path) -> Upload:

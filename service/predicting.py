@@ -30,7 +30,8 @@ def predict(
     """Predict raw rows here, with the model of an exported zip, its path or its bytes; `id_column` is carried through.
 
     Rows are a file by its path, a frame, a mapping of arrays, or an array. Of a file the format is seen from its name,
-    a text's encoding from its bytes, and the first sheet of a workbook is read, unless they are given.
+    a text's encoding from its bytes, and the first sheet of a workbook is read, unless they are given. Classes are what
+    they were in the study's data: whole numbers and booleans of an array or a frame, texts of a CSV.
 
     Raises DatasetError when the zip is none of ours, when the rows are not as the model needs them, or, if `strict`,
     when they hold what training never saw; ExtraMissingError where regsweep[worker] is not installed.
@@ -47,7 +48,8 @@ def predict(
         else:
             model = Path(fspath(bundle))
         file, known_format = _as_file(rows, file_format, Path(folder))
-        return prediction.predict(model, file, known_format, encoding, sheet, id_column=id_column, strict=strict)
+        found = prediction.predict(model, file, known_format, encoding, sheet, id_column=id_column, strict=strict)
+        return found.with_own_classes()
 
 
 def _as_file(rows: Data, file_format: TableFormat | None, folder: Path) -> tuple[Path, TableFormat]:

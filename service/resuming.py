@@ -11,6 +11,7 @@ from service.storage.records import StudyRecord
 from service.storage.states import ACTIVE_COMPARISON, StudyState
 from service.storage.store import Store
 from studies.analysis import techniques
+from studies.search.idle_parameters import without_idle_rates
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import UploadedDataset
 from studies.spec.differences import differences
@@ -31,8 +32,9 @@ def begin_or_resume(store: Store, spec: StudySpec) -> str:
         return store.create_study(named).name
     except NameInUseError:
         study = store.study(name)
-        # A study of an earlier version may lack what is a default now.
-        stored = study.parsed_spec, StudySpec.model_validate(study.spec)
+        # A study of an earlier version may lack what is a default now, and search what does nothing.
+        stored = [study.parsed_spec, StudySpec.model_validate(study.spec)]
+        stored += [without_idle_rates(each) for each in stored]
         if alone.named(name) not in map(_alone, stored):
             raise NameInUseError(name, differences(_alone(stored[-1]), alone)) from None
         _compare(store, study, spec)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import (
@@ -17,6 +18,9 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
+
+#: The file in a URL of SQLAlchemy's, which a light install does not have.
+_SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -30,6 +34,12 @@ def _cache_folder() -> Path:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "regsweep")
     except RuntimeError:  # a container's user without a home
         return Path(tempfile.gettempdir(), "regsweep")
+
+
+def _artifacts_of(settings: dict[str, Any]) -> str:
+    """The folder of files where none is named: beside the database, so that the one leads to the other."""
+    file = _SQLITE_FILE.match(settings.get("database_url", ""))
+    return f"file://{Path(file[1]).parent / 'artifacts' if file else 'data/artifacts'}"
 
 
 def _from_files(names: Iterable[str]) -> dict[str, str]:
@@ -60,7 +70,9 @@ class Settings(BaseSettings):
 
     database_url: str = Field("sqlite:///data/regsweep.db", description="SQLAlchemy URL of the database.")
     artifacts_url: str = Field(
-        "file://data/artifacts", description="fsspec URL of the folder for models and datasets; also s3://…"
+        default_factory=_artifacts_of,
+        description="fsspec URL of the folder for models and datasets, also s3://…; default `artifacts` beside the "
+        "file of SQLite, else in `data`.",
     )
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(

@@ -16,7 +16,7 @@ from service.storage.speed import read_speed
 from service.storage.store import Store
 from service.study_yaml import write_yaml
 from studies.analysis.work import plan_work
-from studies.search.idle_pruners import pruner_warnings
+from studies.search.idle import warnings_of
 from studies.spec.dataset import UploadedDataset
 
 
@@ -45,7 +45,7 @@ def check_study(document: Mapping[str, Any], settings: Settings, store: Store, d
     return StudyCheck(
         spec=spec.model_dump(mode="json"),
         yaml=write_yaml(document, spec, path),
-        warnings=[*pruner_warnings(spec), *(() if summary is None else summary.warnings)],
+        warnings=[*warnings_of(spec), *(() if summary is None else summary.warnings)],
         name_is_free=conflict is None,
         name_conflict=None if conflict is None else str(conflict),
         trials=sum(each.trials for each in work),

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from service import limits
-from service.names import MAX_NAME, make_name
+from service.names import make_name
 from service.settings import Settings
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.dataset import UploadedDataset
@@ -47,5 +47,4 @@ def with_name(spec: StudySpec, digits: str) -> StudySpec:
     """The study under its own name or, when it has none, under one made of its dataset, its model and `digits`."""
     if spec.name:
         return spec
-    ending = f"-{spec.model.kind}-{digits[:6]}"
-    return spec.named(make_name(spec.dataset.name, MAX_NAME - len(ending)) + ending)
+    return spec.named(make_name(spec.dataset.name, f"-{spec.model.kind}-{digits[:6]}"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -22,12 +22,10 @@ from service.client.documents import study_document
 from service.client.keras_models import model_document
 from service.client.progress_bar import open_bar
 from service.client.sweep_result import SweepResult
-from service.errors import ExtraMissingError, ServiceError, UnreachableError
+from service.client.uploading import uploaded
+from service.errors import ExtraMissingError
 from service.extras import needing
 from service.in_process import InProcessTransport
-from service.schemas.datasets import DatasetDetail
-from studies.errors import InvalidSpecError
-from studies.keras_config.dropout import has_dropout
 from studies.objectives import ObjectiveName, Task
 from studies.spec.model import CnnSpec, KerasSpec, MlpSpec
 
@@ -94,7 +92,7 @@ def sweep(
     if client is not None or server is not None:
         with ExitStack() as stack:
             there = client or stack.enter_context(Client(server, key))
-            with _uploaded(there, rows, options) as dataset:
+            with uploaded(there, rows, options) as dataset:
                 accepted = there.submit({**document, "dataset": dataset}).name
             there.wait(accepted, progress=progress)
             result = SweepResult(there, accepted)
@@ -118,10 +116,10 @@ def _with_dropout(model: Any) -> dict[str, Any]:
     """A model's document; where nothing in the model drops, a searched dropout rate would do nothing."""
     described = model_document(model)
     try:
-        graph = KerasSpec.model_validate(described).graph
+        drops = KerasSpec.model_validate(described).dropped_layers
     except ValidationError:  # the study's own check names the layer that is wrong
         return described
-    return {**described, "insert_dropout": not has_dropout(graph)}
+    return {**described, "insert_dropout": not drops}
 
 
 def _sweep_here(
@@ -159,10 +157,10 @@ def _sweep_here(
         app = create_app(settings)
         stack.callback(app.state.lazy_store.close)
         client = stack.enter_context(Client("http://127.0.0.1", transport=InProcessTransport(app)))
-        with _uploaded(client, rows, options) as dataset:
+        with uploaded(client, rows, options) as dataset:
             store = app.state.lazy_store.get()
-            uploaded = DatasetStore(store, Artifacts(settings.artifacts_url)).uploaded
-            spec = submission.check(study_document({**document, "dataset": dataset}), settings, uploaded)
+            known = DatasetStore(store, Artifacts(settings.artifacts_url)).uploaded
+            spec = submission.check(study_document({**document, "dataset": dataset}), settings, known)
             name = begin_or_resume(store, spec)
         _run(client, name, Fleet(settings, max(settings.workers, 1), name), progress)
         result = SweepResult(client, name)
@@ -180,18 +178,3 @@ def _run(client: Client, name: str, fleet: Fleet, progress: bool | None) -> None
                 bar.show(study)
     finally:
         fleet.stop()
-
-
-@contextmanager
-def _uploaded(client: Client, rows: Data, options: Mapping[str, Any]) -> Iterator[DatasetDetail]:
-    """Upload data for a study that the caller submits; when the study is refused, the data is not kept either."""
-    dataset, is_new = client.add_dataset_or_find(rows, options)
-    try:
-        yield dataset
-    except (ServiceError, InvalidSpecError) as error:
-        if is_new and not isinstance(error, UnreachableError):  # without an answer the study may have been accepted
-            try:
-                client.delete_dataset(dataset.name, dataset.version)
-            except ServiceError as kept:
-                error.add_note(f"version {dataset.version} of the dataset '{dataset.name}' stays there: {kept}")
-        raise

@@ -25,7 +25,7 @@ from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, T
 from service.storage.states import TrialState
 from service.storage.store import Store
 from studies.search.auto_pruner import choose_pruner
-from studies.search.idle_pruners import pruner_warnings
+from studies.search.idle import warnings_of
 from studies.spec.dataset import DatasetFacts
 
 
@@ -89,7 +89,7 @@ def _study_view(
         state=study.state,
         reason=study.reason,
         spec=study.spec,
-        warnings=pruner_warnings(study.parsed_spec),
+        warnings=warnings_of(study.parsed_spec),
         task=study.parsed_spec.task,
         engine=None if study.engine is None else EngineView.model_validate(study.engine),
         pruner=PrunerView(name=pruner.part.name, options=pruner.part.options, why=pruner.why),

@@ -64,7 +64,7 @@ def predict(
     if preparation.task == "regression":
         return Predictions(predicted, None, (), inputs.unfamiliar, ids)
     shares = outputs if preparation.task == "multiclass" else np.column_stack([1 - outputs[:, 0], outputs[:, 0]])
-    return Predictions(predicted, shares, preparation.class_names, inputs.unfamiliar, ids)
+    return Predictions(predicted, shares, preparation.class_names, inputs.unfamiliar, ids, preparation.class_type)
 
 
 def _read_ids(

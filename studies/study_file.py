@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
-from studies.search import checks, optuna_options
+from studies.search import checks, idle_parameters, optuna_options
 from studies.spec.dataset import UploadedDataset
 from studies.spec.parameter import NOTATIONS
-from studies.spec.study import NAME_RULE, StudySpec
+from studies.spec.study import StudySpec
 
 #: Names of union members, which pydantic puts into the location of an error.
 _TAGS = NOTATIONS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
@@ -99,6 +99,8 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
     except ValidationError as error:
         raise InvalidSpecError(field_errors(error.errors())) from None
     checks.check_magnitudes(spec)
+    idle_parameters.check_rates(spec)
+    spec = idle_parameters.without_idle_rates(spec)
     checks.check_search(spec)
     return spec
 
@@ -167,8 +169,6 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
             message = f"unknown kind '{ctx['tag']}'; choose from {ctx['expected_tags']}"
         case "model_type" | "model_attributes_type" | "dict_type":
             message = "must be a JSON object (a mapping in YAML)"
-        case "string_pattern_mismatch" if field == "name":
-            message = NAME_RULE
         case "value_error":
             # A check over several fields names its field at the start of its message.
             named, colon, rest = message.partition(": ")

@@ -46,7 +46,7 @@ for trial in result.trials():
     print(f"dropout {trial.params['dropout']}: val_loss {trial.value:.3f}")
 
 read = result.predict(images[500:])
-right = read.predicted == labels[500:].astype(str)
+right = read.predicted == labels[500:]
 print(f"{right.mean():.1%} of the {len(right):,} other digits are read right")
 
 unsure = read.probabilities.max(axis=1).argmin()

@@ -34,7 +34,7 @@ print(result.answer)
 for row in result.comparison.result.techniques:
     print(f"{row.technique:8} val_loss {row.objective.mean:.3f} on the folds, {row.gap:.3f} above that of training")
 
-right = result.predict(X_test).predicted == y_test.astype(str)
+right = result.predict(X_test).predicted == y_test
 print(f"{right.mean():.1%} of {len(y_test)} tumours that no step of this has seen are told apart")
 
 trained = result.best_model()  # a keras.Model: the architecture above, with the recommended regularization

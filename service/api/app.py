@@ -38,7 +38,7 @@ from service.api.routes import (
     trials,
     workers,
 )
-from service.errors import StorageError
+from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.keys import KeyStore
@@ -53,6 +53,9 @@ def _open(lazy_store: LazyStore, fleet: Fleet | None) -> None:
     try:
         if not KeyStore(lazy_store.get()).has_keys():
             _log.info("no key was made, so this machine's users need none; see `regsweep keys create --help`")
+    except MigrationError as error:
+        _log.error("no request is answered and no worker started", error=str(error))
+        return
     except (StorageError, SQLAlchemyError) as error:
         _log.error("the database does not answer; requests and workers try again", error=str(error))
     if fleet is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import structlog
@@ -90,11 +90,6 @@ class Hub:
         self._lazy_store = lazy_store
         self._channels: dict[int, _Channel] = {}
         self._closing = asyncio.Event()
-
-    @property
-    def followed(self) -> Mapping[int, int]:
-        """The number of listeners of each study that is looked at, by its id."""
-        return {study_id: len(channel.listeners) for study_id, channel in self._channels.items()}
 
     @contextmanager
     def follow(self, study_id: int, *, with_id: bool) -> Iterator[Listener]:

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.lazy_store import LazyStore
-from service.errors import StorageError
+from service.errors import MigrationError, StorageError
 from service.storage.reaper import Reaper
 from service.storage.worker_store import WorkerStore
 
@@ -39,6 +39,9 @@ class LeaseWatch:
             try:
                 reaper = reaper or Reaper(WorkerStore(self._lazy_store.get()), self._lease_seconds)
                 reaper.look()
+            except MigrationError as error:
+                _log.warning("leases are watched no more", error=str(error))
+                return
             except (SQLAlchemyError, StorageError) as error:
                 _log.warning("leases not watched", error=str(error))
             # A thread that ended here would watch no more, and nobody would know.

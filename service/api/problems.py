@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -30,7 +31,13 @@ def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] =
     """A problem+json answer; `errors` name the fields that are wrong, `more` are members beside the standard's."""
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
     body["errors"] = [{"field": error.field, "message": error.message} for error in errors]
-    return JSONResponse(body, status, media_type="application/problem+json")
+    return _ProblemResponse(body, status, media_type="application/problem+json")
+
+
+class _ProblemResponse(JSONResponse):
+    def render(self, content: Any) -> bytes:
+        # A sentence may repeat half a character that the request had, which JSON can only escape.
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def answer(request: Request, status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> Response:

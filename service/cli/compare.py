@@ -83,19 +83,22 @@ def describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> Stu
     """
     from service.cli.local_files import dataset_kind
     from service.errors import NameInUseError
+    from studies.search.idle_parameters import without_idle_rates
     from studies.spec.dataset import UploadedDataset
     from studies.spec.differences import differences
     from studies.spec.study import StudySpec
     from studies.study_file import parse
 
-    on_server = StudySpec.model_validate(study.spec)
+    on_server = StudySpec.read(study.spec)
     if dataset_kind(document) in {"file", "uploaded"}:
         theirs = on_server.dataset
         if not isinstance(theirs, UploadedDataset) or not _is_upload(document, theirs, folder):
             raise NameInUseError(study.name, [("dataset", "another file or version", "this one")])
         document = {**document, "dataset": theirs.model_dump(mode="json")}
     described = parse(document)
-    alone = [spec.model_copy(update={"comparison": None}) for spec in (on_server, described)]
+    # A study of an earlier version may search dropout where nothing drops.
+    specs = (without_idle_rates(on_server), described)
+    alone = [spec.model_copy(update={"comparison": None}) for spec in specs]
     if alone[0] != alone[1]:
         raise NameInUseError(study.name, differences(*alone))
     return described

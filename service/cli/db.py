@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, load_settings
+from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, JsonOption, load_settings, print_json
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -32,7 +32,9 @@ def back_up(
 
 
 @db.command()
-def check(database_url: DatabaseUrlOption = None, artifacts_url: ArtifactsUrlOption = None) -> None:
+def check(
+    database_url: DatabaseUrlOption = None, artifacts_url: ArtifactsUrlOption = None, as_json: JsonOption = False
+) -> None:
     """Check that the records agree: budgets, leases, attempts, Optuna's tables, files; exit 1 if they do not."""
     from service.storage.artifacts import Artifacts
     from service.storage.invariants import violations
@@ -40,7 +42,10 @@ def check(database_url: DatabaseUrlOption = None, artifacts_url: ArtifactsUrlOpt
     settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
     with _existing_store(settings) as store:
         broken = violations(store, Artifacts(settings.artifacts_url))
-    print("\n".join(broken) or "everything holds")
+    if as_json:
+        print_json({"violations": broken})
+    else:
+        print("\n".join(broken) or "everything holds")
     sys.exit(1 if broken else 0)
 
 
@@ -50,6 +55,7 @@ def orphans(
     hours: Annotated[float, typer.Option("--older-than", min=0, help="Hours since the files were written.")] = 24.0,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the files of models, checkpoints and datasets that no record points to; exit 1 if one cannot be removed."""
     from service.storage import orphans as storage_orphans
@@ -60,7 +66,10 @@ def orphans(
         artifacts = Artifacts(settings.artifacts_url)
         paths = storage_orphans.find(store, artifacts, 3600 * hours)
         listed = storage_orphans.remove(store, artifacts, paths) if remove else paths
-    print("\n".join(listed) or "there are none")
+    if as_json:
+        print_json({"orphans": paths, "removed": listed if remove else []})
+    else:
+        print("\n".join(listed) or "there are none")
     sys.exit(0 if listed == paths else 1)
 
 

@@ -6,8 +6,10 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 from rich.console import Console
+from rich.markup import escape
 
 from service.child_process import regsweep_command
 from service.cli import terminal
@@ -37,7 +39,7 @@ def run(file: Path, settings: Settings) -> int:
         with Client(url, api_key_of(settings)) as client:
             _wait_for_server(client, server)
             study = client.submit(_with_free_name(client, spec).model_dump(mode="json"))
-            console.print(f"Submitted [bold]{study.name}[/bold] to {url}")
+            console.print(f"Submitted [bold]{escape(study.name)}[/bold] to {url}")
             _follow(console, client, study.name)
             study = client.study(study.name)
             terminal.show_study(console, study, client.trials(study.name), client.best(study.name))
@@ -85,7 +87,7 @@ def _with_free_name(client: Client, spec: StudySpec) -> StudySpec:
 def _show_urls(console: Console, settings: Settings, study: StudyView) -> None:
     console.print(f"Results are kept in {settings.database_url}; `make serve` shows them again at", highlight=False)
     base = f"http://{settings.host}:{settings.port}"
-    name = study.name.replace(" ", "%20")
+    name = quote(study.name)
     for title, path in (
         ("study", f"/v1/studies/{name}"),
         ("trials", f"/v1/studies/{name}/trials.csv"),

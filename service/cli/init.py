@@ -186,4 +186,4 @@ def _scalar(value: str) -> str:
             return False
         return bool(read == {value: value})
 
-    return value if value.isprintable() and reads_alike() else json.dumps(value)
+    return value if value.isprintable() and reads_alike() else json.dumps(value, ensure_ascii=not value.isprintable())

@@ -27,7 +27,7 @@ def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
     for study in studies:
         overall = study.overall
         table.add_row(
-            study.name,
+            escape(study.name),
             _state(study),
             f"{overall.done}/{planned_trials(study)}",
             f"{overall.fits_done}/{overall.fits}",
@@ -83,6 +83,6 @@ def show_workers(console: Console, workers: WorkersView) -> None:
         table.add_column(column, no_wrap=True, justify="right" if column == "trials" else "left")
     for worker in workers.workers:
         since = f"{worker.started_at:%Y-%m-%d %H:%M}"
-        table.add_row(worker.name, worker.activity, worker.study or "", str(worker.lanes), since)
+        table.add_row(escape(worker.name), worker.activity, escape(worker.study or ""), str(worker.lanes), since)
     _print_whole(console, table)
     console.print(f"{workers.trials_a_minute:.0f} trials ended in the last minute", highlight=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from service.client.data import format_of_path, name_of_path
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.dataset import UploadedDataset
-from studies.spec.study import NAME_PATTERN, NAME_RULE, StudySpec
+from studies.spec.name import NAME_RULE, is_name, normalize
+from studies.spec.study import StudySpec
 from studies.spec.table import TableFormat, TableOptions
 from studies.study_file import parse
 
 if TYPE_CHECKING:
     from service.client import Client
-    from service.schemas.datasets import DatasetDetail
     from service.schemas.studies import StudyView
     from service.settings import Settings
     from service.storage.datasets import Upload
@@ -101,7 +99,8 @@ def submit_study(client: Client, document: Mapping[str, Any], folder: Path) -> S
 
 
 def _submit_with_file(client: Client, document: Mapping[str, Any], folder: Path) -> StudyView:
-    from service.errors import NameInUseError, ServiceError, UnreachableError
+    from service.client.uploading import uploaded
+    from service.errors import NameInUseError
 
     file, dataset_name, options = _dataset_file(document, folder)
     if find_spec("pyarrow") is not None:  # which regsweep[server] brings, with all that reads files
@@ -111,25 +110,8 @@ def _submit_with_file(client: Client, document: Mapping[str, Any], folder: Path)
     name = document.get("name")
     if isinstance(name, str) and client.find(name) is not None:
         raise NameInUseError(name)
-    dataset, is_new = client.add_dataset_or_find(file, {**options, "name": dataset_name})
-    uploaded = {"kind": "uploaded", "name": dataset.name, "version": dataset.version}
-    try:
-        return client.submit({**document, "dataset": uploaded})
-    except (ServiceError, InvalidSpecError) as error:
-        # Without an answer the study may have been accepted.
-        if is_new and not isinstance(error, UnreachableError):
-            _take_back(client, dataset)
-        raise
-
-
-def _take_back(client: Client, dataset: DatasetDetail) -> None:
-    from service.errors import ServiceError
-
-    try:
-        client.delete_dataset(dataset.name, dataset.version)
-    except ServiceError as error:
-        stays = f"version {dataset.version} of the dataset '{dataset.name}' stays on the server"
-        print(f"regsweep: {stays}: {error}", file=sys.stderr)
+    with uploaded(client, file, {**options, "name": dataset_name}) as dataset:
+        return client.submit({**document, "dataset": dataset})
 
 
 def _of_dataset(field: str, message: str) -> FieldError:
@@ -154,9 +136,9 @@ def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, str,
     name = options.pop("name", None)
     if name is None:
         return file, name_of_path(file), options
-    if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+    if not isinstance(name, str) or not is_name(normalize(name)):
         raise InvalidSpecError([FieldError("dataset.name", NAME_RULE)])
-    return file, name, options
+    return file, normalize(name), options
 
 
 def write_predictions(predictions: Predictions, output: Path) -> None:
@@ -167,7 +149,9 @@ def write_predictions(predictions: Predictions, output: Path) -> None:
             {**row, "probabilities": dict(zip(predictions.class_names, shares, strict=True))} if shares else row
             for row, shares in _rows(predictions)
         ]
-        output.write_text(json.dumps({"predictions": rows, "unfamiliar": _unfamiliar(predictions)}), encoding="utf-8")
+        classes = {"class_type": predictions.class_type} if predictions.class_names else {}
+        written = {"predictions": rows, **classes, "unfamiliar": _unfamiliar(predictions)}
+        output.write_text(json.dumps(written), encoding="utf-8")
         return
     with output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

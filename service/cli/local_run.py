@@ -88,7 +88,7 @@ def _run(source: Source, name: str, read: Callable[[], StudyView], command: str)
         print(f"regsweep: {error}\nregsweep: '{name}' is kept; the same command goes on with it", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        console.print(f"Interrupted; the same command goes on with '{name}'.")
+        console.print(f"Interrupted; the same command goes on with '{name}'.", markup=False)
         return 130
     finally:
         fleet.stop()

@@ -87,14 +87,16 @@ def main() -> None:
     except UnreachableError as error:
         refuse(f"{error}; start one with `regsweep serve`, or name it with --server")
     except UnauthenticatedError as error:
-        refuse(f"{str(error).partition(';')[0]}; give one with --key, REGSWEEP_KEY or REGSWEEP_KEY_FILE")
+        said = f"{str(error).partition(';')[0]}; give one with --key, REGSWEEP_KEY or REGSWEEP_KEY_FILE"
+        refuse(_with_notes(error, said))
     except NoWorkerError as error:  # nothing is wrong with the request
         print(f"regsweep: {error}", file=sys.stderr)
         sys.exit(1)
     except NameInUseError as error:  # its sentence names the fields that differ, and what to do
-        refuse(str(error))
+        refuse(_with_notes(error, str(error)))
     except (ServiceError, InvalidSpecError) as error:
-        refuse("\n".join(f"{e.field}: {e.message}".removeprefix(": ") for e in error.fields) or str(error))
+        said = "\n".join(f"{e.field}: {e.message}".removeprefix(": ") for e in error.fields) or str(error)
+        refuse(_with_notes(error, said))
     except StudiesError as error:
         refuse(str(error))
     except ModuleNotFoundError as error:
@@ -106,6 +108,10 @@ def main() -> None:
         refuse(str(ExtraMissingError("this command", str(error.name), extra)))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _with_notes(error: Exception, said: str) -> str:
+    return "\n".join([said, *getattr(error, "__notes__", ())])
 
 
 if __name__ == "__main__":

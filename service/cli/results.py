@@ -14,10 +14,12 @@ from service.cli.options import (
     ArtifactsUrlOption,
     DatabaseUrlOption,
     EncodingOption,
+    JsonOption,
     KeyOption,
     ServerOption,
     SheetOption,
     StudyName,
+    print_json,
     refuse,
 )
 from service.cli.source import open_source
@@ -35,9 +37,13 @@ def report(
     key: KeyOption = None,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a study's report: the recommendation, the techniques compared, every figure, in one HTML file."""
     with open_source(server, key, database_url, artifacts_url) as source:
+        if as_json:
+            print_json(source.studies.report_data(name))
+            return
         _write(output, source.studies.report(name).encode())
 
 

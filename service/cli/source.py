@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from shlex import quote
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from service.cli.options import api_key_of, load_settings, refuse
 from service.errors import UnreachableError
@@ -43,6 +43,9 @@ class StudySource(Protocol):
 
     def report(self, name: str, /) -> str:
         """A study's report, an HTML page."""
+
+    def report_data(self, name: str, /) -> dict[str, Any]:
+        """What a study's report says, as JSON."""
 
     def model(self, name: str, technique: str | None = None, /) -> bytes:
         """A trained model, a .keras file."""
@@ -149,18 +152,7 @@ def _database(settings: Settings, flags: str) -> Iterator[Source]:
 
     database.check(settings.database_url, must_exist=True)
     with closing(Store(settings.database_url)) as store:
-        yield Source(LocalStudies(store, Artifacts(_artifacts_url(settings)), settings), None, settings, flags)
-
-
-def _artifacts_url(settings: Settings) -> str:
-    """The settings' folder of files; where only a database is named, the folder `artifacts` beside its file, if any."""
-    from service.storage import database
-
-    named, file = settings.model_fields_set, database.sqlite_file(settings.database_url)
-    if file is None or "database_url" not in named or "artifacts_url" in named:
-        return settings.artifacts_url
-    beside = file.absolute().parent / "artifacts"
-    return f"file://{beside}" if beside.is_dir() else settings.artifacts_url
+        yield Source(LocalStudies(store, Artifacts(settings.artifacts_url), settings), None, settings, flags)
 
 
 def server_flag(server: str | None) -> str:
@@ -172,10 +164,10 @@ def database_flags(settings: Settings) -> str:
     """The flags that lead to a database and its files, without those that the environment already sets."""
     from sqlalchemy.engine import make_url
 
-    defaults, flags = type(settings)(), ""
-    if settings.database_url != defaults.database_url:
+    kind, flags = type(settings), ""
+    if settings.database_url != kind().database_url:
         flags += f" --database-url {quote(make_url(settings.database_url).render_as_string(hide_password=True))}"
-    if settings.artifacts_url != defaults.artifacts_url:
+    if settings.artifacts_url != kind(database_url=settings.database_url).artifacts_url:
         flags += f" --artifacts-url {quote(settings.artifacts_url)}"
     return flags
 

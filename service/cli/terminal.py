@@ -63,7 +63,7 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     reason = escape(f" ({study.reason})") if study.reason else ""
     counts = [f"{count} {state}" for state, count in progress.model_dump(exclude={"trials"}).items() if count]
     console.print(
-        f"[bold]{study.name}[/bold] is {study.state}{reason}: {', '.join(counts)} of {progress.trials} trials",
+        f"[bold]{escape(study.name)}[/bold] is {study.state}{reason}: {', '.join(counts)} of {progress.trials} trials",
         highlight=False,
     )
     if study.earlier:
@@ -77,7 +77,7 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     elif study.active:
         console.print(f"In all {progress_line(study.overall)}", highlight=False)
     _show_data(console, study)
-    spec = StudySpec.model_validate(study.spec)
+    spec = StudySpec.read(study.spec)
     trials = list(trials)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:

@@ -109,13 +109,13 @@ def _study_check(
     from service.schemas.checks import StudyCheck
     from service.study_yaml import write_yaml
     from studies.analysis.work import plan_work
-    from studies.search.idle_pruners import pruner_warnings
+    from studies.search.idle import warnings_of
 
     work, (speed, conflict) = plan_work(spec), _known(spec, store)
     return StudyCheck(
         spec=spec.model_dump(mode="json"),
         yaml=write_yaml(document, spec, document["dataset"].get("path")),
-        warnings=[*pruner_warnings(spec), *(() if summary is None else summary.warnings)],
+        warnings=[*warnings_of(spec), *(() if summary is None else summary.warnings)],
         name_is_free=conflict is None,
         name_conflict=conflict,
         trials=sum(each.trials for each in work),

@@ -35,7 +35,14 @@ _BY_STATUS: dict[int, type[ServiceError]] = {
 
 
 def fill(template: str, **parts: object) -> str:
-    """Fill a path's names in, as `/v1/studies/{name}`."""
+    """Fill a path's names in, as `/v1/studies/{name}`.
+
+    Raises NotFoundError when a name is one that nothing has, and with which the path would lead elsewhere.
+    """
+    for part in map(str, parts.values()):
+        if part in {"", ".", ".."} or "/" in part or not part.isprintable():
+            kind = "dataset" if template.startswith("/v1/datasets/") else "study"
+            raise errors.NotFoundError(f"there is no {kind} named '{part}'")
     return template.format(**{name: quote(str(part), safe="") for name, part in parts.items()})
 
 

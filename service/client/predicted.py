@@ -22,4 +22,5 @@ def read_predictions(content: bytes) -> Predictions:
         class_names=class_names,
         unfamiliar=tuple(Unfamiliar(**{k: v for k, v in one.items() if k != "text"}) for one in answer["unfamiliar"]),
         ids=tuple(row["id"] for row in rows) if rows and "id" in rows[0] else None,
-    )
+        class_type=answer.get("class_type", "text"),  # servers of an earlier version do not say it
+    ).with_own_classes()

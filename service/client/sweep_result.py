@@ -15,7 +15,9 @@ from service.schemas.trials import TrialView
 
 if TYPE_CHECKING:
     import keras
+    import pandas as pd
 
+    from studies.analysis.results import Selection
     from studies.predictions import Predictions
 
 _RECOMMENDED = "recommended"
@@ -39,6 +41,35 @@ class SweepResult:
         """The comparison's answer in three lines: what to use, what to expect, how sure that is; empty without one."""
         result = None if self.comparison is None else self.comparison.result
         return "" if result is None else "\n".join(result.recommendation.lines)
+
+    @property
+    def selected(self) -> list[str]:
+        """The features that the comparison selects; empty where they have no names, or no technique selects any."""
+        selection = self._selection()
+        return [] if selection is None else list(selection.selected)
+
+    def features(self, technique: str | None = None) -> pd.DataFrame:
+        """A row a feature as a pandas frame, the steadiest first; empty where no technique selects features.
+
+        The shares are of the trainings in which the feature is among the largest, and in which a weight of it is not 0.
+        """
+        import pandas as pd
+
+        selection = self._selection(technique)
+        if selection is None:
+            return pd.DataFrame(columns=["largest", "nonzero", "selected"])
+        frame = pd.DataFrame({"largest": selection.shares, "nonzero": selection.nonzero})
+        frame["selected"] = frame.index.isin(selection.selected)
+        return frame.sort_values(["largest", "nonzero"], ascending=False)
+
+    def _selection(self, technique: str | None = None) -> Selection | None:
+        """What a technique selects, by default the recommended one or else the first that selects features."""
+        result = None if self.comparison is None else self.comparison.result
+        if result is None:
+            return None
+        selections = {each.technique: each for each in result.selections}
+        recommended = selections.get(result.recommendation.technique)
+        return selections.get(technique) if technique else recommended or next(iter(selections.values()), None)
 
     def trials(self) -> Trials:
         """The trials of the study's own search."""

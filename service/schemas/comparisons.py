@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
@@ -10,9 +10,15 @@ from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
 from service.schemas.studies import BestView
 from service.storage.states import ComparisonState, StudyState
-from studies.analysis.labels import bounds_text, label, number
-from studies.analysis.results import Comparison
+from studies.analysis.labels import label
+from studies.analysis.results import Comparison, TechniqueResult
 from studies.spec.comparison import Technique
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The columns of a candidate in a frame, beside its name and its metrics.
+_PLAIN = ("regret", "probability_best", "keeps_up", "raced_out", "gap", "zero_share", "l2_norm", "epochs", "fits")
 
 
 class PartView(BaseModel):
@@ -52,14 +58,29 @@ class ComparisonView(BaseModel):
             )
         answer = "".join(notebook.paragraph(line) for line in self.result.recommendation.lines)
         head = ("technique", self.result.objective, "95 % interval", "regret", "zeros")
-        rows = [
-            (
-                label(row.technique),
-                number(row.objective.mean),
-                bounds_text(row.objective),
-                number(row.regret, 2),
-                f"{row.zero_share:.0%}",
-            )
-            for row in self.result.ranked
-        ]
-        return answer + notebook.table(head, rows)
+        ranked = self.result.ranked
+        bounds = notebook.column([end for row in ranked for end in (row.objective.low, row.objective.high)], 3)
+        columns = (
+            [label(row.technique) for row in ranked],
+            notebook.column([row.objective.mean for row in ranked], 4),
+            [f"{low} to {high}" for low, high in zip(bounds[::2], bounds[1::2], strict=True)],
+            notebook.column([row.regret for row in ranked], 2),
+            [f"{row.zero_share:.0%}" for row in ranked],
+        )
+        return answer + notebook.table(head, zip(*columns, strict=True))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row a candidate, the best first, as a pandas frame; without rows until there is a result."""
+        import pandas as pd
+
+        return pd.DataFrame([] if self.result is None else [_flat(row, self.result) for row in self.result.ranked])
+
+
+def _flat(row: TechniqueResult, result: Comparison) -> dict[str, Any]:
+    """A row of the table without what is nested: the objective and the metric of the task by their names."""
+    named = {result.objective: row.objective, result.task_metric: row.task_metric}
+    flat: dict[str, Any] = {"technique": row.technique}
+    for name, interval in named.items():
+        mean, low, high = (None,) * 3 if interval is None else (interval.mean, interval.low, interval.high)
+        flat |= {name: mean, f"{name}_low": low, f"{name}_high": high}
+    return flat | {name: getattr(row, name) for name in _PLAIN}

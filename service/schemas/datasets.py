@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
 from studies.datasets.profile import DatasetProfile, InputsProfile
 from studies.objectives import Task
-from studies.spec.study import NAME_PATTERN, NAME_RULE
+from studies.spec.name import NAME_RULE, Name
 from studies.spec.table import TableFormat, TableOptions
 
 
@@ -66,9 +66,8 @@ class UploadOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     target: str | None = Field(None, description="The column to predict; needed.")
-    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
-        None,
-        description=f"{NAME_RULE}; made of the file's name, or of target and digest, when left out.",
+    name: Name | None = Field(
+        None, description=f"{NAME_RULE}; made of the file's name, or of target and digest, when left out."
     )
     task: Task | None = Field(None, description="Inferred from the target column when left out.")
     ignore: list[str] = Field(default_factory=list, description="Columns that are not read; may be repeated.")

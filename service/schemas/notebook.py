@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from math import floor, log10
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:
@@ -11,6 +12,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") ->
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>{paragraph(note)}"
+
+
+def column(values: Sequence[float], digits: int) -> list[str]:
+    """Write numbers with as many decimals each, so that the largest has `digits` significant digits."""
+    largest = max(map(abs, values), default=0.0)
+    decimals = max(0, digits - 1 - floor(log10(largest))) if largest else 0
+    return [f"{value:z.{decimals}f}" for value in values]
 
 
 def facts(title: str, pairs: Iterable[tuple[str, str]]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 
-from service.errors import StorageError
+from service.errors import MigrationError, StorageError
 from service.storage.backup import backup
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def engine_options(url: str) -> dict[str, Any]:
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
+    # SQLite's own leaves all letters but those of ASCII as they are.
+    connection.create_function("lower", 1, _lower, deterministic=True)
     # The driver would begin transactions by itself, and only at the first write.
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -85,6 +87,10 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _lower(text: Any) -> str | None:
+    return None if text is None else str(text).casefold()
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:
@@ -137,22 +143,53 @@ def _make_folder(url: URL) -> None:
 def prepare(engine: sa.Engine) -> None:
     """Bring an empty or older database to this version's schema, Optuna's tables included.
 
-    Raises StorageError when the database belongs to a newer version.
+    Raises StorageError when the database belongs to a newer version, MigrationError when it cannot be brought up.
     """
     if _revision(engine) == HEAD:
         return
     with _exclusive(engine):
         revision = _known_revision(engine)
         if revision != HEAD:
+            copy = None
             if revision is not None and engine.dialect.name == "sqlite" and engine.url.database:
-                backup(engine.url, _free_name(Path(f"{engine.url.database}.{revision}.backup")))
-            # Ours comes last: where our revision is recorded, Optuna's tables exist too.
-            optuna_storage(engine.url, create=True).engine.dispose()
-            _upgrade(engine)
+                copy = _copy(engine.url, Path(f"{engine.url.database}.{revision}.backup"))
+            try:
+                # Ours comes last: where our revision is recorded, Optuna's tables exist too.
+                optuna_storage(engine.url, create=True).engine.dispose()
+                _upgrade(engine)
+            # A migration works on whatever an older version left, and what it raises may be anything.
+            except Exception as error:
+                if revision is None or _is_lost(error):
+                    raise
+                raise MigrationError(_describe_failure(revision, copy, error)) from error
 
 
-def _free_name(path: Path) -> Path:
-    return next(free for n in count() if not (free := path if n == 0 else path.with_name(f"{path.name}.{n}")).exists())
+def _copy(url: URL, path: Path) -> Path:
+    """Copy the database into a new file of this name or a numbered one; return an earlier copy where it is the same."""
+    earlier = []
+    while path.exists():
+        earlier.append(path)
+        path = earlier[0].with_name(f"{earlier[0].name}.{len(earlier)}")
+    backup(url, path)
+    same = next((one for one in earlier if filecmp.cmp(one, path, shallow=False)), None)
+    if same is None:
+        return path
+    path.unlink()
+    return same
+
+
+def _is_lost(error: Exception) -> bool:
+    """Return whether the connection broke, so that another try may do."""
+    return isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+
+
+def _describe_failure(revision: str, copy: Path | None, error: Exception) -> str:
+    reason = str(getattr(error, "orig", error)).partition("\n")[0]
+    kept = "" if copy is None else f", and {copy} is a copy of it"
+    return (
+        f"the database's schema {revision} cannot become {HEAD} ({type(error).__name__}: {reason}); it stays as it "
+        f"was{kept}; go on with the version that wrote it, or mend that and start again"
+    )
 
 
 def check(url: str, *, must_exist: bool = False) -> None:

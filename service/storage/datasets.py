@@ -13,10 +13,11 @@ from service.errors import DatasetInUseError, NotFoundError
 from service.storage.artifacts import Artifacts
 from service.storage.database import unix_now
 from service.storage.dataset_files import FIRST_VERSION, file_path, lock_dataset_file, lock_dataset_name
-from service.storage.records import DatasetRecord, StudyRecord
+from service.storage.records import DatasetRecord, StudyRecord, has_name
 from service.storage.store import Store
 from studies.datasets.profile import DatasetProfile
 from studies.spec.dataset import MAX_VERSION, UploadedDataset
+from studies.spec.name import normalize
 from studies.spec.table import TableFormat, TableOptions
 
 _MAX_NAMED = 5  # studies that an error names
@@ -144,7 +145,7 @@ class DatasetStore:
         Raises DatasetInUseError while a study is about one of them; then all stay.
         """
         with self._store.writing() as session:
-            lock_dataset_name(session, name)
+            lock_dataset_name(session, normalize(name))
             records = [one for one in session.scalars(_versions(name)) if version in {None, one.version}]
             if not records:
                 raise _not_found(name, version)
@@ -168,9 +169,8 @@ class DatasetStore:
 
 def _versions(name: str) -> sa.Select[DatasetRecord]:
     """Select all versions of a dataset, newest first."""
-    # Neither database can be asked for NUL, nor for half a character.
-    is_named = DatasetRecord.name == name if name.isprintable() else sa.false()
-    return sa.select(DatasetRecord).where(is_named).order_by(DatasetRecord.version.desc())
+    of_name = has_name(DatasetRecord.name, name)
+    return sa.select(DatasetRecord).where(of_name).order_by(DatasetRecord.version.desc())
 
 
 def _find(session: Session, name: str, version: int | None) -> DatasetRecord | None:

@@ -17,6 +17,7 @@ from service.storage.store import Store
 from service.version import VERSION
 from studies.analysis.findings import Findings, Sample, Trial
 from studies.analysis.results import Comparison
+from studies.search.idle_parameters import without_idle_rates
 
 
 def findings(store: Store, study: StudyRecord) -> Findings:
@@ -25,7 +26,7 @@ def findings(store: Store, study: StudyRecord) -> Findings:
         parts = {part.technique: part for part in comparisons.parts(session, study)}
         searched = {technique: _trials(session, part) for technique, part in parts.items() if technique is not None}
         return Findings(
-            spec=study.parsed_spec,
+            spec=without_idle_rates(study.parsed_spec),  # an earlier version searched dropout where nothing drops
             data=summary_of(session, study.parsed_spec.dataset),
             state=study.state,
             comparison_state=study.comparison_state,

@@ -308,7 +308,7 @@ class TrialLedger:
         self._nothing_changed = False
         with database.transaction(self._rdb) as session:
             if locks_study:
-                lifecycle.lock_standing(session, self._study_id, self._parent_id)
+                lifecycle.hold_standing(session, self._study_id, self._parent_id)
             if not update_claimed(session, claim, columns or {"token": claim.token}, ended=ended):
                 number = self._opened_numbers.get(claim.trial_id) if claim.number is None else claim.number
                 self._awaited |= set() if number is None else {number}

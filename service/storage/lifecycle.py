@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError, PreconditionError
 from service.storage.database import unix_now
-from service.storage.records import StudyRecord, TrialRecord, table_of
+from service.storage.records import StudyRecord, TrialRecord, has_name, table_of
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
@@ -30,8 +30,7 @@ def find(session: Session, name: str, *, lock: bool = False) -> StudyRecord:
 
     Raises NotFoundError when there is none.
     """
-    # PostgreSQL refuses to compare a text with one that holds a NUL.
-    study = None if "\0" in name else session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
+    study = session.scalar(sa.select(StudyRecord).where(has_name(StudyRecord.name, name)))
     if study is not None and lock:
         study = lock_study(session, study.id)
     if study is None:
@@ -72,6 +71,12 @@ def lock_standing(session: Session, study_id: int, parent_id: int | None) -> Stu
         connection.execute(_select_standing(), {"of_study": parent_id})
     row = connection.execute(_select_standing(), {"of_study": study_id}).first()
     return None if row is None else StudyStanding(*row)
+
+
+def hold_standing(session: Session, study_id: int, parent_id: int | None) -> None:
+    """Lock a study as lock_standing does, where the database has row locks; SQLite has one writer anyway."""
+    if session.connection().dialect.name != "sqlite":
+        lock_standing(session, study_id, parent_id)
 
 
 @cache

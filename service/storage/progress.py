@@ -16,10 +16,8 @@ from sqlalchemy.orm import Session
 from service.storage.database import unix_now
 from service.storage.records import StudyRecord, TrialRecord, in_budget
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, TrialState
+from studies.spec.comparison import MAX_DELIVERED
 from studies.spec.resampling import Resampling
-
-#: Models of a delivered mean: as many as datasets.splits makes of it, which a listing does not load (scikit-learn).
-_MAX_DELIVERED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,7 @@ def _repeats_to_plan(study: StudyRecord, so_far: Work) -> Work:
 
 
 def _delivery(comparison: Mapping[str, Any]) -> Work:
-    fits = {"folds": _MAX_DELIVERED, "refit": 1, "split": 0}[comparison["deliver"]]
+    fits = MAX_DELIVERED[comparison["deliver"]]
     return Work(min(fits, 1), fits)
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.storage.states import LIVE_STUDY, Activity, ComparisonState, Ending, StudyState, TrialState
 from studies.spec.comparison import ComparisonSpec
+from studies.spec.name import normalize
 from studies.spec.study import StudySpec
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,6 +36,12 @@ class Record(DeclarativeBase):
 def table_of(record: type[Record]) -> sa.Table:
     """The table of a record, for statements that every trial needs: they do without the ORM, and so cost less."""
     return cast("sa.Table", record.__table__)
+
+
+def has_name(column: sa.orm.InstrumentedAttribute[str], name: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a column of names holds this one, in whichever form of Unicode it is typed."""
+    # Neither database can be asked for NUL, nor for half a character.
+    return column == normalize(name) if name.isprintable() else sa.false()
 
 
 class StudyRecord(Record):

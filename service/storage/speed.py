@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
-from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
+from service.storage.states import LIVE_STUDY, StudyState, TrialState
 from studies.spec.study import StudySpec
 
 _RECENT_STUDIES = 50
@@ -54,7 +54,7 @@ def read_speed(session: Session, spec: StudySpec) -> Speed:
     document = spec.model_dump(mode="json")
     alike = [record for record in recent if _trains(record.spec) == _trains(document)]
     measured = _measure(session, alike, _MAX_ALIKE)
-    active = sa.select(sa.func.count()).where(StudyRecord.state.in_(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
+    active = sa.select(sa.func.count()).where(StudyRecord.state.in_(LIVE_STUDY), StudyRecord.parent_id.is_(None))
     others = session.scalar(active) or 0
     return Speed(measured or _measure(session, recent, _MAX_READ), bool(measured), others)
 

@@ -30,6 +30,7 @@ from service.storage.progress import Progress
 from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord, asked
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, StudyState, TrialState
 from studies.spec.differences import differences
+from studies.spec.name import normalize
 from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
@@ -133,15 +134,15 @@ class Store:
 
         Raises OtherListingError when the cursor is not of this listing.
         """
-        # Names are ASCII, so that SQLite's lower() does for all of them.
-        name_part = name_part.lower()
+        name_part = normalize(name_part)
         listing = listing_id("studies", state, *([name_part] if name_part else []))
         query = sa.select(StudyRecord).where(StudyRecord.parent_id.is_(None))
         query = query.order_by(StudyRecord.id.desc()).limit(limit + 1)
         if state is not None:
             query = query.where(StudyRecord.state == state)
         if name_part:
-            query = query.where(sa.func.lower(StudyRecord.name).contains(name_part, autoescape=True))
+            holds = StudyRecord.name.icontains(name_part, autoescape=True)
+            query = query.where(holds if name_part.isprintable() else sa.false())
         if cursor is not None:
             cursor.check(listing)
             query = query.where(StudyRecord.id < cursor.after)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrialRecord, has_name
 from service.storage.states import ACTIVE_STUDY, TrialState
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.study import StudySpec
@@ -107,12 +107,12 @@ def find_warm_start(session: Session, optuna: RDBStorage, spec: StudySpec) -> di
     Raises InvalidSpecError when there is no such study, its objectives or its data differ, or none of its trials fits.
     """
     from service.storage import optuna_tables
-    from studies.search import warm_start
+    from studies.search import idle_parameters, warm_start
 
     if spec.warm_start is None:
         return None
     name = spec.warm_start.study
-    other = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
+    other = session.scalar(sa.select(StudyRecord).where(has_name(StudyRecord.name, name)))
     if other is None:
         raise _invalid_warm_start(f"there is no study named '{name}'")
     theirs = other.parsed_spec
@@ -128,7 +128,8 @@ def find_warm_start(session: Session, optuna: RDBStorage, spec: StudySpec) -> di
         )
     trials = optuna_tables.read_trials(session, optuna.get_study_id_from_name(name), -1, ())
     complete = [(trial.params, trial.values) for trial in trials if trial.state.name == TrialState.COMPLETE]
-    found = warm_start.document(spec, theirs, complete)
+    # An earlier version searched dropout also where nothing drops.
+    found = warm_start.document(spec, idle_parameters.without_idle_rates(theirs), complete)
     if not found["trials"]:
         why = "".join(f"; {reason} ({count})" for reason, count in found["left_out"].items())
         message = f"none of the {len(complete)} complete trials of '{name}' lies in this study's space{why}"

@@ -82,7 +82,8 @@ class Fleet:
     def stop(self) -> None:
         """End all workers: politely, then, after 10 seconds, by force."""
         self._stopping.set()
-        self._keeper.join()
+        if self._keeper.is_alive():  # it was never started where the database could not be opened
+            self._keeper.join()
         running = [member.running for member in self._members if member.running is not None]
         for worker in running:
             worker.process.terminate()

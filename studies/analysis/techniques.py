@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from studies.errors import FieldError, InvalidSpecError
 from studies.regularization import Regularizer
 from studies.search.grid import count_choices
+from studies.search.idle_parameters import how_to_drop, why_no_dropout, without_idle_rates
 from studies.spec.comparison import TECHNIQUES, ComparisonSpec, Technique
-from studies.spec.parameter import Range
+from studies.spec.parameter import greatest
 from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds
 from studies.spec.sampler import FINITE_SAMPLERS, PrunerSpec, SamplerSpec
 from studies.spec.space import LayerSpace, SearchSpace, kinds
@@ -25,7 +26,7 @@ def search_spec(spec: StudySpec, comparison: ComparisonSpec, technique: Techniqu
     Raises InvalidSpecError when the space excludes the technique.
     """
     few_rows = spec.dataset.facts.rows < _FEW_ROWS and spec.resampling.kind == "holdout"
-    space = restrict(spec.space, technique)
+    space = _restrict(spec, technique)
     trials = min(comparison.trials_per_technique, count_choices(space))
     sampler = SamplerSpec() if spec.sampler.name in FINITE_SAMPLERS or len(spec.objectives) > 1 else spec.sampler
     return spec.model_copy(
@@ -80,40 +81,44 @@ def resolve(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
     if comparison.techniques is not None:
         check_allowed(spec, comparison.techniques)
         return comparison
-    allowed = tuple(technique for technique in TECHNIQUES if _allows(spec.space, technique))
+    allowed = tuple(technique for technique in TECHNIQUES if _allows(spec, technique))
     return comparison.model_copy(update={"techniques": allowed})
 
 
-def _allows(space: SearchSpace, technique: Technique) -> bool:
+def _allows(spec: StudySpec, technique: Technique) -> bool:
     try:
-        restrict(space, technique)
+        _restrict(spec, technique)
     except InvalidSpecError:
         return False
     return True
 
 
 def check_allowed(spec: StudySpec, techniques: Sequence[Technique]) -> None:
-    """Check that the study's space allows each technique.
+    """Check that the study's space and its model allow each technique.
 
-    Raises InvalidSpecError that names each technique it excludes.
+    Raises InvalidSpecError that names each technique they exclude.
     """
     errors: list[FieldError] = []
     for index, technique in enumerate(techniques):
         try:
-            restrict(spec.space, technique)
+            _restrict(spec, technique)
         except InvalidSpecError as error:
             errors += [FieldError(f"comparison.techniques.{index}", each.message) for each in error.errors]
     if errors:
         raise InvalidSpecError(errors)
 
 
-def restrict(space: SearchSpace, technique: Technique) -> SearchSpace:
-    """Restrict a space to a technique's own parameters, with all other regularization off.
+def _restrict(spec: StudySpec, technique: Technique) -> SearchSpace:
+    """Restrict a study's space to a technique's own parameters, with all other regularization off.
 
     Learning rate and batch size stay the study's, so that every technique has the same chance.
 
-    Raises InvalidSpecError when the space excludes the technique.
+    Raises InvalidSpecError when the space or the model excludes the technique.
     """
+    if technique == "dropout" and (why := why_no_dropout(spec.model)):
+        message = f"the study's model excludes dropout: {why}; leave the technique out or {how_to_drop(spec.model)}"
+        raise InvalidSpecError([FieldError("techniques", message)])
+    space = without_idle_rates(spec).space  # a study of an earlier version may have such rates
     if technique == "combined":
         return space
     off: dict[str, Any] = {
@@ -134,7 +139,7 @@ def _fields(space: SearchSpace, technique: Technique) -> dict[str, Any]:
     layers = space.layers or ()
     if technique == "dropout":
         rates = [layer.dropout if layer.dropout is not None else space.dropout for layer in layers] or [space.dropout]
-        _require(_any_above_zero(rates), technique, "dropout is 0")
+        _require(any(greatest(rate) > 0 for rate in rates), technique, "dropout is 0")
         return {
             "dropout": space.dropout,
             "layers": tuple(LayerSpace(dropout=layer.dropout) for layer in layers) or None,
@@ -155,24 +160,12 @@ def _penalty_fields(space: SearchSpace, technique: Technique, kind: Regularizer)
     _require(any(allowed) or (not layers and kind in kinds(space.regularizer)), technique, f"regularizer lacks {kind}")
     penalized = [layer for layer, allows in zip(layers, allowed, strict=True) if allows] or [LayerSpace()]
     strengths = [space.lambda_ if layer.lambda_ is None else layer.lambda_ for layer in penalized]
-    _require(_any_above_zero(strengths), technique, "lambda is 0")
+    _require(any(greatest(strength) > 0 for strength in strengths), technique, "lambda is 0")
     restricted = [
         LayerSpace(regularizer=kind if allows else "none", lambda_=layer.lambda_, l1_ratio=layer.l1_ratio)
         for layer, allows in zip(layers, allowed, strict=True)
     ]
     return {"regularizer": kind, "layers": tuple(restricted) or None}
-
-
-def _any_above_zero(parameters: Iterable[Any]) -> bool:
-    """Return whether a range, list of choices or fixed value allows a value above 0."""
-    return any(value > 0 for parameter in parameters for value in _greatest(parameter))
-
-
-def _greatest(parameter: Any) -> tuple[float, ...]:
-    """The upper end of a range, or every choice, or the fixed value."""
-    if isinstance(parameter, Range):
-        return (parameter.high,)
-    return parameter if isinstance(parameter, tuple) else (parameter,)
 
 
 def _require(allowed: bool, technique: Technique, reason: str) -> None:

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from studies.analysis import techniques
-from studies.spec.comparison import ComparisonSpec
+from studies.spec.comparison import MAX_DELIVERED, ComparisonSpec
 from studies.spec.study import StudySpec
-
-#: Models of a delivered mean, at most.
-_DELIVERED = {"folds": 20, "refit": 1, "split": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ def _comparison(spec: StudySpec, comparison: ComparisonSpec) -> Iterator[Work]:
         yield Work(search, search.budget.trials, search.budget.trials * search.resampling.fits)
     confirmed = techniques.confirmation_spec(spec, comparison, comparison.repeats * len(names))
     fits = comparison.repeats * len(names) * comparison.folds
-    delivered = _DELIVERED[comparison.deliver]
+    delivered = MAX_DELIVERED[comparison.deliver]
     yield Work(
         confirmed, comparison.repeats * len(names) + len(names) + min(delivered, 1), fits + len(names) + delivered
     )

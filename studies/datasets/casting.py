@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from studies.array import Array
 from studies.datasets.reading import MISSING, ColumnKind
+from studies.predictions import ClassType
 
 _MISSING = pa.array(MISSING)
 _BOOLEANS = pa.array(["true", "false"])
@@ -31,6 +32,15 @@ def kind_of_type(arrow_type: pa.DataType) -> ColumnKind | None:
         return "date"
     is_text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return "category" if any(is_kind(arrow_type) for is_kind in is_text) else None
+
+
+def class_type_of(arrow_type: pa.DataType) -> ClassType:
+    """What values of an Arrow type are as classes."""
+    if pa.types.is_boolean(arrow_type):
+        return "boolean"
+    if pa.types.is_integer(arrow_type):
+        return "integer"
+    return "number" if pa.types.is_floating(arrow_type) else "text"
 
 
 def plain(values: pa.Array) -> pa.Array:

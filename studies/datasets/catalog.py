@@ -15,6 +15,7 @@ from studies.datasets.table import Table
 from studies.datasets.target import derive_target
 from studies.errors import DatasetError
 from studies.objectives import Task
+from studies.predictions import ClassType
 from studies.spec.dataset import BuiltinDataset, BuiltinName, DatasetSpec, Recipe, SyntheticDataset, UploadedDataset
 
 #: From the digest of an uploaded file to the file.
@@ -36,6 +37,7 @@ class Dataset:
     groups: Array | None = None  # the number of each row's group
     times: Array | None = None  # whose order is that of the rows
     kept: Array | None = None  # the file's row, from 0, of each row; None where all rows are kept
+    class_type: ClassType = "text"  # what the names of the classes stand for
 
 
 def load(spec: DatasetSpec, source: Source | None = None) -> Dataset:
@@ -93,6 +95,7 @@ def from_table(table: Table) -> Dataset:
         groups=groups,
         times=times,
         kept=table.kept,
+        class_type=target.class_type,
     )
 
 

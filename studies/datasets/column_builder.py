@@ -16,6 +16,7 @@ import pyarrow as pa
 from studies.array import Array
 from studies.datasets import column_evidence, identifiers, inference, levels
 from studies.datasets.casting import (
+    class_type_of,
     empty_values,
     kind_of_type,
     plain,
@@ -29,6 +30,7 @@ from studies.datasets.levels import Levels
 from studies.datasets.reading import ColumnKind, Evidence, Reading
 from studies.datasets.table import TOLD_APART, Column, describe_row, is_missing, row_number, spread
 from studies.errors import InvalidTableError
+from studies.predictions import ClassType
 from studies.spec.table import ColumnOptions, TableFormat
 
 _MAX_WRITTEN = 1000  # distinct texts of a target of numbers: more are no classes
@@ -61,6 +63,7 @@ class ColumnBuilder:
         self._way: _Way | None = None  # None until the first value
         self._found: Inference | None = None
         self._why_category = ""
+        self._class_type: ClassType = "text"
         self._rows = 0
         self._chunks: list[Array] = []
         self._levels = Levels(TOLD_APART if role is None else None)
@@ -85,6 +88,7 @@ class ColumnBuilder:
         values = plain(values)
         if self._way is None and values.null_count < len(values):
             self._way = self._choose_way(values)
+            self._class_type = class_type_of(values.type)
             self._chunks = [empty_values(self._way, self._rows, wide=self.role is not None)]
             self._written = [empty_values("levels", self._rows)]
         if self._way is not None:
@@ -117,6 +121,9 @@ class ColumnBuilder:
 
         Raises InvalidTableError when one of them is infinite.
         """
+        return replace(self._join(), class_type=self._class_type)
+
+    def _join(self) -> Column:
         way = self._way or "number"
         values = np.concatenate(self._chunks) if self._chunks else empty_values(way, self._rows)
         self._chunks.clear()

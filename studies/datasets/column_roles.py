@@ -13,6 +13,7 @@ from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 
 _MAX_COLUMNS = 100_000
+_NAMED, _MAX_CHARACTERS = 3, 40  # of many columns: names that are written, and letters of each
 
 
 def check_names(names: Sequence[str], options: TableOptions) -> None:
@@ -45,6 +46,13 @@ def check_distinct(names: Sequence[str]) -> None:
 def quote_names(names: Sequence[str]) -> str:
     """List the first names for a message."""
     return ", ".join(f"'{name}'" for name in names[:10]) + (", …" if len(names) > 10 else "")
+
+
+def count_names(names: Sequence[str]) -> str:
+    """Write the first names for a message, and how many more there are."""
+    shown, more = names[:_NAMED], len(names) - _NAMED
+    quoted = ", ".join(f"'{name[:_MAX_CHARACTERS]}'" for name in shown)
+    return f"column{'s' * (len(names) > 1)} {quoted}" + (f" and {more} more" if more > 0 else "")
 
 
 def assemble(

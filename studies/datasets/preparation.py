@@ -24,6 +24,7 @@ from studies.datasets.table import describe_row
 from studies.errors import DatasetError, InvalidTableError
 from studies.keras_config.lookups import Lookup
 from studies.objectives import Task
+from studies.predictions import ClassType
 from studies.spec.table import TableFormat
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Preparation:
     inputs: Scaling | None = None  # where there is no layout
     means: Array | None = None  # of each input in the training rows, where there is a layout
     lookups: tuple[Lookup, ...] = ()  # what the model looks up
+    class_type: ClassType = "text"  # what the names of the classes stand for
 
     @classmethod
     def of(cls, data: PreparedData) -> Self:
@@ -83,6 +85,7 @@ class Preparation:
             data.input_scaling if dataset.layout is None else None,
             None if dataset.layout is None else data.train.x.mean(axis=0, dtype=np.float64).astype(np.float32),
             data.lookups,
+            dataset.class_type,
         )
 
     def transform(self, raw: Raw) -> Array:
@@ -211,6 +214,7 @@ class Preparation:
             "format": _FORMAT,
             "task": self.task,
             "class_names": list(self.class_names),
+            "class_type": self.class_type,
             "feature_names": list(self.feature_names),
             "layout": None if self.layout is None else self.layout.model_dump(mode="json"),
             "lookups": [asdict(lookup) for lookup in self.lookups],
@@ -256,6 +260,7 @@ class Preparation:
                 Lookup(lookup["location"], lookup["size"], tuple(lookup["positions"]))
                 for lookup in described.get("lookups", [])
             ),
+            class_type=described.get("class_type", "text"),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import BeforeValidator
 
 from studies.array import Array
 from studies.datasets.catalog import Dataset
+from studies.datasets.column_roles import count_names
 from studies.datasets.layout import lay_out_column
 from studies.datasets.reading import Evidence, Reading, rename_old_kind
 from studies.datasets.splits import time_fold_limits, time_obstacle
@@ -38,6 +40,7 @@ _USUAL_TARGETS = (
     "classes",
 )
 _BINS = 20
+_MAX_REASONS = 3  # of columns that give no input, named in a study's facts
 
 
 class Level(FrozenModel):
@@ -112,7 +115,7 @@ def profile(table: Table) -> DatasetProfile:
     if table.images is None:
         _check_inputs([column for column in columns if column.role == "feature"])
     classes = zip(target.class_names, target.counts, strict=True)
-    facts = _facts(table, target, sum(column.inputs for column in columns if column.kind != "images"))
+    facts = _facts(table, target, [column for column in columns if column.role == "feature"])
     return DatasetProfile(
         rows=table.rows,
         columns=columns,
@@ -169,8 +172,8 @@ def _profile_columns(table: Table, target: Target | None) -> tuple[tuple[ColumnP
     return tuple(columns), tuple(data_warnings.find(table, target, by_column))
 
 
-def _facts(table: Table, target: Target, inputs: int) -> DatasetFacts:
-    shape = (inputs,) if table.images is None else table.images.shape[1:]
+def _facts(table: Table, target: Target, features: Sequence[ColumnProfile]) -> DatasetFacts:
+    shape = (sum(each.inputs for each in features),) if table.images is None else table.images.shape[1:]
     source = "images" if table.images is not None else f"{len(table.features)} columns"
     return DatasetFacts(
         target.task,
@@ -181,6 +184,19 @@ def _facts(table: Table, target: Target, inputs: int) -> DatasetFacts:
         min(target.counts, default=0),
         *_time_facts(table, target),
         highest=_find_highest(table),
+        no_input=_list_without_input(features),
+    )
+
+
+def _list_without_input(features: Sequence[ColumnProfile]) -> str:
+    """Say which columns give no input, and why, the first of them by their names."""
+    names_of: dict[str, list[str]] = {}
+    for column in features:
+        if not column.inputs and column.kind != "images":
+            names_of.setdefault(column.left_out, []).append(column.name)
+    return "; ".join(
+        f"{count_names(names)} {'gives no input: it' if len(names) == 1 else 'give no input: each'} {why}"
+        for why, names in islice(names_of.items(), _MAX_REASONS)
     )
 
 

@@ -21,13 +21,13 @@ from studies.datasets.split_strategies import (
     time_folds,
 )
 from studies.errors import DatasetError
+from studies.spec.comparison import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.spec.dataset import FoldLimit
 from studies.spec.resampling import MAX_FOLDS, Resampling, SplitStrategy, describe_too_many_folds
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
 STOPPING_SHARE = 0.2  # of a fold's training rows, watched by early stopping in a nested resampling
-DELIVERY_FOLDS, DELIVERY_REPEATS = 10, 2
 _IN_WHICH_ORDER: dict[SplitStrategy, str] = {"time": " in the order of time", "group": " by group"}
 _MAX_LEFT_OUT = 0.05  # of a fold's training rows, so that all folds train on equally many
 

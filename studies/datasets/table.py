@@ -10,6 +10,7 @@ import numpy as np
 
 from studies.array import Array
 from studies.datasets.reading import ColumnKind, Evidence, Reading
+from studies.predictions import ClassType
 from studies.spec.table import TableFormat, TableOptions
 
 #: Levels of a feature that are kept by name, the most frequent; all others share one more code behind them.
@@ -50,6 +51,7 @@ class Column:
     evidence: tuple[Evidence, ...] = ()  # why it is read so
     left_out: str = ""  # why it gives no input, where its values alone do not say so
     written: Column | None = None  # a target of numbers as it was written, a category, where there are few of them
+    class_type: ClassType = "text"  # of a target whose file has types: what its classes are
 
     def take(self, rows: Array) -> Column:
         """The column of some rows."""

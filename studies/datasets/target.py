@@ -11,6 +11,7 @@ from studies.array import Array
 from studies.datasets.table import Column, Table, row_number
 from studies.errors import InvalidTableError
 from studies.objectives import Task
+from studies.predictions import ClassType
 
 _MAX_WHOLE_NUMBERS = 20  # distinct ones that are taken for classes
 _MAX_CLASSES = 1000
@@ -27,6 +28,7 @@ class Target:
     class_names: tuple[str, ...]  # empty for a regression
     counts: tuple[int, ...]  # rows of each class
     why: str  # the task is this
+    class_type: ClassType = "text"  # what the names of the classes stand for
 
 
 def derive_target(table: Table) -> Target:
@@ -117,7 +119,7 @@ def _class_target(table: Table, why: str) -> Target:
             "split; drop_rare_classes leaves such rows out",
             first,
         )
-    return Target(task, y, tuple(names), tuple(map(int, counts)), why)
+    return Target(task, y, tuple(names), tuple(map(int, counts)), why, table.target.class_type)
 
 
 def _task_for(table: Table) -> str:

@@ -8,19 +8,23 @@ from studies.keras_config.lookups import find_lookups
 from studies.objectives import Task
 
 
-def check_fits_dataset(graph: Graph, shape: tuple[int, ...], task: Task, classes: int) -> None:
-    """Raise ConfigError when the model does not take the dataset's rows, or its output does not fit the task."""
-    _check_input(graph, shape)
+def check_fits_dataset(graph: Graph, shape: tuple[int, ...], task: Task, classes: int, no_input: str = "") -> None:
+    """Raise ConfigError when the model does not take the dataset's rows, or its output does not fit the task.
+
+    `no_input` says which columns of the dataset are none of `shape`.
+    """
+    _check_input(graph, shape, no_input)
     find_lookups(graph, shape)
     _check_output(graph, task, classes)
 
 
-def _check_input(graph: Graph, shape: tuple[int, ...]) -> None:
+def _check_input(graph: Graph, shape: tuple[int, ...], no_input: str) -> None:
     if graph.shape is None:
         return
     same_rank = len(graph.shape) == len(shape)
     if not same_rank or any(size not in {None, needed} for size, needed in zip(graph.shape, shape, strict=True)):
         advice = "" if same_rank else ", and reshape inside the model if it is to be another"
+        advice += f", for {no_input}" if no_input and same_rank else ""
         raise ConfigError(
             f"the input '{graph.input}' takes rows of shape {graph.shape} and this dataset's rows are {tuple(shape)}; "
             f"right is keras.Input({tuple(shape)}){advice}"

@@ -15,11 +15,6 @@ _GOES_WITH = _NORMALIZATIONS | _ACTIVATIONS | _OPERATIONS
 _DROPS = {"Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout"}
 
 
-def has_dropout(graph: Graph) -> bool:
-    """Return whether a layer of a model takes a trial's dropout rate."""
-    return any(layer.rates for layer in graph.layers)
-
-
 def insert_dropout(graph: Graph) -> Graph:
     """Insert a Dropout layer after each hidden layer with a kernel, behind its activation.
 

@@ -57,6 +57,12 @@ class Layer:
         names = () if self.operation else LAYERS[self.kind].rates
         return tuple(name for name in names if name == "rate" or self.argument(name))
 
+    @property
+    def drops(self) -> bool:
+        """True when it takes a trial's dropout rate, or a layer that it wraps does."""
+        wrapped = [value for value in self.arguments.values() if isinstance(value, Layer)]
+        return any(layer.rates for layer in (self, *wrapped))
+
 
 @dataclass(frozen=True)
 class Call:
@@ -141,6 +147,11 @@ class Graph:
             nearest = [layer for layer in dict.fromkeys(sources) if layer not in seen]
             seen.update(nearest)
         return 0  # before the first of them
+
+    @cached_property
+    def dropped(self) -> frozenset[int]:
+        """The regularized layers, counted from 0 at the input, whose dropout rate a layer takes."""
+        return frozenset(self.regularized_index(layer.name) for layer in self.layers if layer.drops)
 
     def ancestors(self, name: str) -> set[str]:
         """Find the layers that a layer's input depends on."""

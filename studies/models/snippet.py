@@ -79,7 +79,9 @@ def snippet(
         optimizer = optimizer.replace("keras.optimizers.", "Proximal", 1)
     definitions = _measure_class(stopping.monitor, facts.task) if measured else ""
     definitions += _proximal_classes(optimizer_class(spec.training.optimizer)) if proximal else ""
-    return f'''"""{title or f"Trial {number} of the regsweep study {spec.name}."}"""
+    title = title or f"Trial {number} of the regsweep study {spec.name}."
+    quoted = title.replace("\\", r"\\").replace('"', r"\"")  # a name must not end the text, and be code
+    return f'''"""{quoted}"""
 {"".join(f"# {remark}{chr(10)}" for remark in remarks)}
 import keras
 {definitions}

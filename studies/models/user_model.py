@@ -19,14 +19,9 @@ def layer_expressions(
     expressions = [Expression("Input", {"shape": input_shape, "name": graph.input})]
     for layer in graph.layers:
         if not layer.operation:
-            rate = regularization.layer(graph.regularized_index(layer.name)).dropout if _drops(layer) else 0.0
+            rate = regularization.layer(graph.regularized_index(layer.name)).dropout if layer.drops else 0.0
             expressions.append(_layer_expression(layer, indices.get(layer.name), regularization, rate))
     return tuple(expressions)
-
-
-def _drops(layer: Layer) -> bool:
-    inner = [value for value in layer.arguments.values() if isinstance(value, Layer)]
-    return any(each.rates for each in (layer, *inner))
 
 
 def _layer_expression(layer: Layer, index: int | None, regularization: Regularization, rate: float) -> Expression:

@@ -11,7 +11,7 @@ from studies.search.grid import finite_grid
 from studies.search.optuna_options import field_error, options_of
 from studies.search.pruners import build_pruner
 from studies.search.samplers import build_sampler, grid_points
-from studies.spec.parameter import Range
+from studies.spec.parameter import Range, greatest
 from studies.spec.sampler import FINITE_SAMPLERS, SamplerName
 from studies.spec.study import StudySpec
 
@@ -39,19 +39,12 @@ def check_magnitudes(spec: StudySpec) -> None:
     } | {f"layers.{index}.lambda": layer.lambda_ for index, layer in enumerate(space.layers or ())}
     limits = [(name, parameter, _MAX_LAMBDA) for name, parameter in strengths.items()]
     errors = [
-        FieldError(f"space.{name}", f"{_greatest(parameter):g} only overflows in float32; use at most {limit:g}")
+        FieldError(f"space.{name}", f"{greatest(parameter):g} only overflows in float32; use at most {limit:g}")
         for name, parameter, limit in [*limits, ("learning_rate", space.learning_rate, _MAX_LEARNING_RATE)]
-        if parameter is not None and _greatest(parameter) > limit
+        if parameter is not None and greatest(parameter) > limit
     ]
     if errors:
         raise InvalidSpecError(errors)
-
-
-def _greatest(parameter: Any) -> float:
-    """The upper end of a range, the greatest choice, or the fixed value."""
-    if isinstance(parameter, Range):
-        return float(parameter.high)
-    return float(max(parameter)) if isinstance(parameter, tuple) else float(parameter)
 
 
 def check_search(spec: StudySpec) -> None:

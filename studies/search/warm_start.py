@@ -53,7 +53,8 @@ def _why_not(here: SearchSpace, space: Mapping[str, Any], there: SearchSpace, pa
             return f"{name} is not searched there"
         if not contains(distribution, params[name]):
             return f"{name} lies outside its values here"
-    asked, ran = here.hyperparameters({name: params[name] for name in space}), there.hyperparameters(params)
+    asked = here.hyperparameters({name: params[name] for name in space})
+    ran = there.hyperparameters({name: params[name] for name in there.searched()})
     # As they take effect: whatever λ is beside no penalty, the training is the same.
     ours, theirs = asked.effective(), ran.effective()
     if differing := [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]:

@@ -10,6 +10,11 @@ from studies.frozen_model import FrozenModel
 
 Technique = Literal["none", "l1", "l2", "elastic_net", "dropout", "early_stopping", "combined"]
 TECHNIQUES: tuple[Technique, ...] = get_args(Technique)
+Delivery = Literal["refit", "folds", "split"]
+#: All rows are divided for a delivered mean, this often; into fewer folds where there are few groups or rows.
+DELIVERY_FOLDS, DELIVERY_REPEATS = 10, 2
+#: Models that a delivery trains, at most.
+MAX_DELIVERED: dict[Delivery, int] = {"folds": DELIVERY_FOLDS * DELIVERY_REPEATS, "refit": 1, "split": 0}
 
 
 class ComparisonSpec(FrozenModel):
@@ -33,7 +38,7 @@ class ComparisonSpec(FrozenModel):
     racing: bool = Field(
         True, description="Whether what has surely lost is given no more folds; false trains every candidate on all."
     )
-    deliver: Literal["refit", "folds", "split"] = Field(
+    deliver: Delivery = Field(
         "folds",
         description="The model of the recommended technique that people take away. folds: the mean of models trained "
         "on the folds, in one Keras model; refit: one trained on all rows, for as many epochs as on the folds; split: "

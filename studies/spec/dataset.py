@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from studies.frozen_model import FrozenModel
 from studies.objectives import Task
+from studies.spec.name import MAX_NAME, normalize
 from studies.spec.table import TableFormat, TableOptions
 
 BuiltinName = Literal["breast_cancer", "wine", "iris", "digits", "digits_images", "diabetes"]
@@ -53,6 +54,9 @@ class DatasetFacts:
             "-1 where some are not, null where it is not known."
         ),
     ] = None
+    no_input: Annotated[str, Field(description="Which columns give a model no input, and why; empty where all do.")] = (
+        ""
+    )
 
 
 BUILTIN: dict[BuiltinName, DatasetFacts] = {
@@ -155,7 +159,9 @@ class UploadedDataset(FrozenModel):
     """
 
     kind: Literal["uploaded"]
-    name: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="The name it was uploaded under.")
+    name: Annotated[str, AfterValidator(normalize), Field(min_length=1, max_length=MAX_NAME)] = Field(
+        description="The name it was uploaded under."
+    )
     version: Annotated[int, Field(ge=1, le=MAX_VERSION, strict=True)] | None = Field(
         None, description="Which upload of the name, counted from 1; the newest when left out."
     )

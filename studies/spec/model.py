@@ -1,6 +1,7 @@
 """The Keras architecture of a study."""
 
 import json
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -27,6 +28,11 @@ class MlpSpec(FrozenModel):
         """Its hidden layers; of a linear model the output layer, which is all there is."""
         return max(1, len(self.hidden_units))
 
+    @property
+    def dropped_layers(self) -> frozenset[int]:
+        """The layers, counted from 0, that drop: its hidden layers, which a linear model has none of."""
+        return frozenset(range(len(self.hidden_units)))
+
 
 class CnnSpec(FrozenModel):
     """Convolutions, each followed by 2×2 max pooling while the image is large enough, then dense layers."""
@@ -46,6 +52,11 @@ class CnnSpec(FrozenModel):
     def regularized_layers(self) -> int:
         """Its convolutions and hidden dense layers."""
         return len(self.filters) + len(self.hidden_units)
+
+    @property
+    def dropped_layers(self) -> frozenset[int]:
+        """The layers, counted from 0, that drop: all of these."""
+        return frozenset(range(self.regularized_layers))
 
 
 #: Kept as one text, so that a spec can be hashed; shown as the object it is.
@@ -72,13 +83,22 @@ class KerasSpec(FrozenModel):
     @property
     def graph(self) -> Graph:
         """The model as data."""
-        graph = reading.read_graph(self.config)
-        return insert_dropout(graph) if self.insert_dropout else graph
+        return _read_with_dropout(self.config) if self.insert_dropout else reading.read_graph(self.config)
 
     @property
     def regularized_layers(self) -> int:
         """Its layers with a kernel but the output's, or that when it is alone."""
         return len(self.graph.regularized)
+
+    @property
+    def dropped_layers(self) -> frozenset[int]:
+        """Those of these layers, counted from 0, whose dropout rate a layer of the model takes."""
+        return self.graph.dropped
+
+
+@lru_cache(64)
+def _read_with_dropout(config: str) -> Graph:
+    return insert_dropout(reading.read_graph(config))
 
 
 ModelSpec = Annotated[MlpSpec | CnnSpec | KerasSpec, Field(discriminator="kind")]

@@ -40,6 +40,13 @@ def notation_of(value: Any) -> str:
     return "choices" if isinstance(value, list | tuple) else "fixed"
 
 
+def greatest(parameter: Any) -> float:
+    """The upper end of a range, the greatest choice, or the fixed value."""
+    if isinstance(parameter, Range):
+        return float(parameter.high)
+    return float(max(parameter)) if isinstance(parameter, tuple) else float(parameter)
+
+
 Lambda = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from studies.frozen_model import FrozenModel
+from studies.spec.name import normalize
 
 SamplerName = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2", "nsga3", "grid", "brute_force"]
 PrunerName = Literal[
@@ -61,4 +62,6 @@ class PrunerSpec(OptionedModel):
 class WarmStartSpec(FrozenModel):
     """Another study whose complete trials the sampler knows from the start; they cost none of the budget."""
 
-    study: str = Field(description="Its name; of the same objectives and data, with trials in this study's space.")
+    study: Annotated[str, AfterValidator(normalize)] = Field(
+        description="Its name; of the same objectives and data, with trials in this study's space."
+    )

@@ -19,14 +19,12 @@ from studies.spec.budget import Budget
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import DatasetFacts, DatasetSpec, UploadedDataset
 from studies.spec.model import KerasSpec, MlpSpec, ModelSpec
+from studies.spec.name import NAME_RULE, Name
 from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds, min_test_rows
 from studies.spec.sampler import LEARNING_SAMPLERS, PrunerSpec, SamplerSpec, WarmStartSpec
 from studies.spec.space import SearchSpace
 from studies.spec.table import TableOptions
 from studies.spec.training import REPRODUCIBLE_LANES, EarlyStoppingSpec, Training
-
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$"
-NAME_RULE = "1 to 100 letters (a to z, A to Z), digits, blanks, dots, _ or -, the first a letter or digit"
 
 #: A spread needs two values at least; the repeats cost at most a tenth of the trials.
 _TRIALS_A_REPEAT, _MIN_DEFAULT_REPEATS, _MAX_DEFAULT_REPEATS = 10, 2, 4
@@ -35,9 +33,7 @@ _TRIALS_A_REPEAT, _MIN_DEFAULT_REPEATS, _MAX_DEFAULT_REPEATS = 10, 2, 4
 class StudySpec(FrozenModel):
     """A study of the regularization for one dataset and architecture."""
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
-        None, description=f"The study's key: {NAME_RULE}; made up when left out."
-    )
+    name: Name | None = Field(None, description=f"The study's key: {NAME_RULE}; made up when left out.")
     dataset: DatasetSpec = Field(
         description="The data: {kind: builtin, name}, {kind: synthetic, name, …} or {kind: uploaded, name}."
     )
@@ -157,9 +153,13 @@ class StudySpec(FrozenModel):
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
-        """Read a spec that was stored; in versions that had no `training.seeds` every trial had its own."""
+        """Read a spec that was stored; in versions that had no `training.seeds` every trial had its own.
+
+        Its name stays, whatever the rule for names was then.
+        """
         training = {"seeds": "own", **document.get("training", {})}
-        return cls.model_validate({**document, "training": training})
+        spec = cls.model_validate({**document, "training": training, "name": None})
+        return spec.model_copy(update={"name": document.get("name")})
 
     def named(self, name: str) -> Self:
         """The same study under another name."""
@@ -238,7 +238,7 @@ class StudySpec(FrozenModel):
     def _check_user_model(self, model: KerasSpec) -> None:
         facts = self.dataset.facts
         try:
-            compatibility.check_fits_dataset(model.graph, facts.shape, facts.task, facts.classes)
+            compatibility.check_fits_dataset(model.graph, facts.shape, facts.task, facts.classes, facts.no_input)
         except ConfigError as error:
             raise ValueError(f"model.config: {error}") from None
         for lookup in self.lookups:

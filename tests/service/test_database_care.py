@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -19,7 +20,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from service.errors import BackupError
+from service.errors import BackupError, MigrationError
 from service.settings import Settings
 from service.storage import following
 from service.storage.artifacts import Artifacts
@@ -28,10 +29,11 @@ from service.storage.database import HEAD, connect, optuna_storage
 from service.storage.invariants import violations
 from service.storage.pagination import Sort
 from service.storage.store import Store
+from service.worker.fleet import Fleet
 from tests.acceptance.polling import eventually
 from tests.postgresql import PostgreSQL
 from tests.service.commanding import Completed, run_command
-from tests.service.conftest import served
+from tests.service.conftest import served, settings_in
 from tests.service.contenders import sweep_here
 from tests.service.documents import document, study, write_model
 from tests.service.ledgers import everything, expire, ledger, opened, outcome, run
@@ -223,6 +225,28 @@ def test_an_older_copy_is_never_written_over(older: Path) -> None:
     Store(f"sqlite:///{older}").close()
     assert kept.read_text() == "of an earlier try"
     assert [path.name for path in copies(older)] == [kept.name, f"{kept.name}.1"]
+
+
+def test_a_migration_that_fails_is_told_in_a_line_and_leaves_one_copy_however_often_it_is_tried(
+    older: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(older)) as connection:
+        connection.execute("CREATE TABLE regsweep_datasets (id INTEGER)")  # which a migration makes
+    before = dump(older)
+    says = r"schema 0003 cannot become \d+ \(OperationalError: table regsweep_datasets already exists\); it stays as"
+    for _ in range(2):
+        with pytest.raises(MigrationError, match=says):
+            Store(f"sqlite:///{older}")
+    settings = settings_in(tmp_path)
+    with served(settings, Fleet(settings, 1)) as api:
+        refused = [api.get("/v1/studies") for _ in range(2)]
+    assert [answer.status_code for answer in refused] == [503, 503]
+    assert re.search(says, refused[1].json()["detail"])
+    asked = run_command("show", "iris", "--database-url", f"sqlite:///{older}")
+    assert (asked.returncode, len(asked.stderr.splitlines())) == (2, 1), asked.stderr
+    [kept] = copies(older)
+    assert str(kept) in asked.stderr
+    assert dump(kept) == dump(older) == before
 
 
 def test_a_new_database_needs_no_copy(store: Store, database: Path) -> None:

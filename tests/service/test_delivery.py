@@ -20,8 +20,8 @@ from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
-from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.plan import Plan
+from studies.spec.comparison import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.training.result import Job, OnEpoch, Trained, TrainingState
 from tests.acceptance.polling import eventually
 from tests.service.comparing import CONFIRMATION, places, states, sweep_all, sweep_as_worker

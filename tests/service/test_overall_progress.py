@@ -14,7 +14,7 @@ from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from service.views import study_views
 from studies.datasets.preprocessing import PreparedData
-from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS
+from studies.spec.comparison import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.comparing import (
     ASKED,

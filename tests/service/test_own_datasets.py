@@ -212,18 +212,18 @@ def test_uploads_of_a_name_at_once_are_one_version_for_each_content(api: httpx.C
     assert versions(api) == [4, 3, 2, 1]
 
 
-NAMES = ["a/b", "größe", "x" * 101, "", "..", ".hidden"]
+NAMES = ["a/b", "a\u202eb", "x" * 101, "", "..", ".hidden"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_that_a_dataset_may_not_have_is_refused(api: httpx.Client, settings: Settings, name: str) -> None:
     refused = upload(api, name=name)
     assert (refused.status_code, [error["field"] for error in refused.json()["errors"]]) == (422, ["name"])
-    assert "1 to 100 letters (a to z, A to Z), digits" in refused.json()["errors"][0]["message"]
+    assert "1 to 100 printable characters" in refused.json()["errors"][0]["message"]
     assert kept(settings) == []
 
 
-@pytest.mark.parametrize("name", ["n" * 90, "n" * 100, "Q3 sales.v2_final-x"])
+@pytest.mark.parametrize("name", ["n" * 90, "n" * 100, "ü" * 100, "Q3 sales.v2_final-x"])
 def test_a_name_that_a_dataset_may_have_does_for_every_route_and_an_unnamed_study(api: httpx.Client, name: str) -> None:
     location = upload(api, name=name).headers["location"]
     for rest in ("", "/versions", "/preview", "/file"):
@@ -379,8 +379,8 @@ TSV = CSV.replace(",", "\t")
 @pytest.mark.parametrize(
     ("file_name", "part_type", "fields", "found"),
     [
-        ("größe.tsv", "", {}, ("grosse", "tsv")),
-        (r"C:\\data\\my file (1).TSV", "application/vnd.ms-excel", {}, ("my file 1", "tsv")),
+        ("größe.tsv", "", {}, ("größe", "tsv")),
+        (r"C:\\data\\my file (1).TSV", "application/vnd.ms-excel", {}, ("my file (1)", "tsv")),
         ("people.csv", "text/tab-separated-values", {}, ("people", "tsv")),
         ("people.csv", "text/csv", {"format": "tsv", "name": "mine"}, ("mine", "tsv")),
     ],
@@ -403,7 +403,7 @@ def test_curl_sends_a_form_with_options_in_either_place(api: httpx.Client, tmp_p
     assert (sent["name"], sent["options"]["weight"]) == ("churn", "größe/cm")
     body = ("curl", "-sS", "--data-binary", f"@{file}", f"{address}?target=gr%C3%B6%C3%9Fe/cm&format=csv")
     made_up = json.loads(subprocess.run(body, capture_output=True, check=True).stdout)["name"]
-    assert made_up.startswith("grosse cm-")
+    assert made_up.startswith("größe cm-")
     assert api.get(f"/v1/datasets/{made_up}").status_code == 200
 
 

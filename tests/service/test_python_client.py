@@ -27,12 +27,14 @@ from service.client import AsyncClient, Client
 from service.client.data import Data
 from service.client.events import CurveEvent, EndEvent, StudyEvent, TrialEvent
 from service.client.report_page import ReportPage
+from service.client.sweep_result import SweepResult
 from service.errors import NotFoundError, ServiceError, StorageError, UnauthenticatedError
 from service.in_process import InProcessTransport
 from service.storage.keys import KeyStore
 from service.storage.store import Store
 from studies.errors import DatasetError, InvalidSpecError
 from tests.blocking_client import MADE, SOURCE, make
+from tests.service.comparing import compared_document, work
 from tests.service.conftest import settings_in
 from tests.service.documents import document
 from tests.service.working import working
@@ -208,6 +210,30 @@ def test_trials_become_frames_with_the_columns_of_the_csv(client: Client, opened
     assert trials.to_polars()["value"].to_list() == ours["value"].tolist()
     assert [trial.number for trial in trials[1:3]] == [1, 2]
     assert trials._repr_html_().count("<tr>") == 6
+
+
+def test_a_comparison_becomes_a_frame_and_tells_what_it_selects(client: Client, opened: Store, tmp_path: Path) -> None:
+    name = client.submit(compared_document()).name
+    work(opened, tmp_path / "artifacts")
+    result = SweepResult(client, name)
+    assert result.comparison is not None
+    found = result.comparison.result
+    assert found is not None
+    frame = result.comparison.to_pandas()
+    assert frame["technique"].tolist() == [row.technique for row in found.ranked]
+    assert frame["val_loss"].tolist() == [row.objective.mean for row in found.ranked]
+    assert (frame["val_loss_low"] <= frame["val_loss"]).all()
+    assert client.comparison(name).model_copy(update={"result": None}).to_pandas().empty
+    selection = found.selections[0]
+    features = result.features(selection.technique)
+    assert features["largest"].to_dict() == selection.shares
+    assert features["largest"].is_monotonic_decreasing
+    assert features.index[features["selected"]].tolist() == sorted(selection.selected, key=features.index.get_loc)
+    assert result.selected == list(features.index[features["selected"]])
+    # One decimal point below the other in every column of the table.
+    cells = re.findall("<td>(.*?)</td>", result.comparison._repr_html_())
+    for column in (cells[1::5], cells[2::5], cells[3::5]):
+        assert len({tuple(len(part.partition(".")[2]) for part in cell.split(" to ")) for cell in column}) == 1
 
 
 class Texts(HTMLParser):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from service.storage.store import Store
+from studies.spec.name import is_name
 from tests.service.conftest import served, settings_in
 from tests.service.contenders import sweep_here
 from tests.service.documents import document
@@ -92,7 +92,7 @@ def test_a_study_says_which_pruner_runs_and_why(
 def test_studies_without_a_name_get_one_each(api: httpx.Client) -> None:
     names = {api.post("/v1/studies", json=document(None)).json()["name"] for _ in range(3)}
     assert len(names) == 3
-    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", name) for name in names)
+    assert all(is_name(name) for name in names)
 
 
 def test_a_study_is_paused_resumed_stopped_and_deleted(api: httpx.Client, tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def _studies(api: httpx.Client) -> list[str]:
         ({"budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1"),
         ({"model": {"kind": "cnn"}}, "model.kind", "cnn needs images"),
         ({"unknown": 1}, "unknown", "unknown field"),
-        ({"name": "a/b"}, "name", "1 to 100 letters"),
-        ({"name": "x" * 101}, "name", "1 to 100 letters"),
+        ({"name": "a/b"}, "name", "1 to 100 printable"),
+        ({"name": "x" * 101}, "name", "1 to 100 printable"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
         (
             {"space": {"learning_rate": 1e30}},

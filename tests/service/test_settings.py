@@ -9,6 +9,7 @@ import pytest
 from pydantic_settings import SettingsError
 
 from service.settings import Settings
+from service.storage.store import Store
 from tests.service.commanding import run_command
 
 _URL = "postgresql+psycopg://regsweep:a-secret@postgres/regsweep"
@@ -62,3 +63,35 @@ def test_a_child_process_has_the_settings_of_its_parent(
         monkeypatch.delenv(name)
     assert Settings() == settings
     assert os.environ["REGSWEEP_FAULT"] == "claimed"
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [
+        ("sqlite:///data/regsweep.db", "data/artifacts"),
+        ("sqlite:////srv/a b/mine.db?timeout=3", "/srv/a b/artifacts"),
+        ("sqlite+pysqlite:///mine.db", "artifacts"),
+        ("sqlite:///:memory:", "data/artifacts"),
+        (_URL, "data/artifacts"),
+    ],
+)
+def test_files_are_kept_beside_the_database_where_no_folder_is_named(
+    url: str, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings(database_url=url).artifacts_url == f"file://{folder}"
+    monkeypatch.setenv("REGSWEEP_DATABASE_URL", url)
+    assert Settings().artifacts_url == f"file://{folder}"
+    assert Settings(artifacts_url="s3://bucket").artifacts_url == "s3://bucket"
+
+
+def test_every_command_finds_the_files_of_the_database_that_is_named(
+    store: Store, database: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphan = folder / "studies" / "7" / "trials" / "0.keras"
+    orphan.parent.mkdir(parents=True)
+    orphan.touch()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    listed = run_command("db", "orphans", "--older-than", "0", "--database-url", f"sqlite:///{database}")
+    assert (listed.returncode, listed.stdout) == (0, "studies/7/trials/0.keras\n"), listed.stderr
+    assert store.url.endswith(str(database))

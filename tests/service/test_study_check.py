@@ -87,7 +87,7 @@ def test_a_file_is_profiled_and_not_kept_and_its_study_checked_before_it_is_uplo
     api: httpx.Client, tmp_path: Path
 ) -> None:
     plain = profile(api).json()
-    assert (plain["name"], plain["target"], plain["suggested_target"]) == ("Umsatze", None, "y")
+    assert (plain["name"], plain["target"], plain["suggested_target"]) == ("Umsätze", None, "y")
     assert [column["role"] for column in plain["profile"]["columns"]] == ["feature"] * 3
     assert "is an identifier by its name" in plain["profile"]["columns"][0]["warnings"][0]
     described = profile(api, target="y", ignore="id").json()
@@ -99,7 +99,7 @@ def test_a_file_is_profiled_and_not_kept_and_its_study_checked_before_it_is_uplo
     (tmp_path / "Umsätze.csv").write_text(CSV)
     written = yaml.safe_load(checked["yaml"])
     assert written["dataset"] == {
-        "kind": "file", "path": "Umsätze.csv", "name": "Umsatze", "target": "y", "ignore": ["id"]
+        "kind": "file", "path": "Umsätze.csv", "name": "Umsätze", "target": "y", "ignore": ["id"]
     }  # fmt: skip
     assert read_dataset(written, tmp_path).check(written).model_dump(mode="json") == checked["spec"]
     assert all(each["kind"] != "uploaded" for each in api.get("/v1/datasets").json())

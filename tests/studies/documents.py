@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from studies import study_file
+from studies.spec.name import is_name, normalize
 from studies.spec.study import StudySpec
 
 Document = dict[str, Any]
@@ -54,7 +55,7 @@ SPACES: st.SearchStrategy[Document] = st.fixed_dictionaries(
 
 _MODELS = st.one_of(
     st.fixed_dictionaries(
-        {"kind": st.just("mlp")}, optional={"hidden_units": st.lists(st.integers(1, 512), max_size=3)}
+        {"kind": st.just("mlp")}, optional={"hidden_units": st.lists(st.integers(1, 512), min_size=1, max_size=3)}
     ),
     st.fixed_dictionaries(
         {"kind": st.just("cnn")},
@@ -71,10 +72,17 @@ _BUDGETS = st.fixed_dictionaries(
     },
 )
 
+#: Names of any script.
+NAMES: st.SearchStrategy[str] = (
+    st.text(st.characters(categories=["L", "M", "N", "P", "S"], include_characters=" %\"'<>&"), min_size=1, max_size=60)
+    .map(lambda text: normalize(text).strip(" ").lstrip(" .-"))
+    .filter(is_name)
+)
+
 STUDIES: st.SearchStrategy[Document] = st.fixed_dictionaries(
     {"dataset": st.just({"kind": "builtin", "name": "digits_images"})},
     optional={
-        "name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}", fullmatch=True),
+        "name": NAMES,
         "model": _MODELS,
         "space": SPACES,
         "objectives": st.permutations(["val_loss", "val_accuracy", "val_auc", "epochs"]).flatmap(

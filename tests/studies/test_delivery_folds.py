@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from studies.datasets.catalog import Dataset
 from studies.datasets.preprocessing import divide, prepare_folds
-from studies.datasets.splits import DELIVERY_FOLDS, DELIVERY_REPEATS, Split, delivery_folds, folds, split, train_on_all
+from studies.datasets.splits import Split, delivery_folds, folds, split, train_on_all
 from studies.errors import DatasetError
+from studies.spec.comparison import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.spec.resampling import Resampling
 from tests.studies.documents import IRIS, study
 from tests.studies.test_table_splits import dataset

@@ -57,7 +57,7 @@ CASES = {
     "multiclass": job_of(IRIS, L1 | {"regularizer": "elastic_net"}),
     "regression": job_of(DIABETES, L1 | {"regularizer": "l2"}),
     "no penalty": job_of(IRIS),
-    "linear": job_of(BINARY, L1, model={"kind": "mlp", "hidden_units": []}),
+    "linear": job_of(BINARY, L1 | {"dropout": 0}, model={"kind": "mlp", "hidden_units": []}),
     "batch norm": job_of(BINARY, L1, model={"kind": "mlp", "hidden_units": [8, 4], "batch_norm": True}),
     "cnn": job_of(IMAGES, L1 | {"batch_size": 128}, model=CNN, budget={"epochs": 2}),
 }

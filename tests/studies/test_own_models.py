@@ -34,8 +34,10 @@ FIXED: Document = {"regularizer": "l1", "lambda": 0.02, "l1_ratio": 0.5, "dropou
 
 def spec_of(dataset: Document, model: Any, *, insert_dropout: bool = False, **parts: Any) -> StudySpec:
     own = {"kind": "keras", "config": model.to_json(), "insert_dropout": insert_dropout}
-    budget = {"epochs": 2, "trials": 2}
-    return parse({"name": "own", "dataset": dataset, "model": own, "budget": budget, **parts})
+    plain: Document = {"name": "own", "dataset": dataset, "model": own, "budget": {"epochs": 2, "trials": 2}}
+    if "dropout" in parts.get("space", {}) and not KerasSpec.model_validate(own).dropped_layers:
+        parts["space"] = parts["space"] | {"dropout": 0}  # a study refuses a rate that nothing takes
+    return parse(plain | parts)
 
 
 def built(spec: StudySpec, regularization: Regularization) -> Any:

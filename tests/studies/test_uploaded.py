@@ -126,3 +126,27 @@ def test_the_snippet_says_that_the_preprocessing_is_kept(file: Path) -> None:
     found = snippet(spec, spec.space.hyperparameters({}), 0)
     assert "as the preprocessing that is kept with the model gives them" in found
     assert "sample_weight=weights," in found
+
+
+def test_a_model_for_all_columns_of_an_array_is_told_which_give_no_input(tmp_path: Path) -> None:
+    import keras
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = digits.data.copy()
+    pixels[:, 56:60] = 0
+    constant = np.flatnonzero(np.ptp(pixels, axis=0) == 0)
+    np.savez(tmp_path / "digits.npz", x=pixels, y=digits.target)
+    dataset, _ = uploaded(tmp_path / "digits.npz", "npz")
+    model = keras.Sequential([keras.Input((64,), name="pixels"), keras.layers.Dense(10, activation="softmax")])
+    with pytest.raises(InvalidSpecError) as raised:
+        spec_of(dataset, model={"kind": "keras", "config": model.to_json()})
+    [error] = raised.value.errors
+    [first, second, third] = constant[:3]
+    inputs = 64 - len(constant)
+    assert (error.field, error.message) == (
+        "model.config",
+        f"the input 'pixels' takes rows of shape (64,) and this dataset's rows are ({inputs},); right is "
+        f"keras.Input(({inputs},)), for columns 'x{first}', 'x{second}', 'x{third}' and {len(constant) - 3} more give "
+        "no input: each is the same in every row",
+    )

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service import ingestion
 from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
+from service.api.responses import disposition
 from service.api.uploads import Description, body_schema, receive, sent_as_body
 from service.names import make_name
 from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView, FileProfile, UploadOptions
@@ -164,7 +165,7 @@ def file(name: str, datasets: DatasetsDependency, artifacts: ArtifactsDependency
     start = next(blocks, b"")
     ending = f"{record.format}.gz" if start[:2] == b"\x1f\x8b" else record.format
     headers = {
-        "Content-Disposition": f'attachment; filename="{make_name(record.name)}.{ending}"',
+        "Content-Disposition": disposition(f"{record.name}.{ending}"),
         "Content-Length": str(record.bytes),
     }
     return StreamingResponse(chain([start], blocks), 200, headers, "application/octet-stream")

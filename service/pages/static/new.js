@@ -86,7 +86,7 @@ async function check(signal) {
   const document = documentOf(dataset())
   try {
     const checked = await send("POST", "/v1/studies/check", document, { signal })
-    showConflict(document.name, checked.name_conflict)
+    showConflict(checked.spec.name, checked.name_conflict)
     drawOutlook(checked)
     byId("yaml").textContent = checked.yaml
     byId("curl").textContent = writeCurl(document, upload(), facts.needsKey)
