@@ -32,11 +32,15 @@ ServiceError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Self
 
 from studies.errors import FieldError
 
 _MAX_LISTED = 6  # fields in which two studies differ
+#: What a study that was accepted can get more of, and its unit.
+_EXTENSIBLE = {"budget.trials": "trials", "budget.timeout_seconds": "seconds"}
+_NO_LIMIT = "null"
 
 
 class ServiceError(Exception):
@@ -107,13 +111,24 @@ class NameInUseError(ConflictError):
         listed = [f"{wrong.field}: {wrong.message}" for wrong in self.fields]
         if len(listed) > _MAX_LISTED:
             listed[_MAX_LISTED - 1 :] = [f"and {len(listed) - _MAX_LISTED + 1} more"]
-        advice = "choose another name, or delete that one first"
-        field, there, here = differences[0]
-        if len(differences) == 1 and field == "budget.trials":
-            grows = int(here) > int(there)
-            to_extend = f"to go on with it, extend it to {here} trials"
-            advice = f"{to_extend if grows else f'to go on with it, ask for {there}'}, or choose another name"
-        super().__init__(f"another study is named '{name}' and differs: {'; '.join(listed)}; {advice}")
+        differs = "; ".join(listed)
+        super().__init__(f"another study is named '{name}' and differs: {differs}; {_advice(differences)}")
+
+
+def _advice(differences: Sequence[tuple[str, str, str]]) -> str:
+    """What to do about another study of the name: go on with it where only its budget differs."""
+    if any(field not in _EXTENSIBLE for field, _, _ in differences):
+        return "choose another name, or delete that one first"
+    grows = all(_amount(here) >= _amount(there) for _, there, here in differences)
+    amounts = [
+        "no time limit" if text == _NO_LIMIT else f"{_amount(text):g} {_EXTENSIBLE[field]}"
+        for field, text in ((field, here if grows else there) for field, there, here in differences)
+    ]
+    return f"to go on with it, {'extend it to' if grows else 'ask for'} {' and '.join(amounts)}, or choose another name"
+
+
+def _amount(text: str) -> float:
+    return inf if text == _NO_LIMIT else float(text)
 
 
 class DatasetInUseError(ConflictError):

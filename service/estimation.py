@@ -7,6 +7,7 @@ from statistics import median
 
 from service.schemas.checks import Estimate
 from service.storage.speed import MeasuredStudy, Speed
+from studies.analysis.labels import duration
 from studies.analysis.work import Work
 from studies.models.cost import epoch_seconds, likely_lanes
 from studies.spec.study import StudySpec
@@ -27,7 +28,10 @@ def estimate(work: Sequence[Work], speed: Speed, workers: int, *, none_runs: boo
     trials = sum(each.trials for each in work)
     seconds = _beginning(work, speed) + (training + trials * _TRIAL_SECONDS) / count
     return Estimate(
-        seconds=seconds, trials_a_minute=60 * trials / seconds, why=_why(work, speed, count, none_runs=none_runs)
+        seconds=seconds,
+        duration=duration(seconds),
+        trials_a_minute=60 * trials / seconds,
+        why=_why(work, speed, count, none_runs=none_runs),
     )
 
 

@@ -9,7 +9,7 @@ from service import submission
 from service.estimation import estimate
 from service.schemas.checks import StudyCheck
 from service.settings import Settings
-from service.storage import comparisons, user_trials, workers
+from service.storage import user_trials, workers
 from service.storage.datasets import DatasetStore
 from service.storage.profiles import summary_of
 from service.storage.speed import read_speed
@@ -39,14 +39,15 @@ def check_study(document: Mapping[str, Any], settings: Settings, store: Store, d
         if spec.warm_start is not None:
             user_trials.find_warm_start(session, store.optuna, spec)
         summary = summary_of(session, spec.dataset)
-        is_free = spec.name is None or comparisons.name_in_use(session, [spec.name]) is None
+        conflict = store.name_conflict(session, spec)
         speed = read_speed(session, spec)
         alive = len(workers.alive(session))
     return StudyCheck(
         spec=spec.model_dump(mode="json"),
         yaml=write_yaml(document, spec, path),
         warnings=[*warnings_of(spec), *(() if summary is None else summary.warnings)],
-        name_is_free=is_free,
+        name_is_free=conflict is None,
+        name_conflict=None if conflict is None else str(conflict),
         trials=sum(each.trials for each in work),
         fits=sum(each.fits for each in work),
         estimate=estimate(work, speed, alive or settings.workers, none_runs=not alive),

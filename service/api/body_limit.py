@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import problems
@@ -25,7 +26,7 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > self._max_bytes:
-            await problems.of_service_error(self._error)(scope, receive, send)
+            await problems.answer_service_error(Request(scope), self._error)(scope, receive, send)
             return
         bytes_left = self._max_bytes
 

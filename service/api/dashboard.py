@@ -6,11 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.lazy_store import LazyStore
-from service.api.problems import problem
+from service.api.problems import answer, problem
+from service.errors import NotFoundError
 from service.scopes import READS
 from service.storage import database
 
@@ -41,7 +43,8 @@ class Dashboard:
     async def _answer(self, scope: Scope) -> ASGIApp:
         path: str = scope["path"]
         if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
-            return problem(404, "Not found", f"there is nothing at {path}; /docs lists what there is")
+            missing = f"there is nothing at {path}; /docs lists what there is"
+            return answer(Request(scope), NotFoundError.status, NotFoundError.title, missing)
         if scope["method"] not in READS and not self._writes:
             return _refuse_write()
         lists = scope["method"] in READS and path.rstrip("/") == _LIST

@@ -19,6 +19,7 @@ from service.storage.store import Store
 
 _MAX_TRIALS = 500  # of one look, or of one part of a backlog
 _REST = 50.0  # times as long as it takes to count a large study, it is not counted again
+_MAX_REST_SECONDS = 3.0  # also where a busy machine took long: one page without events would ask as often
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class StudyFeed:
         except NotFoundError:  # deleted just now, study or comparison; the next look finds which
             return
         now = time.monotonic()
-        self._rests_until = now + _REST * (now - began)
+        self._rests_until = now + min(_REST * (now - began), _MAX_REST_SECONDS)
         if shown != self._study:
             yield _event("study", shown)
         if comparison not in ("", self._comparison):

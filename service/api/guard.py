@@ -49,11 +49,11 @@ class Guard:
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
                 return RedirectResponse(f"/login?next={quote(_target(request), safe='')}", 303)
-            return problems.of_service_error(error)
+            return problems.answer_service_error(request, error)
         except ServiceError as error:
-            return problems.of_service_error(error)
+            return problems.answer_service_error(request, error)
         except problems.DATABASE_ERRORS as error:
-            return problems.answer_database_error(request.url.path, error)
+            return problems.answer_database_error(request, error)
         return None
 
 
@@ -62,12 +62,13 @@ def check_key(authenticator: Authenticator, request: Request, needed: scopes.Sco
 
     Raises UnauthenticatedError or ForbiddenError.
     """
-    record = request.state.key = authenticator.identify(request)
+    record = authenticator.identify(request)
     if record is None:
         if not authenticator.is_open() or not _over_loopback(request):
             raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
         _check_host(request)
-    elif not scopes.includes(granted := cast(scopes.Scope, record.scope), needed):
+    request.state.key = record  # also for the page that says what its scope lacks
+    if record is not None and not scopes.includes(granted := cast(scopes.Scope, record.scope), needed):
         raise ForbiddenError(f"this needs the scope {needed}, and the key '{record.name}' has {granted}", needed)
 
 

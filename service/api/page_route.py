@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from service.api.error_page import error_page, viewer_of
 from service.errors import NotFoundError, ServiceError
-from service.pages.rendering import render
-from service.pages.viewer import ANYONE_HERE, Viewer
-from service.scopes import Scope
-from service.storage.records import KeyRecord
+from service.pages.viewer import Viewer
 
-
-def _viewer(request: Request) -> Viewer:
-    record: KeyRecord | None = request.state.key
-    return ANYONE_HERE if record is None else Viewer(record.name, cast(Scope, record.scope))
-
-
-#: The guard has let the request pass, and kept its key: None only while none was made.
-ViewerDependency = Annotated[Viewer, Depends(_viewer)]
-
-
-def _error_page(request: Request, error: ServiceError) -> Response:
-    viewer = _viewer(request) if hasattr(request.state, "key") else None  # files need no key, so none was looked up
-    return render("error.html", viewer, error.status, title=error.title, sentence=str(error))
+#: Who looks at a page.
+ViewerDependency = Annotated[Viewer, Depends(viewer_of)]
 
 
 class PageRoute(APIRoute):
@@ -40,8 +27,9 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except ServiceError as error:
-                return _error_page(request, error)
+                return error_page(request, error.status, error.title, str(error))
             except RequestValidationError:
-                return _error_page(request, NotFoundError(f"there is no page at {request.url.path}"))
+                missing = f"there is no page at {request.url.path}"
+                return error_page(request, NotFoundError.status, NotFoundError.title, missing)
 
         return handle_page

@@ -1,4 +1,4 @@
-"""Turns errors into RFC 9457 problems: the service's, those of validation and of the database, and unforeseen ones."""
+"""Turns errors into RFC 9457 problems, or pages: the service's, of validation, of the database, and unforeseen ones."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
+from service.api.error_page import error_page, wants_page
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
 from studies.errors import FieldError, InvalidSpecError
 from studies.study_file import field_errors
@@ -39,6 +40,13 @@ class _ProblemResponse(JSONResponse):
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
+def answer(request: Request, status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> Response:
+    """Answer a request that failed: with a page where a browser shows it, else with a problem."""
+    if wants_page(request):
+        return error_page(request, status, title, detail)
+    return problem(status, title, detail, errors)
+
+
 def install(app: FastAPI) -> None:
     """Give an app its error handlers."""
     app.add_exception_handler(ServiceError, _on_service_error)
@@ -46,17 +54,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     for unavailable in DATABASE_ERRORS:
-        app.add_exception_handler(unavailable, _on_database_error)
+        app.add_exception_handler(unavailable, answer_database_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
 
 
-def _on_service_error(_: Request, error: Exception) -> JSONResponse:
-    return of_service_error(cast(ServiceError, error))
+def _on_service_error(request: Request, error: Exception) -> Response:
+    return answer_service_error(request, cast(ServiceError, error))
 
 
-def of_service_error(error: ServiceError) -> JSONResponse:
-    """The answer to an error of the service."""
-    response = problem(error.status, error.title, str(error), error.fields)
+def answer_service_error(request: Request, error: ServiceError) -> Response:
+    """Answer a request with an error of the service."""
+    response = answer(request, error.status, error.title, str(error), error.fields)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = _RETRY_SECONDS
     if isinstance(error, UnauthenticatedError | ForbiddenError) and error.challenge is not None:
@@ -80,25 +88,21 @@ def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
     return problem(422, "Invalid request", str(InvalidSpecError(errors)), errors)
 
 
-def _on_http_exception(_: Request, error: Exception) -> JSONResponse:
+def _on_http_exception(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
-    response = problem(error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
+    response = answer(request, error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
     response.headers.update(error.headers or {})
     return response
 
 
-def _on_database_error(request: Request, error: Exception) -> JSONResponse:
-    return answer_database_error(request.url.path, error)
-
-
-def answer_database_error(path: str, error: Exception) -> JSONResponse:
+def answer_database_error(request: Request, error: Exception) -> Response:
     """Log a database error; return its answer."""
-    _log.error("database error", path=path, error=str(error))
-    response = problem(503, "Storage unavailable", "the database does not answer; try again in a few seconds")
+    _log.error("database error", path=request.url.path, error=str(error))
+    response = answer(request, 503, "Storage unavailable", "the database does not answer; try again in a few seconds")
     response.headers["Retry-After"] = _RETRY_SECONDS
     return response
 
 
-def _on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+def _on_unexpected_error(request: Request, error: Exception) -> Response:
     _log.error("unforeseen error", path=request.url.path, exc_info=error)
-    return problem(500, "Internal error", f"{type(error).__name__}; the server's log has the details")
+    return answer(request, 500, "Internal error", f"{type(error).__name__}; the server's log has the details")

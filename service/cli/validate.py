@@ -111,28 +111,28 @@ def _study_check(
     from studies.analysis.work import plan_work
     from studies.search.idle import warnings_of
 
-    work, (speed, is_free) = plan_work(spec), _known(spec, store)
+    work, (speed, conflict) = plan_work(spec), _known(spec, store)
     return StudyCheck(
         spec=spec.model_dump(mode="json"),
         yaml=write_yaml(document, spec, document["dataset"].get("path")),
         warnings=[*warnings_of(spec), *(() if summary is None else summary.warnings)],
-        name_is_free=is_free,
+        name_is_free=conflict is None,
+        name_conflict=conflict,
         trials=sum(each.trials for each in work),
         fits=sum(each.fits for each in work),
         estimate=estimate(work, speed, settings.workers),
     )
 
 
-def _known(spec: StudySpec, store: Store | None) -> tuple[Speed, bool]:
-    """What a database knows for a study: how fast others were trained, and whether its name is free."""
-    from service.storage import comparisons
+def _known(spec: StudySpec, store: Store | None) -> tuple[Speed, str | None]:
+    """What a database knows for a study: how fast others were trained, and who has its name."""
     from service.storage.speed import Speed, read_speed
 
     if store is None:
-        return Speed((), alike=False, other_active_studies=0), True
+        return Speed((), alike=False, other_active_studies=0), None
     with store.reading() as session:
-        is_free = spec.name is None or comparisons.name_in_use(session, [spec.name]) is None
-        return read_speed(session, spec), is_free
+        conflict = store.name_conflict(session, spec)
+        return read_speed(session, spec), None if conflict is None else str(conflict)
 
 
 def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> Iterator[str]:

@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 from service.schemas.progress import OverallView
 from service.schemas.studies import StudyView
-
-_MINUTE, _HOUR = 60, 3600
+from studies.analysis.labels import duration
 
 
 class Bar(Protocol):
@@ -112,9 +111,4 @@ def _note(study: StudyView) -> str:
 
 
 def _time_left(overall: OverallView) -> str:
-    seconds = overall.seconds_left
-    if not seconds:
-        return ""
-    if seconds < _MINUTE:
-        return f"{max(1, round(seconds))} s left"
-    return f"{round(seconds / _MINUTE)} min left" if seconds < _HOUR else f"{seconds / _HOUR:.1f} h left"
+    return f"{duration(overall.seconds_left)} left" if overall.seconds_left else ""

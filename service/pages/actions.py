@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Any
 from urllib.parse import quote
 
 from service.pages.viewer import Viewer
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState, TrialState
+from studies.spec.comparison import ComparisonSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +21,9 @@ class Field:
     name: str  # in the request's body: "budget.trials"
     label: str
     kind: str  # "number" or "text"
-    value: str
+    value: object
     low: int = 0
+    high: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +35,14 @@ class Action:
     method: str
     path: str
     question: str = ""
-    field: Field | None = None
+    fields: Sequence[Field] = ()
     then: str = ""  # the page to go to; empty to stay
     is_dangerous: bool = False
 
     @property
     def has_dialog(self) -> bool:
         """Whether a dialog comes before the request."""
-        return bool(self.question) or self.field is not None
+        return bool(self.question or self.fields)
 
 
 def study_actions(
@@ -47,7 +51,7 @@ def study_actions(
     """The actions of a study; its comparison's parts have none, for they are steered with it."""
     if study.parent_id is not None:
         return []
-    path, trials = f"/v1/studies/{quote(study.name, safe='')}", study.spec["budget"]["trials"]
+    path = f"/v1/studies/{quote(study.name, safe='')}"
     actions = []
     if StudyState.PAUSED in possible:
         actions.append(Action("pause", "Pause", "POST", f"{path}/pause"))
@@ -61,14 +65,29 @@ def study_actions(
             "Each technique is searched alone, and its best is confirmed on folds; then this page says which one to "
             "use. That takes several times as long as the study."
         )
-        actions.append(Action("compare", "Compare techniques", "POST", f"{path}/comparison", question))
-    field = Field("budget.trials", "Trials in all", "number", str(2 * trials), trials + 1)
-    question = f"The study has {trials} trials. One that has ended runs again."
-    actions.append(Action("extend", "More trials", "PATCH", path, question, field))
+        asked = ComparisonSpec()
+        fields = [
+            Field("trials_per_technique", "Trials of each technique", "number", asked.trials_per_technique, 1, 10_000),
+            Field("repeats", "Repeats of the confirmation", "number", asked.repeats, 1, 100),
+            Field("folds", "Folds of the confirmation", "number", asked.folds, 2, 20),
+        ]
+        actions.append(Action("compare", "Compare techniques", "POST", f"{path}/comparison", question, fields))
+    actions.append(_extend(path, study.spec["budget"]))
     question = f"Deletes '{study.name}' with its trials, models and comparison, for everybody and for ever."
     address = f"{path}?force=true" if is_active else path
     actions.append(Action("delete", "Delete", "DELETE", address, question, then="/", is_dangerous=True))
     return [action for action in actions if viewer.may(action.method, action.path.partition("?")[0])]
+
+
+def _extend(path: str, budget: Mapping[str, Any]) -> Action:
+    """More trials; more time too, where the study's is limited, for it may be used up."""
+    trials, seconds = budget["trials"], budget.get("timeout_seconds")
+    fields = [Field("budget.trials", "Trials in all", "number", 2 * trials, trials + (seconds is None))]
+    text, has = "More trials", f"{trials} trials"
+    if seconds is not None:
+        fields.append(Field("budget.timeout_seconds", "Seconds in all", "number", ceil(2 * seconds), ceil(seconds)))
+        text, has = f"{text} or time", f"{has} and {seconds:g} seconds"
+    return Action("extend", text, "PATCH", path, f"The study has {has}. One that has ended runs again.", fields)
 
 
 def trial_actions(study: StudyRecord, number: int, state: str, viewer: Viewer) -> list[Action]:
@@ -79,4 +98,4 @@ def trial_actions(study: StudyRecord, number: int, state: str, viewer: Viewer) -
         return []
     question = "The sampler forgets the trial, and no ranking shows it any more."
     field = Field("reason", "Reason", "text", "by the user")
-    return [Action("invalidate", "Mark invalid", "POST", path, question, field, is_dangerous=True)]
+    return [Action("invalidate", "Mark invalid", "POST", path, question, [field], is_dangerous=True)]

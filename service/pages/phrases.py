@@ -8,7 +8,7 @@ from service.schemas.studies import StudyView
 from service.storage.states import StudyState
 from studies.analysis.labels import duration, number
 
-__all__ = ["age", "count", "duration", "number", "time_left", "time_tag"]
+__all__ = ["age", "count", "duration", "number", "sentence", "time_left", "time_tag"]
 
 
 def age(then: datetime) -> str:
@@ -19,6 +19,11 @@ def age(then: datetime) -> str:
 def count(number_of: int, noun: str) -> str:
     """A count with its noun: "1 trial", "2,000 trials"."""
     return f"{number_of:,} {noun}{'' if number_of == 1 else 's'}"
+
+
+def sentence(text: str) -> str:
+    """Write what an error says as a sentence of its own: "There is no study named 'a'."."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 def time_tag(then: datetime | None) -> str:

@@ -53,6 +53,7 @@ def _environment() -> Environment:
         "path": lambda text: quote(str(text), safe=""),
         "embedded": embedded,
         "number": phrases.number,
+        "sentence": phrases.sentence,
         "time": phrases.time_tag,
         "plain": lambda value: f"{value:g}".replace("e-0", "e-"),
         "pairs": lambda values: [(value, value) for value in values],

@@ -62,6 +62,11 @@ class StudyList:
     states: Sequence[str]
     workers: WorkerSection
 
+    @property
+    def has_who(self) -> bool:
+        """Whether a study came with a key, whose name says who submitted it."""
+        return any(row.who for row in self.rows)
+
 
 def study_list(store: Store, state: StudyState | None, name_part: str, cursor: str | None) -> StudyList:
     """Read a page of the list.

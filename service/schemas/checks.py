@@ -11,6 +11,7 @@ class Estimate(BaseModel):
     """How long a study will take here."""
 
     seconds: float = Field(description="From its first trial to its end, with its comparison, if it has one.")
+    duration: str = Field("", description="The seconds in words: 4 min.")
     trials_a_minute: float
     why: str = Field(description="What the estimate rests on.")
 
@@ -22,6 +23,10 @@ class StudyCheck(BaseModel):
     yaml: str = Field(description="The same as a study file for `regsweep run`, without the defaults.")
     warnings: list[str] = Field(description="What would be accepted and do nothing, and what to look at in the data.")
     name_is_free: bool = Field(description="Whether no study has its name; true when it has none.")
+    name_conflict: str | None = Field(
+        None,
+        description="What submitting it would say of a name that is not free: how that study differs from this one.",
+    )
     trials: int = Field(description="Trials, with those of its comparison.")
     fits: int = Field(description="Trainings that these consist of, at most.")
     estimate: Estimate

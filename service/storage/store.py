@@ -29,7 +29,7 @@ from service.storage.pagination import Cursor, Page, Sort, listing_id
 from service.storage.progress import Progress
 from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord, asked
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, StudyState, TrialState
-from studies.spec.differences import Difference, differences
+from studies.spec.differences import differences
 from studies.spec.name import normalize
 from studies.spec.study import StudySpec
 
@@ -100,8 +100,9 @@ class Store:
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
         dataset_files.check_dataset_exists(session, spec.dataset)
-        if comparisons.name_in_use(session, [spec.name]) is not None:
-            raise NameInUseError(spec.name, _differences(session, spec.name, spec))
+        conflict = self.name_conflict(session, spec)
+        if conflict is not None:
+            raise conflict
         try:
             study = lifecycle.create(session, self.optuna, spec, spec.name)
             study.submitted_by = submitted_by
@@ -112,6 +113,14 @@ class Store:
         except sa.exc.IntegrityError:
             raise NameInUseError(spec.name) from None
         return study
+
+    def name_conflict(self, session: Session, spec: StudySpec) -> NameInUseError | None:
+        """The error that says which study has a new one's name, and how they differ; None while the name is free."""
+        if spec.name is None or comparisons.name_in_use(session, [spec.name]) is None:
+            return None
+        study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == spec.name))
+        # Where only Optuna has a study of that name, nothing differs.
+        return NameInUseError(spec.name, [] if study is None else differences(study.parsed_spec, spec))
 
     def study(self, name: str) -> StudyRecord:
         """One study."""
@@ -314,12 +323,6 @@ class Store:
             lifecycle.check_etag(study, etags)
             user_trials.mark_invalid(session, self.optuna, study, number, reason)
         return self.trial(name, number)
-
-
-def _differences(session: Session, name: str, spec: StudySpec) -> list[Difference]:
-    """List what differs between the study of a name and a new one; nothing where only Optuna has that name."""
-    study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == name))
-    return [] if study is None else differences(study.parsed_spec, spec)
 
 
 def _asked_trials(study: StudyRecord) -> sa.Select[TrialRecord]:

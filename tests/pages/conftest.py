@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from service.storage.store import Store
-from tests.pages.filling import COMPARED, fill
+from tests.acceptance.polling import eventually
+from tests.pages.filling import COMPARED, Lasting, fill
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document
+from tests.service.working import working
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -70,6 +72,19 @@ def filled(api: httpx.Client, store: Store, folder: Path) -> httpx.Client:
     return api
 
 
+@pytest.fixture
+def running(filled: httpx.Client, store: Store, folder: Path) -> Iterator[httpx.Client]:
+    """The same with a study whose fourth trial goes on as long as pages are looked at, and grows all the while."""
+    body = document("running", budget={"trials": 6, "epochs": 1000})
+    filled.post("/v1/studies", json=body).raise_for_status()
+    lasting = Lasting(3)
+    with working(store, folder / "artifacts", lasting, only="running"):
+        curve = "/v1/studies/running/trials/3/curve"
+        eventually(lambda: len(filled.get(curve).json().get("curve", {}).get("epoch", [])) > 20, 60)
+        yield filled
+        lasting.let_go.set()
+
+
 @dataclass
 class Look:
     """A page in a browser, with everything that went wrong in it."""
@@ -109,7 +124,3 @@ def looking(browser: Browser, base: str, **options: Any) -> Iterator[Look]:
     look.page.close()
     own.close()
     assert look.faults == []
-
-
-Scheme = Literal["light", "dark"]
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")

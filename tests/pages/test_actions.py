@@ -19,7 +19,7 @@ from tests.service.documents import document
 from tests.service.working import working
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 
 pytestmark = pytest.mark.slow
@@ -53,6 +53,20 @@ def test_pause_and_resume_do_what_rest_does_and_two_pages_agree(browser: Browser
         api.post("/v1/studies/steered/stop").raise_for_status()
         one.page.wait_for_selector("text=stopped")
         assert one.page.locator(_button(one.page, "Pause")).count() == 0
+
+
+def test_a_tab_that_was_hidden_catches_up_when_it_is_seen_again(browser: Browser, api: httpx.Client) -> None:
+    _submit(api, "tabbed")
+    with looking(browser, str(api.base_url)) as look:
+        tab = look.go("/studies/tabbed")
+        tab.evaluate(_HIDE, True)
+        other = tab.context.new_page()
+        other.goto(f"{look.base}/studies/tabbed")
+        other.click(_button(other, "Pause"))
+        other.wait_for_selector(_button(other, "Resume"))
+        assert tab.locator(_button(tab, "Pause")).count() == 1
+        tab.evaluate(_HIDE, False)
+        tab.wait_for_selector(_button(tab, "Resume"))
 
 
 def test_a_refusal_is_the_sentence_of_the_api(browser: Browser, api: httpx.Client) -> None:
@@ -135,6 +149,59 @@ def test_a_page_outlives_its_server(browser: Browser, tmp_path: Path) -> None:
             api.post("/v1/studies/lasting/pause").raise_for_status()
             look.page.wait_for_selector(".state.paused")
             look.page.wait_for_selector("#message:empty", state="attached")
+
+
+def test_the_list_asks_less_and_less_often_while_the_server_is_away_and_not_at_all_while_hidden(
+    browser: Browser, api: httpx.Client
+) -> None:
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    with looking(browser, str(api.base_url)) as look:
+        page = look.page
+        page.clock.install()
+        look.go("/")
+
+        def requests_in(seconds: int) -> int:
+            before = len(asked)
+            page.clock.run_for(1000 * seconds)
+            page.evaluate(
+                "fetch('/healthz').then(answer => answer.text())"
+            )  # what was asked has failed when this is back
+            return len(asked) - before
+
+        page.route(f"{look.base}/", refuse)
+        assert [requests_in(seconds) for seconds in (4, 1, 5, 9, 1, 19, 1, 29, 1, 29, 1)] == [
+            0,
+            1,
+            1,
+            0,
+            1,
+            0,
+            1,
+            0,
+            1,
+            0,
+            1,
+        ]
+        assert "The server does not answer" in page.inner_text("#message")
+        page.evaluate(_HIDE, True)
+        assert requests_in(120) == 0
+        page.unroute(f"{look.base}/")
+        page.evaluate(_HIDE, False)  # it asks at once
+        page.wait_for_selector("#message:empty", state="attached")
+        page.route(f"{look.base}/", refuse)
+        assert requests_in(30) >= 1  # the pause that it was in ends
+        assert requests_in(5) == 1
+
+
+_HIDE = """hidden => {
+    Object.defineProperty(document, 'hidden', { get: () => hidden, configurable: true })
+    document.dispatchEvent(new Event('visibilitychange'))
+}"""
 
 
 @pytest.fixture(scope="module")

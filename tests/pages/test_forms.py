@@ -17,20 +17,21 @@ from service.scopes import Scope
 from service.storage.keys import KeyStore
 from service.storage.store import Store
 from tests.acceptance.processes import House, serving
-from tests.pages.conftest import SCHEMES, Scheme, looking
-from tests.pages.test_looks import _CUT, SHOTS, WIDTHS
+from tests.pages.conftest import looking
+from tests.pages.pictures import WIDTHS, take_pictures
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 SCRIPT = "<script>alert(1)</script>"
+CLASSES = ("<b>kürzer</b>", 'länger, "sehr"')
 
 
 @pytest.fixture(scope="module")
 def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 120 rows, whose names and values are not plain."""
+    """A file of 120 rows, whose own name, columns and classes are not plain."""
     random.seed(3)
     path = tmp_path_factory.mktemp("files") / 'Kunden & "Größen" it\'s.csv'
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -38,7 +39,7 @@ def customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writerow(["id", "Größe", SCRIPT, 'it\'s "x"', "churned"])
         for number in range(120):
             size = random.gauss(170, 10)
-            writer.writerow([number, f"{size:.1f}", "ab"[number % 2], number % 7, "yes" if size > 170 else "no"])
+            writer.writerow([number, f"{size:.1f}", "ab"[number % 2], number % 7, CLASSES[size > 170]])
     return path
 
 
@@ -68,48 +69,70 @@ def _errors(page: Page) -> dict[str, str]:
     return found
 
 
-def test_a_file_becomes_a_study_that_runs_live_and_predicts(browser: Browser, house: House, customers: Path) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
+def test_a_file_becomes_a_study_that_runs_live_is_compared_and_predicts(
+    browser: Browser, house: House, customers: Path
+) -> None:
     with serving(house, workers=1) as server, looking(browser, server.url) as look:
-        page = look.go("/new")
+        look.page.on("dialog", lambda dialog: look.faults.append(f"ran a script: {dialog.message}"))
+        page = look.go("/")
+        page.get_by_role("link", name="Begin with a file").click()  # the server is empty
         _choose(page, customers)
         assert page.input_value('[id="dataset.target"]') == "churned"
         page.get_by_label("id: used as").select_option("ignore")
-        _fill(page, name="By form", budget__trials="6", budget__epochs="5", model__mlp__hidden_units="8")
+        _fill(page, name="By form", budget__trials="4", budget__epochs="4", model__mlp__hidden_units="8")
+        for kind in ("l2", "elastic_net"):  # so that few techniques are compared
+            page.uncheck(f"[name=regularizer][value={kind}]")
+        _fill(page, space__dropout__low="", space__dropout__high="", space__patience__low="", space__patience__high="")
         page.uncheck("#compare")
         page.wait_for_selector("#outlook:not(.stale) .large")
         written = yaml.safe_load(page.locator("#yaml").text_content() or "")
         assert (written["name"], written["dataset"]["ignore"]) == ("By form", ["id"])
         page.dblclick("#submit")
         page.wait_for_url("**/studies/By%20form")
-        page.wait_for_selector("text=completed", timeout=60_000)
+        page.wait_for_selector(".state.completed", timeout=60_000)  # without another look: the page is live
+        assert page.locator("#trials tbody tr").count() == 4
         assert [each["name"] for each in server.api.get("/v1/studies").json()["items"]] == ["By form"]
+        _compare(page, trials_per_technique="2", repeats="1", folds="2")
+        page.wait_for_selector(".answer", timeout=120_000)
+        lines = server.api.get("/v1/studies/By form/comparison").json()["result"]["recommendation"]["lines"]
+        assert [line for line in lines[1:] if line not in page.inner_text(".answer")] == []
         page.get_by_role("link", name="Predict").click()
-        with customers.open(encoding="utf-8") as file:
-            rows = file.read().splitlines()
-        new = customers.with_name("new.csv")
-        new.write_text("\n".join([*rows, "1,170.5,Atlantis,3,no"]), encoding="utf-8")
-        page.fill("#id", "id")
-        dropped = page.evaluate_handle(
-            """([name, text]) => {
-                const data = new DataTransfer()
-                data.items.add(new File([text], name, {type: "text/csv"}))
-                return data
-            }""",
-            [new.name, new.read_text(encoding="utf-8")],
-        )
-        page.dispatch_event("#rows-drop", "drop", {"dataTransfer": dropped})
-        page.get_by_role("button", name="Predict").click()
-        page.wait_for_selector("#rows-table table", timeout=60_000)
+        assert page.locator("#model option").first.inner_text().startswith("recommended")
+        _predict(page, customers)
         assert page.locator("#rows-table tbody tr").count() == 100
         assert "'Atlantis'" in page.inner_text("#unfamiliar")
-        assert [each["id"] for each in Axe().run(page).response["violations"]] == []
+        assert {f"p_{name}" for name in CLASSES} < set(page.locator("#rows-table th").all_inner_texts())
+        assert take_pictures(page, "predictions") == {}
         with page.expect_download() as download:
             page.click("#download")
         table = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
         assert [row["id"] for row in table] == [*map(str, range(120)), "1"]
         assert all(float(row[f"p_{row['prediction']}"]) >= 0.5 for row in table)
+
+
+def _compare(page: Page, **values: str) -> None:
+    """Ask for a comparison by its button, with these numbers."""
+    page.get_by_role("button", name="Compare techniques").click()
+    for name, value in values.items():
+        page.fill(f"#dialog-compare [name={name}]", value)
+    page.click("#dialog-compare [type=submit]")
+
+
+def _predict(page: Page, customers: Path) -> None:
+    """Drop the file, with a row of what training never saw, and wait for its predictions."""
+    text = customers.read_text(encoding="utf-8") + "1,170.5,Atlantis,3,\n"
+    page.fill("#id", "id")
+    dropped = page.evaluate_handle(
+        """([name, text]) => {
+            const data = new DataTransfer()
+            data.items.add(new File([text], name, {type: "text/csv"}))
+            return data
+        }""",
+        ["new.csv", text],
+    )
+    page.dispatch_event("#rows-drop", "drop", {"dataTransfer": dropped})
+    page.get_by_role("button", name="Predict").click()
+    page.wait_for_selector("#rows-table table", timeout=60_000)
 
 
 def test_what_is_wrong_stands_beside_its_field_in_the_words_of_the_api(
@@ -166,7 +189,10 @@ def test_a_study_is_submitted_once_and_one_that_is_refused_leaves_no_file(
         assert "choose another name" in page.inner_text("#message")
         assert [each for each in api.get("/v1/datasets").json() if each["kind"] == "uploaded"] == []
         page.unroute("**/v1/datasets")
-        _fill(page, name="once only")
+        _fill(page, budget__trials="5")
+        page.wait_for_selector("p.field-error:has-text(\"another study is named 'taken meanwhile' and differs\")")
+        assert page.get_by_role("link", name="Open 'taken meanwhile'").is_visible()
+        _fill(page, name="once only", budget__trials="3")
         page.wait_for_selector("#outlook:not(.stale) .large")
         sent: list[str] = []
         page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
@@ -177,13 +203,18 @@ def test_a_study_is_submitted_once_and_one_that_is_refused_leaves_no_file(
         assert (study["spec"]["budget"]["trials"], study["comparison"]["state"]) == (3, "searching")
 
 
-def test_a_model_of_ones_own_is_read_and_shown(browser: Browser, api: httpx.Client) -> None:
+def _sequential(inputs: int, units: int, classes: int) -> str:
+    """A model of one hidden layer as Keras writes it."""
     layers = [
-        {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": [None, 13]}},
-        {"class_name": "Dense", "config": {"name": "first", "units": 7, "activation": "relu"}},
-        {"class_name": "Dense", "config": {"name": "last", "units": 3, "activation": "softmax"}},
+        {"class_name": "InputLayer", "config": {"name": "in", "batch_shape": [None, inputs]}},
+        {"class_name": "Dense", "config": {"name": "first", "units": units, "activation": "relu"}},
+        {"class_name": "Dense", "config": {"name": "last", "units": classes, "activation": "softmax"}},
     ]
-    text = json.dumps({"class_name": "Sequential", "config": {"name": "own", "layers": layers}})
+    return json.dumps({"class_name": "Sequential", "config": {"name": "own", "layers": layers}})
+
+
+def test_a_model_of_ones_own_is_read_and_shown(browser: Browser, api: httpx.Client) -> None:
+    text = _sequential(13, 7, 3)
     with looking(browser, str(api.base_url)) as look:
         page = look.go("/new")
         page.check("[name=source][value=known]")
@@ -200,22 +231,90 @@ def test_a_model_of_ones_own_is_read_and_shown(browser: Browser, api: httpx.Clie
         page.wait_for_selector("p.field-error:has-text('rows')")
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_filled_form_looks_right_and_is_accessible(
-    browser: Browser, api: httpx.Client, customers: Path, scheme: Scheme
-) -> None:
-    from axe_playwright_python.sync_playwright import Axe
+class Slow:
+    """Holds the first request to an address until it is let through, after those that follow."""
 
-    with looking(browser, str(api.base_url), color_scheme=scheme) as look:
+    def __init__(self, page: Page, pattern: str) -> None:
+        self._page, self._pattern = page, pattern
+        self._held: list[Route] = []
+        page.route(pattern, lambda route: route.continue_() if self._held else self._held.append(route))
+
+    def arrive(self) -> None:
+        """Give the page the answer that it asked for first."""
+        [route] = self._held
+        route.fulfill(response=route.fetch())
+        self._page.unroute(self._pattern)
+        self._page.evaluate("fetch('/healthz').then(answer => answer.text())")  # the page has seen what came before
+
+
+def test_a_slow_answer_does_not_replace_a_newer_one(
+    browser: Browser, api: httpx.Client, customers: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("only\tother\n" + "".join(f"{row}\t{'ab'[row % 2]}\n" for row in range(40)), encoding="utf-8")
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/new")
+        slow = Slow(page, "**/v1/datasets/profile")
+        with page.expect_request("**/v1/datasets/profile"):
+            page.set_input_files("#file", other)
+        _choose(page, customers)
+        slow.arrive()
+        assert _errors(page) == {}
+        assert "Größe" in page.inner_text("#profile")
+        assert page.input_value('[id="dataset.target"]') == "churned"
+
+        slow = Slow(page, "**/v1/studies/check")
+        with page.expect_request("**/v1/studies/check"):
+            _fill(page, budget__trials="0")
+        _fill(page, budget__trials="21")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        slow.arrive()
+        assert _errors(page) == {}
+        assert yaml.safe_load(page.locator("#yaml").text_content() or "")["budget"]["trials"] == 21
+
+        page.check("[name=source][value=known]")
+        page.select_option("#known", "builtin/iris")
+        page.check("[name=model][value=keras]")
+        slow = Slow(page, "**/v1/models/read")
+        with page.expect_request("**/v1/models/read"):
+            page.fill("#model-text", "no model")
+        page.fill("#model-text", _sequential(4, 7, 3))
+        page.wait_for_selector("#layers table")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        slow.arrive()
+        assert _errors(page) == {}
+        assert "7" in page.inner_text("#layers table")
+
+
+def test_a_dataset_whose_profile_comes_late_is_not_shown_as_another(
+    browser: Browser, api: httpx.Client, customers: Path
+) -> None:
+    content = customers.read_bytes()
+    for name in ("first", "second"):
+        options = {"name": name, "target": "churned"} | ({} if name == "first" else {"ignore": "id"})
+        api.post("/v1/datasets", params=options, files={"file": ("a.csv", content)}).raise_for_status()
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/new")
+        page.check("[name=source][value=known]")
+        slow = Slow(page, "**/v1/datasets/first")
+        with page.expect_request("**/v1/datasets/first"):
+            page.select_option("#known", "uploaded/first")
+        page.select_option("#known", "builtin/iris")
+        slow.arrive()
+        assert page.inner_text("#profile") == ""
+        page.select_option("#known", "uploaded/second")
+        page.wait_for_selector("#profile table")
+    for name in ("first", "second"):
+        api.delete(f"/v1/datasets/{name}").raise_for_status()
+
+
+def test_a_filled_form_looks_right_and_is_accessible(browser: Browser, api: httpx.Client, customers: Path) -> None:
+    with looking(browser, str(api.base_url)) as look:
         page = look.go("/new")
         _choose(page, customers)
         _fill(page, budget__epochs="0")
         page.wait_for_selector("p.field-error")
-        for width in (*WIDTHS, 1600):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.screenshot(path=SHOTS / f"form {width} {scheme}.png", full_page=True)
-            assert page.evaluate(_CUT) == []
-        assert [each["id"] for each in Axe().run(page).response["violations"]] == []
+        assert take_pictures(page, "form", (*WIDTHS, 1600)) == {}
 
 
 def test_the_form_is_offered_to_whom_may_submit_and_says_without_javascript_what_to_do(

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.pages.conftest import INVALID, SCHEMES, looking
+from tests.pages.conftest import INVALID, Look, looking
+from tests.pages.pictures import WIDTHS, take_pictures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow
 
-#: Kept for people to look at, in a folder that git ignores.
-SHOTS = Path(__file__).parents[2] / ".screenshots"
 PAGES = {
     "studies": "/",
     "study": "/studies/iris%20compared",
@@ -30,42 +29,58 @@ PAGES = {
     "new study": "/new",
     "predict without raw rows": "/studies/iris%20compared/predict",
     "login": "/login",
+    "empty search": "/?name=nobody",
 }
-WIDTHS = (400, 1280)
+RUNNING = {
+    "studies with a worker": "/",
+    "running study": "/studies/running",
+    "running trial": "/studies/running/trials/3",
+}
 #: The plot that a page draws last.
-_LAST_PLOTS = {"study": "curves", "study of two objectives": "curves", "part": "curves", "trial": "curve"}
-#: Elements that reach beyond the window and do not scroll in a region of their own.
-_CUT = """[...document.querySelectorAll('main *')].filter(
-    element => element.getBoundingClientRect().right > innerWidth + 1 && !element.closest('.wide, pre, svg')
-).map(element => element.outerHTML.slice(0, 120))"""
+_LAST_PLOTS = {
+    "study": "curves",
+    "study of two objectives": "curves",
+    "part": "curves",
+    "trial": "curve",
+    "running study": "curves",
+    "running trial": "curve",
+}
+
+
+def _look_at(look: Look, pages: Mapping[str, str]) -> dict[str, object]:
+    """Take pictures of pages; return what is wrong with them."""
+    found: dict[str, object] = {}
+    for (name, path), width in product(pages.items(), WIDTHS):
+        look.page.set_viewport_size(
+            {"width": width, "height": 900}
+        )  # before plots are drawn: some show more in more room
+        look.go(path)
+        if name in _LAST_PLOTS:
+            look.page.wait_for_selector(f"#plot-{_LAST_PLOTS[name]} .main-svg")
+        found |= take_pictures(look.page, name, [width])
+    return found
 
 
 def test_every_page_looks_right_and_is_accessible(browser: Browser, filled: httpx.Client) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
-    found: dict[str, object] = {}
     with looking(browser, str(filled.base_url)) as look:
-        for name, width in product(PAGES, WIDTHS):
-            look.page.set_viewport_size({"width": width, "height": 900})
-            look.go(PAGES[name])
-            if name in _LAST_PLOTS:
-                look.page.wait_for_selector(f"#plot-{_LAST_PLOTS[name]} .main-svg")
-            if cut := look.page.evaluate(_CUT):
-                found[f"{name} {width}"] = cut
-            for scheme in SCHEMES:
-                look.page.emulate_media(color_scheme=scheme)
-                look.page.screenshot(path=SHOTS / f"{name} {width} {scheme}.png", full_page=True)
-                is_checked = width == max(WIDTHS) or scheme == SCHEMES[0]  # colors are those of the wide page
-                if is_checked and (violations := Axe().run(look.page).response["violations"]):
-                    found[f"{name} {width} {scheme}"] = [
-                        (each["id"], [node["html"] for node in each["nodes"]]) for each in violations
-                    ]
-    assert found == {}
+        assert _look_at(look, PAGES) == {}
+
+
+def test_a_dialog_looks_right_and_is_accessible(browser: Browser, filled: httpx.Client) -> None:
+    with looking(browser, str(filled.base_url)) as look:
+        look.go("/studies/paused").get_by_role("button", name="Compare techniques").click()
+        assert take_pictures(look.page, "dialog", whole=False) == {}
+
+
+def test_pages_look_right_and_are_accessible_while_a_trial_runs(browser: Browser, running: httpx.Client) -> None:
+    with looking(browser, str(running.base_url)) as look:
+        assert _look_at(look, RUNNING) == {}
 
 
 def test_the_api_is_documented_without_another_host(browser: Browser, filled: httpx.Client) -> None:
     with looking(browser, str(filled.base_url)) as look:
         look.go("/docs").get_by_text("/v1/studies/{name}/pause", exact=False).first.wait_for()
+        assert take_pictures(look.page, "docs", whole=False, foreign="#swagger-ui") == {}
 
 
 def test_pages_can_be_read_without_javascript(browser: Browser, filled: httpx.Client) -> None:

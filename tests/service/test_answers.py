@@ -45,7 +45,11 @@ def test_the_answer_is_told_in_listings_until_the_comparison_is_deleted(
     ("changes", "errors", "advice"),
     [
         ({"trials": 6}, {"budget.trials": "4 there, 6 here"}, "to go on with it, extend it to 6 trials"),
-        ({"trials": 3}, {"budget.trials": "4 there, 3 here"}, "to go on with it, ask for 4, or choose another name"),
+        (
+            {"trials": 3},
+            {"budget.trials": "4 there, 3 here"},
+            "to go on with it, ask for 4 trials, or choose another name",
+        ),
         (
             {"seed": 4, "model": {"kind": "mlp", "hidden_units": [9]}},
             {"model.hidden_units": "[8] there, [9] here", "seed": "3 there, 4 here"},
@@ -62,6 +66,27 @@ def test_a_name_in_use_says_which_fields_differ(
     assert {error["field"]: error["message"] for error in refused.json()["errors"]} == errors
     assert advice in refused.json()["detail"]
     assert all(f"{field}: {values}" in refused.json()["detail"] for field, values in errors.items())
+
+
+@pytest.mark.parametrize(
+    ("trials", "seconds", "advice"),
+    [
+        (9, 90, "extend it to 9 trials and 90 seconds"),
+        (4, None, "extend it to no time limit"),
+        (9, 30, "ask for 4 trials and 60 seconds"),
+    ],
+)
+def test_a_name_in_use_offers_to_extend_a_study_that_only_needs_more_trials_or_time(
+    api: httpx.Client, trials: int, seconds: float | None, advice: str
+) -> None:
+    def budget(trials: int, seconds: float | None) -> dict[str, Any]:
+        return {"trials": trials, "epochs": 3, "timeout_seconds": seconds}
+
+    api.post("/v1/studies", json=document(budget=budget(4, 60))).raise_for_status()
+    more = document(budget=budget(trials, seconds))
+    refused = api.post("/v1/studies", json=more).json()["detail"]
+    assert refused.endswith(f"; to go on with it, {advice}, or choose another name")
+    assert api.post("/v1/studies/check", json=more).json()["name_conflict"] == refused
 
 
 def test_the_same_study_again_differs_in_nothing(api: httpx.Client) -> None:

@@ -1,6 +1,14 @@
 // Shows the API's document with Swagger UI.
 
+import { isDark } from "./page.js"
+
 /* global SwaggerUIBundle */
+const root = document.documentElement
+const follow = () => root.classList.toggle("dark-mode", isDark())
+follow()
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", follow)
+new MutationObserver(follow).observe(root, { attributeFilter: ["data-theme"] })
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",

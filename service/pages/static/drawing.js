@@ -1,7 +1,9 @@
 // The look of all plots, as the report's, and axes with readable ticks. Plotly is a script of its own.
 
 /* global Plotly */
+const MAX_TICKS = 6
 const WIDE = 10 // largest to smallest value from which an axis is logarithmic
+const CLOSE = 1.1 // largest to smallest value whose ticks would touch
 const GRID = "rgba(128, 136, 144, 0.28)"
 const INK = "#7b838c" // the page's style sets its own
 const CONFIG = { responsive: true, displayModeBar: false }
@@ -47,10 +49,16 @@ export function axis(title = "", values = [], options = {}) {
     zeroline: false,
     linecolor: GRID,
     exponentformat: "none",
-    nticks: 6,
+    nticks: MAX_TICKS,
     ...(isLog && finite.length ? logTicks(finite) : {}),
     ...options,
   }
+}
+
+/** An axis of whole numbers: where they are few, each has a tick of its own. */
+export function wholeAxis(title, values) {
+  const span = Math.max(...values) - Math.min(...values)
+  return axis(title, [], { tickformat: ",d", ...(span < MAX_TICKS ? { dtick: 1 } : {}) })
 }
 
 /** Whether values are positive and far apart. */
@@ -62,15 +70,21 @@ export function isWide(values) {
 function logTicks(values) {
   const [low, high] = [Math.min(...values), Math.max(...values)]
   const exponents = []
+  const most = isNarrow() ? MAX_TICKS / 2 : MAX_TICKS
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++) exponents.push(e)
   for (const steps of [[1], [1, 3], [1, 2, 5]]) {
     const ticks = exponents.flatMap((e) => steps.map((step) => step * 10 ** e)).filter((tick) => tick >= low && tick <= high)
     if (ticks.length < 3 && steps.length < 3) continue
-    const kept = ticks.filter((_, index) => index % Math.ceil(ticks.length / 6) === 0)
-    return { type: "log", tickmode: "array", tickvals: kept, ticktext: kept.map(plain) }
+    const kept = ticks.filter((_, index) => index % Math.ceil(ticks.length / most) === 0)
+    if (kept.length > 1) return { type: "log", tickmode: "array", tickvals: kept, ticktext: kept.map(plain) }
   }
-  return { type: "log" }
+  // Too close to each other for round numbers between them.
+  const ends = high / low < CLOSE ? [low] : [low, high]
+  return { type: "log", tickmode: "array", tickvals: ends, ticktext: ends.map((end) => plain(Number(end.toPrecision(2)))) }
 }
+
+/** Whether a plot has the room of a phone. */
+export const isNarrow = () => innerWidth < 700
 
 /** A number without an exponent, in four digits. */
 export function plain(value) {

@@ -82,8 +82,8 @@ export function make(tag, properties = {}, ...children) {
   return element
 }
 
-/** A table that becomes cards on a narrow screen. `rows` are lists of cells: texts or elements. */
-export function makeTable(label, head, rows) {
+/** A table that becomes cards on a narrow screen, or scrolls there. `rows` are lists of cells: texts or elements. */
+export function makeTable(label, head, rows, becomesCards = true) {
   const body = rows.map((cells) =>
     make("tr", {}, ...cells.map((cell, index) => {
       const element = make("td", {}, ...[cell ?? ""].flat())
@@ -91,7 +91,7 @@ export function makeTable(label, head, rows) {
       return element
     })),
   )
-  const table = make("table", { className: "cards" },
+  const table = make("table", { className: becomesCards ? "cards" : "" },
     make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))),
     make("tbody", {}, ...body))
   const region = make("div", { className: "wide", tabIndex: 0 }, table)

@@ -1,7 +1,7 @@
 // Follows a study: by server-sent events while they come, by asking again while they do not.
 
 import { say } from "./api.js"
-import { refresh, throttled } from "./regions.js"
+import { patient, refresh, throttled } from "./regions.js"
 
 const REFRESH_MS = 1500 // at most so often while events come
 const POLL_MS = 3000 // while they do not
@@ -20,6 +20,7 @@ export function follow(name, lastEvent, handlers) {
   let source = null
   let lastId = lastEvent
   let triedAt = 0
+  let lookedAt = Date.now()
   let isGone = false
 
   function connect() {
@@ -41,8 +42,11 @@ export function follow(name, lastEvent, handlers) {
       disconnect()
       look()
     })
-    // A stream that the server refuses stays closed; one that breaks comes back by itself.
-    source.addEventListener("error", () => source?.readyState === EventSource.CLOSED && disconnect())
+    // It would come back by itself, but with no growing pause; whether the server is there is seen at once.
+    source.addEventListener("error", () => {
+      disconnect()
+      look()
+    })
     source.addEventListener("open", () => handlers.trial())
   }
 
@@ -59,18 +63,17 @@ export function follow(name, lastEvent, handlers) {
   }
 
   async function look() {
+    lookedAt = Date.now()
     const status = await refresh()
     if (GONE.includes(status)) gone()
     else handlers.trial()
   }
 
-  let lookedAt = Date.now()
   setInterval(() => {
     if (isGone || document.hidden) return
     const isStreaming = source?.readyState === EventSource.OPEN
-    if (!source && isActive() && Date.now() - triedAt > POLL_MS) connect()
-    if (Date.now() - lookedAt < (!isStreaming && (isActive() || source) ? POLL_MS : IDLE_MS)) return
-    lookedAt = Date.now()
+    if (!source && isActive() && Date.now() - triedAt > patient(POLL_MS)) connect()
+    if (Date.now() - lookedAt < patient(!isStreaming && (isActive() || source) ? POLL_MS : IDLE_MS)) return
     look()
   }, 500)
   // A browser opens six connections to a host: a page that nobody looks at leaves its own to others.

@@ -3,6 +3,9 @@
 const form = document.getElementById("new")
 const byId = (id) => document.getElementById(id)
 
+/** What the page knows of datasets and of what may be done. */
+export const facts = JSON.parse(byId("facts").textContent)
+
 export const chosen = (name) => form.elements[name].value
 
 /** A number where the text is one; else the text, of which the API says what would be right. */

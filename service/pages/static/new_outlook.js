@@ -2,12 +2,6 @@
 
 import { make } from "./fields.js"
 
-function duration(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`
-  return `${(seconds / 3600).toFixed(1)} h`
-}
-
 /** Draw the time that a checked study takes, and what is said of it; null while there is none. */
 export function drawOutlook(checked) {
   const place = document.getElementById("outlook")
@@ -18,7 +12,7 @@ export function drawOutlook(checked) {
   }
   const { estimate, trials, fits, warnings } = checked
   const count = `${trials.toLocaleString("en-US")} trials${fits > trials ? `, ${fits.toLocaleString("en-US")} trainings at most` : ""}`
-  const time = estimate === null ? [] : [make("p", { className: "large" }, `about ${duration(estimate.seconds)}`)]
+  const time = estimate === null ? [] : [make("p", { className: "large" }, `about ${estimate.duration}`)]
   const why = estimate === null ? [] : [make("p", { className: "note" }, `${estimate.why[0].toUpperCase()}${estimate.why.slice(1)}.`)]
   place.replaceChildren(...time, make("p", {}, count), ...why, ...warnings.map((text) => make("p", { className: "warning" }, text)))
 }

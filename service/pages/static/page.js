@@ -4,7 +4,8 @@ import { Refusal, say, send } from "./api.js"
 
 const root = document.documentElement
 
-function isDark() {
+/** Whether the page is dark now: as its button says, else as the system does. */
+export function isDark() {
   return (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark"
 }
 

@@ -1,6 +1,6 @@
 // Draws the plots of a study from its points; see service/pages/points.py for what a point is.
 
-import { axis, draw, isWide, markers, plain } from "./drawing.js"
+import { axis, draw, isNarrow, isWide, markers, plain, wholeAxis } from "./drawing.js"
 
 const MAX_LINES = 400 // in parallel coordinates
 const MAX_AXES = { narrow: 3, wide: 7 }
@@ -34,7 +34,7 @@ function drawHistory(complete, study) {
     : []
   const found = complete.find((point) => point.value === best.at(-1))
   const caption = found ? `After ${complete.length} complete trials the best is ${plain(found.value)}, of trial ${found.number}.` : ""
-  draw("history", traces, { xaxis: axis("trial", [], { tickformat: ",d" }), yaxis: axis(study.objective, values) }, caption)
+  draw("history", traces, { xaxis: wholeAxis("trial", numbers), yaxis: axis(study.objective, values) }, caption)
 }
 
 function byPenalty(points, study, y) {
@@ -57,7 +57,7 @@ function drawPath(complete, study) {
 function drawZeros(complete, study) {
   const sparse = complete.filter((point) => point.penalty !== "l2" && point.lambda && point.zeros !== null)
   const strengths = sparse.map((point) => point.lambda)
-  const layout = { xaxis: axis("λ", strengths, { log: true }), yaxis: axis("exact zeros", [], { tickformat: ".0%", rangemode: "tozero" }) }
+  const layout = { xaxis: axis("λ", strengths, { log: true }), yaxis: axis("exact zeros", [], { tickformat: ".1~%", rangemode: "tozero" }) }
   draw("zeros", byPenalty(sparse, study, (point) => point.zeros), { ...layout, showlegend: true })
 }
 
@@ -73,14 +73,20 @@ function coordinate(name, values) {
   const [low, high] = [Math.min(...finite), Math.max(...finite)]
   const scale = isWide(finite) ? Math.log : (value) => value
   const at = (value) => (Number.isFinite(value) ? (scale(value) - scale(low)) / (scale(high) - scale(low) || 1) : null)
-  return { name, at, ticks: [[0, plain(low)], [1, plain(high)]] }
+  return { name, at, ticks: [[0, endText(low)], [1, endText(high)]] }
+}
+
+/** The end of an axis, short where axes are close to each other. */
+function endText(value) {
+  if (!isNarrow() || typeof value !== "number") return plain(value)
+  return Math.abs(value) < 0.001 && value !== 0 ? value.toExponential(1) : plain(Number(value.toPrecision(2)))
 }
 
 function drawParallel(complete, study) {
   const sign = study.minimizes ? 1 : -1
   const ranked = [...complete].sort((a, b) => sign * (a.value - b.value)).slice(0, MAX_LINES)
   const names = [...new Set(ranked.flatMap((point) => Object.keys(point.params)))]
-  const varied = names.filter((name) => new Set(ranked.map((point) => point.params[name]).filter((v) => v != null)).size > 1).slice(0, innerWidth < 700 ? MAX_AXES.narrow : MAX_AXES.wide)
+  const varied = names.filter((name) => new Set(ranked.map((point) => point.params[name]).filter((v) => v != null)).size > 1).slice(0, isNarrow() ? MAX_AXES.narrow : MAX_AXES.wide)
   if (ranked.length < 2 || varied.length < 2) return draw("parallel", [])
   const axes = varied.map((name) => coordinate(name.replace("lambda", "λ"), ranked.map((point) => point.params[name])))
   axes.push(coordinate(study.objective, ranked.map((point) => point.value)))
@@ -107,7 +113,7 @@ function drawParallel(complete, study) {
 
 function annotation(x, y, text, count) {
   const isLast = x === count - 1
-  return { x, y, text, showarrow: false, xanchor: isLast ? "right" : "left", xshift: isLast ? -5 : 5, yshift: y === 0 ? -8 : y === 1 ? 8 : 0, font: { size: 11 } }
+  return { x, y, text, showarrow: false, xanchor: isLast ? "right" : "left", xshift: isLast ? -5 : 5, yshift: y === 0 ? -8 : 8, font: { size: 11 } }
 }
 
 function captionOf(ranked, complete, varied) {
@@ -141,5 +147,5 @@ export function drawCurves(curves, study) {
   }))
   const running = curves.filter((curve) => curve.isRunning).length
   const caption = running ? `${running} running now, as they grow; grey: those that have ended.` : "Of the best trials."
-  draw("curves", traces, { xaxis: axis("epoch", [], { tickformat: ",d" }), yaxis: axis(study.objective, curves.flatMap(({ y }) => y)) }, caption)
+  draw("curves", traces, { xaxis: wholeAxis("epoch", curves.flatMap(({ x }) => x)), yaxis: axis(study.objective, curves.flatMap(({ y }) => y)) }, caption)
 }

@@ -31,7 +31,7 @@ function draw({ predictions, unfamiliar }, file) {
   const [head, rows] = tableOf(predictions.slice(0, MAX_SHOWN), number)
   const shown = rows.length < predictions.length ? `; the first ${MAX_SHOWN} are shown` : ""
   byId("count").textContent = `${predictions.length.toLocaleString("en-US")} row${predictions.length === 1 ? "" : "s"}${shown}.`
-  byId("rows-table").replaceChildren(makeTable("Predictions of each row", ["row", ...head], rows.map((row, index) => [String(index + firstRow), ...row])))
+  byId("rows-table").replaceChildren(makeTable("Predictions of each row", ["row", ...head], rows.map((row, index) => [String(index + firstRow), ...row]), false))
   const said = unfamiliar.map((one) => make("li", {}, one.text))
   byId("unfamiliar").replaceChildren(said.length ? make("div", { className: "warning" }, make("ul", {}, ...said)) : "")
   if (address) URL.revokeObjectURL(address)

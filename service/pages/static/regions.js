@@ -3,9 +3,11 @@
 
 import { say } from "./api.js"
 
+const MAX_PAUSE_MS = 30_000
 let underWay = null // the refreshing that goes on
 let again = false // something was asked for meanwhile
 let silent = false // the server does not answer
+let failures = 0 // since the server last answered as it should
 
 /** Fetch this page again and replace its live parts; return its status, 0 where the server does not answer. */
 export function refresh() {
@@ -34,6 +36,7 @@ async function fetchPage() {
     text = await response.text()
   } catch {
     silent = true
+    failures++
     say("The server does not answer; this page goes on when it does.", "note")
     return 0
   }
@@ -42,7 +45,8 @@ async function fetchPage() {
     return response.status
   }
   if (response.ok) replaceFrom(new DOMParser().parseFromString(text, "text/html"))
-  if (silent && response.status < 500) {
+  failures = response.status < 500 ? 0 : failures + 1
+  if (silent && !failures) {
     say()
     silent = false
   }
@@ -95,8 +99,17 @@ export function throttled(milliseconds) {
   }
 }
 
-/** Refresh again and again, and at once when somebody looks again. */
+/** So many milliseconds; from the second time on that the server failed twice as many each time, up to half a minute. */
+export function patient(milliseconds) {
+  return Math.min(milliseconds * 2 ** Math.max(0, failures - 1), Math.max(milliseconds, MAX_PAUSE_MS))
+}
+
+/** Refresh again and again while somebody looks, and at once when somebody looks again. */
 export function refreshEvery(milliseconds) {
-  setInterval(() => document.hidden || refresh(), milliseconds)
+  const next = () => setTimeout(async () => {
+    if (!document.hidden) await refresh()
+    next()
+  }, patient(milliseconds))
+  next()
   document.addEventListener("visibilitychange", () => document.hidden || refresh())
 }

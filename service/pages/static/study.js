@@ -71,6 +71,7 @@ function drawSoon() {
 }
 
 if (study.candidates.length) drawCandidates(study.candidates, study.objective)
+matchMedia("(max-width: 699px)").addEventListener("change", drawSoon) // a phone that is turned has room for more
 load()
 follow(study.name, study.lastEvent, {
   trial: (number) => load(number),

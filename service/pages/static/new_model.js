@@ -1,0 +1,71 @@
+// A Keras model of a new study: dropped, chosen or pasted, and read by the server.
+
+import { Refusal, send } from "./api.js"
+import { make, makeTable, takeFiles } from "./fields.js"
+import { Latest } from "./latest.js"
+import { chosen, formOf } from "./new_document.js"
+
+const byId = (id) => document.getElementById(id)
+const reading = new Latest(readModel)
+let changed = () => {}
+let keras = null // the `model` that was read
+let refused = []
+
+/** Begin to take models; `whenChanged` is called when there is another one. */
+export function beginModel(whenChanged) {
+  changed = whenChanged
+  takeFiles(byId("model-file"), (taken) => {
+    byId("model-text").value = ""
+    reading.now(taken)
+  })
+}
+
+/** The `model` of a study's document that was read; null where none was. */
+export const kerasModel = () => keras
+
+/** What is wrong with the model, where one is chosen. */
+export function modelErrors() {
+  if (chosen("model") !== "keras") return []
+  return keras === null && !refused.length ? [{ field: "model.config", message: "drop, choose or paste a model" }] : refused
+}
+
+/** Read the text of a model, so many milliseconds after the last change; without one, forget the model. */
+export function readText(text, milliseconds) {
+  if (text.trim()) reading.soon(milliseconds, new Blob([text]))
+  else forget()
+}
+
+/** Wait until the model is read. */
+export const modelSettled = () => reading.settled()
+
+async function readModel(signal, content) {
+  keras = null
+  refused = []
+  byId("layers").textContent = "Reading the model …"
+  try {
+    const read = await send("POST", "/v1/models/read", formOf(content, []), { signal })
+    keras = read.model
+    draw(read)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    byId("layers").textContent = ""
+    refused = error.errors.length ? error.errors : [{ field: "model.config", message: error.message }]
+  }
+  changed()
+}
+
+const count = (number) => number.toLocaleString("en-US")
+
+function draw({ name, layers, parameters }) {
+  const rows = layers.map((layer) => [layer.name, layer.kind, layer.output_shape?.join(" × ") ?? "?", layer.parameters === null ? "?" : count(layer.parameters)])
+  const total = parameters === null ? "The shape of its input is open." : `${count(parameters)} parameters.`
+  byId("layers").replaceChildren(make("p", {}, `${name}: ${layers.length} layers. ${total}`), makeTable("Layers", ["layer", "kind", "gives", "parameters"], rows))
+}
+
+function forget() {
+  reading.drop()
+  keras = null
+  refused = []
+  byId("layers").replaceChildren()
+  changed()
+}

@@ -1,0 +1,58 @@
+// Submits a new study: its file first, then the study, once.
+
+import { Refusal, send } from "./api.js"
+import { facts, formOf } from "./new_document.js"
+
+let key = null // of the document that was sent last
+
+/** Say that the next study to be submitted is another one. */
+export function isAnother() {
+  key = null
+}
+
+/** Say how far the submission is. */
+export function tell(text) {
+  document.getElementById("progress").textContent = text
+}
+
+/**
+ * Upload a file, if there is one, and submit the study that `documentOf` writes of its dataset; return the study.
+ * When the study is refused, a file that was new is removed again.
+ */
+export async function submitStudy(upload, dataset, documentOf) {
+  let uploaded = null
+  try {
+    if (upload !== null) uploaded = await sendFile(upload)
+    tell("Submitting …")
+    key ??= newKey()
+    return await send("POST", "/v1/studies", documentOf(uploaded?.dataset ?? dataset), { headers: { "Idempotency-Key": key } })
+  } catch (error) {
+    tell("")
+    if (error instanceof Refusal && error.status && uploaded?.isNew) await takeBack(uploaded.dataset)
+    throw error
+  }
+}
+
+async function sendFile({ file, options }) {
+  tell(`Sending ${file.name} …`)
+  let isNew = false
+  const kept = await send("POST", "/v1/datasets", formOf(file, options), { seen: (response) => (isNew = response.status === 201) })
+  return { isNew, dataset: { kind: "uploaded", name: kept.name, version: kept.version } }
+}
+
+/** Remove the dataset of a study that was refused, or say that it stays. */
+async function takeBack({ name, version }) {
+  const stays = `The file stays here as version ${version} of the dataset '${name}'.`
+  try {
+    if (facts.mayDelete) await send("DELETE", `/v1/datasets/${encodeURIComponent(name)}?version=${version}`)
+    else tell(stays)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    tell(stays)
+  }
+}
+
+/** A text that nobody guesses; crypto.randomUUID needs TLS on other machines. */
+function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+}
