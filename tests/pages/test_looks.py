@@ -92,7 +92,10 @@ def test_pages_can_be_read_without_javascript(browser: Browser, filled: httpx.Cl
         assert row.locator("[data-label=answer]").inner_text() == "L1, clear"
         page.select_option("[name=state]", "paused")
         page.get_by_role("button", name="Show").click()
-        assert page.locator("tbody th").all_inner_texts() == ["paused"]
+        page.wait_for_url("**/?state=paused*")
+        assert page.locator("tbody th a").all_inner_texts() == [
+            "paused"
+        ]  # and of workers the names, which are no links
         look.go("/studies/iris%20compared")
         assert answer["lines"][1] in page.locator(".answer").inner_text()
         assert page.locator("#trials tbody tr").count() == 12

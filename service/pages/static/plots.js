@@ -113,7 +113,7 @@ function drawParallel(complete, study) {
 
 function annotation(x, y, text, count) {
   const isLast = x === count - 1
-  return { x, y, text, showarrow: false, xanchor: isLast ? "right" : "left", xshift: isLast ? -5 : 5, yshift: y === 0 ? -8 : 8, font: { size: 11 } }
+  return { x, y, text, showarrow: false, xanchor: isLast ? "right" : "left", xshift: isLast ? -5 : 5, yshift: y === 0 ? -8 : 10, font: { size: 11 } }
 }
 
 function captionOf(ranked, complete, varied) {
