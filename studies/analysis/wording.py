@@ -40,10 +40,9 @@ def certainty(
     chosen: TechniqueResult, cost: float, rope: float, contributions: Sequence[Contribution], objective: ObjectiveName
 ) -> str:
     """Say how sure the choice is, what it costs if it is wrong, and the worth of each part."""
-    words = (
-        f"With a probability of {percentage(chosen.keeps_up)} nothing that was tried is better by more than {rope:g}; "
-        f"if another one is better, it is by {cost:.2g} {objective} on average."
-    )
+    if_wrong = f"; if another one is better, it is by {cost:.2g} {objective} on average" if cost else ""
+    probability = percentage(chosen.keeps_up)
+    words = f"With a probability of {probability} nothing that was tried is better by more than {rope:g}{if_wrong}."
     if not contributions:
         return words
     worth = ", ".join(f"{label(each.part)} {worth_text(each.worth)}" for each in contributions)
