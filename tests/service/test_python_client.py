@@ -96,7 +96,7 @@ def test_every_operation_of_the_document_is_one_of_a_method(
     client.enqueue("iris", {"dropout": 0.1})
     client.pause("iris")
     client.resume("iris")
-    client.change("iris", priority=3)
+    client.change("iris", priority=3, timeout_seconds=inf)
     with working(opened, tmp_path / "artifacts"):
         client.wait("iris")
         client.compare("iris", techniques=["none", "dropout"], trials_per_technique=2, repeats=1, folds=2)
