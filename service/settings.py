@@ -22,6 +22,8 @@ from pydantic_settings import (
 #: The file in a URL of SQLAlchemy's, which a light install does not have.
 _SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
 
+_DATABASE, _ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -36,10 +38,25 @@ def _cache_folder() -> Path:
         return Path(tempfile.gettempdir(), "regsweep")
 
 
-def _artifacts_of(settings: dict[str, Any]) -> str:
-    """The folder of files where none is named: beside the database, so that the one leads to the other."""
-    file = _SQLITE_FILE.match(settings.get("database_url", ""))
-    return f"file://{Path(file[1]).parent / 'artifacts' if file else 'data/artifacts'}"
+def _default_artifacts_url(settings: dict[str, Any]) -> str:
+    file = _sqlite_file(settings.get("database_url", ""))
+    return f"file://{_ARTIFACTS if file is None else _folder_beside(file)}"
+
+
+def _sqlite_file(url: str) -> Path | None:
+    match = _SQLITE_FILE.match(url)
+    return None if match is None else Path(match[1])
+
+
+def _folder_beside(database: Path) -> Path:
+    """The folder of a database's files where none is named: beside it, and never that of another database.
+
+    Files are named by the ids of studies, so that two databases with one folder would overwrite each other's.
+    """
+    if database.name == _DATABASE.name:
+        return database.with_name("artifacts")
+    is_plain = database.suffix == ".db"
+    return database.with_suffix(".artifacts") if is_plain else database.with_name(f"{database.name}-artifacts")
 
 
 def _from_files(names: Iterable[str]) -> dict[str, str]:
@@ -68,11 +85,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REGSWEEP_", frozen=True)
 
-    database_url: str = Field("sqlite:///data/regsweep.db", description="SQLAlchemy URL of the database.")
+    database_url: str = Field(f"sqlite:///{_DATABASE}", description="SQLAlchemy URL of the database.")
     artifacts_url: str = Field(
-        default_factory=_artifacts_of,
-        description="fsspec URL of the folder for models and datasets, also s3://…; default `artifacts` beside the "
-        "file of SQLite, else in `data`.",
+        default_factory=_default_artifacts_url,
+        description="fsspec URL of the folder for models and datasets, also s3://…; default `artifacts` beside "
+        "`regsweep.db`, `NAME.artifacts` beside another SQLite file `NAME.db`, else `data/artifacts`.",
     )
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(

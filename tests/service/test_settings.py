@@ -9,8 +9,10 @@ import pytest
 from pydantic_settings import SettingsError
 
 from service.settings import Settings
+from service.storage.artifacts import Artifacts, study_folder
 from service.storage.store import Store
 from tests.service.commanding import run_command
+from tests.service.documents import study
 
 _URL = "postgresql+psycopg://regsweep:a-secret@postgres/regsweep"
 
@@ -69,8 +71,10 @@ def test_a_child_process_has_the_settings_of_its_parent(
     ("url", "folder"),
     [
         ("sqlite:///data/regsweep.db", "data/artifacts"),
-        ("sqlite:////srv/a b/mine.db?timeout=3", "/srv/a b/artifacts"),
-        ("sqlite+pysqlite:///mine.db", "artifacts"),
+        ("sqlite:////srv/a b/regsweep.db?timeout=3", "/srv/a b/artifacts"),
+        ("sqlite+pysqlite:///mine.db", "mine.artifacts"),
+        ("sqlite:///mine.sqlite", "mine.sqlite-artifacts"),
+        ("sqlite:////srv/mine", "/srv/mine-artifacts"),
         ("sqlite:///:memory:", "data/artifacts"),
         (_URL, "data/artifacts"),
     ],
@@ -82,6 +86,22 @@ def test_files_are_kept_beside_the_database_where_no_folder_is_named(
     monkeypatch.setenv("REGSWEEP_DATABASE_URL", url)
     assert Settings().artifacts_url == f"file://{folder}"
     assert Settings(artifacts_url="s3://bucket").artifacts_url == "s3://bucket"
+
+
+def test_deleting_a_study_of_one_database_leaves_the_files_of_another_in_the_same_folder(tmp_path: Path) -> None:
+    models = {}
+    for name in ("a", "b"):
+        settings = Settings(database_url=f"sqlite:///{tmp_path / name}.db")
+        store, artifacts = Store(settings.database_url), Artifacts(settings.artifacts_url)
+        models[name] = f"{study_folder(store.create_study(study(name)).id)}/0.keras"
+        (tmp_path / "model").write_text(name)
+        artifacts.put(models[name], tmp_path / "model")
+        store.close()
+    assert models["a"] == models["b"]
+    deleted = run_command("delete", "a", "--force", "--database-url", f"sqlite:///{tmp_path}/a.db")
+    assert deleted.returncode == 0, deleted.stderr
+    assert not (tmp_path / "a.artifacts" / models["a"]).exists()
+    assert (tmp_path / "b.artifacts" / models["b"]).read_text() == "b"
 
 
 def test_every_command_finds_the_files_of_the_database_that_is_named(
