@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterable
 from functools import cache
@@ -168,6 +169,22 @@ class Settings(BaseSettings):
         """Add the files to the library's own sources, as the last."""
         files = InitSettingsSource(settings_cls, _from_files(cls.model_fields))
         return init_settings, env_settings, dotenv_settings, file_secret_settings, files
+
+    def check_artifacts(self) -> None:
+        """Check that no command goes on without the files that an earlier version kept for its database.
+
+        Raises SettingsError when no folder is named, the database has none beside it, and `data/artifacts` is there
+        without a database of its own.
+        """
+        file = None if "artifacts_url" in self.model_fields_set else _sqlite_file(self.database_url)
+        if file is None or not file.exists() or _folder_beside(file).exists():
+            return
+        if _ARTIFACTS.exists() and not _DATABASE.exists():
+            move = shlex.join(["mv", str(_ARTIFACTS), str(_folder_beside(file))])
+            raise SettingsError(
+                f"REGSWEEP_ARTIFACTS_URL: an earlier version kept the files of {file} in {_ARTIFACTS}; move them with "
+                f"`{move}`, or name their folder by REGSWEEP_ARTIFACTS_URL or --artifacts-url"
+            )
 
     def environment(self) -> dict[str, str]:
         """The environment that gives a child process these settings, without the key."""

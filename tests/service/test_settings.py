@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,38 @@ def test_every_command_finds_the_files_of_the_database_that_is_named(
     listed = run_command("db", "orphans", "--older-than", "0", "--database-url", f"sqlite:///{database}")
     assert (listed.returncode, listed.stdout) == (0, "studies/7/trials/0.keras\n"), listed.stderr
     assert store.url.endswith(str(database))
+
+
+def test_files_that_an_earlier_version_kept_elsewhere_are_moved_before_any_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    database = tmp_path / "srv" / "a b.db"
+    Store(f"sqlite:///{database}").close()
+    model = Path("data", "artifacts", "studies", "7", "trials", "0.keras")
+    model.parent.mkdir(parents=True)
+    model.touch()
+    listing = ("db", "orphans", "--older-than", "0", "--database-url", f"sqlite:///{database}")
+    refused = run_command(*listing)
+    assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 1), refused.stderr
+    assert refused.stderr.startswith("regsweep: REGSWEEP_ARTIFACTS_URL: an earlier version kept the files of ")
+    assert run_command("serve", "--port", "0", "--database-url", f"sqlite:///{database}") == refused
+    named = run_command(*listing, "--artifacts-url", "file://data/artifacts")
+    assert (named.returncode, named.stdout) == (0, "studies/7/trials/0.keras\n"), named.stderr
+    subprocess.run(shlex.split(refused.stderr.split("`")[1]), check=True)
+    moved = run_command(*listing)
+    assert (moved.returncode, moved.stdout) == (0, "studies/7/trials/0.keras\n"), moved.stderr
+
+
+@pytest.mark.parametrize("there", ["another database owns the files", "the database is new", "nothing is left"])
+def test_a_database_whose_files_lie_nowhere_else_is_opened(
+    there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if there != "nothing is left":
+        Path("data", "artifacts").mkdir(parents=True)
+    if there == "another database owns the files":
+        Path("data", "regsweep.db").touch()
+    if there != "the database is new":
+        Path("mine.db").touch()
+    Settings(database_url="sqlite:///mine.db").check_artifacts()
