@@ -16,11 +16,12 @@ ServiceError
 ├── BadRequestError     400  a query parameter is wrong
 ├── OtherListingError   422  a cursor is of another listing
 ├── StorageError        503  the database does not answer or its schema does not fit
+│   ├── MigrationError  503  an older database cannot be brought to this version's schema
+│   ├── BackupError     503  the database cannot be copied
 │   └── ArtifactError   503  a model's or a dataset's file cannot be written, read or found
 ├── WorkersFailedError  no worker process becomes ready
 ├── NoWorkerError       a study waits and no worker is alive
 ├── PredictorMissingError 501  a server without TensorFlow cannot predict
-├── BackupError         the database cannot be copied
 ├── EngineMissingError  workers cannot run without TensorFlow
 ├── ExtraMissingError   what is asked for needs an extra that is not installed
 ├── AddressError        the server cannot listen on its address
@@ -285,10 +286,6 @@ class PredictorMissingError(ServiceError):
         )
 
 
-class BackupError(ServiceError):
-    """The database cannot be copied."""
-
-
 class AddressError(ServiceError):
     """The server cannot listen on its address."""
 
@@ -328,6 +325,10 @@ class StorageError(ServiceError):
 
 class MigrationError(StorageError):
     """An older database cannot be brought to this version's schema; trying again would end in the same."""
+
+
+class BackupError(StorageError):
+    """The database cannot be copied."""
 
 
 class ArtifactError(StorageError, OSError):

@@ -64,7 +64,8 @@ def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
         ComparisonStore(store).begin(study.name, spec.comparison)
         return
     wanted, present = techniques.resolve(spec, spec.comparison), study.parsed_comparison
-    if spec.comparison != ComparisonSpec() and wanted != present:
+    # That of an earlier version may have techniques that do nothing.
+    if spec.comparison != ComparisonSpec() and wanted not in (present, techniques.only_allowed(spec, present)):
         raise ConflictError(
             f"study '{study.name}' has another comparison than this one, which is {study.comparison_state}; leave "
             "`comparison` as it was, or choose another name"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterable
 from functools import cache
@@ -22,6 +23,8 @@ from pydantic_settings import (
 #: The file in a URL of SQLAlchemy's, which a light install does not have.
 _SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
 
+_DATABASE, _ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -36,10 +39,25 @@ def _cache_folder() -> Path:
         return Path(tempfile.gettempdir(), "regsweep")
 
 
-def _artifacts_of(settings: dict[str, Any]) -> str:
-    """The folder of files where none is named: beside the database, so that the one leads to the other."""
-    file = _SQLITE_FILE.match(settings.get("database_url", ""))
-    return f"file://{Path(file[1]).parent / 'artifacts' if file else 'data/artifacts'}"
+def _default_artifacts_url(settings: dict[str, Any]) -> str:
+    file = _sqlite_file(settings.get("database_url", ""))
+    return f"file://{_ARTIFACTS if file is None else _folder_beside(file)}"
+
+
+def _sqlite_file(url: str) -> Path | None:
+    match = _SQLITE_FILE.match(url)
+    return None if match is None else Path(match[1])
+
+
+def _folder_beside(database: Path) -> Path:
+    """The folder of a database's files where none is named: beside it, and never that of another database.
+
+    Files are named by the ids of studies, so that two databases with one folder would overwrite each other's.
+    """
+    if database.name == _DATABASE.name:
+        return database.with_name("artifacts")
+    is_plain = database.suffix == ".db"
+    return database.with_suffix(".artifacts") if is_plain else database.with_name(f"{database.name}-artifacts")
 
 
 def _from_files(names: Iterable[str]) -> dict[str, str]:
@@ -68,11 +86,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REGSWEEP_", frozen=True)
 
-    database_url: str = Field("sqlite:///data/regsweep.db", description="SQLAlchemy URL of the database.")
+    database_url: str = Field(f"sqlite:///{_DATABASE}", description="SQLAlchemy URL of the database.")
     artifacts_url: str = Field(
-        default_factory=_artifacts_of,
-        description="fsspec URL of the folder for models and datasets, also s3://…; default `artifacts` beside the "
-        "file of SQLite, else in `data`.",
+        default_factory=_default_artifacts_url,
+        description="fsspec URL of the folder for models and datasets, also s3://…; default `artifacts` beside "
+        "`regsweep.db`, `NAME.artifacts` beside another SQLite file `NAME.db`, else `data/artifacts`.",
     )
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
@@ -151,6 +169,22 @@ class Settings(BaseSettings):
         """Add the files to the library's own sources, as the last."""
         files = InitSettingsSource(settings_cls, _from_files(cls.model_fields))
         return init_settings, env_settings, dotenv_settings, file_secret_settings, files
+
+    def check_artifacts(self) -> None:
+        """Check that no command goes on without the files that an earlier version kept for its database.
+
+        Raises SettingsError when no folder is named, the database has none beside it, and `data/artifacts` is there
+        without a database of its own.
+        """
+        file = None if "artifacts_url" in self.model_fields_set else _sqlite_file(self.database_url)
+        if file is None or not file.exists() or _folder_beside(file).exists():
+            return
+        if _ARTIFACTS.exists() and not _DATABASE.exists():
+            move = shlex.join(["mv", str(_ARTIFACTS), str(_folder_beside(file))])
+            raise SettingsError(
+                f"REGSWEEP_ARTIFACTS_URL: an earlier version kept the files of {file} in {_ARTIFACTS}; move them with "
+                f"`{move}`, or name their folder by REGSWEEP_ARTIFACTS_URL or --artifacts-url"
+            )
 
     def environment(self) -> dict[str, str]:
         """The environment that gives a child process these settings, without the key."""

@@ -156,9 +156,9 @@ def _sweep_here(
         )
         app = create_app(settings)
         stack.callback(app.state.lazy_store.close)
+        store = app.state.lazy_store.get()  # not by a request: its error names the file
         client = stack.enter_context(Client("http://127.0.0.1", transport=InProcessTransport(app)))
         with uploaded(client, rows, options) as dataset:
-            store = app.state.lazy_store.get()
             known = DatasetStore(store, Artifacts(settings.artifacts_url)).uploaded
             spec = submission.check(study_document({**document, "dataset": dataset}), settings, known)
             name = begin_or_resume(store, spec)

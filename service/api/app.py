@@ -48,30 +48,27 @@ from service.worker.fleet import Fleet
 _log = structlog.get_logger(__name__)
 
 
-def _open(lazy_store: LazyStore, fleet: Fleet | None) -> None:
-    """Open the store, which makes the tables, and then start the workers, so that none waits for the other."""
+def _open(lazy_store: LazyStore) -> None:
+    """Open the store, which makes the tables; where that fails, requests and the lease watch try again."""
     try:
         if not KeyStore(lazy_store.get()).has_keys():
             _log.info("no key was made, so this machine's users need none; see `regsweep keys create --help`")
     except MigrationError as error:
         _log.error("no request is answered and no worker started", error=str(error))
-        return
     except (StorageError, SQLAlchemyError) as error:
-        _log.error("the database does not answer; requests and workers try again", error=str(error))
-    if fleet is not None:
-        fleet.start()
+        _log.error("the database cannot be used yet; it is tried again, and workers start then", error=str(error))
 
 
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
-    """Put the app together. A fleet, if there is one, starts and stops with it."""
-    lazy_store = LazyStore(settings.database_url)
+    """Put the app together. A fleet, if there is one, starts once the database is open, and stops with the app."""
+    lazy_store = LazyStore(settings.database_url, None if fleet is None else fleet.start)
     hub = Hub(lazy_store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watch = LeaseWatch(lazy_store, settings.lease_seconds)
         watch.start()
-        opener = threading.Thread(target=_open, args=(lazy_store, fleet), name="opener")
+        opener = threading.Thread(target=_open, args=(lazy_store,), name="opener")
         opener.start()
         try:
             yield

@@ -28,7 +28,9 @@ def wants_page(request: Request) -> bool:
     return is_shown and not request.url.path.startswith(_API)
 
 
-def error_page(request: Request, status: int, title: str, sentence: str) -> Response:
-    """The page that says what is wrong; without a key, who looks is not known."""
-    viewer = viewer_of(request) if hasattr(request.state, "key") else None  # files need no key, so none was looked up
-    return render("error.html", viewer, status, title=title, sentence=sentence, may_pass=status >= _SERVER_ERROR)
+def error_page(request: Request, status: int, title: str, sentence: str, *, may_pass: bool = True) -> Response:
+    """The page that says what is wrong, and offers to try again where the server is at fault and it `may_pass`."""
+    # Without a key, who looks is not known; files need none, so none was looked up.
+    viewer = viewer_of(request) if hasattr(request.state, "key") else None
+    may_pass = may_pass and status >= _SERVER_ERROR
+    return render("error.html", viewer, status, title=title, sentence=sentence, may_pass=may_pass)

@@ -16,7 +16,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from service.api.error_page import error_page, wants_page
-from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
+from service.errors import (
+    ArtifactError,
+    BackupError,
+    ForbiddenError,
+    MigrationError,
+    ServiceError,
+    StorageError,
+    UnauthenticatedError,
+)
 from studies.errors import FieldError, InvalidSpecError
 from studies.study_file import field_errors
 
@@ -25,6 +33,10 @@ _RETRY_SECONDS = "5"
 
 #: What SQLAlchemy raises when the database does not answer.
 DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
+_DETAILS: dict[type[Exception], str] = {
+    MigrationError: "the database cannot be brought to this version's schema; the server's log says why",
+    BackupError: "the database cannot be copied before its schema changes; the server's log says why",
+}
 
 
 def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = (), **more: str) -> JSONResponse:
@@ -40,10 +52,18 @@ class _ProblemResponse(JSONResponse):
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
-def answer(request: Request, status: int, title: str, detail: str, errors: Sequence[FieldError] = ()) -> Response:
+def answer(
+    request: Request,
+    status: int,
+    title: str,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    *,
+    may_pass: bool = True,
+) -> Response:
     """Answer a request that failed: with a page where a browser shows it, else with a problem."""
     if wants_page(request):
-        return error_page(request, status, title, detail)
+        return error_page(request, status, title, detail, may_pass=may_pass)
     return problem(status, title, detail, errors)
 
 
@@ -64,6 +84,8 @@ def _on_service_error(request: Request, error: Exception) -> Response:
 
 def answer_service_error(request: Request, error: ServiceError) -> Response:
     """Answer a request with an error of the service."""
+    if isinstance(error, StorageError) and not isinstance(error, ArtifactError):
+        return answer_database_error(request, error)
     response = answer(request, error.status, error.title, str(error), error.fields)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = _RETRY_SECONDS
@@ -96,10 +118,13 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def answer_database_error(request: Request, error: Exception) -> Response:
-    """Log a database error; return its answer."""
+    """Log a database error; return its answer, which names no path or host: who asks may have no key."""
     _log.error("database error", path=request.url.path, error=str(error))
-    response = answer(request, 503, "Storage unavailable", "the database does not answer; try again in a few seconds")
-    response.headers["Retry-After"] = _RETRY_SECONDS
+    may_pass = not isinstance(error, MigrationError)
+    detail = _DETAILS.get(type(error), "the database does not answer; try again in a few seconds")
+    response = answer(request, 503, StorageError.title, detail, may_pass=may_pass)
+    if may_pass:
+        response.headers["Retry-After"] = _RETRY_SECONDS
     return response
 
 

@@ -143,7 +143,8 @@ def _make_folder(url: URL) -> None:
 def prepare(engine: sa.Engine) -> None:
     """Bring an empty or older database to this version's schema, Optuna's tables included.
 
-    Raises StorageError when the database belongs to a newer version, MigrationError when it cannot be brought up.
+    Raises StorageError when the database belongs to a newer version or does not answer, BackupError when an older one
+    cannot be copied first, MigrationError when it cannot be brought up.
     """
     if _revision(engine) == HEAD:
         return
@@ -159,7 +160,9 @@ def prepare(engine: sa.Engine) -> None:
                 _upgrade(engine)
             # A migration works on whatever an older version left, and what it raises may be anything.
             except Exception as error:
-                if revision is None or _is_lost(error):
+                if _may_pass(error):
+                    raise StorageError(f"the database {engine.url!r} does not answer: {_reason(error)}") from error
+                if revision is None:
                     raise
                 raise MigrationError(_describe_failure(revision, copy, error)) from error
 
@@ -178,18 +181,27 @@ def _copy(url: URL, path: Path) -> Path:
     return same
 
 
-def _is_lost(error: Exception) -> bool:
-    """Return whether the connection broke, so that another try may do."""
-    return isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+def _may_pass(error: Exception) -> bool:
+    """Return whether the same statement may do at another try: the database was away, busy or full.
+
+    PostgreSQL's driver has another class for a statement that cannot work; SQLite's has only another code.
+    """
+    if isinstance(error, sa.exc.OperationalError) and isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
+    is_lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+    return is_lost or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError)
 
 
 def _describe_failure(revision: str, copy: Path | None, error: Exception) -> str:
-    reason = str(getattr(error, "orig", error)).partition("\n")[0]
     kept = "" if copy is None else f", and {copy} is a copy of it"
     return (
-        f"the database's schema {revision} cannot become {HEAD} ({type(error).__name__}: {reason}); it stays as it "
-        f"was{kept}; go on with the version that wrote it, or mend that and start again"
+        f"the database's schema {revision} cannot become {HEAD} ({type(error).__name__}: {_reason(error)}); it stays "
+        f"as it was{kept}; go on with the version that wrote it, or mend that and start again"
     )
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "orig", error)).partition("\n")[0]
 
 
 def check(url: str, *, must_exist: bool = False) -> None:

@@ -81,7 +81,12 @@ def resolve(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
     if comparison.techniques is not None:
         check_allowed(spec, comparison.techniques)
         return comparison
-    allowed = tuple(technique for technique in TECHNIQUES if _allows(spec, technique))
+    return only_allowed(spec, comparison.model_copy(update={"techniques": TECHNIQUES}))
+
+
+def only_allowed(spec: StudySpec, comparison: ComparisonSpec) -> ComparisonSpec:
+    """The same comparison without the techniques that the study's space or its model excludes."""
+    allowed = tuple(technique for technique in comparison.techniques or () if _allows(spec, technique))
     return comparison.model_copy(update={"techniques": allowed})
 
 

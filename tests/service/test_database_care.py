@@ -20,7 +20,9 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from service.errors import BackupError, MigrationError
+from service.api.lazy_store import LazyStore
+from service.api_keys import ApiKey
+from service.errors import BackupError, MigrationError, StorageError
 from service.settings import Settings
 from service.storage import following
 from service.storage.artifacts import Artifacts
@@ -239,14 +241,57 @@ def test_a_migration_that_fails_is_told_in_a_line_and_leaves_one_copy_however_of
             Store(f"sqlite:///{older}")
     settings = settings_in(tmp_path)
     with served(settings, Fleet(settings, 1)) as api:
-        refused = [api.get("/v1/studies") for _ in range(2)]
-    assert [answer.status_code for answer in refused] == [503, 503]
-    assert re.search(says, refused[1].json()["detail"])
+        refused = [
+            api.get("/v1/studies"),
+            api.post("/login", data={"key": ApiKey.make().text}),
+            api.get("/", headers={"Accept": "text/html"}),
+        ]
+    for answer in refused:  # no key was asked for, so none of it says where the database is, nor to come again
+        assert (answer.status_code, "retry-after" in answer.headers) == (503, False)
+        assert "the server" in answer.text
+        assert not re.search(f"Try again|{tmp_path}|already exists", answer.text)
     asked = run_command("show", "iris", "--database-url", f"sqlite:///{older}")
     assert (asked.returncode, len(asked.stderr.splitlines())) == (2, 1), asked.stderr
     [kept] = copies(older)
     assert str(kept) in asked.stderr
     assert dump(kept) == dump(older) == before
+
+
+def test_a_migration_that_the_database_keeps_waiting_is_tried_again(older: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{older}?timeout=0.1"
+    with closing(sqlite3.connect(older, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with served(settings_in(tmp_path, url)) as api:
+            come_again(api.get("/v1/studies"))
+            other.execute("ROLLBACK")
+            eventually(lambda: api.get("/v1/studies").status_code == 200, 20)
+    assert [kept.name for kept in copies(older)] == ["regsweep.db.0003.backup"]
+
+
+def test_a_migration_that_waits_too_long_for_a_table_of_postgresql_is_no_failed_one(
+    postgresql_template: PostgreSQL,
+) -> None:
+    url = postgresql_template.url("older")
+    upgrade(url, "0003")
+    engine = connect(url)
+    with engine.begin() as other:
+        other.execute(sa.text("LOCK TABLE regsweep_studies"))
+        with pytest.raises(StorageError, match="does not answer: canceling statement due to lock timeout") as caught:
+            Store(f"{url}?options=-c%20lock_timeout%3D100ms")
+    assert not isinstance(caught.value, MigrationError)
+    Store(url).close()
+    engine.dispose()
+
+
+def test_a_failed_opening_is_told_anew_to_everyone_who_asks(older: Path) -> None:
+    with closing(sqlite3.connect(older)) as connection:
+        connection.execute("CREATE TABLE regsweep_datasets (id INTEGER)")
+    lazy_store, told = LazyStore(f"sqlite:///{older}"), []
+    for _ in range(3):
+        with pytest.raises(MigrationError, match="already exists") as caught:
+            lazy_store.get()
+        told.append(caught.value)
+    assert len({id(error) for error in told}) == 3  # one that is raised again keeps the frames of every request
 
 
 def test_a_new_database_needs_no_copy(store: Store, database: Path) -> None:
@@ -262,6 +307,25 @@ def test_a_copy_that_cannot_be_made_leaves_the_older_schema_in_place(
         Store(f"sqlite:///{older}")
     assert dump(older) == before
     assert copies(older) == []
+
+
+def test_a_server_whose_copy_has_no_room_starts_its_workers_once_there_is(
+    older: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[object] = []
+
+    def no_room(path: Path, *_: object) -> None:
+        tries.append(path)
+        _no_room()
+
+    settings = settings_in(tmp_path)
+    monkeypatch.setattr("pathlib.Path.rename", no_room)
+    with served(settings, Fleet(settings, 1)) as api:
+        for _ in range(20):
+            come_again(api.get("/v1/studies"))
+        assert len(tries) < 20  # each is a copy of the whole database
+        monkeypatch.undo()
+        eventually(lambda: api.get("/v1/workers").json().get("workers"), 30)
 
 
 def _no_room(*_: object) -> None:

@@ -9,12 +9,16 @@ from typing import Any
 import httpx
 import keras
 import pytest
+import sqlalchemy as sa
 import yaml
 
+from service.errors import ConflictError
 from service.resuming import begin_or_resume
 from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
+from service.storage.records import StudyRecord
 from service.storage.store import Store
+from studies.spec.comparison import TECHNIQUES
 from studies.spec.study import StudySpec
 from tests.service.commanding import run_command, study_file
 from tests.service.conftest import served, settings_in
@@ -92,3 +96,16 @@ def test_a_study_of_an_earlier_version_goes_on_as_it_was_and_the_same_file_finds
     warm = study(**undropped(name="warm", sampler={"name": "tpe"}, warm_start={"study": "iris"}))
     assert len(store.create_study(warm).warm_start_trials) == 6
     assert (store.study("iris").state, violations(store, Artifacts(f"file://{folder}"))) == ("completed", [])
+
+
+def test_the_same_file_goes_on_with_a_comparison_of_an_earlier_version(store: Store) -> None:
+    body = undropped(comparison={"trials_per_technique": 2, "repeats": 2})
+    new = study(**body)
+    store.create_study(StudySpec.model_validate(new.model_dump(mode="json") | {"space": {}}))
+    with store.writing() as session:
+        (row,) = session.scalars(sa.select(StudyRecord).where(StudyRecord.name == "iris"))
+        row.comparison = {**(row.comparison or {}), "techniques": list(TECHNIQUES)}
+    assert begin_or_resume(store, new) == "iris"
+    other = study(**body | {"comparison": {"trials_per_technique": 3, "repeats": 2}})
+    with pytest.raises(ConflictError, match="another comparison"):
+        begin_or_resume(store, other)

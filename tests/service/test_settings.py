@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 from pydantic_settings import SettingsError
 
 from service.settings import Settings
+from service.storage.artifacts import Artifacts, study_folder
 from service.storage.store import Store
 from tests.service.commanding import run_command
+from tests.service.documents import study
 
 _URL = "postgresql+psycopg://regsweep:a-secret@postgres/regsweep"
 
@@ -69,8 +73,10 @@ def test_a_child_process_has_the_settings_of_its_parent(
     ("url", "folder"),
     [
         ("sqlite:///data/regsweep.db", "data/artifacts"),
-        ("sqlite:////srv/a b/mine.db?timeout=3", "/srv/a b/artifacts"),
-        ("sqlite+pysqlite:///mine.db", "artifacts"),
+        ("sqlite:////srv/a b/regsweep.db?timeout=3", "/srv/a b/artifacts"),
+        ("sqlite+pysqlite:///mine.db", "mine.artifacts"),
+        ("sqlite:///mine.sqlite", "mine.sqlite-artifacts"),
+        ("sqlite:////srv/mine", "/srv/mine-artifacts"),
         ("sqlite:///:memory:", "data/artifacts"),
         (_URL, "data/artifacts"),
     ],
@@ -84,6 +90,22 @@ def test_files_are_kept_beside_the_database_where_no_folder_is_named(
     assert Settings(artifacts_url="s3://bucket").artifacts_url == "s3://bucket"
 
 
+def test_deleting_a_study_of_one_database_leaves_the_files_of_another_in_the_same_folder(tmp_path: Path) -> None:
+    models = {}
+    for name in ("a", "b"):
+        settings = Settings(database_url=f"sqlite:///{tmp_path / name}.db")
+        store, artifacts = Store(settings.database_url), Artifacts(settings.artifacts_url)
+        models[name] = f"{study_folder(store.create_study(study(name)).id)}/0.keras"
+        (tmp_path / "model").write_text(name)
+        artifacts.put(models[name], tmp_path / "model")
+        store.close()
+    assert models["a"] == models["b"]
+    deleted = run_command("delete", "a", "--force", "--database-url", f"sqlite:///{tmp_path}/a.db")
+    assert deleted.returncode == 0, deleted.stderr
+    assert not (tmp_path / "a.artifacts" / models["a"]).exists()
+    assert (tmp_path / "b.artifacts" / models["b"]).read_text() == "b"
+
+
 def test_every_command_finds_the_files_of_the_database_that_is_named(
     store: Store, database: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,3 +117,38 @@ def test_every_command_finds_the_files_of_the_database_that_is_named(
     listed = run_command("db", "orphans", "--older-than", "0", "--database-url", f"sqlite:///{database}")
     assert (listed.returncode, listed.stdout) == (0, "studies/7/trials/0.keras\n"), listed.stderr
     assert store.url.endswith(str(database))
+
+
+def test_files_that_an_earlier_version_kept_elsewhere_are_moved_before_any_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    database = tmp_path / "srv" / "a b.db"
+    Store(f"sqlite:///{database}").close()
+    model = Path("data", "artifacts", "studies", "7", "trials", "0.keras")
+    model.parent.mkdir(parents=True)
+    model.touch()
+    listing = ("db", "orphans", "--older-than", "0", "--database-url", f"sqlite:///{database}")
+    refused = run_command(*listing)
+    assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 1), refused.stderr
+    assert refused.stderr.startswith("regsweep: REGSWEEP_ARTIFACTS_URL: an earlier version kept the files of ")
+    assert run_command("serve", "--port", "0", "--database-url", f"sqlite:///{database}") == refused
+    named = run_command(*listing, "--artifacts-url", "file://data/artifacts")
+    assert (named.returncode, named.stdout) == (0, "studies/7/trials/0.keras\n"), named.stderr
+    subprocess.run(shlex.split(refused.stderr.split("`")[1]), check=True)
+    moved = run_command(*listing)
+    assert (moved.returncode, moved.stdout) == (0, "studies/7/trials/0.keras\n"), moved.stderr
+
+
+@pytest.mark.parametrize("there", ["another database owns the files", "the database is new", "nothing is left"])
+def test_a_database_whose_files_lie_nowhere_else_is_opened(
+    there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if there != "nothing is left":
+        Path("data", "artifacts").mkdir(parents=True)
+    if there == "another database owns the files":
+        Path("data", "regsweep.db").touch()
+    if there != "the database is new":
+        Path("mine.db").touch()
+    Settings(database_url="sqlite:///mine.db").check_artifacts()
