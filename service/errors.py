@@ -37,6 +37,7 @@ from math import inf
 from typing import Self
 
 from studies.errors import FieldError
+from studies.spec.budget import seconds_text
 
 _MAX_LISTED = 6  # fields in which two studies differ
 #: What a study that was accepted can get more of, and its unit.
@@ -122,7 +123,7 @@ def _advice(differences: Sequence[tuple[str, str, str]]) -> str:
         return "choose another name, or delete that one first"
     grows = all(_amount(here) >= _amount(there) for _, there, here in differences)
     amounts = [
-        "no time limit" if text == _NO_LIMIT else f"{_amount(text):g} {_EXTENSIBLE[field]}"
+        "no time limit" if text == _NO_LIMIT else f"{seconds_text(_amount(text))} {_EXTENSIBLE[field]}"
         for field, text in ((field, here if grows else there) for field, there, here in differences)
     ]
     return f"to go on with it, {'extend it to' if grows else 'ask for'} {' and '.join(amounts)}, or choose another name"

@@ -23,6 +23,7 @@ from service.storage.states import StudyState
 from service.storage.store import Store
 from service.trained_models import check_candidate, find_delivered, find_trial
 from service.views import comparison_view, one_study_view, study_views, trial_view, workers_view
+from studies.spec.budget import extension
 
 _PAGE = 500
 _STATES = {"pause": StudyState.PAUSED, "resume": StudyState.RUNNING, "stop": StudyState.STOPPED}
@@ -127,11 +128,10 @@ class LocalStudies:
 
         Raises InvalidSpecError when the budget would shrink or exceed a limit, ConflictError when it cannot go on.
         """
-        budget = {"trials": trials, "timeout_seconds": timeout_seconds}
-        given = {field: value for field, value in budget.items() if value is not None}
+        budget = extension(trials, timeout_seconds)
         limits.check_trials(trials or 0, self._settings)
         check_file_kept(self._artifacts, self._store.study(name).parsed_spec.dataset)
-        changed = self._store.change(name, budget=given, max_active=self._settings.max_active_studies)
+        changed = self._store.change(name, budget=budget, max_active=self._settings.max_active_studies)
         return one_study_view(self._store, changed)
 
     def delete(self, name: str, *, force: bool) -> None:

@@ -17,7 +17,9 @@ def make_name(text: str, ending: str = "") -> str:
     if is_name(text + ending):
         return text + ending
     plain = "".join(letter if is_printable(letter) and letter not in "/\\:" else " " for letter in text)
-    plain = " ".join(plain.split()).lstrip(" .-")
+    plain = " ".join(plain.split())
+    while plain and not is_name(plain[0]):  # a point, an accent without a letter
+        plain = plain[1:]
     if plain and is_name(plain + ending):
         return plain + ending
     ending = f"-{sha256(text.encode(errors='surrogatepass')).hexdigest()[:6]}{ending}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from service import submission
-from service.errors import ConflictError, NameInUseError
+from service.errors import ConflictError, NameInUseError, NotFoundError
 from service.storage.comparison_store import ComparisonStore
 from service.storage.records import StudyRecord
 from service.storage.states import ACTIVE_COMPARISON, StudyState
@@ -21,26 +21,39 @@ from studies.spec.study import StudySpec
 def begin_or_resume(store: Store, spec: StudySpec) -> str:
     """Accept the study or, when it was accepted before, go on with it; return its name.
 
-    Raises NameInUseError when another study has the name.
+    Raises NameInUseError when another study has the name, ConflictError when the study has another comparison.
     """
-    alone = _alone(spec)
     # The same description gets the same name, so that the same command goes on with it, also with a comparison.
-    description = alone.model_dump_json(exclude={"dataset": {"version"}})
+    description = _alone(spec).model_dump_json(exclude={"dataset": {"version"}})
     named = submission.with_name(spec, sha256(description.encode()).hexdigest())
-    name = str(named.name)
     try:
         return store.create_study(named).name
     except NameInUseError:
+        study = find_same(store, named)
+    if spec.comparison is not None and study.comparison is None:
+        ComparisonStore(store).begin(study.name, spec.comparison)
+    if study.state == StudyState.PAUSED or study.comparison_state in ACTIVE_COMPARISON:
+        store.set_state(study.name, StudyState.RUNNING)
+    return study.name
+
+
+def find_same(store: Store, spec: StudySpec) -> StudyRecord:
+    """Find the study of this name, which must be the same; one without a comparison may get it.
+
+    Raises NameInUseError when it is another study, ConflictError when it has another comparison.
+    """
+    name, alone = str(spec.name), _alone(spec)
+    try:
         study = store.study(name)
-        # A study of an earlier version may lack what is a default now, and search what does nothing.
-        stored = [study.parsed_spec, StudySpec.model_validate(study.spec)]
-        stored += [without_idle_rates(each) for each in stored]
-        if alone.named(name) not in map(_alone, stored):
-            raise NameInUseError(name, differences(_alone(stored[-1]), alone)) from None
-        _compare(store, study, spec)
-        if study.state == StudyState.PAUSED or study.comparison_state in ACTIVE_COMPARISON:
-            store.set_state(study.name, StudyState.RUNNING)
-        return study.name
+    except NotFoundError:
+        raise NameInUseError(name) from None  # only Optuna has a study of that name
+    # A study of an earlier version may lack what is a default now, and search what does nothing.
+    stored = [study.parsed_spec, StudySpec.model_validate(study.spec)]
+    stored += [without_idle_rates(each) for each in stored]
+    if alone not in map(_alone, stored):
+        raise NameInUseError(name, differences(_alone(stored[-1]), alone))
+    _check_comparison(study, spec)
+    return study
 
 
 def _alone(spec: StudySpec) -> StudySpec:
@@ -51,21 +64,16 @@ def _alone(spec: StudySpec) -> StudySpec:
     return spec.model_copy(update={"comparison": None, "dataset": dataset})
 
 
-def _compare(store: Store, study: StudyRecord, spec: StudySpec) -> None:
-    """Begin the comparison that the description has and the study lacks.
-
-    A comparison that is all defaults accepts any that the study has.
+def _check_comparison(study: StudyRecord, spec: StudySpec) -> None:
+    """Check that a description has the comparison of its study; one that is all defaults accepts any.
 
     Raises ConflictError when the two differ.
     """
-    if spec.comparison is None:
-        return
-    if study.comparison is None:
-        ComparisonStore(store).begin(study.name, spec.comparison)
+    if spec.comparison in (None, ComparisonSpec()) or study.comparison is None:
         return
     wanted, present = techniques.resolve(spec, spec.comparison), study.parsed_comparison
     # That of an earlier version may have techniques that do nothing.
-    if spec.comparison != ComparisonSpec() and wanted not in (present, techniques.only_allowed(spec, present)):
+    if wanted not in (present, techniques.only_allowed(spec, present)):
         raise ConflictError(
             f"study '{study.name}' has another comparison than this one, which is {study.comparison_state}; leave "
             "`comparison` as it was, or choose another name"

@@ -149,7 +149,8 @@ def extend(
         int | None, typer.Option(min=1, help="Trials in all, those that have ended included; not fewer than now.")
     ] = None,
     timeout_seconds: Annotated[
-        float | None, typer.Option(help="Seconds in all, those that have passed included; not fewer than now.")
+        float | None,
+        typer.Option(help="Seconds in all, those that have passed included; not fewer than now; inf for no limit."),
     ] = None,
     server: ServerOption = None,
     key: KeyOption = None,

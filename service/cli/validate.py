@@ -50,13 +50,15 @@ def validate(
         spec, local = _check(document, file, settings, store)
         summary = None if local is None else _summarize(local)
         check = _study_check(document, spec, summary, settings, store)
+        lines = list(_lines(spec, summary, check))
+        if store is not None and not check.name_is_free:
+            lines.append(_say_run(spec, store))
     for warning in check.warnings:
         print(f"regsweep: warning: {warning}", file=sys.stderr)
     if as_json:
         print_json(check)
         return
-    for line in _lines(spec, summary, check):
-        print(line)
+    print("\n".join(lines))
 
 
 @contextmanager
@@ -160,5 +162,15 @@ def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> I
         yield f"Comparison: {', '.join(map(label, compared.techniques or ()))}"
     yield f"In all: {check.trials:,} trials, at most {check.fits:,} trainings"
     yield f"Time: about {duration(check.estimate.seconds)} ({check.estimate.why})"
-    if not check.name_is_free:
-        yield f"A study named '{spec.name}' exists here: `regsweep run` goes on with it, if it is the same one"
+
+
+def _say_run(spec: StudySpec, store: Store) -> str:
+    """What `run` does with the study that has the name; it forgives more than submitting does."""
+    from service.errors import ConflictError
+    from service.resuming import find_same
+
+    try:
+        find_same(store, spec)
+    except ConflictError as error:
+        return f"`regsweep run` refuses it: {error}"
+    return f"A study named '{spec.name}' exists here: `regsweep run` goes on with it"

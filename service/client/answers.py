@@ -37,13 +37,17 @@ _BY_STATUS: dict[int, type[ServiceError]] = {
 def fill(template: str, **parts: object) -> str:
     """Fill a path's names in, as `/v1/studies/{name}`.
 
-    Raises NotFoundError when a name is one that nothing has, and with which the path would lead elsewhere.
+    Raises NotFoundError when a name would lead the path elsewhere, or holds half a character, which no path can.
     """
     for part in map(str, parts.values()):
-        if part in {"", ".", ".."} or "/" in part or not part.isprintable():
+        if part in {"", ".", ".."} or "/" in part or not _is_whole(part):
             kind = "dataset" if template.startswith("/v1/datasets/") else "study"
             raise errors.NotFoundError(f"there is no {kind} named '{part}'")
     return template.format(**{name: quote(str(part), safe="") for name, part in parts.items()})
+
+
+def _is_whole(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def query(**parameters: Any) -> dict[str, Any]:

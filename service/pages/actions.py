@@ -11,6 +11,7 @@ from urllib.parse import quote
 from service.pages.viewer import Viewer
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState, TrialState
+from studies.spec.budget import seconds_text
 from studies.spec.comparison import ComparisonSpec
 
 
@@ -86,7 +87,7 @@ def _extend(path: str, budget: Mapping[str, Any]) -> Action:
     text, has = "More trials", f"{trials} trials"
     if seconds is not None:
         fields.append(Field("budget.timeout_seconds", "Seconds in all", "number", ceil(2 * seconds), ceil(seconds)))
-        text, has = f"{text} or time", f"{has} and {seconds:g} seconds"
+        text, has = f"{text} or time", f"{has} and {seconds_text(seconds)} seconds"
     return Action("extend", text, "PATCH", path, f"The study has {has}. One that has ended runs again.", fields)
 
 

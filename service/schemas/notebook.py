@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from math import floor, log10
+from math import floor, isfinite, log10
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> str:
@@ -15,8 +15,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") ->
 
 
 def column(values: Sequence[float], digits: int) -> list[str]:
-    """Write numbers with as many decimals each, so that the largest has `digits` significant digits."""
-    largest = max(map(abs, values), default=0.0)
+    """Write numbers with as many decimals each, so that the largest finite one has `digits` significant digits."""
+    largest = max((abs(value) for value in values if isfinite(value)), default=0.0)
     decimals = max(0, digits - 1 - floor(log10(largest))) if largest else 0
     return [f"{value:z.{decimals}f}" for value in values]
 

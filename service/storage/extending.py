@@ -20,7 +20,7 @@ from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState
 from studies.errors import FieldError, InvalidSpecError
 from studies.search import checks, extension
-from studies.spec.budget import Budget
+from studies.spec.budget import Budget, seconds_text
 from studies.spec.study import StudySpec
 from studies.study_file import field_errors
 
@@ -73,8 +73,9 @@ def _check_growth(before: Budget, after: Budget) -> None:
         message = f"the study has {before.trials} trials already, and {after.trials} are fewer; ask for more"
         raise InvalidSpecError([FieldError("budget.trials", message)])
     if _seconds(after) < _seconds(before):
-        had = "no limit" if before.timeout_seconds is None else f"{before.timeout_seconds:g}"
-        message = f"the study has {had} already, and {after.timeout_seconds:g} are fewer; ask for more, or null"
+        had = "no limit" if before.timeout_seconds is None else seconds_text(before.timeout_seconds)
+        asked = seconds_text(_seconds(after))
+        message = f"the study has {had} already, and {asked} are fewer; ask for more, or null"
         raise InvalidSpecError([FieldError("budget.timeout_seconds", message)])
 
 
@@ -107,7 +108,6 @@ def _check_can_run_again(session: Session, study: StudyRecord, spec: StudySpec, 
         raise ConflictError(f"study '{study.name}' cannot go on: {error}") from None
     spent, limit = lifecycle.seconds_spent(study), spec.budget.timeout_seconds
     if limit is not None and spent >= limit:
-        message = (
-            f"{limit:g} seconds are used up; more trials need more time, so ask for more than {spent:.0f}, or null"
-        )
+        used = f"{seconds_text(limit)} seconds are used up"
+        message = f"{used}; more trials need more time, so ask for more than {spent:.0f}, or null"
         raise InvalidSpecError([FieldError("budget.timeout_seconds", message)])

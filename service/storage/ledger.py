@@ -40,6 +40,7 @@ from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.search import warm_start
+from studies.spec.budget import seconds_text
 from studies.sweep.ledger import Claim, Order, Outcome, Report, Setback, Standing
 
 
@@ -322,7 +323,7 @@ class TrialLedger:
         self._timeout_seconds = study.spec["budget"]["timeout_seconds"]  # it may have got more since
         if self._timeout_seconds is None or not self._is_overdue(session):
             return False
-        reason = f"budget.timeout_seconds of {self._timeout_seconds:g} ran out"
+        reason = f"budget.timeout_seconds of {seconds_text(self._timeout_seconds)} ran out"
         comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
         return True
 

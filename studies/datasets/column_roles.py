@@ -13,7 +13,7 @@ from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 
 _MAX_COLUMNS = 100_000
-_NAMED, _MAX_CHARACTERS = 3, 40  # of many columns: names that are written, and letters of each
+_MAX_CHARACTERS = 40  # of a name in a message
 
 
 def check_names(names: Sequence[str], options: TableOptions) -> None:
@@ -43,16 +43,10 @@ def check_distinct(names: Sequence[str]) -> None:
         numbers[name] = number
 
 
-def quote_names(names: Sequence[str]) -> str:
-    """List the first names for a message."""
-    return ", ".join(f"'{name}'" for name in names[:10]) + (", …" if len(names) > 10 else "")
-
-
-def count_names(names: Sequence[str]) -> str:
-    """Write the first names for a message, and how many more there are."""
-    shown, more = names[:_NAMED], len(names) - _NAMED
-    quoted = ", ".join(f"'{name[:_MAX_CHARACTERS]}'" for name in shown)
-    return f"column{'s' * (len(names) > 1)} {quoted}" + (f" and {more} more" if more > 0 else "")
+def quote_names(names: Sequence[str], most: int = 10) -> str:
+    """List the first names for a message, and say how many more there are."""
+    quoted = ", ".join(f"'{name[:_MAX_CHARACTERS]}'" for name in names[:most])
+    return f"{quoted} and {len(names) - most} more" if len(names) > most else quoted
 
 
 def assemble(

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator
 
 from studies.array import Array
 from studies.datasets.catalog import Dataset
-from studies.datasets.column_roles import count_names
+from studies.datasets.column_roles import quote_names
 from studies.datasets.layout import lay_out_column
 from studies.datasets.reading import Evidence, Reading, rename_old_kind
 from studies.datasets.splits import time_fold_limits, time_obstacle
@@ -41,6 +41,7 @@ _USUAL_TARGETS = (
 )
 _BINS = 20
 _MAX_REASONS = 3  # of columns that give no input, named in a study's facts
+_NAMED = 3  # columns, of each reason
 
 
 class Level(FrozenModel):
@@ -195,7 +196,8 @@ def _list_without_input(features: Sequence[ColumnProfile]) -> str:
         if not column.inputs and column.kind != "images":
             names_of.setdefault(column.left_out, []).append(column.name)
     return "; ".join(
-        f"{count_names(names)} {'gives no input: it' if len(names) == 1 else 'give no input: each'} {why}"
+        f"column{'s' * (len(names) > 1)} {quote_names(names, _NAMED)} "
+        f"{'gives no input: it' if len(names) == 1 else 'give no input: each'} {why}"
         for why, names in islice(names_of.items(), _MAX_REASONS)
     )
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated
 
 from pydantic import Field
 
 from studies.frozen_model import FrozenModel
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds in digits as they were asked for: "90", "0.5", "1234567"."""
+    return f"{seconds:.15g}"
+
+
+def extension(trials: int | None, timeout_seconds: float | None) -> dict[str, float | None]:
+    """What a budget is extended to, as the API takes it; None leaves a limit as it is, infinite seconds end it."""
+    asked = {"trials": trials, "timeout_seconds": timeout_seconds}
+    return {name: None if value == inf else value for name, value in asked.items() if value is not None}
 
 
 class Budget(FrozenModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated
 
@@ -10,19 +11,24 @@ from pydantic import AfterValidator, Field
 MAX_NAME = 100  # characters
 MAX_NAME_BYTES = 200  # in UTF-8, so that a file's name of at most 255 holds it with an ending
 NAME_RULE = (
-    f"1 to {MAX_NAME} printable characters (at most {MAX_NAME_BYTES} bytes in UTF-8), none of them / \\ or :, with no "
-    "blank at either end and no . or - at the start"
+    f"1 to {MAX_NAME} printable characters (at most {MAX_NAME_BYTES} bytes in UTF-8), none of them / \\ or :, none "
+    "invisible, as joiners and variation selectors are, with no blank at either end and no ., - or accent without a "
+    "letter at the start"
 )
 
 #: The first two would divide an address or a path, and a colon stands in the names of the parts of comparisons.
 _RESERVED = frozenset("/\\:")
-#: Characters that Unicode counts as printable, and that nobody sees.
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+#: Characters that Python counts as printable and nobody sees: Unicode's Default_Ignorable_Code_Point, with blanks and
+#: fillers beside it. Python counts the others, as joiners and marks of direction, as not printable.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U00013441\U00013442\U00016fe4\U0001d159\U000e0000-\U000e0fff]"
+)
 #: A regular expression of ECMAScript, Python and Rust alike, so without classes of Unicode: it lets more pass than
 #: `is_name`, which knows the characters that are not assigned.
 _UNFIT = (
-    r"\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180e\u2000-\u200f\u2028-\u202f"
-    r"\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0\ufff9-\ufffb/\\:"
+    r"\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
+    r"\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb/\\:"
 )
 _PATTERN = rf"^[^ .\-{_UNFIT}]([^{_UNFIT}]*[^ {_UNFIT}])?$"
 
@@ -34,7 +40,7 @@ def normalize(text: str) -> str:
 
 def is_printable(text: str) -> bool:
     """Return whether people see every character of a text; so none is a control character or half of one."""
-    return text.isprintable() and _INVISIBLE.isdisjoint(text)
+    return text.isprintable() and _INVISIBLE.search(text) is None
 
 
 def is_name(text: str) -> bool:
@@ -44,6 +50,7 @@ def is_name(text: str) -> bool:
         and is_printable(text)
         and _RESERVED.isdisjoint(text)
         and text[0] not in " .-"  # a hidden file, a folder's parent, an option of a command
+        and unicodedata.category(text[0])[0] != "M"  # an accent, which would sit on what stands before the name
         and text[-1] != " "
         and len(text.encode()) <= MAX_NAME_BYTES
         and normalize(text) == text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,24 @@ def test_pause_and_resume_do_what_rest_does_and_two_pages_agree(browser: Browser
         api.post("/v1/studies/steered/stop").raise_for_status()
         one.page.wait_for_selector("text=stopped")
         assert one.page.locator(_button(one.page, "Pause")).count() == 0
+
+
+def test_a_page_goes_on_after_an_error_that_nobody_foresaw(browser: Browser, running: httpx.Client) -> None:
+    with looking(browser, str(running.base_url)) as look:
+        page = look.go("/studies/running/trials/3")
+        page.route("**/curve", lambda route: route.fulfill(json={}), times=1)
+        page.evaluate("""() => {
+            const read = DOMParser.prototype.parseFromString
+            DOMParser.prototype.parseFromString = function () {
+                DOMParser.prototype.parseFromString = read
+                throw new Error("unforeseen")
+            }
+        }""")
+        for path in ("**/curve", "**/trials/3") * 2:
+            page.wait_for_event("response", lambda response, path=path: fnmatch(response.url, path))
+        assert len(look.faults) == 2, look.faults
+        assert "unforeseen" in str(look.faults)
+        look.faults.clear()
 
 
 def test_a_tab_that_was_hidden_catches_up_when_it_is_seen_again(browser: Browser, api: httpx.Client) -> None:

@@ -203,6 +203,25 @@ def test_a_study_is_submitted_once_and_one_that_is_refused_leaves_no_file(
         assert (study["spec"]["budget"]["trials"], study["comparison"]["state"]) == (3, "searching")
 
 
+def test_a_form_that_is_changed_while_it_is_checked_is_submitted_as_it_was(
+    browser: Browser, api: httpx.Client, customers: Path
+) -> None:
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/new")
+        _choose(page, customers)
+        _fill(page, name="changed late", budget__trials="3", budget__epochs="2")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        check = Slow(page, "**/v1/studies/check")
+        with page.expect_request("**/v1/studies/check"):
+            page.click("#submit")
+        page.route("**/v1/datasets/profile", lambda _: None)  # is still read when the check arrives
+        with page.expect_request("**/v1/datasets/profile"):
+            page.get_by_label("id: used as").select_option("ignore")
+        check.arrive()
+        page.wait_for_url("**/studies/changed%20late")
+        assert api.get("/v1/studies/changed late").json()["spec"]["dataset"]["options"]["ignore"] == []
+
+
 def _sequential(inputs: int, units: int, classes: int) -> str:
     """A model of one hidden layer as Keras writes it."""
     layers = [

@@ -73,6 +73,7 @@ def test_a_name_in_use_says_which_fields_differ(
     [
         (9, 90, "extend it to 9 trials and 90 seconds"),
         (4, None, "extend it to no time limit"),
+        (4, 1234567, "extend it to 1234567 seconds"),
         (9, 30, "ask for 4 trials and 60 seconds"),
     ],
 )

@@ -160,3 +160,8 @@ def test_what_may_not_be_repeated_is_sent_once(stuttering: int) -> None:
         with pytest.raises(UnreachableError, match="no server at"):
             here.set_state("iris", "pause")
         assert Stuttering.keys == [None]
+
+
+def test_whether_something_has_a_name_is_asked_of_the_server_whose_unicode_may_be_newer(stuttering: int) -> None:
+    with client(stuttering) as here:
+        assert here.report("no Python prints \ue000") == ""

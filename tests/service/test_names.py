@@ -30,3 +30,4 @@ def test_what_a_file_is_called_at_length_or_in_signs_makes_names_of_its_own() ->
 
 def test_what_no_name_holds_becomes_blanks() -> None:
     assert make_name(".tra\u0308ume/2024\u202e\n") == "träume 2024"
+    assert make_name("\u0301.می\u200cخواهم ❤\ufe0f") == "می خواهم ❤"

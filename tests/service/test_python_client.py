@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,7 @@ def test_every_operation_of_the_document_is_one_of_a_method(
     client.enqueue("iris", {"dropout": 0.1})
     client.pause("iris")
     client.resume("iris")
-    client.change("iris", priority=3)
+    client.change("iris", priority=3, timeout_seconds=inf)
     with working(opened, tmp_path / "artifacts"):
         client.wait("iris")
         client.compare("iris", techniques=["none", "dropout"], trials_per_technique=2, repeats=1, folds=2)
@@ -234,6 +236,9 @@ def test_a_comparison_becomes_a_frame_and_tells_what_it_selects(client: Client, 
     cells = re.findall("<td>(.*?)</td>", result.comparison._repr_html_())
     for column in (cells[1::5], cells[2::5], cells[3::5]):
         assert len({tuple(len(part.partition(".")[2]) for part in cell.split(" to ")) for cell in column}) == 1
+    odd = replace(found, techniques=[replace(found.ranked[0], regret=regret) for regret in (0.5, nan, inf)])
+    cells = re.findall("<td>(.*?)</td>", result.comparison.model_copy(update={"result": odd})._repr_html_())
+    assert {"0.50", "nan", "inf"} == set(cells[3::5])
 
 
 class Texts(HTMLParser):

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from service.resuming import begin_or_resume
+from service.storage.store import Store
 from studies.study_file import read_document
 from tests.service.commanding import run_command, study_file
-from tests.service.documents import document
+from tests.service.documents import document, study
 
 HEAD = ["id", "age", "city", "ja: nein", "#1", "nu\nll", "joined", "Ende"]
 
@@ -74,6 +78,28 @@ def test_a_valid_study_says_what_it_will_do(tmp_path: Path, monkeypatch: pytest.
     as_json = json.loads(run_command("validate", study_file(tmp_path, warned), "--json").stdout)
     assert (as_json["trials"], as_json["name_is_free"]) == (33, True)  # and three with other seeds
     assert not Path("data").exists()
+
+
+def test_a_study_whose_name_is_taken_says_whether_run_goes_on_with_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'sweeps.db'}"
+    with closing(Store(url)) as store:
+        begin_or_resume(store, study(comparison={"techniques": ["none", "l1"]}))
+
+    def last_line(**changes: Any) -> str:
+        checked = run_command("validate", study_file(tmp_path, document(**changes)), "--database-url", url)
+        assert checked.returncode == 0, checked.stderr
+        return checked.stdout.splitlines()[-1]
+
+    goes_on = "A study named 'iris' exists here: `regsweep run` goes on with it"
+    assert (last_line(), last_line(comparison={})) == (goes_on, goes_on)
+    assert last_line(comparison={"techniques": ["none", "l2"]}) == (
+        "`regsweep run` refuses it: study 'iris' has another comparison than this one, which is searching; leave "
+        "`comparison` as it was, or choose another name"
+    )
+    assert last_line(trials=9) == (
+        "`regsweep run` refuses it: another study is named 'iris' and differs: budget.trials: 4 there, 9 here; to go "
+        "on with it, extend it to 9 trials, or choose another name"
+    )
 
 
 def test_an_invalid_study_is_a_line_for_each_wrong_field(tmp_path: Path) -> None:

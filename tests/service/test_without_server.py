@@ -66,13 +66,17 @@ def test_a_study_is_deleted_with_its_models_without_a_server(store: Store, folde
 
 
 def test_a_study_is_extended_without_a_server_and_runs_again(store: Store, folder: Path) -> None:
-    store.create_study(study(trials=2))
+    store.create_study(study(budget={"trials": 2, "epochs": 3, "timeout_seconds": 1234567}))
     sweep_as_worker(store, folder, "iris")
     assert _here(store, folder, "extend", "iris").returncode == 2
+    less = _here(store, folder, "extend", "iris", "--timeout-seconds", "1234566")
+    assert "the study has 1234567 already, and 1234566 are fewer" in less.stderr
     fewer = _here(store, folder, "extend", "iris", "--trials", "1")
     assert (fewer.returncode, "budget.trials" in fewer.stderr) == (2, True)
     extended = _here(store, folder, "extend", "iris", "--trials", "3")
     assert (extended.returncode, extended.stdout) == (0, "running\n"), extended.stderr
+    assert _here(store, folder, "extend", "iris", "--timeout-seconds", "inf").returncode == 0
+    assert store.study("iris").spec["budget"]["timeout_seconds"] is None
     sweep_as_worker(store, folder, "iris")
     assert len(json.loads(_here(store, folder, "trials", "iris", "--json").stdout)["items"]) == 3
 

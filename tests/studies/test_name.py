@@ -32,7 +32,8 @@ def _refusal(name: str) -> str:
         "数据 2024",
         "приве́т",
         "it's #1? [yes] {no} ~ $HOME `id` ; *",
-        "😀 ❤️",
+        "😀 ❤",
+        "हिन्दी ไทย",
         "null",
         "a..b",
         "_",
@@ -74,6 +75,14 @@ def test_a_name_is_any_text_that_people_can_see(name: str) -> None:
         "a\u00a0",
         "a\ue000",
         "a\ud800",
+        "\u0301a",  # an accent without its letter
+        "a\ufe0f",  # variation selectors
+        "a\u180b",
+        "a\U000e0100",
+        "می\u200cخواهم",  # joiners, of which nobody sees whether they are there
+        "👩\u200d💻",
+        "a\U0001d159",
+        "a\U00016fe4",
         "n" * 101,
         "数" * 67,
     ],

@@ -19,7 +19,8 @@ from studies.datasets.catalog import from_table
 from studies.datasets.preprocessing import PreparedData
 from studies.datasets.splits import split
 from studies.datasets.tables import read
-from studies.spec.table import TableOptions
+from studies.predictions import ClassType
+from studies.spec.table import TableFormat, TableOptions
 from tests.studies.exports import export
 
 pytestmark = pytest.mark.slow
@@ -66,8 +67,24 @@ def test_predicted_classes_equal_labels(tmp_path: Path, name: str, kind: str) ->
     np.testing.assert_array_equal(read_predictions(answer.read_bytes()).predicted, found.predicted)
 
 
-def test_labels_of_a_text_file_stay_texts(tmp_path: Path) -> None:
-    file = tmp_path / "rows.csv"
-    pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=LABELS["whole numbers"]).to_csv(file, index=False)
-    dataset = from_table(read(file, "csv", TableOptions(target="y")))
-    assert (dataset.class_names, dataset.class_type) == (("0", "1", "2"), "text")
+@pytest.mark.parametrize(
+    ("file_format", "class_type"),
+    [("csv", "text"), ("jsonl", "text"), ("xlsx", "text"), ("parquet", "integer"), ("feather", "integer")],
+)
+def test_labels_of_a_file_are_what_its_format_says(
+    tmp_path: Path, file_format: TableFormat, class_type: ClassType
+) -> None:
+    file, frame = tmp_path / "rows", pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=LABELS["whole numbers"])
+    match file_format:
+        case "csv":
+            frame.to_csv(file, index=False)
+        case "jsonl":
+            frame.to_json(file, orient="records", lines=True)
+        case "xlsx":
+            frame.to_excel(file, index=False, engine="openpyxl")
+        case "parquet":
+            frame.to_parquet(file, index=False)
+        case "feather":
+            frame.to_feather(file)
+    dataset = from_table(read(file, file_format, TableOptions(target="y")))
+    assert (dataset.class_names, dataset.class_type) == (("0", "1", "2"), class_type)

@@ -15,6 +15,7 @@ from service.schemas.checks import StudyCheck
 from service.schemas.splits import SplitView
 from service.schemas.studies import StudyView
 from service.storage.states import StudyState
+from studies.spec.budget import extension
 from studies.spec.study import StudySpec
 
 StudyAction = Literal["pause", "resume", "stop"]
@@ -62,8 +63,8 @@ class StudyCalls(Transport):
         trials: int | None = None,
         timeout_seconds: float | None = None,
     ) -> StudyView:
-        """Change a study's priority, or extend its budget: to so many trials, or seconds, in all."""
-        budget = query(trials=trials, timeout_seconds=timeout_seconds)
+        """Change a study's priority, or extend its budget to so many trials, or seconds, in all; `inf` is no limit."""
+        budget = extension(trials, timeout_seconds)
         changes = query(priority=priority) | ({"budget": budget} if budget else {})
         return self._read(StudyView, "PATCH", fill("/v1/studies/{name}", name=name), json=changes)
 

@@ -37,13 +37,14 @@ export class Latest {
     this.#controller?.abort()
   }
 
-  /** Begin at once what waits, and return when nothing is under way. */
+  /** Begin at once what waits; return what the last work returned once nothing is under way. */
   async settled() {
     if (this.#timer !== null) this.now(...this.#asked)
-    let awaited
+    let awaited, result
     do {
       awaited = this.#done
-      await awaited
+      result = await awaited
     } while (awaited !== this.#done)
+    return result
   }
 }

@@ -7,7 +7,7 @@ import { beginData, dataErrors, dataFacts, dataset, dataSettled, hasData, readAg
 import { chosen, facts, readDocument } from "./new_document.js"
 import { beginModel, kerasModel, modelErrors, modelSettled, readText } from "./new_model.js"
 import { drawOutlook, writeCurl } from "./new_outlook.js"
-import { isAnother, submitStudy, tell } from "./new_submission.js"
+import { submitStudy, tell } from "./new_submission.js"
 
 const form = document.getElementById("new")
 const byId = (id) => document.getElementById(id)
@@ -16,7 +16,6 @@ const WAIT = 350 // milliseconds without a change before the server is asked
 const checking = new Latest(check)
 let isSending = false
 
-const documentOf = (data) => readDocument(data, kerasModel())
 const ownErrors = () => [...dataErrors(), ...modelErrors()]
 
 /** What follows from the data: whether a CNN can be chosen, and what can be judged by. */
@@ -34,7 +33,6 @@ function dataChanged() {
 }
 
 function change() {
-  isAnother()
   for (const part of form.querySelectorAll("[data-when]")) part.hidden = !holds(part.dataset.when)
   byId("outlook").classList.add("stale")
   checking.soon(WAIT)
@@ -75,22 +73,25 @@ function showConflict(name, sentence) {
   byId("others").append(make("a", { href: `/studies/${encodeURIComponent(name)}`, target: "_blank" }, `Open '${name}'`))
 }
 
-/** Ask what the study would be; return it, or null where it would be refused, which is shown. */
+/**
+ * Ask what the study would be; return its document and its file, as `submitStudy` takes them, or null where it would be
+ * refused, which is shown. Both are of the moment when it was asked, for the form may change meanwhile.
+ */
 async function check(signal) {
-  const errors = ownErrors()
-  if (errors.length || dataset() === null) {
+  const [errors, data] = [ownErrors(), dataset()]
+  if (errors.length || data === null) {
     if (hasData()) show(errors)
     drawOutlook(null)
     return null
   }
-  const document = documentOf(dataset())
+  const study = { document: readDocument(data, kerasModel()), upload: upload() }
   try {
-    const checked = await send("POST", "/v1/studies/check", document, { signal })
+    const checked = await send("POST", "/v1/studies/check", study.document, { signal })
     showConflict(checked.spec.name, checked.name_conflict)
     drawOutlook(checked)
     byId("yaml").textContent = checked.yaml
-    byId("curl").textContent = writeCurl(document, upload(), facts.needsKey)
-    return checked.name_is_free ? checked : null
+    byId("curl").textContent = writeCurl(study.document, study.upload, facts.needsKey)
+    return checked.name_is_free ? study : null
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     show(error.errors.length ? error.errors : [{ field: "", message: error.message }])
@@ -104,13 +105,15 @@ async function submit() {
   await Promise.all([dataSettled(), modelSettled()])
   const missing = ownErrors()
   if (missing.length) show(missing)
-  if (missing.length || (await checking.now()) === null) {
+  else checking.now()
+  const checked = missing.length ? null : await checking.settled()
+  if (checked === null) {
     tell("")
     if (!focusFirstError()) byId("others").scrollIntoView({ block: "center" })
     return
   }
   try {
-    const study = await submitStudy(upload(), dataset(), documentOf)
+    const study = await submitStudy(checked)
     location.assign(`/studies/${encodeURIComponent(study.name)}`)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
@@ -139,10 +142,8 @@ form.addEventListener("input", ({ target }) => {
   if (target.id === "model-text") readText(target.value, WAIT)
   else if (target.name === "source") sourceChanged()
   else if (target.id === "known") takeKnown()
-  else if (target.dataset.field?.startsWith("dataset.")) {
-    isAnother()
-    readAgain(target.matches("select, [type=checkbox]") ? 0 : WAIT)
-  } else change()
+  else if (target.dataset.field?.startsWith("dataset.")) readAgain(target.matches("select, [type=checkbox]") ? 0 : WAIT)
+  else change()
 })
 beginData(dataChanged)
 beginModel(change)

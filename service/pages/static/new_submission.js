@@ -3,12 +3,7 @@
 import { Refusal, send } from "./api.js"
 import { facts, formOf } from "./new_document.js"
 
-let key = null // of the document that was sent last
-
-/** Say that the next study to be submitted is another one. */
-export function isAnother() {
-  key = null
-}
+const sent = { body: null, key: null } // last: the same study has the same key when it is sent again, so that it is made once
 
 /** Say how far the submission is. */
 export function tell(text) {
@@ -16,16 +11,16 @@ export function tell(text) {
 }
 
 /**
- * Upload a file, if there is one, and submit the study that `documentOf` writes of its dataset; return the study.
+ * Upload a study's file, if it has one, and submit its document with the dataset that the file became; return the study.
  * When the study is refused, a file that was new is removed again.
  */
-export async function submitStudy(upload, dataset, documentOf) {
+export async function submitStudy({ document, upload }) {
   let uploaded = null
   try {
     if (upload !== null) uploaded = await sendFile(upload)
     tell("Submitting …")
-    key ??= newKey()
-    return await send("POST", "/v1/studies", documentOf(uploaded?.dataset ?? dataset), { headers: { "Idempotency-Key": key } })
+    const body = { ...document, dataset: uploaded?.dataset ?? document.dataset }
+    return await send("POST", "/v1/studies", body, { headers: { "Idempotency-Key": keyOf(body) } })
   } catch (error) {
     tell("")
     if (error instanceof Refusal && error.status && uploaded?.isNew) await takeBack(uploaded.dataset)
@@ -50,6 +45,12 @@ async function takeBack({ name, version }) {
     if (!(error instanceof Refusal)) throw error
     tell(stays)
   }
+}
+
+function keyOf(body) {
+  const text = JSON.stringify(body)
+  if (sent.body !== text) Object.assign(sent, { body: text, key: newKey() })
+  return sent.key
 }
 
 /** A text that nobody guesses; crypto.randomUUID needs TLS on other machines. */

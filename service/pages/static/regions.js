@@ -107,8 +107,11 @@ export function patient(milliseconds) {
 /** Refresh again and again while somebody looks, and at once when somebody looks again. */
 export function refreshEvery(milliseconds) {
   const next = () => setTimeout(async () => {
-    if (!document.hidden) await refresh()
-    next()
+    try {
+      if (!document.hidden) await refresh()
+    } finally {
+      next() // also after an error that nobody foresaw, which the console shows
+    }
   }, patient(milliseconds))
   next()
   document.addEventListener("visibilitychange", () => document.hidden || refresh())

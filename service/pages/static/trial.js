@@ -24,8 +24,12 @@ function drawCurve(curve) {
 /** Draw the curve as it grows, until the trial has ended. */
 function followCurve() {
   setTimeout(async () => {
-    if (!document.hidden && !(await drawNow())) return
-    followCurve()
+    let mayGrow = true // also after an error that nobody foresaw, which the console shows
+    try {
+      mayGrow = document.hidden || (await drawNow())
+    } finally {
+      if (mayGrow) followCurve()
+    }
   }, patient(CURVE_MS))
 }
 
