@@ -89,7 +89,8 @@ def _show_urls(console: Console, settings: Settings, study: StudyView) -> None:
     base = f"http://{settings.host}:{settings.port}"
     name = quote(study.name)
     for title, path in (
-        ("study", f"/v1/studies/{name}"),
+        ("study", f"/studies/{name}"),
+        ("as JSON", f"/v1/studies/{name}"),
         ("trials", f"/v1/studies/{name}/trials.csv"),
         ("best model", f"/v1/studies/{name}/model"),
         ("Keras code", f"/v1/studies/{name}/snippet"),
