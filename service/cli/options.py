@@ -55,6 +55,7 @@ def load_settings(**flags: Any) -> Settings:
     """Load the settings, set up the log; flags that are not None go first. A wrong setting ends the command."""
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+        settings.check_database()
         settings.check_artifacts()
     except SettingsError as error:
         refuse(str(error))
