@@ -167,10 +167,11 @@ def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> I
 def _say_run(spec: StudySpec, store: Store) -> str:
     """What `run` does with the study that has the name; it forgives more than submitting does."""
     from service.errors import ConflictError
-    from service.resuming import find_same
+    from service.resuming import find_same, more_than_asked
 
     try:
-        find_same(store, spec)
+        more = more_than_asked(find_same(store, spec), spec)
     except ConflictError as error:
         return f"`regsweep run` refuses it: {error}"
-    return f"A study named '{spec.name}' exists here: `regsweep run` goes on with it"
+    goes_on = f"A study named '{spec.name}' exists here: `regsweep run` goes on with it"
+    return f"{goes_on}; it {more}" if more else goes_on
