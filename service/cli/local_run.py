@@ -81,7 +81,7 @@ def _run(source: Source, name: str, read: Callable[[], StudyView], command: str)
     """Run a study with a fleet of workers, and show it; return the exit status."""
     fleet = Fleet(source.settings, max(source.settings.workers, 1), name)
     console = terminal.open_console()
-    warn_of(source.studies.study(name))
+    warn_of(source.studies.study(name), shown=True)
     fleet.start()
     look_at_study = looking_at(source.studies, name, read)
 

@@ -41,6 +41,7 @@ def validate(
 ) -> None:
     """Check a study file with its data and its model, and say what it will do; exit 2 with what is wrong."""
     from service.cli.compare import with_comparison
+    from studies.datasets.summary import other_warnings
     from studies.study_file import read_document
 
     settings = load_settings(database_url=database_url, log_level="warning")
@@ -53,7 +54,9 @@ def validate(
         lines = list(_lines(spec, summary, check))
         if store is not None and not check.name_is_free:
             lines.append(_say_run(spec, store))
-    for warning in check.warnings:
+    # The lines say already which columns are left out.
+    repeated = set() if summary is None or as_json else {*summary.warnings} - {*other_warnings(summary)}
+    for warning in (each for each in check.warnings if each not in repeated):
         print(f"regsweep: warning: {warning}", file=sys.stderr)
     if as_json:
         print_json(check)
