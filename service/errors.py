@@ -103,6 +103,7 @@ class NameInUseError(ConflictError):
     """A study of this name exists."""
 
     title = "Name in use"
+    extension = ""  # flags of `regsweep extend` after which the two would be the same; begin with a blank
 
     def __init__(self, name: str, differences: Sequence[tuple[str, str, str]] = ()) -> None:
         """Name the study, and each field in which it differs: the field, its value there, its value in the new one."""
@@ -115,18 +116,30 @@ class NameInUseError(ConflictError):
             listed[_MAX_LISTED - 1 :] = [f"and {len(listed) - _MAX_LISTED + 1} more"]
         differs = "; ".join(listed)
         super().__init__(f"another study is named '{name}' and differs: {differs}; {_advice(differences)}")
+        self.extension = _extension(differences)
 
 
 def _advice(differences: Sequence[tuple[str, str, str]]) -> str:
     """What to do about another study of the name: go on with it where only its budget differs."""
     if any(field not in _EXTENSIBLE for field, _, _ in differences):
         return "choose another name, or delete that one first"
-    grows = all(_amount(here) >= _amount(there) for _, there, here in differences)
+    grows = _grows(differences)
     amounts = [
         "no time limit" if text == _NO_LIMIT else f"{seconds_text(_amount(text))} {_EXTENSIBLE[field]}"
         for field, text in ((field, here if grows else there) for field, there, here in differences)
     ]
     return f"to go on with it, {'extend it to' if grows else 'ask for'} {' and '.join(amounts)}, or choose another name"
+
+
+def _extension(differences: Sequence[tuple[str, str, str]]) -> str:
+    if any(field not in _EXTENSIBLE for field, _, _ in differences) or not _grows(differences):
+        return ""
+    flags = {"budget.trials": "--trials", "budget.timeout_seconds": "--timeout-seconds"}
+    return "".join(f" {flags[field]} {seconds_text(_amount(here))}" for field, _, here in differences)
+
+
+def _grows(differences: Sequence[tuple[str, str, str]]) -> bool:
+    return all(_amount(here) >= _amount(there) for _, there, here in differences)
 
 
 def _amount(text: str) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from math import inf
+from typing import Any
 
 from service import submission
 from service.errors import ConflictError, NameInUseError, NotFoundError
@@ -12,6 +14,7 @@ from service.storage.states import ACTIVE_COMPARISON, StudyState
 from service.storage.store import Store
 from studies.analysis import techniques
 from studies.search.idle_parameters import without_idle_rates
+from studies.spec.budget import Budget, seconds_text
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import UploadedDataset
 from studies.spec.differences import differences
@@ -40,6 +43,8 @@ def begin_or_resume(store: Store, spec: StudySpec) -> str:
 def find_same(store: Store, spec: StudySpec) -> StudyRecord:
     """Find the study of this name, which must be the same; one without a comparison may get it.
 
+    A study that was extended has at least the trials and the time that are asked for, and is the same.
+
     Raises NameInUseError when it is another study, ConflictError when it has another comparison.
     """
     name, alone = str(spec.name), _alone(spec)
@@ -50,10 +55,23 @@ def find_same(store: Store, spec: StudySpec) -> StudyRecord:
     # A study of an earlier version may lack what is a default now, and search what does nothing.
     stored = [study.parsed_spec, StudySpec.model_validate(study.spec)]
     stored += [without_idle_rates(each) for each in stored]
-    if alone not in map(_alone, stored):
-        raise NameInUseError(name, differences(_alone(stored[-1]), alone))
+    kept = [_asking_no_more(_alone(each), spec.budget) for each in stored]
+    if alone not in kept:
+        raise NameInUseError(name, differences(kept[-1], alone))
     _check_comparison(study, spec)
     return study
+
+
+def more_than_asked(study: StudyRecord, spec: StudySpec) -> str:
+    """Say what a study has more of than its description asks for, as it was extended: empty where nothing."""
+    has, asked = study.parsed_spec.budget, spec.budget
+    more = []
+    if has.trials > asked.trials:
+        more.append(f"{has.trials} trials, where {asked.trials} are asked for")
+    if asked.timeout_seconds is not None and (has.timeout_seconds or inf) > asked.timeout_seconds:
+        time = "no time limit" if has.timeout_seconds is None else f"{seconds_text(has.timeout_seconds)} seconds"
+        more.append(f"{time}, where {seconds_text(asked.timeout_seconds)} are asked for")
+    return f"has {' and '.join(more)}" if more else ""
 
 
 def _alone(spec: StudySpec) -> StudySpec:
@@ -62,6 +80,14 @@ def _alone(spec: StudySpec) -> StudySpec:
     if isinstance(dataset, UploadedDataset):
         dataset = dataset.model_copy(update={"version": None})
     return spec.model_copy(update={"comparison": None, "dataset": dataset})
+
+
+def _asking_no_more(kept: StudySpec, asked: Budget) -> StudySpec:
+    """A study that is kept, with what is asked for where it has more of it."""
+    fewer: dict[str, Any] = {"trials": min(kept.budget.trials, asked.trials)}
+    if (kept.budget.timeout_seconds or inf) > (asked.timeout_seconds or inf):
+        fewer["timeout_seconds"] = asked.timeout_seconds
+    return kept.model_copy(update={"budget": kept.budget.model_copy(update=fewer)})
 
 
 def _check_comparison(study: StudyRecord, spec: StudySpec) -> None:

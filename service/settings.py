@@ -23,6 +23,8 @@ from pydantic_settings import (
 #: The file in a URL of SQLAlchemy's, which a light install does not have.
 _SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
 
+_URL = re.compile(r"[\w+]+://")
+
 _DATABASE, _ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -169,6 +171,19 @@ class Settings(BaseSettings):
         """Add the files to the library's own sources, as the last."""
         files = InitSettingsSource(settings_cls, _from_files(cls.model_fields))
         return init_settings, env_settings, dotenv_settings, file_secret_settings, files
+
+    def check_database(self) -> None:
+        """Check that the database's URL is one, and not a path.
+
+        Raises SettingsError, without the text where that may hold a password.
+        """
+        if _URL.match(self.database_url):
+            return
+        wrong = "--database-url (or REGSWEEP_DATABASE_URL):"
+        if "@" in self.database_url:
+            raise SettingsError(f"{wrong} no URL; begin it with sqlite:/// or postgresql+psycopg://")
+        right = f"sqlite:///{self.database_url or _DATABASE}"
+        raise SettingsError(f"{wrong} '{self.database_url}' is no URL; write {right}")
 
     def check_artifacts(self) -> None:
         """Check that no command goes on without the files that an earlier version kept for its database.

@@ -38,7 +38,8 @@ def run(settings: Settings) -> None:
         if not database.exists(settings.database_url):
             _log.info("a new database is made", at=database.place(settings.database_url))
         url = f"http://{host}:{port}"
-        _log.info("regsweep listens", api=f"{url}/docs", dashboard=f"{url}/dashboard", workers=settings.workers)
+        others = {"api": f"{url}/docs", "dashboard": f"{url}/dashboard"}
+        _log.info(f"regsweep listens: the pages are on {url}", **others, workers=settings.workers)
         server.run(sockets=[listener])
 
 

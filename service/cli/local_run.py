@@ -18,9 +18,9 @@ from service.cli.looking import Look, looking_at
 from service.cli.options import warn_of
 from service.cli.source import Source, database_flags, say_if_new
 from service.cli.summary import show_all
-from service.errors import ConflictError, WorkersFailedError
+from service.errors import ConflictError, NameInUseError, WorkersFailedError
 from service.local import LocalStudies
-from service.resuming import begin_or_resume
+from service.resuming import begin_or_resume, more_than_asked
 from service.schemas.studies import StudyView
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -50,8 +50,16 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
         artifacts = Artifacts(settings.artifacts_url)
         datasets = DatasetStore(store, artifacts)
         spec = checked or submission.check(document, settings, datasets.uploaded)
-        name = begin_or_resume(store, spec) if local is None else _begin_with_file(store, datasets, spec, local)
-        source = Source(LocalStudies(store, artifacts, settings), None, settings, database_flags(settings))
+        flags = database_flags(settings)
+        try:
+            name = begin_or_resume(store, spec) if local is None else _begin_with_file(store, datasets, spec, local)
+        except NameInUseError as error:
+            if error.extension:
+                error.add_note(f"extend it: regsweep extend {quote(str(spec.name))}{error.extension}{flags}")
+            raise
+        if more := more_than_asked(store.study(name), spec):
+            print(f"regsweep: '{name}' {more}; it goes on with these", file=sys.stderr)
+        source = Source(LocalStudies(store, artifacts, settings), None, settings, flags)
         # Without its data, which does not change and is long to read of a wide table.
         return _run(source, name, lambda: study_views(store, [store.study(name)])[0], _command(file, model))
 
@@ -73,7 +81,7 @@ def _run(source: Source, name: str, read: Callable[[], StudyView], command: str)
     """Run a study with a fleet of workers, and show it; return the exit status."""
     fleet = Fleet(source.settings, max(source.settings.workers, 1), name)
     console = terminal.open_console()
-    warn_of(source.studies.study(name))
+    warn_of(source.studies.study(name), shown=True)
     fleet.start()
     look_at_study = looking_at(source.studies, name, read)
 

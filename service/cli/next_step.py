@@ -22,17 +22,20 @@ def next_step(study: StudyView, flags: str = "") -> str:
 
 def next_step_here(study: StudyView, flags: str, run: str | None = None) -> str:
     """The next step with a study of a database; `run` is the command that ran it, None where not known."""
-    begun = f"regsweep serve{flags}" if run is None else f"{run}{flags}"
     if study.state == StudyState.PAUSED and run is None:
         command = f"regsweep resume {quote(study.name)}{flags}"
     elif study.active:
-        command = begun + ("   (its workers go on with the study)" if run is None else "")
+        command = _goes_on(flags) if run is None else f"{run}{flags}"
     elif study.comparison is None and study.progress.complete:
         alone = f"regsweep serve{flags}, then {_command(study)}"
         command = (alone if run is None else f"{run} --compare{flags}") + _why(study)
     else:
         command = f"{_command(study)}{flags}{_why(study)}"
     return f"Next: {command}"
+
+
+def _goes_on(flags: str) -> str:
+    return f"regsweep serve{flags}, or regsweep run FILE{flags}   (FILE is the study's own; the workers go on with it)"
 
 
 def whereabouts(study: StudyView, source: Source) -> list[str]:

@@ -55,6 +55,7 @@ def load_settings(**flags: Any) -> Settings:
     """Load the settings, set up the log; flags that are not None go first. A wrong setting ends the command."""
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+        settings.check_database()
         settings.check_artifacts()
     except SettingsError as error:
         refuse(str(error))
@@ -86,9 +87,16 @@ def api_key_of(settings: Settings) -> str | None:
     return text
 
 
-def warn_of(study: StudyView) -> None:
-    """Print the warnings of a study and of its data to the standard error."""
-    for warning in (*study.warnings, *(study.data.warnings if study.data is not None else ())):
+def warn_of(study: StudyView, *, shown: bool = False) -> None:
+    """Print the warnings of a study and of its data to the standard error.
+
+    Where the study is `shown` as well, that says which columns are left out.
+    """
+    from studies.datasets.summary import other_warnings
+
+    data = study.data
+    of_data = () if data is None else other_warnings(data) if shown else data.warnings
+    for warning in (*study.warnings, *of_data):
         print(f"regsweep: warning: {warning}", file=sys.stderr)
 
 

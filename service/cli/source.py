@@ -162,11 +162,11 @@ def server_flag(server: str | None) -> str:
 
 def database_flags(settings: Settings) -> str:
     """The flags that lead to a database and its files, without those that the environment already sets."""
-    from sqlalchemy.engine import make_url
+    from service.storage import database
 
     kind, flags = type(settings), ""
     if settings.database_url != kind().database_url:
-        flags += f" --database-url {quote(make_url(settings.database_url).render_as_string(hide_password=True))}"
+        flags += f" --database-url {quote(database.parse(settings.database_url).render_as_string(hide_password=True))}"
     if settings.artifacts_url != kind(database_url=settings.database_url).artifacts_url:
         flags += f" --artifacts-url {quote(settings.artifacts_url)}"
     return flags

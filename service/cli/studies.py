@@ -165,7 +165,10 @@ def extend(
     with open_source(server, key, database_url, artifacts_url) as source:
         study = source.studies.change(name, trials=trials, timeout_seconds=timeout_seconds)
         print(study.state)
-        step = next_step if source.server is not None else next_step_here
+        idle = study.active and not source.studies.workers().workers
+        if idle:
+            print("regsweep: no worker is running; the study waits for one", file=sys.stderr)
+        step = next_step_here if source.server is None and (idle or not study.active) else next_step
         print(step(study, source.flags), file=sys.stderr)
 
 

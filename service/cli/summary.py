@@ -12,9 +12,10 @@ from service.schemas.studies import StudyView
 
 
 def show_all(console: Console, source: Source, study: StudyView, run: str | None = None) -> None:
-    """Print all of a study; `run` is the command that ran it here, if one did."""
+    """Print all of a study; `run` is the command that ran it here and told its warnings, if one did."""
     studies = source.studies
-    terminal.show_study(console, study, studies.trials(study.name), list(studies.best(study.name)))
+    front = list(studies.best(study.name))
+    terminal.show_study(console, study, studies.trials(study.name), front, warned=run is not None)
     if study.comparison is not None:
         show_comparison(console, studies.comparison(study.name))
     here = source.server is None

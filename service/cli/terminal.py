@@ -57,8 +57,13 @@ def planned_trials(study: StudyView) -> int:
     return study.overall.trials + max(0, progress.trials - counted)
 
 
-def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], front: Sequence[TrialView]) -> None:
-    """Print a study: its state, its best trial, and the best of each regularizer kind."""
+def show_study(
+    console: Console, study: StudyView, trials: Iterable[TrialView], front: Sequence[TrialView], *, warned: bool = False
+) -> None:
+    """Print a study: its state, its best trial, and the best of each regularizer kind.
+
+    `warned` says that its warnings were told before, by `options.warn_of`.
+    """
     progress = study.progress
     reason = escape(f" ({study.reason})") if study.reason else ""
     counts = [f"{count} {state}" for state, count in progress.model_dump(exclude={"trials"}).items() if count]
@@ -68,7 +73,7 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     )
     if study.earlier:
         console.print(_known_trials(study), highlight=False, markup=False)
-    for warning in study.warnings:
+    for warning in () if warned else study.warnings:
         console.print(f"Warning: {warning}", highlight=False, markup=False)
     if study.comparison is not None:
         console.print(
@@ -76,7 +81,7 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
         )
     elif study.active:
         console.print(f"In all {progress_line(study.overall)}", highlight=False)
-    _show_data(console, study)
+    _show_data(console, study, warned=warned)
     spec = StudySpec.read(study.spec)
     trials = list(trials)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -99,13 +104,13 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     console.print(_table("Best of each regularizer kind", _best_of_each(complete, spec), spec))
 
 
-def _show_data(console: Console, study: StudyView) -> None:
+def _show_data(console: Console, study: StudyView, *, warned: bool) -> None:
     """Print how the user's own data was read, and what to look at."""
     if study.data is None:
         return
     for line in summary.lines(study.data):
         console.print(line, style="dim", highlight=False, markup=False)
-    for warning in study.data.warnings:
+    for warning in () if warned else summary.other_warnings(study.data):
         console.print(f"Warning: {warning}", style="yellow", highlight=False, markup=False)
 
 

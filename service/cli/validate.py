@@ -41,6 +41,7 @@ def validate(
 ) -> None:
     """Check a study file with its data and its model, and say what it will do; exit 2 with what is wrong."""
     from service.cli.compare import with_comparison
+    from studies.datasets.summary import other_warnings
     from studies.study_file import read_document
 
     settings = load_settings(database_url=database_url, log_level="warning")
@@ -53,7 +54,9 @@ def validate(
         lines = list(_lines(spec, summary, check))
         if store is not None and not check.name_is_free:
             lines.append(_say_run(spec, store))
-    for warning in check.warnings:
+    # The lines say already which columns are left out.
+    repeated = set() if summary is None or as_json else {*summary.warnings} - {*other_warnings(summary)}
+    for warning in (each for each in check.warnings if each not in repeated):
         print(f"regsweep: warning: {warning}", file=sys.stderr)
     if as_json:
         print_json(check)
@@ -167,10 +170,11 @@ def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> I
 def _say_run(spec: StudySpec, store: Store) -> str:
     """What `run` does with the study that has the name; it forgives more than submitting does."""
     from service.errors import ConflictError
-    from service.resuming import find_same
+    from service.resuming import find_same, more_than_asked
 
     try:
-        find_same(store, spec)
+        more = more_than_asked(find_same(store, spec), spec)
     except ConflictError as error:
         return f"`regsweep run` refuses it: {error}"
-    return f"A study named '{spec.name}' exists here: `regsweep run` goes on with it"
+    goes_on = f"A study named '{spec.name}' exists here: `regsweep run` goes on with it"
+    return f"{goes_on}; it {more}" if more else goes_on

@@ -52,13 +52,13 @@ def connect(url: str) -> sa.Engine:
 
     Raises StorageError when the URL makes no sense or SQLite's folder cannot be made.
     """
+    parsed = parse(url)
     try:
-        parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             _make_folder(parsed)
         engine = sa.create_engine(parsed, **engine_options(url))
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
-        raise StorageError(f"REGSWEEP_DATABASE_URL: {error}") from error
+        raise StorageError(f"--database-url (or REGSWEEP_DATABASE_URL): {error}") from error
     begin_at_once(engine)
     return engine
 
@@ -250,7 +250,7 @@ def _revision_at(url: str) -> str | None:
 def place(url: str) -> str:
     """Where a database is, for people: a file's whole path, or the URL without its password."""
     file = sqlite_file(url)
-    return _parse(url).render_as_string() if file is None else str(file.resolve())
+    return parse(url).render_as_string() if file is None else str(file.resolve())
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -258,15 +258,19 @@ def sqlite_file(url: str) -> Path | None:
 
     Raises StorageError when the URL makes no sense.
     """
-    parsed = _parse(url)
+    parsed = parse(url)
     return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
-def _parse(url: str) -> URL:
+def parse(url: str) -> URL:
+    """Read a URL of SQLAlchemy's.
+
+    Raises StorageError when it makes no sense.
+    """
     try:
         return make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise StorageError(f"REGSWEEP_DATABASE_URL: {error}") from error
+    except (sa.exc.ArgumentError, ValueError) as error:  # the latter of a port that is no number
+        raise StorageError(f"--database-url (or REGSWEEP_DATABASE_URL): {error}") from error
 
 
 def _known_revision(engine: sa.Engine) -> str | None:

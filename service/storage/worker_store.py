@@ -130,6 +130,11 @@ class WorkerStore:
             claimed = session.execute(claim.returning(StudyRecord.id)).all()
         return study if claimed else None
 
+    def exists(self, study: StudyRecord) -> bool:
+        """Return whether a study that was read is still there; another may have its name."""
+        with self._store.reading() as session:
+            return session.get(StudyRecord, study.id) is not None
+
     def set_published(self, study: StudyRecord, answer: str | None = None) -> None:
         """Mark a study published, with its comparison's answer if there is a new one; release the claim.
 

@@ -178,6 +178,9 @@ class Worker:
             raise
         # The report shows the same, and another try would fail as well.
         except Exception:  # noqa: BLE001
+            if not self._worker_store.exists(study):
+                _log.info("a study was deleted while it was published", study=study.name)
+                return True
             _log.exception("an answer is not shown in the dashboard", study=study.name)
             self._worker_store.set_published(study)
         return True

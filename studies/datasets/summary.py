@@ -75,5 +75,14 @@ def lines(summary: DataSummary) -> list[str]:
     return [*found, summary.file] if summary.file else found
 
 
+def other_warnings(summary: DataSummary) -> list[str]:
+    """The warnings without those that only repeat which columns the lines say are left out, and why."""
+    if summary.columns_left_out > len(summary.left_out):
+        return list(summary.warnings)
+    ends = (", and is left out", " and is left out")
+    repeated = tuple(f"{column.why}{end}" for column in summary.left_out for end in ends)
+    return [warning for warning in summary.warnings if not warning.endswith(repeated)]
+
+
 def _join(names: tuple[str, ...] | list[str], count: int) -> str:
     return ", ".join(names) + (", …" if count > len(names) else "")

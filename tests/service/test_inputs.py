@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pyarrow import csv, parquet
 
-from tests.service.commanding import regsweep, study_file
+from tests.service.commanding import regsweep, run_command, study_file
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document
 
@@ -182,6 +182,11 @@ def test_everyone_sees_how_the_data_of_a_study_was_read(inputs_api: httpx.Client
         "utf-8 text, its columns divided by semicolons",
     ]
     assert [line.strip() for line in shown if line.strip() in lines] == lines
+    # What the lines say is not said again.
+    told = [line.strip() for line in shown if line.startswith("Warning: ")]
+    assert told == [f"Warning: {warning}" for warning in warnings if "left out" not in warning]
+    checked = run_command("validate", asked).stderr.splitlines()
+    assert checked == [f"regsweep: warning: {warning}" for warning in warnings if "left out" not in warning]
     page = inputs_api.get("/v1/studies/sales/report").text
     assert all(escape(text) in page for text in (*lines, *warnings))
     assert inputs_api.get("/v1/studies").json()["items"][0]["data"] is None

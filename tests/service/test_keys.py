@@ -225,6 +225,18 @@ def cookie(response: httpx.Response) -> dict[str, str]:
     return {"Cookie": response.headers["set-cookie"].partition(";")[0]}
 
 
+def test_a_server_without_a_key_asks_for_none_and_says_how_to_begin(tmp_path: Path) -> None:
+    with served(settings_in(tmp_path)) as api:
+        page = api.get("/login").text
+        refused = logged_in(api, "rgs_no")
+        here, default = api.get("/").text, api.get("/", headers={"Host": "127.0.0.1:8000"}).text
+        url = str(api.base_url).rstrip("/")
+    assert ("has no key and needs none" in page, "<form" in page) == (True, False)
+    assert (refused.status_code, "needs none" in refused.text) == (401, True)
+    assert f"<code>regsweep submit study.yaml --server {url}</code>" in here
+    assert "<code>regsweep submit study.yaml</code>" in default
+
+
 def test_a_browser_is_led_to_the_login_and_back(api: httpx.Client, texts: Mapping[Scope, str]) -> None:
     led = api.get("/dashboard/?a=b&c", headers={"Accept": "text/html,*/*"})
     assert (led.status_code, led.headers["location"]) == (303, "/login?next=%2Fdashboard%2F%3Fa%3Db%26c")

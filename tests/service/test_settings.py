@@ -46,6 +46,24 @@ def test_a_setting_given_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         Settings()
 
 
+@pytest.mark.parametrize("command", [("studies",), ("show", "x"), ("extend", "x", "--trials", "3"), ("db", "check")])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("../data/my.db", "'../data/my.db' is no URL; write sqlite:///../data/my.db"),
+        ("/data/my.db", "'/data/my.db' is no URL; write sqlite:////data/my.db"),
+        ("", "'' is no URL; write sqlite:///data/regsweep.db"),
+        ("me:secret@host/db", "no URL; begin it with sqlite:/// or postgresql+psycopg://"),
+    ],
+)
+def test_a_path_in_place_of_the_databases_url_is_one_line_and_exit_2(
+    command: tuple[str, ...], text: str, told: str
+) -> None:
+    line = f"regsweep: --database-url (or REGSWEEP_DATABASE_URL): {told}\n"
+    for completed in (run_command(*command, "--database-url", text), run_command(*command, REGSWEEP_DATABASE_URL=text)):
+        assert (completed.returncode, completed.stdout, completed.stderr) == (2, "", line)
+
+
 def test_a_file_that_cannot_be_read_is_one_line_and_exit_2(tmp_path: Path) -> None:
     missing = tmp_path / "database_url"
     completed = run_command("studies", REGSWEEP_DATABASE_URL_FILE=str(missing))

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from service.resuming import begin_or_resume
+from service.errors import NameInUseError
+from service.resuming import begin_or_resume, more_than_asked
 from service.storage.store import Store
+from studies.spec.study import StudySpec
 from studies.study_file import read_document
 from tests.service.commanding import run_command, study_file
 from tests.service.documents import document, study
@@ -100,6 +102,38 @@ def test_a_study_whose_name_is_taken_says_whether_run_goes_on_with_it(tmp_path: 
         "`regsweep run` refuses it: another study is named 'iris' and differs: budget.trials: 4 there, 9 here; to go "
         "on with it, extend it to 9 trials, or choose another name"
     )
+    assert last_line(trials=3) == f"{goes_on}; it has 4 trials, where 3 are asked for"
+
+
+def test_run_of_a_file_that_asks_for_more_says_what_to_paste(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'sweeps.db'}"
+    with closing(Store(url)) as store:
+        begin_or_resume(store, study(name="wein daten", trials=20))
+    flags = ("--database-url", url)
+    refused = run_command("run", study_file(tmp_path, document(name="wein daten", trials=30)), *flags)
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1] == (
+        f"regsweep: extend it: regsweep extend 'wein daten' --trials 30 --database-url {url}"
+    )
+    assert run_command("extend", "wein daten", "--trials", "30", *flags).returncode == 0
+    with closing(Store(url)) as store:
+        assert begin_or_resume(store, study(name="wein daten", trials=30)) == "wein daten"
+
+
+def test_a_study_that_was_extended_goes_on_by_its_own_file(store: Store) -> None:
+    def asked(trials: int, seconds: float | None) -> StudySpec:
+        return study(budget={"trials": trials, "epochs": 3, "timeout_seconds": seconds})
+
+    begin_or_resume(store, asked(4, 60))
+    store.change("iris", budget={"trials": 9, "timeout_seconds": 90})
+    assert begin_or_resume(store, asked(4, 60)) == begin_or_resume(store, asked(9, 90)) == "iris"
+    assert more_than_asked(store.study("iris"), asked(4, 60)) == (
+        "has 9 trials, where 4 are asked for and 90 seconds, where 60 are asked for"
+    )
+    with pytest.raises(NameInUseError, match=r"differs: budget\.timeout_seconds: 90\.0 there, null here; ") as refused:
+        begin_or_resume(store, asked(4, None))
+    assert refused.value.extension == " --timeout-seconds inf"
+    assert store.study("iris").parsed_spec.budget.trials == 9
 
 
 def test_an_invalid_study_is_a_line_for_each_wrong_field(tmp_path: Path) -> None:

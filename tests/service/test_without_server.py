@@ -75,6 +75,10 @@ def test_a_study_is_extended_without_a_server_and_runs_again(store: Store, folde
     assert (fewer.returncode, "budget.trials" in fewer.stderr) == (2, True)
     extended = _here(store, folder, "extend", "iris", "--trials", "3")
     assert (extended.returncode, extended.stdout) == (0, "running\n"), extended.stderr
+    assert extended.stderr == (
+        "regsweep: no worker is running; the study waits for one\n"
+        "Next: regsweep serve, or regsweep run FILE   (FILE is the study's own; the workers go on with it)\n"
+    )
     assert _here(store, folder, "extend", "iris", "--timeout-seconds", "inf").returncode == 0
     assert store.study("iris").spec["budget"]["timeout_seconds"] is None
     sweep_as_worker(store, folder, "iris")

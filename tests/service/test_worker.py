@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.storage.artifacts import Artifacts
 from service.storage.dataset_files import file_path
@@ -15,6 +16,8 @@ from service.storage.pagination import Sort
 from service.storage.progress import Progress
 from service.storage.records import StudyRecord
 from service.storage.store import Store
+from service.worker import worker as worker_module
+from service.worker.publishing import publish
 from studies.datasets.preprocessing import PreparedData
 from studies.datasets.profile import profile
 from studies.datasets.tables import read
@@ -155,6 +158,23 @@ def test_a_study_deleted_while_it_runs_is_given_up(store: Store, folder: Path) -
         deleted.set()
         eventually(lambda: store.study("next").state == "completed", 20)
     assert progress(store, "next").complete == 2
+
+
+def test_a_study_deleted_while_it_is_published_is_no_error(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def publish_late(*arguments: Any) -> None:
+        if arguments[2].name == "doomed":
+            store.delete_study("doomed", force=False)
+        publish(*arguments)
+
+    monkeypatch.setattr(worker_module, "publish", publish_late)
+    store.create_study(study("doomed", trials=2))
+    store.create_study(study("next", trials=2))
+    with capture_logs() as logs, working(store, folder):
+        eventually(lambda: store.study("next").published, 20)
+    assert [line for line in logs if line["log_level"] in {"warning", "error"}] == []
+    assert "a study was deleted while it was published" in {line["event"] for line in logs}
 
 
 @pytest.mark.parametrize(("share", "state"), [(0.1, "completed"), (1e-9, "failed")], ids=["kept", "no room"])

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from service.api.authentication import COOKIE, LOGIN_SECONDS, new_login
+from service.api.authentication import COOKIE, LOGIN_SECONDS, Authenticator, new_login
 from service.api.dependencies import AuthenticatorDependency
 from service.pages.rendering import render
 
@@ -22,14 +22,14 @@ _MAX_FORM_BYTES = 8192
 NextPath = Annotated[str, Query(alias="next", description="Path to show after the login.")]
 
 
-def _page(target: str, message: str = "", status: int = 200) -> Response:
-    return render("login.html", None, status, next=target, message=message)
+def _page(authenticator: Authenticator, target: str, message: str = "", status: int = 200) -> Response:
+    return render("login.html", None, status, next=target, message=message, is_open=authenticator.is_open())
 
 
 @router.get("/login")
-def page(target: NextPath = "/") -> Response:
-    """Show the page that asks for a key."""
-    return _page(target)
+def page(authenticator: AuthenticatorDependency, target: NextPath = "/") -> Response:
+    """Show the page that asks for a key, or says that none is needed."""
+    return _page(authenticator, target)
 
 
 @router.post("/login")
@@ -39,13 +39,14 @@ async def login(request: Request, authenticator: AuthenticatorDependency) -> Res
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_FORM_BYTES:  # anyone may send it
-            return _page("/", "This is no key.", 413)
+            return await run_in_threadpool(_page, authenticator, "/", "This is no key.", 413)
     fields = parse_qs(body.decode(errors="replace"))
     target, key = fields.get("next", ["/"])[0], fields.get("key", [""])[0].strip()
     record = await run_in_threadpool(authenticator.find_key, key)
     if record is None:
         _log.warning("login refused", client=request.client.host if request.client else None)
-        return _page(target, "This key is not known, was revoked, or has expired.", 401)
+        message = "This key is not known, was revoked, or has expired."
+        return await run_in_threadpool(_page, authenticator, target, message, 401)
     response: Response = RedirectResponse(target if _is_own_path(target) else "/", 303)
     response.set_cookie(
         COOKIE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -16,6 +17,7 @@ from service.pages.study_list import study_list
 from service.pages.study_page import study_page
 from service.pages.trial_page import trial_page
 from service.pages.trial_table import STATES
+from service.settings import Settings
 from service.storage.states import StudyState, TrialState
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -25,6 +27,7 @@ _YEAR = "public, max-age=31536000, immutable"
 
 @router.get("/")
 def studies(
+    request: Request,
     store: StoreDependency,
     viewer: ViewerDependency,
     state: str = "",
@@ -35,7 +38,14 @@ def studies(
     if state not in {"", *StudyState}:
         raise BadRequestError("state", f"unknown state '{state}'; choose from {', '.join(StudyState)}")
     wanted = StudyState(state) if state else None
-    return render("list.html", viewer, list=study_list(store, wanted, name_part.strip(), cursor))
+    listed = study_list(store, wanted, name_part.strip(), cursor)
+    return render("list.html", viewer, list=listed, server_flag=_server_flag(request))
+
+
+def _server_flag(request: Request) -> str:
+    """The flag that leads a command to this server, as the browser reached it; empty where commands ask it anyway."""
+    url = str(request.base_url).rstrip("/")
+    return "" if url == Settings.model_fields["server_url"].default else f" --server {quote(url)}"
 
 
 @router.get("/docs")
