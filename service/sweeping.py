@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from service import logs
 from service.client.blocking.client import Client
 from service.client.compiled_model import read_task, read_training
-from service.client.data import Data
+from service.client.data import Data, same_in_every_row
 from service.client.documents import study_document
 from service.client.keras_models import model_document
 from service.client.progress_bar import open_bar
@@ -89,6 +89,8 @@ def sweep(
     document |= _described(model, document)
     options = {"target": target, "task": task or read_task(model), "name": name, **(data or {})}
     rows: Data = x if y is None else (x, y)
+    if kept := _kept(document.get("model"), rows):
+        options["columns"] = {**kept, **(options.get("columns") or {})}
     if client is not None or server is not None:
         with ExitStack() as stack:
             there = client or stack.enter_context(Client(server, key))
@@ -120,6 +122,16 @@ def _with_dropout(model: Any) -> dict[str, Any]:
     except ValidationError:  # the study's own check names the layer that is wrong
         return described
     return {**described, "insert_dropout": not drops}
+
+
+def _kept(model: Any, rows: Data) -> dict[str, str]:
+    """Options that keep the columns that are the same in every row, where a user's own model has an input for each."""
+    try:
+        shape = KerasSpec.model_validate(model).graph.shape
+    except ValidationError:  # no model of the user's own, or one that the study's own check refuses
+        return {}
+    inputs = shape[0] if shape is not None and len(shape) == 1 else None
+    return {} if inputs is None else dict.fromkeys(same_in_every_row(rows, inputs), "number")
 
 
 def _sweep_here(

@@ -57,6 +57,17 @@ def default_target(data: Data) -> str | None:
     return str(getattr(data[1], "name", None) or Y_NAME)
 
 
+def same_in_every_row(data: Data, inputs: int) -> list[str]:
+    """Name the columns that are the same in every row of an array of numbers, of shape (rows, inputs); else none."""
+    x = data[0] if isinstance(data, tuple) else data
+    if isinstance(x, str | PathLike | Mapping) or _is_frame(x):
+        return []
+    x = np.asarray(x)
+    if x.ndim != 2 or x.shape[1] != inputs or x.dtype.kind not in "buif" or not len(x):
+        return []
+    return [f"{X_NAME}{index}" for index in np.flatnonzero((x == x[0]).all(axis=0))]
+
+
 def file_name(data: Data) -> str | None:
     """The name of a dataset after that of its file; None of what is no file."""
     return name_of_path(Path(fspath(data))) if isinstance(data, str | PathLike) else None

@@ -78,7 +78,7 @@ class ComparisonView(BaseModel):
 
 def _flat(row: TechniqueResult, result: Comparison) -> dict[str, Any]:
     """A row of the table without what is nested: the objective and the metric of the task by their names."""
-    named = {result.objective: row.objective, result.task_metric: row.task_metric}
+    named = {"expected": row.expected, result.objective: row.objective, result.task_metric: row.task_metric}
     flat: dict[str, Any] = {"technique": row.technique}
     for name, interval in named.items():
         mean, low, high = (None,) * 3 if interval is None else (interval.mean, interval.low, interval.high)

@@ -56,8 +56,11 @@ def load(spec: DatasetSpec, source: Source | None = None) -> Dataset:
 def _read_uploaded(spec: UploadedDataset, source: Source | None) -> Dataset:
     if source is None or spec.digest is None or spec.format is None or spec.options is None:
         raise DatasetError(f"the file of the dataset '{spec.name}' is not at hand here")
-    dataset = from_table(tables.read(source(spec.digest), spec.format, spec.options))
-    shape, facts = dataset.x.shape, spec.facts
+    table, facts = tables.read(source(spec.digest), spec.format, spec.options), spec.facts
+    dataset = from_table(table)
+    if dataset.x.shape[1:] != facts.shape and any(column.kept for column in table.features):
+        dataset = from_table(table.without_kept())  # profiled by an earlier version
+    shape = dataset.x.shape
     if (dataset.task, *shape) != (facts.task, facts.rows, *facts.shape):
         raise DatasetError(
             f"the dataset '{spec.name}' is read as {shape} for a {dataset.task} task here, and as "

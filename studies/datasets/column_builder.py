@@ -285,12 +285,14 @@ class ColumnBuilder:
         )
 
     def _finish(self, column: Column) -> Column:
-        """Add how a target was written, and why a feature is left out."""
+        """Add how a target was written, and whether a feature is left out or kept."""
         if self.role == "target" and column.written is None and 0 < len(self._levels) <= _MAX_WRITTEN:
             written = self._build_category(np.concatenate(self._written))
             column = replace(column, written=written, evidence=(*column.evidence, *written.evidence[1:]))
         if self.role is None and self._options.kind is None:
             column = replace(column, left_out=identifiers.why_left_out(column))
+        if self.role is None and self._options.kind == "number":
+            column = replace(column, kept=True)
         return column
 
     def _check_finite(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from studies.array import Array
 from studies.datasets.identifiers import looks_like_rows, tells_target
-from studies.datasets.layout import MIN_LEVEL_ROWS, ColumnLayout
+from studies.datasets.layout import MIN_LEVEL_ROWS, SAME, ColumnLayout
 from studies.datasets.levels import similar
 from studies.datasets.table import TOLD_APART, Column, Table
 from studies.datasets.target import Target
@@ -31,7 +31,7 @@ def why_left_out(column: Column, layout: ColumnLayout) -> str:
             many = f"{TOLD_APART:,} values or more, none of the first {TOLD_APART:,}"
             return f"has {many} in {MIN_LEVEL_ROWS} rows or more; levels that come later are not counted"
         return f"has {column.distinct} values, none in {MIN_LEVEL_ROWS} rows or more, as identifiers have"
-    return "is the same in every row"
+    return SAME
 
 
 def find(table: Table, target: Target | None, by_column: Mapping[str, Sequence[str]]) -> list[str]:
@@ -79,6 +79,8 @@ def _column_warnings(table: Table, target: Target | None, column: Column, layout
     left_out = why_left_out(column, layout)
     if left_out:
         return [*warnings, f"{left_out}, and is left out"]
+    if column.kept and len(np.unique(column.values)) == 1:
+        return [*warnings, f"{SAME}, so it tells nothing; it is kept, for it was asked for as a number"]
     missing = int(column.missing.sum())
     if missing > _MAX_MISSING * table.rows:
         warnings.append(f"has no value in {missing} of {table.rows} rows")

@@ -21,6 +21,7 @@ DatePart = Literal["days", "month", "day", "weekday", "hour"]
 
 _MAX_LEVELS = 30  # of a column that become inputs of their own; the others become one together
 MIN_LEVEL_ROWS = 5  # of such a level
+SAME = "is the same in every row"  # why a column gives no input
 _DAY = np.timedelta64(1, "D")
 _PARTS: dict[DatePart, Callable[[Array], Array]] = {
     "days": lambda dates: (dates - np.datetime64(0, "ms")) / _DAY,  # since 1970, with their fraction: the trend
@@ -111,7 +112,10 @@ class Layout(FrozenModel):
 
 
 def lay_out(table: Table) -> Layout:
-    """Lay out the inputs of a table; columns that tell nothing, such as constant ones, give none."""
+    """Lay out the inputs of a table; columns that tell nothing, such as constant ones, give none.
+
+    A constant one that was asked for as a number gives its input: a user's model may have a place for it.
+    """
     columns = (lay_out_column(column) for column in table.features)
     return Layout(columns=tuple(column for column in columns if column.width))
 
@@ -130,7 +134,7 @@ def lay_out_column(column: Column) -> ColumnLayout:
             parts = tuple(part for part, extract in _PARTS.items() if len(dates) and np.ptp(extract(dates)) > 0)
             return ColumnLayout(name=column.name, kind="date", lacks=lacks, parts=parts, reading=column.reading)
     values = column.values[~missing]
-    if len(values) and values.min() < values.max():
+    if len(values) and (column.kept or values.min() < values.max()):
         return ColumnLayout(name=column.name, kind=column.kind, lacks=lacks, reading=column.reading)
     # One value, or none: only its absence can tell a model anything.
     return ColumnLayout(name=column.name, kind="category", lacks=lacks)

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 from studies.array import Array
 from studies.datasets.catalog import Dataset
 from studies.datasets.column_roles import quote_names
-from studies.datasets.layout import lay_out_column
+from studies.datasets.layout import SAME, lay_out_column
 from studies.datasets.reading import Evidence, Reading, rename_old_kind
 from studies.datasets.splits import time_fold_limits, time_obstacle
 from studies.datasets.table import Column, Table
@@ -195,11 +195,14 @@ def _list_without_input(features: Sequence[ColumnProfile]) -> str:
     for column in features:
         if not column.inputs and column.kind != "images":
             names_of.setdefault(column.left_out, []).append(column.name)
-    return "; ".join(
+    reasons = "; ".join(
         f"column{'s' * (len(names) > 1)} {quote_names(names, _NAMED)} "
         f"{'gives no input: it' if len(names) == 1 else 'give no input: each'} {why}"
         for why, names in islice(names_of.items(), _MAX_REASONS)
     )
+    numbers = {column.name for column in features if isinstance(column.low, float)}
+    same = next((name for name in names_of.get(SAME, ()) if name in numbers), None)
+    return reasons if same is None else f"{reasons}; the dataset's option columns: {{{same}: number}} keeps that one"
 
 
 def _find_highest(table: Table) -> int:
@@ -229,8 +232,11 @@ def _time_facts(table: Table, target: Target) -> tuple[str, FoldLimit | None, Fo
 
 
 def _check_inputs(columns: Sequence[ColumnProfile]) -> None:
-    if not any(column.inputs for column in columns):
-        reasons = "; ".join(f"column '{column.name}' {column.left_out}" for column in columns[:_MAX_SHOWN_LEVELS])
+    # One that is kept although it is the same in every row tells nothing.
+    if not any(column.inputs and (column.distinct > 1 or column.missing) for column in columns):
+        reasons = "; ".join(
+            f"column '{column.name}' {column.left_out or SAME}" for column in columns[:_MAX_SHOWN_LEVELS]
+        )
         raise InvalidTableError(f"no column tells anything of the target: {reasons}")
 
 
@@ -251,7 +257,7 @@ def _profile_column(column: Column, role: _Role, inputs: int = 0, left_out: str 
         return summary.model_copy(update=_count_levels(column, values))
     distinct = len(np.unique(values))
     low, mean, high = (_summarize(values, statistic) for statistic in (np.min, np.mean, np.max))
-    kind = "constant" if distinct <= 1 else column.kind
+    kind = "constant" if distinct <= 1 and not column.kept else column.kind
     return summary.model_copy(update={"kind": kind, "distinct": distinct, "low": low, "mean": mean, "high": high})
 
 

@@ -50,6 +50,7 @@ class Column:
     reading: Reading | None = None  # how its texts became values
     evidence: tuple[Evidence, ...] = ()  # why it is read so
     left_out: str = ""  # why it gives no input, where its values alone do not say so
+    kept: bool = False  # it was asked for as a number, and gives an input also where it is the same in every row
     written: Column | None = None  # a target of numbers as it was written, a category, where there are few of them
     class_type: ClassType = "text"  # of a target whose file has types: what its classes are
 
@@ -115,6 +116,10 @@ class Table:
     def file_row(self, index: int) -> int:
         """The row of the file, from 0, that a row was."""
         return index if self.kept is None else int(self.kept[index])
+
+    def without_kept(self) -> Table:
+        """The table as earlier versions read it: no column that is the same in every row gives an input."""
+        return replace(self, features=tuple(replace(column, kept=False) for column in self.features))
 
     def take(self, rows: Array, note: str) -> Table:
         """The table of some rows; `note` says which are left out."""

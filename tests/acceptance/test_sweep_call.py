@@ -39,8 +39,10 @@ def test_a_sweep_gives_the_same_trials_here_and_on_a_server(server: Server, tmp_
     asked["study"] = {"reproducible": True}
     binary = compiled("binary_crossentropy", optimizer=keras.optimizers.SGD(0.05, momentum=0.5))
     binary.add(keras.layers.Activation("sigmoid"))
-    here = regsweep.sweep(binary, X, Y, folder=tmp_path / "kept", workers=1, **asked)
-    there = regsweep.sweep(binary, X, Y, server=server.url, **asked)
+    x = X.copy()
+    x[:, 3] = 0.1  # the model has an input for it
+    here = regsweep.sweep(binary, x, Y, folder=tmp_path / "kept", workers=1, **asked)
+    there = regsweep.sweep(binary, x, Y, server=server.url, **asked)
     values = [trial.value for trial in here.trials()]
     assert len(values) == 4
     assert [trial.value for trial in there.trials()] == values
@@ -48,15 +50,16 @@ def test_a_sweep_gives_the_same_trials_here_and_on_a_server(server: Server, tmp_
     assert (spec["dataset"]["known"]["task"], spec["space"]["learning_rate"]) == ("binary", 0.05)
     assert spec["training"]["optimizer"] == {"name": "sgd", "momentum": 0.5, "nesterov": False}
     assert here.best.value == min(filter(None, values))
-    predicted = here.predict(X[:3])
+    assert list(spec["dataset"]["options"]["columns"]) == ["x3"]
+    predicted = here.predict(x[:3])
     assert predicted.probabilities is not None
-    predicted_there = there.predict({"x": X[:3]})
+    predicted_there = there.predict({"x": x[:3]})
     assert predicted_there.probabilities is not None
     assert np.allclose(predicted_there.probabilities, predicted.probabilities, atol=1e-5)
     ended = [trial.ended_at for trial in here.trials()]
     del here
     gc.collect()
-    again = regsweep.sweep(binary, X, Y, folder=tmp_path / "kept", workers=1, **asked)
+    again = regsweep.sweep(binary, x, Y, folder=tmp_path / "kept", workers=1, **asked)
     assert [trial.ended_at for trial in again.trials()] == ended
     there.client.delete("called")
     there.client.delete_dataset("called")

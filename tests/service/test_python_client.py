@@ -224,6 +224,10 @@ def test_a_comparison_becomes_a_frame_and_tells_what_it_selects(client: Client, 
     frame = result.comparison.to_pandas()
     assert frame["technique"].tolist() == [row.technique for row in found.ranked]
     assert frame["val_loss"].tolist() == [row.objective.mean for row in found.ranked]
+    assert frame["regret"].is_monotonic_increasing
+    assert frame["expected"].tolist() == [row.expected.mean for row in found.ranked]
+    assert ((frame["expected_low"] <= frame["expected"]) & (frame["expected"] <= frame["expected_high"])).all()
+    assert frame["probability_best"].tolist() == [row.probability_best for row in found.ranked]
     assert (frame["val_loss_low"] <= frame["val_loss"]).all()
     assert client.comparison(name).model_copy(update={"result": None}).to_pandas().empty
     selection = found.selections[0]

@@ -15,6 +15,7 @@ from studies.datasets.catalog import from_table
 from studies.datasets.preview import preview
 from studies.datasets.profile import DatasetProfile, profile
 from studies.datasets.tables import read
+from studies.errors import InvalidTableError
 from studies.spec.table import TableOptions
 from tests.studies.uploads import mixed, table, text
 
@@ -94,6 +95,18 @@ def test_what_is_odd_is_warned_of(tmp_path: Path, columns: dict[str, list[Any]],
     found = profile(table(tmp_path, sound | columns))
     assert any(warning in text for text in found.warnings), found.warnings
     assert profile(table(tmp_path, sound)).warnings == ()
+
+
+def test_a_constant_column_that_is_asked_for_as_a_number_is_kept_and_warned_of(tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {"a": [7] * 100, "b": [i % 7 for i in range(100)], "y": [i % 2 for i in range(100)]}
+    found = profile(table(tmp_path, columns, columns={"a": "number"}))
+    assert (found.facts.shape, found.facts.no_input, found.columns[0].inputs) == ((2,), "", 1)
+    assert found.warnings == (
+        "column 'a': is the same in every row, so it tells nothing; it is kept, for it was asked for as a number",
+    )
+    alone = table(tmp_path, {"a": columns["a"], "y": columns["y"]}, columns={"a": "number"})
+    with pytest.raises(InvalidTableError, match="no column tells anything of the target: column 'a' is the same"):
+        profile(alone)
 
 
 def test_levels_that_come_behind_too_many_others_are_said_not_to_be_counted(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from studies.array import Array
+from studies.datasets.catalog import load
 from studies.datasets.preparation import Preparation
-from studies.datasets.preprocessing import prepare_folds
+from studies.datasets.preprocessing import PreparedData, prepare_folds
 from studies.errors import InvalidSpecError
 from studies.models.snippet import snippet
 from studies.spec.comparison import ComparisonSpec
@@ -134,7 +136,7 @@ def test_a_model_for_all_columns_of_an_array_is_told_which_give_no_input(tmp_pat
 
     digits = load_digits()
     pixels = digits.data.copy()
-    pixels[:, 56:60] = 0
+    pixels[:, 56:60] = 0, 0.1, 1e9, -3
     constant = np.flatnonzero(np.ptp(pixels, axis=0) == 0)
     np.savez(tmp_path / "digits.npz", x=pixels, y=digits.target)
     dataset, _ = uploaded(tmp_path / "digits.npz", "npz")
@@ -148,5 +150,33 @@ def test_a_model_for_all_columns_of_an_array_is_told_which_give_no_input(tmp_pat
         "model.config",
         f"the input 'pixels' takes rows of shape (64,) and this dataset's rows are ({inputs},); right is "
         f"keras.Input(({inputs},)), for columns 'x{first}', 'x{second}', 'x{third}' and {len(constant) - 3} more give "
-        "no input: each is the same in every row",
+        f"no input: each is the same in every row; the dataset's option columns: {{x{first}: number}} keeps that one",
     )
+    kept, source = uploaded(tmp_path / "digits.npz", "npz", columns={"x": "number"})
+    spec = spec_of(kept, model={"kind": "keras", "config": model.to_json()})
+    [data] = prepare_folds(spec.dataset, spec.seed, spec.resampling, source)
+    assert data.train.x.shape[1:] == (64,)
+    assert np.abs(data.train.x[:, constant]).max() < 1e-6
+    assert np.isfinite(data.train.x).all()
+    # A new row is scaled as those of training were, whatever the constant columns hold.
+    new = {f"x{index}": pixels[:3, index] for index in range(64)}
+    assert np.allclose(Preparation.of(data).transform(new), kept_rows(data, pixels[:3]), atol=1e-5)
+
+
+def kept_rows(data: PreparedData, rows: Array) -> Array:
+    """Standardise rows by NumPy alone."""
+    train = data.dataset.x[data.rows.train].astype(np.float64)
+    varies = np.ptp(train, axis=0) > 0
+    return np.asarray((rows - train.mean(axis=0)) / np.where(varies, train.std(axis=0), 1))
+
+
+def test_a_dataset_that_was_uploaded_before_constant_columns_were_kept_is_read_as_then(tmp_path: Path) -> None:
+    columns = mixed(240) | {"same": [7.25] * 240}
+    file = tmp_path / "table.csv"
+    file.write_text(text(columns))
+    now, source = uploaded(file, columns={"same": "number"})
+    then, _ = uploaded(file)
+    assert now.facts.shape == (then.facts.shape[0] + 1,)
+    earlier = now.model_copy(update={"known": then.facts})
+    assert load(earlier, source).feature_names == load(then, source).feature_names
+    assert load(now, source).feature_names == (*load(then, source).feature_names, "same")
