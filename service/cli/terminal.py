@@ -55,9 +55,10 @@ def show_study(console: Console, study: StudyView, trials: Iterable[TrialView], 
     """Print a study: its state, its best trial, and the best of each regularizer kind."""
     progress = study.progress
     reason = escape(f" ({study.reason})") if study.reason else ""
-    counts = [f"{count} {state}" for state, count in progress.model_dump(exclude={"trials"}).items() if count]
+    states = progress.model_dump(exclude={"trials"}).items()
+    counted = ", ".join(f"{count} {state}" for state, count in states if count) or "none"
     console.print(
-        f"[bold]{escape(study.name)}[/bold] is {study.state}{reason}: {', '.join(counts)} of {progress.trials} trials",
+        f"[bold]{escape(study.name)}[/bold] is {study.state}{reason}: {counted} of {progress.trials} trials",
         highlight=False,
     )
     if study.earlier:
