@@ -38,6 +38,7 @@ def read_model(path: Path) -> ModelView:
         model=spec.model_dump(mode="json"),
         name=str(json.loads(spec.config)["config"].get("name", "")),
         layers=layers,
+        drops=bool(spec.dropped_layers),
         parameters=sum(call.parameters for call in calls.values()) if calls else None,
         input_shape=row,
         output_units=None if output is None else output.output[-1],

@@ -22,6 +22,15 @@ from studies.spec.study import StudySpec
 #: Names of union members, which pydantic puts into the location of an error.
 _TAGS = NOTATIONS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
 
+_OBJECT, _NUMBER, _WHOLE = "must be a JSON object (a mapping in YAML)", "must be a number", "must be a whole number"
+#: What would be right, by the type of pydantic's error.
+_PLAIN = {
+    "missing": "this field is required",
+    "model_type": _OBJECT, "model_attributes_type": _OBJECT, "dict_type": _OBJECT,
+    "float_type": _NUMBER, "float_parsing": _NUMBER,
+    "int_type": _WHOLE, "int_parsing": _WHOLE, "int_from_float": _WHOLE,
+}  # fmt: skip
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML's safe loader, which takes the last of two equal keys, silently; this one refuses them."""
@@ -152,13 +161,11 @@ def _is_inside(location: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:
     field = _field(error["loc"], unknown=error["type"] == "extra_forbidden")
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = _PLAIN.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     match error["type"]:
         case "extra_forbidden":
             near = get_close_matches(str(error["loc"][-1]), _field_names(), n=1)
             message = "unknown field" + (f"; did you mean {near[0]}?" if near else "; see GET /v1/schema")
-        case "missing":
-            message = "this field is required"
         case "union_tag_not_found":
             message = f"needs {error['ctx']['discriminator']}, which says what it is"
         case "union_tag_invalid":
@@ -167,8 +174,6 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
                 return FieldError(field, "give one value or a list of choices")
             field = ".".join(filter(None, [field, str(ctx["discriminator"]).strip("'")]))
             message = f"unknown kind '{ctx['tag']}'; choose from {ctx['expected_tags']}"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            message = "must be a JSON object (a mapping in YAML)"
         case "value_error":
             # A check over several fields names its field at the start of its message.
             named, colon, rest = message.partition(": ")

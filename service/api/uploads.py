@@ -20,7 +20,7 @@ from service.api.form import FILE_FIELD, FORM_TYPE, MAX_FIELD_BYTES, FormReader
 from service.errors import CutOffError, DiskFullError, InvalidDatasetError, TooLargeError
 from service.storage.datasets import Upload
 from studies.errors import FieldError, InvalidSpecError
-from studies.spec.table import FORMAT_WORDS, TableFormat, format_of_name
+from studies.spec.table import FORMAT_WORDS, FORMATS_FOR_PEOPLE, TableFormat, format_of_name
 from studies.study_file import field_errors
 
 _FORMATS: Mapping[str, TableFormat] = {
@@ -37,6 +37,7 @@ _FORMATS: Mapping[str, TableFormat] = {
 }
 #: What curl says of a body where it is told nothing.
 _URL_ENCODED = "application/x-www-form-urlencoded"
+_MAX_SHOWN_NAME = 100
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -73,9 +74,12 @@ class Description:
         try:
             return format_of_content_type(self.content_type)
         except InvalidDatasetError:
-            by_name = format_of_name(self.file_name or "")
-            if by_name is None:
+            if not self.file_name:
                 raise
+            by_name = format_of_name(self.file_name)
+            if by_name is None:
+                message = f"{self.file_name[:_MAX_SHOWN_NAME]} is no table: choose {FORMATS_FOR_PEOPLE}"
+                raise InvalidDatasetError("format", message) from None
             return by_name
 
     @property

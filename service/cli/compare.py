@@ -127,7 +127,7 @@ def _compare_study(client: Client, study: StudyView, comparison: Mapping[str, An
 
         print(
             f"regsweep: '{study.name}' has a comparison already, which is {study.comparison.state}: "
-            f"{progress_line(study.overall)}",
+            f"{progress_line(study)}",
             file=sys.stderr,
         )
     return client.study(study.name)

@@ -18,7 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.looking import Look
-from service.cli.terminal import planned_trials
 from service.errors import NoWorkerError
 from service.schemas.comparisons import PartView
 from service.schemas.studies import StudyView
@@ -102,7 +101,7 @@ class _Live:
     def show(self, look: Look, speed: float) -> None:
         """Draw a look."""
         overall = look.study.overall
-        counts = f"{overall.done}/{planned_trials(look.study)} trials, {overall.fits_done}/{overall.fits} fits"
+        counts = f"{overall.done}/{look.study.planned_trials} trials, {overall.fits_done}/{overall.fits} fits"
         self._bar.update(self._task, total=overall.fits, completed=overall.fits_done, description=counts)
         head = Text(f"{look.study.name}: {what_happens(look)}", overflow="ellipsis", no_wrap=True)
         lines: list[RenderableType] = [head, self._bar]
@@ -129,7 +128,7 @@ class _Lines:
         if told == self._shown:
             return
         self._shown = told
-        happens, counts = what_happens(look), f"{overall.done}/{planned_trials(study)}"
+        happens, counts = what_happens(look), f"{overall.done}/{study.planned_trials}"
         facts = [happens, "" if happens.endswith(counts) else f"{counts} trials", _pace(look, speed), _best(study)]
         self._console.print(f"{study.name}: {', '.join(filter(None, facts))}", markup=False, highlight=False)
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from service.cli.terminal import UNCUT_COLUMNS, planned_trials
+from service.cli.terminal import UNCUT_COLUMNS
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
@@ -29,7 +29,7 @@ def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
         table.add_row(
             escape(study.name),
             _state(study),
-            f"{overall.done}/{planned_trials(study)}",
+            f"{overall.done}/{study.planned_trials}",
             f"{overall.fits_done}/{overall.fits}",
             duration(overall.seconds_left) if overall.seconds_left else "",
             "" if study.best is None else number(study.best.value),

@@ -43,18 +43,12 @@ def _time_left(overall: OverallView) -> str:
     return "" if not overall.seconds_left else f"{duration(overall.seconds_left)} left"
 
 
-def progress_line(overall: OverallView) -> str:
+def progress_line(study: StudyView) -> str:
     """Progress in one line: trials, fits and the time left."""
+    overall = study.overall
     left = _time_left(overall)
-    line = f"{overall.done} of {overall.trials} trials, {overall.fits_done} of {overall.fits} fits"
+    line = f"{study.trials_text}, {overall.fits_done} of {overall.fits} fits"
     return f"{line}, {left}" if left else line
-
-
-def planned_trials(study: StudyView) -> int:
-    """The trials of a study and its comparison, with those of its budget that never began since it was ended."""
-    progress = study.progress
-    counted = progress.complete + progress.pruned + progress.failed + progress.running + progress.waiting
-    return study.overall.trials + max(0, progress.trials - counted)
 
 
 def show_study(
@@ -66,9 +60,10 @@ def show_study(
     """
     progress = study.progress
     reason = escape(f" ({study.reason})") if study.reason else ""
-    counts = [f"{count} {state}" for state, count in progress.model_dump(exclude={"trials"}).items() if count]
+    states = progress.model_dump(exclude={"trials"}).items()
+    counted = ", ".join(f"{count} {state}" for state, count in states if count) or "none"
     console.print(
-        f"[bold]{escape(study.name)}[/bold] is {study.state}{reason}: {', '.join(counts)} of {progress.trials} trials",
+        f"[bold]{escape(study.name)}[/bold] is {study.state}{reason}: {counted} of {progress.trials} trials",
         highlight=False,
     )
     if study.earlier:
@@ -76,11 +71,9 @@ def show_study(
     for warning in () if warned else study.warnings:
         console.print(f"Warning: {warning}", highlight=False, markup=False)
     if study.comparison is not None:
-        console.print(
-            f"Its comparison is {study.comparison.state}; in all {progress_line(study.overall)}", highlight=False
-        )
+        console.print(f"Its comparison is {study.comparison.state}; in all {progress_line(study)}", highlight=False)
     elif study.active:
-        console.print(f"In all {progress_line(study.overall)}", highlight=False)
+        console.print(f"In all {progress_line(study)}", highlight=False)
     _show_data(console, study, warned=warned)
     spec = StudySpec.read(study.spec)
     trials = list(trials)

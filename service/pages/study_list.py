@@ -92,7 +92,7 @@ def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
         name=view.name,
         state=view.state,
         done=overall.done,
-        trials=overall.trials,
+        trials=view.planned_trials,
         left=phrases.time_left(view),
         comparison="" if comparison is None else comparison.state,
         answer=view.answer or "",

@@ -93,7 +93,7 @@ def study_page(
         activity=view.activity or "",
         is_active=view.active or view.progress.running > 0,
         done=view.overall.done,
-        trials=view.overall.trials,
+        trials=view.planned_trials,
         progress=_progress(view),
         facts=_facts(view, spec),
         warnings=_warnings(store, view),
@@ -121,7 +121,7 @@ def _metric(spec: StudySpec) -> str:
 
 def _progress(view: StudyView) -> str:
     overall, counts = view.overall, view.progress
-    parts = [f"{overall.done:,} of {overall.trials:,} trials"]
+    parts = [view.trials_text]
     if overall.fits > overall.trials:
         parts.append(f"{overall.fits_done:,} of {overall.fits:,} trainings")
     parts += filter(None, [phrases.time_left(view)])

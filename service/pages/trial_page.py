@@ -10,8 +10,9 @@ from urllib.parse import quote
 from service.pages import phrases
 from service.pages.actions import Action, trial_actions
 from service.pages.viewer import Viewer
+from service.schemas.trials import AttemptView
 from service.storage.records import AttemptRecord, StudyRecord
-from service.storage.states import TrialState
+from service.storage.states import Ending, TrialState
 from service.storage.store import Store
 from service.views import attempt_view, trial_view, weights_view
 from studies.analysis.labels import param_label
@@ -143,12 +144,18 @@ def _attempts(records: Sequence[AttemptRecord]) -> Table:
             view.worker,
             phrases.time_tag(view.started_at),
             phrases.time_tag(view.ended_at),
-            view.ending or "runs",
+            _ending(view),
             view.reason or "",
         )
         for view in views
     ]
     return Table(head, rows)
+
+
+def _ending(attempt: AttemptView) -> str:
+    if attempt.ending is None:
+        return "runs"
+    return "recorded" if attempt.ending == Ending.TOLD else attempt.ending
 
 
 def _links(study: StudyRecord, number: int, *, has_model: bool) -> list[tuple[str, str]]:

@@ -24,6 +24,10 @@ class ModelView(BaseModel):
     model: dict[str, Any] = Field(description="The `model` of a study's document.")
     name: str = Field(description="The model's name in the file.")
     layers: list[LayerView]
+    drops: bool = Field(
+        description="Whether a Dropout layer stands behind a hidden layer; where none does, a study searches dropout "
+        "only with `insert_dropout`."
+    )
     parameters: int | None = Field(description="Of all layers; null where the shape of the input is open.")
     input_shape: list[int] | None = Field(description="Of one row; null where the model leaves it open.")
     output_units: int | None = Field(description="Values that it gives for a row; null where the shape is open.")

@@ -130,8 +130,25 @@ class StudyView(BaseModel):
         """True until the study and its comparison have ended."""
         return self.state in ACTIVE_STUDY or (self.comparison is not None and self.comparison.active)
 
+    @property
+    def planned_trials(self) -> int:
+        """Its trials and its comparison's, with those of its budget that never began since it was ended."""
+        own = self.progress
+        counted = own.complete + own.pruned + own.failed + own.running + own.waiting
+        return self.overall.trials + max(0, own.trials - counted)
+
+    @property
+    def trials_text(self) -> str:
+        """How many of its trials are done, in words: "12 of 44 trials (40 and 4 to confirm the best)"."""
+        done, planned, budget = self.overall.done, self.planned_trials, self.progress.trials
+        text = f"{done:,} of {planned:,} trials"
+        if not self.active and done < planned and self.progress.running == 0:
+            return f"{text}, {'ended' if self.state == StudyState.COMPLETED else self.state}"
+        confirms = self.comparison is None and planned > budget
+        return f"{text} ({budget:,} and {planned - budget:,} to confirm the best)" if confirms else text
+
     def __repr__(self) -> str:
-        return f"StudyView({self.name!r}, {self.state}, {self.overall.done} of {self.overall.trials} trials)"
+        return f"StudyView({self.name!r}, {self.state}, {self.overall.done} of {self.planned_trials} trials)"
 
     __str__ = __repr__
 
@@ -143,7 +160,7 @@ class StudyView(BaseModel):
             self.name,
             [
                 ("state", " – ".join(filter(None, [self.state, self.reason]))),
-                ("trials", f"{overall.done} of {overall.trials}"),
+                ("trials", f"{overall.done} of {self.planned_trials}"),
                 ("comparison", "" if comparison is None else str(comparison.state)),
                 ("answer", self.answer or ""),
                 ("best", "" if best is None else f"trial {best.number}, {number(best.value)}{spread}"),

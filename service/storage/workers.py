@@ -85,6 +85,10 @@ def activities(
 
 
 def _describe(study: StudyRecord, overall: Overall, workers: Sequence[Seen]) -> str | None:
+    awaits = study.state in LIVE_STUDY or study.comparison_state in ACTIVE_COMPARISON
+    if not awaits and overall.done == overall.trials:
+        # A worker says a moment later that it has left the study; a result is published when all has ended.
+        workers = [worker for worker in workers if worker.activity == Activity.PUBLISHING]
     serving = {worker.activity for worker in workers if study.id in (worker.study_id, worker.root_id)}
     if Activity.TRAINING in serving:
         confirms = study.comparison_state == ComparisonState.CONFIRMING
@@ -92,6 +96,5 @@ def _describe(study: StudyRecord, overall: Overall, workers: Sequence[Seen]) -> 
     for activity in (Activity.COMPILING, Activity.LOADING_DATA, Activity.PUBLISHING):
         if activity in serving:
             return activity
-    awaits = study.state in LIVE_STUDY or study.comparison_state in ACTIVE_COMPARISON
     starts = bool(workers) and all(worker.activity == Activity.LOADING_TENSORFLOW for worker in workers)
     return Activity.LOADING_TENSORFLOW if awaits and starts else None

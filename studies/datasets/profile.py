@@ -175,7 +175,8 @@ def _profile_columns(table: Table, target: Target | None) -> tuple[tuple[ColumnP
 
 def _facts(table: Table, target: Target, features: Sequence[ColumnProfile]) -> DatasetFacts:
     shape = (sum(each.inputs for each in features),) if table.images is None else table.images.shape[1:]
-    source = "images" if table.images is not None else f"{len(table.features)} columns"
+    used = sum(each.inputs > 0 for each in features)
+    source = "images" if table.images is not None else f"{used} column{'' if used == 1 else 's'}"
     return DatasetFacts(
         target.task,
         table.rows,

@@ -52,17 +52,20 @@ def read_layer(document: Any, location: str, prefix: str = "") -> Layer:
     return Layer(prefix + name, kind, location, {k: v for k, v in arguments.items() if v is not None})
 
 
+def is_entry(document: Any) -> bool:
+    """Return whether a document has a class name and a config, as models and layers do."""
+    has = isinstance(document, Mapping)
+    return has and isinstance(document.get("class_name"), str) and isinstance(document.get("config"), Mapping)
+
+
 def read_entry(document: Any, location: str) -> tuple[str, Mapping[str, Any]]:
     """Read the class name and the config of an entry.
 
     Raises ConfigError when the entry has none.
     """
-    if not isinstance(document, Mapping):
+    if not is_entry(document):
         raise ConfigError(f"{location}: must be an object with class_name and config")
-    kind, config = document.get("class_name"), document.get("config")
-    if not isinstance(kind, str) or not isinstance(config, Mapping):
-        raise ConfigError(f"{location}: must be an object with class_name and config")
-    return kind[:_MAX_NAME], config
+    return document["class_name"][:_MAX_NAME], document["config"]
 
 
 def read_name(config: Mapping[str, Any], location: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from studies.keras_config import call_order, masks
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
-from studies.keras_config.layers import read_entry, read_layer, read_name
+from studies.keras_config.layers import is_entry, read_entry, read_layer, read_name
 from studies.keras_config.lookups import find_embedding
 from studies.keras_config.nodes import read_end, read_node
 
@@ -60,6 +60,8 @@ def read_graph(text: str) -> Graph:
     Raises ConfigError, which names the layer that is wrong.
     """
     document = json.loads(text)
+    if not is_entry(document):
+        raise ConfigError("is no Keras model: give the text of model.to_json() or a .keras file")
     kind, config = read_entry(document, "config")
     reader = _Reader()
     output = reader.read_model(kind, config, document, "layers", "", None)

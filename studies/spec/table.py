@@ -23,6 +23,8 @@ _FORMATS: Mapping[str, TableFormat] = {
     ".csv": "csv", ".txt": "csv", ".tsv": "tsv", ".xlsx": "xlsx", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".parquet": "parquet", ".feather": "feather", ".arrow": "feather", ".npz": "npz",
 }  # fmt: skip
+#: The formats in the words of people who have files of them.
+FORMATS_FOR_PEOPLE = "CSV, TSV, Excel, JSON lines, Parquet, Feather or .npz"
 #: The endings of files that are read.
 ENDINGS = tuple(_FORMATS)
 

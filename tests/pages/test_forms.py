@@ -100,6 +100,7 @@ def test_a_file_becomes_a_study_that_runs_live_is_compared_and_predicts(
         assert page.locator("#model option").first.inner_text().startswith("recommended")
         _predict(page, customers)
         assert page.locator("#rows-table tbody tr").count() == 100
+        assert "whose row 1 is the header" in page.inner_text("#count")
         assert "'Atlantis'" in page.inner_text("#unfamiliar")
         assert {f"p_{name}" for name in CLASSES} < set(page.locator("#rows-table th").all_inner_texts())
         assert take_pictures(page, "predictions") == {}
@@ -148,6 +149,10 @@ def test_what_is_wrong_stands_beside_its_field_in_the_words_of_the_api(
         broken.write_text("a,b\n1,2,3\n")
         page.set_input_files("#file", broken)
         page.wait_for_selector("p.field-error:has-text('row 2 (the header is row 1) has 3 fields')")
+        script = customers.with_name("mont.py")
+        script.write_text("import keras\n")
+        page.set_input_files("#file", script)
+        page.wait_for_selector("p.field-error:has-text('mont.py is no table: choose CSV, TSV, Excel')")
         _choose(page, customers)
         assert SCRIPT in page.inner_text("#profile")
         wrong = {"name": f"Größe {SCRIPT}", "budget.trials": "none", "space.lambda.low": "7"}
@@ -245,6 +250,8 @@ def test_a_model_of_ones_own_is_read_and_shown(browser: Browser, api: httpx.Clie
         page.wait_for_selector("#layers table")
         assert "98" in page.inner_text("#layers tbody tr:first-child")
         page.wait_for_selector("#outlook:not(.stale) .large")
+        assert page.is_checked('[id="model.insert_dropout"]')  # nothing in the model drops
+        assert "insert_dropout: true" in (page.locator("#yaml").text_content() or "")
         assert page.is_disabled("[name=model][value=cnn]")
         page.select_option("#known", "builtin/iris")
         page.wait_for_selector("p.field-error:has-text('rows')")

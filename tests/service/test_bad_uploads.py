@@ -195,7 +195,13 @@ BAD_FORMS: dict[str, tuple[str, str, dict[str, str], str, str]] = {
     "unknown field": (form(FILE, TARGET, 'name="weights"\r\n\r\na'), FORM, {}, "weights", "unknown field; choose from"),
     "wrong field": (form(FILE, TARGET, 'name="task"\r\n\r\nrank'), FORM, {}, "task", "'rank' is not known"),
     "bad name": (form(FILE, TARGET, 'name="name"\r\n\r\na/b'), FORM, {}, "name", "1 to 100 printable"),
-    "unknown format": (form(FILE.replace("a.csv", "a.doc"), TARGET), FORM, {}, "format", "say csv, tsv"),
+    "unknown format": (
+        form(FILE.replace("a.csv", "a.doc"), TARGET),
+        FORM,
+        {},
+        "format",
+        "a.doc is no table: choose CSV",
+    ),
     "long fields": (form(FILE, TARGET + "y" * 300_000), FORM, {}, "", "the form holds more than 100,000 bytes beside"),
     "no dataset": (form(FILE.replace("2,1", "2"), TARGET), FORM, {}, "", "has 1 fields, and the header has 2"),
 }

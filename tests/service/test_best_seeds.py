@@ -54,6 +54,8 @@ def _wrong(store: Store, folder: Path) -> list[str]:
 
 def test_the_best_params_are_trained_again_with_other_seeds_after_the_last_trial(store: Store, folder: Path) -> None:
     store.create_study(parse(_document()))
+    view = one_study_view(store, store.study("iris"))
+    assert view.trials_text == "0 of 7 trials (4 and 3 to confirm the best)"
     jobs: list[Job] = []
     sweep_as_worker(store, folder, "iris", _seeded(jobs, _lucky_repeats))
     found = one_study_view(store, store.study("iris"))

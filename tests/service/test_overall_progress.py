@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
-from service.views import study_views
+from service.views import one_study_view, study_views
 from studies.datasets.preprocessing import PreparedData
 from studies.spec.comparison import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.training.result import Job, OnEpoch, Trained
@@ -31,6 +31,7 @@ from tests.service.comparing import (
     work,
 )
 from tests.service.documents import document, study
+from tests.service.ledgers import ledger, run
 
 OWN = 4
 SEARCH_TRIALS = 1 + (len(TECHNIQUES) - 1) * SEARCHED  # no regularization has nothing to search
@@ -70,6 +71,19 @@ def test_places_that_a_stopped_study_never_began_are_not_to_come(api: httpx.Clie
     api.post("/v1/studies", json=compared_document()).raise_for_status()
     api.post("/v1/studies/iris/stop").raise_for_status()
     assert _overall(api) == {"trials": 0, "done": 0, "fits": 0, "fits_done": 0, "seconds_left": 0}
+
+
+def test_an_ended_study_reads_as_what_it_did_of_what_it_was_to_do(
+    api: httpx.Client, store: Store, folder: Path
+) -> None:
+    api.post("/v1/studies", json=document(budget={"trials": 3000, "epochs": 1})).raise_for_status()
+    run(ledger(store, folder, "iris"), store.study("iris").parsed_spec)
+    api.post("/v1/studies/iris/stop").raise_for_status()
+    view = one_study_view(store, store.study("iris"))
+    assert view.trials_text == "1 of 3,000 trials, stopped"
+    assert '<p class="note">1 of 3,000 trials, stopped</p>' in api.get("/studies/iris").text
+    assert "<small>1 of 3,000</small>" in api.get("/").text
+    assert "recorded</td>" in api.get("/studies/iris/trials/0").text  # the end of its attempt
 
 
 def test_a_comparison_counts_its_searches_and_a_confirmation_that_is_not_planned_yet(

@@ -131,3 +131,9 @@ def test_a_study_says_what_workers_do_for_it_and_its_comparison(store: Store, ap
     workers.show_worker("b", Activity.TRAINING, part.id, -1)  # it gave no sign of life since
     assert activity() is None
     assert [seen["name"] for seen in api.get("/v1/workers").json()["workers"]] == ["a"]
+    api.post("/v1/studies/iris/stop").raise_for_status()
+    api.post("/v1/studies/iris/comparison/stop")
+    workers.show_worker("a", Activity.COMPILING, part.id, 60)  # it learns of the end a moment later
+    assert activity() is None
+    workers.show_worker("a", Activity.PUBLISHING, part.id, 60)
+    assert activity() == "publishing"

@@ -132,6 +132,11 @@ def test_a_model_is_read_as_keras_counts_it(api: httpx.Client, tmp_path: Path) -
         (layer.name, layer.count_params(), layer.output.shape[1:]) for layer in model.layers
     ]
     assert (found["name"], found["parameters"], found["input_shape"]) == ("tiny", model.count_params(), [8, 8, 1])
+    dropping = keras.Sequential([*layers[:-1], keras.layers.Dropout(0.5), layers[-1]])
+    assert [api.post("/v1/models/read", content=each.to_json()).json()["drops"] for each in (model, dropping)] == [
+        False,
+        True,
+    ]
     body = document(dataset={"kind": "builtin", "name": "digits_images"}, model=found["model"])
     assert yaml.safe_load(check(api, body)["yaml"])["model"] == found["model"]
 
@@ -142,4 +147,7 @@ def test_a_model_that_no_study_takes_is_refused_as_its_study_would_be(api: httpx
         read = api.post("/v1/models/read", content=text).json()["errors"]
         submitted = api.post("/v1/studies", json=document(model={"kind": "keras", "config": text})).json()["errors"]
         assert read == submitted
+        if text != json.dumps(lambda_):
+            said = "is no Keras model: give the text of model.to_json() or a .keras file"
+            assert read == [{"field": "model.config", "message": said}]
     assert "neither JSON nor a .keras file" in api.post("/v1/models/read", content=b"\xff\xfe").json()["detail"]

@@ -128,6 +128,13 @@ def test_a_listing_shows_all_trials_and_fits_and_the_state_of_a_comparison_that_
     assert said in " ".join(" ".join(_lines(console)).split())
 
 
+def test_a_study_that_was_stopped_before_any_trial_says_none(compared: tuple[StudyView, ComparisonView]) -> None:
+    nothing = dict.fromkeys(("complete", "pruned", "failed", "running", "waiting"), 0)
+    stopped = compared[0].model_copy(update={"progress": compared[0].progress.model_copy(update=nothing)})
+    show_study(console := _console(), stopped, [], [])
+    assert f": none of {stopped.progress.trials} trials" in _lines(console)[0]
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (3600, "1.0 h"), (9000, "2.5 h"), (86_400 * 2.5, "2.5 days")],

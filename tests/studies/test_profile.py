@@ -30,6 +30,7 @@ def test_a_profile_counts_what_stands_in_the_file(tmp_path: Path) -> None:
     for name, values in columns.items():
         there = [value for value in values if value is not None]
         assert (by_name[name].missing, by_name[name].distinct) == (300 - len(there), len(set(there)))
+    assert found.facts.about == "'y' from 5 columns"  # without the constant
     ages = [value for value in columns["age"] if value is not None]
     assert by_name["age"].low == pytest.approx(min(ages))
     assert by_name["age"].mean == pytest.approx(np.mean(ages), rel=1e-6)

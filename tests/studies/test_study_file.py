@@ -108,6 +108,12 @@ def test_a_document_that_is_no_object_is_refused(document: Any) -> None:
 
 def test_an_empty_document_is_told_what_it_needs() -> None:
     assert mistakes({}) == {"dataset": "this field is required"}
+    words = {"budget": {"trials": "many", "epochs": 1.5}, "space": {"lambda": "small"}}
+    assert mistakes({"dataset": {"kind": "builtin", "name": "iris"}, **words}) == {
+        "budget.trials": "must be a whole number",
+        "budget.epochs": "must be a whole number",
+        "space.lambda": "must be a number",
+    }
 
 
 @given(NAMES)

@@ -9,6 +9,7 @@ const byId = (id) => document.getElementById(id)
 const reading = new Latest(readModel)
 let changed = () => {}
 let keras = null // the `model` that was read
+let drops = null // whether a layer of it drops
 let refused = []
 
 /** Begin to take models; `whenChanged` is called when there is another one. */
@@ -45,6 +46,9 @@ async function readModel(signal, content) {
   try {
     const read = await send("POST", "/v1/models/read", formOf(content, []), { signal })
     keras = read.model
+    // As `regsweep.sweep` does, for else a dropout rate would do nothing; who chose otherwise for this model keeps that.
+    if (read.drops !== drops) byId("model.insert_dropout").checked = !read.drops
+    drops = read.drops
     draw(read)
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
@@ -65,6 +69,7 @@ function draw({ name, layers, parameters }) {
 function forget() {
   reading.drop()
   keras = null
+  drops = null
   refused = []
   byId("layers").replaceChildren()
   changed()

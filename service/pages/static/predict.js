@@ -30,7 +30,8 @@ function draw({ predictions, unfamiliar }, file) {
   const firstRow = /\.(csv|tsv|txt|xlsx)(\.gz)?$/i.test(file.name) ? 2 : 1
   const [head, rows] = tableOf(predictions.slice(0, MAX_SHOWN), number)
   const shown = rows.length < predictions.length ? `; the first ${MAX_SHOWN} are shown` : ""
-  byId("count").textContent = `${predictions.length.toLocaleString("en-US")} row${predictions.length === 1 ? "" : "s"}${shown}.`
+  const numbered = firstRow === 2 ? " Rows have the numbers of the file's, whose row 1 is the header." : ""
+  byId("count").textContent = `${predictions.length.toLocaleString("en-US")} row${predictions.length === 1 ? "" : "s"}${shown}.${numbered}`
   byId("rows-table").replaceChildren(makeTable("Predictions of each row", ["row", ...head], rows.map((row, index) => [String(index + firstRow), ...row]), false))
   const said = unfamiliar.map((one) => make("li", {}, one.text))
   byId("unfamiliar").replaceChildren(said.length ? make("div", { className: "warning" }, make("ul", {}, ...said)) : "")
