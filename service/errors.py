@@ -16,7 +16,7 @@ ServiceError
 ├── BadRequestError     400  a query parameter is wrong
 ├── OtherListingError   422  a cursor is of another listing
 ├── StorageError        503  the database does not answer or its schema does not fit
-│   ├── MigrationError  503  an older database cannot be brought to this version's schema
+│   ├── MigrationError  503  the database keeps another schema than this version's
 │   ├── BackupError     503  the database cannot be copied
 │   └── ArtifactError   503  a model's or a dataset's file cannot be written, read or found
 ├── WorkersFailedError  no worker process becomes ready
@@ -337,7 +337,7 @@ class StorageError(ServiceError):
 
 
 class MigrationError(StorageError):
-    """An older database cannot be brought to this version's schema; trying again would end in the same."""
+    """A database has another schema than this version's and keeps it; trying again would end in the same."""
 
 
 class BackupError(StorageError):

@@ -34,7 +34,7 @@ _RETRY_SECONDS = "5"
 #: What SQLAlchemy raises when the database does not answer.
 DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
 _DETAILS: dict[type[Exception], str] = {
-    MigrationError: "the database cannot be brought to this version's schema; the server's log says why",
+    MigrationError: "the database has another schema than this version's; the server's log says why",
     BackupError: "the database cannot be copied before its schema changes; the server's log says why",
 }
 

@@ -143,8 +143,8 @@ def _make_folder(url: URL) -> None:
 def prepare(engine: sa.Engine) -> None:
     """Bring an empty or older database to this version's schema, Optuna's tables included.
 
-    Raises StorageError when the database belongs to a newer version or does not answer, BackupError when an older one
-    cannot be copied first, MigrationError when it cannot be brought up.
+    Raises StorageError when the database does not answer, BackupError when an older one cannot be copied first,
+    MigrationError when it cannot be brought up or belongs to a newer version.
     """
     if _revision(engine) == HEAD:
         return
@@ -276,7 +276,7 @@ def parse(url: str) -> URL:
 def _known_revision(engine: sa.Engine) -> str | None:
     revision = _revision(engine)
     if revision is not None and revision > HEAD:
-        raise StorageError(
+        raise MigrationError(
             f"the database has schema {revision} and this regsweep knows {HEAD}; install a newer regsweep"
         )
     return revision

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from service.errors import StorageError
+from service.errors import MigrationError, StorageError
 from service.storage.database import VERSION_TABLE
 from service.storage.records import Record
 from service.storage.store import Store
@@ -48,7 +48,7 @@ def test_opening_a_database_again_changes_nothing(store: Store, folder: Path) ->
 def test_the_schema_of_a_newer_regsweep_is_refused_with_a_sentence(store: Store) -> None:
     with store.engine.begin() as connection:
         connection.execute(sa.update(sa.table(VERSION_TABLE, sa.column("version_num"))).values(version_num="9999"))
-    with pytest.raises(StorageError, match=r"has schema 9999 and this regsweep knows .*; install a newer regsweep"):
+    with pytest.raises(MigrationError, match=r"has schema 9999 and this regsweep knows .*; install a newer regsweep"):
         Store(store.url)
 
 
