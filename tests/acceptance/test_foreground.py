@@ -52,7 +52,8 @@ def test_a_study_runs_alone_is_shown_again_and_compared_by_the_same_command(hous
     assert "alone is completed: 4 complete" in again.stdout
     assert [(trial.number, trial.value, trial.ended_at) for trial in _trials(house, "alone")] == before
     other = house.run("run", file(tmp_path, document("alone", 5)))
-    assert (other.returncode, len(other.stderr.splitlines())) == (2, 1), other.stderr
+    assert (other.returncode, len(other.stderr.splitlines())) == (2, 2), other.stderr
+    assert "regsweep: extend it: regsweep extend alone --trials 5" in other.stderr
     assert "another study is named 'alone'" in other.stderr
     _compares(house, tmp_path, document("alone", 4))
 

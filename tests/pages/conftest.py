@@ -107,11 +107,16 @@ class Look:
         if not request.url.startswith((self.base, "data:", "blob:")):
             self.faults.append(f"another host: {request.url}")
 
+    def _note_response(self, response: Any) -> None:
+        if response.status >= 400 and response.request.resource_type not in {"document", "fetch", "xhr", "eventsource"}:
+            self.faults.append(f"{response.status}: {response.url}")
+
     def listen(self) -> None:
-        """Note errors in the console, uncaught ones, and requests to other hosts."""
+        """Note errors in the console, uncaught ones, requests to other hosts, and files of a page that are missing."""
         self.page.on("console", self._note_console)
         self.page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error}"))
         self.page.on("request", self._note_request)
+        self.page.on("response", self._note_response)
 
 
 @contextmanager
