@@ -73,6 +73,7 @@ export function takeFiles(input, take) {
   })
   // A file that misses the box must not replace the page.
   for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault())
+  if (input.files[0]) take(input.files[0]) // chosen before this script was there, or kept by the browser
 }
 
 /** Make an element with texts, properties and children. */
