@@ -97,17 +97,19 @@ bench: bench-setup
 # Lock names, versions and hashes for every platform; needs uv.
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
-	  --extra worker --group dev -o requirements/dev.txt
+	  --extra worker --extra postgres --extra s3 --extra tracing --group dev -o requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
-	  --extra worker -c requirements/dev.txt -o requirements/worker.txt
+	  --extra worker --extra postgres --extra s3 --extra tracing -c requirements/dev.txt -o requirements/worker.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
-	  --extra server -c requirements/dev.txt -o requirements/server.txt
+	  --extra server --extra postgres --extra s3 --extra tracing -c requirements/dev.txt -o requirements/server.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
-	  --extra gpu -c requirements/dev.txt -o requirements/worker-gpu.txt
+	  --extra gpu --extra postgres --extra s3 --extra tracing -c requirements/dev.txt -o requirements/worker-gpu.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  --group build -c requirements/dev.txt -o requirements/build.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  --group bench -c requirements/dev.txt -o requirements/bench.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	  --group audit -c requirements/dev.txt -o requirements/audit.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

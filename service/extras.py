@@ -7,20 +7,25 @@ from contextlib import contextmanager
 
 from service.errors import ExtraMissingError
 
-_WORKER = frozenset({"keras", "tensorflow"})
-_SERVER = frozenset(
-    {
-        "a2wsgi", "alembic", "chardet", "cmaes", "fastapi", "fastapi_offline", "filelock", "fsspec", "jinja2",
-        "multipart", "openpyxl", "optuna", "optuna_dashboard", "plotly", "psycopg", "pyarrow", "python_multipart",
-        "s3fs", "scipy", "skops", "sklearn", "sqlalchemy", "starlette", "tqdm", "uvicorn",
-    }
-)  # fmt: skip
+_MODULES = {
+    "worker": frozenset({"keras", "tensorflow"}),
+    "server": frozenset(
+        {
+            "a2wsgi", "alembic", "chardet", "cmaes", "cryptography", "fastapi", "fastapi_offline", "filelock", "fsspec",
+            "jinja2", "limits", "multipart", "openpyxl", "optuna", "optuna_dashboard", "plotly", "prometheus_client",
+            "pyarrow", "python_multipart", "scipy", "skops", "sklearn", "sqlalchemy", "starlette", "tqdm", "uvicorn",
+        }
+    ),
+    "postgres": frozenset({"psycopg"}),
+    "s3": frozenset({"s3fs"}),
+    "tracing": frozenset({"opentelemetry"}),
+}  # fmt: skip
 
 
 def extra_of(error: ModuleNotFoundError) -> str | None:
     """The extra that brings the module which is missing; None when it is of none."""
     module = (error.name or "").partition(".")[0]
-    return "worker" if module in _WORKER else "server" if module in _SERVER else None
+    return next((extra for extra, modules in _MODULES.items() if module in modules), None)
 
 
 @contextmanager
