@@ -55,6 +55,7 @@ def _environment() -> Environment:
         "number": phrases.number,
         "sentence": phrases.sentence,
         "time": phrases.time_tag,
+        "age": phrases.age,
         "plain": lambda value: f"{value:g}".replace("e-0", "e-"),
         "pairs": lambda values: [(value, value) for value in values],
         "texts": lambda choices: [(choice.value, choice.text) for choice in choices],
