@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
 
 from service.api import problems
 from service.api.authentication import Authenticator
@@ -39,6 +40,7 @@ from service.api.routes import (
     trials,
     workers,
 )
+from service.api.security_headers import SecurityHeaders
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -64,6 +66,12 @@ def _open(lazy_store: LazyStore, artifacts: Artifacts) -> None:
         _log.error("the database cannot be used yet; it is tried again, and workers start then", error=str(error))
 
 
+class _App(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        # Around what answers unforeseen errors too, which Starlette puts around all middleware that is added.
+        return SecurityHeaders(super().build_middleware_stack())
+
+
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     """Put the app together. A fleet, if there is one, starts once the database is open, and stops with the app."""
     lazy_store = LazyStore(settings.database_url, None if fleet is None else fleet.start)
@@ -86,7 +94,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
             app.state.dashboard.close()
             lazy_store.close()
 
-    app = FastAPI(
+    app = _App(
         title="regsweep",
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",

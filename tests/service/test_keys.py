@@ -125,11 +125,11 @@ def test_a_route_is_closed_to_the_scope_below_its_own(
     assert f'error="insufficient_scope", scope="{wanted}"' in response.headers["www-authenticate"]
 
 
-def asked(app: FastAPI, method: str, url: str, headers: Mapping[str, str]) -> httpx.Response:
+def asked(app: FastAPI, method: str, url: str, headers: Mapping[str, str], *, raises: bool = True) -> httpx.Response:
     """An answer of an app that listens nowhere; it takes the URL's host for its own address."""
 
     async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=raises)) as client:
             return await client.request(method, url, headers=dict(headers))
 
     return asyncio.run(ask())

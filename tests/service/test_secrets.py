@@ -51,7 +51,12 @@ def test_a_dump_of_postgresql_is_its_owners_alone(
 
 @pytest.mark.parametrize(("before", "after"), [(0o644, "0600"), (0o664, "0660"), (0o660, "0660"), (0o600, "0600")])
 def test_a_database_that_others_could_read_is_closed_to_them_when_it_is_opened(
-    tmp_path: Path, database: Path, before: int, after: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    database: Path,
+    before: int,
+    after: str,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     Store(f"sqlite:///{database}").close()
     database.chmod(before)

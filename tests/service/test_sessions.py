@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.errors import ConflictError
 from service.scopes import SCOPES, Scope
 from service.storage.keys import KeyStore
 from service.storage.sessions import SessionStore
@@ -141,3 +142,45 @@ def test_a_key_has_at_most_a_hundred_sessions(keys: KeyStore, folder: Path) -> N
     found = [sessions.find_key(token) is not None for token in tokens]
     assert found == [False] * 2 + [True] * 100
     store.close()
+
+
+def test_a_page_shows_where_a_key_is_logged_in_and_nothing_where_there_is_none(
+    api: httpx.Client, keys: KeyStore, tmp_path: Path
+) -> None:
+    key = keys.create("<b>shown</b>", "read")
+    agent = "<script>alert(1)</script>"
+    here = cookie(api.post("/login", data={"key": key.text}, headers=SAME_SITE | {"User-Agent": agent}))
+    api.cookies.clear()
+    page = api.get("/sessions", headers=here).text
+    assert "Logged in as <strong>&lt;b&gt;shown&lt;/b&gt; (read)</strong>" in page
+    assert ("&lt;script&gt;alert(1)&lt;/script&gt; (this one)" in page, "alert(1)</script>" in page) == (True, False)
+    assert 'action="/logout?everywhere=true"' in page
+    with served(settings_in(tmp_path)) as without_keys:
+        assert "so nobody is logged in" in without_keys.get("/sessions").text
+        assert without_keys.get("/v1/sessions").json() == {"key": None, "sessions": []}
+        assert without_keys.delete("/v1/sessions").status_code == 204
+        assert without_keys.get("/v1/sessions?key=x").status_code == 404
+
+
+def test_keys_and_sessions_are_the_same_on_both_databases(store: Store) -> None:
+    keys, sessions = KeyStore(store), SessionStore(store)
+    key = keys.find(keys.create("one", "read", seconds=60).id)
+    token = sessions.begin(key, "browser\x00\n")
+    found = sessions.find_key(token)
+    assert found is not None
+    assert found.id == key.id
+    assert [one.user_agent for one in sessions.list_sessions(key.id)] == ["browser"]
+    assert keys.session_counts() == {key.id: 1}
+    assert sessions.find_key(type(token)(token.id, "0" * 64)) is None
+    with pytest.raises(ConflictError, match="there is a key 'one', or was one"):
+        keys.create("one", "admin")
+    renewed = keys.rotate("one", grace_seconds=0)
+    assert keys.authenticate(renewed).digest == renewed.digest
+    assert sessions.find_key(token) is None
+    another = sessions.begin(keys.find("one"), "")
+    assert (sessions.end("x\x00"), sessions.end(another.id, "other"), sessions.end(another.id, key.id)) == (
+        False, False, True
+    )  # fmt: skip
+    sessions.begin(keys.find("one"), "")
+    keys.revoke("one")
+    assert sessions.end_all(key.id) == 0
