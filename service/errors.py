@@ -13,7 +13,7 @@ ServiceError
 ├── CutOffError         400  a client disconnected before its upload was complete
 ├── InvalidDatasetError 422  a file does not hold the dataset that was described
 ├── RateLimitedError    429  too many requests came in a short time
-├── SecretKeyError      500  secrets cannot be wrapped, or not be read with this key
+├── SecretKeyError      501  secrets cannot be wrapped, or not be read with this key
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
 ├── OtherListingError   422  a cursor is of another listing
@@ -216,6 +216,7 @@ class RateLimitedError(ServiceError):
 class SecretKeyError(ServiceError):
     """Secrets cannot be wrapped: there is no key to wrap them with, or not the one that wrapped them."""
 
+    status = 501
     title = "No secret key"
 
 

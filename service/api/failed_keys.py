@@ -35,7 +35,7 @@ class FailedKeys:
             client = _OTHERS
         count = self._counts.incr(client, _WINDOW_SECONDS)
         if count <= self._limit:
-            _log.warning("key refused", client=client, path=request.scope["path"], reason=reason)
+            _log.warning("key refused", client=client, reason=reason)
             return
         seconds = max(1, ceil(self._counts.get_expiry(client) - time.time()))
         if count == self._limit + 1:

@@ -8,6 +8,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from service.api import failed_keys
+from service.client import Client
 from service.errors import RateLimitedError
 from service.storage.keys import KeyStore
 from service.storage.store import Store
@@ -29,6 +30,10 @@ def test_keys_that_fail_too_often_are_slowed_and_one_that_is_right_is_not(
         told = problem(slowed, 429)["detail"]
         assert 1 <= int(slowed.headers["retry-after"]) <= 61
         assert told.startswith("this key is not known, and more than 3 from this address failed within a minute; wait")
+        with Client(str(api.base_url), wrong["Authorization"].split()[1]) as client:
+            with pytest.raises(RateLimitedError, match="more than 3") as refused:
+                client.studies()
+            assert 1 <= refused.value.retry_after <= 60
         assert "more than 3 from this address" in logged_in(api, "x").text
         assert api.get("/v1/studies", headers=bearer(right)).status_code == 200
         mine = cookie(logged_in(api, right))
