@@ -10,7 +10,7 @@ Scope = Literal["read", "submit", "admin"]
 
 #: From the least to the most: each includes the scopes before it.
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-READS = frozenset({"GET", "HEAD"})
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _STUDY = "/v1/studies/[^/]+"
 

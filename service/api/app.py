@@ -17,6 +17,7 @@ from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
 from service.api.dependencies import WakesWorkers
 from service.api.guard import Guard
+from service.api.head_and_options import HeadAndOptions
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
@@ -38,6 +39,7 @@ from service.api.routes import (
     trials,
     workers,
 )
+from service.api.unknown_parameters import UnknownParameters
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -118,6 +120,8 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.router.default = app.state.dashboard
     # The middleware added last runs first: no body is read before its sender is known.
+    app.add_middleware(UnknownParameters)
+    app.add_middleware(HeadAndOptions)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Guard, authenticator=app.state.authenticator)
     return app
