@@ -6,7 +6,7 @@ READY := .venv/ready
 BENCH_READY := .venv/bench-ready
 BEGUN := $(shell date +%s)
 
-.PHONY: setup demo test check test-docker browser serve client lint types chaos bench-setup bench lock clean
+.PHONY: setup demo test check test-docker browser serve client openapi lint types chaos bench-setup bench lock clean
 
 setup: $(READY)
 
@@ -51,6 +51,10 @@ browser:
 # Make the blocking client from the one for asyncio.
 client: setup
 	$(BIN)/python -m tests.blocking_client
+
+# Write the OpenAPI document into docs/, after `make test` has said what a change of it breaks.
+openapi: setup
+	$(BIN)/python -m tests.released_document
 
 lint: setup
 	$(BIN)/ruff check .

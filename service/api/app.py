@@ -21,6 +21,7 @@ from service.api.head_and_options import HeadAndOptions
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
+from service.api.openapi import DocumentedApp, operation_id
 from service.api.routes import (
     comparisons,
     datasets,
@@ -83,7 +84,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
             app.state.dashboard.close()
             lazy_store.close()
 
-    app = FastAPI(
+    app = DocumentedApp(
         title="regsweep",
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -93,6 +94,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
         redoc_url=None,
         # A body without a content type is taken for JSON.
         strict_content_type=False,
+        generate_unique_id_function=operation_id,
     )
     problems.install(app)
     app.include_router(health.router)

@@ -103,7 +103,7 @@ def _on_invalid_spec(_: Request, error: Exception) -> JSONResponse:
 def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
     error = cast(RequestValidationError, error)
     details = list(error.errors())
-    if any(e["type"] == "json_invalid" for e in details):
+    if any(e["type"] == "json_invalid" and e["loc"][0] == "body" for e in details):
         reason = str(details[0].get("ctx", {}).get("error", "")).lower()
         return problem(400, "Not JSON", f"the body is not JSON: {reason}", [FieldError("", f"not JSON: {reason}")])
     # The first part of a location says where the value stood: body, query, path.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import ParamTypes
 from fastapi.routing import RouteContext, iter_route_contexts
-from starlette.routing import get_route_path
+from starlette._utils import get_route_path
 from starlette.types import Scope
 
 #: What a path with a GET takes beside it.
@@ -15,8 +15,13 @@ _BESIDE_GET = frozenset({"HEAD"})
 
 
 def allowed_methods(scope: Scope) -> list[str]:
-    """The methods that a request's path takes, sorted; none where the path is no route of ours."""
-    methods: set[str] = set().union(*(route.methods or () for route in _routes(scope)))
+    """The methods that a request's path takes, sorted; none where the path is no route of ours.
+
+    `/v1/studies/check` is a path of its own, as in the OpenAPI document, though a study could have that name.
+    """
+    routes = list(_routes(scope))
+    fewest = min((_parameters(route) for route in routes), default=0)
+    methods: set[str] = set().union(*(route.methods or () for route in routes if _parameters(route) == fewest))
     if not methods:
         return []
     return sorted(methods | {"OPTIONS"} | (_BESIDE_GET if "GET" in methods else frozenset()))
@@ -33,6 +38,10 @@ def query_parameters(scope: Scope) -> list[str] | None:
 
 
 _IN_QUERY = {None, ParamTypes.query}
+
+
+def _parameters(route: RouteContext) -> int:
+    return (route.path or "").count("{")
 
 
 def _routes(scope: Scope) -> Iterator[RouteContext]:
