@@ -31,6 +31,7 @@ class Rule:
 #: The first rule that covers a request decides.
 RULES: tuple[Rule, ...] = (
     Rule(READS, "/healthz|/login|/assets/.*", None),  # the login page loads its files
+    Rule(frozenset({"POST", "PUT", "PATCH", "DELETE", "TRACE"}), "/healthz", None),  # refused, and told so: 405
     Rule(frozenset({"POST"}), "/login|/logout", None),
     Rule(READS, ".*", "read"),
     # Requests that add or steer.
