@@ -45,6 +45,26 @@ REQUEST_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "read_model": {"text/plain": json.dumps(_MODEL)},
 }
 
+#: The answer to a request by its operation and status; of a study, where only the one above was submitted.
+ANSWER_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "read_dataset": {
+        "200": {
+            "kind": "builtin",
+            "name": "iris",
+            "version": None,
+            "task": "multiclass",
+            "rows": 150,
+            "shape": [4],
+            "classes": 3,
+            "about": "flower measurements of three species",
+        }
+    },
+    "enqueue_trial": {"201": {"study": "iris", "place": 0, "params": {"regularizer": "l2", "lambda": 0.001}}},
+    "read_best_trials": {"200": {"objectives": ["val_loss"], "items": []}},
+    "list_trials": {"200": {"items": [], "next": None}},
+    "list_workers": {"200": {"workers": [], "trials_a_minute": 0.0}},
+}
+
 
 def _problem(status: int, title: str, detail: str, field: str | None = None) -> dict[str, Any]:
     errors = [] if field is None else [{"field": field, "message": detail.removeprefix(f"{field}: ")}]

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from service.api.authentication import COOKIE
-from service.api.examples import PROBLEM_EXAMPLES, REQUEST_EXAMPLES
+from service.api.examples import ANSWER_EXAMPLES, PROBLEM_EXAMPLES, REQUEST_EXAMPLES
 from service.api.operations import ANSWER_HEADERS, HEADERS, OPERATION_IDS, REFUSALS, TAGS
 from service.api.uploads import without_null
 from service.schemas.problems import Problem
@@ -133,7 +133,10 @@ def _complete_answers(operation: _Operation) -> None:
     for status, answer in answers.items():
         named = (*ANSWER_HEADERS.get(operation.id, {}).get(status, ()), "X-Request-ID")
         answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in named}
+        example = ANSWER_EXAMPLES.get(operation.id, {}).get(status)
         for media_type, content in answer.get("content", {}).items():
+            if example is not None:
+                content["example"] = example
             if "itemSchema" not in content:  # of a stream of events
                 content.setdefault("schema", _BODIES.get(media_type, {"type": "string"}))
     for refusal in sorted(_refusals(operation)):

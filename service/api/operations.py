@@ -81,7 +81,7 @@ REFUSALS: Mapping[int, frozenset[str]] = {
 _TEXT = {"type": "string"}
 HEADERS: Mapping[str, dict[str, Any]] = {
     "ETag": {"description": "Names this version, for If-Match and If-None-Match.", "schema": _TEXT},
-    "Location": {"description": "The path of what was made.", "schema": _TEXT},
+    "Location": {"description": "The path of what was made.", "required": True, "schema": _TEXT},
     "Idempotent-Replayed": {
         "description": "`true` where the answer is that of an earlier request with this Idempotency-Key.",
         "schema": {"type": "string", "enum": ["true"]},

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import schemathesis
 
-from service.api.examples import PROBLEM_EXAMPLES, REQUEST_EXAMPLES, STUDY
+from service.api.examples import ANSWER_EXAMPLES, PROBLEM_EXAMPLES, REQUEST_EXAMPLES, STUDY
 from service.api.operations import ANSWER_HEADERS, OPERATION_IDS, REFUSALS
 from service.scopes import needed_scope
 from service.storage.keys import KeyStore
@@ -174,6 +174,15 @@ def test_the_examples_of_requests_run(database: Path, worked: httpx.Client) -> N
     for name, (method, _, _) in OPERATIONS.items():
         if method == "GET":
             assert _send(api, name).status_code in {200, 404}, name
+
+
+def test_the_examples_of_answers_are_what_is_answered(database: Path, api: httpx.Client) -> None:
+    assert database.exists()
+    _send(api, "submit_study")
+    for name, answers in ANSWER_EXAMPLES.items():
+        [(status, example)] = answers.items()
+        answer = _send(api, name)
+        assert (str(answer.status_code), answer.json()) == (status, example), name
 
 
 @pytest.mark.parametrize("status", PROBLEM_EXAMPLES)
