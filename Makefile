@@ -8,7 +8,7 @@ AUDIT_READY := .venv/audit-ready
 AUDIT ?= pypi
 BEGUN := $(shell date +%s)
 
-.PHONY: setup demo test check test-docker browser serve client lint types chaos bench-setup bench lock audit-setup audit licenses clean
+.PHONY: setup demo test check test-docker browser serve client openapi lint types chaos bench-setup bench lock audit-setup audit licenses clean
 
 setup: $(READY)
 
@@ -53,6 +53,10 @@ browser:
 # Make the blocking client from the one for asyncio.
 client: setup
 	$(BIN)/python -m tests.blocking_client
+
+# Write the OpenAPI document into docs/, after `make test` has said what a change of it breaks.
+openapi: setup
+	$(BIN)/python -m tests.released_document
 
 lint: setup
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ ServiceError
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
 ├── OtherListingError   422  a cursor is of another listing
+├── UnknownParameterError 422 a query parameter that the operation does not have
 ├── StorageError        503  the database does not answer or its schema does not fit
 │   ├── MigrationError  503  the database keeps another schema than this version's
 │   ├── BackupError     503  the database cannot be copied
@@ -41,7 +42,7 @@ from typing import Self
 from studies.errors import FieldError
 from studies.spec.budget import seconds_text
 
-_MAX_LISTED = 6  # fields in which two studies differ
+_MAX_LISTED = 6  # fields in which two studies differ, or query parameters that are unknown
 #: What a study that was accepted can get more of, and its unit.
 _EXTENSIBLE = {"budget.trials": "trials", "budget.timeout_seconds": "seconds"}
 _NO_LIMIT = "null"
@@ -270,6 +271,18 @@ class OtherListingError(OneFieldError):
             "cursor",
             "cursor: of another listing; repeat path, sort and state of its page, or begin without a cursor",
         )
+
+
+class UnknownParameterError(ServiceError):
+    """A request has query parameters that its operation does not have."""
+
+    status = 422
+    title = "Invalid request"
+
+    def __init__(self, unknown: Sequence[str], known: Sequence[str]) -> None:
+        right = f"choose from {', '.join(known)}" if known else "there are none here"
+        self.fields = tuple(FieldError(name, f"unknown query parameter; {right}") for name in unknown[:_MAX_LISTED])
+        super().__init__("; ".join(f"{field.field}: {field.message}" for field in self.fields))
 
 
 class EngineMissingError(ServiceError):

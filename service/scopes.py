@@ -10,7 +10,7 @@ Scope = Literal["read", "submit", "admin"]
 
 #: From the least to the most: each includes the scopes before it.
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-READS = frozenset({"GET", "HEAD"})
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _STUDY = "/v1/studies/[^/]+"
 
@@ -19,18 +19,19 @@ _STUDY = "/v1/studies/[^/]+"
 class Rule:
     """The scope that some methods need on some paths."""
 
-    methods: frozenset[str]
+    methods: frozenset[str] | None  # None: any
     paths: str  # a regular expression of the whole path
     scope: Scope | None  # None: no key is needed
 
     def covers(self, method: str, path: str) -> bool:
         """Return whether the rule applies to a request."""
-        return method in self.methods and re.fullmatch(self.paths, path) is not None
+        return (self.methods is None or method in self.methods) and re.fullmatch(self.paths, path) is not None
 
 
 #: The first rule that covers a request decides.
 RULES: tuple[Rule, ...] = (
     Rule(READS, "/healthz|/login|/assets/[^/]+/[^/]+", None),  # the login page loads its files
+    Rule(None, "/healthz", None),  # a method that it does not have is a 405, not a question for a key
     Rule(frozenset({"POST"}), "/login|/logout", None),
     Rule(READS, ".*", "read"),
     Rule(frozenset({"DELETE"}), "/v1/sessions(/[^/]+)?", "read"),  # of the request's own key; the routes look

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from service.errors import NotFoundError
 from service.schemas.comparisons import ComparisonView, PartView
-from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
+from service.schemas.datasets import DatasetDetail, DatasetKind, DatasetVersion, DatasetView
 from service.schemas.events import CurveEvent
 from service.schemas.progress import OverallView, ProgressView
 from service.schemas.sessions import SessionsView, SessionView
@@ -255,18 +256,36 @@ def weights_view(trial: TrialRecord, detail: Mapping[str, Any], feature_names: S
 
 def list_dataset_views(datasets: DatasetStore) -> list[DatasetView]:
     """The uploaded datasets, newest first, then the bundled and the synthetic ones."""
-    from studies.spec.dataset import BUILTIN, SYNTHETIC, SyntheticDataset
-
-    included = [("builtin", str(name), facts) for name, facts in BUILTIN.items()]
-    included += [("synthetic", str(name), SyntheticDataset(kind="synthetic", name=name).facts) for name in SYNTHETIC]
     uploaded = [
         dataset_view("uploaded", record.name, dataset_detail(record).profile.facts, record.version)
         for record in datasets.list_datasets()
     ]
-    return uploaded + [dataset_view(kind, name, facts) for kind, name, facts in included]
+    return uploaded + _included_views()
 
 
-def dataset_view(kind: str, name: str, facts: DatasetFacts, version: int | None = None) -> DatasetView:
+def find_dataset_view(datasets: DatasetStore, name: str, version: int | None) -> DatasetDetail | DatasetView:
+    """A version of an uploaded dataset; where nothing of this name was uploaded, the bundled or synthetic one.
+
+    Raises NotFoundError when there is none.
+    """
+    try:
+        return dataset_detail(datasets.find(name, version))
+    except NotFoundError:
+        included = next((view for view in _included_views() if view.name == name), None)
+        if included is None or version is not None:
+            raise
+        return included
+
+
+def _included_views() -> list[DatasetView]:
+    from studies.spec.dataset import BUILTIN, SYNTHETIC, SyntheticDataset
+
+    builtin = [dataset_view("builtin", name, facts) for name, facts in BUILTIN.items()]
+    recipes = [SyntheticDataset(kind="synthetic", name=name) for name in SYNTHETIC]
+    return builtin + [dataset_view("synthetic", recipe.name, recipe.facts) for recipe in recipes]
+
+
+def dataset_view(kind: DatasetKind, name: str, facts: DatasetFacts, version: int | None = None) -> DatasetView:
     """A dataset as listings show it."""
     return DatasetView(
         kind=kind,

@@ -1,6 +1,8 @@
 """The parent of every value that is read from and written as JSON."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 class FrozenModel(BaseModel):
@@ -9,3 +11,13 @@ class FrozenModel(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        written = handler(core_schema)
+        schema = handler.resolve_ref_schema(written)
+        # The tag by which a union knows its member is needed in JSON, also where Python has a default for it.
+        tags = [name for name, field in schema.get("properties", {}).items() if "const" in field]
+        if tags:
+            schema["required"] = list(dict.fromkeys([*tags, *schema.get("required", [])]))
+        return written

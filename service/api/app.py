@@ -18,9 +18,11 @@ from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
 from service.api.dependencies import WakesWorkers
 from service.api.guard import Guard
+from service.api.head_and_options import HeadAndOptions
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
+from service.api.openapi import DocumentedApp, operation_id
 from service.api.routes import (
     comparisons,
     datasets,
@@ -41,6 +43,7 @@ from service.api.routes import (
     workers,
 )
 from service.api.security_headers import SecurityHeaders
+from service.api.unknown_parameters import UnknownParameters
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -66,7 +69,7 @@ def _open(lazy_store: LazyStore, artifacts: Artifacts) -> None:
         _log.error("the database cannot be used yet; it is tried again, and workers start then", error=str(error))
 
 
-class _App(FastAPI):
+class _App(DocumentedApp):
     def build_middleware_stack(self) -> ASGIApp:
         # Around what answers unforeseen errors too, which Starlette puts around all middleware that is added.
         return SecurityHeaders(super().build_middleware_stack())
@@ -104,6 +107,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
         redoc_url=None,
         # A body without a content type is taken for JSON.
         strict_content_type=False,
+        generate_unique_id_function=operation_id,
     )
     problems.install(app)
     app.include_router(health.router)
@@ -133,6 +137,8 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.router.default = app.state.dashboard
     # The middleware added last runs first: no body is read before its sender is known.
+    app.add_middleware(UnknownParameters)
+    app.add_middleware(HeadAndOptions)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Guard, authenticator=app.state.authenticator)
     return app

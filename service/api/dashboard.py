@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.lazy_store import LazyStore
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: The dashboard cannot live under a sub-path; these are the paths it answers.
 _PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/csv", "/favicon.ico", "/incompatible-rdb-schema")
+_READS, _WRITES = ["GET", "HEAD", "OPTIONS"], ["DELETE", "PATCH", "POST", "PUT"]
 _LIST = "/api/studies"  # a study's own page reads it from /api/studies/{id}
 
 
@@ -45,6 +46,8 @@ class Dashboard:
         if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
             missing = f"there is nothing at {path}; /docs lists what there is"
             return answer(Request(scope), NotFoundError.status, NotFoundError.title, missing)
+        if scope["method"] == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": ", ".join(_READS + _WRITES if self._writes else _READS)})
         if scope["method"] not in READS and not self._writes:
             return _refuse_write()
         lists = scope["method"] in READS and path.rstrip("/") == _LIST

@@ -3,20 +3,37 @@
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Body, Depends, Header, Query, Request
+from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from service.api.authentication import Authenticator
 from service.api.dashboard import Dashboard
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
+from service.schemas.checks import StudyDraft
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
 from service.storage.store import Store
 from service.worker.fleet import Fleet
+from studies.spec.study import StudySpec
 from studies.study_file import unique_keys
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedAs:
+    """Lets the OpenAPI document describe a value by a model that a route validates it with itself."""
+
+    model: type[BaseModel]
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(self.model.__pydantic_core_schema__)
+
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
 CursorParameter = Annotated[str | None, Query(alias="cursor", description="`next` of the page before.")]
@@ -97,15 +114,10 @@ def _wake_workers(request: Request) -> Iterator[None]:
         fleet.wake()
 
 
-#: A study as a body, which FastAPI does not validate; /v1/schema describes it in full.
-STUDY_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"type": "object", "title": "StudySpec", "description": "See /v1/schema."}}
-        },
-    }
-}
+#: A study's document, which FastAPI does not validate.
+StudyBody = Annotated[dict[str, Any], Body(), DescribedAs(StudySpec)]
+#: The same for a check, whose dataset may be a file that is not uploaded.
+StudyDraftBody = Annotated[dict[str, Any], Body(), DescribedAs(StudyDraft)]
 #: Wakes this machine's workers after a request that may have given them work.
 WakesWorkers = Depends(_wake_workers)
 #: Refuses a JSON body in which a key stands twice.

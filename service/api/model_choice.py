@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from service.errors import BadRequestError
 from service.trained_models import CHOICES, check_candidate
 
 CandidateParameter = Annotated[
-    Annotated[str, AfterValidator(check_candidate)] | None,
+    Annotated[str, AfterValidator(check_candidate), Field(json_schema_extra={"enum": list(CHOICES)})] | None,
     Query(description=f"A candidate of the study's comparison, in place of a trial: {', '.join(CHOICES)}."),
 ]
 TrialParameter = Annotated[

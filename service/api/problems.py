@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from service.api.error_page import error_page, wants_page
+from service.api.route_table import allowed_methods
 from service.errors import (
     ArtifactError,
     BackupError,
@@ -105,7 +106,7 @@ def _on_invalid_spec(_: Request, error: Exception) -> JSONResponse:
 def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
     error = cast(RequestValidationError, error)
     details = list(error.errors())
-    if any(e["type"] == "json_invalid" for e in details):
+    if any(e["type"] == "json_invalid" and e["loc"][0] == "body" for e in details):
         reason = str(details[0].get("ctx", {}).get("error", "")).lower()
         return problem(400, "Not JSON", f"the body is not JSON: {reason}", [FieldError("", f"not JSON: {reason}")])
     # The first part of a location says where the value stood: body, query, path.
@@ -115,8 +116,12 @@ def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
 
 def _on_http_exception(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
-    response = answer(request, error.status_code, HTTPStatus(error.status_code).phrase, str(error.detail))
-    response.headers.update(error.headers or {})
+    detail, headers = str(error.detail), dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(allowed_methods(request.scope))  # the router knows those of one route alone
+        detail = f"{request.method} is not possible here; this path takes {headers['Allow']}"
+    response = answer(request, error.status_code, HTTPStatus(error.status_code).phrase, detail)
+    response.headers.update(headers)
     return response
 
 

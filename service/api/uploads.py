@@ -204,11 +204,21 @@ def _no_file(media_type: str) -> InvalidDatasetError:
     )
 
 
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema for what stands in an address, a header or a form, where nothing is null: it is left out."""
+    choices = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    if not choices:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return rest | (choices[0] if len(choices) == 1 else {"anyOf": choices})
+
+
 def body_schema(options: type[BaseModel]) -> dict[str, Any]:
     """Describe both bodies for OpenAPI: the file alone, and the form with the file and these options as its fields."""
     file = {"type": "string", "format": "binary"}
     form = options.model_json_schema()
-    form["properties"] = {FILE_FIELD: file, **form["properties"]}
+    fields = {name: without_null(schema) for name, schema in form["properties"].items()}
+    form["properties"] = {FILE_FIELD: file, **fields}
     form["required"] = [FILE_FIELD]
     content = {media_type: {"schema": file} for media_type in _FORMATS} | {FORM_TYPE: {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}

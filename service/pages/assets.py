@@ -1,4 +1,4 @@
-"""The files that pages load: our own, plotly.js and Swagger UI as their packages ship them."""
+"""The files that pages load: our own, plotly.js, Redoc and Swagger UI as their packages ship them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from service.version import VERSION
 #: Of files of packages, whose own versions are in ours: a release brings them.
 _FROM_PACKAGES = {
     "plotly.min.js": ("plotly", "package_data/plotly.min.js"),
+    "redoc.standalone.js": ("fastapi_offline", "static/redoc.standalone.js"),
     "swagger-ui-bundle.js": ("fastapi_offline", "static/swagger-ui-bundle.js"),
     "swagger-ui.css": ("fastapi_offline", "static/swagger-ui.css"),
 }
+#: What a package's file would load from another host: Redoc's logo.
+_OTHER_HOSTS = (b"https://cdn.redoc.ly/redoc/logo-mini.svg",)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,10 @@ def find(name: str) -> Asset | None:
 def _load(path: Path) -> Asset:
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     media_type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
-    return Asset(path.read_bytes(), media_type)
+    content = path.read_bytes()
+    for address in _OTHER_HOSTS:
+        content = content.replace(address, b"data:,")  # an image that fails to load, which hides it
+    return Asset(content, media_type)
 
 
 @cache

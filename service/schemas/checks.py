@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
+
+from studies.spec.dataset import BuiltinDataset, SyntheticDataset, UploadedDataset
+from studies.spec.study import StudySpec
+
+
+class DescribedFile(UploadedDataset):
+    """An uploaded dataset, or a file that is not uploaded yet, described as its profile describes it."""
+
+    path: str | None = Field(None, description="The file's name in the study file.")
+
+
+class StudyDraft(StudySpec):
+    """A study to be checked."""
+
+    dataset: Annotated[BuiltinDataset | SyntheticDataset | DescribedFile, Field(discriminator="kind")]
 
 
 class Estimate(BaseModel):

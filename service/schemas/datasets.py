@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
@@ -12,11 +12,15 @@ from studies.objectives import Task
 from studies.spec.name import NAME_RULE, Name
 from studies.spec.table import TableFormat, TableOptions
 
+DatasetKind = Literal["uploaded", "builtin", "synthetic"]
+
 
 class DatasetView(BaseModel):
     """A dataset that a study can name."""
 
-    kind: str
+    kind: DatasetKind = Field(
+        description="As a study says it: uploaded here, of scikit-learn, or made by a recipe of ours."
+    )
     name: str
     version: int | None = Field(description="The newest, which the name means; None of what is no upload.")
     task: str
@@ -41,6 +45,7 @@ class DatasetVersion(BaseModel):
 class DatasetDetail(DatasetVersion):
     """A version of an uploaded dataset, with what its rows hold."""
 
+    kind: Literal["uploaded"] = "uploaded"
     profile: DatasetProfile
 
 

@@ -16,7 +16,7 @@ from service.storage.dataset_files import FIRST_VERSION, file_path, lock_dataset
 from service.storage.records import DatasetRecord, StudyRecord, has_name
 from service.storage.store import Store
 from studies.datasets.profile import DatasetProfile
-from studies.spec.dataset import MAX_VERSION, UploadedDataset
+from studies.spec.dataset import BUILTIN, MAX_VERSION, SYNTHETIC, UploadedDataset
 from studies.spec.name import normalize
 from studies.spec.table import TableFormat, TableOptions
 
@@ -187,6 +187,10 @@ def _is_same(one: DatasetRecord, other: DatasetRecord) -> bool:
 
 
 def _not_found(name: str, version: int | None = None) -> NotFoundError:
+    if name in BUILTIN or name in SYNTHETIC:
+        return NotFoundError(
+            f"'{name}' comes with regsweep and was not uploaded, so it has no file and no versions here"
+        )
     of_version = "" if version is None else f" with a version {version}"
     return NotFoundError(f"there is no dataset named '{name}'{of_version}")
 

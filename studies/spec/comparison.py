@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from studies.frozen_model import FrozenModel
 
@@ -20,7 +20,9 @@ MAX_DELIVERED: dict[Delivery, int] = {"folds": DELIVERY_FOLDS * DELIVERY_REPEATS
 class ComparisonSpec(FrozenModel):
     """Techniques searched one by one, confirmed on many folds, and compared."""
 
-    techniques: Annotated[tuple[Technique, ...], Field(min_length=2)] | None = Field(
+    techniques: (
+        Annotated[tuple[Technique, ...], Field(min_length=2, json_schema_extra={"uniqueItems": True})] | None
+    ) = Field(
         None, description="What is compared, by default all that `space` does not exclude; combined is the whole of it."
     )
     trials_per_technique: Annotated[int, Field(ge=1, le=10_000, strict=True)] = Field(
@@ -30,12 +32,12 @@ class ComparisonSpec(FrozenModel):
         5, description="Random divisions into folds on which each technique's best parameters are confirmed."
     )
     folds: Annotated[int, Field(ge=2, le=20, strict=True)] = Field(5, description="Folds of each division.")
-    cocktails: bool = Field(
+    cocktails: StrictBool = Field(
         True,
         description="Whether mixtures are confirmed beside the techniques: everything combined with a part left out, "
         "the best technique with a part added.",
     )
-    racing: bool = Field(
+    racing: StrictBool = Field(
         True, description="Whether what has surely lost is given no more folds; false trains every candidate on all."
     )
     deliver: Delivery = Field(

@@ -4,7 +4,7 @@ import json
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, StrictBool, WithJsonSchema
 
 from studies.frozen_model import FrozenModel
 from studies.keras_config import reading
@@ -21,7 +21,9 @@ class MlpSpec(FrozenModel):
     kind: Literal["mlp"] = "mlp"
     hidden_units: tuple[Units, ...] = Field((64, 64), max_length=64, description="Units of each hidden layer.")
     activation: Activation = Field("relu", description="Keras activation of the hidden layers.")
-    batch_norm: bool = Field(False, description="Batch normalization between each hidden layer and its activation.")
+    batch_norm: StrictBool = Field(
+        False, description="Batch normalization between each hidden layer and its activation."
+    )
 
     @property
     def regularized_layers(self) -> int:
@@ -56,7 +58,9 @@ class CnnSpec(FrozenModel):
     )
     hidden_units: tuple[Units, ...] = Field((64,), max_length=64, description="Units of the dense layers behind them.")
     activation: Activation = Field("relu", description="Keras activation of the hidden layers.")
-    batch_norm: bool = Field(False, description="Batch normalization between each hidden layer and its activation.")
+    batch_norm: StrictBool = Field(
+        False, description="Batch normalization between each hidden layer and its activation."
+    )
 
     @property
     def regularized_layers(self) -> int:
@@ -98,7 +102,9 @@ class KerasSpec(FrozenModel):
     config: Config = Field(
         description="What model.to_json() gives, as text or as an object; only the architecture counts."
     )
-    insert_dropout: bool = Field(False, description="A Dropout layer after each hidden layer that has none behind it.")
+    insert_dropout: StrictBool = Field(
+        False, description="A Dropout layer after each hidden layer that has none behind it."
+    )
 
     @property
     def graph(self) -> Graph:

@@ -5,7 +5,7 @@ The initial learning rate is part of the space.
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from studies.frozen_model import FrozenModel
 
@@ -37,7 +37,7 @@ class SgdSpec(FrozenModel):
 
     name: Literal["sgd"] = Field(description="Which optimizer.")
     momentum: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Share of the last move that goes on.")
-    nesterov: bool = Field(False, description="Look ahead along the momentum.")
+    nesterov: StrictBool = Field(False, description="Look ahead along the momentum.")
 
 
 class RmspropSpec(FrozenModel):

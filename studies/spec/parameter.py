@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, TypeVar
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, StrictBool, Tag, model_validator
 
 from studies.frozen_model import FrozenModel
 from studies.regularization import Regularizer
@@ -18,7 +18,7 @@ class Range(FrozenModel, Generic[Number]):
 
     low: Number
     high: Number
-    log: bool = False
+    log: StrictBool = False
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_validator
 
 from studies import seeds
 from studies.frozen_model import FrozenModel
@@ -66,7 +66,7 @@ class StudySpec(FrozenModel):
         0, description="Seed of the splits, the sampler, initial weights, data order and dropout."
     )
 
-    reproducible: bool = Field(
+    reproducible: StrictBool = Field(
         False,
         description="The same table of trials for any number of workers, on machines with the same processor: trials "
         "are asked in generations of twice `training.lanes` (8), each ended before the next is asked.",

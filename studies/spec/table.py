@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from studies.frozen_model import FrozenModel
 from studies.objectives import Task
@@ -76,7 +76,7 @@ class ColumnOptions(FrozenModel):
     thousands: Literal["", ",", ".", " ", "'"] | None = Field(
         None, description="The mark between groups of three digits, '' for none; with '.' the decimal point is ','."
     )
-    merge_spellings: bool = Field(
+    merge_spellings: StrictBool = Field(
         False, description="Levels that differ only by letter case or by blanks around them are one level."
     )
 
@@ -131,8 +131,8 @@ class TableOptions(FrozenModel):
     columns: Mapping[ColumnName, ColumnOptions] = Field(
         default_factory=dict, description="How columns are to be read, by name; all others are seen from their values."
     )
-    drop_missing_target: bool = Field(False, description="Rows without a target are left out.")
-    drop_rare_classes: bool = Field(
+    drop_missing_target: StrictBool = Field(False, description="Rows without a target are left out.")
+    drop_rare_classes: StrictBool = Field(
         False, description="Rows whose class has fewer than 5 rows are left out, for each part of a split needs one."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from studies.frozen_model import FrozenModel
 from studies.objectives import MonitorName
@@ -25,7 +25,9 @@ class EarlyStoppingSpec(FrozenModel):
     start_from_epoch: Annotated[int, Field(ge=0, le=100_000, strict=True)] = Field(
         0, description="Epochs at the start that are not watched."
     )
-    restore_best_weights: bool = Field(True, description="Judge and keep the best epoch's weights, not the last's.")
+    restore_best_weights: StrictBool = Field(
+        True, description="Judge and keep the best epoch's weights, not the last's."
+    )
 
 
 class Training(FrozenModel):

@@ -15,7 +15,7 @@ WIDTHS = (400, 1280)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 #: Elements that reach beyond the window and do not scroll in a region of their own.
 _CUT = """[...document.querySelectorAll('main *')].filter(element =>
-    element.getBoundingClientRect().right > innerWidth + 1 && !element.closest('.wide, pre, svg, .swagger-ui')
+    element.getBoundingClientRect().right > innerWidth + 1 && !element.closest('.wide, pre, svg, .swagger-ui, #redoc')
 ).map(element => element.outerHTML.slice(0, 120))"""
 
 #: Plots that are not as wide as their place, before a change of the window makes them so.

@@ -83,6 +83,16 @@ def test_the_api_is_documented_without_another_host(browser: Browser, filled: ht
         assert take_pictures(look.page, "docs", whole=False, foreign="#swagger-ui") == {}
 
 
+def test_redoc_needs_no_other_host_either(browser: Browser, filled: httpx.Client) -> None:
+    with looking(browser, str(filled.base_url)) as look:
+        look.go("/redoc").locator("#redoc h2").first.wait_for()
+        assert look.page.locator("#redoc [type=post]").count() > 5
+        assert take_pictures(look.page, "redoc", whole=False, foreign="#redoc") == {}
+        policy = filled.get("/redoc").headers["content-security-policy"]
+        assert "unsafe" not in policy
+        assert "script-src 'self';" in policy
+
+
 def test_pages_can_be_read_without_javascript(browser: Browser, filled: httpx.Client) -> None:
     answer = filled.get("/v1/studies/iris compared/comparison").json()["result"]["recommendation"]
     with looking(browser, str(filled.base_url), java_script_enabled=False) as look:

@@ -462,3 +462,18 @@ def test_predictions_are_asked_of_a_study_that_is_there(api: httpx.Client) -> No
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "trial")
     answer = api.post("/v1/studies/nowhere/predict", data={"trial": "1"})
     assert (answer.status_code, "-F file=@FILE" in answer.json()["detail"]) == (422, True)
+
+
+def test_bundled_datasets_are_read_as_they_are_listed_until_one_of_the_name_is_uploaded(api: httpx.Client) -> None:
+    listed = {each["name"]: each for each in api.get("/v1/datasets").json()}
+    assert listed["iris"]["kind"] == "builtin"
+    assert listed["wide"]["kind"] == "synthetic"
+    for name, each in listed.items():
+        assert api.get(f"/v1/datasets/{name}").json() == each
+    missing = api.get("/v1/datasets/iris/file")
+    assert (missing.status_code, missing.json()["title"]) == (404, "Not found")
+    assert "comes with regsweep" in missing.json()["detail"]
+    assert api.get("/v1/datasets/iris?version=1").status_code == 404
+    rows = b"a,b\n" + b"1,x\n2,y\n" * 30
+    api.post("/v1/datasets?target=b&name=iris", content=rows, headers={"content-type": "text/csv"}).raise_for_status()
+    assert api.get("/v1/datasets/iris").json()["kind"] == "uploaded"

@@ -21,7 +21,7 @@ from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView,
 from service.settings import Settings
 from service.storage.dataset_files import DatasetFiles, file_path
 from service.storage.datasets import Upload
-from service.views import dataset_detail, dataset_version, list_dataset_views
+from service.views import dataset_detail, dataset_version, find_dataset_view, list_dataset_views
 from studies.datasets.profile import InputsProfile
 from studies.datasets.table import NO_TARGET
 from studies.spec.dataset import MAX_VERSION
@@ -34,7 +34,12 @@ Version = Annotated[int | None, Query(ge=1, le=MAX_VERSION, description="The new
 RowCount = Annotated[int, Query(ge=1, le=1000, description="Number of rows.")]
 
 
-@router.post("", status_code=201, openapi_extra=body_schema(UploadOptions))
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": DatasetDetail, "description": "The same was there already."}},
+    openapi_extra=body_schema(UploadOptions),
+)
 async def upload(
     request: Request,
     response: Response,
@@ -127,9 +132,11 @@ def list_datasets(datasets: DatasetsDependency) -> list[DatasetView]:
 
 
 @router.get("/{name}")
-def read(name: str, datasets: DatasetsDependency, version: Version = None) -> DatasetDetail:
-    """Read an uploaded dataset with its profile: columns, types, missing values, classes, the target's histogram."""
-    return dataset_detail(datasets.find(name, version))
+def read(name: str, datasets: DatasetsDependency, version: Version = None) -> DatasetDetail | DatasetView:
+    """Read an uploaded dataset with its profile: columns, types, missing values, classes, the target's histogram. Of a
+    bundled or synthetic one, as `iris`, read what the listing says.
+    """
+    return find_dataset_view(datasets, name, version)
 
 
 @router.get("/{name}/versions")

@@ -30,11 +30,22 @@ _EVENTS = (
     "running trial), `comparison` (a ComparisonView), and at last `end` or `deleted` ({})."
 )
 
+_TEXT = {"type": "string"}
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": _TEXT | {"enum": ["study", "trial", "curve", "comparison", "end", "deleted"]},
+        "id": _TEXT,
+        "data": _TEXT | {"contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+
 
 @router.get(
     "/events",
     response_class=Response,  # with EventSourceResponse FastAPI would encode each event for each listener anew
-    responses={200: {"description": _EVENTS, "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"description": _EVENTS, "content": {"text/event-stream": {"itemSchema": _EVENT}}}},
 )
 async def follow(
     name: str,

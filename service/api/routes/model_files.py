@@ -19,8 +19,8 @@ _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"type": "object"}},
-            "application/octet-stream": {"schema": _FILE},
+            "text/plain": {"schema": {"type": "string"}},  # of any other type it is taken too
+            "application/zip": {"schema": _FILE},
             "multipart/form-data": {"schema": {"properties": {"file": _FILE}, "required": ["file"], "type": "object"}},
         },
     }

@@ -54,6 +54,12 @@ def documentation(viewer: ViewerDependency) -> Response:
     return render("docs.html", viewer)
 
 
+@router.get("/redoc")
+def reference(viewer: ViewerDependency) -> Response:
+    """Show the API's document with Redoc, which comes with the server too."""
+    return render("redoc.html", viewer)
+
+
 @router.get("/assets/{version}/{name}")
 def asset(request: Request, version: str, name: str) -> Response:
     """Send a file that pages load; browsers keep it, for its address changes with it."""

@@ -17,6 +17,7 @@ from service.api.responses import download_response
 from service.api.uploads import Description, body_schema, receive, sent_as_body
 from service.errors import CutOffError
 from service.export import bundle
+from service.schemas.predictions import PredictionsView
 from service.storage.records import TrialRecord
 from service.storage.store import Store
 from service.trained_models import find_delivered, find_trial
@@ -48,7 +49,7 @@ class PredictionOptions(BaseModel):
 @router.post(
     "/predict",
     response_class=Response,
-    responses={200: {"content": {"text/csv": {}}}},
+    responses={200: {"model": PredictionsView, "content": {"text/csv": {}}}},
     openapi_extra=body_schema(PredictionOptions),
 )
 async def predict(

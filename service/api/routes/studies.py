@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
 from service import limits, submission, views
 from service.api.dependencies import (
-    STUDY_BODY,
     ArtifactsDependency,
     CursorParameter,
     DashboardDependency,
@@ -24,6 +23,7 @@ from service.api.dependencies import (
     Limit,
     SettingsDependency,
     StoreDependency,
+    StudyBody,
     UniqueKeysDependency,
 )
 from service.api.responses import created_response
@@ -48,10 +48,9 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
     status_code=201,
     response_model=StudyView,
     dependencies=[UniqueKeysDependency],
-    openapi_extra=STUDY_BODY,
 )
 def submit(
-    document: Annotated[dict[str, Any], Body()],
+    document: StudyBody,
     store: StoreDependency,
     datasets: DatasetsDependency,
     settings: SettingsDependency,

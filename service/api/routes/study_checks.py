@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Body
+from fastapi import APIRouter
 
 from service.api.dependencies import (
-    STUDY_BODY,
     DatasetsDependency,
     SettingsDependency,
     StoreDependency,
+    StudyDraftBody,
     UniqueKeysDependency,
 )
 from service.schemas.checks import StudyCheck
@@ -22,10 +20,9 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
 @router.post(
     "/check",
     dependencies=[UniqueKeysDependency],
-    openapi_extra=STUDY_BODY,
 )
 def check(
-    document: Annotated[dict[str, Any], Body()],
+    document: StudyDraftBody,
     store: StoreDependency,
     datasets: DatasetsDependency,
     settings: SettingsDependency,

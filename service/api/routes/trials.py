@@ -159,7 +159,7 @@ def best(name: str, store: StoreDependency) -> BestTrialsView:
     return BestTrialsView(objectives=study.spec["objectives"], items=[trial_view(trial) for trial in store.best(study)])
 
 
-@router.get("/trials.csv")
+@router.get("/trials.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
 def trials_csv(name: str, store: StoreDependency) -> Response:
     """Download all trials that have started as a CSV; every param, metric and weight has a column of its own."""
     rows = [_flat(trial_view(trial)) for trial in store.trials(name, (), Sort.parse("number"), 1_000_000, None).items]

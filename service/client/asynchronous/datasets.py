@@ -56,10 +56,12 @@ class DatasetCalls(Transport):
         """The datasets that a study can name."""
         return await self._read_list(DatasetView, "/v1/datasets")
 
-    async def dataset(self, name: str, version: int | None = None) -> DatasetDetail:
-        """An uploaded dataset with its profile."""
+    async def dataset(self, name: str, version: int | None = None) -> DatasetDetail | DatasetView:
+        """An uploaded dataset with its profile; a bundled or synthetic one as the listing shows it."""
         path = fill("/v1/datasets/{name}", name=name)
-        return await self._read(DatasetDetail, "GET", path, params=query(version=version))
+        answer = await self._read_json(path, params=query(version=version))
+        view = DatasetDetail if "profile" in answer else DatasetView
+        return view.model_validate(answer)
 
     async def dataset_versions(self, name: str) -> list[DatasetVersion]:
         """What was uploaded under a dataset's name, newest first."""
