@@ -12,6 +12,9 @@ ServiceError
 ├── TooLargeError       413  an upload or another body exceeds its limit
 ├── CutOffError         400  a client disconnected before its upload was complete
 ├── InvalidDatasetError 422  a file does not hold the dataset that was described
+│   └── FileLimitError  413  a file takes more memory or time to read than it may
+├── InvalidModelFileError 422 a file holds no Keras model that a study could have
+├── BusyError           503  a request waited too long for its turn
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
 ├── OtherListingError   422  a cursor is of another listing
@@ -192,10 +195,61 @@ class OneFieldError(ServiceError):
 
 
 class InvalidDatasetError(OneFieldError):
-    """A file does not hold the dataset that was described; `field` names the wrong option."""
+    """A file does not hold the dataset that was described; `field` names the wrong option, or is `file`."""
 
     status = 422
-    title = "Invalid dataset"
+    title = "Invalid file"
+
+
+class FileLimitError(InvalidDatasetError):
+    """A file takes more memory or time to read than it may."""
+
+    status = 413
+    title = "Too much to read"
+
+    @classmethod
+    def of_memory(cls, most: int) -> Self:
+        """Memory ran out."""
+        return cls("file", f"reading the file takes {_memory_limit(most)}; send fewer rows or columns")
+
+    @classmethod
+    def of_time(cls, seconds: int) -> Self:
+        """Time ran out."""
+        return cls(
+            "file",
+            f"reading the file takes more than {seconds} seconds, which REGSWEEP_READ_SECONDS allows; send fewer rows "
+            "or columns",
+        )
+
+    @classmethod
+    def of_memory_or_damage(cls, most: int) -> Self:
+        """The process that read the file died, and nobody knows of what."""
+        return cls("file", f"reading the file ended its process: it is damaged, or takes {_memory_limit(most)}")
+
+
+def _memory_limit(most: int) -> str:
+    return f"more than {most / 1e9:.1f} GB of memory, which REGSWEEP_READ_MEMORY_SHARE allows"
+
+
+class InvalidModelFileError(ServiceError):
+    """A file holds no Keras model that a study could have."""
+
+    status = 422
+    title = "Invalid model file"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.fields = tuple(errors)
+
+
+class BusyError(ServiceError):
+    """A request waited too long for its turn."""
+
+    status = 503
+    title = "Busy"
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(f"{what} and this one has waited for {seconds:.0f} seconds; send it again later")
 
 
 class DiskFullError(ServiceError):

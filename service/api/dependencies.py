@@ -11,6 +11,7 @@ from service.api.authentication import Authenticator
 from service.api.dashboard import Dashboard
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
+from service.api.readings import Readings
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
@@ -69,6 +70,10 @@ def _datasets(request: Request) -> DatasetStore:
     return DatasetStore(_store(request), _artifacts(request))
 
 
+def _readings(request: Request) -> Readings:
+    return cast(Readings, request.app.state.readings)
+
+
 def _dashboard(request: Request) -> Dashboard:
     return cast(Dashboard, request.app.state.dashboard)
 
@@ -117,6 +122,7 @@ IdempotencyKeyDependency = Annotated[str | None, Depends(_idempotency_key)]
 StoreDependency = Annotated[Store, Depends(_store)]
 ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
 DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
+ReadingsDependency = Annotated[Readings, Depends(_readings)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]
 AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
 HubDependency = Annotated[Hub, Depends(_hub)]

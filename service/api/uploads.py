@@ -198,7 +198,7 @@ def _media_type(content_type: str) -> str:
 
 def _no_file(media_type: str) -> InvalidDatasetError:
     return InvalidDatasetError(
-        "",
+        "file",
         f"the body is a form ({media_type}), not a file; send the file with `--data-binary @FILE -H 'Content-Type: "
         f"text/csv'`, or with `-F {FILE_FIELD}=@FILE`",
     )
