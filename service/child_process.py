@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 _WITHHELD = ("REGSWEEP_", "AWS_")  # settings that a child that reads strangers' data does not need, secrets among them
 
@@ -25,3 +26,12 @@ def module_command(module: str, *arguments: str) -> list[str]:
 def environment_without_secrets() -> dict[str, str]:
     """The environment of a child process that reads what strangers sent."""
     return {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+
+
+def memory_of(process: int) -> int:
+    """Bytes of memory that a process holds for itself; 0 where the system does not say, or it has ended."""
+    try:
+        held = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    return (int(held[1]) - int(held[2])) * os.sysconf("SC_PAGE_SIZE")

@@ -39,7 +39,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Self
 
-from studies.errors import FieldError
+from studies.errors import FieldError, InvalidSpecError
 from studies.spec.budget import seconds_text
 
 _MAX_LISTED = 6  # fields in which two studies differ
@@ -213,6 +213,11 @@ class FileLimitError(InvalidDatasetError):
         return cls("file", f"reading the file takes {_memory_limit(most)}; send fewer rows or columns")
 
     @classmethod
+    def of_answer(cls, most: int) -> Self:
+        """What is to be said of the file is too long."""
+        return cls("file", f"what is to be said of the file is more than {most / 1e6:.0f} MB; send fewer columns")
+
+    @classmethod
     def of_time(cls, seconds: int) -> Self:
         """Time ran out."""
         return cls(
@@ -250,6 +255,12 @@ class BusyError(ServiceError):
 
     def __init__(self, what: str, seconds: float) -> None:
         super().__init__(f"{what} and this one has waited for {seconds:.0f} seconds; send it again later")
+
+
+class InvalidOptionsError(InvalidSpecError):
+    """What is said of a file's columns, or of what is to be done with it, is wrong; names every field."""
+
+    title = "Invalid options"
 
 
 class DiskFullError(ServiceError):

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.errors import InvalidDatasetError
+from service.errors import InvalidDatasetError, InvalidOptionsError
 from service.names import make_name
 from studies.datasets.profile import DatasetProfile, InputsProfile
 from studies.datasets.table import NO_TARGET
@@ -26,17 +26,16 @@ _BLOCK_BYTES = 1 << 20
 def check_options(options: Mapping[str, Any]) -> TableOptions:
     """Validate what a user says of a file's columns.
 
-    Raises InvalidSpecError with every option that is wrong.
+    Raises InvalidOptionsError with every option that is wrong.
     """
     from pydantic import ValidationError
 
-    from studies.errors import InvalidSpecError
     from studies.study_file import field_errors
 
     try:
         return TableOptions.model_validate(options)
     except ValidationError as error:
-        raise InvalidSpecError(field_errors(error.errors())) from error
+        raise InvalidOptionsError(field_errors(error.errors())) from error
 
 
 def describe(

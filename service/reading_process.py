@@ -7,6 +7,7 @@ import atexit
 import json
 import signal
 import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -24,10 +25,12 @@ from studies.errors import FieldError, InvalidSpecError
 _log = structlog.get_logger(__name__)
 
 _BLOCK = 1 << 20
-_MAX_ANSWER = 1 << 28  # bytes: the profile of 100,000 columns has a third
+_MAX_ANSWER = 1 << 24  # bytes: a profile of 5,000 columns has a third
 _END_SECONDS = 5.0
-#: Arrow's own allocator would reserve a gigabyte, which counts as taken; threads of OpenBLAS would not outlive a fork.
-_ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+#: The bytes that a process may hold, as `service/reader.py` takes them.
+_MEMORY = struct.Struct("!Q")
+#: Threads of OpenBLAS would not outlive a fork.
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +51,22 @@ async def ask(task: Mapping[str, Any], limits: ReadingLimits) -> dict[str, Any]:
 
     Raises InvalidDatasetError or InvalidSpecError, which name what is wrong in the file, and FileLimitError.
     """
-    asked = {**task, "table": limits.table, "memory": limits.memory, "seconds": limits.seconds}
-    connection = await asyncio.to_thread(_reader().connect)
+    connection = await asyncio.to_thread(_reader().connect, limits.memory)
     connection.setblocking(False)
     reader, writer = await asyncio.open_unix_connection(sock=connection)
     try:
         async with asyncio.timeout(limits.seconds):
-            writer.write(json.dumps(asked).encode() + b"\n")
-            answered = await _read_answer(reader)
+            writer.write(json.dumps({**task, "seconds": limits.seconds}).encode() + b"\n")
+            answered = bytes(await _read_answer(reader))
     except TimeoutError as error:
         raise FileLimitError.of_time(limits.seconds) from error
     except ConnectionError:
         answered = b""
     finally:
         writer.transport.abort()
-    return await asyncio.to_thread(_understand, bytes(answered), limits)
+    if len(answered) > _MAX_ANSWER:
+        raise FileLimitError.of_answer(_MAX_ANSWER)
+    return await asyncio.to_thread(_understand, answered, limits)
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> bytearray:
@@ -95,7 +99,7 @@ def _understand(answered: bytes, limits: ReadingLimits) -> dict[str, Any]:
             raise InvalidDatasetError("file", "the file cannot be read; is it damaged?")
         case {"signal": signal.SIGXCPU}:
             raise FileLimitError.of_time(limits.seconds)
-    _log.warning("the process that read a file died", signal=said.get("signal"), rss=said.get("rss"))
+    _log.warning("the process that read a file died", signal=said.get("signal"))
     raise FileLimitError.of_memory_or_damage(limits.memory)
 
 
@@ -107,29 +111,29 @@ class _Reader:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    def connect(self) -> socket.socket:
-        """Start a process that reads a file; return the socket over which it is asked."""
+    def connect(self, memory: int) -> socket.socket:
+        """Start a process that may hold so many bytes; return the socket over which it is asked."""
         with self._lock:
             ours, its = socket.socketpair()
             with its:
                 try:
-                    self._send(its)
+                    self._send(its, memory)
                 except OSError:  # the program was killed: once more, with another
                     self._stop()
-                    self._send(its)
+                    self._send(its, memory)
             return ours
 
-    def _send(self, its: socket.socket) -> None:
+    def _send(self, its: socket.socket, memory: int) -> None:
         if self._control is None:
             self._control = self._start()
-        socket.send_fds(self._control, [b"+"], [its.fileno()])
+        socket.send_fds(self._control, [_MEMORY.pack(memory)], [its.fileno()])
 
     def _start(self) -> socket.socket:
         ours, its = socket.socketpair()
         environment = environment_without_secrets() | _ENVIRONMENT
         with its:
             self._process = subprocess.Popen(
-                module_command("service.reader"), stdin=its, stdout=subprocess.DEVNULL, env=environment
+                module_command("service.reader"), stdin=its.fileno(), stdout=subprocess.DEVNULL, env=environment
             )
         return ours
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import resource
-import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,15 +13,14 @@ from typing import Any
 
 import structlog
 
-from service.child_process import environment_without_secrets, regsweep_command
+from service.child_process import environment_without_secrets, memory_of, regsweep_command
 from service.errors import FileLimitError, InvalidDatasetError, PredictorMissingError, ServiceError
 from service.reading_process import ReadingLimits
 from studies.spec.table import TableFormat
 
 _log = structlog.get_logger(__name__)
 _TIMEOUT_SECONDS = 600.0
-#: Arrow's own allocator would reserve a gigabyte, which counts as taken.
-_ENVIRONMENT = {"COLUMNS": "1000", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+_LOOKS_SECONDS = 0.1
 _NO_MEMORY = re.compile("MemoryError|bad_alloc|ResourceExhausted|allocate memory|out of memory", re.IGNORECASE)
 _REFUSED = 2  # exit status of a command whose input is wrong
 
@@ -96,11 +93,9 @@ async def _run(memory: int, *arguments: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         *regsweep_command(*arguments),
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        env=environment_without_secrets() | _ENVIRONMENT,
+        env=environment_without_secrets() | {"COLUMNS": "1000"},
     )  # fmt: skip
-    if sys.platform == "linux":  # elsewhere a process cannot be limited from outside
-        resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory, memory))
-        resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+    watching = asyncio.ensure_future(_watch(process, memory))
     try:
         _, message = await asyncio.wait_for(process.communicate(), _TIMEOUT_SECONDS)
     except TimeoutError as error:
@@ -108,7 +103,16 @@ async def _run(memory: int, *arguments: str) -> tuple[int, str]:
             "file", f"took longer than {_TIMEOUT_SECONDS:.0f} seconds; send fewer rows at once"
         ) from error
     finally:
+        watching.cancel()
         if process.returncode is None:
             process.kill()
             await process.wait()
     return process.returncode or 0, message.decode(errors="replace").strip()
+
+
+async def _watch(process: asyncio.subprocess.Process, memory: int) -> None:
+    """Kill a process that holds more memory than it may."""
+    while process.returncode is None:
+        if memory_of(process.pid) > memory:
+            process.kill()
+        await asyncio.sleep(_LOOKS_SECONDS)

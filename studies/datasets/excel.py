@@ -69,7 +69,8 @@ class ExcelFile:
 
         Raises InvalidTableError, which names the row, when a value stands behind the header's last column.
         """
-        wanted = [(name, self.names.index(name)) for name in columns]
+        numbers = {name: number for number, name in enumerate(self.names)}
+        wanted = [(name, numbers[name]) for name in columns]
         with _readable(), _open_sheet(self.path, self.sheet) as (sheet, _):
             rows = self._values(sheet)
             while batch := list(islice(rows, _BATCH_ROWS)):
