@@ -14,6 +14,7 @@ ServiceError
 ├── InvalidDatasetError 422  a file does not hold the dataset that was described
 │   └── FileLimitError  413  a file takes more memory or time to read than it may
 ├── InvalidModelFileError 422 a file holds no Keras model that a study could have
+├── ReaderDiedError     503  the program that reads files was ended
 ├── BusyError           503  a request waited too long for its turn
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
@@ -245,6 +246,16 @@ class InvalidModelFileError(ServiceError):
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
         self.fields = tuple(errors)
+
+
+class ReaderDiedError(ServiceError):
+    """The program that reads files ended, or was ended, which says nothing about the file."""
+
+    status = 503
+    title = "Not read"
+
+    def __init__(self) -> None:
+        super().__init__("what reads files was ended from outside; send the file again")
 
 
 class BusyError(ServiceError):

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from service.child_process import environment_without_secrets, module_command
-from service.errors import FileLimitError, InvalidDatasetError
+from service.errors import FileLimitError, InvalidDatasetError, ReaderDiedError
 from studies.errors import FieldError, InvalidSpecError
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +49,8 @@ class ReadingLimits:
 async def ask(task: Mapping[str, Any], limits: ReadingLimits) -> dict[str, Any]:
     """Have a file read. A cancelled caller ends the process.
 
-    Raises InvalidDatasetError or InvalidSpecError, which name what is wrong in the file, and FileLimitError.
+    Raises InvalidDatasetError or InvalidSpecError, which name what is wrong in the file, FileLimitError, and
+    ReaderDiedError.
     """
     connection = await asyncio.to_thread(_reader().connect, limits.memory)
     connection.setblocking(False)
@@ -99,6 +100,9 @@ def _understand(answered: bytes, limits: ReadingLimits) -> dict[str, Any]:
             raise InvalidDatasetError("file", "the file cannot be read; is it damaged?")
         case {"signal": signal.SIGXCPU}:
             raise FileLimitError.of_time(limits.seconds)
+    if not said:  # the program that tells how a process ended has ended itself
+        _log.error("the program that reads files died; another is started for the next file")
+        raise ReaderDiedError
     _log.warning("the process that read a file died", signal=said.get("signal"))
     raise FileLimitError.of_memory_or_damage(limits.memory)
 

@@ -27,6 +27,7 @@ _MAX_SERVER_BYTES = 300_000_000
 _MAX_HEALTH_SECONDS = 3.0
 _ALLOWED = {200, 201, 413, 422}
 _GONE_SECONDS = 1.0
+_READ_SECONDS = 60
 
 
 def main(part: str) -> int:
@@ -34,6 +35,7 @@ def main(part: str) -> int:
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         house = House(Path(folder))
+        house.environment["REGSWEEP_READ_SECONDS"] = str(_READ_SECONDS)
         try:
             with serving(house, workers=0) as server:
                 for name in BOMBS:

@@ -167,7 +167,10 @@ def xlsx_of_one_text(letters: int = 800_000_000) -> bytes:
 def keras_of_zeros(size: int = 3_000_000_000) -> bytes:
     """A .keras file whose config is three gigabytes of blanks."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("config.json", "w") as member:
+    with (
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("config.json", "w", force_zip64=True) as member,
+    ):
         for _ in range(size // 1_000_000):
             member.write(b" " * 1_000_000)
     return file.getvalue()
