@@ -16,6 +16,8 @@ ServiceError
 ├── InvalidModelFileError 422 a file holds no Keras model that a study could have
 ├── ReaderDiedError     503  the program that reads files was ended
 ├── BusyError           503  a request waited too long for its turn
+├── RateLimitedError    429  too many requests came in a short time
+├── SecretKeyError      501  secrets cannot be wrapped, or not be read with this key
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
 ├── OtherListingError   422  a cursor is of another listing
@@ -71,10 +73,11 @@ class UnauthenticatedError(ServiceError):
     title = "Unauthorized"
     challenge: str | None = None
 
-    def __init__(self, *, key_sent: bool) -> None:
-        reason = "this key is not known, was revoked, or has expired" if key_sent else "a key is needed"
-        super().__init__(f"{reason}; send one as 'Authorization: Bearer rgs_…', or log in at /login")
-        self.challenge = 'Bearer realm="regsweep"' + (', error="invalid_token"' if key_sent else "")
+    def __init__(self, reason: str | None = None) -> None:
+        """Say what is wrong with the key or login that was sent; None when none was."""
+        self.reason = reason or "a key is needed"
+        super().__init__(f"{self.reason}; send one as 'Authorization: Bearer rgs_…', or log in at /login")
+        self.challenge = 'Bearer realm="regsweep"' + (', error="invalid_token"' if reason else "")
 
 
 class ForbiddenError(ServiceError):
@@ -272,6 +275,25 @@ class InvalidOptionsError(InvalidSpecError):
     """What is said of a file's columns, or of what is to be done with it, is wrong; names every field."""
 
     title = "Invalid options"
+
+
+class RateLimitedError(ServiceError):
+    """Too many requests came in a short time; `retry_after` is the seconds until one may pass again."""
+
+    status = 429
+    title = "Too many requests"
+    retry_after = 1
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SecretKeyError(ServiceError):
+    """Secrets cannot be wrapped: there is no key to wrap them with, or not the one that wrapped them."""
+
+    status = 501
+    title = "No secret key"
 
 
 class DiskFullError(ServiceError):
