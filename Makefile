@@ -8,7 +8,7 @@ AUDIT_READY := .venv/audit-ready
 AUDIT ?= pypi
 BEGUN := $(shell date +%s)
 
-.PHONY: setup demo test check test-docker browser serve client openapi lint types chaos bench-setup bench lock audit-setup audit licenses clean
+.PHONY: setup demo test fuzz check test-docker browser serve client openapi lint types chaos bench-setup bench lock audit-setup audit licenses clean
 
 setup: $(READY)
 
@@ -33,6 +33,11 @@ test: setup
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m slipcover --json --out .pytest_cache/coverage.json -m pytest
 	$(BIN)/python -m slipcover --merge .pytest_cache/coverage.json --out .pytest_cache/coverage.json --fail-under 90
 	@echo "make test took $$(($$(date +%s) - $(BEGUN))) seconds"
+
+# Send damaged files, 2,000 of each kind, and files that take much to read, to a server.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.files --count 2000
+	$(BIN)/python -m tests.fuzz.attack
 
 # Before each commit: lint, types and the unit tests that train nothing.
 check: setup lint types

@@ -1,14 +1,37 @@
-"""The command line of a child process of ours."""
+"""The command line and the environment of a child process of ours."""
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+
+_WITHHELD = ("REGSWEEP_", "AWS_")  # settings that a child that reads strangers' data does not need, secrets among them
 
 
 def regsweep_command(*arguments: str) -> list[str]:
-    """Run `regsweep …` in a child process.
+    """Run `regsweep …` in a child process."""
+    return module_command("service.cli.main", *arguments)
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Run a module of ours in a child process.
 
     `-P` keeps the working directory off Python's path, where a user's `queue.py`, `studies.py` or `service/` would be
     imported in place of Python's and of ours.
     """
-    return [sys.executable, "-P", "-m", "service.cli.main", *arguments]
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def environment_without_secrets() -> dict[str, str]:
+    """The environment of a child process that reads what strangers sent."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+
+
+def memory_of(process: int) -> int:
+    """Bytes of memory that a process holds for itself; 0 where the system does not say, or it has ended."""
+    try:
+        held = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    return (int(held[1]) - int(held[2])) * os.sysconf("SC_PAGE_SIZE")

@@ -12,6 +12,10 @@ ServiceError
 ├── TooLargeError       413  an upload or another body exceeds its limit
 ├── CutOffError         400  a client disconnected before its upload was complete
 ├── InvalidDatasetError 422  a file does not hold the dataset that was described
+│   └── FileLimitError  413  a file takes more memory or time to read than it may
+├── InvalidModelFileError 422 a file holds no Keras model that a study could have
+├── ReaderDiedError     503  the program that reads files was ended
+├── BusyError           503  a request waited too long for its turn
 ├── RateLimitedError    429  too many requests came in a short time
 ├── SecretKeyError      501  secrets cannot be wrapped, or not be read with this key
 ├── DiskFullError       507  an upload cannot be written to the disk
@@ -39,7 +43,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Self
 
-from studies.errors import FieldError
+from studies.errors import FieldError, InvalidSpecError
 from studies.spec.budget import seconds_text
 
 _MAX_LISTED = 6  # fields in which two studies differ, or query parameters that are unknown
@@ -196,10 +200,82 @@ class OneFieldError(ServiceError):
 
 
 class InvalidDatasetError(OneFieldError):
-    """A file does not hold the dataset that was described; `field` names the wrong option."""
+    """A file does not hold the dataset that was described; `field` names the wrong option, or is `file`."""
 
     status = 422
-    title = "Invalid dataset"
+    title = "Invalid file"
+
+
+class FileLimitError(InvalidDatasetError):
+    """A file takes more memory or time to read than it may."""
+
+    status = 413
+    title = "Too much to read"
+
+    @classmethod
+    def of_memory(cls, most: int) -> Self:
+        """Memory ran out."""
+        return cls("file", f"reading the file takes {_memory_limit(most)}; send fewer rows or columns")
+
+    @classmethod
+    def of_answer(cls, most: int) -> Self:
+        """What is to be said of the file is too long."""
+        return cls("file", f"what is to be said of the file is more than {most / 1e6:.0f} MB; send fewer columns")
+
+    @classmethod
+    def of_time(cls, seconds: int) -> Self:
+        """Time ran out."""
+        return cls(
+            "file",
+            f"reading the file takes more than {seconds} seconds, which REGSWEEP_READ_SECONDS allows; send fewer rows "
+            "or columns",
+        )
+
+    @classmethod
+    def of_memory_or_damage(cls, most: int) -> Self:
+        """The process that read the file died, and nobody knows of what."""
+        return cls("file", f"reading the file ended its process: it is damaged, or takes {_memory_limit(most)}")
+
+
+def _memory_limit(most: int) -> str:
+    return f"more than {most / 1e9:.1f} GB of memory, which REGSWEEP_READ_MEMORY_SHARE allows"
+
+
+class InvalidModelFileError(ServiceError):
+    """A file holds no Keras model that a study could have."""
+
+    status = 422
+    title = "Invalid model file"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.fields = tuple(errors)
+
+
+class ReaderDiedError(ServiceError):
+    """The program that reads files ended, or was ended, which says nothing about the file."""
+
+    status = 503
+    title = "Not read"
+
+    def __init__(self) -> None:
+        super().__init__("what reads files was ended from outside; send the file again")
+
+
+class BusyError(ServiceError):
+    """A request waited too long for its turn."""
+
+    status = 503
+    title = "Busy"
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(f"{what} and this one has waited for {seconds:.0f} seconds; send it again later")
+
+
+class InvalidOptionsError(InvalidSpecError):
+    """What is said of a file's columns, or of what is to be done with it, is wrong; names every field."""
+
+    title = "Invalid options"
 
 
 class RateLimitedError(ServiceError):

@@ -1,4 +1,4 @@
-"""Keeps a user's file as a dataset: reads it whole, profiles it, records it."""
+"""Reads and profiles a user's file, before it is kept as a dataset."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.errors import InvalidDatasetError
+from service.errors import InvalidDatasetError, InvalidOptionsError
 from service.names import make_name
-from service.storage.datasets import DatasetStore, Upload
-from service.storage.records import DatasetRecord
 from studies.datasets.profile import DatasetProfile, InputsProfile
 from studies.datasets.table import NO_TARGET
 from studies.spec.table import TableFormat, TableOptions
 
 if TYPE_CHECKING:
+    from service.storage.datasets import Upload
     from studies.datasets.table import Table
 
 #: A table may take this share of the machine's memory, for reading one takes more than twice its size.
@@ -27,37 +26,39 @@ _BLOCK_BYTES = 1 << 20
 def check_options(options: Mapping[str, Any]) -> TableOptions:
     """Validate what a user says of a file's columns.
 
-    Raises InvalidSpecError with every option that is wrong.
+    Raises InvalidOptionsError with every option that is wrong.
     """
     from pydantic import ValidationError
 
-    from studies.errors import InvalidSpecError
     from studies.study_file import field_errors
 
     try:
         return TableOptions.model_validate(options)
     except ValidationError as error:
-        raise InvalidSpecError(field_errors(error.errors())) from error
+        raise InvalidOptionsError(field_errors(error.errors())) from error
 
 
-def describe(file: Path, file_format: TableFormat, options: TableOptions) -> tuple[TableOptions, DatasetProfile]:
+def describe(
+    file: Path, file_format: TableFormat, options: TableOptions, max_bytes: int | None = None
+) -> tuple[TableOptions, DatasetProfile]:
     """Read and profile a file; return its options with what was seen of it, and the profile.
 
-    Raises InvalidDatasetError, which names the row or column that is wrong.
+    Raises InvalidDatasetError, which names the row or column that is wrong, when it is no dataset, or would exceed
+    `max_bytes` as 32-bit numbers: a quarter of the machine's memory unless it is given.
     """
     from studies.datasets.profile import profile
 
     with _naming_option():
-        table = _read(file, file_format, options)
+        table = _read(file, file_format, options, max_bytes)
         return table.options, profile(table)
 
 
-def _read(file: Path, file_format: TableFormat, options: TableOptions) -> Table:
+def _read(file: Path, file_format: TableFormat, options: TableOptions, max_bytes: int | None) -> Table:
     from studies.datasets.tables import read
     from studies.training.machine import memory_bytes
 
     with _naming_option():
-        return read(file, file_format, options, int(memory_bytes() * _MEMORY_SHARE))
+        return read(file, file_format, options, max_bytes or int(memory_bytes() * _MEMORY_SHARE))
 
 
 @contextmanager
@@ -68,9 +69,9 @@ def _naming_option() -> Iterator[None]:
     try:
         yield
     except InvalidTableError as error:
-        raise InvalidDatasetError(error.option or "", str(error)) from error
+        raise InvalidDatasetError(error.option or "file", str(error)) from error
     except DatasetError as error:
-        raise InvalidDatasetError("", str(error)) from error
+        raise InvalidDatasetError("file", str(error)) from error
 
 
 def check_input_options(options: Mapping[str, Any]) -> TableOptions:
@@ -78,23 +79,28 @@ def check_input_options(options: Mapping[str, Any]) -> TableOptions:
     return check_options({**options, "target": NO_TARGET})
 
 
-def describe_inputs(file: Path, file_format: TableFormat, options: TableOptions) -> tuple[TableOptions, InputsProfile]:
+def describe_inputs(
+    file: Path, file_format: TableFormat, options: TableOptions, max_bytes: int | None = None
+) -> tuple[TableOptions, InputsProfile]:
     """Read and profile a file without a target; see `describe`."""
     from studies.datasets.profile import profile_inputs
 
-    table = _read(file, file_format, options)
-    return table.options, profile_inputs(table)
+    with _naming_option():
+        table = _read(file, file_format, options, max_bytes)
+        return table.options, profile_inputs(table)
 
 
-def keep(
-    datasets: DatasetStore, file: Upload, name: str | None, file_format: TableFormat, options: TableOptions
-) -> tuple[DatasetRecord, bool]:
-    """Read, profile and keep a file, under a generated name if it has none; return its dataset, and whether it is new.
+def preview(
+    file: Path, file_format: TableFormat, rows: int, encoding: str | None, sheet: str | None, max_bytes: int
+) -> dict[str, Any]:
+    """Read the first rows of a file, see `studies.datasets.preview`.
 
-    Raises InvalidDatasetError, which names the row or column that is wrong.
+    Raises InvalidDatasetError when it cannot be read, or would exceed `max_bytes`.
     """
-    options, profile = describe(file.path, file_format, options)
-    return datasets.add(file, name or make_dataset_name(options.target, file.digest), file_format, options, profile)
+    from studies.datasets import preview
+
+    with _naming_option():
+        return preview.preview(file, file_format, rows, encoding, sheet, max_bytes)
 
 
 def make_dataset_name(target: str | None, digest: str) -> str:
@@ -107,6 +113,8 @@ def local_upload(path: Path) -> Upload:
 
     Raises OSError when it cannot be read.
     """
+    from service.storage.datasets import Upload
+
     digest = sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):

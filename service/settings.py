@@ -150,6 +150,17 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1)] = Field(
         10_000_000, description="Largest body of any other request, such as a study with a Keras model in it."
     )
+    read_memory_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5,
+        description="Share of the machine's memory that reading a file that was sent may take; of a file up to 50 MB a "
+        "quarter of it, or 1 GB if that is more.",
+    )
+    read_seconds: Annotated[int, Field(ge=1)] = Field(
+        300, description="Most seconds that reading a file that was sent may take."
+    )
+    max_reads: Annotated[int, Field(ge=1)] = Field(
+        4, description="Files that are read at once, half of them of one key; others wait, 30 seconds at most."
+    )
     max_trials: Annotated[int, Field(ge=1)] = Field(
         50_000, description="Most trials of a study, and of each technique that a comparison searches."
     )

@@ -166,7 +166,7 @@ def _sweep_here(
             log_level="warning",
             **chosen,
         )
-        app = create_app(settings)
+        app = create_app(settings, own_files=True)
         stack.callback(app.state.lazy_store.close)
         store = app.state.lazy_store.get()  # not by a request: its error names the file
         client = stack.enter_context(Client("http://127.0.0.1", transport=InProcessTransport(app)))

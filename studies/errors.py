@@ -33,6 +33,7 @@ class InvalidSpecError(StudiesError):
     """A study description that cannot be accepted."""
 
     status = 422  # of the answer to it
+    title = "Invalid study"  # of that answer
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         self.errors = tuple(errors)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from lzma import LZMAError
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
@@ -9,6 +11,8 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 from studies.errors import FieldError, InvalidSpecError
 from studies.keras_config.reading import MAX_CHARACTERS
 
+#: What zipfile and its decompressors raise of an archive that is damaged.
+_DAMAGES = (BadZipFile, zlib.error, LZMAError, EOFError, KeyError, RuntimeError, ValueError)
 _CONFIG = "config.json"  # within a .keras archive
 _MAX_BYTES = 4 * MAX_CHARACTERS  # UTF-8 has at most four a character
 
@@ -43,7 +47,7 @@ def _read_archive(path: Path) -> bytes:
         with ZipFile(path) as archive, archive.open(_CONFIG) as file:
             # The size that the archive claims may be wrong.
             return _check_size(file.read(_MAX_BYTES + 1), path)
-    except (KeyError, BadZipFile, NotImplementedError, RuntimeError) as error:
+    except _DAMAGES as error:
         raise _error(f"{path} has no {_CONFIG} that can be read; give what model.save() writes") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
 from service.api.openapi import DocumentedApp, operation_id
+from service.api.readings import Readings
 from service.api.routes import (
     comparisons,
     datasets,
@@ -75,8 +75,11 @@ class _App(DocumentedApp):
         return SecurityHeaders(super().build_middleware_stack())
 
 
-def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
-    """Put the app together. A fleet, if there is one, starts once the database is open, and stops with the app."""
+def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: bool = False) -> FastAPI:
+    """Put the app together. A fleet, if there is one, starts once the database is open, and stops with the app.
+
+    With `own_files` nobody but this process' user sends any, and they are read in this process.
+    """
     lazy_store = LazyStore(settings.database_url, None if fleet is None else fleet.start)
     hub = Hub(lazy_store)
 
@@ -133,7 +136,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.state.artifacts = Artifacts(settings.artifacts_url)
     app.state.authenticator = Authenticator(lazy_store, settings.max_failed_keys)
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)
-    app.state.one_prediction, app.state.one_large_dataset = asyncio.Semaphore(1), asyncio.Semaphore(1)
+    app.state.readings = Readings(settings, own_files=own_files)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.router.default = app.state.dashboard
     # The middleware added last runs first: no body is read before its sender is known.

@@ -15,6 +15,7 @@ from service.api.authentication import Authenticator
 from service.api.dashboard import Dashboard
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
+from service.api.readings import Readings
 from service.schemas.checks import StudyDraft
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -86,6 +87,10 @@ def _datasets(request: Request) -> DatasetStore:
     return DatasetStore(_store(request), _artifacts(request))
 
 
+def _readings(request: Request) -> Readings:
+    return cast(Readings, request.app.state.readings)
+
+
 def _dashboard(request: Request) -> Dashboard:
     return cast(Dashboard, request.app.state.dashboard)
 
@@ -129,6 +134,7 @@ IdempotencyKeyDependency = Annotated[str | None, Depends(_idempotency_key)]
 StoreDependency = Annotated[Store, Depends(_store)]
 ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
 DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
+ReadingsDependency = Annotated[Readings, Depends(_readings)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]
 AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
 HubDependency = Annotated[Hub, Depends(_hub)]

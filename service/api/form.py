@@ -34,7 +34,7 @@ class FormReader:
         self._has_file = self._has_ended = False
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
-            raise InvalidDatasetError("", f"a body of {FORM_TYPE} needs a boundary in its Content-Type")
+            raise InvalidDatasetError("file", f"a body of {FORM_TYPE} needs a boundary in its Content-Type")
         with _readable():
             self._parser = MultipartParser(
                 boundary,
@@ -56,12 +56,14 @@ class FormReader:
         with _readable():
             self._parser.write(block)
         if self._bytes - self._file_bytes > MAX_FIELD_BYTES + len(block):
-            raise InvalidDatasetError("", f"the form holds more than {MAX_FIELD_BYTES:,} bytes beside its {FILE_FIELD}")
+            raise InvalidDatasetError(
+                "file", f"the form holds more than {MAX_FIELD_BYTES:,} bytes beside its {FILE_FIELD}"
+            )
 
     def finish(self) -> None:
         """Check that the form has come whole, with a file."""
         if not self._has_ended:
-            raise InvalidDatasetError("", "the form breaks off before its end")
+            raise InvalidDatasetError("file", "the form breaks off before its end")
         # A browser sends a file without name and content where none was chosen.
         if not self._has_file or (self.file_name == "" and not self._file_bytes):
             raise InvalidDatasetError(
@@ -86,7 +88,7 @@ class FormReader:
         _, options = parse_options_header(self._headers.get(b"content-disposition"))
         self._name = _text(options.get(b"name", b""))
         if not self._name:
-            raise InvalidDatasetError("", "the form has a part without a name")
+            raise InvalidDatasetError("file", "the form has a part without a name")
         if self._name != FILE_FIELD:
             return
         if self._has_file:
@@ -115,7 +117,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except FormParserError as error:
-        raise InvalidDatasetError("", f"the body is not a form of {FORM_TYPE}: {error}") from error
+        raise InvalidDatasetError("file", f"the body is not a form of {FORM_TYPE}: {error}") from error
 
 
 def _text(data: bytes | bytearray) -> str:

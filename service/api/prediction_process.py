@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import re
 import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,14 +13,16 @@ from typing import Any
 
 import structlog
 
-from service.child_process import regsweep_command
-from service.errors import InvalidDatasetError, PredictorMissingError, ServiceError
+from service.child_process import environment_without_secrets, memory_of, regsweep_command
+from service.errors import FileLimitError, InvalidDatasetError, PredictorMissingError, ServiceError
+from service.reading_process import ReadingLimits
 from studies.spec.table import TableFormat
 
 _log = structlog.get_logger(__name__)
 _TIMEOUT_SECONDS = 600.0
+_LOOKS_SECONDS = 0.1
+_NO_MEMORY = re.compile("MemoryError|bad_alloc|ResourceExhausted|allocate memory|out of memory", re.IGNORECASE)
 _REFUSED = 2  # exit status of a command whose input is wrong
-_WITHHELD = ("REGSWEEP_", "AWS_")  # settings that the command does not need, secrets among them
 
 
 def check_installed() -> None:
@@ -47,10 +49,12 @@ async def predict_rows(
     as_json: bool,
     id_column: str | None,
     strict: bool,
+    limits: ReadingLimits,
 ) -> Predicted:
     """Predict a file of rows with an exported model. A cancelled caller ends the process.
 
-    Raises InvalidDatasetError when the rows do not fit the model, or, if `strict`, hold what training never saw.
+    Raises InvalidDatasetError when the rows do not fit the model, or, if `strict`, hold what training never saw;
+    FileLimitError when that takes more memory than it may.
     """
     with tempfile.TemporaryDirectory(prefix="regsweep-predict-") as folder:
         written = f"predictions.{'json' if as_json else 'csv'}"
@@ -62,31 +66,53 @@ async def predict_rows(
         options += [] if encoding is None else [f"--encoding={encoding}"]
         options += [] if sheet is None else [f"--sheet={sheet}"]
         status, message = await _run(
-            "predict", str(model), str(named), "-o", str(output), "--unfamiliar", str(unfamiliar), *options
+            limits.memory,
+            "predict",
+            str(model),
+            str(named),
+            "-o",
+            str(output),
+            "--unfamiliar",
+            str(unfamiliar),
+            *options,
         )
         if status == _REFUSED:
-            raise InvalidDatasetError("", message.removeprefix("regsweep: ").replace(str(named), "the file"))
+            raise InvalidDatasetError("file", message.removeprefix("regsweep: ").replace(str(named), "the file"))
         if status:
+            # Where TensorFlow gets no memory it ends its process, or says so in one of many ways.
+            if status < 0 or _NO_MEMORY.search(message):
+                _log.warning("the process that predicted a file died", code=status, said=message[-1000:])
+                raise FileLimitError.of_memory_or_damage(limits.memory)
             _log.error("predicting failed", code=status, said=message)
             raise ServiceError("predicting failed; the server's log says why")
         return Predicted(output.read_bytes(), json.loads(unfamiliar.read_bytes()))
 
 
-async def _run(*arguments: str) -> tuple[int, str]:
-    """Run `regsweep …`; return its exit status and its standard error."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+async def _run(memory: int, *arguments: str) -> tuple[int, str]:
+    """Run `regsweep …` in so much memory; return its exit status and its standard error."""
     process = await asyncio.create_subprocess_exec(
         *regsweep_command(*arguments),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env=environment | {"COLUMNS": "1000"},
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        env=environment_without_secrets() | {"COLUMNS": "1000"},
     )  # fmt: skip
+    watching = asyncio.ensure_future(_watch(process, memory))
     try:
         _, message = await asyncio.wait_for(process.communicate(), _TIMEOUT_SECONDS)
     except TimeoutError as error:
         raise InvalidDatasetError(
-            "", f"took longer than {_TIMEOUT_SECONDS:.0f} seconds; send fewer rows at once"
+            "file", f"took longer than {_TIMEOUT_SECONDS:.0f} seconds; send fewer rows at once"
         ) from error
     finally:
+        watching.cancel()
         if process.returncode is None:
             process.kill()
             await process.wait()
     return process.returncode or 0, message.decode(errors="replace").strip()
+
+
+async def _watch(process: asyncio.subprocess.Process, memory: int) -> None:
+    """Kill a process that holds more memory than it may."""
+    while process.returncode is None:
+        if memory_of(process.pid) > memory:
+            process.kill()
+        await asyncio.sleep(_LOOKS_SECONDS)

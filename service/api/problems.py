@@ -100,7 +100,7 @@ def answer_service_error(request: Request, error: ServiceError) -> Response:
 
 def _on_invalid_spec(_: Request, error: Exception) -> JSONResponse:
     error = cast(InvalidSpecError, error)
-    return problem(422, "Invalid study", str(error), error.errors)
+    return problem(422, error.title, str(error), error.errors)
 
 
 def _on_validation_error(_: Request, error: Exception) -> JSONResponse:

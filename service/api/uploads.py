@@ -17,9 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from service.api.form import FILE_FIELD, FORM_TYPE, MAX_FIELD_BYTES, FormReader
-from service.errors import CutOffError, DiskFullError, InvalidDatasetError, TooLargeError
+from service.errors import CutOffError, DiskFullError, InvalidDatasetError, InvalidOptionsError, TooLargeError
 from service.storage.datasets import Upload
-from studies.errors import FieldError, InvalidSpecError
+from studies.errors import FieldError
 from studies.spec.table import FORMAT_WORDS, FORMATS_FOR_PEOPLE, TableFormat, format_of_name
 from studies.study_file import field_errors
 
@@ -92,21 +92,21 @@ class Description:
     def complete(self, query: Options) -> Options:
         """Add the form's fields to the options of the query.
 
-        Raises InvalidSpecError when a field is wrong, or is another in the query.
+        Raises InvalidOptionsError when a field is wrong, or is another in the query.
         """
         form = _read_fields(type(query), self.fields)
         both = form.model_fields_set & query.model_fields_set
         differing = [name for name in sorted(both) if getattr(form, name) != getattr(query, name)]
         if differing:
             message = "is not the same in the query and in the form; say it once"
-            raise InvalidSpecError([FieldError(name, message) for name in differing])
+            raise InvalidOptionsError([FieldError(name, message) for name in differing])
         return query.model_copy(update={name: getattr(form, name) for name in form.model_fields_set})
 
 
 def _read_fields(options: type[Options], fields: Mapping[str, Sequence[str]]) -> Options:
     """Read the fields of a form; one that was left empty is none.
 
-    Raises InvalidSpecError with every field that is wrong.
+    Raises InvalidOptionsError with every field that is wrong.
     """
     known = options.model_fields
     given = {name: [value for value in values if value] for name, values in fields.items()}
@@ -118,12 +118,12 @@ def _read_fields(options: type[Options], fields: Mapping[str, Sequence[str]]) ->
         if name in known and name not in lists and len(values) > 1
     ]
     if wrong:
-        raise InvalidSpecError(wrong)
+        raise InvalidOptionsError(wrong)
     values = {name: values if name in lists else values[0] for name, values in given.items() if values}
     try:
         return options.model_validate(values)
     except ValidationError as error:
-        raise InvalidSpecError(field_errors(error.errors())) from error
+        raise InvalidOptionsError(field_errors(error.errors())) from error
 
 
 def sent_as_body(request: Request) -> Description | None:
@@ -198,7 +198,7 @@ def _media_type(content_type: str) -> str:
 
 def _no_file(media_type: str) -> InvalidDatasetError:
     return InvalidDatasetError(
-        "",
+        "file",
         f"the body is a form ({media_type}), not a file; send the file with `--data-binary @FILE -H 'Content-Type: "
         f"text/csv'`, or with `-F {FILE_FIELD}=@FILE`",
     )

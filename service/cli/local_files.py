@@ -115,7 +115,7 @@ def _submit_with_file(client: Client, document: Mapping[str, Any], folder: Path)
 
 
 def _of_dataset(field: str, message: str) -> FieldError:
-    return FieldError(f"dataset.{field}".rstrip("."), message)
+    return FieldError("dataset" if field == "file" else f"dataset.{field}".rstrip("."), message)
 
 
 def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, str, dict[str, Any]]:

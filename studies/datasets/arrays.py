@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +22,24 @@ from studies.errors import InvalidTableError
 
 _KINDS = "buifUM"  # booleans, integers, floats, text, dates
 _BATCH_ROWS = 1 << 20
+_MAX_REASON = 200  # letters: NumPy repeats a whole header
 _MAX_CHANNELS = 4  # of an image: grey, colours, transparency
+#: What zipfile raises where an archive is damaged: its own, its decompressors', and Python's where parts do not fit.
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    KeyError,
+    IndexError,
+)
+#: What NumPy raises of a header, which is Python's text of a dictionary.
+_NO_HEADER = (ValueError, KeyError, TypeError, SyntaxError, RecursionError, tokenize.TokenError, UnicodeError)
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -36,8 +57,12 @@ def _open(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        raise InvalidTableError(f"the file is not a whole .npz archive: {error}; is it truncated?") from error
+    except _DAMAGES as error:
+        raise InvalidTableError(f"the file is not a whole .npz archive: {_why(error)}; is it truncated?") from error
+
+
+def _why(error: Exception) -> str:
+    return " ".join(str(error).split())[:_MAX_REASON]
 
 
 def read_declared(path: Path, max_bytes: int) -> dict[str, Declared]:
@@ -62,11 +87,12 @@ def read_declared(path: Path, max_bytes: int) -> dict[str, Declared]:
         raise InvalidTableError(
             f"the file declares {converted / 1e9:.1f} GB of 32-bit numbers; at most {max_bytes / 1e9:.1f} GB are read"
         )
-    names = [array.name for array in declared]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise InvalidTableError(f"array '{twice}' stands twice in the file", column=twice)
-    return dict(zip(names, declared, strict=True))
+    found: dict[str, Declared] = {}
+    for array in declared:
+        if array.name in found:
+            raise InvalidTableError(f"array '{array.name}' stands twice in the file", column=array.name)
+        found[array.name] = array
+    return found
 
 
 def _read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Declared:
@@ -75,8 +101,8 @@ def _read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Declared:
         try:
             version = np.lib.format.read_magic(file)
             shape, _, dtype = _HEADERS[version](file)
-        except (ValueError, KeyError) as error:
-            raise InvalidTableError(f"'{member.filename}' is not a NumPy array: {error}", column=name) from error
+        except _NO_HEADER as error:
+            raise InvalidTableError(f"'{member.filename}' is not a NumPy array: {_why(error)}", column=name) from error
         header_bytes = file.tell()
     if dtype.hasobject:
         raise InvalidTableError(
@@ -97,18 +123,25 @@ def load(path: Path, name: str) -> Array:
 
     Raises InvalidTableError when its values cannot be read.
     """
-    with _open(path) as archive, _open_member(archive, name) as file:
+    with _open(path) as archive:
+        return _load(archive, name)
+
+
+def _load(archive: zipfile.ZipFile, name: str) -> Array:
+    with _open_member(archive, name) as file:
         try:
             values = np.asarray(np.lib.format.read_array(file, allow_pickle=False))
         except ValueError as error:
-            raise InvalidTableError(f"array '{name}' cannot be read: {error}", column=name) from error
+            raise InvalidTableError(f"array '{name}' cannot be read: {_why(error)}", column=name) from error
     # Another machine may have written it: Arrow takes this machine's byte order only.
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    names = set(archive.namelist())
-    return archive.open(f"{name}.npy" if f"{name}.npy" in names else name)
+    try:
+        return archive.open(f"{name}.npy")
+    except KeyError:  # it is named without the ending
+        return archive.open(name)
 
 
 @dataclass(frozen=True)
@@ -124,7 +157,9 @@ class ArrayColumns:
 
         Raises InvalidTableError when two of them give a column the same name.
         """
-        loaded = {name: load(path, name) for name in declared}
+        # Opened once: to open an archive takes as long as it has members.
+        with _open(path) as archive:
+            loaded = {name: _load(archive, name) for name in declared}
         return cls(loaded, _column_sources(declared, single))
 
     @property
@@ -137,7 +172,7 @@ class ArrayColumns:
         rows = len(next(iter(self.arrays.values())))
         for start in range(0, rows, _BATCH_ROWS):
             part = slice(start, start + _BATCH_ROWS)
-            yield pa.RecordBatch.from_pydict({name: _to_arrow(self.values(name)[part]) for name in columns})
+            yield pa.RecordBatch.from_pydict({name: _to_arrow(self.values(name)[part], name) for name in columns})
 
     def values(self, column: str) -> Array:
         """Return the values of a column."""
@@ -157,12 +192,15 @@ def _column_sources(declared: Mapping[str, Declared], single: Collection[str]) -
     return sources
 
 
-def _to_arrow(values: Array) -> pa.Array:
+def _to_arrow(values: Array, column: str) -> pa.Array:
     if values.dtype.kind == "M":
         values = values.astype("datetime64[ms]")
     if values.dtype == np.float16:
         values = values.astype(np.float32)
-    return pa.array(np.ascontiguousarray(values))
+    try:
+        return pa.array(np.ascontiguousarray(values))
+    except UnicodeError as error:
+        raise InvalidTableError(f"array '{column}' has text with a letter that Unicode lacks", column=column) from error
 
 
 def read_images(path: Path, name: str, shape: tuple[int, ...] = ()) -> tuple[Array, str]:

@@ -13,6 +13,7 @@ from studies.errors import InvalidTableError
 from studies.spec.table import TableFormat, TableOptions
 
 _MAX_COLUMNS = 100_000
+_MAX_COMPARED = 1000  # with a name that is none: it takes as long as they are many
 _MAX_CHARACTERS = 40  # of a name in a message
 
 
@@ -23,7 +24,7 @@ def check_names(names: Sequence[str], options: TableOptions) -> None:
     configured = (*(("ignore", name) for name in options.ignore), *(("columns", name) for name in options.columns))
     for role, name in (*options.roles, *configured):
         if name not in known and name != NO_TARGET:
-            near = get_close_matches(name, names, n=1, cutoff=0.75)
+            near = get_close_matches(name, names[:_MAX_COMPARED], n=1, cutoff=0.75)
             advice = f"did you mean '{near[0]}'?" if near else f"it has {quote_names(names)}"
             if len(names) == 1:
                 advice += "; columns are divided by commas, semicolons, tabs or bars"

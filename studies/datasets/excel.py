@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import warnings
 import zipfile
 import zlib
@@ -12,13 +13,15 @@ from datetime import datetime
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, Self
-from xml.etree.ElementTree import ParseError
 
 import pyarrow as pa
 
 from studies.datasets.column_roles import quote_names
 from studies.errors import InvalidTableError
 
+#: What zipfile raises, its decompressors, and either parser of XML that openpyxl may have, both of which have a
+#: SyntaxError of their own.
+_DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, SyntaxError, EOFError, OSError, RuntimeError)
 _BATCH_ROWS = 1 << 12
 _BOOLEANS = {True: "true", False: "false"}
 _MIDNIGHT = datetime.min.time()
@@ -69,7 +72,8 @@ class ExcelFile:
 
         Raises InvalidTableError, which names the row, when a value stands behind the header's last column.
         """
-        wanted = [(name, self.names.index(name)) for name in columns]
+        numbers = {name: number for number, name in enumerate(self.names)}
+        wanted = [(name, numbers[name]) for name in columns]
         with _readable(), _open_sheet(self.path, self.sheet) as (sheet, _):
             rows = self._values(sheet)
             while batch := list(islice(rows, _BATCH_ROWS)):
@@ -144,8 +148,8 @@ def _to_text(value: Any) -> str | None:
 def _readable() -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, ParseError, EOFError, OSError, zlib.error, NotImplementedError) as error:
+    except _DAMAGES as error:
         raise InvalidTableError(f"the file is not a whole .xlsx workbook: {error}; is it truncated?") from error
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError) as error:
         # What openpyxl raises where parts of a workbook do not fit together.
         raise InvalidTableError(f"the file is no .xlsx workbook, or one that is damaged: {error}") from error

@@ -7,6 +7,7 @@ wherever a block of rows ends and whether numbers come first or text.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"'{next(name for name in names if names.count(name) > 1)}' stands there twice")
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f"'{next(name for name, count in counts.items() if count > 1)}' stands there twice")
     return found
 
 
@@ -44,6 +45,7 @@ class JsonLinesFile:
 
     text: TextFile
     names: tuple[str, ...]  # of all fields, as they come
+    rows: int
     index: tuple[str, ...] = ()
     delimiter: str | None = None
 
@@ -55,11 +57,13 @@ class JsonLinesFile:
         """
         text = TextFile.open(path, "jsonl", encoding, max_bytes)
         names: dict[str, None] = {}
+        rows = 0
         for row in _rows(text):
             names.update(dict.fromkeys(row))
+            rows += 1
         if not names:
             raise InvalidTableError('the file is empty; each line must be an object, as {"age": 31, "y": 1}')
-        return cls(text, tuple(names))
+        return cls(text, tuple(names), rows)
 
     @property
     def note(self) -> str:
@@ -72,7 +76,12 @@ class JsonLinesFile:
         return self.text.asked_again
 
     def check_size(self, columns: int, max_bytes: int) -> None:
-        """Accept any file: text declares no size, its rows are counted while they are read."""
+        """Raise InvalidTableError when the table is too large: short lines, each with fields of its own, make one."""
+        if 4 * self.rows * columns > max_bytes:
+            raise InvalidTableError(
+                f"the file has {self.rows} lines of {columns} fields in all; at most {max_bytes / 1e9:.1f} GB as "
+                "32-bit numbers are read"
+            )
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Read the values of some columns as text, in the rows' order.

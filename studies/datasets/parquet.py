@@ -14,6 +14,8 @@ from pyarrow import parquet
 
 from studies.errors import InvalidTableError
 
+#: What pyarrow raises of a damaged file: of its own, and of Python's where names or metadata are no text.
+_DAMAGES = (pa.ArrowException, OSError, EOFError, ValueError, KeyError, OverflowError)
 _BATCH_ROWS = 1 << 16
 _TEXT_BYTES = 4  # that a file may declare for each byte that is allowed as float32: text is longer than numbers
 
@@ -60,7 +62,9 @@ class ParquetFile:
         """
         # With pre_buffer, the default, the whole file would be held in memory besides.
         with _readable(), parquet.ParquetFile(self.path, pre_buffer=False) as file:
-            yield from file.iter_batches(_BATCH_ROWS, columns=list(columns))
+            for batch in file.iter_batches(_BATCH_ROWS, columns=list(columns)):
+                batch.validate(full=True)  # texts need not be UTF-8, nor offsets lie within the file
+                yield batch
 
 
 def pandas_index(schema: pa.Schema) -> tuple[str, ...]:
@@ -77,7 +81,7 @@ def pandas_index(schema: pa.Schema) -> tuple[str, ...]:
 def _readable() -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except _DAMAGES as error:
         raise InvalidTableError(
             f"the file is not a whole Parquet file: {' '.join(str(error).split())[:200]}; is it truncated?"
         ) from error

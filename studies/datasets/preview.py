@@ -13,15 +13,20 @@ from studies.spec.table import TableFormat
 
 
 def preview(
-    path: Path, file_format: TableFormat, rows: int = 10, encoding: str | None = None, sheet: str | None = None
+    path: Path,
+    file_format: TableFormat,
+    rows: int = 10,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> dict[str, Any]:
     """Read the first rows: `columns`, their names, and `rows`, lists of values; text files give text.
 
     An .npz file also gives `arrays`, the name, shape and dtype of each.
     """
     if file_format == "npz":
-        return _preview_arrays(path, rows)
-    file = open_columns(path, file_format, encoding, sheet=sheet)
+        return _preview_arrays(path, rows, max_bytes)
+    file = open_columns(path, file_format, encoding, max_bytes, sheet)
     first_rows = (row for batch in file.batches(file.names) for row in batch.slice(0, rows).to_pylist())
     return {
         "columns": list(file.names),
@@ -29,10 +34,10 @@ def preview(
     }
 
 
-def _preview_arrays(path: Path, rows: int) -> dict[str, Any]:
+def _preview_arrays(path: Path, rows: int, max_bytes: int) -> dict[str, Any]:
     from studies.datasets import arrays
 
-    declared = arrays.read_declared(path, MAX_BYTES).values()
+    declared = arrays.read_declared(path, max_bytes).values()
     # Columns alone: a row of images is too much to show.
     columns = {a.name: arrays.load(path, a.name)[:rows].tolist() for a in declared if len(a.shape) == 1}
     return {

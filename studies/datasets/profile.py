@@ -25,6 +25,8 @@ from studies.spec.dataset import DatasetFacts, FoldLimit
 _Role = Literal["feature", "target", "weight", "group", "time"]
 
 _MAX_SHOWN_LEVELS = 20
+#: Of which a profile tells; a server holds it as it does all of an answer.
+_MAX_COLUMNS = 5000
 #: The names that people give what they predict, the likeliest first.
 _USUAL_TARGETS = (
     "target",
@@ -93,6 +95,8 @@ class DatasetProfile(FrozenModel):
     facts: DatasetFacts
     delimiter: str | None = None  # of a text's columns
     encoding: str | None = None  # of a text that is not UTF-8
+    used_beyond: int = 0  # columns that give inputs, beside those in `columns`, of which there are at most 5,000
+    left_out_beyond: int = 0  # columns that give none, likewise
 
 
 class InputsProfile(FrozenModel):
@@ -117,18 +121,35 @@ def profile(table: Table) -> DatasetProfile:
         _check_inputs([column for column in columns if column.role == "feature"])
     classes = zip(target.class_names, target.counts, strict=True)
     facts = _facts(table, target, [column for column in columns if column.role == "feature"])
+    shown, beyond = _cut(columns)
     return DatasetProfile(
         rows=table.rows,
-        columns=columns,
+        columns=shown,
         task=target.task,
         why=target.why,
         classes=tuple(Level(name=name, rows=rows) for name, rows in classes),
         histogram=_histogram(target.y) if target.task == "regression" else None,
-        warnings=(*warnings, *([facts.time_obstacle] if facts.time_obstacle else [])),
+        warnings=(*warnings, *([facts.time_obstacle] if facts.time_obstacle else []), *_say_cut(columns)),
         facts=facts,
         delimiter=table.delimiter,
         encoding=table.options.encoding,
+        used_beyond=sum(column.inputs > 0 for column in beyond),
+        left_out_beyond=sum(not column.inputs for column in beyond),
     )
+
+
+def _cut(columns: Sequence[ColumnProfile]) -> tuple[tuple[ColumnProfile, ...], Sequence[ColumnProfile]]:
+    """Divide columns into those that are told of, all with a role of their own among them, and the others."""
+    others = [column for column in columns if column.role in {"feature", "ignored"}]
+    beyond = others[_MAX_COLUMNS:]
+    names = {column.name for column in beyond}
+    return tuple(column for column in columns if column.name not in names), beyond
+
+
+def _say_cut(columns: Sequence[ColumnProfile]) -> list[str]:
+    if len(columns) <= _MAX_COLUMNS:
+        return []
+    return [f"the file has {len(columns):,} columns; the first {_MAX_COLUMNS:,} are shown, and all are read"]
 
 
 def profile_inputs(table: Table) -> InputsProfile:
@@ -137,8 +158,8 @@ def profile_inputs(table: Table) -> InputsProfile:
     named = [column for column in columns if column.role == "feature" and column.kind != "images"]
     return InputsProfile(
         rows=table.rows,
-        columns=columns,
-        warnings=warnings,
+        columns=_cut(columns)[0],
+        warnings=(*warnings, *_say_cut(columns)),
         suggested_target=suggest_target([column.name for column in named if not column.left_out]),
         delimiter=table.delimiter,
         encoding=table.options.encoding,

@@ -49,7 +49,8 @@ def _read_columns(path: Path, file_format: TableFormat, options: TableOptions, m
     # What was seen is kept with the dataset, so that every worker reads the same.
     options = options.model_copy(update={"encoding": file.encoding})
     check_names(file.names, options)
-    ignored = dict.fromkeys((name for name in file.names if name in options.left_out), "as asked")
+    left_out = options.left_out
+    ignored = dict.fromkeys((name for name in file.names if name in left_out), "as asked")
     named = {*options.columns, *(name for _, name in options.roles), *ignored}
     ignored |= dict.fromkeys((name for name in file.index if name not in named), "is the index that pandas wrote")
     names = [name for name in file.names if name not in ignored]
@@ -103,7 +104,8 @@ def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
 
     declared = arrays.read_declared(path, max_bytes)
     check_names(list(declared), options.model_copy(update={"columns": {}}))
-    ignored = dict.fromkeys((name for name in declared if name in options.left_out), "as asked")
+    left_out = options.left_out
+    ignored = dict.fromkeys((name for name in declared if name in left_out), "as asked")
     used = {name: array for name, array in declared.items() if name not in ignored}
     images_name = _find_images(used, options)
     flat = {name: array for name, array in used.items() if name != images_name}

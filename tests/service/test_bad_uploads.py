@@ -90,40 +90,50 @@ def rows(*values: str) -> str:
 #: What is sent, as what, the option that is to blame, and what is said.
 BAD: dict[str, tuple[bytes | str, str, str, str]] = {
     "wrong delimiter": ("a:y\n1:0\n", "csv", "target", "no column 'y'; it has 'a:y'; columns are divided by commas, "),
-    "another delimiter in the header": ("a;y\n1,0\n", "csv", "", "row 2 (the header is row 1) has 1 fields, and the "),
-    "ragged row": ("a,y\n1,0\n2,1,3\n", "csv", "", "row 3 (the header is row 1) has 3 fields, and the header has 2"),
-    "ragged row between semicolons": ("a;y\n1;0\n2;1;3\n", "csv", "", "the header has 2, divided by semicolons"),
+    "another delimiter in the header": (
+        "a;y\n1,0\n",
+        "csv",
+        "file",
+        "row 2 (the header is row 1) has 1 fields, and the ",
+    ),
+    "ragged row": (
+        "a,y\n1,0\n2,1,3\n",
+        "csv",
+        "file",
+        "row 3 (the header is row 1) has 3 fields, and the header has 2",
+    ),
+    "ragged row between semicolons": ("a;y\n1;0\n2;1;3\n", "csv", "file", "the header has 2, divided by semicolons"),
     "no such target": ("a,b\n1,0\n2,1\n", "csv", "target", "the file has no column 'y'; it has 'a', 'b'"),
     "target with missing values": (rows("0", "", "1", ""), "csv", "target", "column 'y' has no value in row 3"),
     "target of one class": (rows(*["u"] * 12), "csv", "target", "column 'y' has one class, 'u', in every row"),
     "class with one row": (rows(*["u"] * 9, "w"), "csv", "target", "column 'y' has one row of the class 'w', row 11"),
-    "few rows": (rows("0", "1"), "csv", "", "the file has 2 rows; at least 10 are needed"),
-    "infinite value": ("a,y\n1,0\ninf,1\n", "csv", "", "column 'a': row 3 (the header is row 1) is infinite"),
-    "infinite target": ("a,y\n1,0\n2,-inf\n", "csv", "", "column 'y': row 3 (the header is row 1) is infinite"),
-    "infinite value in an array": (arrays(x=[1, np.inf], y=[0, 1]), "npz", "", "column 'x': row 2 is infinite"),
-    "duplicate column names": ("a,b,a,y\n1,2,3,0\n", "csv", "", "columns 1 and 3 have the same name 'a'"),
+    "few rows": (rows("0", "1"), "csv", "file", "the file has 2 rows; at least 10 are needed"),
+    "infinite value": ("a,y\n1,0\ninf,1\n", "csv", "file", "column 'a': row 3 (the header is row 1) is infinite"),
+    "infinite target": ("a,y\n1,0\n2,-inf\n", "csv", "file", "column 'y': row 3 (the header is row 1) is infinite"),
+    "infinite value in an array": (arrays(x=[1, np.inf], y=[0, 1]), "npz", "file", "column 'x': row 2 is infinite"),
+    "duplicate column names": ("a,b,a,y\n1,2,3,0\n", "csv", "file", "columns 1 and 3 have the same name 'a'"),
     "two encodings": (
         b"a,y\nGr\xc3\xbcn,0\nGr\xfcn,1\n",
         "csv",
         "encoding",
         "line 3 is not UTF-8 text (byte 0xfc), and ",
     ),
-    "truncated gzip": (gzip.compress(GOOD.encode())[:-9], "csv", "", "the file is not whole gzip data"),
-    "CSV as Excel": (GOOD, "xlsx", "", "the file is not a whole .xlsx workbook"),
-    "CSV as JSON lines": (GOOD, "jsonl", "", "line 1 is not JSON"),
-    "CSV as Feather": (GOOD, "feather", "", "the file is not a whole Feather file"),
-    "a list in JSON lines": ('{"a": [1], "y": 0}\n', "jsonl", "", "line 1: 'a' is a list; make a field of each"),
-    "open quote": ('a,"y\n1,0\n', "csv", "", "row 1 takes up the whole file; is a quote in it not closed?"),
-    "empty file": (b"", "csv", "", "the file is empty; its first row must hold the columns' names"),
-    "only a header": ("a,y\n", "csv", "", "the file has no rows beneath its header"),
-    "empty Parquet": (b"", "parquet", "", "the file is empty, not a Parquet file"),
-    "empty archive": (b"", "npz", "", "the file is empty, not an .npz archive"),
-    "truncated Parquet": (table(a=[1] * 99, y=[0] * 99)[:-50], "parquet", "", "not a whole Parquet file"),
-    "truncated archive": (arrays(x=np.zeros(99), y=np.zeros(99))[:-50], "npz", "", "not a whole .npz archive"),
-    "array of objects": (arrays(x=np.array([{}, {}]), y=[0, 1]), "npz", "", "array 'x' is of Python objects"),
-    "zip bomb": (bomb(), "npz", "", "the file declares 1000.0 GB of arrays; at most "),
-    "Parquet as CSV": (table(a=[1], y=[0]), "csv", "", "the file is a Parquet file, not CSV text"),
-    "lists in Parquet": (table(a=[[1], [2]], y=[0, 1]), "parquet", "", "column 'a' holds list"),
+    "truncated gzip": (gzip.compress(GOOD.encode())[:-9], "csv", "file", "the file is not whole gzip data"),
+    "CSV as Excel": (GOOD, "xlsx", "file", "the file is not a whole .xlsx workbook"),
+    "CSV as JSON lines": (GOOD, "jsonl", "file", "line 1 is not JSON"),
+    "CSV as Feather": (GOOD, "feather", "file", "the file is not a whole Feather file"),
+    "a list in JSON lines": ('{"a": [1], "y": 0}\n', "jsonl", "file", "line 1: 'a' is a list; make a field of each"),
+    "open quote": ('a,"y\n1,0\n', "csv", "file", "row 1 takes up the whole file; is a quote in it not closed?"),
+    "empty file": (b"", "csv", "file", "the file is empty; its first row must hold the columns' names"),
+    "only a header": ("a,y\n", "csv", "file", "the file has no rows beneath its header"),
+    "empty Parquet": (b"", "parquet", "file", "the file is empty, not a Parquet file"),
+    "empty archive": (b"", "npz", "file", "the file is empty, not an .npz archive"),
+    "truncated Parquet": (table(a=[1] * 99, y=[0] * 99)[:-50], "parquet", "file", "not a whole Parquet file"),
+    "truncated archive": (arrays(x=np.zeros(99), y=np.zeros(99))[:-50], "npz", "file", "not a whole .npz archive"),
+    "array of objects": (arrays(x=np.array([{}, {}]), y=[0, 1]), "npz", "file", "array 'x' is of Python objects"),
+    "zip bomb": (bomb(), "npz", "file", "the file declares 1000.0 GB of arrays; at most "),
+    "Parquet as CSV": (table(a=[1], y=[0]), "csv", "file", "the file is a Parquet file, not CSV text"),
+    "lists in Parquet": (table(a=[[1], [2]], y=[0, 1]), "parquet", "file", "column 'a' holds list"),
 }
 
 
@@ -133,6 +143,7 @@ def test_a_file_that_is_no_dataset_is_refused_by_its_row_or_column(api: httpx.Cl
     answer = upload(api, content, kind)
     problem = answer.json()
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), answer.text
+    assert problem["title"] == "Invalid file"
     assert said in problem["detail"]
     [error] = problem["errors"]
     assert error["field"] == option
@@ -166,28 +177,34 @@ FORM = "multipart/form-data; boundary=x"
 
 #: What is sent as what with which query, the field that is to blame, and what is said.
 BAD_FORMS: dict[str, tuple[str, str, dict[str, str], str, str]] = {
-    "curl -d": (GOOD, URL_ENCODED, {"target": "y"}, "", "send the file with `--data-binary @FILE -H 'Content-Type: "),
+    "curl -d": (
+        GOOD,
+        URL_ENCODED,
+        {"target": "y"},
+        "file",
+        "send the file with `--data-binary @FILE -H 'Content-Type: ",
+    ),
     "curl -d with a format": (
         "a,y1,02,1",
         URL_ENCODED,
         {"target": "y", "format": "csv"},
-        "",
+        "file",
         "or with `-F file=@FILE`",
     ),
     "another form": (
         form(FILE),
         "multipart/mixed; boundary=x",
         {"target": "y"},
-        "",
+        "file",
         "is a form (multipart/mixed), not",
     ),
-    "no boundary": (form(FILE), "multipart/form-data", {"target": "y"}, "", "needs a boundary"),
-    "no form": (GOOD, FORM, {"target": "y"}, "", "the body is not a form of multipart/form-data"),
-    "half a form": (form(FILE, end=""), FORM, {"target": "y"}, "", "the form breaks off before its end"),
+    "no boundary": (form(FILE), "multipart/form-data", {"target": "y"}, "file", "needs a boundary"),
+    "no form": (GOOD, FORM, {"target": "y"}, "file", "the body is not a form of multipart/form-data"),
+    "half a form": (form(FILE, end=""), FORM, {"target": "y"}, "file", "the form breaks off before its end"),
     "no file": (form(TARGET), FORM, {}, "file", "the form has no file; send it as the part `file`"),
     "no chosen file": (form('name="file"; filename=""\r\n\r\n'), FORM, {"target": "y"}, "file", "the form has no file"),
     "two files": (form(FILE, FILE), FORM, {"target": "y"}, "file", "the form has two files; send one"),
-    "a nameless part": (form(FILE, "nix\r\n\r\n1"), FORM, {"target": "y"}, "", "a part without a name"),
+    "a nameless part": (form(FILE, "nix\r\n\r\n1"), FORM, {"target": "y"}, "file", "a part without a name"),
     "no target": (form(FILE), FORM, {}, "target", "this field is required"),
     "an empty target": (form(FILE, 'name="target"\r\n\r\n'), FORM, {}, "target", "this field is required"),
     "two targets": (form(FILE, TARGET, TARGET), FORM, {}, "target", "more than once"),
@@ -202,8 +219,14 @@ BAD_FORMS: dict[str, tuple[str, str, dict[str, str], str, str]] = {
         "format",
         "a.doc is no table: choose CSV",
     ),
-    "long fields": (form(FILE, TARGET + "y" * 300_000), FORM, {}, "", "the form holds more than 100,000 bytes beside"),
-    "no dataset": (form(FILE.replace("2,1", "2"), TARGET), FORM, {}, "", "has 1 fields, and the header has 2"),
+    "long fields": (
+        form(FILE, TARGET + "y" * 300_000),
+        FORM,
+        {},
+        "file",
+        "the form holds more than 100,000 bytes beside",
+    ),
+    "no dataset": (form(FILE.replace("2,1", "2"), TARGET), FORM, {}, "file", "has 1 fields, and the header has 2"),
 }
 
 

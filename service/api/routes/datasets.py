@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
 from itertools import chain
 from pathlib import PureWindowsPath
 from typing import Annotated, Any
@@ -13,14 +11,12 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service import ingestion
-from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
+from service.api.dependencies import ArtifactsDependency, DatasetsDependency, ReadingsDependency, SettingsDependency
 from service.api.responses import disposition
 from service.api.uploads import Description, body_schema, receive, sent_as_body
 from service.names import make_name
 from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView, FileProfile, UploadOptions
-from service.settings import Settings
 from service.storage.dataset_files import DatasetFiles, file_path
-from service.storage.datasets import Upload
 from service.views import dataset_detail, dataset_version, find_dataset_view, list_dataset_views
 from studies.datasets.profile import InputsProfile
 from studies.datasets.table import NO_TARGET
@@ -29,7 +25,7 @@ from studies.spec.table import TableFormat, TableOptions
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
-_LARGE_BYTES = 50_000_000
+_LIMIT = "REGSWEEP_MAX_UPLOAD_BYTES"
 Version = Annotated[int | None, Query(ge=1, le=MAX_VERSION, description="The newest when left out.")]
 RowCount = Annotated[int, Query(ge=1, le=1000, description="Number of rows.")]
 
@@ -44,6 +40,7 @@ async def upload(
     request: Request,
     response: Response,
     datasets: DatasetsDependency,
+    readings: ReadingsDependency,
     settings: SettingsDependency,
     query: Annotated[UploadOptions, Query()],
 ) -> DatasetDetail:
@@ -53,9 +50,11 @@ async def upload(
     """
     if body := sent_as_body(request):
         _check(query, body)  # before it comes
-    async with _receive_table(request, settings, query) as (file, asked, description):
-        arguments = _check(asked, description)
-        record, is_new = await run_in_threadpool(ingestion.keep, datasets, file, *arguments)
+    async with receive(request, settings.max_upload_bytes, _LIMIT) as (file, description):
+        name, file_format, options = _check(description.complete(query), description)
+        read, profile = await readings.describe(request, file.path, file_format, options)
+        name = name or ingestion.make_dataset_name(read.target, file.digest)
+        record, is_new = await run_in_threadpool(datasets.add, file, name, file_format, read, profile)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{quote(record.name)}"
     return dataset_detail(record)
@@ -63,42 +62,21 @@ async def upload(
 
 @router.post("/profile", openapi_extra=body_schema(UploadOptions))
 async def profile(
-    request: Request, settings: SettingsDependency, query: Annotated[UploadOptions, Query()]
+    request: Request,
+    readings: ReadingsDependency,
+    settings: SettingsDependency,
+    query: Annotated[UploadOptions, Query()],
 ) -> FileProfile:
     """Profile a file as uploading it would, and keep nothing of it. Without `target` all its columns are read as
     inputs, and the one that is likely the target is suggested.
     """
     if body := sent_as_body(request):
         _check_profiled(query, body)  # before it comes
-    async with _receive_table(request, settings, query) as (file, asked, description):
-        return await run_in_threadpool(_profile, file, *_check_profiled(asked, description))
-
-
-@asynccontextmanager
-async def _receive_table(
-    request: Request, settings: Settings, query: UploadOptions
-) -> AsyncIterator[tuple[Upload, UploadOptions, Description]]:
-    """Receive a file of rows, with all that is said of it."""
-    async with receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as (file, description):
-        asked = description.complete(query)
-        # Large files are read one at a time: each may take a good part of the memory.
-        async with request.app.state.one_large_dataset if file.size > _LARGE_BYTES else nullcontext():
-            yield file, asked, description
-
-
-def _check_profiled(asked: UploadOptions, description: Description) -> tuple[str | None, TableFormat, TableOptions]:
-    """As `_check`, of a file whose target may be left out."""
-    if asked.target is not None:
-        return _check(asked, description)
-    name = asked.name or (_name_of(description.file_name) if description.file_name else None)
-    options = ingestion.check_input_options({"encoding": description.encoding} | asked.table_options)
-    return name, asked.format or description.format, options
-
-
-def _profile(file: Upload, name: str | None, file_format: TableFormat, options: TableOptions) -> FileProfile:
-    has_target = options.target != NO_TARGET
-    describe = ingestion.describe if has_target else ingestion.describe_inputs
-    read, profile = describe(file.path, file_format, options)
+    async with receive(request, settings.max_upload_bytes, _LIMIT) as (file, description):
+        name, file_format, options = _check_profiled(description.complete(query), description)
+        has_target = options.target != NO_TARGET
+        describe = readings.describe if has_target else readings.describe_inputs
+        read, profile = await describe(request, file.path, file_format, options)
     target = read.target if has_target else None
     return FileProfile(
         name=name or ingestion.make_dataset_name(target, file.digest),
@@ -110,6 +88,15 @@ def _profile(file: Upload, name: str | None, file_format: TableFormat, options: 
         suggested_target=profile.suggested_target if isinstance(profile, InputsProfile) else None,
         profile=profile,
     )
+
+
+def _check_profiled(asked: UploadOptions, description: Description) -> tuple[str | None, TableFormat, TableOptions]:
+    """As `_check`, of a file whose target may be left out."""
+    if asked.target is not None:
+        return _check(asked, description)
+    name = asked.name or (_name_of(description.file_name) if description.file_name else None)
+    options = ingestion.check_input_options({"encoding": description.encoding} | asked.table_options)
+    return name, asked.format or description.format, options
 
 
 def _check(asked: UploadOptions, description: Description) -> tuple[str | None, TableFormat, TableOptions]:
@@ -146,20 +133,21 @@ def list_versions(name: str, datasets: DatasetsDependency) -> list[DatasetVersio
 
 
 @router.get("/{name}/preview")
-def preview(
+async def preview(
+    request: Request,
     name: str,
     datasets: DatasetsDependency,
     artifacts: ArtifactsDependency,
+    readings: ReadingsDependency,
     settings: SettingsDependency,
     rows: RowCount = 10,
     version: Version = None,
 ) -> dict[str, Any]:
     """Read the first rows of an uploaded dataset."""
-    from studies.datasets.preview import preview
-
-    record = datasets.find(name, version)
-    file, dataset = DatasetFiles(artifacts, settings.cache_folder)(record.digest), dataset_detail(record)
-    return preview(file, dataset.format, rows, dataset.options.encoding, dataset.options.sheet)
+    record = await run_in_threadpool(datasets.find, name, version)
+    file = await run_in_threadpool(DatasetFiles(artifacts, settings.cache_folder), record.digest)
+    dataset = dataset_detail(record)
+    return await readings.preview(request, file, dataset.format, rows, dataset.options.encoding, dataset.options.sheet)
 
 
 @router.get("/{name}/file", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})

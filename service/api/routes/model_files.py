@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 
-from service.api.dependencies import SettingsDependency
+from service.api.dependencies import ReadingsDependency, SettingsDependency
 from service.api.uploads import receive
-from service.model_reading import read_model
 from service.schemas.models import ModelView
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -28,10 +26,10 @@ _BODY: dict[str, Any] = {
 
 
 @router.post("/read", openapi_extra=_BODY)
-async def read(request: Request, settings: SettingsDependency) -> ModelView:
+async def read(request: Request, readings: ReadingsDependency, settings: SettingsDependency) -> ModelView:
     """Read a Keras model, the text of `model.to_json()` or a .keras file, sent as the body, or as the part `file` of a
     form; answers the `model` of a study's document and the layers with their parameters. Nothing of it is kept.
     """
     # A .keras file has the weights too, of which nothing is read: it may be as large as a dataset.
     async with receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as (file, _):
-        return await run_in_threadpool(read_model, file.path)
+        return await readings.read_model(request, file.path)

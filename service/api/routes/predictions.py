@@ -10,12 +10,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from service.api.dependencies import ArtifactsDependency, SettingsDependency, StoreDependency
+from service.api.dependencies import ArtifactsDependency, ReadingsDependency, SettingsDependency, StoreDependency
 from service.api.model_choice import CandidateParameter, TrialParameter, check_one_named
-from service.api.prediction_process import check_installed, predict_rows
+from service.api.prediction_process import Predicted, check_installed, predict_rows
 from service.api.responses import download_response
 from service.api.uploads import Description, body_schema, receive, sent_as_body
-from service.errors import CutOffError
 from service.export import bundle
 from service.schemas.predictions import PredictionsView
 from service.storage.records import TrialRecord
@@ -57,6 +56,7 @@ async def predict(
     request: Request,
     store: StoreDependency,
     artifacts: ArtifactsDependency,
+    readings: ReadingsDependency,
     settings: SettingsDependency,
     query: Annotated[PredictionOptions, Query()],
 ) -> Response:
@@ -72,23 +72,23 @@ async def predict(
     async with receive(request, settings.max_body_bytes, "REGSWEEP_MAX_BODY_BYTES") as (rows, description):
         asked = description.complete(query)
         file_format, model = found or await _find_model(store, name, asked, description)
-        # One at a time: each is a process with TensorFlow in it.
-        async with request.app.state.one_prediction:
-            if await request.is_disconnected():
-                raise CutOffError("the client hung up before its turn came")
+        as_json = "application/json" in request.headers.get("accept", "")
+
+        async def predict_file() -> Predicted:
             content = await run_in_threadpool(bundle, artifacts, model, store.detail(model), name)
-            as_json = "application/json" in request.headers.get("accept", "")
-            encoding = asked.encoding or description.encoding
-            predicted = await predict_rows(
+            return await predict_rows(
                 content,
                 rows.path,
                 file_format,
-                encoding,
+                asked.encoding or description.encoding,
                 asked.sheet,
                 as_json=as_json,
                 id_column=asked.id,
                 strict=asked.strict,
+                limits=readings.largest,
             )
+
+        predicted = await readings.predict(request, predict_file)
     if as_json:
         return Response(predicted.content, media_type="application/json")
     response = download_response(predicted.content, "text/csv; charset=utf-8", f"{name} predictions.csv")

@@ -1,0 +1,164 @@
+"""What strangers send is read in a process of its own: so many at once, and no longer than who sent it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from service.errors import BusyError, CutOffError, InvalidModelFileError
+from service.reading_process import ReadingLimits, ask
+from service.schemas.models import ModelView
+from service.settings import Settings
+from studies.datasets.profile import DatasetProfile, InputsProfile
+from studies.errors import InvalidSpecError
+from studies.spec.table import TableFormat, TableOptions
+
+_LARGE_BYTES = 50_000_000
+_SMALL_SHARE = 1 / 4  # of the memory that a large file may take
+_ENOUGH_BYTES = 1_000_000_000
+_WAIT_SECONDS = 30.0
+
+T = TypeVar("T")
+
+
+class Turns:
+    """Lets so many requests do something at once, half of them of one API key, and one that is large."""
+
+    def __init__(self, most: int, what: str, wait_seconds: float = _WAIT_SECONDS) -> None:
+        self._what, self._wait_seconds = what, wait_seconds
+        self._all, self._large = asyncio.Semaphore(most), asyncio.Semaphore(1)
+        self._most_of_key = max(1, most // 2)
+        self._of_key: WeakValueDictionary[str | None, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def take(self, key_name: str | None, *, is_large: bool = False) -> AsyncIterator[None]:
+        """Wait for a turn, which lasts as long as the block.
+
+        Raises BusyError when none comes.
+        """
+        of_key = self._of_key.setdefault(key_name, asyncio.Semaphore(self._most_of_key))
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._wait_seconds):
+                    for turn in (of_key, *([self._large] if is_large else []), self._all):
+                        await stack.enter_async_context(turn)
+            except TimeoutError as error:
+                raise BusyError(self._what, self._wait_seconds) from error
+            yield
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Await work, which is cancelled when the client leaves.
+
+    Raises CutOffError then.
+    """
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_leave(request))
+    try:
+        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CutOffError("the client hung up before its answer was there")
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _leave(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+class Readings:
+    """Reads files: in a process of its own each, or in this one where they are its user's."""
+
+    def __init__(self, settings: Settings, *, own_files: bool = False) -> None:
+        from studies.training.machine import memory_bytes
+
+        self._in_process = own_files or not hasattr(os, "fork")
+        self._memory, self._seconds = int(memory_bytes() * settings.read_memory_share), settings.read_seconds
+        self._turns = Turns(settings.max_reads, f"{settings.max_reads} files are read at once (REGSWEEP_MAX_READS)")
+
+        # Each is a process with TensorFlow in it.
+        self._predictions = Turns(1, "files are predicted one at a time")
+
+    @property
+    def largest(self) -> ReadingLimits:
+        """What reading a large file may take."""
+        return ReadingLimits(self._memory, self._seconds)
+
+    async def predict(self, request: Request, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Predict a file when its turn comes."""
+        async with self._predictions.take(_key_name(request)):
+            return await while_connected(request, work())
+
+    async def describe(
+        self, request: Request, file: Path, file_format: TableFormat, options: TableOptions
+    ) -> tuple[TableOptions, DatasetProfile]:
+        """Read and profile a file, see `ingestion.describe`."""
+        task = {"format": file_format, "options": options.model_dump(mode="json"), "inputs_alone": False}
+        found = await self._ask(request, "describe", file, task)
+        return _options(found), await run_in_threadpool(DatasetProfile.model_validate, found["profile"])
+
+    async def describe_inputs(
+        self, request: Request, file: Path, file_format: TableFormat, options: TableOptions
+    ) -> tuple[TableOptions, InputsProfile]:
+        """Read and profile a file without a target, see `ingestion.describe_inputs`."""
+        task = {"format": file_format, "options": options.model_dump(mode="json"), "inputs_alone": True}
+        found = await self._ask(request, "describe", file, task)
+        return _options(found), await run_in_threadpool(InputsProfile.model_validate, found["profile"])
+
+    async def preview(
+        self,
+        request: Request,
+        file: Path,
+        file_format: TableFormat,
+        rows: int,
+        encoding: str | None,
+        sheet: str | None,
+    ) -> dict[str, Any]:
+        """Read the first rows of a file."""
+        task = {"format": file_format, "rows": rows, "encoding": encoding, "sheet": sheet}
+        return await self._ask(request, "preview", file, task)
+
+    async def read_model(self, request: Request, file: Path) -> ModelView:
+        """Read a Keras model's file.
+
+        Raises InvalidModelFileError, which names what is wrong in it.
+        """
+        try:
+            return ModelView.model_validate(await self._ask(request, "read_model", file, {}))
+        except InvalidSpecError as error:
+            raise InvalidModelFileError(error.errors) from error
+
+    async def _ask(self, request: Request, kind: str, file: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+        size = file.stat().st_size
+        async with self._turns.take(_key_name(request), is_large=size > _LARGE_BYTES):
+            limits = self._limits(size)
+            task = {"task": kind, "file": str(file), "table": limits.table, **task}
+            if self._in_process:
+                from service import reading_tasks
+
+                return await run_in_threadpool(reading_tasks.find, task)
+            return await while_connected(request, ask(task, limits))
+
+    def _limits(self, size: int) -> ReadingLimits:
+        small = min(self._memory, max(int(self._memory * _SMALL_SHARE), _ENOUGH_BYTES))
+        return self.largest if size > _LARGE_BYTES else ReadingLimits(small, self._seconds)
+
+
+def _key_name(request: Request) -> str | None:
+    key = getattr(request.state, "key", None)
+    return None if key is None else str(key.name)
+
+
+def _options(found: Mapping[str, Any]) -> TableOptions:
+    return TableOptions.model_validate(found["options"])

@@ -1,0 +1,97 @@
+"""What is asked of a process that reads a stranger's file, and its answers, as JSON."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from service.errors import InvalidDatasetError
+from studies.errors import InvalidSpecError
+
+#: What the tasks import, so that no process does so again.
+_MODULES = (
+    "openpyxl",
+    "service.ingestion",
+    "service.model_reading",
+    "studies.datasets.arrays",
+    "studies.datasets.column_builder",
+    "studies.datasets.delimited",
+    "studies.datasets.excel",
+    "studies.datasets.feather",
+    "studies.datasets.json_lines",
+    "studies.datasets.parquet",
+    "studies.datasets.preview",
+    "studies.datasets.profile",
+    "studies.datasets.tables",
+)
+
+
+def preload() -> None:
+    """Import what the tasks need."""
+    for module in _MODULES:
+        import_module(module)
+
+
+def find(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Carry out a task.
+
+    Raises InvalidDatasetError or InvalidSpecError, which name what is wrong in the file.
+    """
+    return _TASKS[task["task"]](task)
+
+
+def carry_out(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Carry out a task: its answer as `found`, or its error as `refused`, `memory` or `failed`."""
+    try:
+        return {"found": find(task)}
+    except Exception as error:  # noqa: BLE001  # the boundary: told to the server, which keeps it in its log
+        if _ran_out_of_memory(error):
+            return {"memory": True}
+        if isinstance(error, InvalidDatasetError | InvalidSpecError):
+            fields = [[wrong.field, wrong.message] for wrong in error.fields]
+            return {"refused": type(error).__name__, "message": str(error), "fields": fields}
+        return {"failed": "".join(traceback.format_exception(error))[-5000:]}
+
+
+def _ran_out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory ran out, which a reader may have taken for a damaged file."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _describe(task: Mapping[str, Any]) -> dict[str, Any]:
+    from service import ingestion
+    from studies.spec.table import TableOptions
+
+    options = TableOptions.model_validate(task["options"])
+    describe = ingestion.describe_inputs if task["inputs_alone"] else ingestion.describe
+    read, profile = describe(Path(task["file"]), task["format"], options, task["table"])
+    return {"options": read.model_dump(mode="json"), "profile": profile.model_dump(mode="json")}
+
+
+def _read_model(task: Mapping[str, Any]) -> dict[str, Any]:
+    from service.model_reading import read_model
+
+    return read_model(Path(task["file"])).model_dump(mode="json")
+
+
+def _preview(task: Mapping[str, Any]) -> dict[str, Any]:
+    from service import ingestion
+
+    return ingestion.preview(
+        Path(task["file"]), task["format"], task["rows"], task["encoding"], task["sheet"], task["table"]
+    )
+
+
+_TASKS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "describe": _describe,
+    "preview": _preview,
+    "read_model": _read_model,
+}
