@@ -15,6 +15,8 @@ ServiceError
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
 ├── OtherListingError   422  a cursor is of another listing
+├── RateLimitedError    429  too much at once; the same is answered later
+│   └── QuotaError      429  a project has as much as its quota allows
 ├── StorageError        503  the database does not answer or its schema does not fit
 │   ├── MigrationError  503  the database keeps another schema than this version's
 │   ├── BackupError     503  the database cannot be copied
@@ -248,6 +250,24 @@ class OtherListingError(OneFieldError):
             "cursor",
             "cursor: of another listing; repeat path, sort and state of its page, or begin without a cursor",
         )
+
+
+class RateLimitedError(ServiceError):
+    """Too much is asked for at once; the same may be answered after `retry_after` seconds."""
+
+    status = 429
+    title = "Too many requests"
+    retry_after = 60
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QuotaError(RateLimitedError):
+    """A project has as much as its quota allows; the message says what makes room."""
+
+    title = "Quota reached"
 
 
 class EngineMissingError(ServiceError):

@@ -87,14 +87,20 @@ def describe_inputs(file: Path, file_format: TableFormat, options: TableOptions)
 
 
 def keep(
-    datasets: DatasetStore, file: Upload, name: str | None, file_format: TableFormat, options: TableOptions
+    datasets: DatasetStore,
+    file: Upload,
+    name: str | None,
+    file_format: TableFormat,
+    options: TableOptions,
+    project: str | None = None,
 ) -> tuple[DatasetRecord, bool]:
     """Read, profile and keep a file, under a generated name if it has none; return its dataset, and whether it is new.
 
-    Raises InvalidDatasetError, which names the row or column that is wrong.
+    Raises InvalidDatasetError, which names the row or column that is wrong; else as DatasetStore.add.
     """
     options, profile = describe(file.path, file_format, options)
-    return datasets.add(file, name or make_dataset_name(options.target, file.digest), file_format, options, profile)
+    name = name or make_dataset_name(options.target, file.digest)
+    return datasets.add(file, name, file_format, options, profile, project)
 
 
 def make_dataset_name(target: str | None, digest: str) -> str:

@@ -20,6 +20,7 @@ from service.api.guard import Guard
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
+from service.api.request_rates import RequestRates
 from service.api.routes import (
     comparisons,
     datasets,
@@ -31,6 +32,7 @@ from service.api.routes import (
     models,
     pages,
     predictions,
+    projects,
     report,
     splits,
     studies,
@@ -108,6 +110,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(report.router)
     app.include_router(splits.router)
     app.include_router(predictions.router)
+    app.include_router(projects.router)
     app.include_router(workers.router)
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
@@ -119,5 +122,6 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.router.default = app.state.dashboard
     # The middleware added last runs first: no body is read before its sender is known.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Guard, authenticator=app.state.authenticator)
+    rates = RequestRates(settings.quota_requests_a_minute)
+    app.add_middleware(Guard, authenticator=app.state.authenticator, rates=rates)
     return app

@@ -8,6 +8,8 @@ from starlette.requests import HTTPConnection
 
 from service.api.lazy_store import LazyStore
 from service.api_keys import ApiKey, Login
+from service.settings import Settings
+from service.storage.access import Access, Quotas
 from service.storage.keys import KeyStore
 from service.storage.records import KeyRecord
 
@@ -54,6 +56,15 @@ class Authenticator:
         if login is None or record is None or not login.is_valid(record.signing_secret, time.time()):
             return None
         return record
+
+
+def access_of(record: KeyRecord | None, settings: Settings) -> Access:
+    """What the holder of a key may use; without a key, which only an open server lets in, every project."""
+    quotas = Quotas(settings.quota_active_studies, settings.quota_waiting_trials, settings.quota_stored_bytes)
+    if record is None:
+        return Access(quotas=quotas)
+    projects = None if record.projects is None else frozenset(map(str, record.projects))
+    return Access(record.name, record.id, projects, quotas)
 
 
 def new_login(record: KeyRecord) -> Login:

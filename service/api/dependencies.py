@@ -7,18 +7,20 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Query, Request
 
-from service.api.authentication import Authenticator
+from service.api.authentication import Authenticator, access_of
 from service.api.dashboard import Dashboard
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
+from service.storage.projects import ProjectStore
 from service.storage.store import Store
 from service.worker.fleet import Fleet
 from studies.study_file import unique_keys
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
+ProjectParameter = Annotated[str | None, Query(alias="project", description="Only what belongs to this project.")]
 CursorParameter = Annotated[str | None, Query(alias="cursor", description="`next` of the page before.")]
 
 
@@ -58,7 +60,9 @@ async def _unique_keys(request: Request) -> None:
 
 
 def _store(request: Request) -> Store:
-    return cast(LazyStore, request.app.state.lazy_store).get()
+    """The store as the request's key may use it: whatever a route finds, it finds through this."""
+    store = cast(LazyStore, request.app.state.lazy_store).get()
+    return store.accessed_by(access_of(request.state.key, _settings(request)))
 
 
 def _artifacts(request: Request) -> Artifacts:
@@ -67,6 +71,10 @@ def _artifacts(request: Request) -> Artifacts:
 
 def _datasets(request: Request) -> DatasetStore:
     return DatasetStore(_store(request), _artifacts(request))
+
+
+def _projects(request: Request) -> ProjectStore:
+    return ProjectStore(_store(request))
 
 
 def _dashboard(request: Request) -> Dashboard:
@@ -79,11 +87,6 @@ def _authenticator(request: Request) -> Authenticator:
 
 def _hub(request: Request) -> Hub:
     return cast(Hub, request.app.state.hub)
-
-
-def _key_name(request: Request) -> str | None:
-    key = getattr(request.state, "key", None)
-    return None if key is None else str(key.name)
 
 
 def _settings(request: Request) -> Settings:
@@ -110,13 +113,12 @@ STUDY_BODY: dict[str, Any] = {
 WakesWorkers = Depends(_wake_workers)
 #: Refuses a JSON body in which a key stands twice.
 UniqueKeysDependency = Depends(_unique_keys)
-#: The name of the key that a request came with; None where none was needed.
-KeyNameDependency = Annotated[str | None, Depends(_key_name)]
 IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]
 IdempotencyKeyDependency = Annotated[str | None, Depends(_idempotency_key)]
 StoreDependency = Annotated[Store, Depends(_store)]
 ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
 DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
+ProjectsDependency = Annotated[ProjectStore, Depends(_projects)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]
 AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
 HubDependency = Annotated[Hub, Depends(_hub)]

@@ -100,7 +100,7 @@ def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
         best="" if view.best is None else phrases.number(view.best.value),
         age=phrases.age(view.created_at),
         created=phrases.time_tag(view.created_at),
-        who=view.submitted_by or "",
+        who=view.created_by or "",
         parts=parts,
     )
 

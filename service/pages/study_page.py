@@ -144,7 +144,7 @@ def _facts(view: StudyView, spec: StudySpec) -> list[Fact]:
     facts.append(Fact("model", spec.model.kind, _engine(view.engine)))
     budget = spec.budget
     facts.append(Fact("budget", phrases.count(budget.trials, "trial"), f"at most {budget.epochs:,} epochs each"))
-    who = f", by {view.submitted_by}" if view.submitted_by else ""
+    who = f", by {view.created_by}" if view.created_by else ""
     ended = "" if view.ended_at is None else f", ended {phrases.age(view.ended_at)}"
     began = f"{phrases.time_tag(view.created_at)}{ended}"
     facts.append(Fact("submitted", f"{phrases.age(view.created_at)}{who}", began))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
 from service.api_keys import ApiKey, new_signing_secret
 from service.errors import NotFoundError
 from service.scopes import Scope
+from service.storage import quotas
 from service.storage.database import unix_now
 from service.storage.records import KeyRecord
 from service.storage.store import Store
@@ -22,19 +23,27 @@ class KeyStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def create(self, name: str, scope: Scope, days: float | None = None) -> ApiKey:
-        """Make a key, which is returned here and never again; it expires after so many days."""
+    def create(
+        self, name: str, scope: Scope, days: float | None = None, projects: Collection[str] | None = None
+    ) -> ApiKey:
+        """Make a key, which is returned here and never again; it expires after so many days.
+
+        It is limited to the projects, if any are named. Raises NotFoundError when one of them does not exist.
+        """
         api_key = ApiKey.make()
         record = KeyRecord(
             id=api_key.id,
             name=name,
             scope=scope,
+            projects=sorted(projects) if projects else None,
             digest=api_key.digest,
             signing_secret=new_signing_secret(),
             created_at=unix_now(),
             expires_at=None if days is None else unix_now() + days * _DAY,
         )
         with self._store.writing() as session:
+            for project in projects or ():
+                quotas.find_project(session, self._store.access, project, lock=True)
             session.add(record)
         return api_key
 

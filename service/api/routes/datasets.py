@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service import ingestion
-from service.api.dependencies import ArtifactsDependency, DatasetsDependency, SettingsDependency
+from service.api.dependencies import ArtifactsDependency, DatasetsDependency, ProjectParameter, SettingsDependency
 from service.api.responses import disposition
 from service.api.uploads import Description, body_schema, receive, sent_as_body
 from service.names import make_name
@@ -50,7 +50,7 @@ async def upload(
         _check(query, body)  # before it comes
     async with _receive_table(request, settings, query) as (file, asked, description):
         arguments = _check(asked, description)
-        record, is_new = await run_in_threadpool(ingestion.keep, datasets, file, *arguments)
+        record, is_new = await run_in_threadpool(ingestion.keep, datasets, file, *arguments, asked.project)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{quote(record.name)}"
     return dataset_detail(record)
@@ -121,9 +121,9 @@ def _name_of(file_name: str) -> str:
 
 
 @router.get("")
-def list_datasets(datasets: DatasetsDependency) -> list[DatasetView]:
+def list_datasets(datasets: DatasetsDependency, project: ProjectParameter = None) -> list[DatasetView]:
     """List the uploaded datasets, newest first, then the bundled and the synthetic ones."""
-    return list_dataset_views(datasets)
+    return list_dataset_views(datasets, project)
 
 
 @router.get("/{name}")
