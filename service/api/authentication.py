@@ -60,7 +60,7 @@ class Authenticator:
 
 def access_of(record: KeyRecord | None, settings: Settings) -> Access:
     """What the holder of a key may use; without a key, which only an open server lets in, every project."""
-    quotas = Quotas(settings.quota_active_studies, settings.quota_waiting_trials, settings.quota_stored_bytes)
+    quotas = Quotas.of(settings)
     if record is None:
         return Access(quotas=quotas)
     projects = None if record.projects is None else frozenset(map(str, record.projects))

@@ -28,6 +28,9 @@ def create_key(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is, or its purpose.")],
     scope: Annotated[Scope, typer.Option(help="read; submit: also submit and steer; admin: also delete.")] = "read",
     days: Annotated[float | None, typer.Option(help="Days until it expires, default never.")] = None,
+    project: Annotated[
+        list[str] | None, typer.Option(help="A project that it is limited to, default every one; may be repeated.")
+    ] = None,
     database_url: DatabaseUrlOption = None,
 ) -> None:
     """Make a key and print it; it is never shown again."""
@@ -36,18 +39,19 @@ def create_key(
     if days is not None and not 0 < days < float("inf"):
         refuse("--days: must be more than 0")
     with _keys(database_url) as store:
-        print(store.create(name, scope, days).text)
+        print(store.create(name, scope, days, project).text)
 
 
 @keys.command("list")
 def list_keys(database_url: DatabaseUrlOption = None, as_json: JsonOption = False) -> None:
-    """List the keys: id, name, scope, when made, when last used, and when revoked or expiring."""
+    """List the keys: id, name, scope, projects, when made, when last used, and when revoked or expiring."""
     with _keys(database_url, must_exist=True) as store:
         if as_json:
             print_json([_shown(key) for key in store.list_keys()])
             return
         for key in store.list_keys():
-            print(key.id, key.name, key.scope, f"made {_day(key.created_at)}", _use(key), _validity(key), sep="\t")
+            of = ", ".join(key.projects or ("every project",))
+            print(key.id, key.name, key.scope, of, f"made {_day(key.created_at)}", _use(key), _validity(key), sep="\t")
 
 
 def _shown(key: KeyRecord) -> dict[str, Any]:
@@ -55,7 +59,7 @@ def _shown(key: KeyRecord) -> dict[str, Any]:
     times = ("created_at", "last_used_at", "expires_at", "revoked_at")
     instants = {name: getattr(key, name) for name in times}
     shown = {name: None if at is None else datetime.fromtimestamp(at, UTC) for name, at in instants.items()}
-    return {"id": key.id, "name": key.name, "scope": key.scope} | shown
+    return {"id": key.id, "name": key.name, "scope": key.scope, "projects": key.projects} | shown
 
 
 def _day(instant: float) -> str:

@@ -30,6 +30,7 @@ _BY_STATUS: dict[int, type[ServiceError]] = {
     409: errors.ConflictError,
     412: errors.PreconditionError,
     413: errors.TooLargeError,
+    429: errors.RateLimitedError,
     503: errors.StorageError,
 }
 
@@ -41,7 +42,7 @@ def fill(template: str, **parts: object) -> str:
     """
     for part in map(str, parts.values()):
         if part in {"", ".", ".."} or "/" in part or not _is_whole(part):
-            kind = "dataset" if template.startswith("/v1/datasets/") else "study"
+            kind = next((kind for kind in ("dataset", "project") if template.startswith(f"/v1/{kind}s/")), "study")
             raise errors.NotFoundError(f"there is no {kind} named '{part}'")
     return template.format(**{name: quote(str(part), safe="") for name, part in parts.items()})
 
@@ -68,4 +69,8 @@ def refusal(response: httpx.Response) -> ServiceError | InvalidSpecError:
     kind = _BY_TITLE.get(str(problem.get("title")), _BY_STATUS.get(status, RefusedError))
     if status == _INVALID and fields and kind is RefusedError:
         return InvalidSpecError(fields)
-    return kind.told(detail, status, fields)
+    error = kind.told(detail, status, fields)
+    waits = response.headers.get("retry-after", "")
+    if isinstance(error, errors.RateLimitedError) and waits.isdecimal():
+        error.retry_after = int(waits)
+    return error

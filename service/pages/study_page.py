@@ -14,10 +14,10 @@ from service.pages.trial_table import TrialTable, trial_table
 from service.pages.viewer import Viewer
 from service.pages.worker_section import worker_section
 from service.schemas.studies import EngineView, SeedsView, StudyView
-from service.storage.records import StudyRecord
+from service.storage.records import DEFAULT_PROJECT, StudyRecord
 from service.storage.states import StudyState, TrialState
 from service.storage.store import Store
-from service.views import one_study_view
+from service.views import change_view, one_study_view
 from studies.analysis.labels import OWN_SEARCH_COLOR, color, label, params_text
 from studies.analysis.report_facts import study_links
 from studies.datasets import summary
@@ -25,6 +25,7 @@ from studies.spec.study import StudySpec
 
 #: The kinds of penalty in the plots, "none" too.
 _PENALTIES = ("l1", "l2", "elastic_net", "none")
+_MAX_CHANGES = 20  # that are shown
 _LINK_TEXTS = {
     "report": "Report",
     "predict": "Predict",
@@ -66,6 +67,7 @@ class StudyPage:
     snippet: str  # its address; empty while there is none
     comparison: ComparisonSection | None
     table: TrialTable
+    changes: Sequence[tuple[str, str, str, str]]  # the latest: when, by whom, what, details
     plots: dict[str, Any]
 
 
@@ -103,8 +105,14 @@ def study_page(
         snippet=links.get("snippet", ""),
         comparison=comparison,
         table=trial_table(store, study, _metric(spec), state, sort, cursor),
+        changes=_changes(store, name),
         plots=_plots(view, study, spec, comparison),
     )
+
+
+def _changes(store: Store, name: str) -> list[tuple[str, str, str, str]]:
+    views = [change_view(change) for change in store.changes(name, _MAX_CHANGES, None).items]
+    return [(phrases.time_tag(view.at), view.by or "", view.what, view.details) for view in views]
 
 
 def _warnings(store: Store, view: StudyView) -> list[str]:
@@ -140,6 +148,8 @@ def _facts(view: StudyView, spec: StudySpec) -> list[Fact]:
         facts.append(Fact(f"best {objective}", phrases.number(view.best.value), detail))
         if view.best.seeds is not None:
             facts.append(_seeds_fact(view.best.seeds))
+    if view.project != DEFAULT_PROJECT:
+        facts.append(Fact("project", view.project))
     facts.append(Fact("data", spec.dataset.name, f"{dataset.rows:,} rows, {dataset.task}"))
     facts.append(Fact("model", spec.model.kind, _engine(view.engine)))
     budget = spec.budget
@@ -168,7 +178,7 @@ def _links(view: StudyView, links: dict[str, str], viewer: Viewer) -> list[tuple
     addresses = {"report": f"{links['study']}/report"} | links
     if "export" in links and viewer.may("POST", f"{links['study']}/predict"):
         addresses["predict"] = f"{own}/predict"
-    if view.dashboard is not None:
+    if view.dashboard is not None and not viewer.is_limited:  # it shows the studies of every project
         addresses["dashboard"] = view.dashboard
     return [(text, addresses[name]) for name, text in _LINK_TEXTS.items() if name in addresses]
 

@@ -43,7 +43,7 @@ def check_dataset_exists(session: Session, dataset: DatasetSpec, project: str) -
     query = sa.select(DatasetRecord.project).where(*is_it, DatasetRecord.version == version)
     theirs = session.scalar(query)
     if theirs not in {None, project}:
-        message = f"'{dataset.name}' is of the project '{theirs}', and the study would be of '{project}'; name that one"
+        message = f"is of the project '{theirs}', as studies of it must be; submit this one with project={theirs}"
         raise InvalidSpecError([FieldError("dataset.name", message)])
     if theirs is None:
         message = f"version {version} of the dataset '{dataset.name}' was deleted meanwhile; upload it again"

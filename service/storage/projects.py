@@ -87,7 +87,7 @@ class ProjectStore:
                 raise ConflictError(f"the project '{name}' is that of what names none; it stays")
             state, keys = self._state(session, record), _usable_keys(session, record.name)
             if state.studies or state.datasets:
-                has = f"{state.studies} studies and {state.datasets} datasets"
+                has = f"studies ({state.studies}) or datasets ({state.datasets})"
                 raise ConflictError(f"the project '{name}' has {has}; delete those first")
             if keys:
                 raise ConflictError(f"the project '{name}' is that of the keys {', '.join(keys)}; revoke those first")

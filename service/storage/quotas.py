@@ -50,8 +50,8 @@ def stored_bytes(session: Session, project: str) -> int:
 _COUNTED: Mapping[str, tuple[Callable[[Session, str], int], str, str]] = MappingProxyType(
     {
         "active_studies": (active_studies, "studies that have not ended", "a study that ends, or is stopped"),
-        "waiting_trials": (waiting_trials, "waiting trials", "trials that run, or a study that is stopped"),
-        "stored_bytes": (stored_bytes, "bytes of datasets and models", "a dataset or a study that is deleted"),
+        "waiting_trials": (waiting_trials, "waiting trials", "a trial that runs, or a study that is stopped"),
+        "stored_bytes": (stored_bytes, "bytes of datasets and models", "a dataset or a study, once deleted"),
     }
 )
 QUOTAS = tuple(_COUNTED)
@@ -98,7 +98,7 @@ def admitting(session: Session, access: Access, project: str) -> Iterator[None]:
         if after > limit:
             _, counted, frees = _COUNTED[name]
             raise QuotaError(
-                f"project '{project}' may have {limit:,} {counted} (quota {name}): it has {before[name]:,}, and would "
-                f"have {after:,}; {frees} makes room",
+                f"project '{project}' has {before[name]:,} of at most {limit:,} {counted} (quota {name}), and would "
+                f"have {after:,}; {frees}, makes room",
                 _RETRY_SECONDS,
             )
