@@ -5,10 +5,6 @@ from __future__ import annotations
 import time
 from math import ceil
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
 from service.errors import RateLimitedError
 
 
@@ -19,8 +15,15 @@ class RequestRates:
     """
 
     def __init__(self, requests_a_minute: int | None) -> None:
-        self._limit = None if requests_a_minute is None else RateLimitItemPerMinute(requests_a_minute)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limit = None
+        if requests_a_minute is not None:
+            # Its import takes as long as the rest of a server's start, and few servers count.
+            from limits import RateLimitItemPerMinute
+            from limits.storage import MemoryStorage
+            from limits.strategies import MovingWindowRateLimiter
+
+            self._limit = RateLimitItemPerMinute(requests_a_minute)
+            self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self, key_id: str, name: str) -> None:
         """Count a request of a key.
