@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service.names import DEFAULT_PROJECT
 from service.pages import phrases
 from service.pages.worker_section import WorkerSection, worker_section
 from service.schemas.studies import StudyView
@@ -12,7 +13,7 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.pagination import Cursor
 from service.storage.progress import Progress
 from service.storage.projects import ProjectStore
-from service.storage.records import DEFAULT_PROJECT, StudyRecord
+from service.storage.records import StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.views import study_views

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from service.names import DEFAULT_PROJECT
 from service.pages import phrases
 from service.pages.actions import Action, study_actions
 from service.pages.comparison_section import ComparisonSection, comparison_section
@@ -14,7 +15,7 @@ from service.pages.trial_table import TrialTable, trial_table
 from service.pages.viewer import Viewer
 from service.pages.worker_section import worker_section
 from service.schemas.studies import EngineView, SeedsView, StudyView
-from service.storage.records import DEFAULT_PROJECT, StudyRecord
+from service.storage.records import StudyRecord
 from service.storage.states import StudyState, TrialState
 from service.storage.store import Store
 from service.views import change_view, one_study_view

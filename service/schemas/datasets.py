@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
+from service.names import DEFAULT_PROJECT
 from studies.datasets.profile import DatasetProfile, InputsProfile
 from studies.objectives import Task
 from studies.spec.name import NAME_RULE, Name
@@ -31,7 +32,7 @@ class DatasetVersion(BaseModel):
     """One upload under a dataset's name."""
 
     name: str
-    project: str = Field("default", description="The project that it belongs to.")
+    project: str = Field(DEFAULT_PROJECT, description="The project that it belongs to.")
     version: int = Field(description="Counted from 1; the highest is the newest, which the name alone means.")
     digest: str = Field(description="SHA-256 of the file.")
     bytes: int

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from service.names import DEFAULT_PROJECT
 from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
-from service.storage.records import DEFAULT_PROJECT
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, ComparisonState, StudyState
 from studies.analysis.labels import number
 from studies.datasets.summary import DataSummary

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
 from service.errors import BadRequestError, NotFoundError
+from service.names import DEFAULT_PROJECT
 from service.settings import Settings
-from service.storage.records import DEFAULT_PROJECT, DatasetRecord, StudyRecord
+from service.storage.records import DatasetRecord, StudyRecord
 from studies.spec.name import normalize
 
 #: Execution options of a statement that needs the rows of every project, and hands none of them out.

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, ForbiddenError
+from service.names import DEFAULT_PROJECT
 from service.storage import quotas
 from service.storage.database import unix_now
-from service.storage.records import DEFAULT_PROJECT, DatasetRecord, KeyRecord, ProjectRecord, StudyRecord
+from service.storage.records import DatasetRecord, KeyRecord, ProjectRecord, StudyRecord
 from service.storage.store import Store
 
 

@@ -14,15 +14,13 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from service.names import DEFAULT_PROJECT
 from service.storage.states import LIVE_STUDY, Activity, ComparisonState, Ending, StudyState, TrialState
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.name import normalize
 from studies.spec.study import StudySpec
 
 Model = TypeVar("Model", bound=BaseModel)
-
-#: The project of what names none; it exists always.
-DEFAULT_PROJECT = "default"
 
 
 def _one_of(states: type[StrEnum], length: int) -> sa.Enum:

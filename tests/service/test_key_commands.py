@@ -47,7 +47,7 @@ def test_a_key_is_printed_once_listed_and_revoked(folder: Path, keys: KeyStore) 
     found = KEY.fullmatch(made.stdout)
     assert found, made.stderr
     [line] = [line for line in regsweep(folder, "keys", "list").stdout.splitlines() if "alice" in line]
-    assert re.fullmatch(rf"{found[1]}\talice\tsubmit\tmade [\d-]+\tnever used\texpires [\d-]+", line)
+    assert re.fullmatch(rf"{found[1]}\talice\tsubmit\tevery project\tmade [\d-]+\tnever used\texpires [\d-]+", line)
     assert regsweep(folder, "keys", "revoke", found[1]).returncode == 0
     assert keys.find_usable(found[1]) is None
     assert re.search(r"alice\t.*\trevoked [\d-]+\n", regsweep(folder, "keys", "list").stdout)
