@@ -14,6 +14,7 @@ from service.errors import RefusedError, ServiceError
 from studies.errors import FieldError, InvalidSpecError
 
 _INVALID = 422
+_KINDS = {"/v1/datasets/": "dataset", "/v1/projects/": "project", "/v1/sessions/": "session"}  # else a study
 
 
 def _kinds(parent: type[ServiceError]) -> list[type[ServiceError]]:
@@ -42,7 +43,7 @@ def fill(template: str, **parts: object) -> str:
     """
     for part in map(str, parts.values()):
         if part in {"", ".", ".."} or "/" in part or not _is_whole(part):
-            kind = next((kind for kind in ("dataset", "project") if template.startswith(f"/v1/{kind}s/")), "study")
+            kind = next((kind for start, kind in _KINDS.items() if template.startswith(start)), "study")
             raise errors.NotFoundError(f"there is no {kind} named '{part}'")
     return template.format(**{name: quote(str(part), safe="") for name, part in parts.items()})
 
@@ -70,7 +71,7 @@ def refusal(response: httpx.Response) -> ServiceError | InvalidSpecError:
     if status == _INVALID and fields and kind is RefusedError:
         return InvalidSpecError(fields)
     error = kind.told(detail, status, fields)
-    waits = response.headers.get("retry-after", "")
-    if isinstance(error, errors.RateLimitedError) and waits.isdecimal():
-        error.retry_after = int(waits)
+    seconds = response.headers.get("retry-after", "")
+    if isinstance(error, errors.RateLimitedError) and seconds.isdecimal():
+        error.retry_after = int(seconds)
     return error
