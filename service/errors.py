@@ -17,6 +17,7 @@ ServiceError
 ├── ReaderDiedError     503  the program that reads files was ended
 ├── BusyError           503  a request waited too long for its turn
 ├── RateLimitedError    429  too many requests came in a short time
+│   └── QuotaError      429  a project has as much as its quota allows
 ├── SecretKeyError      501  secrets cannot be wrapped, or not be read with this key
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
@@ -288,6 +289,12 @@ class RateLimitedError(ServiceError):
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class QuotaError(RateLimitedError):
+    """A project has as much as its quota allows; the message says what makes room."""
+
+    title = "Quota reached"
 
 
 class SecretKeyError(ServiceError):

@@ -9,7 +9,9 @@ from typing import Any
 from service import limits, snippets
 from service.errors import BadRequestError
 from service.export import bundle, model_path
+from service.schemas.changes import ChangeView
 from service.schemas.comparisons import ComparisonView
+from service.schemas.projects import ProjectView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
@@ -17,13 +19,23 @@ from service.settings import Settings
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.dataset_files import check_file_kept
 from service.storage.pagination import Cursor, Page, Sort
+from service.storage.projects import ProjectStore
 from service.storage.records import TrialRecord
 from service.storage.reports import ReportFormat, Reports
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.trained_models import check_candidate, find_delivered, find_trial
-from service.views import comparison_view, one_study_view, study_views, trial_view, workers_view
+from service.views import (
+    change_view,
+    comparison_view,
+    one_study_view,
+    project_view,
+    study_views,
+    trial_view,
+    workers_view,
+)
 from studies.spec.budget import extension
+from studies.spec.name import NAME_RULE, is_name, normalize
 
 _PAGE = 500
 _STATES = {"pause": StudyState.PAUSED, "resume": StudyState.RUNNING, "stop": StudyState.STOPPED}
@@ -42,11 +54,11 @@ class LocalStudies:
         """One study."""
         return one_study_view(self._store, self._store.study(name))
 
-    def studies(self) -> Iterator[StudyView]:
-        """All studies, newest first."""
+    def studies(self, *, project: str | None = None) -> Iterator[StudyView]:
+        """All studies, or those of a project, newest first."""
         cursor: Cursor | None = None
         while True:
-            page = self._store.studies(None, _PAGE, cursor)
+            page = self._store.studies(None, _PAGE, cursor, project=project)
             yield from study_views(self._store, page.items)
             if page.next is None:
                 return
@@ -141,6 +153,40 @@ class LocalStudies:
         """
         for study_id in self._store.delete_study(name, force=force):
             self._artifacts.remove_folder(study_folder(study_id))
+
+    def changes(self, name: str) -> Iterator[ChangeView]:
+        """What was done with a study, the latest first."""
+        cursor: Cursor | None = None
+        while True:
+            page = self._store.changes(name, _PAGE, cursor)
+            yield from map(change_view, page.items)
+            if page.next is None:
+                return
+            cursor = Cursor.decode(page.next)
+
+    def projects(self) -> list[ProjectView]:
+        """The projects, by name."""
+        return [project_view(project) for project in ProjectStore(self._store).list_projects()]
+
+    def create_project(self, name: str, **quotas: int | None) -> ProjectView:
+        """Make a project.
+
+        Raises ConflictError when there is one of this name, BadRequestError when no project may have it.
+        """
+        if not is_name(normalize(name)):
+            raise BadRequestError("name", NAME_RULE)
+        return project_view(ProjectStore(self._store).create(normalize(name), quotas))
+
+    def change_project(self, name: str, **quotas: int | None) -> ProjectView:
+        """Give a project quotas of its own; None gives it those of the settings again."""
+        return project_view(ProjectStore(self._store).change(name, quotas))
+
+    def delete_project(self, name: str) -> None:
+        """Delete a project.
+
+        Raises ConflictError when it is `default`, or has studies, datasets or keys.
+        """
+        ProjectStore(self._store).delete(name)
 
 
 def _candidate(technique: str) -> str:

@@ -6,6 +6,9 @@ from hashlib import sha256
 
 from studies.spec.name import MAX_NAME, is_name, is_printable, normalize
 
+#: The project of what names none; it exists always.
+DEFAULT_PROJECT = "default"
+
 
 def make_name(text: str, ending: str = "") -> str:
     """Make a name of a text and an ending; a text with which it is one stays as it is.

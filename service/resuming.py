@@ -21,7 +21,7 @@ from studies.spec.differences import differences
 from studies.spec.study import StudySpec
 
 
-def begin_or_resume(store: Store, spec: StudySpec) -> str:
+def begin_or_resume(store: Store, spec: StudySpec, project: str | None = None) -> str:
     """Accept the study or, when it was accepted before, go on with it; return its name.
 
     Raises NameInUseError when another study has the name, ConflictError when the study has another comparison.
@@ -30,7 +30,7 @@ def begin_or_resume(store: Store, spec: StudySpec) -> str:
     description = _alone(spec).model_dump_json(exclude={"dataset": {"version"}})
     named = submission.with_name(spec, sha256(description.encode()).hexdigest())
     try:
-        return store.create_study(named).name
+        return store.create_study(named, project).name
     except NameInUseError:
         study = find_same(store, named)
     if spec.comparison is not None and study.comparison is None:

@@ -40,9 +40,12 @@ RULES: tuple[Rule, ...] = (
     Rule(frozenset({"POST"}), "/v1/(studies/check|datasets/profile|models/read)", "submit"),
     Rule(frozenset({"PATCH"}), _STUDY, "submit"),
     Rule(frozenset({"POST"}), f"{_STUDY}/(pause|resume|stop|trials|predict|comparison|comparison/stop)", "submit"),
-    # Requests that lose results: studies have no owners, so only an admin may.
+    # Requests that lose results: whoever works in a project shares its studies, so only an admin of it may.
     Rule(frozenset({"DELETE"}), f"{_STUDY}(/comparison)?|/v1/datasets/[^/]+", "admin"),
     Rule(frozenset({"POST"}), f"{_STUDY}/trials/[^/]+/invalidate", "admin"),
+    # Projects; a key that is limited to some is refused there, whatever its scope.
+    Rule(frozenset({"POST"}), "/v1/projects", "admin"),
+    Rule(frozenset({"PATCH", "DELETE"}), "/v1/projects/[^/]+", "admin"),
     # The dashboard's writes.
     Rule(frozenset({"POST", "PUT", "PATCH", "DELETE"}), "/(api|artifacts)/.*|/incompatible-rdb-schema", "admin"),
 )

@@ -171,6 +171,21 @@ class Settings(BaseSettings):
     max_active_studies: Annotated[int, Field(ge=1)] = Field(
         100, description="Most studies that have not ended, at any time."
     )
+    quota_active_studies: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Most studies of a project that have not ended; no limit when left out."
+    )
+    quota_waiting_trials: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Most trials of a project that wait for a worker; no limit when left out."
+    )
+    quota_stored_bytes: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Most bytes of a project's datasets and models; no limit when left out."
+    )
+    quota_requests_a_minute: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="Most requests of one API key in a minute; no limit when left out."
+    )
+    project: str | None = Field(
+        None, description="Project that commands submit to and upload to; the server chooses when left out."
+    )
     max_failed_keys: Annotated[int, Field(ge=1)] = Field(
         20, description="API keys and logins from one address that may fail in a minute before further ones are a 429."
     )

@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from service.errors import NotFoundError
+from service.schemas.changes import ChangeView
 from service.schemas.comparisons import ComparisonView, PartView
 from service.schemas.datasets import DatasetDetail, DatasetKind, DatasetVersion, DatasetView
 from service.schemas.events import CurveEvent
 from service.schemas.progress import OverallView, ProgressView
+from service.schemas.projects import ProjectView, QuotaView
 from service.schemas.sessions import SessionsView, SessionView
 from service.schemas.studies import BestView, ComparisonSummary, EngineView, PrunerView, SeedsView, StudyView
 from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
@@ -23,7 +25,15 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.datasets import DatasetStore
 from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
-from service.storage.records import AttemptRecord, DatasetRecord, SessionRecord, StudyRecord, TrialRecord
+from service.storage.projects import ProjectState
+from service.storage.records import (
+    AttemptRecord,
+    ChangeRecord,
+    DatasetRecord,
+    SessionRecord,
+    StudyRecord,
+    TrialRecord,
+)
 from service.storage.states import TrialState
 from service.storage.store import Store
 from studies.search.auto_pruner import choose_pruner
@@ -101,7 +111,8 @@ def _study_view(
         priority=study.priority,
         earlier=len(study.warm_start_trials),
         earlier_left_out=study.warm_start_left_out,
-        submitted_by=study.submitted_by,
+        project=study.project,
+        created_by=study.created_by,
         answer=study.answer,
         comparison=_comparison_summary(study),
         best=None if best is None else _best_view(best, study.spec["objectives"][0]),
@@ -140,6 +151,7 @@ def comparison_view(store: Store, name: str) -> ComparisonView:
         overall = progress.count_comparison(session, study)
     return ComparisonView(
         state=study.comparison_state,
+        created_by=study.compared_by,
         spec=study.comparison or {},
         overall=OverallView.model_validate(overall, from_attributes=True),
         parts=[_part_view(part, counts[part.id], best.get(part.id), dashboard.get(part.name)) for part in parts],
@@ -254,11 +266,14 @@ def weights_view(trial: TrialRecord, detail: Mapping[str, Any], feature_names: S
     )
 
 
-def list_dataset_views(datasets: DatasetStore) -> list[DatasetView]:
-    """The uploaded datasets, newest first, then the bundled and the synthetic ones."""
+def list_dataset_views(datasets: DatasetStore, project: str | None = None) -> list[DatasetView]:
+    """The uploaded datasets, or those of a project, newest first, then the bundled and the synthetic ones.
+
+    Raises NotFoundError when there is no such project.
+    """
     uploaded = [
-        dataset_view("uploaded", record.name, dataset_detail(record).profile.facts, record.version)
-        for record in datasets.list_datasets()
+        dataset_view("uploaded", record.name, dataset_detail(record).profile.facts, record)
+        for record in datasets.list_datasets(project)
     ]
     return uploaded + _included_views()
 
@@ -285,12 +300,13 @@ def _included_views() -> list[DatasetView]:
     return builtin + [dataset_view("synthetic", recipe.name, recipe.facts) for recipe in recipes]
 
 
-def dataset_view(kind: DatasetKind, name: str, facts: DatasetFacts, version: int | None = None) -> DatasetView:
+def dataset_view(kind: DatasetKind, name: str, facts: DatasetFacts, record: DatasetRecord | None = None) -> DatasetView:
     """A dataset as listings show it."""
     return DatasetView(
         kind=kind,
         name=name,
-        version=version,
+        project=None if record is None else record.project,
+        version=None if record is None else record.version,
         task=facts.task,
         rows=facts.rows,
         shape=list(facts.shape),
@@ -303,11 +319,13 @@ def dataset_version(dataset: DatasetRecord) -> DatasetVersion:
     """A version of an uploaded dataset."""
     return DatasetVersion(
         name=dataset.name,
+        project=dataset.project,
         version=dataset.version,
         digest=dataset.digest,
         bytes=dataset.bytes,
         format=dataset.format,
         options=dataset.options,
+        created_by=dataset.created_by,
         created_at=_utc(dataset.created_at),
     )
 
@@ -315,6 +333,28 @@ def dataset_version(dataset: DatasetRecord) -> DatasetVersion:
 def dataset_detail(dataset: DatasetRecord) -> DatasetDetail:
     """A version of an uploaded dataset with its profile."""
     return DatasetDetail(**dict(dataset_version(dataset)), profile=dataset.profile)
+
+
+def change_view(change: ChangeRecord) -> ChangeView:
+    """What somebody did with a study."""
+    return ChangeView(at=_utc(change.changed_at), by=change.changed_by, what=change.what, details=change.details)
+
+
+def project_view(project: ProjectState) -> ProjectView:
+    """A project with its quotas."""
+    record = project.record
+    quotas = {
+        name: QuotaView(limit=limit, own=getattr(record, name) is not None, used=project.used[name])
+        for name, limit in project.limits.items()
+    }
+    return ProjectView(
+        name=record.name,
+        studies=project.studies,
+        datasets=project.datasets,
+        created_by=record.created_by,
+        created_at=_utc(record.created_at),
+        **quotas,
+    )
 
 
 def _utc(seconds: float) -> datetime:

@@ -23,6 +23,7 @@ from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
 from service.api.openapi import DocumentedApp, operation_id
 from service.api.readings import Readings
+from service.api.request_rates import RequestRates
 from service.api.routes import (
     comparisons,
     datasets,
@@ -34,6 +35,7 @@ from service.api.routes import (
     models,
     pages,
     predictions,
+    projects,
     report,
     sessions,
     splits,
@@ -75,6 +77,28 @@ class _App(DocumentedApp):
         return SecurityHeaders(super().build_middleware_stack())
 
 
+def _include_routers(app: FastAPI) -> None:
+    app.include_router(health.router)
+    app.include_router(login.router)
+    app.include_router(form_pages.router)
+    app.include_router(pages.router)
+    app.include_router(study_checks.router)
+    app.include_router(studies.router, dependencies=[WakesWorkers])
+    app.include_router(events.router)
+    app.include_router(trials.router, dependencies=[WakesWorkers])
+    app.include_router(models.router)
+    app.include_router(model_files.router)
+    app.include_router(datasets.router)
+    app.include_router(comparisons.router, dependencies=[WakesWorkers])
+    app.include_router(report.router)
+    app.include_router(splits.router)
+    app.include_router(predictions.router)
+    app.include_router(projects.router)
+    app.include_router(workers.router)
+    app.include_router(sessions.router)
+    app.include_router(sessions.pages)
+
+
 def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: bool = False) -> FastAPI:
     """Put the app together. A fleet, if there is one, starts once the database is open, and stops with the app.
 
@@ -113,24 +137,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
         generate_unique_id_function=operation_id,
     )
     problems.install(app)
-    app.include_router(health.router)
-    app.include_router(login.router)
-    app.include_router(form_pages.router)
-    app.include_router(pages.router)
-    app.include_router(study_checks.router)
-    app.include_router(studies.router, dependencies=[WakesWorkers])
-    app.include_router(events.router)
-    app.include_router(trials.router, dependencies=[WakesWorkers])
-    app.include_router(models.router)
-    app.include_router(model_files.router)
-    app.include_router(datasets.router)
-    app.include_router(comparisons.router, dependencies=[WakesWorkers])
-    app.include_router(report.router)
-    app.include_router(splits.router)
-    app.include_router(predictions.router)
-    app.include_router(workers.router)
-    app.include_router(sessions.router)
-    app.include_router(sessions.pages)
+    _include_routers(app)
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
@@ -143,5 +150,6 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
     app.add_middleware(UnknownParameters)
     app.add_middleware(HeadAndOptions)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Guard, authenticator=app.state.authenticator)
+    rates = RequestRates(settings.quota_requests_a_minute)
+    app.add_middleware(Guard, authenticator=app.state.authenticator, rates=rates)
     return app

@@ -10,6 +10,8 @@ from service.api.failed_keys import FailedKeys
 from service.api.lazy_store import LazyStore
 from service.api_keys import ApiKey, SessionToken
 from service.errors import UnauthenticatedError
+from service.settings import Settings
+from service.storage.access import Access, Quotas
 from service.storage.keys import KeyStore
 from service.storage.records import KeyRecord
 from service.storage.sessions import SessionStore
@@ -90,6 +92,15 @@ class Authenticator:
         if time.time() - (record.last_used_at or 0.0) > _USE_SECONDS:
             self._keys.note_use(record.id)
         return record
+
+
+def access_of(record: KeyRecord | None, settings: Settings) -> Access:
+    """What the holder of a key may use; without a key, which only an open server lets in, every project."""
+    quotas = Quotas.of(settings)
+    if record is None:
+        return Access(quotas=quotas)
+    projects = None if record.projects is None else frozenset(map(str, record.projects))
+    return Access(record.name, record.id, projects, quotas)
 
 
 def session_token(request: HTTPConnection) -> SessionToken | None:

@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.lazy_store import LazyStore
 from service.api.problems import answer, problem
-from service.errors import NotFoundError
+from service.errors import ForbiddenError, NotFoundError
 from service.scopes import READS
 from service.storage import database
+from service.storage.records import KeyRecord
 
 if TYPE_CHECKING:
     from a2wsgi import WSGIMiddleware
@@ -48,6 +49,9 @@ class Dashboard:
             return answer(Request(scope), NotFoundError.status, NotFoundError.title, missing)
         if scope["method"] == "OPTIONS":
             return Response(status_code=204, headers={"Allow": ", ".join(_READS + _WRITES if self._writes else _READS)})
+        if _is_limited(scope):
+            sentence = "the dashboard shows the studies of every project, and this key is limited to some"
+            return answer(Request(scope), ForbiddenError.status, ForbiddenError.title, sentence)
         if scope["method"] not in READS and not self._writes:
             return _refuse_write()
         lists = scope["method"] in READS and path.rstrip("/") == _LIST
@@ -89,6 +93,12 @@ class Dashboard:
         from a2wsgi import WSGIMiddleware
 
         return WSGIMiddleware(optuna_dashboard.wsgi(self._listing_storage))
+
+
+def _is_limited(scope: Scope) -> bool:
+    """Return whether a request came with a key that is limited to projects."""
+    record: KeyRecord | None = Request(scope).state.key  # as the guard has left it
+    return record is not None and record.projects is not None
 
 
 def _refuse_write() -> JSONResponse:

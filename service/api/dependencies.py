@@ -11,7 +11,7 @@ from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from service.api.authentication import Authenticator
+from service.api.authentication import Authenticator, access_of
 from service.api.dashboard import Dashboard
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
@@ -20,6 +20,7 @@ from service.schemas.checks import StudyDraft
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
+from service.storage.projects import ProjectStore
 from service.storage.store import Store
 from service.worker.fleet import Fleet
 from studies.spec.study import StudySpec
@@ -37,6 +38,7 @@ class DescribedAs:
 
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
+ProjectParameter = Annotated[str | None, Query(alias="project", description="Only what belongs to this project.")]
 CursorParameter = Annotated[str | None, Query(alias="cursor", description="`next` of the page before.")]
 
 
@@ -76,7 +78,9 @@ async def _unique_keys(request: Request) -> None:
 
 
 def _store(request: Request) -> Store:
-    return cast(LazyStore, request.app.state.lazy_store).get()
+    """The store as the request's key may use it: whatever a route finds, it finds through this."""
+    store = cast(LazyStore, request.app.state.lazy_store).get()
+    return store.accessed_by(access_of(request.state.key, _settings(request)))
 
 
 def _artifacts(request: Request) -> Artifacts:
@@ -91,6 +95,10 @@ def _readings(request: Request) -> Readings:
     return cast(Readings, request.app.state.readings)
 
 
+def _projects(request: Request) -> ProjectStore:
+    return ProjectStore(_store(request))
+
+
 def _dashboard(request: Request) -> Dashboard:
     return cast(Dashboard, request.app.state.dashboard)
 
@@ -101,11 +109,6 @@ def _authenticator(request: Request) -> Authenticator:
 
 def _hub(request: Request) -> Hub:
     return cast(Hub, request.app.state.hub)
-
-
-def _key_name(request: Request) -> str | None:
-    key = getattr(request.state, "key", None)
-    return None if key is None else str(key.name)
 
 
 def _settings(request: Request) -> Settings:
@@ -127,14 +130,13 @@ StudyDraftBody = Annotated[dict[str, Any], Body(), DescribedAs(StudyDraft)]
 WakesWorkers = Depends(_wake_workers)
 #: Refuses a JSON body in which a key stands twice.
 UniqueKeysDependency = Depends(_unique_keys)
-#: The name of the key that a request came with; None where none was needed.
-KeyNameDependency = Annotated[str | None, Depends(_key_name)]
 IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]
 IdempotencyKeyDependency = Annotated[str | None, Depends(_idempotency_key)]
 StoreDependency = Annotated[Store, Depends(_store)]
 ArtifactsDependency = Annotated[Artifacts, Depends(_artifacts)]
 DatasetsDependency = Annotated[DatasetStore, Depends(_datasets)]
 ReadingsDependency = Annotated[Readings, Depends(_readings)]
+ProjectsDependency = Annotated[ProjectStore, Depends(_projects)]
 DashboardDependency = Annotated[Dashboard, Depends(_dashboard)]
 AuthenticatorDependency = Annotated[Authenticator, Depends(_authenticator)]
 HubDependency = Annotated[Hub, Depends(_hub)]

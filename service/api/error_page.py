@@ -19,7 +19,9 @@ _SERVER_ERROR = 500  # and above: the same request may be answered later
 def viewer_of(request: Request) -> Viewer:
     """Who sends a request that the guard let pass; it kept the request's key, None only while none was made."""
     record: KeyRecord | None = request.state.key
-    return ANYONE_HERE if record is None else Viewer(record.name, cast(scopes.Scope, record.scope))
+    if record is None:
+        return ANYONE_HERE
+    return Viewer(record.name, cast(scopes.Scope, record.scope), is_limited=record.projects is not None)
 
 
 def wants_page(request: Request) -> bool:

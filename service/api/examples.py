@@ -51,6 +51,7 @@ ANSWER_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "200": {
             "kind": "builtin",
             "name": "iris",
+            "project": None,
             "version": None,
             "task": "multiclass",
             "rows": 150,

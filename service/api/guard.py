@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import scopes
 from service.api import problems
 from service.api.authentication import COOKIE, Authenticator
+from service.api.request_rates import RequestRates
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
 from service.storage.records import KeyRecord
 
@@ -27,8 +28,8 @@ class Guard:
     While no key was ever made, requests over a loopback address under a loopback name pass.
     """
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
-        self._app, self._authenticator = app, authenticator
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, rates: RequestRates) -> None:
+        self._app, self._authenticator, self._rates = app, authenticator, rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -47,6 +48,8 @@ class Guard:
             needed = scopes.needed_scope(request.method, request.scope["path"])
             if needed is not None:
                 await run_in_threadpool(check_key, self._authenticator, request, needed)
+                if (record := request.state.key) is not None:
+                    self._rates.check(record.id, record.name)
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
                 return RedirectResponse(f"/login?next={quote(_target(request), safe='')}", 303)

@@ -75,6 +75,9 @@ REFUSALS: Mapping[int, frozenset[str]] = {
             "stop_comparison",
             "stop_study",
             "submit_study",
+            "upload_dataset",
+            "create_project",
+            "delete_project",
         }
     ),
     501: frozenset({"predict"}),
@@ -129,6 +132,7 @@ TAGS: Mapping[str, str] = {
     "predictions": "Predict new rows with a model that was kept.",
     "datasets": "Upload tables, and read what is in them.",
     "models": "Read Keras models of your own, before a study is made of one.",
+    "projects": "Keep the studies, datasets and keys of different people apart, each with quotas.",
     "sessions": "See where a key is logged in with a browser, and end that.",
     "workers": "See which workers are alive, and what they do.",
     "service": "Ask the server about itself.",

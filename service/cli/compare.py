@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.options import KeyOption, ModelFile, ServerOption, load_settings, open_client, refuse, warn_of
+from service.cli.options import (
+    KeyOption,
+    ModelFile,
+    ProjectOption,
+    ServerOption,
+    load_settings,
+    open_client,
+    refuse,
+    warn_of,
+)
 from service.cli.source import server_flag
 from service.storage.states import ComparisonState
 
@@ -30,6 +39,7 @@ def compare(
     folds: Annotated[int | None, typer.Option(help="Folds of each division.")] = None,
     technique: Annotated[list[str] | None, typer.Option(help="A technique to compare; may be repeated.")] = None,
     model: ModelFile = None,
+    project: ProjectOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
 ) -> None:
@@ -40,9 +50,10 @@ def compare(
     is_file = file.suffix.lower() in _STUDY_FILE_ENDINGS or file.is_file()
     if model is not None and not is_file:
         refuse("--model goes with a study file; a study that was submitted has its model")
+    project = load_settings(project=project, log_level="warning").project
     with open_client(server, key) as client:
         if is_file:
-            compared = _compare_file(client, file, model, changes)
+            compared = _compare_file(client, file, model, changes, project)
         else:
             compared = _compare_study(client, client.study(study), changes)
         warn_of(compared)
@@ -54,7 +65,9 @@ def compare(
     print(next_step(compared, server_flag(server)))
 
 
-def _compare_file(client: Client, file: Path, model: Path | None, changes: Mapping[str, Any]) -> StudyView:
+def _compare_file(
+    client: Client, file: Path, model: Path | None, changes: Mapping[str, Any], project: str | None
+) -> StudyView:
     from service.cli.local_files import submit_study
     from studies.spec.comparison import ComparisonSpec
     from studies.study_file import read_document
@@ -62,7 +75,7 @@ def _compare_file(client: Client, file: Path, model: Path | None, changes: Mappi
     wanted = with_comparison(read_document(file, model), changes)
     present = client.find(wanted["name"]) if isinstance(wanted.get("name"), str) else None
     if present is None:
-        return submit_study(client, wanted, file.parent)
+        return submit_study(client, wanted, file.parent, project)
     described = describe(wanted, present, file.parent)
     return _compare_study(client, present, (described.comparison or ComparisonSpec()).model_dump(mode="json"))
 

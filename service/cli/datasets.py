@@ -14,8 +14,11 @@ from service.cli.options import (
     EncodingOption,
     JsonOption,
     KeyOption,
+    OfProjectOption,
+    ProjectOption,
     ServerOption,
     SheetOption,
+    load_settings,
     open_client,
     print_json,
     refuse,
@@ -52,6 +55,7 @@ def add_dataset(
     drop_rare_classes: Annotated[
         bool, typer.Option("--drop-rare-classes", help="Leave out the rows whose class has fewer than 5 rows.")
     ] = False,
+    project: ProjectOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
 ) -> None:
@@ -61,6 +65,7 @@ def add_dataset(
     options: dict[str, Any] = {"name": name or name_of_path(file), "format": format_of_path(file)}
     options |= {"target": target, "task": task, "ignore": ignore, "weight": weight, "group": group, "time": time}
     options |= {"encoding": encoding, "sheet": sheet, "columns": _read_columns(column or ())}
+    options |= {"project": load_settings(project=project, log_level="warning").project}
     options |= {"drop_missing_target": drop_missing_target, "drop_rare_classes": drop_rare_classes}
     with open_client(server, key) as client:
         try:
@@ -101,6 +106,7 @@ def _read_columns(given: Iterable[str]) -> dict[str, Any]:
 @datasets.command("list")
 def list_datasets(
     name: Annotated[str | None, typer.Argument(help="A dataset, whose versions are listed.")] = None,
+    project: OfProjectOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -108,13 +114,13 @@ def list_datasets(
     """List the datasets that a study can name, or the versions of one."""
     with open_client(server, key) as client:
         if as_json:
-            print_json(list(client.datasets() if name is None else client.dataset_versions(name)))
+            print_json(list(client.datasets(project) if name is None else client.dataset_versions(name)))
             return
         if name is not None:
             for one in client.dataset_versions(name):
                 print(one.version, f"{one.created_at:%Y-%m-%d %H:%M}", one.digest[:8], f"{one.bytes} bytes", sep="\t")
             return
-        for dataset in client.datasets():
+        for dataset in client.datasets(project):
             facts = [dataset.task, f"{dataset.rows} rows", dataset.about]
             if dataset.version is not None:
                 facts.append(f"version {dataset.version}")

@@ -35,6 +35,9 @@ def create_key(
     scope: Annotated[Scope, typer.Option(help="read; submit: also submit and steer; admin: also delete.")] = "read",
     expires: ExpiresOption = None,
     days: Annotated[float | None, typer.Option(hidden=True, help="As --expires, in days.")] = None,
+    project: Annotated[
+        list[str] | None, typer.Option(help="A project that it is limited to, default every one; may be repeated.")
+    ] = None,
     database_url: DatabaseUrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,7 +48,7 @@ def create_key(
         refuse("--days: must be more than 0, and not with --expires")
     seconds = _seconds(f"{days:f}d" if days is not None else expires)
     with _keys(database_url) as store:
-        _print_secret(store, store.create(name, scope, seconds).text, name, as_json)
+        _print_secret(store, store.create(name, scope, seconds, project).text, name, as_json)
 
 
 @keys.command("rotate")
@@ -68,7 +71,7 @@ def rotate_key(
 
 @keys.command("list")
 def list_keys(database_url: DatabaseUrlOption = None, as_json: JsonOption = False) -> None:
-    """List the keys: id, name, scope, when made, when last used, when revoked or expiring, and its sessions."""
+    """List the keys: id, name, scope, projects, when made, when last used, when it ends or did, and its sessions."""
     with _keys(database_url, must_exist=True) as store:
         found, counts = store.list_keys(), store.session_counts()
     if as_json:
@@ -76,7 +79,7 @@ def list_keys(database_url: DatabaseUrlOption = None, as_json: JsonOption = Fals
         return
     for key in found:
         facts = f"made {_day(key.created_at)}", _use(key), _validity(key), f"sessions {counts.get(key.id, 0)}"
-        print(key.id, key.name, key.scope, *facts, sep="\t")
+        print(key.id, key.name, key.scope, ", ".join(key.projects or ("every project",)), *facts, sep="\t")
 
 
 @keys.command("revoke")
@@ -132,7 +135,8 @@ def _shown(key: KeyRecord, sessions: int) -> dict[str, Any]:
     times = ("created_at", "last_used_at", "expires_at", "revoked_at", "old_until")
     instants = {name: getattr(key, name) for name in times}
     shown = {name: None if at is None else datetime.fromtimestamp(at, UTC) for name, at in instants.items()}
-    return {"id": key.id, "name": key.name, "scope": key.scope, "sessions": sessions} | shown
+    facts = {"id": key.id, "name": key.name, "scope": key.scope, "projects": key.projects, "sessions": sessions}
+    return facts | shown
 
 
 def _day(instant: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from rich import box
 from rich.console import Console
@@ -11,11 +12,15 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from service.cli.terminal import UNCUT_COLUMNS
+from service.schemas.changes import ChangeView
+from service.schemas.projects import ProjectView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
 from service.storage.states import ACTIVE_STUDY
 from studies.analysis.labels import duration, number, param_label
+
+_MAX_CHANGES = 10  # that are shown of a study
 
 
 def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
@@ -64,6 +69,34 @@ def show_trials(console: Console, trials: Sequence[TrialView], objectives: Seque
             *([escape(trial.reason or "")] * reasons),
         )
     _print_whole(console, table)
+
+
+def show_projects(console: Console, projects: Sequence[ProjectView]) -> None:
+    """Print one line per project: what it has, and how much of each quota is used."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for column in ("project", "studies", "datasets", "active studies", "waiting trials", "stored bytes"):
+        table.add_column(column, no_wrap=True, justify="left" if column == "project" else "right")
+    for project in projects:
+        quotas = project.active_studies, project.waiting_trials, project.stored_bytes
+        table.add_row(
+            escape(project.name),
+            str(project.studies),
+            str(project.datasets),
+            *(f"{quota.used:,}" + ("" if quota.limit is None else f" of {quota.limit:,}") for quota in quotas),
+        )
+    _print_whole(console, table)
+
+
+def show_changes(console: Console, changes: Iterable[ChangeView]) -> None:
+    """Print who did what with a study, one line each, the latest first."""
+    for change in islice(changes, _MAX_CHANGES):
+        what = f"{change.what} {change.details}".rstrip()
+        console.print(
+            f"{change.at:%Y-%m-%d %H:%M}  {change.by or 'no key'}: {what}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _print_whole(console: Console, table: Table) -> None:

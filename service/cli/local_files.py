@@ -83,7 +83,7 @@ def read_dataset(document: Mapping[str, Any], folder: Path) -> LocalDataset:
         raise InvalidSpecError([_of_dataset(wrong.field, wrong.message) for wrong in error.errors]) from error
 
 
-def submit_study(client: Client, document: Mapping[str, Any], folder: Path) -> StudyView:
+def submit_study(client: Client, document: Mapping[str, Any], folder: Path, project: str | None = None) -> StudyView:
     """Submit a study, with the file that its dataset is, if it is one.
 
     It is checked here before anything is sent, where what reads files is installed; of an uploaded dataset only the
@@ -91,14 +91,14 @@ def submit_study(client: Client, document: Mapping[str, Any], folder: Path) -> S
     """
     match dataset_kind(document):
         case "file":
-            return _submit_with_file(client, document, folder)
+            return _submit_with_file(client, document, folder, project)
         case "uploaded":
-            return client.submit(document)
+            return client.submit(document, project=project)
         case _:
-            return client.submit(parse(document).model_dump(mode="json"))
+            return client.submit(parse(document).model_dump(mode="json"), project=project)
 
 
-def _submit_with_file(client: Client, document: Mapping[str, Any], folder: Path) -> StudyView:
+def _submit_with_file(client: Client, document: Mapping[str, Any], folder: Path, project: str | None) -> StudyView:
     from service.client.uploading import uploaded
     from service.errors import NameInUseError
 
@@ -110,8 +110,8 @@ def _submit_with_file(client: Client, document: Mapping[str, Any], folder: Path)
     name = document.get("name")
     if isinstance(name, str) and client.find(name) is not None:
         raise NameInUseError(name)
-    with uploaded(client, file, {**options, "name": dataset_name}) as dataset:
-        return client.submit({**document, "dataset": dataset})
+    with uploaded(client, file, {**options, "name": dataset_name, "project": project}) as dataset:
+        return client.submit({**document, "dataset": dataset}, project=project)
 
 
 def _of_dataset(field: str, message: str) -> FieldError:

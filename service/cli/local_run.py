@@ -16,9 +16,9 @@ from service.cli.following import follow
 from service.cli.local_files import LocalDataset, dataset_kind, read_dataset
 from service.cli.looking import Look, looking_at
 from service.cli.options import warn_of
-from service.cli.source import Source, database_flags, say_if_new
+from service.cli.source import Source, database_flags, say_if_new, user_access
 from service.cli.summary import show_all
-from service.errors import ConflictError, NameInUseError, WorkersFailedError
+from service.errors import ConflictError, NameInUseError, NotFoundError, QuotaError, WorkersFailedError
 from service.local import LocalStudies
 from service.resuming import begin_or_resume, more_than_asked
 from service.schemas.studies import StudyView
@@ -46,13 +46,17 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
     elif kind != "uploaded":
         checked = submission.check(document, settings)
     say_if_new(settings)
-    with closing(Store(settings.database_url)) as store:
+    with closing(Store(settings.database_url, user_access(settings))) as store:
         artifacts = Artifacts(settings.artifacts_url)
         datasets = DatasetStore(store, artifacts)
         spec = checked or submission.check(document, settings, datasets.uploaded)
         flags = database_flags(settings)
         try:
-            name = begin_or_resume(store, spec) if local is None else _begin_with_file(store, datasets, spec, local)
+            name = (
+                begin_or_resume(store, spec, settings.project)
+                if local is None
+                else _begin_with_file(store, datasets, spec, local, settings.project)
+            )
         except NameInUseError as error:
             if error.extension:
                 error.add_note(f"extend it: regsweep extend {quote(str(spec.name))}{error.extension}{flags}")
@@ -64,14 +68,16 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
         return _run(source, name, lambda: study_views(store, [store.study(name)])[0], _command(file, model))
 
 
-def _begin_with_file(store: Store, datasets: DatasetStore, spec: StudySpec, local: LocalDataset) -> str:
+def _begin_with_file(
+    store: Store, datasets: DatasetStore, spec: StudySpec, local: LocalDataset, project: str | None
+) -> str:
     """Keep the file of a study, and begin or resume the study; keep neither when the study is refused."""
-    kept, is_new = datasets.add(local.upload, local.name, local.format, local.options, local.profile)
+    kept, is_new = datasets.add(local.upload, local.name, local.format, local.options, local.profile, project)
     # As it was described when it was first kept, by which an earlier run knows it again.
     dataset = datasets.uploaded(kept.name, kept.version)
     try:
-        return begin_or_resume(store, spec.model_copy(update={"dataset": dataset}))
-    except (ConflictError, InvalidSpecError):
+        return begin_or_resume(store, spec.model_copy(update={"dataset": dataset}), project)
+    except (ConflictError, InvalidSpecError, NotFoundError, QuotaError):
         if is_new:
             datasets.delete(kept.name, kept.version)
         raise

@@ -14,6 +14,7 @@ from service.cli.db import db
 from service.cli.init import init
 from service.cli.keys import keys
 from service.cli.options import refuse
+from service.cli.projects import projects
 from service.cli.validate import validate
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ for command in (
     app.command()(command)
 app.add_typer(datasets, name="datasets")
 app.add_typer(keys, name="keys")
+app.add_typer(projects, name="projects")
 app.add_typer(db, name="db")
 
 

@@ -35,6 +35,10 @@ EncodingOption = Annotated[
     str | None, typer.Option(help="Of a text file, as cp1252; seen from the file when left out.")
 ]
 SheetOption = Annotated[str | None, typer.Option(help="Of a workbook; the first that is shown when left out.")]
+ProjectOption = Annotated[
+    str | None, typer.Option("--project", help="The project that it belongs to [REGSWEEP_PROJECT].")
+]
+OfProjectOption = Annotated[str | None, typer.Option("--project", help="Only what belongs to this project.")]
 DatabaseUrlOption = Annotated[str | None, typer.Option(help="SQLAlchemy URL of the database [REGSWEEP_DATABASE_URL].")]
 ArtifactsUrlOption = Annotated[
     str | None, typer.Option(help="fsspec URL of the folder for models and datasets [REGSWEEP_ARTIFACTS_URL].")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from getpass import getuser
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -14,11 +15,14 @@ from service.errors import UnreachableError
 from service.extras import extra_of
 
 if TYPE_CHECKING:
+    from service.schemas.changes import ChangeView
     from service.schemas.comparisons import ComparisonView
+    from service.schemas.projects import ProjectView
     from service.schemas.studies import StudyView
     from service.schemas.trials import TrialView
     from service.schemas.workers import WorkersView
     from service.settings import Settings
+    from service.storage.access import Access
 
 _PROBE_SECONDS = 2.0
 
@@ -29,8 +33,8 @@ class StudySource(Protocol):
     def study(self, name: str, /) -> StudyView:
         """One study."""
 
-    def studies(self) -> Iterable[StudyView]:
-        """All studies, newest first."""
+    def studies(self, *, project: str | None = None) -> Iterable[StudyView]:
+        """All studies, or those of a project, newest first."""
 
     def trials(self, name: str, /) -> Iterable[TrialView]:
         """All trials of a study, by number."""
@@ -67,6 +71,21 @@ class StudySource(Protocol):
 
     def delete(self, name: str, /, *, force: bool) -> None:
         """Delete a study with all it has."""
+
+    def changes(self, name: str, /) -> Iterable[ChangeView]:
+        """What was done with a study, the latest first."""
+
+    def projects(self) -> Iterable[ProjectView]:
+        """The projects."""
+
+    def create_project(self, name: str, **quotas: int | None) -> ProjectView:
+        """Make a project."""
+
+    def change_project(self, name: str, **quotas: int | None) -> ProjectView:
+        """Give a project quotas of its own; None gives it the server's again."""
+
+    def delete_project(self, name: str, /) -> None:
+        """Delete a project that has nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +170,19 @@ def _database(settings: Settings, flags: str) -> Iterator[Source]:
     from service.storage.store import Store
 
     database.check(settings.database_url, must_exist=True)
-    with closing(Store(settings.database_url)) as store:
+    with closing(Store(settings.database_url, user_access(settings))) as store:
         yield Source(LocalStudies(store, Artifacts(settings.artifacts_url), settings), None, settings, flags)
+
+
+def user_access(settings: Settings) -> Access:
+    """What the user of this command line may use: every project, under their name on this machine."""
+    from service.storage.access import Access, Quotas
+
+    try:
+        name: str | None = getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        name = None
+    return Access(name, quotas=Quotas.of(settings))
 
 
 def server_flag(server: str | None) -> str:

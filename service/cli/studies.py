@@ -12,6 +12,7 @@ from service.cli.options import (
     DatabaseUrlOption,
     JsonOption,
     KeyOption,
+    OfProjectOption,
     ServerOption,
     StudyName,
     print_json,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 def studies(
+    project: OfProjectOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
     database_url: DatabaseUrlOption = None,
@@ -33,7 +35,7 @@ def studies(
 ) -> None:
     """List the studies."""
     with open_source(server, key, database_url, artifacts_url) as source:
-        found = source.studies.studies()
+        found = source.studies.studies(project=project)
         if as_json:
             print_json(_page(found))
             return
@@ -57,10 +59,13 @@ def show(
         if as_json:
             print_json(study)
             return
+        from service.cli.listings import show_changes
         from service.cli.summary import show_all
         from service.cli.terminal import open_console
 
-        show_all(open_console(), source, study)
+        console = open_console()
+        show_all(console, source, study)
+        show_changes(console, source.studies.changes(name))
 
 
 def trials(

@@ -14,6 +14,7 @@ from service.cli.options import (
     KeyOption,
     LogLevelOption,
     ModelFile,
+    ProjectOption,
     ServerOption,
     StudyFile,
     WorkersOption,
@@ -29,6 +30,7 @@ def run(
         bool, typer.Option("--compare", help="Compare techniques as well, as the file's `comparison` says.")
     ] = False,
     model: ModelFile = None,
+    project: ProjectOption = None,
     workers: WorkersOption = None,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
@@ -40,13 +42,19 @@ def run(
     from studies.study_file import read_document
 
     settings = load_settings(
-        workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level
+        project=project, workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level
     )
     study = read_document(file, model)
     sys.exit(run_study(with_comparison(study, {}) if compare else study, settings, file, model))
 
 
-def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None, key: KeyOption = None) -> None:
+def submit(
+    file: StudyFile,
+    model: ModelFile = None,
+    project: ProjectOption = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+) -> None:
     """Submit a study to a server."""
     from service.cli.compare import describe
     from service.cli.local_files import submit_study
@@ -54,9 +62,10 @@ def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None
     from studies.study_file import read_document
 
     study = read_document(file, model)
+    project = load_settings(project=project, log_level="warning").project
     with open_client(server, key) as client:
         try:
-            submitted = submit_study(client, study, file.parent)
+            submitted = submit_study(client, study, file.parent, project)
         except NameInUseError as error:
             if not error.fields and find_spec("pyarrow") is not None:  # which reads the file that is compared
                 describe(study, client.study(study["name"]), file.parent)

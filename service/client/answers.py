@@ -14,7 +14,7 @@ from service.errors import RefusedError, ServiceError
 from studies.errors import FieldError, InvalidSpecError
 
 _INVALID = 422
-_KINDS = {"/v1/datasets/": "dataset", "/v1/sessions/": "session"}  # else a study
+_KINDS = {"/v1/datasets/": "dataset", "/v1/projects/": "project", "/v1/sessions/": "session"}  # else a study
 
 
 def _kinds(parent: type[ServiceError]) -> list[type[ServiceError]]:

@@ -42,10 +42,11 @@ class NewStudyPage:
     budget: Budget
     comparison: ComparisonSpec
     resampling: Resampling
+    projects: Sequence[str]  # that can be chosen; empty where there is no choice
     facts: Mapping[str, Any]  # for the script
 
 
-def new_study_page(datasets: Sequence[DatasetView], viewer: Viewer) -> NewStudyPage:
+def new_study_page(datasets: Sequence[DatasetView], projects: Sequence[str], viewer: Viewer) -> NewStudyPage:
     """Gather what the form begins with."""
     groups = [
         (title, [Choice(f"{kind}/{each.name}", each.name) for each in datasets if each.kind == kind])
@@ -62,6 +63,7 @@ def new_study_page(datasets: Sequence[DatasetView], viewer: Viewer) -> NewStudyP
         budget=Budget(),
         comparison=ComparisonSpec(),
         resampling=Resampling(),
+        projects=projects if len(projects) > 1 else (),
         facts={
             "datasets": {f"{each.kind}/{each.name}": each.model_dump(mode="json") for each in datasets},
             "objectives": {task: metrics_for(task) for task in get_args(Task)},

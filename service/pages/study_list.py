@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service.names import DEFAULT_PROJECT
 from service.pages import phrases
 from service.pages.worker_section import WorkerSection, worker_section
 from service.schemas.studies import StudyView
 from service.storage.comparison_store import ComparisonStore
 from service.storage.pagination import Cursor
 from service.storage.progress import Progress
+from service.storage.projects import ProjectStore
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
@@ -47,6 +49,7 @@ class StudyRow:
     age: str
     created: str
     who: str
+    project: str
     parts: Sequence[PartRow]
 
 
@@ -61,6 +64,8 @@ class StudyList:
     name_part: str
     states: Sequence[str]
     workers: WorkerSection
+    projects: Sequence[str]  # that can be chosen; empty where everything is in `default`
+    project: str  # that is chosen; empty for all
 
     @property
     def has_who(self) -> bool:
@@ -68,22 +73,26 @@ class StudyList:
         return any(row.who for row in self.rows)
 
 
-def study_list(store: Store, state: StudyState | None, name_part: str, cursor: str | None) -> StudyList:
-    """Read a page of the list.
+def study_list(
+    store: Store, state: StudyState | None, name_part: str, project: str | None, cursor: str | None
+) -> StudyList:
+    """Read a page of the list, of all projects or of one.
 
-    Raises BadRequestError or OtherListingError when the cursor is none of this list's.
+    Raises BadRequestError or OtherListingError when the cursor is none of this list's, NotFoundError when there is no
+    such project.
     """
     after = None if cursor is None else Cursor.decode(cursor)
-    page = store.studies(state, PAGE_SIZE, after, name_part)
+    page = store.studies(state, PAGE_SIZE, after, name_part, project)
     parts = ComparisonStore(store).parts_by_study(page.items)
     counts = store.progress([part for each in parts.values() for part in each])
     rows = [
         _row(view, _part_rows(parts[study.id], counts))
         for study, view in zip(page.items, study_views(store, page.items), strict=True)
     ]
-    is_filtered = state is not None or bool(name_part) or cursor is not None
+    is_filtered = state is not None or bool(name_part) or project is not None or cursor is not None
     states, workers = tuple(StudyState), worker_section(store)
-    return StudyList(rows, page.next, is_filtered, state or "", name_part, states, workers)
+    projects = [] if (names := ProjectStore(store).names()) == [DEFAULT_PROJECT] else names
+    return StudyList(rows, page.next, is_filtered, state or "", name_part, states, workers, projects, project or "")
 
 
 def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
@@ -100,7 +109,8 @@ def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
         best="" if view.best is None else phrases.number(view.best.value),
         age=phrases.age(view.created_at),
         created=phrases.time_tag(view.created_at),
-        who=view.submitted_by or "",
+        who=view.created_by or "",
+        project=view.project,
         parts=parts,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from service.names import DEFAULT_PROJECT
 from service.pages import phrases
 from service.pages.actions import Action, study_actions
 from service.pages.comparison_section import ComparisonSection, comparison_section
@@ -17,7 +18,7 @@ from service.schemas.studies import EngineView, SeedsView, StudyView
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState, TrialState
 from service.storage.store import Store
-from service.views import one_study_view
+from service.views import change_view, one_study_view
 from studies.analysis.labels import OWN_SEARCH_COLOR, color, label, params_text
 from studies.analysis.report_facts import study_links
 from studies.datasets import summary
@@ -25,6 +26,7 @@ from studies.spec.study import StudySpec
 
 #: The kinds of penalty in the plots, "none" too.
 _PENALTIES = ("l1", "l2", "elastic_net", "none")
+_MAX_CHANGES = 20  # that are shown
 _LINK_TEXTS = {
     "report": "Report",
     "predict": "Predict",
@@ -66,6 +68,7 @@ class StudyPage:
     snippet: str  # its address; empty while there is none
     comparison: ComparisonSection | None
     table: TrialTable
+    changes: Sequence[tuple[str, str, str, str]]  # the latest: when, by whom, what, details
     plots: dict[str, Any]
 
 
@@ -103,8 +106,14 @@ def study_page(
         snippet=links.get("snippet", ""),
         comparison=comparison,
         table=trial_table(store, study, _metric(spec), state, sort, cursor),
+        changes=_changes(store, name),
         plots=_plots(view, study, spec, comparison),
     )
+
+
+def _changes(store: Store, name: str) -> list[tuple[str, str, str, str]]:
+    views = [change_view(change) for change in store.changes(name, _MAX_CHANGES, None).items]
+    return [(phrases.time_tag(view.at), view.by or "", view.what, view.details) for view in views]
 
 
 def _warnings(store: Store, view: StudyView) -> list[str]:
@@ -140,11 +149,13 @@ def _facts(view: StudyView, spec: StudySpec) -> list[Fact]:
         facts.append(Fact(f"best {objective}", phrases.number(view.best.value), detail))
         if view.best.seeds is not None:
             facts.append(_seeds_fact(view.best.seeds))
+    if view.project != DEFAULT_PROJECT:
+        facts.append(Fact("project", view.project))
     facts.append(Fact("data", spec.dataset.name, f"{dataset.rows:,} rows, {dataset.task}"))
     facts.append(Fact("model", spec.model.kind, _engine(view.engine)))
     budget = spec.budget
     facts.append(Fact("budget", phrases.count(budget.trials, "trial"), f"at most {budget.epochs:,} epochs each"))
-    who = f", by {view.submitted_by}" if view.submitted_by else ""
+    who = f", by {view.created_by}" if view.created_by else ""
     ended = "" if view.ended_at is None else f", ended {phrases.age(view.ended_at)}"
     began = f"{phrases.time_tag(view.created_at)}{ended}"
     facts.append(Fact("submitted", f"{phrases.age(view.created_at)}{who}", began))
@@ -168,7 +179,7 @@ def _links(view: StudyView, links: dict[str, str], viewer: Viewer) -> list[tuple
     addresses = {"report": f"{links['study']}/report"} | links
     if "export" in links and viewer.may("POST", f"{links['study']}/predict"):
         addresses["predict"] = f"{own}/predict"
-    if view.dashboard is not None:
+    if view.dashboard is not None and not viewer.is_limited:  # it shows the studies of every project
         addresses["dashboard"] = view.dashboard
     return [(text, addresses[name]) for name, text in _LINK_TEXTS.items() if name in addresses]
 

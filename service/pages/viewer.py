@@ -13,6 +13,7 @@ class Viewer:
 
     key: str | None
     scope: scopes.Scope
+    is_limited: bool = False  # to some projects
 
     @property
     def title(self) -> str:

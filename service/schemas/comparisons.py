@@ -39,6 +39,9 @@ class ComparisonView(BaseModel):
     """A comparison of techniques."""
 
     state: ComparisonState = Field(description="searching, confirming, delivering, then completed, stopped or failed.")
+    created_by: str | None = Field(
+        None, description="Name of the key that began it, or of a command line's user; null where no key was needed."
+    )
     spec: dict[str, Any] = Field(description="The ComparisonSpec as accepted, with every default.")
     overall: OverallView = Field(description="Of the comparison alone, without the study's own trials.")
     parts: list[PartView]

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Json
 
+from service.names import DEFAULT_PROJECT
 from studies.datasets.profile import DatasetProfile, InputsProfile
 from studies.objectives import Task
 from studies.spec.name import NAME_RULE, Name
@@ -22,6 +23,7 @@ class DatasetView(BaseModel):
         description="As a study says it: uploaded here, of scikit-learn, or made by a recipe of ours."
     )
     name: str
+    project: str | None = Field(None, description="The project that it belongs to; null of what is no upload.")
     version: int | None = Field(description="The newest, which the name means; None of what is no upload.")
     task: str
     rows: int
@@ -34,11 +36,15 @@ class DatasetVersion(BaseModel):
     """One upload under a dataset's name."""
 
     name: str
+    project: str = Field(DEFAULT_PROJECT, description="The project that it belongs to.")
     version: int = Field(description="Counted from 1; the highest is the newest, which the name alone means.")
     digest: str = Field(description="SHA-256 of the file.")
     bytes: int
     format: TableFormat
     options: TableOptions
+    created_by: str | None = Field(
+        None, description="Name of the key that it was uploaded with; null where no key was needed."
+    )
     created_at: datetime
 
 
@@ -74,6 +80,11 @@ class UploadOptions(BaseModel):
     name: Name | None = Field(
         None, description=f"{NAME_RULE}; made of the file's name, or of target and digest, when left out."
     )
+    project: str | None = Field(
+        None,
+        description="That the dataset belongs to; left out, that of its earlier versions, else the key's only one, "
+        "else default.",
+    )
     task: Task | None = Field(None, description="Inferred from the target column when left out.")
     ignore: list[str] = Field(default_factory=list, description="Columns that are not read; may be repeated.")
     weight: str | None = Field(None, description="The column with the weight of each row.")
@@ -99,4 +110,4 @@ class UploadOptions(BaseModel):
     @property
     def table_options(self) -> dict[str, Any]:
         """What is said of the columns, without what is not said."""
-        return self.model_dump(exclude={"name", "format"}, exclude_none=True)
+        return self.model_dump(exclude={"name", "format", "project"}, exclude_none=True)

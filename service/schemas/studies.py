@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from service.names import DEFAULT_PROJECT
 from service.schemas import notebook
 from service.schemas.progress import OverallView, ProgressView
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, ComparisonState, StudyState
@@ -108,8 +109,11 @@ class StudyView(BaseModel):
         description="Number of that study's complete trials that it did not learn from, for it could not have asked "
         "them, by the reason.",
     )
-    submitted_by: str | None = Field(
-        None, description="Name of the key that it was submitted with; null where no key was needed."
+    project: str = Field(DEFAULT_PROJECT, description="The project that it belongs to.")
+    created_by: str | None = Field(
+        None,
+        description="Name of the key that it was submitted with, or of a command line's user; null where no key was "
+        "needed.",
     )
     answer: str | None = Field(
         None,

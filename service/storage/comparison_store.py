@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
-from service.storage import comparisons, database, lifecycle
+from service.storage import comparisons, history, lifecycle, quotas
+from service.storage.history import Change
 from service.storage.records import StudyRecord, TrialRecord
-from service.storage.states import ACTIVE_STUDY, TrialState
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, TrialState
 from service.storage.store import Store
 from studies.plan import Plan
 from studies.spec.comparison import ComparisonSpec
@@ -38,7 +39,7 @@ class ComparisonStore:
         Raises ConflictError when the study has one, is a part of one, or has ended while `max_active` studies have not.
         Raises InvalidSpecError when the comparison does not suit the study.
         """
-        with database.transaction(self._store.optuna) as session:
+        with self._store.transaction() as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
             if study.parent_id is not None:
@@ -52,25 +53,34 @@ class ComparisonStore:
                 )
             if max_active is not None and study.state not in ACTIVE_STUDY:
                 lifecycle.check_room(session, max_active)
-            comparisons.begin(session, self._store.optuna, study, comparison)
+            with quotas.admitting(session, self._store.access, study.project):
+                comparisons.begin(session, self._store.optuna, study, comparison)
+            study.compared_by = self._store.access.name
+            self._record(session, study, Change.COMPARED)
         return self._store.study(name)
 
     def stop(self, name: str, etags: Collection[str] | None = None) -> StudyRecord:
         """End a study's comparison with the results it has; do nothing when it has ended."""
-        with database.transaction(self._store.optuna) as session:
+        with self._store.transaction() as session:
             study = _compared_study(session, name, lock=True)
             lifecycle.check_etag(study, etags)
+            if study.comparison_state in ACTIVE_COMPARISON:
+                self._record(session, study, Change.COMPARISON_STOPPED)
             comparisons.stop(session, self._store.optuna, study)
         return self._store.study(name)
 
     def delete(self, name: str, etags: Collection[str] | None = None) -> list[int]:
         """Delete a study's comparison, also one that has not ended; return the ids of its parts."""
-        with database.transaction(self._store.optuna) as session:
+        with self._store.transaction() as session:
             study = _compared_study(session, name, lock=True)
             lifecycle.check_etag(study, etags)
             study.comparison, study.comparison_state = None, None
-            study.published, study.answer = None, None
+            study.published, study.answer, study.compared_by = None, None, None
+            self._record(session, study, Change.COMPARISON_DELETED)
             return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
+
+    def _record(self, session: Session, study: StudyRecord, what: Change) -> None:
+        history.record(session, study, self._store.access.name, what)
 
     def study(self, name: str) -> StudyRecord:
         """A study that has a comparison."""

@@ -43,7 +43,7 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     study.published, study.answer = None, None
     for technique in names:
         search = techniques.search_spec(spec, comparison, technique)
-        part = lifecycle.create(session, optuna, search, part_name(study, technique), study, technique)
+        part = lifecycle.create(session, optuna, search, part_name(study, technique), study.project, study, technique)
         if study.state == StudyState.PAUSED:
             _set_part_state(session, part, StudyState.PAUSED)
 
@@ -192,7 +192,8 @@ def _begin_confirmation(session: Session, optuna: RDBStorage, study: StudyRecord
         return
     plans = confirmation.first_round(comparison, params)
     spec = techniques.confirmation_spec(study.parsed_spec, comparison, len(plans))
-    part = lifecycle.create(session, optuna, spec, part_name(study, _CONFIRMATION), study, plans=plans)
+    name = part_name(study, _CONFIRMATION)
+    part = lifecycle.create(session, optuna, spec, name, study.project, study, plans=plans)
     if paused:
         _set_part_state(session, part, StudyState.PAUSED)
     study.comparison_state = ComparisonState.CONFIRMING

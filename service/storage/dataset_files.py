@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
+from service.storage.access import EVERY_PROJECT
 from service.storage.artifacts import Artifacts
 from service.storage.records import DatasetRecord
 from studies.errors import FieldError, InvalidSpecError
@@ -28,17 +29,23 @@ def file_path(digest: str) -> str:
     return f"datasets/{digest}"
 
 
-def check_dataset_exists(session: Session, dataset: DatasetSpec) -> None:
+def check_dataset_exists(session: Session, dataset: DatasetSpec, project: str) -> None:
     """Lock the file of a study's dataset until commit.
 
-    Raises InvalidSpecError when the dataset, or this version of it, was deleted since it was read.
+    Raises InvalidSpecError when the dataset, or this version of it, was deleted since it was read, or when it is not of
+    the study's project.
     """
     if not isinstance(dataset, UploadedDataset) or dataset.digest is None:
         return
     lock_dataset_file(session, dataset.digest)
     is_it = (DatasetRecord.name == dataset.name, DatasetRecord.digest == dataset.digest)
     version = FIRST_VERSION if dataset.version is None else dataset.version
-    if session.scalar(sa.select(DatasetRecord.id).where(*is_it, DatasetRecord.version == version)) is None:
+    query = sa.select(DatasetRecord.project).where(*is_it, DatasetRecord.version == version)
+    theirs = session.scalar(query)
+    if theirs not in {None, project}:
+        message = f"is of the project '{theirs}', as studies of it must be; submit this one with project={theirs}"
+        raise InvalidSpecError([FieldError("dataset.name", message)])
+    if theirs is None:
         message = f"version {version} of the dataset '{dataset.name}' was deleted meanwhile; upload it again"
         raise InvalidSpecError([FieldError("dataset.name", message)])
 
@@ -63,7 +70,7 @@ def lock_dataset_file(session: Session, digest: str) -> bool:
     """Lock the file until commit; return whether a dataset uses it."""
     _lock(session, digest)
     query = sa.select(DatasetRecord.id).where(DatasetRecord.digest == digest).limit(1)
-    return session.scalar(query) is not None
+    return session.scalar(query, execution_options=EVERY_PROJECT) is not None
 
 
 def _lock(session: Session, digest: str) -> None:

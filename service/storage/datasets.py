@@ -9,7 +9,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.errors import DatasetInUseError, NotFoundError
+from service.errors import ConflictError, DatasetInUseError, NotFoundError, QuotaError
+from service.storage import quotas
+from service.storage.access import EVERY_PROJECT
 from service.storage.artifacts import Artifacts
 from service.storage.database import unix_now
 from service.storage.dataset_files import FIRST_VERSION, file_path, lock_dataset_file, lock_dataset_name
@@ -45,25 +47,34 @@ class DatasetStore:
         file_format: TableFormat,
         options: TableOptions,
         profile: DatasetProfile,
+        project: str | None = None,
     ) -> tuple[DatasetRecord, bool]:
         """Keep a version of the dataset of this name; return its record, and whether it is new.
 
-        The same bytes under the same options are the version that they were before.
+        The same bytes under the same options are the version that they were before. Without a project a new version is
+        of that of the others, and a new dataset goes where `Access.choose` says.
 
         Raises ArtifactError when the file cannot be kept.
+        Raises ConflictError when another project has a dataset of this name, QuotaError when this one is full.
         """
         record = DatasetRecord(
             name=name,
+            project=None if project is None else self._store.access.choose(project),
             digest=upload.digest,
             bytes=upload.size,
             format=file_format,
             options=options.model_dump(mode="json"),
             profile=profile.model_dump(mode="json"),
+            created_by=self._store.access.name,
             created_at=unix_now(),
         )
         kept = None
-        while kept is None:
-            kept = self._record(record, upload.path)
+        try:
+            while kept is None:
+                kept = self._record(record, upload.path)
+        except (ConflictError, NotFoundError, QuotaError):
+            self.remove_unused_file(record.digest)
+            raise
         return kept, kept is record
 
     def _record(self, record: DatasetRecord, file: Path) -> DatasetRecord | None:
@@ -71,24 +82,38 @@ class DatasetStore:
 
         A version that is recorded already stays.
         """
-        path = file_path(record.digest)
+        path, asked = file_path(record.digest), record.project
         if not self._artifacts.has(path):
             self._artifacts.put(path, file)
         with self._store.writing() as session:
-            lock_dataset_name(session, record.name)
-            lock_dataset_file(session, record.digest)
-            if not self._artifacts.has(path):
-                return None
-            versions = session.scalars(_versions(record.name)).all()
-            for other in versions:
-                if _is_same(other, record):
-                    return other
-            newest = next(iter(versions), None)
-            record.version = FIRST_VERSION if newest is None else newest.version + 1
-            session.add(record)
-            session.flush()
+            project = asked or self._project_of(session, record.name)
+            # The project first and the file then, as whoever submits a study locks them.
+            with quotas.admitting(session, self._store.access, project):
+                lock_dataset_name(session, record.name)
+                lock_dataset_file(session, record.digest)
+                if not self._artifacts.has(path):
+                    return None
+                versions = session.scalars(_versions(record.name), execution_options=EVERY_PROJECT).all()
+                newest = next(iter(versions), None)
+                if newest is not None and newest.project != project:
+                    raise self._name_in_use(newest)
+                for other in versions:
+                    if _is_same(other, record):
+                        return other
+                record.project, record.version = project, FIRST_VERSION if newest is None else newest.version + 1
+                session.add(record)
+                session.flush()
             session.refresh(record)  # its date is the database's
         return record
+
+    def _project_of(self, session: Session, name: str) -> str:
+        """The project of the versions that a dataset has; of a new one that to which it goes."""
+        record = _find(session, name, None)
+        return self._store.access.choose(None) if record is None else record.project
+
+    def _name_in_use(self, record: DatasetRecord) -> ConflictError:
+        of_project = f" in the project '{record.project}'" if self._store.access.sees(record.project) else ""
+        return ConflictError(f"a dataset named '{record.name}' exists{of_project}; choose another name")
 
     def find(self, name: str, version: int | None = None) -> DatasetRecord:
         """Find a version of a dataset, the newest when none is given.
@@ -112,11 +137,17 @@ class DatasetStore:
             raise _not_found(name)
         return records
 
-    def list_datasets(self) -> Sequence[DatasetRecord]:
-        """The newest version of every dataset, newest first."""
+    def list_datasets(self, project: str | None = None) -> Sequence[DatasetRecord]:
+        """The newest version of every dataset, or of those of a project, newest first.
+
+        Raises NotFoundError when there is no such project.
+        """
         newest = sa.select(sa.func.max(DatasetRecord.id)).group_by(DatasetRecord.name)
         query = sa.select(DatasetRecord).where(DatasetRecord.id.in_(newest)).order_by(DatasetRecord.id.desc())
         with self._store.reading() as session:
+            if project is not None:
+                found = quotas.find_project(session, self._store.access, project)
+                query = query.where(DatasetRecord.project == found.name)
             return session.scalars(query).all()
 
     def uploaded(self, name: str, version: int | None = None) -> UploadedDataset | None:

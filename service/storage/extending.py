@@ -103,7 +103,7 @@ def _check_can_run_again(session: Session, study: StudyRecord, spec: StudySpec, 
     if max_active is not None and study.comparison_state not in ACTIVE_COMPARISON:
         lifecycle.check_room(session, max_active)
     try:
-        dataset_files.check_dataset_exists(session, spec.dataset)
+        dataset_files.check_dataset_exists(session, spec.dataset, study.project)
     except InvalidSpecError as error:
         raise ConflictError(f"study '{study.name}' cannot go on: {error}") from None
     spent, limit = lifecycle.seconds_spent(study), spec.budget.timeout_seconds

@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import KeyReusedError
-from service.storage import database
+from service.storage.access import Access
 from service.storage.database import unix_now
 from service.storage.records import RequestRecord
 from service.storage.store import Store
 from studies import faults
 
 _KEPT_SECONDS = 7 * 24 * 3600.0
+_BEFORE = "before"  # in place of the API key's id, of a request that came before they were kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +32,22 @@ class Answer:
 def run_once(store: Store, idempotency_key: str | None, request: str, act: Callable[[Session], Answer]) -> Answer:
     """Act in one transaction and keep its answer; for a key used before, return its answer and do nothing.
 
+    The idempotency keys of an API key are its own: another may use the same, and neither meets the other's answer.
+
     Raises KeyReusedError when the key was used with another request.
     """
     if idempotency_key is None:
-        with database.transaction(store.optuna) as session:
+        with store.transaction() as session:
             return act(session)
     fingerprint = sha256(request.encode()).hexdigest()
     try:
         faults.point("request received")
-        with database.transaction(store.optuna) as session:
-            record = session.get(RequestRecord, idempotency_key)
+        with store.transaction() as session:
+            record = _find(session, store.access, idempotency_key)
             answer = (
-                _act(session, idempotency_key, fingerprint, act) if record is None else _repeat(record, fingerprint)
+                _act(session, store.access.key_id, idempotency_key, fingerprint, act)
+                if record is None
+                else _repeat(record, fingerprint)
             )
             faults.point("before the request commits")
         faults.point("after the request commits")
@@ -50,16 +55,28 @@ def run_once(store: Store, idempotency_key: str | None, request: str, act: Calla
     except _KeyInUseError:
         # The same request came twice at once: the other one is answered by now.
         with store.reading() as session:
-            return _repeat(session.get_one(RequestRecord, idempotency_key), fingerprint)
+            return _repeat(session.get_one(RequestRecord, (store.access.key_id, idempotency_key)), fingerprint)
 
 
 class _KeyInUseError(Exception):
     """Another transaction used the key in between."""
 
 
-def _act(session: Session, idempotency_key: str, fingerprint: str, act: Callable[[Session], Answer]) -> Answer:
+def _find(session: Session, access: Access, idempotency_key: str) -> RequestRecord | None:
+    record = session.get(RequestRecord, (access.key_id, idempotency_key))
+    # Which key it came with was not kept by earlier versions, whose keys saw every project.
+    if record is None and access.projects is None:
+        record = session.get(RequestRecord, (_BEFORE, idempotency_key))
+    return record
+
+
+def _act(
+    session: Session, api_key: str, idempotency_key: str, fingerprint: str, act: Callable[[Session], Answer]
+) -> Answer:
     session.execute(sa.delete(RequestRecord).where(RequestRecord.created_at < unix_now() - _KEPT_SECONDS))
-    record = RequestRecord(key=idempotency_key, fingerprint=fingerprint, answer="", created_at=unix_now())
+    record = RequestRecord(
+        api_key=api_key, key=idempotency_key, fingerprint=fingerprint, answer="", created_at=unix_now()
+    )
     session.add(record)
     try:
         # Now, so that the same key waits for the end of this transaction.

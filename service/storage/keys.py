@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.api_keys import ApiKey
 from service.errors import ConflictError, NotFoundError, UnauthenticatedError
 from service.scopes import Scope
+from service.storage import quotas
 from service.storage.database import unix_now
 from service.storage.records import KeyRecord, SessionRecord, has_name
 from service.storage.store import Store
@@ -23,22 +24,30 @@ class KeyStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def create(self, name: str, scope: Scope, seconds: float | None = None) -> ApiKey:
+    def create(
+        self, name: str, scope: Scope, seconds: float | None = None, projects: Collection[str] | None = None
+    ) -> ApiKey:
         """Make a key, which is returned here and never again; it expires after so many seconds.
 
+        It is limited to the projects, if any are named.
+
         Raises ConflictError when a key of this name was made before, also one that was revoked.
+        Raises NotFoundError when one of the projects does not exist.
         """
         api_key = ApiKey.make()
         record = KeyRecord(
             id=api_key.id,
             name=normalize(name),
             scope=scope,
+            projects=sorted(projects) if projects else None,
             digest=api_key.digest,
             created_at=unix_now(),
             expires_at=None if seconds is None else unix_now() + seconds,
         )
         try:
             with self._store.writing() as session:
+                for project in projects or ():
+                    quotas.find_project(session, self._store.access, project, lock=True)
                 session.add(record)
         except sa.exc.IntegrityError:
             raise ConflictError(

@@ -237,7 +237,7 @@ class TrialLedger:
             pass
         # With the token, a worker that loses its lease just now cannot write over its successor's file.
         path = f"{study_folder(self._study_id)}/trials/{number}-{claim.token[:8]}.keras"
-        self._put(claim, path, model, model=path)
+        self._put(claim, path, model, model=path, model_bytes=model.stat().st_size)
         faults.point("model written")
 
     def _put(self, claim: Claim, path: str, file: Path, **columns: Any) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError, PreconditionError
+from service.storage.access import EVERY_PROJECT
 from service.storage.database import unix_now
 from service.storage.records import StudyRecord, TrialRecord, has_name, table_of
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState, TrialState
@@ -103,16 +104,21 @@ def check_etag(study: StudyRecord, etags: Collection[str] | None) -> None:
         )
 
 
+def lock_admission(session: Session) -> None:
+    """Lock the admission of studies and datasets until commit; a study that exists is locked before."""
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADMISSION_LOCK)))
+
+
 def check_room(session: Session, max_active: int) -> None:
-    """Lock the admission of studies until commit, and count those that have not ended, or whose comparison has not.
+    """Lock the admission of studies, and count those that have not ended, or whose comparison has not.
 
     Raises ConflictError when they are `max_active` or more.
     """
-    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADMISSION_LOCK)))
+    lock_admission(session)
     active = sa.or_(StudyRecord.state.in_(ACTIVE_STUDY), StudyRecord.comparison_state.in_(ACTIVE_COMPARISON))
     query = sa.select(sa.func.count()).select_from(StudyRecord).where(active, StudyRecord.parent_id.is_(None))
-    if (count := session.scalar(query) or 0) >= max_active:
+    if (count := session.scalar(query, execution_options=EVERY_PROJECT) or 0) >= max_active:
         raise ConflictError(
             f"{count} studies have not ended, and REGSWEEP_MAX_ACTIVE_STUDIES allows {max_active}; stop one, or wait"
         )
@@ -126,6 +132,7 @@ def create(
     optuna: RDBStorage,
     spec: StudySpec,
     name: str,
+    project: str,
     parent: StudyRecord | None = None,
     technique: str | None = None,
     plans: Sequence[Plan] | None = None,
@@ -140,6 +147,7 @@ def create(
 
     study = StudyRecord(
         name=name,
+        project=project,
         state=StudyState.QUEUED,
         spec=spec.model_dump(mode="json"),
         created_at=unix_now(),

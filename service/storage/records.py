@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from service.names import DEFAULT_PROJECT
 from service.storage.states import LIVE_STUDY, Activity, ComparisonState, Ending, StudyState, TrialState
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.name import normalize
@@ -50,11 +51,13 @@ class StudyRecord(Record):
     __tablename__ = "regsweep_studies"
     __table_args__ = (
         sa.Index("ix_regsweep_studies_parent", "parent_id"),
+        sa.Index("ix_regsweep_studies_project", "project", "id"),
         {"sqlite_autoincrement": True},  # a deleted study's id names its artifacts and is never reused
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(140), unique=True)  # the Optuna study has the same
+    project: Mapped[str] = mapped_column(sa.String(100), server_default=DEFAULT_PROJECT)
     state: Mapped[StudyState] = mapped_column(_one_of(StudyState, 10))
     reason: Mapped[str | None]  # for its end, unless that was its budget
     spec: Mapped[dict[str, Any]]  # StudySpec as JSON
@@ -74,7 +77,9 @@ class StudyRecord(Record):
     invalidated_count: Mapped[int] = mapped_column("forgotten", default=0)  # changes whenever a trial is marked invalid
     paused_at: Mapped[float | None]
     paused_seconds: Mapped[float] = mapped_column(default=0.0)  # before paused_at; left out of its timeout
-    submitted_by: Mapped[str | None] = mapped_column(sa.String(100))  # name of the key; None where none was needed
+    #: The name of the key that it came with; None where none was needed.
+    created_by: Mapped[str | None] = mapped_column("submitted_by", sa.String(100))
+    compared_by: Mapped[str | None] = mapped_column(sa.String(100))  # who began its comparison, in the same way
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]
@@ -152,6 +157,7 @@ class TrialRecord(Record):
         _partial_index("started", "study_id", "started_at", "number", where=_ASKED),
         _partial_index("ended", "study_id", "ended_at", "number", where=_ASKED),
         _partial_index("planned", "study_id", "state", where="plan IS NOT NULL"),
+        _partial_index("model", "study_id", "model_bytes", where="model IS NOT NULL"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -178,6 +184,7 @@ class TrialRecord(Record):
     reason: Mapped[str | None]
     checkpoint: Mapped[str | None]  # path of its training state in the artifacts; None once it has ended
     model: Mapped[str | None]  # path of the .keras file in the artifacts, of trials that were the best so far
+    model_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)  # its size; None of an earlier version's
     started_at: Mapped[float | None]
     ended_at: Mapped[float | None]
     #: Number of its last change of state among those of the study, in the order of their commits; set by a trigger.
@@ -209,6 +216,32 @@ def in_budget(studies: Iterable[StudyRecord]) -> sa.ColumnElement[bool]:
 def claimable() -> sa.ColumnElement[bool]:
     """Trials that wait for a worker, in a join with their studies."""
     return sa.and_(TrialRecord.state == TrialState.WAITING, StudyRecord.state.in_(LIVE_STUDY))
+
+
+class ChangeRecord(Record):
+    """What somebody did with a study."""
+
+    __tablename__ = "regsweep_changes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_studies.id", ondelete="CASCADE"), index=True)
+    what: Mapped[str] = mapped_column(sa.String(20))  # service.storage.history.Change
+    details: Mapped[str]  # in words; empty for none
+    changed_by: Mapped[str | None] = mapped_column(sa.String(100))  # as StudyRecord.created_by
+    changed_at: Mapped[float]
+
+
+class ProjectRecord(Record):
+    """A project, with its own quotas; those that are None are the server's."""
+
+    __tablename__ = "regsweep_projects"
+
+    name: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
+    active_studies: Mapped[int | None]
+    waiting_trials: Mapped[int | None]
+    stored_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)
+    created_by: Mapped[str | None] = mapped_column(sa.String(100))
+    created_at: Mapped[float]
 
 
 class CurveRecord(Record):
@@ -253,6 +286,7 @@ class RequestRecord(Record):
 
     __tablename__ = "regsweep_requests"
 
+    api_key: Mapped[str] = mapped_column(sa.String(12), primary_key=True)  # id of the one it came with; empty for none
     key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
     fingerprint: Mapped[str] = mapped_column(sa.String(64))  # of the request; the same key with another is refused
     answer: Mapped[str]  # the body
@@ -268,12 +302,14 @@ class DatasetRecord(Record):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(100))
+    project: Mapped[str] = mapped_column(sa.String(100), server_default=DEFAULT_PROJECT, index=True)
     version: Mapped[int]  # counts up from 1; the highest is what the name means
     digest: Mapped[str] = mapped_column(sa.String(64), index=True)  # SHA-256 of the file
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
     format: Mapped[str] = mapped_column(sa.String(10))  # studies.spec.table.TableFormat
     options: Mapped[dict[str, Any]]  # studies.spec.table.TableOptions
     profile: Mapped[dict[str, Any]]  # studies.datasets.profile.DatasetProfile
+    created_by: Mapped[str | None] = mapped_column(sa.String(100))  # as of a study
     created_at: Mapped[float]
 
 
@@ -285,6 +321,7 @@ class KeyRecord(Record):
     id: Mapped[str] = mapped_column(sa.String(12), primary_key=True)  # the first part of the key
     name: Mapped[str] = mapped_column(sa.String(100), index=True, unique=True)  # of its holder or its purpose
     scope: Mapped[str] = mapped_column(sa.String(10))  # service.scopes.Scope
+    projects: Mapped[list[Any] | None]  # names of those that it is limited to; None for every project
     digest: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of its secret
     old_digest: Mapped[str | None] = mapped_column(sa.String(64))  # of the secret before the last rotation
     old_until: Mapped[float | None]  # the end of that secret

@@ -5,8 +5,9 @@ Those about comparisons are in comparison_store.py, those of workers in worker_s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +20,21 @@ from service.storage import (
     database,
     dataset_files,
     extending,
+    history,
     lifecycle,
     progress,
+    quotas,
     ranking,
     repeats,
     user_trials,
 )
+from service.storage.access import Access
+from service.storage.history import Change
 from service.storage.pagination import Cursor, Page, Sort, listing_id
 from service.storage.progress import Progress
-from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord, asked
+from service.storage.records import AttemptRecord, ChangeRecord, CurveRecord, StudyRecord, TrialRecord, asked
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, StudyState, TrialState
+from studies.spec.budget import seconds_text
 from studies.spec.differences import differences
 from studies.spec.name import normalize
 from studies.spec.study import StudySpec
@@ -38,21 +44,22 @@ if TYPE_CHECKING:
 
 
 #: For each state that a user may put a study into: the states it may come from, and the verb.
-_CHANGES: dict[StudyState, tuple[Sequence[StudyState], str]] = {
-    StudyState.PAUSED: (LIVE_STUDY, "paused"),
-    StudyState.RUNNING: ((StudyState.PAUSED,), "resumed"),
-    StudyState.STOPPED: (ACTIVE_STUDY, "stopped"),
+_CHANGES: dict[StudyState, tuple[Sequence[StudyState], Change]] = {
+    StudyState.PAUSED: (LIVE_STUDY, Change.PAUSED),
+    StudyState.RUNNING: ((StudyState.PAUSED,), Change.RESUMED),
+    StudyState.STOPPED: (ACTIVE_STUDY, Change.STOPPED),
 }
 
 
 class Store:
-    """Studies and trials in the database.
+    """Studies and trials in the database, of the projects that its `access` sees.
 
     Every method is one transaction. Methods that take a name raise NotFoundError when no study has it.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, access: Access | None = None) -> None:
+        self.url, self.access = url, access or Access()
+        self._opened = self  # which has Optuna's storage, also for those who share the connections
         self.engine = database.connect(url)
         try:
             database.prepare(self.engine)
@@ -62,56 +69,82 @@ class Store:
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         self._read = sessionmaker(database.reading(self.engine), expire_on_commit=False)
 
-    @cached_property
+    def accessed_by(self, access: Access) -> Store:
+        """The same store as somebody else may use it."""
+        store = copy(self)
+        store.access = access
+        return store
+
+    @property
     def optuna(self) -> RDBStorage:
         """Optuna's storage on the same database; made when first needed, for Optuna is slow to import."""
+        return self._opened._optuna
+
+    @cached_property
+    def _optuna(self) -> RDBStorage:
         return database.optuna_storage(self.url)
 
     def reading(self) -> Session:
         """A session that only reads; it never waits for writers."""
-        return self._read()
+        session = self._read()
+        self.access.limit(session)
+        return session
 
-    def writing(self) -> AbstractContextManager[Session]:
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
         """A transaction over our tables alone; commits at the block's end."""
-        return self._write.begin()
+        with self._write.begin() as session:
+            self.access.limit(session)
+            yield session
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A transaction over our tables and Optuna's; commits at the block's end."""
+        with database.transaction(self.optuna) as session, self.access.limiting(session):
+            yield session
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-        if "optuna" in self.__dict__:
+        if "_optuna" in self.__dict__:
             self.optuna.engine.dispose()
 
     # Studies
 
-    def create_study(self, spec: StudySpec) -> StudyRecord:
+    def create_study(self, spec: StudySpec, project: str | None = None) -> StudyRecord:
         """Accept a study; see `accept`."""
-        with database.transaction(self.optuna) as session:
-            name = self.accept(session, spec).name
+        with self.transaction() as session:
+            name = self.accept(session, spec, project).name
         return self.study(name)
 
-    def accept(self, session: Session, spec: StudySpec, submitted_by: str | None = None) -> StudyRecord:
-        """Add a study to a `database.transaction`: its record, its whole budget, its Optuna study, and its comparison.
+    def accept(self, session: Session, spec: StudySpec, project: str | None = None) -> StudyRecord:
+        """Add a study to a `transaction`: its record, its whole budget, its Optuna study, and its comparison.
 
-        `submitted_by` is the name of the key that it came with.
+        Without a project it goes where `Access.choose` says.
 
+        Raises NotFoundError when there is no such project, QuotaError when that has as much as it may.
         Raises NameInUseError when a study has its name.
         Raises InvalidSpecError when it names a dataset, a study to start warm from or a technique that it cannot use.
         """
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
-        dataset_files.check_dataset_exists(session, spec.dataset)
-        conflict = self.name_conflict(session, spec)
-        if conflict is not None:
-            raise conflict
-        try:
-            study = lifecycle.create(session, self.optuna, spec, spec.name)
-            study.submitted_by = submitted_by
-            user_trials.copy_warm_start_trials(session, self.optuna, study)
-            if spec.comparison is not None:
-                comparisons.begin(session, self.optuna, study, spec.comparison)
-            session.flush()
-        except sa.exc.IntegrityError:
-            raise NameInUseError(spec.name) from None
+        project = self.access.choose(project)
+        with quotas.admitting(session, self.access, project):
+            dataset_files.check_dataset_exists(session, spec.dataset, project)
+            conflict = self.name_conflict(session, spec)
+            if conflict is not None:
+                raise conflict
+            try:
+                study = lifecycle.create(session, self.optuna, spec, spec.name, project)
+                study.created_by = self.access.name
+                history.record(session, study, self.access.name, Change.SUBMITTED)
+                user_trials.copy_warm_start_trials(session, self.optuna, study)
+                if spec.comparison is not None:
+                    study.compared_by = self.access.name
+                    comparisons.begin(session, self.optuna, study, spec.comparison)
+                session.flush()
+            except sa.exc.IntegrityError:
+                raise NameInUseError(spec.name) from None
         return study
 
     def name_conflict(self, session: Session, spec: StudySpec) -> NameInUseError | None:
@@ -119,23 +152,29 @@ class Store:
         if spec.name is None or comparisons.name_in_use(session, [spec.name]) is None:
             return None
         study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == spec.name))
-        # Where only Optuna has a study of that name, nothing differs.
+        # Where only Optuna has a study of that name, or another project has, nothing is said of it.
         return NameInUseError(spec.name, [] if study is None else differences(study.parsed_spec, spec))
 
     def study(self, name: str) -> StudyRecord:
         """One study."""
-        with self._read() as session:
+        with self.reading() as session:
             return lifecycle.find(session, name)
 
     def studies(
-        self, state: StudyState | None, limit: int, cursor: Cursor | None, name_part: str = ""
+        self,
+        state: StudyState | None,
+        limit: int,
+        cursor: Cursor | None,
+        name_part: str = "",
+        project: str | None = None,
     ) -> Page[StudyRecord]:
         """A page of the studies whose names hold a text, newest first, without the parts of comparisons.
 
-        Raises OtherListingError when the cursor is not of this listing.
+        Raises OtherListingError when the cursor is not of this listing, NotFoundError when there is no such project.
         """
         name_part = normalize(name_part)
-        listing = listing_id("studies", state, *([name_part] if name_part else []))
+        named = [] if project is None else [f"of {project}"]
+        listing = listing_id("studies", state, *([name_part] if name_part else []), *named)
         query = sa.select(StudyRecord).where(StudyRecord.parent_id.is_(None))
         query = query.order_by(StudyRecord.id.desc()).limit(limit + 1)
         if state is not None:
@@ -146,7 +185,9 @@ class Store:
         if cursor is not None:
             cursor.check(listing)
             query = query.where(StudyRecord.id < cursor.after)
-        with self._read() as session:
+        with self.reading() as session:
+            if project is not None:
+                query = query.where(StudyRecord.project == quotas.find_project(session, self.access, project).name)
             studies = session.scalars(query).all()
         return Page.cut(studies, limit, lambda study: Cursor(listing, 0, None, study.id))
 
@@ -156,12 +197,12 @@ class Store:
         query = sa.select(optuna_studies.c.study_name, optuna_studies.c.study_id).where(
             optuna_studies.c.study_name.in_(list(names))
         )
-        with self._read() as session:
+        with self.reading() as session:
             return {row.study_name: row.study_id for row in session.execute(query)}
 
     def progress(self, studies: Sequence[StudyRecord]) -> dict[int, Progress]:
         """The trial counts of each study, by the study's id."""
-        with self._read() as session:
+        with self.reading() as session:
             return progress.count_trials(session, studies)
 
     def set_state(self, name: str, to: StudyState, etags: Collection[str] | None = None) -> StudyRecord:
@@ -170,7 +211,7 @@ class Store:
         Raises ConflictError when its state does not allow that, PreconditionError when no etag is its own.
         """
         allowed, verb = _CHANGES[to]
-        with database.transaction(self.optuna) as session:
+        with self.transaction() as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
             comparing = study.comparison_state in ACTIVE_COMPARISON
@@ -178,6 +219,8 @@ class Store:
                 raise ConflictError(
                     f"study '{name}' is {study.state} and cannot be {verb}; only a {' or '.join(allowed)} one can"
                 )
+            if to in self.possible_states(study):
+                history.record(session, study, self.access.name, verb)
             lifecycle.count_pause(session, study, to)
             if to == StudyState.STOPPED:
                 comparisons.stop(session, self.optuna, study)
@@ -209,12 +252,18 @@ class Store:
 
         Raises PreconditionError when no etag is its own.
         """
-        with database.transaction(self.optuna) as session:
+        with self.transaction() as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
             if budget:
-                extending.extend(session, study, budget, max_active)
+                before = study.spec["budget"]
+                with quotas.admitting(session, self.access, study.project):
+                    extending.extend(session, study, budget, max_active)
+                if study.spec["budget"] != before:
+                    history.record(session, study, self.access.name, Change.EXTENDED, _say_budget(study))
             if priority is not None:
+                if priority != study.priority:
+                    history.record(session, study, self.access.name, Change.PRIORITY, f"to {priority}")
                 together = sa.or_(StudyRecord.id == study.id, StudyRecord.parent_id == study.id)
                 session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
         return self.study(name)
@@ -225,7 +274,7 @@ class Store:
         Raises ConflictError when it is a part of a comparison, or active and not `force`.
         Raises PreconditionError when no etag is its own.
         """
-        with database.transaction(self.optuna) as session:
+        with self.transaction() as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
             if study.parent_id is not None:
@@ -247,7 +296,7 @@ class Store:
 
         Raises OtherListingError when the cursor is not of this listing.
         """
-        with self._read() as session:
+        with self.reading() as session:
             study = lifecycle.find(session, name)
             listing = listing_id("trials", study.id, sort, *sorted(set(states)))
             order = sort.towards(study.parsed_spec.directions[0])
@@ -272,7 +321,7 @@ class Store:
 
         Raises NotFoundError when the study has none of this number.
         """
-        with self._read() as session:
+        with self.reading() as session:
             trial = session.scalar(_asked_trials(lifecycle.find(session, name)).where(TrialRecord.number == number))
         if trial is None:
             raise NotFoundError(f"study '{name}' has no trial {number}")
@@ -289,28 +338,28 @@ class Store:
         return None if record is None else record.detail
 
     def _curve_record(self, trial: TrialRecord) -> CurveRecord | None:
-        with self._read() as session:
+        with self.reading() as session:
             return session.get(CurveRecord, trial.id)
 
     def best(self, study: StudyRecord) -> list[TrialRecord]:
         """The best complete trial, or the Pareto front of several objectives; empty when none is complete."""
-        with self._read() as session:
+        with self.reading() as session:
             return ranking.best_trials(session, study)
 
     def best_by_study(self, studies: Sequence[StudyRecord]) -> dict[int, TrialRecord]:
         """The best complete trial of each study of one objective that has one, by the study's id."""
-        with self._read() as session:
+        with self.reading() as session:
             return ranking.best_by_study(session, studies)
 
     def repeat_values(self, study: StudyRecord, number: int | None) -> list[float]:
         """The values of a trial's params under other seeds; empty of a trial that was not the best."""
-        with self._read() as session:
+        with self.reading() as session:
             return repeats.values(session, study, number)
 
     def attempts(self, trial: TrialRecord) -> list[AttemptRecord]:
         """Every attempt at a trial, in order."""
         query = sa.select(AttemptRecord).where(AttemptRecord.trial_id == trial.id).order_by(AttemptRecord.attempt)
-        with self._read() as session:
+        with self.reading() as session:
             return list(session.scalars(query))
 
     def mark_invalid(self, name: str, number: int, reason: str, etags: Collection[str] | None = None) -> TrialRecord:
@@ -318,11 +367,26 @@ class Store:
 
         Raises PreconditionError when no etag is the study's, else as user_trials.mark_invalid.
         """
-        with database.transaction(self.optuna) as session:
+        with self.transaction() as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
             user_trials.mark_invalid(session, self.optuna, study, number, reason)
+            history.record(session, study, self.access.name, Change.INVALIDATED, f"{number}: {reason}")
         return self.trial(name, number)
+
+    def changes(self, name: str, limit: int, cursor: Cursor | None) -> Page[ChangeRecord]:
+        """A page of what was done with a study, the latest first.
+
+        Raises OtherListingError when the cursor is not of this listing.
+        """
+        with self.reading() as session:
+            return history.read(session, lifecycle.find(session, name), limit, cursor)
+
+
+def _say_budget(study: StudyRecord) -> str:
+    budget = study.parsed_spec.budget
+    time = "" if budget.timeout_seconds is None else f" and {seconds_text(budget.timeout_seconds)} seconds"
+    return f"to {budget.trials} trials{time}"
 
 
 def _asked_trials(study: StudyRecord) -> sa.Select[TrialRecord]:

@@ -19,11 +19,11 @@ IRIS = "/v1/studies/iris"
 
 
 def test_the_name_of_the_key_stays_with_the_study(api: httpx.Client, store: Store) -> None:
-    assert api.post("/v1/studies", json=document("before")).json()["submitted_by"] is None
+    assert api.post("/v1/studies", json=document("before")).json()["created_by"] is None
     held = {"Authorization": f"Bearer {KeyStore(store).create('Ada', 'submit').text}"}
-    assert api.post("/v1/studies", json=document(), headers=held).json()["submitted_by"] == "Ada"
+    assert api.post("/v1/studies", json=document(), headers=held).json()["created_by"] == "Ada"
     listed = api.get("/v1/studies", headers=held).json()["items"]
-    assert [item["submitted_by"] for item in listed] == ["Ada", None]
+    assert [item["created_by"] for item in listed] == ["Ada", None]
 
 
 def test_the_answer_is_told_in_listings_until_the_comparison_is_deleted(

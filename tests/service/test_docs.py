@@ -12,6 +12,7 @@ from service.cli import main
 from service.cli.datasets import datasets
 from service.cli.db import db
 from service.cli.keys import keys
+from service.cli.projects import projects
 from service.settings import Settings, variables
 from studies.spec.table import TableOptions
 from studies.study_file import read
@@ -26,7 +27,7 @@ def _routes() -> list[tuple[str, str]]:
 
 
 def _commands() -> list[str]:
-    groups = {"": main.app, "db ": db, "datasets ": datasets, "keys ": keys}
+    groups = {"": main.app, "db ": db, "datasets ": datasets, "keys ": keys, "projects ": projects}
     assert len(groups) == len(main.app.registered_groups) + 1
     return [
         f"{prefix}{command.name or getattr(command.callback, '__name__', None)}"

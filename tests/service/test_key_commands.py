@@ -54,7 +54,8 @@ def test_a_key_is_printed_once_listed_and_revoked(folder: Path, keys: KeyStore) 
     assert found, made.stderr
     in_90_days = (datetime.now(UTC) + timedelta(days=90)).strftime("%Y-%m-%d")
     [line] = [line for line in regsweep(folder, "keys", "list").stdout.splitlines() if "alice" in line]
-    assert re.fullmatch(rf"{found[1]}\talice\tsubmit\tmade [\d-]+\tnever used\texpires {in_90_days}\tsessions 0", line)
+    facts = rf"submit\tevery project\tmade [\d-]+\tnever used\texpires {in_90_days}\tsessions 0"
+    assert re.fullmatch(rf"{found[1]}\talice\t{facts}", line)
     assert regsweep(folder, "keys", "revoke", "alice").returncode == 0
     with pytest.raises(UnauthenticatedError, match="was revoked"):
         keys.authenticate(held(made))

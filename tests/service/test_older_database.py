@@ -55,7 +55,7 @@ def client(old: Path, recorded: dict[str, Any]) -> Iterator[httpx.Client]:
 
 
 #: Fields that came later, and say more of what was there.
-LATER = {"kind", "version", "data", "better", "pruner", "dashboard", "last_event_id", "best"}
+LATER = {"kind", "version", "data", "better", "pruner", "dashboard", "last_event_id", "best", "project"}
 
 
 def as_then(answer: Any, then: Any) -> Any:

@@ -108,7 +108,8 @@ def test_every_operation_of_the_document_is_one_of_a_method(
         client.attempts("iris", 0), client.curve("iris", 0), client.weights("iris", 0), client.comparison("iris"),
         client.report("iris"), client.report_data("iris"), client.model("iris"), client.snippet("iris"),
         client.datasets(), client.dataset("people"), client.dataset_versions("people"), client.preview("people", 2),
-        client.dataset_file("people"),
+        client.dataset_file("people"), client.projects(), client.project("default"), client.changes("iris"),
+        client.create_project("alpha", active_studies=2), client.change_project("alpha", active_studies=None),
     ]  # fmt: skip
     assert all(answers)
     lacking: list[Callable[[], object]] = [
@@ -126,6 +127,7 @@ def test_every_operation_of_the_document_is_one_of_a_method(
     client.stop("other")
     client.delete("iris")
     client.delete_dataset("people")
+    client.delete_project("alpha")
     assert app.documented - app.asked == set()
 
 

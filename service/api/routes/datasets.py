@@ -11,7 +11,13 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service import ingestion
-from service.api.dependencies import ArtifactsDependency, DatasetsDependency, ReadingsDependency, SettingsDependency
+from service.api.dependencies import (
+    ArtifactsDependency,
+    DatasetsDependency,
+    ProjectParameter,
+    ReadingsDependency,
+    SettingsDependency,
+)
 from service.api.responses import disposition
 from service.api.uploads import Description, body_schema, receive, sent_as_body
 from service.names import make_name
@@ -51,10 +57,11 @@ async def upload(
     if body := sent_as_body(request):
         _check(query, body)  # before it comes
     async with receive(request, settings.max_upload_bytes, _LIMIT) as (file, description):
-        name, file_format, options = _check(description.complete(query), description)
+        asked = description.complete(query)
+        name, file_format, options = _check(asked, description)
         read, profile = await readings.describe(request, file.path, file_format, options)
         name = name or ingestion.make_dataset_name(read.target, file.digest)
-        record, is_new = await run_in_threadpool(datasets.add, file, name, file_format, read, profile)
+        record, is_new = await run_in_threadpool(datasets.add, file, name, file_format, read, profile, asked.project)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/datasets/{quote(record.name)}"
     return dataset_detail(record)
@@ -113,9 +120,9 @@ def _name_of(file_name: str) -> str:
 
 
 @router.get("")
-def list_datasets(datasets: DatasetsDependency) -> list[DatasetView]:
+def list_datasets(datasets: DatasetsDependency, project: ProjectParameter = None) -> list[DatasetView]:
     """List the uploaded datasets, newest first, then the bundled and the synthetic ones."""
-    return list_dataset_views(datasets)
+    return list_dataset_views(datasets, project)
 
 
 @router.get("/{name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from service.api.dependencies import DatasetsDependency, StoreDependency
+from service.api.dependencies import DatasetsDependency, ProjectsDependency, StoreDependency
 from service.api.page_route import PageRoute, ViewerDependency
 from service.errors import ForbiddenError
 from service.pages.new_study_page import new_study_page
@@ -18,10 +18,10 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.get("/new")
-def new_study(datasets: DatasetsDependency, viewer: ViewerDependency) -> Response:
+def new_study(datasets: DatasetsDependency, projects: ProjectsDependency, viewer: ViewerDependency) -> Response:
     """Show the form of a new study."""
     _check_may(viewer, "/v1/studies")
-    return render("new.html", viewer, page=new_study_page(list_dataset_views(datasets), viewer))
+    return render("new.html", viewer, page=new_study_page(list_dataset_views(datasets), projects.names(), viewer))
 
 
 @router.get("/studies/{name}/predict")

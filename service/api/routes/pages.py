@@ -32,13 +32,14 @@ def studies(
     viewer: ViewerDependency,
     state: str = "",
     name_part: Annotated[str, Query(alias="name")] = "",
+    project: str = "",
     cursor: CursorParameter = None,
 ) -> Response:
     """Show the studies, newest first."""
     if state not in {"", *StudyState}:
         raise BadRequestError("state", f"unknown state '{state}'; choose from {', '.join(StudyState)}")
     wanted = StudyState(state) if state else None
-    listed = study_list(store, wanted, name_part.strip(), cursor)
+    listed = study_list(store, wanted, name_part.strip(), project or None, cursor)
     return render("list.html", viewer, list=listed, server_flag=_server_flag(request))
 
 

@@ -51,7 +51,7 @@ def end_sessions(store: StoreDependency, own: OwnKey, name: KeyParameter = None)
 @router.delete("/{session_id}", status_code=204)
 def end_session(session_id: str, store: StoreDependency, own: OwnKey) -> None:
     """Log one browser out; with the scope admin also one of another key."""
-    whose = None if own is None or own.scope == scopes.SCOPES[-1] else own.id
+    whose = None if own is None or _administers_keys(own) else own.id
     if not SessionStore(store).end(session_id, whose):
         raise NotFoundError(f"there is no session '{session_id}'")
 
@@ -68,7 +68,14 @@ def _chosen(store: Store, own: KeyRecord | None, name: str | None) -> KeyRecord 
         return own
     if own is not None and own.scope != scopes.SCOPES[-1]:
         raise ForbiddenError(f"sessions of another key need the scope admin, and '{own.name}' has {own.scope}", "admin")
+    if own is not None and not _administers_keys(own):
+        raise ForbiddenError(f"'{own.name}' is limited to projects, and sees no sessions of other keys")
     return KeyStore(store).find(name)
+
+
+def _administers_keys(own: KeyRecord) -> bool:
+    """Return whether a key may end the sessions of others: keys are of no one project."""
+    return own.scope == scopes.SCOPES[-1] and own.projects is None
 
 
 def _view(request: Request, store: Store, key: KeyRecord | None) -> SessionsView:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
 from service import limits, submission, views
@@ -19,14 +19,15 @@ from service.api.dependencies import (
     DatasetsDependency,
     IdempotencyKeyDependency,
     IfMatchDependency,
-    KeyNameDependency,
     Limit,
+    ProjectParameter,
     SettingsDependency,
     StoreDependency,
     StudyBody,
     UniqueKeysDependency,
 )
 from service.api.responses import created_response
+from service.schemas.changes import ChangeView
 from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
 from service.storage import lifecycle
@@ -55,7 +56,10 @@ def submit(
     datasets: DatasetsDependency,
     settings: SettingsDependency,
     idempotency_key: IdempotencyKeyDependency,
-    key_name: KeyNameDependency,
+    project: Annotated[
+        str | None,
+        Query(description="That the study belongs to; left out, the key's only one, else default."),
+    ] = None,
 ) -> Response:
     """Submit a study; workers start on it at once. Sent again with the same Idempotency-Key, it is accepted once."""
     spec = submission.check(document, settings, datasets.uploaded)
@@ -63,19 +67,23 @@ def submit(
 
     def accept(session: Session) -> Answer:
         lifecycle.check_room(session, settings.max_active_studies)
-        study = store.accept(session, named, key_name)
+        study = store.accept(session, named, project)
         view = views.new_study_view(store, session, study)
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
 
-    return created_response(run_once(store, idempotency_key, _fingerprint(spec, document), accept))
+    return created_response(run_once(store, idempotency_key, _fingerprint(spec, document, project), accept))
 
 
 @router.get("")
 def list_studies(
-    store: StoreDependency, state: StudyState | None = None, limit: Limit = 50, cursor: CursorParameter = None
+    store: StoreDependency,
+    state: StudyState | None = None,
+    project: ProjectParameter = None,
+    limit: Limit = 50,
+    cursor: CursorParameter = None,
 ) -> ListView[StudyView]:
     """List studies, newest first."""
-    page = store.studies(state, limit, None if cursor is None else Cursor.decode(cursor))
+    page = store.studies(state, limit, None if cursor is None else Cursor.decode(cursor), project=project)
     return ListView(items=views.study_views(store, page.items), next=page.next)
 
 
@@ -83,6 +91,15 @@ def list_studies(
 def read(name: str, store: StoreDependency, response: Response) -> StudyView:
     """Read a study, its progress and its best trial. Its ETag names its state and budget, not its progress."""
     return _with_etag(store, store.study(name), response)
+
+
+@router.get("/{name}/changes")
+def list_changes(
+    name: str, store: StoreDependency, limit: Limit = 100, cursor: CursorParameter = None
+) -> ListView[ChangeView]:
+    """List what was done with a study, and who did it, the latest first."""
+    page = store.changes(name, limit, None if cursor is None else Cursor.decode(cursor))
+    return ListView(items=[views.change_view(change) for change in page.items], next=page.next)
 
 
 @router.patch("/{name}")
@@ -140,13 +157,14 @@ def delete(
         artifacts.remove_folder(study_folder(study_id))
 
 
-def _fingerprint(spec: StudySpec, document: Mapping[str, Any]) -> str:
+def _fingerprint(spec: StudySpec, document: Mapping[str, Any], project: str | None) -> str:
     """What makes a request for a study the same again, however it is written."""
+    of_project = "" if project is None else f" of {project}"
     if not isinstance(spec.dataset, UploadedDataset):
-        return f"study {spec.model_dump_json()}"
+        return f"study {spec.model_dump_json()}{of_project}"
     # As it was sent: what the name of a dataset means changes with its next version.
     dataset = json.dumps(document["dataset"], sort_keys=True)
-    return f"study {spec.model_dump_json(exclude={'dataset'})} {dataset}"
+    return f"study {spec.model_dump_json(exclude={'dataset'})} {dataset}{of_project}"
 
 
 def _with_etag(store: Store, study: StudyRecord, response: Response) -> StudyView:

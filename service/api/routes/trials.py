@@ -31,7 +31,8 @@ from service.schemas.trials import (
     WantedTrial,
     WeightsView,
 )
-from service.storage import lifecycle, user_trials
+from service.storage import history, lifecycle, quotas, user_trials
+from service.storage.history import Change
 from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import SORTS, Cursor, Sort
 from service.storage.records import TrialRecord
@@ -84,7 +85,9 @@ def enqueue(
     def act(session: Session) -> Answer:
         study = lifecycle.find(session, name, lock=True)
         lifecycle.check_etag(study, etags)
-        slot = user_trials.enqueue(session, study, wanted.params).slot
+        with quotas.admitting(session, store.access, study.project):
+            slot = user_trials.enqueue(session, study, wanted.params).slot
+        history.record(session, study, store.access.name, Change.ENQUEUED, wanted.model_dump_json(include={"params"}))
         return Answer(EnqueuedView(study=name, place=slot, params=wanted.params).model_dump_json())
 
     return created_response(run_once(store, idempotency_key, f"trial of {name} {wanted.model_dump_json()}", act))

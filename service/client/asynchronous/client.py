@@ -7,6 +7,7 @@ import httpx
 from service.client.asynchronous.comparisons import ComparisonCalls
 from service.client.asynchronous.datasets import DatasetCalls
 from service.client.asynchronous.following import FollowingCalls
+from service.client.asynchronous.projects import ProjectCalls
 from service.client.asynchronous.results import ResultCalls
 from service.client.asynchronous.sessions import SessionCalls
 from service.client.asynchronous.trials import TrialCalls
@@ -15,7 +16,7 @@ from service.schemas.health import HealthView
 from service.schemas.models import ModelView
 
 
-class AsyncClient(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls, SessionCalls):
+class AsyncClient(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls, ProjectCalls, SessionCalls):
     """The REST API of one server.
 
     Every method raises a ServiceError, or an InvalidSpecError that names the wrong fields, when the server refuses, and

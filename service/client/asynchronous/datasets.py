@@ -52,9 +52,9 @@ class DatasetCalls(Transport):
         answer = await self._upload("/v1/datasets/profile", data, said)
         return FileProfile.model_validate_json(answer.content)
 
-    async def datasets(self) -> list[DatasetView]:
-        """The datasets that a study can name."""
-        return await self._read_list(DatasetView, "/v1/datasets")
+    async def datasets(self, project: str | None = None) -> list[DatasetView]:
+        """The datasets that a study can name, of your own those of a project."""
+        return await self._read_list(DatasetView, "/v1/datasets", params=query(project=project))
 
     async def dataset(self, name: str, version: int | None = None) -> DatasetDetail | DatasetView:
         """An uploaded dataset with its profile; a bundled or synthetic one as the listing shows it."""

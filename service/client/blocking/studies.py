@@ -11,6 +11,7 @@ from service.client.blocking.transport import Transport
 from service.client.documents import study_document
 from service.client.lists import Studies
 from service.errors import NotFoundError
+from service.schemas.changes import ChangeView
 from service.schemas.checks import StudyCheck
 from service.schemas.splits import SplitView
 from service.schemas.studies import StudyView
@@ -24,13 +25,15 @@ StudyAction = Literal["pause", "resume", "stop"]
 class StudyCalls(Transport):
     """What can be done with studies."""
 
-    def submit(self, spec: StudySpec | Mapping[str, Any]) -> StudyView:
+    def submit(self, spec: StudySpec | Mapping[str, Any], *, project: str | None = None) -> StudyView:
         """Submit a study; it is accepted once, even when an answer is lost.
 
-        In a mapping, `dataset` may be what `add_dataset` returned, and `model` a keras.Model.
+        In a mapping, `dataset` may be what `add_dataset` returned, and `model` a keras.Model. Without a project it
+        belongs to the key's only one, else to `default`.
         """
-        headers = {"Idempotency-Key": uuid4().hex}
-        return self._read(StudyView, "POST", "/v1/studies", json=study_document(spec), headers=headers)
+        headers, params = {"Idempotency-Key": uuid4().hex}, query(project=project)
+        document = study_document(spec)
+        return self._read(StudyView, "POST", "/v1/studies", json=document, headers=headers, params=params)
 
     def check(self, spec: StudySpec | Mapping[str, Any]) -> StudyCheck:
         """Check a study without submitting it: its defaults, its warnings, an estimate of its time."""
@@ -40,9 +43,9 @@ class StudyCalls(Transport):
         """The JSON schema of a study."""
         return dict(self._read_json("/v1/schema"))
 
-    def studies(self, state: StudyState | str | None = None) -> Studies:
-        """All studies, newest first, or those of a state."""
-        return Studies(self._read_pages(StudyView, "/v1/studies", state=state))
+    def studies(self, state: StudyState | str | None = None, *, project: str | None = None) -> Studies:
+        """All studies, newest first, or those of a state, or of a project."""
+        return Studies(self._read_pages(StudyView, "/v1/studies", state=state, project=project))
 
     def study(self, name: str) -> StudyView:
         """One study."""
@@ -67,6 +70,10 @@ class StudyCalls(Transport):
         budget = extension(trials, timeout_seconds)
         changes = query(priority=priority) | ({"budget": budget} if budget else {})
         return self._read(StudyView, "PATCH", fill("/v1/studies/{name}", name=name), json=changes)
+
+    def changes(self, name: str) -> list[ChangeView]:
+        """What was done with a study, and who did it, the latest first."""
+        return self._read_pages(ChangeView, fill("/v1/studies/{name}/changes", name=name))
 
     def pause(self, name: str) -> StudyView:
         """Pause a study; its running trials keep their state."""

@@ -7,7 +7,7 @@ import { beginData, dataErrors, dataFacts, dataset, dataSettled, hasData, readAg
 import { chosen, facts, readDocument } from "./new_document.js"
 import { beginModel, kerasModel, modelErrors, modelSettled, readText } from "./new_model.js"
 import { drawOutlook, writeCurl } from "./new_outlook.js"
-import { submitStudy, tell } from "./new_submission.js"
+import { inProject, projectOf, submitStudy, tell } from "./new_submission.js"
 
 const form = document.getElementById("new")
 const byId = (id) => document.getElementById(id)
@@ -90,7 +90,7 @@ async function check(signal) {
     showConflict(checked.spec.name, checked.name_conflict)
     drawOutlook(checked)
     byId("yaml").textContent = checked.yaml
-    byId("curl").textContent = writeCurl(study.document, study.upload, facts.needsKey)
+    byId("curl").textContent = writeCurl(study.document, study.upload, facts.needsKey, inProject(projectOf(study.document)))
     return checked.name_is_free ? study : null
   } catch (error) {
     if (!(error instanceof Refusal)) throw error

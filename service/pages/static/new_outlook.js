@@ -20,8 +20,9 @@ export function drawOutlook(checked) {
 const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`
 
 /** Write the requests that upload the file, if there is one, and submit the study. */
-export function writeCurl(document, upload, needsKey) {
+export function writeCurl(document, upload, needsKey, inProject) {
   const key = needsKey ? ' \\\n  -H "Authorization: Bearer $REGSWEEP_KEY"' : ""
+  const address = (path) => (inProject ? quote(`${location.origin}${path}${inProject}`) : `${location.origin}${path}`)
   const lines = []
   let body = document
   if (upload) {
@@ -29,9 +30,9 @@ export function writeCurl(document, upload, needsKey) {
     // curl reads signs such as ; and @ in what -F gives, unless a file's name stands in quotes; --form-string takes a text as it is.
     const path = upload.file.name.replace(/[\\"]/g, "\\$&")
     const parts = [["-F", `file=@"${path}"`], ...named.map(([name, text]) => ["--form-string", `${name}=${text}`])]
-    lines.push(`curl ${location.origin}/v1/datasets${key}${parts.map(([option, text]) => ` \\\n  ${option} ${quote(text)}`).join("")}`)
+    lines.push(`curl ${address("/v1/datasets")}${key}${parts.map(([option, text]) => ` \\\n  ${option} ${quote(text)}`).join("")}`)
     body = { ...document, dataset: { kind: "uploaded", name: upload.name } }
   }
-  lines.push(`curl ${location.origin}/v1/studies${key} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quote(JSON.stringify(body, null, 2))}`)
+  lines.push(`curl ${address("/v1/studies")}${key} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quote(JSON.stringify(body, null, 2))}`)
   return lines.join("\n\n")
 }

@@ -20,7 +20,8 @@ export async function submitStudy({ document, upload }) {
     if (upload !== null) uploaded = await sendFile(upload)
     tell("Submitting …")
     const body = { ...document, dataset: uploaded?.dataset ?? document.dataset }
-    return await send("POST", "/v1/studies", body, { headers: { "Idempotency-Key": keyOf(body) } })
+    const path = `/v1/studies${inProject(chosenProject() || uploaded?.project || projectOf(document))}`
+    return await send("POST", path, body, { headers: { "Idempotency-Key": keyOf(path, body) } })
   } catch (error) {
     tell("")
     if (error instanceof Refusal && error.status && uploaded?.isNew) await takeBack(uploaded.dataset)
@@ -31,8 +32,8 @@ export async function submitStudy({ document, upload }) {
 async function sendFile({ file, options }) {
   tell(`Sending ${file.name} …`)
   let isNew = false
-  const kept = await send("POST", "/v1/datasets", formOf(file, options), { seen: (response) => (isNew = response.status === 201) })
-  return { isNew, dataset: { kind: "uploaded", name: kept.name, version: kept.version } }
+  const kept = await send("POST", `/v1/datasets${inProject(chosenProject())}`, formOf(file, options), { seen: (response) => (isNew = response.status === 201) })
+  return { isNew, project: kept.project, dataset: { kind: "uploaded", name: kept.name, version: kept.version } }
 }
 
 /** Remove the dataset of a study that was refused, or say that it stays. */
@@ -47,8 +48,23 @@ async function takeBack({ name, version }) {
   }
 }
 
-function keyOf(body) {
-  const text = JSON.stringify(body)
+/** The project that was chosen; empty for that of the data, or where there is no choice. */
+function chosenProject() {
+  return document.getElementById("project")?.value ?? ""
+}
+
+/** The project of a study that is submitted now: the one that was chosen, else that of its data if it is known here. */
+export function projectOf({ dataset }) {
+  return chosenProject() || facts.datasets[`uploaded/${dataset?.name}`]?.project || ""
+}
+
+/** The query that names a project. */
+export function inProject(project) {
+  return project ? `?project=${encodeURIComponent(project)}` : ""
+}
+
+function keyOf(path, body) {
+  const text = path + JSON.stringify(body)
   if (sent.body !== text) Object.assign(sent, { body: text, key: newKey() })
   return sent.key
 }

@@ -1,0 +1,31 @@
+"""Projects: list, make, read, give quotas, delete."""
+
+from __future__ import annotations
+
+from service.client.answers import fill, query
+from service.client.asynchronous.transport import Transport
+from service.schemas.projects import ProjectView
+
+
+class ProjectCalls(Transport):
+    """What can be done with projects."""
+
+    async def projects(self) -> list[ProjectView]:
+        """The projects that the key sees, with their quotas and how much of each is used."""
+        return await self._read_list(ProjectView, "/v1/projects")
+
+    async def project(self, name: str) -> ProjectView:
+        """One project."""
+        return await self._read(ProjectView, "GET", fill("/v1/projects/{name}", name=name))
+
+    async def create_project(self, name: str, **quotas: int | None) -> ProjectView:
+        """Make a project; quotas are active_studies, waiting_trials and stored_bytes, else the server's."""
+        return await self._read(ProjectView, "POST", "/v1/projects", json={"name": name} | query(**quotas))
+
+    async def change_project(self, name: str, **quotas: int | None) -> ProjectView:
+        """Give a project quotas of its own; None gives it the server's again, and one that is left out stays."""
+        return await self._read(ProjectView, "PATCH", fill("/v1/projects/{name}", name=name), json=quotas)
+
+    async def delete_project(self, name: str) -> None:
+        """Delete a project that has no studies, no datasets and no keys."""
+        await self._send("DELETE", fill("/v1/projects/{name}", name=name))

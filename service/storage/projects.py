@@ -1,0 +1,117 @@
+"""Projects: make, list, change and delete them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.errors import ConflictError, ForbiddenError
+from service.names import DEFAULT_PROJECT
+from service.storage import quotas
+from service.storage.database import unix_now
+from service.storage.records import DatasetRecord, KeyRecord, ProjectRecord, StudyRecord
+from service.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """A project, and how much it has."""
+
+    record: ProjectRecord
+    studies: int
+    datasets: int  # names, whatever the number of versions
+    limits: Mapping[str, int | None]  # of each quota
+    used: Mapping[str, int]
+
+
+class ProjectStore:
+    """Projects in the database.
+
+    Every method is one transaction. Methods that take a name raise NotFoundError when no project that is to be seen has
+    it. Those that change projects raise ForbiddenError for a key that is limited to some.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._access = store, store.access
+
+    def list_projects(self) -> list[ProjectState]:
+        """Every project that is to be seen, by name."""
+        with self._store.reading() as session:
+            records = session.scalars(sa.select(ProjectRecord).order_by(ProjectRecord.name)).all()
+            return [self._state(session, one) for one in records if self._access.sees(one.name)]
+
+    def names(self) -> list[str]:
+        """The names of the projects that are to be seen."""
+        with self._store.reading() as session:
+            names = session.scalars(sa.select(ProjectRecord.name).order_by(ProjectRecord.name))
+            return [name for name in names if self._access.sees(name)]
+
+    def project(self, name: str) -> ProjectState:
+        """One project."""
+        with self._store.reading() as session:
+            return self._state(session, quotas.find_project(session, self._access, name))
+
+    def create(self, name: str, own: Mapping[str, int | None]) -> ProjectState:
+        """Make a project with quotas of its own, where some are given.
+
+        Raises ConflictError when there is one of this name.
+        """
+        self._check_unlimited()
+        try:
+            with self._store.writing() as session:
+                session.add(ProjectRecord(name=name, created_by=self._access.name, created_at=unix_now(), **own))
+        except sa.exc.IntegrityError:
+            raise ConflictError(f"a project named '{name}' exists; choose another name") from None
+        return self.project(name)
+
+    def change(self, name: str, own: Mapping[str, int | None]) -> ProjectState:
+        """Give a project quotas of its own; None gives it the server's again."""
+        with self._store.writing() as session:
+            record = quotas.find_project(session, self._access, name, lock=True)
+            self._check_unlimited()
+            for quota, limit in own.items():
+                setattr(record, quota, limit)
+        return self.project(name)
+
+    def delete(self, name: str) -> None:
+        """Delete a project.
+
+        Raises ConflictError when it is `default`, has studies or datasets, or is one that a usable key is limited to.
+        """
+        with self._store.writing() as session:
+            record = quotas.find_project(session, self._access, name, lock=True)
+            self._check_unlimited()
+            if record.name == DEFAULT_PROJECT:
+                raise ConflictError(f"the project '{name}' is that of what names none; it stays")
+            state, keys = self._state(session, record), _usable_keys(session, record.name)
+            if state.studies or state.datasets:
+                has = f"studies ({state.studies}) or datasets ({state.datasets})"
+                raise ConflictError(f"the project '{name}' has {has}; delete those first")
+            if keys:
+                raise ConflictError(f"the project '{name}' is that of the keys {', '.join(keys)}; revoke those first")
+            session.delete(record)
+
+    def _state(self, session: Session, record: ProjectRecord) -> ProjectState:
+        name = record.name
+        studies = sa.select(sa.func.count()).where(StudyRecord.project == name, StudyRecord.parent_id.is_(None))
+        datasets = sa.select(sa.func.count(DatasetRecord.name.distinct())).where(DatasetRecord.project == name)
+        return ProjectState(
+            record,
+            session.scalar(studies) or 0,
+            session.scalar(datasets) or 0,
+            quotas.limits_of(record, self._access.quotas),
+            {quota: quotas.count(session, quota, name) for quota in quotas.QUOTAS},
+        )
+
+    def _check_unlimited(self) -> None:
+        if self._access.projects is not None:
+            raise ForbiddenError("this key is limited to projects, and may neither make, change nor delete any")
+
+
+def _usable_keys(session: Session, project: str) -> Sequence[str]:
+    alive = sa.or_(KeyRecord.expires_at.is_(None), KeyRecord.expires_at > unix_now())
+    keys = session.scalars(sa.select(KeyRecord).where(KeyRecord.revoked_at.is_(None), alive))
+    return [f"'{key.name}'" for key in keys if project in (key.projects or ())]
