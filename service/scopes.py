@@ -30,7 +30,7 @@ class Rule:
 
 #: The first rule that covers a request decides.
 RULES: tuple[Rule, ...] = (
-    Rule(READS, "/healthz|/login|/assets/.*", None),  # the login page loads its files
+    Rule(READS, "/healthz|/readyz|/login|/assets/.*", None),  # the login page loads its files
     Rule(frozenset({"POST"}), "/login|/logout", None),
     Rule(READS, ".*", "read"),
     # Requests that add or steer.

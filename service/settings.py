@@ -28,6 +28,7 @@ _URL = re.compile(r"[\w+]+://")
 _DATABASE, _ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 
 
 def _cores() -> int:
@@ -122,6 +123,7 @@ class Settings(BaseSettings):
         None, description="File that a worker touches at every heartbeat, for `regsweep worker --check`."
     )
     log_level: LogLevel = Field("info", description="Least severe log line that is printed.")
+    log_format: LogFormat = Field("text", description="`text`, or `json`: each log line is one JSON object.")
     lease_seconds: Annotated[float, Field(ge=2)] = Field(
         30.0, description="Seconds without a sign of life after which a worker's trial goes to another worker."
     )

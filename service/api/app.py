@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
 
 from service.api import problems
 from service.api.authentication import Authenticator
@@ -20,6 +22,9 @@ from service.api.guard import Guard
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
+from service.api.observer import Observer
+from service.api.readiness import Readiness
+from service.api.request_metrics import RequestMetrics
 from service.api.routes import (
     comparisons,
     datasets,
@@ -27,6 +32,7 @@ from service.api.routes import (
     form_pages,
     health,
     login,
+    metrics,
     model_files,
     models,
     pages,
@@ -38,6 +44,7 @@ from service.api.routes import (
     trials,
     workers,
 )
+from service.api.work_metrics import WorkMetrics
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -59,6 +66,20 @@ def _open(lazy_store: LazyStore) -> None:
         _log.error("the database cannot be used yet; it is tried again, and workers start then", error=str(error))
 
 
+class _ObservedApp(FastAPI):
+    """An app whose observer stands around all its middleware, and so around the handlers of its errors too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Build the middleware."""
+        return Observer(super().build_middleware_stack(), self.state.request_metrics)
+
+
+def _measure(app: FastAPI, lazy_store: LazyStore) -> None:
+    registry = CollectorRegistry()
+    app.state.metrics, app.state.request_metrics = registry, RequestMetrics(registry)
+    WorkMetrics(registry, lazy_store)
+
+
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     """Put the app together. A fleet, if there is one, starts once the database is open, and stops with the app."""
     lazy_store = LazyStore(settings.database_url, None if fleet is None else fleet.start)
@@ -78,10 +99,11 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
             watch.stop()
             if fleet is not None:
                 fleet.stop()
+            app.state.readiness.close()
             app.state.dashboard.close()
             lazy_store.close()
 
-    app = FastAPI(
+    app = _ObservedApp(
         title="regsweep",
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -94,6 +116,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     )
     problems.install(app)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(login.router)
     app.include_router(form_pages.router)
     app.include_router(pages.router)
@@ -109,9 +132,11 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(splits.router)
     app.include_router(predictions.router)
     app.include_router(workers.router)
+    _measure(app, lazy_store)
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
+    app.state.readiness = Readiness(lazy_store, app.state.artifacts, settings.lease_seconds)
     app.state.authenticator = Authenticator(lazy_store)
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)
     app.state.one_prediction, app.state.one_large_dataset = asyncio.Semaphore(1), asyncio.Semaphore(1)

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from service import scopes
 from service.api import problems
@@ -45,7 +46,10 @@ class Guard:
             _check_site(request)
             needed = scopes.needed_scope(request.method, request.scope["path"])
             if needed is not None:
-                await run_in_threadpool(check_key, self._authenticator, request, needed)
+                try:
+                    await run_in_threadpool(check_key, self._authenticator, request, needed)
+                finally:
+                    _bind_key(request)
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
                 return RedirectResponse(f"/login?next={quote(_target(request), safe='')}", 303)
@@ -55,6 +59,13 @@ class Guard:
         except problems.DATABASE_ERRORS as error:
             return problems.answer_database_error(request, error)
         return None
+
+
+def _bind_key(request: Request) -> None:
+    """Name the request's key, if it has one, in its log lines: by its id, which is no secret."""
+    record = getattr(request.state, "key", None)
+    if record is not None:
+        bind_contextvars(key=record.id)
 
 
 def check_key(authenticator: Authenticator, request: Request, needed: scopes.Scope) -> None:

@@ -70,6 +70,7 @@ class ComparisonStore:
             lifecycle.check_etag(study, etags)
             study.comparison, study.comparison_state = None, None
             study.published, study.answer = None, None
+            database.note(session, "comparison.deleted", study.id, study=study.name)
             return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
 
     def study(self, name: str) -> StudyRecord:

@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from service import audit
 from service.errors import DatasetInUseError, NotFoundError
 from service.storage.artifacts import Artifacts
 from service.storage.database import unix_now
@@ -64,6 +65,8 @@ class DatasetStore:
         kept = None
         while kept is None:
             kept = self._record(record, upload.path)
+        if kept is record:
+            audit.record("dataset.added", dataset=kept.name, version=kept.version, bytes=kept.bytes)
         return kept, kept is record
 
     def _record(self, record: DatasetRecord, file: Path) -> DatasetRecord | None:
@@ -157,6 +160,7 @@ class DatasetStore:
                 raise DatasetInUseError(name, users)
             for record in records:
                 session.delete(record)
+        audit.record("dataset.deleted", dataset=normalize(name), version=version)
         for digest in digests:
             self.remove_unused_file(digest)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from service import audit
 from service.api_keys import ApiKey, new_signing_secret
 from service.errors import NotFoundError
 from service.scopes import Scope
@@ -36,6 +37,7 @@ class KeyStore:
         )
         with self._store.writing() as session:
             session.add(record)
+        audit.record("key.created", key_id=api_key.id, name=name, scope=scope, days=days)
         return api_key
 
     def list_keys(self) -> Sequence[KeyRecord]:
@@ -69,6 +71,7 @@ class KeyStore:
                 raise NotFoundError(f"there is no key '{key_id}'; `regsweep keys list` shows the ids")
             revoked = sa.update(KeyRecord).where(with_id, KeyRecord.revoked_at.is_(None))
             session.execute(revoked.values(revoked_at=unix_now()))
+        audit.record("key.revoked", key_id=key_id)
 
     def note_use(self, key_id: str) -> None:
         """Record that a key was used now."""

@@ -36,7 +36,8 @@ def main(settings: Settings, study: str | None, attached: bool, name: str | None
         worker = Worker(settings, engines, study, name, engines.compiled_programs, presence)
         if attached:
             announce_ready()
-            logs.configure(settings.log_level)  # in colours where the fleet's standard error is a terminal
+            # In colours where the fleet's standard error is a terminal.
+            logs.configure(settings.log_level, settings.log_format)
         serve(worker, attached)
     finally:
         presence.remove()  # also of a worker that could not load TensorFlow

@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from service.settings import Settings
 from service.storage.artifacts import Artifacts, checkpoints_folder, preparation_path
@@ -112,6 +113,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to leave, or until it has grown; then close the store."""
+        bind_contextvars(worker=self.name)
         _log.info("worker is ready", worker=self.name)
         settings = self._settings
         with Heartbeat(
@@ -157,7 +159,10 @@ class Worker:
         """Sweep or publish one study; return False when there is none, or the storage does not answer."""
         try:
             study = self._worker_store.next_study(self._study, self.name)
-            return self._sweep(study) > 0 if study is not None else self._publish()
+            if study is None:
+                return self._publish()
+            with bound_contextvars(study=study.name, study_id=study.id):
+                return self._sweep(study) > 0
         except _PASSING as error:
             _log.error("the storage does not answer", worker=self.name, error=str(error))
             self._release_leases()

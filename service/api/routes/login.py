@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import parse_qs
 
-import structlog
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
+from service import audit
 from service.api.authentication import COOKIE, LOGIN_SECONDS, Authenticator, new_login
 from service.api.dependencies import AuthenticatorDependency
 from service.pages.rendering import render
-
-_log = structlog.get_logger(__name__)
 
 router = APIRouter(include_in_schema=False)
 
@@ -44,9 +42,9 @@ async def login(request: Request, authenticator: AuthenticatorDependency) -> Res
     target, key = fields.get("next", ["/"])[0], fields.get("key", [""])[0].strip()
     record = await run_in_threadpool(authenticator.find_key, key)
     if record is None:
-        _log.warning("login refused", client=request.client.host if request.client else None)
         message = "This key is not known, was revoked, or has expired."
         return await run_in_threadpool(_page, authenticator, target, message, 401)
+    audit.record("login.succeeded", key_id=record.id, client=request.client.host if request.client else None)
     response: Response = RedirectResponse(target if _is_own_path(target) else "/", 303)
     response.set_cookie(
         COOKIE,
@@ -62,6 +60,7 @@ async def login(request: Request, authenticator: AuthenticatorDependency) -> Res
 @router.post("/logout")
 def logout() -> RedirectResponse:
     """Drop the cookie, and the pages that the browser has cached."""
+    audit.record("login.ended")
     response = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
     response.delete_cookie(COOKIE)
     return response
