@@ -124,6 +124,10 @@ class Settings(BaseSettings):
     )
     log_level: LogLevel = Field("info", description="Least severe log line that is printed.")
     log_format: LogFormat = Field("text", description="`text`, or `json`: each log line is one JSON object.")
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        None,
+        description="Bearer token that reads `/metrics` and nothing else, also while the database is away.",
+    )
     lease_seconds: Annotated[float, Field(ge=2)] = Field(
         30.0, description="Seconds without a sign of life after which a worker's trial goes to another worker."
     )
@@ -204,9 +208,9 @@ class Settings(BaseSettings):
             )
 
     def environment(self) -> dict[str, str]:
-        """The environment that gives a child process these settings, without the key."""
+        """The environment that gives a child process these settings, without the secrets."""
         others = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
-        values = self.model_dump(exclude={"key"})
+        values = self.model_dump(exclude={"key", "metrics_token"})
         return others | {_variable(name): str(value) for name, value in values.items() if value is not None}
 
 

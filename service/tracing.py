@@ -95,6 +95,11 @@ def traceparent(span: Span | None = None) -> str | None:
     return carrier.get("traceparent")
 
 
+def ids(parent: str | None) -> dict[str, str]:
+    """The id of a trace as log lines have it; empty where nothing is traced."""
+    return {} if _provider is None or parent is None else {"trace_id": parent.split("-")[1]}
+
+
 def _context(parent: str | None) -> Context | None:
     if parent is None:
         return None

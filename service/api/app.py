@@ -144,5 +144,5 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.router.default = app.state.dashboard
     # The middleware added last runs first: no body is read before its sender is known.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Guard, authenticator=app.state.authenticator)
+    app.add_middleware(Guard, authenticator=app.state.authenticator, metrics_token=settings.metrics_token)
     return app

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import re
 from typing import cast
 from urllib.parse import quote
 
+from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
@@ -27,8 +29,9 @@ class Guard:
     While no key was ever made, requests over a loopback address under a loopback name pass.
     """
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, metrics_token: SecretStr | None = None) -> None:
         self._app, self._authenticator = app, authenticator
+        self._metrics_header = None if metrics_token is None else f"Bearer {metrics_token.get_secret_value()}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -40,12 +43,18 @@ class Guard:
             case _:  # no route of ours is a WebSocket
                 await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
+    def _may_scrape(self, request: Request) -> bool:
+        """Return whether a request reads the metrics with their own token, for which no database is needed."""
+        if self._metrics_header is None or request.scope["path"] != "/metrics" or request.method not in scopes.READS:
+            return False
+        return hmac.compare_digest(request.headers.get("authorization", "").encode("latin-1"), self._metrics_header)
+
     async def _refusal(self, request: Request) -> Response | None:
         """The answer to a request that may not pass, None for one that may."""
         try:
             _check_site(request)
             needed = scopes.needed_scope(request.method, request.scope["path"])
-            if needed is not None:
+            if needed is not None and not self._may_scrape(request):
                 try:
                     await run_in_threadpool(check_key, self._authenticator, request, needed)
                 finally:

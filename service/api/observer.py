@@ -52,7 +52,7 @@ class Observer:
 
         with bound_contextvars(request_id=request_id, **_subject(scope["path"])), tracing.current(span):
             if span is not None:
-                bind_contextvars(trace_id=f"{span.get_span_context().trace_id:032x}")
+                bind_contextvars(**tracing.ids(tracing.traceparent(span)))
             try:
                 await self._app(scope, receive, send_with_id)
             finally:

@@ -129,7 +129,7 @@ def trials_ended_after(session: Session, instant: float, limit: int) -> list[End
         .order_by(TrialRecord.ended_at)
         .limit(limit)
     )
-    return [EndedTrial(*row) for row in session.execute(query).tuples()]  # type: ignore[arg-type]  # it has an end
+    return [EndedTrial(*row) for row in session.execute(query)]  # type: ignore[arg-type]  # it has an end
 
 
 def attempts_lost_after(session: Session, instant: float, limit: int) -> list[LostAttempt]:
@@ -142,5 +142,5 @@ def attempts_lost_after(session: Session, instant: float, limit: int) -> list[Lo
         AttemptRecord.reason,
     )
     query = sa.select(*columns).where(gave_nothing(), AttemptRecord.ended_at > instant)
-    rows = session.execute(query.order_by(AttemptRecord.ended_at).limit(limit)).tuples()
+    rows = session.execute(query.order_by(AttemptRecord.ended_at).limit(limit))
     return [LostAttempt(*row) for row in rows]  # type: ignore[arg-type]  # it has an end
