@@ -80,15 +80,17 @@ def now(session: Session) -> float:
 
 def work_now(session: Session) -> WorkNow:
     """Count the work; every statement reads an index, however many studies and trials have ended."""
-    by_state = sa.select(StudyRecord.state, sa.func.count()).where(StudyRecord.parent_id.is_(None))
-    studies = {row[0]: row[1] for row in session.execute(by_state.group_by(StudyRecord.state))}
+    # Grouped and not filtered, or SQLite reads the index of parents and then every study's row.
+    by_state = sa.select(StudyRecord.state, is_root := StudyRecord.parent_id.is_(None), sa.func.count())
+    rows = session.execute(by_state.group_by(StudyRecord.state, is_root))
+    studies = {state: count for state, is_whole, count in rows if is_whole}
     of_study = StudyRecord.id == TrialRecord.study_id
     waiting = sa.select(sa.func.count()).select_from(TrialRecord).join(StudyRecord, of_study).where(claimable())
-    held = sa.select(TrialRecord.study_id, TrialRecord.worker, sa.func.count()).where(running())
-    rows = session.execute(held.group_by(TrialRecord.study_id, TrialRecord.worker)).all()
-    engines = _engines(session, {study_id for study_id, _, _ in rows})
+    # Grouped here, or SQLite reads the index of all trials by their studies.
+    held = Counter(session.execute(sa.select(TrialRecord.study_id, TrialRecord.worker).where(running())).all())
+    engines = _engines(session, {study_id for study_id, _ in held})
     running_trials, lanes, in_use = Counter[str](), 0, 0
-    for study_id, _, count in rows:
+    for (study_id, _), count in held.items():
         engine = engines.get(study_id, _NO_ENGINE)
         running_trials[engine.name] += count
         lanes += engine.lanes
@@ -108,7 +110,9 @@ def _engines(session: Session, study_ids: Collection[int]) -> dict[int, _Engine]
 
 def engine_names(session: Session, study_ids: Collection[int]) -> dict[int, str]:
     """The engine of each study that has one."""
-    return {study_id: engine.name for study_id, engine in _engines(session, study_ids).items()}
+    name = StudyRecord.engine["engine"].as_string()
+    query = sa.select(StudyRecord.id, name).where(StudyRecord.id.in_(study_ids), StudyRecord.engine.is_not(None))
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def _workers(session: Session) -> list[WorkerNow]:
