@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, disable_created_metrics
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
@@ -75,6 +75,7 @@ class _ObservedApp(FastAPI):
 
 
 def _measure(app: FastAPI, lazy_store: LazyStore) -> None:
+    disable_created_metrics()  # a series beside each of a histogram, which Prometheus' text does not know
     registry = CollectorRegistry()
     app.state.metrics, app.state.request_metrics = registry, RequestMetrics(registry)
     WorkMetrics(registry, lazy_store)

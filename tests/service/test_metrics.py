@@ -136,6 +136,14 @@ def test_the_text_is_openmetrics_where_that_is_asked_for(api: httpx.Client) -> N
     assert "regsweep_build" in {family.name for family in openmetrics_families(answer.text)}  # type: ignore[no-untyped-call]
 
 
+def test_every_metric_is_documented(api: httpx.Client) -> None:
+    api.get("/healthz")
+    text = (Path(__file__).parents[2] / "docs" / "operation.md").read_text()
+    for family in text_string_to_metric_families(api.get("/metrics").text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        assert name.startswith("process_") or f"| `{name}` | {family.type} |" in text, name
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
 def test_promtool_finds_nothing_wrong(api: httpx.Client) -> None:
     text = api.get("/metrics").text
