@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from service.errors import ExtraMissingError
+from service.extras import needing
 from service.version import VERSION
 
 if TYPE_CHECKING:
@@ -26,13 +26,11 @@ def configure(service: str) -> None:
     global _provider  # noqa: PLW0603  # one a process, as the environment is
     if not any(os.environ.get(name) for name in _ENDPOINTS):
         return
-    try:
+    with needing("OTEL_EXPORTER_OTLP_ENDPOINT"):
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    except ModuleNotFoundError as error:
-        raise ExtraMissingError("OTEL_EXPORTER_OTLP_ENDPOINT", str(error.name), "tracing") from error
     names = {"service.name": os.environ.get("OTEL_SERVICE_NAME") or service, "service.version": VERSION}
     _provider = TracerProvider(resource=Resource.create(names))
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
