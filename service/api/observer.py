@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import structlog
@@ -17,6 +17,9 @@ from service import audit, tracing
 from service.api.request_metrics import RequestMetrics
 from service.scopes import READS
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import Span
+
 _log = structlog.get_logger(__name__)
 
 HEADER = "X-Request-ID"
@@ -25,6 +28,7 @@ _SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 _SUBJECT = re.compile(r"(?:/v1)?/studies/(?P<study>[^/]{1,140})(?:/trials/(?P<trial>[0-9]{1,9}))?(?:/.*)?", re.DOTALL)
 _NO_STUDY = frozenset({"check"})
 _MAX_PATH = 300  # characters of a line
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 _REFUSALS = frozenset({401, 403, 429})
 
 
@@ -40,7 +44,7 @@ class Observer:
             return
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
-        span = tracing.begin("request", headers.get("traceparent"), **_attributes(scope, request_id))
+        span = _begin_span(scope, headers, request_id)
         status, began = 500, perf_counter()  # of a request that has no answer
 
         async def send_with_id(message: Message) -> None:
@@ -79,9 +83,12 @@ def _subject(path: str) -> dict[str, Any]:
     return {"study": match["study"]} | trial
 
 
-def _attributes(scope: Scope, request_id: str) -> dict[str, Any]:
+def _begin_span(scope: Scope, headers: Headers, request_id: str) -> Span | None:
+    if scope["path"] in _PROBES:  # they come every few seconds, and lead to nothing
+        return None
     # Not the query: it may hold what nobody else should read.
-    return {"http.request.method": scope["method"], "url.path": scope["path"], "regsweep.request_id": request_id}
+    facts = {"http.request.method": scope["method"], "url.path": scope["path"], "regsweep.request_id": request_id}
+    return tracing.begin("request", headers.get("traceparent"), **facts)
 
 
 def _route(scope: Scope) -> str:
