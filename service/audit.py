@@ -30,9 +30,10 @@ EVENTS: Mapping[str, str] = {
     "dataset.deleted": "a dataset, or a version of it, was deleted",
     "dashboard.changed": "the Optuna dashboard changed something",
     "key.created": "an API key was made",
+    "key.rotated": "an API key got a new secret",
     "key.revoked": "an API key was revoked",
     "login.succeeded": "a browser logged in",
-    "login.ended": "a browser logged out",
+    "login.ended": "a login was ended by its logout, or in the list of logins",
     "login.refused": "a login was refused",
     "request.refused": "a request was refused: 401, 403 or 429",
 }
