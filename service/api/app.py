@@ -78,8 +78,11 @@ class _App(FastAPI):
         return Observer(SecurityHeaders(super().build_middleware_stack()), self.state.request_metrics)
 
 
-def _measure(app: FastAPI, lazy_store: LazyStore) -> None:
-    disable_created_metrics()  # a series beside each of a histogram, which Prometheus' text does not know
+def _add_operation(app: FastAPI, settings: Settings, lazy_store: LazyStore) -> None:
+    app.include_router(metrics.router)
+    app.state.readiness = Readiness(lazy_store, app.state.artifacts, settings.lease_seconds)
+    # A series beside each of a histogram, which Prometheus' text does not know.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     app.state.metrics, app.state.request_metrics = registry, RequestMetrics(registry)
     WorkMetrics(registry, lazy_store)
@@ -121,7 +124,6 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     )
     problems.install(app)
     app.include_router(health.router)
-    app.include_router(metrics.router)
     app.include_router(login.router)
     app.include_router(form_pages.router)
     app.include_router(pages.router)
@@ -139,12 +141,11 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(workers.router)
     app.include_router(sessions.router)
     app.include_router(sessions.pages)
-    _measure(app, lazy_store)
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
-    app.state.readiness = Readiness(lazy_store, app.state.artifacts, settings.lease_seconds)
     app.state.authenticator = Authenticator(lazy_store, settings.max_failed_keys)
+    _add_operation(app, settings, lazy_store)
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)
     app.state.one_prediction, app.state.one_large_dataset = asyncio.Semaphore(1), asyncio.Semaphore(1)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
