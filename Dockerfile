@@ -78,7 +78,7 @@ COPY --from=server-contents /sbom.cdx.json /opt/regsweep/share/
 ENV REGSWEEP_HOST=0.0.0.0 REGSWEEP_WORKERS=0
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz?exclude=workers', timeout=4)"]
 CMD ["regsweep", "serve"]
 
 FROM runtime AS worker

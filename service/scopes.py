@@ -30,8 +30,8 @@ class Rule:
 
 #: The first rule that covers a request decides.
 RULES: tuple[Rule, ...] = (
-    Rule(READS, "/healthz|/login|/assets/[^/]+/[^/]+", None),  # the login page loads its files
-    Rule(None, "/healthz", None),  # a method that it does not have is a 405, not a question for a key
+    Rule(READS, "/healthz|/readyz|/login|/assets/[^/]+/[^/]+", None),  # the login page loads its files
+    Rule(None, "/healthz|/readyz", None),  # a method that they do not have is a 405, not a question for a key
     Rule(frozenset({"POST"}), "/login|/logout", None),
     Rule(READS, ".*", "read"),
     Rule(frozenset({"DELETE"}), "/v1/sessions(/[^/]+)?", "read"),  # of the request's own key; the routes look

@@ -30,6 +30,7 @@ _WRAPPING_VARIABLE = "REGSWEEP_SECRET_KEY"
 _DATABASE, _ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 
 
 def _cores() -> int:
@@ -127,6 +128,11 @@ class Settings(BaseSettings):
         None, description="File that a worker touches at every heartbeat, for `regsweep worker --check`."
     )
     log_level: LogLevel = Field("info", description="Least severe log line that is printed.")
+    log_format: LogFormat = Field("text", description="`text`, or `json`: each log line is one JSON object.")
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        None,
+        description="Bearer token that reads `/metrics` and nothing else, also while the database is away.",
+    )
     lease_seconds: Annotated[float, Field(ge=2)] = Field(
         30.0, description="Seconds without a sign of life after which a worker's trial goes to another worker."
     )
@@ -246,9 +252,9 @@ class Settings(BaseSettings):
             )
 
     def environment(self) -> dict[str, str]:
-        """The environment that gives a child process these settings, without the keys."""
+        """The environment that gives a child process these settings, without the secrets."""
         others = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
-        values = self.model_dump(exclude={"key", "secret_key"})
+        values = self.model_dump(exclude={"key", "metrics_token", "secret_key"})
         return others | {_variable(name): str(value) for name, value in values.items() if value is not None}
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, disable_created_metrics
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
@@ -21,8 +22,11 @@ from service.api.head_and_options import HeadAndOptions
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
+from service.api.observer import Observer
 from service.api.openapi import DocumentedApp, operation_id
+from service.api.readiness import Readiness
 from service.api.readings import Readings
+from service.api.request_metrics import RequestMetrics
 from service.api.request_rates import RequestRates
 from service.api.routes import (
     comparisons,
@@ -31,6 +35,7 @@ from service.api.routes import (
     form_pages,
     health,
     login,
+    metrics,
     model_files,
     models,
     pages,
@@ -46,6 +51,7 @@ from service.api.routes import (
 )
 from service.api.security_headers import SecurityHeaders
 from service.api.unknown_parameters import UnknownParameters
+from service.api.work_metrics import WorkMetrics
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -74,7 +80,17 @@ def _open(lazy_store: LazyStore, artifacts: Artifacts) -> None:
 class _App(DocumentedApp):
     def build_middleware_stack(self) -> ASGIApp:
         # Around what answers unforeseen errors too, which Starlette puts around all middleware that is added.
-        return SecurityHeaders(super().build_middleware_stack())
+        return Observer(SecurityHeaders(super().build_middleware_stack()), self.state.request_metrics)
+
+
+def _add_operation(app: FastAPI, settings: Settings, lazy_store: LazyStore) -> None:
+    app.include_router(metrics.router)
+    app.state.readiness = Readiness(lazy_store, app.state.artifacts, settings.lease_seconds)
+    # A series beside each of a histogram, which Prometheus' text does not know.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    app.state.metrics, app.state.request_metrics = registry, RequestMetrics(registry)
+    WorkMetrics(registry, lazy_store)
 
 
 def _include_routers(app: FastAPI) -> None:
@@ -121,6 +137,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
             watch.stop()
             if fleet is not None:
                 fleet.stop()
+            app.state.readiness.close()
             app.state.dashboard.close()
             lazy_store.close()
 
@@ -142,6 +159,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
     app.state.authenticator = Authenticator(lazy_store, settings.max_failed_keys)
+    _add_operation(app, settings, lazy_store)
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)
     app.state.readings = Readings(settings, own_files=own_files)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
@@ -151,5 +169,5 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
     app.add_middleware(HeadAndOptions)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     rates = RequestRates(settings.quota_requests_a_minute)
-    app.add_middleware(Guard, authenticator=app.state.authenticator, rates=rates)
+    app.add_middleware(Guard, authenticator=app.state.authenticator, rates=rates, metrics_token=settings.metrics_token)
     return app

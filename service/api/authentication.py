@@ -6,6 +6,7 @@ import time
 
 from starlette.requests import HTTPConnection
 
+from service import audit
 from service.api.failed_keys import FailedKeys
 from service.api.lazy_store import LazyStore
 from service.api_keys import ApiKey, SessionToken
@@ -65,7 +66,9 @@ class Authenticator:
             self.count_failure(request, error)
             raise
         self.log_out(request)
-        return self._sessions.begin(key, request.headers.get("user-agent", ""))
+        token = self._sessions.begin(key, request.headers.get("user-agent", ""))
+        audit.record("login.succeeded", key_id=key.id, client=request.client.host if request.client else None)
+        return token
 
     def log_out(self, request: HTTPConnection, *, everywhere: bool = False) -> None:
         """End the session of a request, or all of its key; one that has ended is no error."""

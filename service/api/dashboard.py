@@ -54,6 +54,7 @@ class Dashboard:
             return answer(Request(scope), ForbiddenError.status, ForbiddenError.title, sentence)
         if scope["method"] not in READS and not self._writes:
             return _refuse_write()
+        scope["is_dashboard"] = True
         lists = scope["method"] in READS and path.rstrip("/") == _LIST
         return await run_in_threadpool(lambda: cast(ASGIApp, self._listing_wsgi if lists else self._wsgi))
 

@@ -67,9 +67,13 @@ ANSWER_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+REQUEST_ID = "3f1c6a52d9e04b7f8a1d5c2e9b6f0a47"
+
+
 def _problem(status: int, title: str, detail: str, field: str | None = None) -> dict[str, Any]:
     errors = [] if field is None else [{"field": field, "message": detail.removeprefix(f"{field}: ")}]
-    return {"type": "about:blank", "title": title, "status": status, "detail": detail, "errors": errors}
+    said = {"type": "about:blank", "title": title, "status": status, "detail": detail, "errors": errors}
+    return said | {"request_id": REQUEST_ID}
 
 
 _WHY = "not JSON: expecting property name enclosed in double quotes"

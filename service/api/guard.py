@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import re
 from typing import cast
 from urllib.parse import quote
 
+from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from service import scopes
 from service.api import problems
@@ -28,8 +31,15 @@ class Guard:
     While no key was ever made, requests over a loopback address under a loopback name pass.
     """
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, rates: RequestRates) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        rates: RequestRates,
+        metrics_token: SecretStr | None = None,
+    ) -> None:
         self._app, self._authenticator, self._rates = app, authenticator, rates
+        self._metrics_header = None if metrics_token is None else f"Bearer {metrics_token.get_secret_value()}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -41,13 +51,22 @@ class Guard:
             case _:  # no route of ours is a WebSocket
                 await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
+    def _may_scrape(self, request: Request) -> bool:
+        """Return whether a request reads the metrics with their own token, for which no database is needed."""
+        if self._metrics_header is None or request.scope["path"] != "/metrics" or request.method not in scopes.READS:
+            return False
+        return hmac.compare_digest(request.headers.get("authorization", "").encode("latin-1"), self._metrics_header)
+
     async def _refusal(self, request: Request) -> Response | None:
         """The answer to a request that may not pass, None for one that may."""
         try:
             _check_site(request)
             needed = scopes.needed_scope(request.method, request.scope["path"])
-            if needed is not None:
-                await run_in_threadpool(check_key, self._authenticator, request, needed)
+            if needed is not None and not self._may_scrape(request):
+                try:
+                    await run_in_threadpool(check_key, self._authenticator, request, needed)
+                finally:
+                    _bind_key(request)
                 if (record := request.state.key) is not None:
                     self._rates.check(record.id, record.name)
         except UnauthenticatedError as error:
@@ -59,6 +78,13 @@ class Guard:
         except problems.DATABASE_ERRORS as error:
             return problems.answer_database_error(request, error)
         return None
+
+
+def _bind_key(request: Request) -> None:
+    """Name the request's key, if it has one, in its log lines: by its id, which is no secret."""
+    record = getattr(request.state, "key", None)
+    if record is not None:
+        bind_contextvars(key=record.id)
 
 
 def check_key(authenticator: Authenticator, request: Request, needed: scopes.Scope) -> None:

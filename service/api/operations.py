@@ -49,6 +49,13 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/datasets/{name}/versions"): "list_dataset_versions",
     ("GET", "/v1/datasets/{name}/preview"): "preview_dataset",
     ("GET", "/v1/datasets/{name}/file"): "download_dataset",
+    ("GET", "/v1/studies/{name}/changes"): "list_changes",
+    ("GET", "/v1/projects"): "list_projects",
+    ("POST", "/v1/projects"): "create_project",
+    ("GET", "/v1/projects/{name}"): "read_project",
+    ("PATCH", "/v1/projects/{name}"): "change_project",
+    ("DELETE", "/v1/projects/{name}"): "delete_project",
+    ("GET", "/readyz"): "check_readiness",
     ("GET", "/v1/sessions"): "list_sessions",
     ("DELETE", "/v1/sessions"): "end_sessions",
     ("DELETE", "/v1/sessions/{session_id}"): "end_session",
@@ -117,6 +124,7 @@ _DOWNLOADS = (
 #: Headers of the answers with these statuses of these operations.
 ANSWER_HEADERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "submit_study": {"201": ("Location", "Idempotent-Replayed")},
+    "create_project": {"201": ("Location",)},
     "enqueue_trial": {"201": ("Idempotent-Replayed",)},
     "upload_dataset": {"200": ("Location",), "201": ("Location",)},
     "predict": {"200": ("Content-Disposition", "Regsweep-Unfamiliar")},

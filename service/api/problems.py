@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from structlog.contextvars import get_contextvars
 
 from service.api.error_page import error_page, wants_page
 from service.api.route_table import allowed_methods
@@ -45,6 +46,8 @@ def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] =
     """A problem+json answer; `errors` name the fields that are wrong, `more` are members beside the standard's."""
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
     body["errors"] = [{"field": error.field, "message": error.message} for error in errors]
+    if (request_id := get_contextvars().get("request_id")) is not None:
+        body["request_id"] = request_id  # under which the server's log has more of it
     return _ProblemResponse(body, status, media_type="application/problem+json")
 
 

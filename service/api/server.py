@@ -9,6 +9,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from service import tracing
 from service.api.app import create_app
 from service.api.hub import Hub
 from service.errors import AddressError, NoKeyError
@@ -28,6 +29,7 @@ def run(settings: Settings) -> None:
 
     Raises AddressError when the address cannot be bound, NoKeyError when other machines can reach it and no key exists.
     """
+    tracing.configure("regsweep")
     database.check(settings.database_url)
     with _bind(settings) as listener:
         host, port = listener.getsockname()[:2]
@@ -40,7 +42,10 @@ def run(settings: Settings) -> None:
         url = f"http://{host}:{port}"
         others = {"api": f"{url}/docs", "dashboard": f"{url}/dashboard"}
         _log.info(f"regsweep listens: the pages are on {url}", **others, workers=settings.workers)
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            tracing.shut_down()
 
 
 class Server(uvicorn.Server):

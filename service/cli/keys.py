@@ -168,7 +168,7 @@ def _store(database_url: str | None, *, must_exist: bool) -> Iterator[Store]:
     from service.storage import database
     from service.storage.store import Store
 
-    settings = load_settings(database_url=database_url, log_level="warning")
+    settings = load_settings(database_url=database_url)  # making and revoking are lines of the audit
     if must_exist:
         database.check(settings.database_url, must_exist=True)
     else:

@@ -49,9 +49,12 @@ LogLevelOption = Annotated[str | None, typer.Option(help="debug, info, warning o
 
 
 def refuse(message: str) -> NoReturn:
-    """Print the user's mistake and exit with 2."""
-    for line in message.splitlines():
-        print(f"regsweep: {line}", file=sys.stderr)
+    """Print the user's mistake, as a log line where log lines are JSON, and exit with 2."""
+    if logs.is_json():
+        logs.refuse(message)
+    else:
+        for line in message.splitlines():
+            print(f"regsweep: {line}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -67,7 +70,7 @@ def load_settings(**flags: Any) -> Settings:
         from studies.study_file import field_errors
 
         refuse("\n".join(f"REGSWEEP_{e.field.upper()}: {e.message}" for e in field_errors(error.errors())))
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     return settings
 
 

@@ -22,3 +22,4 @@ class Problem(BaseModel):
     status: int = Field(description="The status of the answer.")
     detail: str = Field(description="A sentence that says what is wrong, and what would be right.")
     errors: list[ProblemError] = Field(description="Each field that is wrong; empty where no field is.")
+    request_id: str = Field(description="That of `X-Request-ID`, which the server's log lines of this request have.")

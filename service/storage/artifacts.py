@@ -92,6 +92,21 @@ class Artifacts:
         with self._translating_errors(f"the artifact {path} cannot be looked for"):
             return bool(self._files.exists(self._at(path)))
 
+    def check_reachable(self) -> None:
+        """Write a small file and remove it; of S3, which may keep every version of a file, list one.
+
+        Raises ArtifactError when the storage refuses or does not answer.
+        """
+        with self._translating_errors("the artifacts cannot be reached"):
+            if "s3" in self._protocols:
+                bucket, _, prefix = self._root.partition("/")
+                self._files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
+                return
+            path = self._at(f"reachable-{uuid4().hex}.partial")
+            self._files.makedirs(self._root, exist_ok=True)
+            self._files.pipe_file(path, b"1")
+            self._files.rm_file(path)
+
     def blocks(self, path: str) -> Iterator[bytes]:
         """Read a file block by block.
 

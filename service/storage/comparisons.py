@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
 from service.storage import confirmation, failures, lifecycle, ranking, repeats
+from service.storage.database import note
 from service.storage.records import StudyRecord, TrialRecord, table_of
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, ComparisonState, StudyState, TrialState
 from studies.analysis import techniques
@@ -41,6 +42,7 @@ def begin(session: Session, optuna: RDBStorage, study: StudyRecord, comparison: 
     _check_names(session, [part_name(study, part) for part in (*names, _CONFIRMATION)])
     study.comparison, study.comparison_state = comparison.model_dump(mode="json"), ComparisonState.SEARCHING
     study.published, study.answer = None, None
+    note(session, "comparison.begun", study.id, study=study.name)
     for technique in names:
         search = techniques.search_spec(spec, comparison, technique)
         part = lifecycle.create(session, optuna, search, part_name(study, technique), study.project, study, technique)
@@ -84,6 +86,7 @@ def settle(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: 
         return
     if study.state == StudyState.COMPLETED and (why := failures.why_without_result(session, study)) is not None:
         study.state, study.reason = StudyState.FAILED, "; ".join(filter(None, [study.reason, why]))
+        lifecycle.note_end(session, study, study.state, study.reason)
     parent = _parent(session, study)
     if parent is None:
         return
@@ -91,7 +94,12 @@ def settle(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: 
         if not _active_parts(session, parent) and not _has_open_trial(session, parts(session, parent)):
             _begin_confirmation(session, optuna, parent, paused=paused)
     elif parent.comparison_state == ComparisonState.CONFIRMING and study.technique is None:
-        parent.comparison_state = ComparisonState(study.state)
+        _end_comparison(session, parent, ComparisonState(study.state))
+
+
+def _end_comparison(session: Session, study: StudyRecord, state: ComparisonState) -> None:
+    study.comparison_state = state
+    note(session, "comparison.ended", study.id, study=study.name, state=str(state))
 
 
 def goes_on(session: Session, study_id: int) -> bool:
@@ -162,7 +170,7 @@ def _set_part_state(session: Session, part: StudyRecord, to: StudyState) -> None
 def stop(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
     """Stop a comparison that has not ended, with every part that is active."""
     if study.comparison_state in ACTIVE_COMPARISON:
-        study.comparison_state = ComparisonState.STOPPED
+        _end_comparison(session, study, ComparisonState.STOPPED)
         for part in _active_parts(session, study):
             end(session, optuna, part, StudyState.STOPPED, "stopped by the user")
 
@@ -188,7 +196,7 @@ def _begin_confirmation(session: Session, optuna: RDBStorage, study: StudyRecord
     best = {technique: ranking.best_trial(session, part) for technique, part in searches.items()}
     params = {technique: trial.params for technique, trial in best.items() if trial is not None and trial.params}
     if len(params) < _MIN_TECHNIQUES:
-        study.comparison_state = ComparisonState.FAILED
+        _end_comparison(session, study, ComparisonState.FAILED)
         return
     plans = confirmation.first_round(comparison, params)
     spec = techniques.confirmation_spec(study.parsed_spec, comparison, len(plans))

@@ -18,6 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 
+from service import audit
 from service.errors import MigrationError, StorageError
 from service.extras import needing
 from service.storage.backup import backup
@@ -26,9 +27,10 @@ from service.storage.private_files import create_private_file, create_private_fo
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-HEAD = "0012"  # the newest revision in migrations/versions
+HEAD = "0016"  # the newest revision in migrations/versions
 _SCHEMA_LOCK = 0x72656773  # of PostgreSQL's advisory locks; any number that no other program in this database takes
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
+_NOTES = "audit"  # of a session's info
 _BUSY_SECONDS = 30.0  # a writer waits for another at most; `?timeout=` of the URL overrides it
 
 
@@ -247,6 +249,22 @@ def is_current(url: str) -> bool:
     return _revision_at(url) == HEAD
 
 
+def check_current(engine: sa.Engine) -> None:
+    """Raise MigrationError when a database has not, or has no more, this version's schema."""
+    if (revision := _revision(engine)) != HEAD:
+        raise MigrationError(f"the database has schema {revision}, and this version's is {HEAD}")
+
+
+def check_writable(engine: sa.Engine) -> None:
+    """Write a row as it is, so that a disk that is full or a database that only reads shows.
+
+    Raises SQLAlchemy's errors when that fails, or when others hold the write lock for too long.
+    """
+    table = sa.table(VERSION_TABLE, sa.column("version_num"))
+    with engine.begin() as connection:
+        connection.execute(sa.update(table).values(version_num=table.c.version_num))
+
+
 def _revision_at(url: str) -> str | None:
     file = sqlite_file(url)
     if file is not None and not file.exists():
@@ -367,10 +385,12 @@ def transaction(storage: RDBStorage) -> Iterator[Session]:
     """Open one transaction over our tables and Optuna's, for our statements and methods of Optuna's storage."""
     session: JoinableSession = storage.scoped_session()  # type: ignore[assignment]  # as optuna_storage has set it
     session.joined = True
+    session.info.pop(_NOTES, None)
     try:
         yield session
         session.joined = False
         session.commit()
+        _write_notes(session)
     except _TransactionLostError as lost:
         session.joined = False
         raise lost.__cause__ or lost from None
@@ -381,6 +401,19 @@ def transaction(storage: RDBStorage) -> Iterator[Session]:
         raise
     finally:
         session.close()
+
+
+def note(session: Session, event: str, study_id: int, **ids: object) -> None:
+    """Note an event of the audit about a study; its line is written once the `transaction` has committed.
+
+    Of several notes of one event about one study the last is written.
+    """
+    session.info.setdefault(_NOTES, {})[event, study_id] = ids
+
+
+def _write_notes(session: Session) -> None:
+    for (event, study_id), ids in session.info.pop(_NOTES, {}).items():
+        audit.record(event, study_id=study_id, **ids)
 
 
 def optuna_storage(

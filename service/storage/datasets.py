@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from service import audit
 from service.errors import ConflictError, DatasetInUseError, NotFoundError, QuotaError
 from service.storage import quotas
 from service.storage.access import EVERY_PROJECT
@@ -75,6 +76,8 @@ class DatasetStore:
         except (ConflictError, NotFoundError, QuotaError):
             self.remove_unused_file(record.digest)
             raise
+        if kept is record:
+            audit.record("dataset.added", dataset=kept.name, version=kept.version, bytes=kept.bytes)
         return kept, kept is record
 
     def _record(self, record: DatasetRecord, file: Path) -> DatasetRecord | None:
@@ -188,6 +191,7 @@ class DatasetStore:
                 raise DatasetInUseError(name, users)
             for record in records:
                 session.delete(record)
+        audit.record("dataset.deleted", dataset=normalize(name), version=version)
         for digest in digests:
             self.remove_unused_file(digest)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from service import audit
 from service.api_keys import ApiKey
 from service.errors import ConflictError, NotFoundError, UnauthenticatedError
 from service.scopes import Scope
@@ -54,6 +55,7 @@ class KeyStore:
                 f"there is a key '{name}', or was one; choose another name, or give it a new secret: "
                 "`regsweep keys rotate`"
             ) from None
+        audit.record("key.created", key_id=api_key.id, name=record.name, scope=scope, seconds=seconds)
         return api_key
 
     def rotate(self, name_or_id: str, grace_seconds: float, seconds: float | None = None) -> ApiKey:
@@ -82,6 +84,7 @@ class KeyStore:
                 SessionRecord.key_id == record.id, SessionRecord.expires_at > record.old_until
             )
             session.execute(late.values(expires_at=record.old_until))
+        audit.record("key.rotated", key_id=record.id, name=record.name, grace_seconds=grace_seconds)
         return api_key
 
     def list_keys(self) -> Sequence[KeyRecord]:
@@ -144,6 +147,7 @@ class KeyStore:
             if record.revoked_at is None:
                 record.revoked_at = session.scalar(sa.select(unix_now()))
             session.execute(sa.delete(SessionRecord).where(SessionRecord.key_id == record.id))
+        audit.record("key.revoked", key_id=record.id, name=record.name)
 
     def note_use(self, key_id: str) -> None:
         """Record that a key was used now."""

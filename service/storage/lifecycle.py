@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from service import tracing
 from service.errors import ConflictError, NotFoundError, PreconditionError
 from service.storage.access import EVERY_PROJECT
-from service.storage.database import unix_now
+from service.storage.database import note, unix_now
 from service.storage.records import StudyRecord, TrialRecord, has_name, table_of
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState, TrialState
 from studies.plan import Plan
@@ -155,6 +156,7 @@ def create(
         served_at=None if parent is None else parent.served_at,
         parent_id=None if parent is None else parent.id,
         technique=technique,
+        traceparent=tracing.traceparent() if parent is None else parent.traceparent,
     )
     session.add(study)
     session.flush()
@@ -249,7 +251,14 @@ def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: S
     if study.state in ACTIVE_STUDY:
         ended = {"state": state, "reason": reason, "ended_at": unix_now()}
         session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id).values(ended))
+        note_end(session, study, state, reason)
         close_slots(session, optuna, study, TrialRecord.state == TrialState.WAITING)
+
+
+def note_end(session: Session, study: StudyRecord, state: StudyState, reason: str | None) -> None:
+    """Note for the audit that a study, or a part of a comparison, has ended."""
+    event = "study.ended" if study.parent_id is None else "comparison.part_ended"
+    note(session, event, study.id, study=study.name, state=str(state), reason=reason)
 
 
 def close_slots(session: Session, optuna: RDBStorage, study: StudyRecord, condition: sa.ColumnElement[bool]) -> None:

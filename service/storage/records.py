@@ -52,6 +52,7 @@ class StudyRecord(Record):
     __table_args__ = (
         sa.Index("ix_regsweep_studies_parent", "parent_id"),
         sa.Index("ix_regsweep_studies_project", "project", "id"),
+        sa.Index("ix_regsweep_studies_state", "state", "parent_id"),
         {"sqlite_autoincrement": True},  # a deleted study's id names its artifacts and is never reused
     )
 
@@ -80,6 +81,7 @@ class StudyRecord(Record):
     #: The name of the key that it came with; None where none was needed.
     created_by: Mapped[str | None] = mapped_column("submitted_by", sa.String(100))
     compared_by: Mapped[str | None] = mapped_column(sa.String(100))  # who began its comparison, in the same way
+    traceparent: Mapped[str | None] = mapped_column(sa.String(55))  # of its submission, where that was traced
     created_at: Mapped[float]
     started_at: Mapped[float | None]  # the first claim
     ended_at: Mapped[float | None]
@@ -254,10 +256,21 @@ class CurveRecord(Record):
     detail: Mapped[dict[str, Any] | None]  # TrialResult.detail, and TrialResult.seconds
 
 
+_GAVE_NOTHING = "ending != 'told'"
+
+
 class AttemptRecord(Record):
     """One claim of a slot: its worker and its ending. One that is handed back is removed."""
 
     __tablename__ = "regsweep_attempts"
+    __table_args__ = (
+        sa.Index(
+            "ix_regsweep_attempts_gave_nothing",
+            "ended_at",
+            sqlite_where=sa.text(_GAVE_NOTHING),
+            postgresql_where=sa.text(_GAVE_NOTHING),
+        ),
+    )
 
     trial_id: Mapped[int] = mapped_column(sa.ForeignKey("regsweep_trials.id", ondelete="CASCADE"), primary_key=True)
     attempt: Mapped[int] = mapped_column(primary_key=True)  # as TrialRecord.attempt while it ran
@@ -268,6 +281,11 @@ class AttemptRecord(Record):
     reason: Mapped[str | None]  # in words, unless it was told
 
 
+def gave_nothing() -> sa.ColumnElement[bool]:
+    """Attempts that ended without their trial; a literal, as in `running`."""
+    return AttemptRecord.ending != sa.literal_column("'told'")
+
+
 class WorkerRecord(Record):
     """A worker that shows itself, with what it does now."""
 
@@ -276,6 +294,7 @@ class WorkerRecord(Record):
     name: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
     activity: Mapped[Activity] = mapped_column(_one_of(Activity, 20))
     study_id: Mapped[int | None]  # that it serves; of a deleted study until it finds out
+    memory_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)  # that its process holds
     started_at: Mapped[float]
     seen_at: Mapped[float]
     expires_at: Mapped[float]  # when it counts as gone, unless it is seen again

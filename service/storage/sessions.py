@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from service import audit
 from service.api_keys import SessionToken
 from service.storage.database import unix_now
 from service.storage.keys import is_usable
@@ -74,12 +75,16 @@ class SessionStore:
         alive = sa.and_(has_name(SessionRecord.id, session_id), SessionRecord.expires_at > unix_now())
         mine = alive if key_id is None else sa.and_(alive, SessionRecord.key_id == key_id)
         with self._store.writing() as session:
-            return session.scalar(sa.delete(SessionRecord).where(mine).returning(SessionRecord.id)) is not None
+            ended = session.scalar(sa.delete(SessionRecord).where(mine).returning(SessionRecord.key_id))
+        if ended is not None:
+            audit.record("login.ended", key_id=ended, sessions=1)
+        return ended is not None
 
     def end_all(self, key_id: str) -> int:
         """End all sessions of a key; return how many that were."""
         with self._store.writing() as session:
-            ended = session.scalars(
-                sa.delete(SessionRecord).where(SessionRecord.key_id == key_id).returning(SessionRecord.id)
-            )
-            return len(ended.all())
+            every = sa.delete(SessionRecord).where(SessionRecord.key_id == key_id).returning(SessionRecord.id)
+            count = len(session.scalars(every).all())
+        if count:
+            audit.record("login.ended", key_id=key_id, sessions=count)
+        return count

@@ -143,6 +143,7 @@ class Store:
                     study.compared_by = self.access.name
                     comparisons.begin(session, self.optuna, study, spec.comparison)
                 session.flush()
+                database.note(session, "study.submitted", study.id, study=study.name)
             except sa.exc.IntegrityError:
                 raise NameInUseError(spec.name) from None
         return study
@@ -227,6 +228,9 @@ class Store:
                 comparisons.end(session, self.optuna, study, StudyState.STOPPED, "stopped by the user")
             else:
                 comparisons.set_parts_state(session, study, to)
+                if study.state in allowed or comparing:
+                    event = "study.paused" if to == StudyState.PAUSED else "study.resumed"
+                    database.note(session, event, study.id, study=study.name)
                 if study.state in allowed:
                     study.state = StudyState.QUEUED if to == StudyState.RUNNING and study.started_at is None else to
         return self.study(name)
@@ -266,6 +270,9 @@ class Store:
                     history.record(session, study, self.access.name, Change.PRIORITY, f"to {priority}")
                 together = sa.or_(StudyRecord.id == study.id, StudyRecord.parent_id == study.id)
                 session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
+            changed = dict(budget or {}) | ({} if priority is None else {"priority": priority})
+            if changed:
+                database.note(session, "study.changed", study.id, study=study.name, **changed)
         return self.study(name)
 
     def delete_study(self, name: str, *, force: bool, etags: Collection[str] | None = None) -> list[int]:
@@ -285,6 +292,7 @@ class Store:
                     f"study '{name}' is {active}; stop it first, or delete with ?force=true and lose its trials"
                 )
             together = *comparisons.parts(session, study), study
+            database.note(session, "study.deleted", study.id, study=study.name)
             return [lifecycle.remove(session, self.optuna, each) for each in together]
 
     # Trials
@@ -372,6 +380,7 @@ class Store:
             lifecycle.check_etag(study, etags)
             user_trials.mark_invalid(session, self.optuna, study, number, reason)
             history.record(session, study, self.access.name, Change.INVALIDATED, f"{number}: {reason}")
+            database.note(session, "trial.invalidated", study.id, study=study.name, trial=number)
         return self.trial(name, number)
 
     def changes(self, name: str, limit: int, cursor: Cursor | None) -> Page[ChangeRecord]:

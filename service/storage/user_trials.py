@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
+from service.storage.database import note
 from service.storage.records import StudyRecord, TrialRecord, has_name
 from service.storage.states import ACTIVE_STUDY, TrialState
 from studies.errors import FieldError, InvalidSpecError
@@ -42,6 +43,7 @@ def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> 
     if trial is None:
         raise ConflictError(f"study '{study.name}' has no free slot left in its budget of {spec.budget.trials} trials")
     trial.enqueued_params = dict(params)
+    note(session, "trial.enqueued", study.id, study=study.name, slot=trial.slot)
     return trial
 
 

@@ -89,10 +89,12 @@ class WorkerStore:
 
     # Showing what workers do
 
-    def show_worker(self, name: str, activity: Activity, study_id: int | None, seconds: float) -> None:
+    def show_worker(
+        self, name: str, activity: Activity, study_id: int | None, seconds: float, memory_bytes: int | None = None
+    ) -> None:
         """Record what a worker does; see workers.show."""
         with self._store.writing() as session:
-            workers.show(session, name, activity, study_id, seconds)
+            workers.show(session, name, activity, study_id, seconds, memory_bytes)
 
     def remove_worker(self, name: str) -> None:
         """Remove a worker that has ended."""

@@ -22,9 +22,11 @@ _KEPT_SECONDS = 3600.0  # rows of workers that are gone
 _RATE_SECONDS = 60.0
 
 
-def show(session: Session, name: str, activity: Activity, study_id: int | None, seconds: float) -> None:
+def show(
+    session: Session, name: str, activity: Activity, study_id: int | None, seconds: float, memory_bytes: int | None
+) -> None:
     """Record what a worker does; it counts as alive for so many seconds. Remove those that are long gone."""
-    seen = {"seen_at": unix_now(), "expires_at": unix_now() + seconds}
+    seen = {"seen_at": unix_now(), "expires_at": unix_now() + seconds, "memory_bytes": memory_bytes}
     values = {"activity": activity, "study_id": study_id, **seen}
     update = sa.update(WorkerRecord).where(WorkerRecord.name == name).values(values)
     if not session.execute(update.returning(WorkerRecord.name)).all():
@@ -62,6 +64,12 @@ def alive(session: Session) -> list[Seen]:
         Seen(worker.name, worker.activity, study, study_id, parent_id or study_id, worker.started_at, worker.seen_at)
         for worker, study, study_id, parent_id in session.execute(query)
     ]
+
+
+def silent_seconds(session: Session) -> list[float]:
+    """The seconds since the last sign of life of each worker that is alive."""
+    silent = sa.select(unix_now() - WorkerRecord.seen_at).where(WorkerRecord.expires_at > unix_now())
+    return [max(0.0, seconds) for seconds in session.scalars(silent)]
 
 
 def running_by_worker(session: Session) -> Counter[str]:

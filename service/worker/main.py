@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from service import logs
+from service import logs, tracing
 from service.settings import Settings
 from service.storage import database
 from service.storage.states import Activity
@@ -26,6 +26,7 @@ _LEAVING_SECONDS = 8.0  # for the running epoch to end; then a worker leaves in 
 
 def main(settings: Settings, study: str | None, attached: bool, name: str | None = None) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
+    tracing.configure("regsweep-worker")
     database.check(settings.database_url)
     name = name or worker_name()
     store = Store(settings.database_url)
@@ -36,9 +37,11 @@ def main(settings: Settings, study: str | None, attached: bool, name: str | None
         worker = Worker(settings, engines, study, name, engines.compiled_programs, presence)
         if attached:
             announce_ready()
-            logs.configure(settings.log_level)  # in colours where the fleet's standard error is a terminal
+            # In colours where the fleet's standard error is a terminal.
+            logs.configure(settings.log_level, settings.log_format)
         serve(worker, attached)
     finally:
+        tracing.shut_down()
         presence.remove()  # also of a worker that could not load TensorFlow
         store.close()
 
@@ -58,6 +61,7 @@ def serve(worker: Worker, attached: bool) -> None:
         threading.Thread(target=_follow_parent, args=(worker.wake, leave), name="parent", daemon=True).start()
     worker.run()
     if worker.has_grown and not worker.is_leaving:
+        tracing.shut_down()
         # In the same process, which its fleet or its container knows.
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # its own command
 

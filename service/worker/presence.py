@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.storage.states import Activity
 from service.storage.worker_store import WorkerStore
+from studies.training.machine import resident_bytes
 
 _log = structlog.get_logger(__name__)
 
@@ -67,6 +68,6 @@ class Presence:
         starts = activity == Activity.LOADING_TENSORFLOW
         try:
             seconds = max(self._seconds, _START_SECONDS) if starts else self._seconds
-            self._store.show_worker(self._worker, activity, study_id, seconds)
+            self._store.show_worker(self._worker, activity, study_id, seconds, resident_bytes())
         except SQLAlchemyError as error:  # the next beat tries again
             _log.warning("what a worker does is not shown", error=str(error))

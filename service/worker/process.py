@@ -15,6 +15,8 @@ from collections import deque
 from contextlib import suppress
 from typing import IO, cast
 
+from service import logs
+
 READY = b"\0"
 _MAX_LINES = 20  # kept of what a worker writes before it is ready
 _READ_SECONDS = 5.0  # for the rest of a dead worker's pipe
@@ -90,4 +92,4 @@ class WorkerProcess:
                 if ready:
                     self._ready.set()
                     # Held back until here, so that a worker that dies says its last words once.
-                    sys.stderr.write("".join(f"{line}\n" for line in self.last_lines))
+                    logs.relay(self.last_lines)

@@ -14,7 +14,9 @@ from uuid import uuid4
 import structlog
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
+from service import tracing
 from service.settings import Settings
 from service.storage.artifacts import Artifacts, checkpoints_folder, preparation_path
 from service.storage.claiming import Holder
@@ -27,6 +29,7 @@ from service.storage.worker_store import WorkerStore
 from service.worker.heartbeat import Heartbeat
 from service.worker.presence import Presence
 from service.worker.publishing import publish
+from service.worker.traced_ledger import TracedLedger
 from studies.datasets.cache import PreparedCache
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
@@ -112,6 +115,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to leave, or until it has grown; then close the store."""
+        bind_contextvars(worker=self.name)
         _log.info("worker is ready", worker=self.name)
         settings = self._settings
         with Heartbeat(
@@ -157,7 +161,10 @@ class Worker:
         """Sweep or publish one study; return False when there is none, or the storage does not answer."""
         try:
             study = self._worker_store.next_study(self._study, self.name)
-            return self._sweep(study) > 0 if study is not None else self._publish()
+            if study is None:
+                return self._publish()
+            with bound_contextvars(study=study.name, study_id=study.id, **tracing.ids(study.traceparent)):
+                return self._sweep(study) > 0
         except _PASSING as error:
             _log.error("the storage does not answer", worker=self.name, error=str(error))
             self._release_leases()
@@ -216,13 +223,13 @@ class Worker:
         )
         try:
             spec = study.parsed_spec
-            ledger = TrialLedger(self._store, self._artifacts, study, holder)
             data = self._prepare(spec.dataset, spec.seed, spec.resampling, spec.lookups)
             self._keep_preparations(study, data)
             with self._presence.compiling():
                 engine, choice = self._engine(spec, data)
             self._worker_store.record_engine(study.id, choice, facts(spec, data))
             self._presence.show(Activity.TRAINING, study.id)
+            ledger = self._ledger(study, holder, choice)
             return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
         except _PASSING:
             raise
@@ -237,6 +244,11 @@ class Worker:
             _log.exception("a study cannot go on", worker=self.name, study=study.name)
             self._worker_store.fail_study(study.id, f"{type(error).__name__}: {error}", self.name)
             return 0
+
+    def _ledger(self, study: StudyRecord, holder: Holder, choice: Mapping[str, Any]) -> TrialLedger:
+        if tracing.is_on():
+            return TracedLedger(self._store, self._artifacts, study, holder, choice)
+        return TrialLedger(self._store, self._artifacts, study, holder)
 
 
 def facts(spec: StudySpec, data: Sequence[PreparedData]) -> dict[str, Any]:

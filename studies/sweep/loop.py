@@ -109,7 +109,7 @@ class _SweptTrials:
         try:
             return self._start(self._opener.open(claim))
         except LeaseLostError as error:
-            _log.warning("a claim was lost before its trial began: %s", error)
+            _log.warning("a claim was lost before its trial began: %s", error, extra=_ids(claim, claim.number))
             return []
 
     def _start(self, running: RunningTrial) -> list[Job]:
@@ -196,8 +196,9 @@ class _SweptTrials:
             except LeaseLostError:
                 running.lost = True
             except OSError as error:
+                ids = _ids(running.claim, running.number)
                 # A full disk costs this attempt nothing; only another one would have to begin anew.
-                _log.warning("the state of trial %d is not kept: %s", running.number, error)
+                _log.warning("the state of trial %d is not kept: %s", running.number, error, extra=ids)
 
     def done(self, job: Job, outcome: Trained | Exception) -> None:
         """Take in one training; with a trial's last, tell it, or hand it back when this worker leaves."""
@@ -240,7 +241,8 @@ class _SweptTrials:
             self._close(running)
         except LeaseLostError as error:
             running.lost = True
-            _log.warning("trial %d is not told: %s", running.number, error)
+            ids = _ids(running.claim, running.number)
+            _log.warning("trial %d is not told: %s", running.number, error, extra=ids)
 
     def _close(self, running: RunningTrial) -> None:
         if running.error is not None and not isinstance(running.error, TrainingError):
@@ -282,3 +284,8 @@ class _SweptTrials:
         noted = {key: value for key, value in told.system_attrs.items() if key not in running.opened_with}
         is_best = running.kept_fold in running.trained and self._opener.asker.is_best(told)
         return replace(outcome, values=told.values, attributes=noted), is_best
+
+
+def _ids(claim: Claim, number: int | None) -> dict[str, int]:
+    """What a log line is about."""
+    return {"attempt": claim.attempt} | ({} if number is None else {"trial": number})

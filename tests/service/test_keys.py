@@ -28,7 +28,14 @@ from service.storage.store import Store
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document
 
-OPEN = {("GET", "/healthz"), ("GET", "/assets/1/1"), ("GET", "/login"), ("POST", "/login"), ("POST", "/logout")}
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/assets/1/1"),
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("POST", "/logout"),
+}
 READS = {"GET", "HEAD"}
 
 

@@ -61,7 +61,7 @@ def api(folder: Path, opened: Store, keys: Mapping[str, dict[str, str]]) -> Iter
         ComparisonStore(opened).begin("secret", ComparisonSpec(techniques=("none", "l1"), trials_per_technique=1))
         claimed(ledger(opened, folder, "secret"))
         with opened.writing() as session:
-            workers.show(session, "worker 1", Activity.TRAINING, opened.study("secret").id, 60)
+            workers.show(session, "worker 1", Activity.TRAINING, opened.study("secret").id, 60, None)
         yield client
 
 
@@ -90,7 +90,7 @@ def test_what_is_of_another_project_is_answered_as_what_does_not_exist(
         request = {"json": BODIES[f"{method} {path}"]} if f"{method} {path}" in BODIES else {}
         if path.endswith("/predict") and method == "POST":
             request = {"content": CSV, "headers": {"Content-Type": "text/csv"}}
-        headers = {**keys["beta"], **request.pop("headers", {})}
+        headers = {**keys["beta"], "X-Request-ID": "1", **request.pop("headers", {})}
         with api.stream(method, filled, headers=headers, **request) as answer:
             answers.append((answer.status_code, answer.read().decode() if answer.status_code != 200 else ""))
     (status, text), missing = answers

@@ -24,7 +24,7 @@ def _problem(response: httpx.Response, status: int) -> list[dict[str, str]]:
     """The errors of a problem of this status, its shape checked."""
     assert response.headers["content-type"] == "application/problem+json"
     body = response.json()
-    assert list(body) == ["type", "title", "status", "detail", "errors"]
+    assert list(body) == ["type", "title", "status", "detail", "errors", "request_id"]
     assert (response.status_code, body["status"]) == (status, status), body
     assert body["title"]
     assert body["detail"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import httpx
 
+from service.client.answers import refusal
 from service.client.blocking.comparisons import ComparisonCalls
 from service.client.blocking.datasets import DatasetCalls
 from service.client.blocking.following import FollowingCalls
@@ -12,7 +15,8 @@ from service.client.blocking.results import ResultCalls
 from service.client.blocking.sessions import SessionCalls
 from service.client.blocking.trials import TrialCalls
 from service.client.keras_models import model_file
-from service.schemas.health import HealthView
+from service.errors import UnreachableError
+from service.schemas.health import HealthView, ReadinessView
 from service.schemas.models import ModelView
 
 
@@ -34,6 +38,16 @@ class Client(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCa
         except httpx.TransportError:
             return False
         return answer.is_success
+
+    def readiness(self, exclude: Sequence[str] = ()) -> ReadinessView:
+        """What the server's checks find, without those to `exclude`; a server that is not ready says so here too."""
+        try:
+            answer = self._http.get("/readyz", params={"exclude": list(exclude)})
+        except httpx.TransportError as error:
+            raise UnreachableError(self.url, str(error) or type(error).__name__) from error
+        if answer.status_code not in {200, 503}:
+            raise refusal(answer)
+        return ReadinessView.model_validate_json(answer.content)
 
     def read_model(self, model: object) -> ModelView:
         """Read a keras.Model, or a .json or .keras file by its path, as a study takes it; nothing is kept."""
