@@ -166,6 +166,13 @@ class TooLargeError(ServiceError):
         super().__init__(f"the {part} is larger than {max_bytes:,} bytes, which {setting} allows")
 
 
+class BusyError(ServiceError):
+    """The server has as much at once as it can hold; the same request may pass later."""
+
+    status = 503
+    title = "Busy"
+
+
 class CutOffError(ServiceError):
     """A client disconnected before its upload was complete; nobody reads the answer."""
 

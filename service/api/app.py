@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.api import problems
 from service.api.authentication import Authenticator
+from service.api.behind_proxy import BehindProxy
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
 from service.api.dependencies import WakesWorkers
@@ -86,6 +87,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
         lifespan=lifespan,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         # routes/pages.py has a page that needs no other host.
         docs_url=None,
         redoc_url=None,
@@ -112,12 +114,13 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
-    app.state.authenticator = Authenticator(lazy_store)
-    app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)
+    app.state.authenticator = Authenticator(lazy_store, is_behind_proxy=settings.is_behind_proxy)
+    app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes, root_path=settings.root_path)
     app.state.one_prediction, app.state.one_large_dataset = asyncio.Semaphore(1), asyncio.Semaphore(1)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.router.default = app.state.dashboard
     # The middleware added last runs first: no body is read before its sender is known.
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_held_bytes=settings.max_bodies_bytes)
     app.add_middleware(Guard, authenticator=app.state.authenticator)
+    app.add_middleware(BehindProxy, root=settings.root_path, trusted_proxies=settings.trusted_proxies)
     return app

@@ -19,16 +19,16 @@ _USE_SECONDS = 24 * 3600.0  # between two records of a key's last use, for each 
 class Authenticator:
     """Looks keys up in the database at every request, so that a revoked key is refused at once."""
 
-    def __init__(self, lazy_store: LazyStore) -> None:
-        self._lazy_store = lazy_store
+    def __init__(self, lazy_store: LazyStore, *, is_behind_proxy: bool = False) -> None:
+        self._lazy_store, self._is_behind_proxy = lazy_store, is_behind_proxy
 
     @property
     def _keys(self) -> KeyStore:
         return KeyStore(self._lazy_store.get())
 
     def is_open(self) -> bool:
-        """Return whether no key was ever made, so that no request can need one."""
-        return not self._keys.has_keys()
+        """Return whether no key was ever made and no proxy stands before, so that this machine's users need none."""
+        return not self._is_behind_proxy and not self._keys.has_keys()
 
     def identify(self, request: HTTPConnection) -> KeyRecord | None:
         """The record of a request's key; None when it has no key, or one that is not usable."""

@@ -18,12 +18,15 @@ from service.api.authentication import COOKIE, Authenticator
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
 
 _POLICY_VIOLATION = 1008  # WebSocket's code
+#: By which proxies say that they pass a request on.
+_FORWARDING = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 
 class Guard:
     """ASGI middleware: passes the requests that `scopes.RULES` allow their key, denies all others.
 
-    While no key was ever made, requests over a loopback address under a loopback name pass.
+    While no key was ever made, requests over a loopback address under a loopback name pass. None that a
+    proxy passed on does: one on this machine makes everybody look like this machine's users.
     """
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
@@ -64,7 +67,7 @@ def check_key(authenticator: Authenticator, request: Request, needed: scopes.Sco
     """
     record = authenticator.identify(request)
     if record is None:
-        if not authenticator.is_open() or not _over_loopback(request):
+        if not authenticator.is_open() or not _over_loopback(request) or _is_forwarded(request):
             raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
         _check_host(request)
     request.state.key = record  # also for the page that says what its scope lacks
@@ -95,6 +98,11 @@ def _check_site(request: Request) -> None:
 def _over_loopback(request: HTTPConnection) -> bool:
     server = request.scope.get("server")
     return server is not None and _is_loopback(server[0])
+
+
+def _is_forwarded(request: HTTPConnection) -> bool:
+    """Whether a proxy passed it on: it says so, or it speaks HTTP/1.0, as nginx does where it is told nothing."""
+    return request.scope["http_version"] == "1.0" or any(name in request.headers for name in _FORWARDING)
 
 
 def _check_host(request: HTTPConnection) -> None:

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from service.api.authentication import COOKIE, LOGIN_SECONDS, Authenticator, new_login
 from service.api.dependencies import AuthenticatorDependency
 from service.pages.rendering import render
+from service.pages.root_path import root_path
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ async def login(request: Request, authenticator: AuthenticatorDependency) -> Res
         httponly=True,
         samesite="lax",
         secure=request.url.scheme == "https",
+        path=root_path.get() or "/",
     )
     return response
 
@@ -63,7 +65,7 @@ async def login(request: Request, authenticator: AuthenticatorDependency) -> Res
 def logout() -> RedirectResponse:
     """Drop the cookie, and the pages that the browser has cached."""
     response = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
-    response.delete_cookie(COOKIE)
+    response.delete_cookie(COOKIE, path=root_path.get() or "/")
     return response
 
 

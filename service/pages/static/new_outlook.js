@@ -1,5 +1,6 @@
 // Shows what a study would be: its time and warnings; and the requests that make it.
 
+import { at } from "./api.js"
 import { make } from "./fields.js"
 
 /** Draw the time that a checked study takes, and what is said of it; null while there is none. */
@@ -29,9 +30,9 @@ export function writeCurl(document, upload, needsKey) {
     // curl reads signs such as ; and @ in what -F gives, unless a file's name stands in quotes; --form-string takes a text as it is.
     const path = upload.file.name.replace(/[\\"]/g, "\\$&")
     const parts = [["-F", `file=@"${path}"`], ...named.map(([name, text]) => ["--form-string", `${name}=${text}`])]
-    lines.push(`curl ${location.origin}/v1/datasets${key}${parts.map(([option, text]) => ` \\\n  ${option} ${quote(text)}`).join("")}`)
+    lines.push(`curl ${location.origin}${at("/v1/datasets")}${key}${parts.map(([option, text]) => ` \\\n  ${option} ${quote(text)}`).join("")}`)
     body = { ...document, dataset: { kind: "uploaded", name: upload.name } }
   }
-  lines.push(`curl ${location.origin}/v1/studies${key} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quote(JSON.stringify(body, null, 2))}`)
+  lines.push(`curl ${location.origin}${at("/v1/studies")}${key} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quote(JSON.stringify(body, null, 2))}`)
   return lines.join("\n\n")
 }
