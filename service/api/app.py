@@ -16,7 +16,6 @@ from service.api.authentication import Authenticator
 from service.api.behind_proxy import BehindProxy
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
-from service.api.dependencies import WakesWorkers
 from service.api.guard import Guard
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
@@ -39,6 +38,8 @@ from service.api.routes import (
     trials,
     workers,
 )
+from service.api.shared_reads import SharedReads
+from service.api.waking import WakesWorkers
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -100,13 +101,13 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(form_pages.router)
     app.include_router(pages.router)
     app.include_router(study_checks.router)
-    app.include_router(studies.router, dependencies=[WakesWorkers])
+    app.include_router(studies.router)
     app.include_router(events.router)
-    app.include_router(trials.router, dependencies=[WakesWorkers])
+    app.include_router(trials.router)
     app.include_router(models.router)
     app.include_router(model_files.router)
     app.include_router(datasets.router)
-    app.include_router(comparisons.router, dependencies=[WakesWorkers])
+    app.include_router(comparisons.router)
     app.include_router(report.router)
     app.include_router(splits.router)
     app.include_router(predictions.router)
@@ -114,13 +115,16 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
+    app.state.reads = SharedReads(lazy_store.version)
     app.state.authenticator = Authenticator(lazy_store, is_behind_proxy=settings.is_behind_proxy)
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes, root_path=settings.root_path)
     app.state.one_prediction, app.state.one_large_dataset = asyncio.Semaphore(1), asyncio.Semaphore(1)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.router.default = app.state.dashboard
+    if fleet is not None:
+        app.add_middleware(WakesWorkers, fleet=fleet)
     # The middleware added last runs first: no body is read before its sender is known.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_held_bytes=settings.max_bodies_bytes)
-    app.add_middleware(Guard, authenticator=app.state.authenticator)
+    app.add_middleware(Guard, authenticator=app.state.authenticator, reads=SharedReads(lazy_store.version))
     app.add_middleware(BehindProxy, root=settings.root_path, trusted_proxies=settings.trusted_proxies)
     return app

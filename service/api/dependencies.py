@@ -1,7 +1,6 @@
 """Dependencies that routes share: the store, the artifacts, headers, pages of a listing."""
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Any, cast
 
@@ -15,7 +14,6 @@ from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
 from service.storage.store import Store
-from service.worker.fleet import Fleet
 from studies.study_file import unique_keys
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
@@ -27,7 +25,7 @@ def parse_etags(header: str) -> frozenset[str]:
     return frozenset(etag.strip().removeprefix("W/").strip('"') for etag in header.split(","))
 
 
-def _if_match(
+async def _if_match(
     if_match: Annotated[
         str | None,
         Header(
@@ -39,7 +37,7 @@ def _if_match(
     return None if if_match is None else parse_etags(if_match)
 
 
-def _idempotency_key(
+async def _idempotency_key(
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -61,40 +59,33 @@ def _store(request: Request) -> Store:
     return cast(LazyStore, request.app.state.lazy_store).get()
 
 
-def _artifacts(request: Request) -> Artifacts:
+async def _artifacts(request: Request) -> Artifacts:
     return cast(Artifacts, request.app.state.artifacts)
 
 
 def _datasets(request: Request) -> DatasetStore:
-    return DatasetStore(_store(request), _artifacts(request))
+    return DatasetStore(_store(request), cast(Artifacts, request.app.state.artifacts))
 
 
-def _dashboard(request: Request) -> Dashboard:
+async def _dashboard(request: Request) -> Dashboard:
     return cast(Dashboard, request.app.state.dashboard)
 
 
-def _authenticator(request: Request) -> Authenticator:
+async def _authenticator(request: Request) -> Authenticator:
     return cast(Authenticator, request.app.state.authenticator)
 
 
-def _hub(request: Request) -> Hub:
+async def _hub(request: Request) -> Hub:
     return cast(Hub, request.app.state.hub)
 
 
-def _key_name(request: Request) -> str | None:
+async def _key_name(request: Request) -> str | None:
     key = getattr(request.state, "key", None)
     return None if key is None else str(key.name)
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
-
-
-def _wake_workers(request: Request) -> Iterator[None]:
-    yield
-    fleet = cast(Fleet | None, request.app.state.fleet)
-    if request.method != "GET" and fleet is not None:
-        fleet.wake()
 
 
 #: A study as a body, which FastAPI does not validate; /v1/schema describes it in full.
@@ -106,8 +97,6 @@ STUDY_BODY: dict[str, Any] = {
         },
     }
 }
-#: Wakes this machine's workers after a request that may have given them work.
-WakesWorkers = Depends(_wake_workers)
 #: Refuses a JSON body in which a key stands twice.
 UniqueKeysDependency = Depends(_unique_keys)
 #: The name of the key that a request came with; None where none was needed.

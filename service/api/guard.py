@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import partial
 from typing import cast
 from urllib.parse import quote
 
@@ -15,7 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import scopes
 from service.api import problems
 from service.api.authentication import COOKIE, Authenticator
+from service.api.shared_reads import SharedReads
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
+from service.storage.records import KeyRecord
 
 _POLICY_VIOLATION = 1008  # WebSocket's code
 #: By which proxies say that they pass a request on.
@@ -29,8 +32,8 @@ class Guard:
     proxy passed on does: one on this machine makes everybody look like this machine's users.
     """
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
-        self._app, self._authenticator = app, authenticator
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, reads: SharedReads) -> None:
+        self._app, self._authenticator, self._reads = app, authenticator, reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -48,7 +51,12 @@ class Guard:
             _check_site(request)
             needed = scopes.needed_scope(request.method, request.scope["path"])
             if needed is not None:
-                await run_in_threadpool(check_key, self._authenticator, request, needed)
+                sent = request.headers.get("authorization"), request.cookies.get(COOKIE)
+                identify = partial(self._authenticator.identify, request)
+                record = None if sent == (None, None) else await self._reads.read(sent, identify)
+                if record is None:
+                    await run_in_threadpool(_check_open, self._authenticator, request)
+                _check_scope(request, record, needed)
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
                 return RedirectResponse(f"/login?next={quote(_target(request), safe='')}", 303)
@@ -67,9 +75,18 @@ def check_key(authenticator: Authenticator, request: Request, needed: scopes.Sco
     """
     record = authenticator.identify(request)
     if record is None:
-        if not authenticator.is_open() or not _over_loopback(request) or _is_forwarded(request):
-            raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
-        _check_host(request)
+        _check_open(authenticator, request)
+    _check_scope(request, record, needed)
+
+
+def _check_open(authenticator: Authenticator, request: Request) -> None:
+    """Raise UnauthenticatedError or ForbiddenError unless a request without a key is of this machine's user."""
+    if not authenticator.is_open() or not _over_loopback(request) or _is_forwarded(request):
+        raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
+    _check_host(request)
+
+
+def _check_scope(request: Request, record: KeyRecord | None, needed: scopes.Scope) -> None:
     request.state.key = record  # also for the page that says what its scope lacks
     if record is not None and not scopes.includes(granted := cast(scopes.Scope, record.scope), needed):
         raise ForbiddenError(f"this needs the scope {needed}, and the key '{record.name}' has {granted}", needed)
