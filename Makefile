@@ -84,6 +84,8 @@ bench: bench-setup
 	$(BIN)/python -m benchmarks.kernel
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.listeners
+	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.strangers
 	$(BIN)/python -m benchmarks.first_trial
 	$(BIN)/python -m benchmarks.workers
 	$(BIN)/python -m benchmarks.memory

@@ -116,7 +116,7 @@ def _hang_up(port: int, count: int, data: bytes) -> list[socket.socket]:
 def _bodies(port: int) -> list[socket.socket]:
     """JSON bodies that come whole at once; prints what became of them."""
     head = b"POST /v1/studies HTTP/1.1\r\n" + _HEADERS + f"Content-Length: {_BODY_BYTES}\r\n\r\n".encode()
-    body = b'{"name": [' + b"1," * ((_BODY_BYTES - 12) // 2)
+    body = b'{"name": [' + b"1," * ((_BODY_BYTES - 20) // 2)
     answers: list[bytes] = []
 
     def send() -> None:
