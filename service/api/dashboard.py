@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from starlette.concurrency import run_in_threadpool
@@ -89,9 +90,8 @@ class Dashboard:
         import optuna_dashboard
         from a2wsgi import WSGIMiddleware
         from optuna.storages import get_storage
-        from optuna_dashboard._app import JupyterLabExtensionContext
 
-        place = JupyterLabExtensionContext(self._root_path)  # the only way to tell it where artifacts are
+        place = SimpleNamespace(base_url=self._root_path)  # the only way to tell it where artifacts are
         return WSGIMiddleware(optuna_dashboard.wsgi(get_storage(self._storage), jupyterlab_extension_context=place))
 
     @cached_property
