@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
 
 from service.api import problems
 from service.api.authentication import Authenticator
@@ -32,26 +33,32 @@ from service.api.routes import (
     pages,
     predictions,
     report,
+    sessions,
     splits,
     studies,
     study_checks,
     trials,
     workers,
 )
+from service.api.security_headers import SecurityHeaders
 from service.api.shared_reads import SharedReads
 from service.api.waking import WakesWorkers
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.keys import KeyStore
+from service.storage.private_files import warn_of_open_folder
 from service.version import VERSION
 from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
 
 
-def _open(lazy_store: LazyStore) -> None:
+def _open(lazy_store: LazyStore, artifacts: Artifacts) -> None:
     """Open the store, which makes the tables; where that fails, requests and the lease watch try again."""
+    folder = artifacts.local("")
+    if folder is not None:
+        warn_of_open_folder(folder)
     try:
         if not KeyStore(lazy_store.get()).has_keys():
             _log.info("no key was made, so this machine's users need none; see `regsweep keys create --help`")
@@ -59,6 +66,12 @@ def _open(lazy_store: LazyStore) -> None:
         _log.error("no request is answered and no worker started", error=str(error))
     except (StorageError, SQLAlchemyError) as error:
         _log.error("the database cannot be used yet; it is tried again, and workers start then", error=str(error))
+
+
+class _App(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        # Around what answers unforeseen errors too, which Starlette puts around all middleware that is added.
+        return SecurityHeaders(super().build_middleware_stack())
 
 
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
@@ -70,7 +83,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watch = LeaseWatch(lazy_store, settings.lease_seconds)
         watch.start()
-        opener = threading.Thread(target=_open, args=(lazy_store,), name="opener")
+        opener = threading.Thread(target=_open, args=(lazy_store, app.state.artifacts), name="opener")
         opener.start()
         try:
             yield
@@ -83,7 +96,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
             app.state.dashboard.close()
             lazy_store.close()
 
-    app = FastAPI(
+    app = _App(
         title="regsweep",
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -112,19 +125,27 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(splits.router)
     app.include_router(predictions.router)
     app.include_router(workers.router)
+    app.include_router(sessions.router)
+    app.include_router(sessions.pages)
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
     app.state.reads = SharedReads(lazy_store.version)
-    app.state.authenticator = Authenticator(lazy_store, is_behind_proxy=settings.is_behind_proxy)
+    app.state.authenticator = Authenticator(
+        lazy_store, settings.max_failed_keys, is_behind_proxy=settings.is_behind_proxy
+    )
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes, root_path=settings.root_path)
     app.state.one_prediction, app.state.one_large_dataset = asyncio.Semaphore(1), asyncio.Semaphore(1)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.router.default = app.state.dashboard
-    if fleet is not None:
-        app.add_middleware(WakesWorkers, fleet=fleet)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    if app.state.fleet is not None:
+        app.add_middleware(WakesWorkers, fleet=app.state.fleet)
     # The middleware added last runs first: no body is read before its sender is known.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_held_bytes=settings.max_bodies_bytes)
-    app.add_middleware(Guard, authenticator=app.state.authenticator, reads=SharedReads(lazy_store.version))
+    app.add_middleware(Guard, authenticator=app.state.authenticator, reads=SharedReads(app.state.lazy_store.version))
     app.add_middleware(BehindProxy, root=settings.root_path, trusted_proxies=settings.trusted_proxies)
-    return app

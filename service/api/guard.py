@@ -51,11 +51,12 @@ class Guard:
             _check_site(request)
             needed = scopes.needed_scope(request.method, request.scope["path"])
             if needed is not None:
-                sent = request.headers.get("authorization"), request.cookies.get(COOKIE)
-                identify = partial(self._authenticator.identify, request)
-                record = None if sent == (None, None) else await self._reads.read(sent, identify)
-                if record is None:
-                    await run_in_threadpool(_check_open, self._authenticator, request)
+                sent = request.headers.get("authorization"), request.headers.get("cookie")
+                record: KeyRecord | None = None
+                try:
+                    record = await self._reads.read(sent, partial(self._authenticator.identify, request))
+                except UnauthenticatedError as error:
+                    await run_in_threadpool(_check_open, self._authenticator, request, error)
                 _check_scope(request, record, needed)
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
@@ -71,18 +72,22 @@ class Guard:
 def check_key(authenticator: Authenticator, request: Request, needed: scopes.Scope) -> None:
     """Check that a request has a key of the scope, or needs none.
 
-    Raises UnauthenticatedError or ForbiddenError.
+    Raises UnauthenticatedError or ForbiddenError, RateLimitedError when too many keys from its address were of no use.
     """
-    record = authenticator.identify(request)
-    if record is None:
-        _check_open(authenticator, request)
+    record: KeyRecord | None = None
+    try:
+        record = authenticator.identify(request)
+    except UnauthenticatedError as error:
+        _check_open(authenticator, request, error)
     _check_scope(request, record, needed)
 
 
-def _check_open(authenticator: Authenticator, request: Request) -> None:
-    """Raise UnauthenticatedError or ForbiddenError unless a request without a key is of this machine's user."""
+def _check_open(authenticator: Authenticator, request: Request, error: UnauthenticatedError) -> None:
+    """Raise an error unless a request without a usable key is of this machine's user, who needs none."""
     if not authenticator.is_open() or not _over_loopback(request) or _is_forwarded(request):
-        raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
+        if "authorization" in request.headers:  # logins end by themselves, and browsers go on to ask
+            authenticator.count_failure(request, error)
+        raise error
     _check_host(request)
 
 

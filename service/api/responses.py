@@ -26,7 +26,7 @@ def disposition(filename: str) -> str:
 
 def asset_response(request: Request, asset: Asset, headers: Mapping[str, str]) -> Response:
     """A file of a page, compressed for a browser that reads gzip."""
-    headers = {"X-Content-Type-Options": "nosniff", "Vary": "Accept-Encoding", "ETag": f'"{asset.digest}"', **headers}
+    headers = {"Vary": "Accept-Encoding", "ETag": f'"{asset.digest}"', **headers}
     if asset.digest in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     if "gzip" not in request.headers.get("accept-encoding", ""):

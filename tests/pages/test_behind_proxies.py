@@ -119,7 +119,15 @@ def test_no_link_of_a_page_leads_outside_of_the_prefix(site: Site) -> None:
     found: list[str] = []
     with site.client() as api:
         api.post("/login", data={"key": site.key})
-        for path in ("/", "/new", "/docs", "/login", "/studies/iris compared", "/studies/iris compared/trials/0"):
+        for path in (
+            "/",
+            "/new",
+            "/docs",
+            "/login",
+            "/sessions",
+            "/studies/iris compared",
+            "/studies/iris compared/trials/0",
+        ):
             found += _LINK.findall(api.get(path, headers={"Accept": "text/html"}).text)
         report = "/v1/studies/iris compared/report"
         found += _LINK.findall(api.get(report).text)
