@@ -29,7 +29,7 @@ _FIGURE_PREFIX = "regsweep-"  # of the ids that they have in the dashboard
 _FIGURES_KEY = "dashboard:plot_data:"  # how the dashboard's keys of figures begin, before the id
 
 
-def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
+def publish(store: Store, artifacts: Artifacts, study: StudyRecord, root_path: str = "") -> None:
     """Keep the report, attach figures and note, and mark the study published.
 
     The figures replace those of an earlier publishing.
@@ -51,7 +51,7 @@ def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
     for title, figure in _shown_figures(study_findings).items():
         figure_id = f"{_FIGURE_PREFIX}{re.sub(r'[^a-z]+', '-', title.lower())}"
         save_plotly_graph_object(optuna_study, figure, graph_object_id=figure_id)
-    save_note(optuna_study, _note(study_findings, study.name, _part_links(store, study)))
+    save_note(optuna_study, _note(study_findings, study.name, _part_links(store, study, root_path), root_path))
     comparison = study_findings.comparison
     WorkerStore(store).set_published(study, None if comparison is None else answer(comparison.recommendation))
 
@@ -68,17 +68,17 @@ def _shown_figures(study_findings: Findings) -> dict[str, Figure]:
     return shown
 
 
-def _part_links(store: Store, study: StudyRecord) -> list[str]:
+def _part_links(store: Store, study: StudyRecord, root_path: str) -> list[str]:
     """Links to the parts of its comparison, which are not in the dashboard's list."""
     with store.reading() as session:
         parts = {part.name: part.technique for part in comparisons.parts(session, study)}
     ids = store.dashboard_ids(parts)
     labels = {name: "confirmation" if technique is None else label(technique) for name, technique in parts.items()}
-    return [f"[{labels[name]}](/dashboard/studies/{ids[name]})" for name in parts if name in ids]
+    return [f"[{labels[name]}]({root_path}/dashboard/studies/{ids[name]})" for name in parts if name in ids]
 
 
-def _note(study_findings: Findings, name: str, part_links: Sequence[str]) -> str:
-    lines = [f"[The whole report, with every figure](/v1/studies/{quote(name)}/report)"]
+def _note(study_findings: Findings, name: str, part_links: Sequence[str], root_path: str) -> str:
+    lines = [f"[The whole report, with every figure]({root_path}/v1/studies/{quote(name)}/report)"]
     if part_links:
         lines.append(f"The studies of its comparison: {', '.join(part_links)}")
     if study_findings.comparison is not None:

@@ -180,7 +180,7 @@ class Worker:
         for study_id in self._worker_store.ids_with_parts(study):
             self._artifacts.remove_folder(checkpoints_folder(study_id))
         try:
-            publish(self._store, self._artifacts, study)
+            publish(self._store, self._artifacts, study, self._settings.root_path)
         except _PASSING:
             raise
         # The report shows the same, and another try would fail as well.
