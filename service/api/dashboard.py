@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.api import dashboard_writes
 from service.api.lazy_store import LazyStore
 from service.api.problems import answer, problem
 from service.errors import NotFoundError
@@ -28,7 +28,8 @@ _LIST = "/api/studies"  # a study's own page reads it from /api/studies/{id}
 class Dashboard:
     """An ASGI app for every path that is no route of ours: answers the dashboard's paths, refuses all others.
 
-    The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set.
+    The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set; and then those
+    writes that leave our studies whole, see dashboard_writes.py.
     """
 
     def __init__(self, lazy_store: LazyStore, *, writes: bool) -> None:
@@ -45,10 +46,19 @@ class Dashboard:
         if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
             missing = f"there is nothing at {path}; /docs lists what there is"
             return answer(Request(scope), NotFoundError.status, NotFoundError.title, missing)
-        if scope["method"] not in READS and not self._writes:
-            return _refuse_write()
+        if scope["method"] not in READS:
+            reason = await run_in_threadpool(self._why_refused, scope["method"], path)
+            if reason is not None:
+                # Where the dashboard shows a reason, it shows `reason`.
+                return problem(403, "Forbidden", reason, reason=reason)
         lists = scope["method"] in READS and path.rstrip("/") == _LIST
         return await run_in_threadpool(lambda: cast(ASGIApp, self._listing_wsgi if lists else self._wsgi))
+
+    def _why_refused(self, method: str, path: str) -> str | None:
+        if not self._writes:
+            return "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
+        with self._lazy_store.get().reading() as session:
+            return dashboard_writes.why_refused(session, method, path)
 
     def forget(self) -> None:
         """Drop the dashboard's cache: SQLite gives the number of a deleted Optuna study to the next one."""
@@ -86,9 +96,3 @@ class Dashboard:
         from a2wsgi import WSGIMiddleware
 
         return WSGIMiddleware(optuna_dashboard.wsgi(self._listing_storage))
-
-
-def _refuse_write() -> JSONResponse:
-    """The refusal of a write; where the dashboard shows a reason, it shows `reason`."""
-    detail = "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
-    return problem(403, "Forbidden", detail, reason=detail)

@@ -33,7 +33,13 @@ def back_up(
 
 @db.command()
 def check(
-    database_url: DatabaseUrlOption = None, artifacts_url: ArtifactsUrlOption = None, as_json: JsonOption = False
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Mend what can be; an SQLite database is copied first. Then check again."),
+    ] = False,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check that the records agree: budgets, leases, attempts, Optuna's tables, files; exit 1 if they do not."""
     from service.storage.artifacts import Artifacts
@@ -41,12 +47,27 @@ def check(
 
     settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
     with _existing_store(settings) as store:
-        broken = violations(store, Artifacts(settings.artifacts_url))
+        artifacts = Artifacts(settings.artifacts_url)
+        broken = violations(store, artifacts)
+        repaired = list(_repaired(store)) if repair and broken else []
+        if repaired:
+            broken = violations(store, artifacts)
     if as_json:
-        print_json({"violations": broken})
+        print_json({"violations": broken} | ({"repaired": repaired} if repair else {}))
     else:
-        print("\n".join(broken) or "everything holds")
+        print("\n".join([*repaired, *broken]) or "everything holds")
     sys.exit(1 if broken else 0)
+
+
+def _repaired(store: Store) -> Iterator[str]:
+    from service.storage import database
+    from service.storage.repair import mend
+
+    file = database.sqlite_file(store.url)
+    if file is not None:
+        copy = database.copy_of(store.engine.url, file.with_name(f"{file.name}.before-repair.backup"))
+        yield f"the database as it was is copied to {copy}"
+    yield from mend(store)
 
 
 @db.command()

@@ -153,21 +153,21 @@ def prepare(engine: sa.Engine) -> None:
         if revision != HEAD:
             copy = None
             if revision is not None and engine.dialect.name == "sqlite" and engine.url.database:
-                copy = _copy(engine.url, Path(f"{engine.url.database}.{revision}.backup"))
+                copy = copy_of(engine.url, Path(f"{engine.url.database}.{revision}.backup"))
             try:
                 # Ours comes last: where our revision is recorded, Optuna's tables exist too.
                 optuna_storage(engine.url, create=True).engine.dispose()
                 _upgrade(engine)
             # A migration works on whatever an older version left, and what it raises may be anything.
             except Exception as error:
-                if _may_pass(error):
+                if may_pass(error):
                     raise StorageError(f"the database {engine.url!r} does not answer: {_reason(error)}") from error
                 if revision is None:
                     raise
                 raise MigrationError(_describe_failure(revision, copy, error)) from error
 
 
-def _copy(url: URL, path: Path) -> Path:
+def copy_of(url: URL, path: Path) -> Path:
     """Copy the database into a new file of this name or a numbered one; return an earlier copy where it is the same."""
     earlier = []
     while path.exists():
@@ -181,11 +181,13 @@ def _copy(url: URL, path: Path) -> Path:
     return same
 
 
-def _may_pass(error: Exception) -> bool:
+def may_pass(error: BaseException | None) -> bool:
     """Return whether the same statement may do at another try: the database was away, busy or full.
 
     PostgreSQL's driver has another class for a statement that cannot work; SQLite's has only another code.
     """
+    if error is not None and not isinstance(error, sa.exc.SQLAlchemyError):
+        return may_pass(error.__cause__)  # of Optuna's storage, which has an error of its own for all of them
     if isinstance(error, sa.exc.OperationalError) and isinstance(error.orig, sqlite3.Error):
         return getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
     is_lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated

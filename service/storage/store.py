@@ -20,6 +20,7 @@ from service.storage import (
     dataset_files,
     extending,
     lifecycle,
+    missing_from_optuna,
     progress,
     ranking,
     repeats,
@@ -97,6 +98,8 @@ class Store:
         Raises NameInUseError when a study has its name.
         Raises InvalidSpecError when it names a dataset, a study to start warm from or a technique that it cannot use.
         """
+        from optuna.exceptions import DuplicatedStudyError
+
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
         dataset_files.check_dataset_exists(session, spec.dataset)
@@ -106,19 +109,21 @@ class Store:
         try:
             study = lifecycle.create(session, self.optuna, spec, spec.name)
             study.submitted_by = submitted_by
-            user_trials.copy_warm_start_trials(session, self.optuna, study)
+            user_trials.copy_warm_start_trials(session, study)
             if spec.comparison is not None:
                 comparisons.begin(session, self.optuna, study, spec.comparison)
             session.flush()
-        except sa.exc.IntegrityError:
+        except (sa.exc.IntegrityError, DuplicatedStudyError):
             raise NameInUseError(spec.name) from None
         return study
 
     def name_conflict(self, session: Session, spec: StudySpec) -> NameInUseError | None:
         """The error that says which study has a new one's name, and how they differ; None while the name is free."""
-        if spec.name is None or comparisons.name_in_use(session, [spec.name]) is None:
+        if spec.name is None:
             return None
         study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == spec.name))
+        if study is None and comparisons.name_in_use(session, [spec.name]) is None:
+            return None
         # Where only Optuna has a study of that name, nothing differs.
         return NameInUseError(spec.name, [] if study is None else differences(study.parsed_spec, spec))
 
@@ -158,6 +163,11 @@ class Store:
         )
         with self._read() as session:
             return {row.study_name: row.study_id for row in session.execute(query)}
+
+    def problems(self, studies: Sequence[StudyRecord]) -> dict[int, str]:
+        """What is wrong with each study that workers cannot serve; see missing_from_optuna.py."""
+        with self._read() as session:
+            return missing_from_optuna.problems(session, studies)
 
     def progress(self, studies: Sequence[StudyRecord]) -> dict[int, Progress]:
         """The trial counts of each study, by the study's id."""
@@ -321,7 +331,7 @@ class Store:
         with database.transaction(self.optuna) as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
-            user_trials.mark_invalid(session, self.optuna, study, number, reason)
+            user_trials.mark_invalid(session, study, number, reason)
         return self.trial(name, number)
 
 

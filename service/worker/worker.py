@@ -27,6 +27,7 @@ from service.storage.worker_store import WorkerStore
 from service.worker.heartbeat import Heartbeat
 from service.worker.presence import Presence
 from service.worker.publishing import publish
+from service.worker.set_aside import SetAside
 from studies.datasets.cache import PreparedCache
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
@@ -74,6 +75,7 @@ class Worker:
         shares = settings.memory_share + settings.dataset_memory_share
         self._max_bytes = resident_bytes() + shares * memory_bytes()
         self._swept = set[int]()  # ids of studies
+        self._set_aside = SetAside(settings.poll_seconds)
 
     @property
     def has_grown(self) -> bool:
@@ -155,12 +157,24 @@ class Worker:
 
     def _work(self) -> bool:
         """Sweep or publish one study; return False when there is none, or the storage does not answer."""
+        study: StudyRecord | None = None
         try:
-            study = self._worker_store.next_study(self._study, self.name)
-            return self._sweep(study) > 0 if study is not None else self._publish()
+            study = self._worker_store.next_study(self._study, self.name, without=self._set_aside.ids())
+            if study is None:
+                return self._publish()
+            closed = self._sweep(study)
+            self._set_aside.remove(study.id)
         except _PASSING as error:
             _log.error("the storage does not answer", worker=self.name, error=str(error))
-            self._release_leases()
+        # A worker that exited would leave its study to the next one, and no other would be served.
+        except Exception:  # noqa: BLE001
+            _log.exception("a worker cannot go on with what it does", worker=self.name)
+        else:
+            return closed > 0
+        if study is not None:
+            seconds = self._set_aside.add(study.id)
+            _log.warning("a study is set aside for a while", worker=self.name, study=study.name, seconds=seconds)
+        self._release_leases()
         return False
 
     def _publish(self) -> bool:
