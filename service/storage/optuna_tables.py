@@ -233,6 +233,23 @@ def delete_trial(session: Session, trial_id: int) -> None:
         session.execute(sa.delete(table).where(table.c.trial_id == trial_id))
 
 
+def delete_orphans(session: Session) -> int:
+    """Delete trials of studies that are not there, with all that belongs to them, and what belongs to no trial.
+
+    Plain Optuna on SQLite leaves them when it deletes a study to which another process adds a trial. Return the number
+    of trials.
+    """
+    studies, trials = _table(models.StudyModel), _table(models.TrialModel)
+    lost = sa.select(trials.c.trial_id).where(trials.c.study_id.not_in(sa.select(studies.c.study_id)))
+    orphans = session.scalars(lost).all()
+    for trial_id in orphans:
+        delete_trial(session, trial_id)
+    for model in _PARTS_OF_TRIALS:
+        table = _table(model)
+        session.execute(sa.delete(table).where(table.c.trial_id.not_in(sa.select(trials.c.trial_id))))
+    return len(orphans)
+
+
 def fail_finished_trial(session: Session, trial_id: int, reason: str) -> None:
     """Make a finished trial a failed one without values, which samplers ignore."""
     trials = _table(models.TrialModel)

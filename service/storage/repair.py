@@ -39,9 +39,12 @@ def mend(store: Store) -> list[str]:
 
     Studies may run meanwhile: whoever loses a lease here hands in nothing any more.
     """
+    with database.transaction(store.optuna) as session:
+        orphans = optuna_tables.delete_orphans(session)
     with store.reading() as session:
         ids = session.scalars(sa.select(StudyRecord.id).order_by(StudyRecord.id)).all()
-    return [sentence for study_id in ids for sentence in _mend_study(store, study_id)]
+    done = [f"{orphans} trials in Optuna's tables were of no study and were removed"] if orphans else []
+    return done + [sentence for study_id in ids for sentence in _mend_study(store, study_id)]
 
 
 def _mend_study(store: Store, study_id: int) -> list[str]:

@@ -63,12 +63,12 @@ def test_the_other_study_ends_as_without_and_the_broken_one_is_mended_and_ends(
     store.create_study(study("other", TRIALS))
     trained = 0
 
-    def breaking(data: PreparedData, job: Job, on_epoch: OnEpoch) -> Trained:
+    def breaking(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
         nonlocal trained
         trained += 1
         if trained == 3:
             meddle(store.url, meddler, "broken")
-        return train(data, job, on_epoch)
+        return train(job, data, on_epoch)
 
     with working(store, folder, breaking):
         eventually(lambda: store.study("other").state == StudyState.COMPLETED)
@@ -203,7 +203,7 @@ def test_the_command_line_shows_the_problem(store: Store, database: Path, folder
     told = " ".join(run_command("show", "iris", *urls).stdout.split())
     assert "Problem: it is no longer in Optuna's tables" in told
     assert "regsweep db check --repair" in told
-    assert "queued, problem" in run_command("list", *urls).stdout
+    assert "queued, problem" in run_command("studies", *urls).stdout
 
 
 def test_a_study_that_starts_warm_from_a_lost_one_is_refused_with_the_way_out(store: Store, folder: Path) -> None:
@@ -246,7 +246,7 @@ def test_no_result_is_written_into_a_study_that_took_the_place_of_a_deleted_one(
 
 def _id(api: httpx.Client, name: str) -> int:
     studies = api.get("/api/studies").json()["study_summaries"]
-    return next(study["study_id"] for study in studies if study["study_name"] == name)
+    return int(next(study["study_id"] for study in studies if study["study_name"] == name))
 
 
 def test_the_dashboard_changes_notes_of_our_studies_and_nothing_else(tmp_path: Path) -> None:
