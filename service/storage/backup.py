@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
 
+import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
 from service.errors import BackupError
@@ -43,10 +45,31 @@ def _copy_sqlite(url: URL, target: Path) -> None:
         source.backup(copy)
 
 
+def _server_major(url: URL) -> int:
+    engine = sa.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return int(connection.exec_driver_sql("SHOW server_version_num").scalar_one()) // 10_000
+    except sa.exc.SQLAlchemyError as error:
+        raise BackupError(f"the database does not answer: {getattr(error, 'orig', None) or error}") from error
+    finally:
+        engine.dispose()
+
+
+def _program_major(command: str) -> int | None:
+    """The major version of a pg_dump; None where it does not say it as usual."""
+    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\) (\d+)", told)
+    return None if found is None else int(found[1])
+
+
 def _dump_postgresql(url: URL, target: Path) -> None:
-    command = shutil.which("pg_dump")
+    command, needed = shutil.which("pg_dump"), _server_major(url)
+    advice = f"install PostgreSQL {needed}'s client (postgresql-client-{needed}), or back up as your server does"
     if command is None:
-        raise BackupError("pg_dump is not installed; install PostgreSQL's client, or back up as your server does")
+        raise BackupError(f"pg_dump is not installed; {advice}")
+    if (here := _program_major(command)) is not None and here < needed:
+        raise BackupError(f"{command} is of PostgreSQL {here}, and a server of {needed} needs one as new; {advice}")
     # Everybody on the machine sees a command's arguments, so the password goes by the environment.
     plain = url._replace(drivername="postgresql", password=None).render_as_string()
     secret = {"PGPASSWORD": url.password} if url.password else {}

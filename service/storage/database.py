@@ -188,10 +188,18 @@ def may_pass(error: BaseException | None) -> bool:
     """
     if error is not None and not isinstance(error, sa.exc.SQLAlchemyError):
         return may_pass(error.__cause__)  # of Optuna's storage, which has an error of its own for all of them
+    if exceeds_limit(error):
+        return False
     if isinstance(error, sa.exc.OperationalError) and isinstance(error.orig, sqlite3.Error):
         return getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
     is_lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
     return is_lost or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError)
+
+
+def exceeds_limit(error: BaseException | None) -> bool:
+    """Return whether a statement or a row is larger than PostgreSQL takes ("program limit exceeded")."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return str(state or "").startswith("54")  # its class of errors
 
 
 def _describe_failure(revision: str, copy: Path | None, error: Exception) -> str:
@@ -303,7 +311,14 @@ def _exclusive(engine: sa.Engine) -> Iterator[None]:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
             yield
     elif engine.url.database:
-        with FileLock(f"{engine.url.database}.lock"):
+        lock = FileLock(f"{engine.url.database}.lock")
+        try:
+            lock.acquire()
+        except OSError as error:
+            reason = f"{lock.lock_file} cannot be made ({error.strerror or error})"
+            raise StorageError(f"the database's schema cannot be made or changed: {reason}") from error
+        with lock:
+            lock.release()  # of the two holds that it now has, the first
             yield
     else:
         yield
@@ -392,6 +407,12 @@ def optuna_storage(
         storage = (kind or RDBStorage)(plain, engine_kwargs=engine_options(plain), skip_table_creation=not create)
     except StorageInternalError as error:
         raise error.__cause__ or error from None
+    # Of Optuna's check of its tables, whose advice is a command that would change them behind our back.
+    except RuntimeError as error:
+        raise MigrationError(
+            f"Optuna's tables in this database are of another version than Optuna {optuna.__version__} here; install "
+            f"the version of regsweep and Optuna that wrote them ({str(error).partition('. ')[0]})"
+        ) from error
     begin_at_once(storage.engine)
     bind = storage.engine.execution_options(reads=True) if reads else storage.engine
     storage.scoped_session = scoped_session(sessionmaker(bind, class_=JoinableSession))

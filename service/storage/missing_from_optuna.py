@@ -35,7 +35,7 @@ def problems(session: Session, studies: Sequence[StudyRecord]) -> dict[int, str]
     missing = session.execute(sa.select(*columns).where(of_studies, ~in_optuna()).order_by(StudyRecord.id))
     by_study: dict[int, list[tuple[str, bool]]] = defaultdict(list)
     for study_id, parent_id, name, state in missing:
-        which = f"its part '{name}'" if parent_id in ids else "it"
+        which = f"the part '{name}'" if parent_id in ids else "this study"
         by_study[parent_id if parent_id in ids else study_id].append((which, state in ACTIVE_STUDY))
     return {study_id: _sentence(found) for study_id, found in by_study.items()}
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts, checkpoints_folder, preparation_path
 from service.storage.claiming import Holder
+from service.storage.database import exceeds_limit
 from service.storage.dataset_files import DatasetFiles
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
@@ -42,6 +43,7 @@ _log = structlog.get_logger(__name__)
 _PASSING = (LeaseLostError, SQLAlchemyError, StorageInternalError, OSError)
 #: Makes the engine of a study, and the choice of it that the API shows.
 EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[str, Any]]]
+_MAX_REASON = 500  # characters of a database's error, which repeats the statement
 _MAX_RETRY_SECONDS = 5.0  # between two tries of a database that is away
 #: Before a worker counts as grown: one study may need more memory than its share, and would every time.
 _MIN_STUDIES = 8
@@ -238,8 +240,12 @@ class Worker:
             self._worker_store.record_engine(study.id, choice, facts(spec, data))
             self._presence.show(Activity.TRAINING, study.id)
             return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
-        except _PASSING:
-            raise
+        except _PASSING as error:
+            if not exceeds_limit(error):
+                raise
+            _log.exception("a study's rows are larger than the database takes", worker=self.name, study=study.name)
+            self._worker_store.fail_study(study.id, f"the database refuses its rows: {error}"[:_MAX_REASON], self.name)
+            return 0
         except (MemoryError, OutOfMemoryError) as error:
             _log.exception("trials ran out of memory", worker=self.name, study=study.name)
             ended = self._worker_store.end_attempts(self.name, Ending.OUT_OF_MEMORY, str(error))

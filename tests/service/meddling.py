@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import optuna
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from tests.service.ledgers import optunas
 
 Meddler = Callable[[RDBStorage, str], None]
+_TRIES = 20
 
 
 def delete_study(storage: RDBStorage, name: str) -> None:
@@ -101,6 +103,13 @@ CHANGING = [
 
 
 def meddle(url: str, meddler: Meddler, name: str) -> None:
-    """Let another program do this to a study."""
+    """Let another program do this to a study, again where a worker wrote in between and the database refused it."""
     with optunas(url) as storage:
-        meddler(storage, name)
+        for _ in range(_TRIES):
+            try:
+                meddler(storage, name)
+            except (sa.exc.IntegrityError, StorageInternalError, UpdateFinishedTrialError) as error:
+                refused = error
+            else:
+                return
+        raise refused

@@ -201,7 +201,7 @@ def test_the_command_line_shows_the_problem(store: Store, database: Path, folder
     meddle(store.url, delete_study, "iris")
     urls = "--database-url", store.url, "--artifacts-url", f"file://{folder}"
     told = " ".join(run_command("show", "iris", *urls).stdout.split())
-    assert "Problem: it is no longer in Optuna's tables" in told
+    assert "Problem: this study is no longer in Optuna's tables" in told
     assert "regsweep db check --repair" in told
     assert "queued, problem" in run_command("studies", *urls).stdout
 
