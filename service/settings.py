@@ -156,7 +156,12 @@ class Settings(BaseSettings):
         100, description="Most studies that have not ended, at any time."
     )
     dashboard_writes: bool = Field(
-        False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
+        False,
+        description="Let the Optuna dashboard change notes, preferences and artifacts, and studies that are not "
+        "regsweep's; otherwise only GET and HEAD reach it.",
+    )
+    keep_days: Annotated[float, Field(ge=1)] | None = Field(
+        None, description="Days after its end when the server deletes a study; it looks once a day. Not set: never."
     )
 
     @classmethod

@@ -20,6 +20,7 @@ from service.api.guard import Guard
 from service.api.hub import Hub
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
+from service.api.retention_watch import RetentionWatch
 from service.api.routes import (
     comparisons,
     datasets,
@@ -68,6 +69,8 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watch = LeaseWatch(lazy_store, settings.lease_seconds)
         watch.start()
+        keeping = RetentionWatch(lazy_store, app.state.artifacts, settings.keep_days, app.state.dashboard.forget)
+        keeping.start()
         opener = threading.Thread(target=_open, args=(lazy_store,), name="opener")
         opener.start()
         try:
@@ -76,6 +79,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
             await hub.stop()
             opener.join()
             watch.stop()
+            keeping.stop()
             if fleet is not None:
                 fleet.stop()
             app.state.dashboard.close()

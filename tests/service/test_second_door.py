@@ -35,6 +35,7 @@ from tests.service.meddling import (
     Meddler,
     add_trials,
     delete_study,
+    delete_trials,
     meddle,
     rename_study,
     tell_trials,
@@ -101,8 +102,12 @@ def test_a_lost_lease_of_another_study_is_freed(store: Store, folder: Path, medd
     assert TrialState.RUNNING not in states(store, "broken")
 
 
-@every_meddler
-@pytest.mark.parametrize("ended", [False, True], ids=["active", "ended"])
+@pytest.mark.parametrize(
+    ("meddler", "ended"),
+    [(meddler, False) for meddler in (*LOSING, add_trials, delete_trials)]
+    + [(delete_study, True), (delete_trials, True)],
+    ids=lambda given: getattr(given, "__name__", "ended" if given else "active"),
+)
 def test_every_request_about_it_is_answered_and_it_can_be_deleted(
     tmp_path: Path, meddler: Meddler, *, ended: bool
 ) -> None:
