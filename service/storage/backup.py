@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
+from itertools import zip_longest
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -43,6 +44,21 @@ def _copy_sqlite(url: URL, target: Path) -> None:
         raise BackupError(f"there is no database at {url.database}")
     with closing(sqlite3.connect(url.database)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
+
+
+def holds_the_same(url: URL, copy: Path) -> bool:
+    """Return whether an earlier copy of an SQLite database holds what the database does now."""
+    if not url.database or not Path(url.database).exists():
+        return False
+    # Nothing of the copy is written, not even the files of a write-ahead log.
+    address = f"{copy.absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(url.database)) as here, closing(sqlite3.connect(address, uri=True)) as there:
+            here.execute("BEGIN")
+            rows = [one.execute("PRAGMA page_count").fetchone() for one in (here, there)]
+            return rows[0] == rows[1] and all(a == b for a, b in zip_longest(here.iterdump(), there.iterdump()))
+    except sqlite3.DatabaseError:  # the file is no copy
+        return False
 
 
 def _server_major(url: URL) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
 import sqlite3
 import sys
 import time
@@ -20,7 +19,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from service.errors import MigrationError, StorageError
 from service.extras import needing
-from service.storage.backup import backup
+from service.storage.backup import backup, holds_the_same
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -176,12 +175,12 @@ def copy_of(url: URL, path: Path) -> Path:
     while path.exists():
         earlier.append(path)
         path = earlier[0].with_name(f"{earlier[0].name}.{len(earlier)}")
+    # Compared before it is written: a server that starts again and again must not need the room of one more copy.
+    same = next((one for one in earlier if holds_the_same(url, one)), None)
+    if same is not None:
+        return same
     backup(url, path)
-    same = next((one for one in earlier if filecmp.cmp(one, path, shallow=False)), None)
-    if same is None:
-        return path
-    path.unlink()
-    return same
+    return path
 
 
 def may_pass(error: BaseException | None) -> bool:

@@ -69,7 +69,7 @@ class Worker:
         self._worker_store = WorkerStore(self._store)
         self._presence = presence or Presence(self._worker_store, self.name, settings.lease_seconds)
         self._artifacts = Artifacts(settings.artifacts_url)
-        files = DatasetFiles(self._artifacts, settings.cache_folder)
+        files = DatasetFiles(self._artifacts, settings.cache_folder, settings.cache_bytes)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
         self._leaving, self._left, self._awake = threading.Event(), threading.Event(), threading.Event()
         self._note_progress: Callable[[], None] = lambda: None  # the heartbeat's

@@ -20,6 +20,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.engine import make_url
 
 from service.api.lazy_store import LazyStore
 from service.api_keys import ApiKey
@@ -27,7 +28,7 @@ from service.errors import BackupError, MigrationError, StorageError
 from service.settings import Settings
 from service.storage import following
 from service.storage.artifacts import Artifacts
-from service.storage.backup import backup
+from service.storage.backup import backup, holds_the_same
 from service.storage.database import HEAD, connect, may_pass, optuna_storage
 from service.storage.invariants import violations
 from service.storage.pagination import Sort
@@ -259,6 +260,17 @@ def test_an_older_database_is_copied_before_its_schema_changes(older: Path) -> N
     assert dump(kept) == before
     Store(f"sqlite:///{older}").close()
     assert copies(older) == [kept]  # it is this version's now
+
+
+def test_an_earlier_copy_that_says_the_same_is_found_without_writing_another(older: Path, tmp_path: Path) -> None:
+    url, copy = make_url(f"sqlite:///{older}"), tmp_path / "copy"
+    backup(url, copy)
+    before = copy.read_bytes()
+    assert holds_the_same(url, copy)
+    assert (copy.read_bytes(), [path.name for path in tmp_path.glob("copy*")]) == (before, ["copy"])
+    with closing(sqlite3.connect(older)) as connection, connection:
+        connection.execute("UPDATE regsweep_studies SET name = 'sire'")
+    assert not holds_the_same(url, copy)
 
 
 def test_checking_a_study_file_leaves_an_older_database_as_it_is(older: Path, tmp_path: Path) -> None:

@@ -151,7 +151,10 @@ def preview(
     from studies.datasets.preview import preview
 
     record = datasets.find(name, version)
-    file, dataset = DatasetFiles(artifacts, settings.cache_folder)(record.digest), dataset_detail(record)
+    file, dataset = (
+        DatasetFiles(artifacts, settings.cache_folder, settings.cache_bytes)(record.digest),
+        dataset_detail(record),
+    )
     return preview(file, dataset.format, rows, dataset.options.encoding, dataset.options.sheet)
 
 
