@@ -133,7 +133,9 @@ def test_every_request_about_it_is_answered_and_it_can_be_deleted(
         else:
             assert api.patch("/v1/studies/broken", json={"budget": {"trials": 5}}).status_code == 200
         assert api.post("/v1/studies/broken/trials/0/invalidate", json={"reason": "a test"}).status_code == 200
-        warm = api.post("/v1/studies", json=document("warm", 3, warm_start={"study": "broken"}))
+        warm = api.post(
+            "/v1/studies", json=document("warm", 3, sampler={"name": "tpe"}, warm_start={"study": "broken"})
+        )
         assert warm.status_code in (201, 422), warm.text
         taken = api.post("/v1/studies", json=document("broken", 4))
         assert (taken.status_code, taken.json()["title"]) == (409, "Name in use")
@@ -216,7 +218,7 @@ def test_a_study_that_starts_warm_from_a_lost_one_is_refused_with_the_way_out(st
     sweep_here(store, folder, "iris")
     meddle(store.url, delete_study, "iris")
     with pytest.raises(InvalidSpecError, match="no longer in Optuna's tables; `regsweep db check --repair`"):
-        store.create_study(study("warm", warm_start={"study": "iris"}))
+        store.create_study(study("warm", sampler={"name": "tpe"}, warm_start={"study": "iris"}))
     assert "<html" in as_html(findings(store, store.study("iris")))
 
 
