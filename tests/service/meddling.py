@@ -17,12 +17,17 @@ _TRIES = 20
 
 
 def delete_study(storage: RDBStorage, name: str) -> None:
-    optuna.delete_study(study_name=name, storage=storage)
+    """Again while it is there: Optuna says nothing where PostgreSQL refuses, for a worker has added a trial."""
+    for _ in range(_TRIES):
+        optuna.delete_study(study_name=name, storage=storage)
+        if name not in optuna.get_all_study_names(storage):
+            return
+    raise AssertionError(f"{name} cannot be deleted")
 
 
 def delete_and_make_another(storage: RDBStorage, name: str) -> None:
     """SQLite gives the ids of what was deleted to what is made next."""
-    optuna.delete_study(study_name=name, storage=storage)
+    delete_study(storage, name)
     another = optuna.create_study(storage=storage, study_name="another")
     for _ in range(3):
         another.ask()
