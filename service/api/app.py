@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
 
 from service.api import problems
 from service.api.authentication import Authenticator
@@ -33,24 +34,30 @@ from service.api.routes import (
     pages,
     predictions,
     report,
+    sessions,
     splits,
     studies,
     study_checks,
     trials,
     workers,
 )
+from service.api.security_headers import SecurityHeaders
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.keys import KeyStore
+from service.storage.private_files import warn_of_open_folder
 from service.version import VERSION
 from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
 
 
-def _open(lazy_store: LazyStore) -> None:
+def _open(lazy_store: LazyStore, artifacts: Artifacts) -> None:
     """Open the store, which makes the tables; where that fails, requests and the lease watch try again."""
+    folder = artifacts.local("")
+    if folder is not None:
+        warn_of_open_folder(folder)
     try:
         if not KeyStore(lazy_store.get()).has_keys():
             _log.info("no key was made, so this machine's users need none; see `regsweep keys create --help`")
@@ -60,6 +67,12 @@ def _open(lazy_store: LazyStore) -> None:
         _log.error("the database cannot be used yet; it is tried again, and workers start then", error=str(error))
 
 
+class _App(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        # Around what answers unforeseen errors too, which Starlette puts around all middleware that is added.
+        return SecurityHeaders(super().build_middleware_stack())
+
+
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     """Put the app together. A fleet, if there is one, starts once the database is open, and stops with the app."""
     lazy_store = LazyStore(settings.database_url, None if fleet is None else fleet.start)
@@ -67,25 +80,27 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watch = LeaseWatch(lazy_store, settings.lease_seconds)
-        watch.start()
-        keeping = RetentionWatch(lazy_store, app.state.artifacts, settings.keep_days, app.state.dashboard.forget)
-        keeping.start()
-        opener = threading.Thread(target=_open, args=(lazy_store,), name="opener")
+        watches = (
+            LeaseWatch(lazy_store, settings.lease_seconds),
+            RetentionWatch(lazy_store, app.state.artifacts, settings.keep_days, app.state.dashboard.forget),
+        )
+        for watch in watches:
+            watch.start()
+        opener = threading.Thread(target=_open, args=(lazy_store, app.state.artifacts), name="opener")
         opener.start()
         try:
             yield
         finally:
             await hub.stop()
             opener.join()
-            watch.stop()
-            keeping.stop()
+            for watch in watches:
+                watch.stop()
             if fleet is not None:
                 fleet.stop()
             app.state.dashboard.close()
             lazy_store.close()
 
-    app = FastAPI(
+    app = _App(
         title="regsweep",
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -113,10 +128,12 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(splits.router)
     app.include_router(predictions.router)
     app.include_router(workers.router)
+    app.include_router(sessions.router)
+    app.include_router(sessions.pages)
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
-    app.state.authenticator = Authenticator(lazy_store)
+    app.state.authenticator = Authenticator(lazy_store, settings.max_failed_keys)
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)
     app.state.one_prediction, app.state.one_large_dataset = asyncio.Semaphore(1), asyncio.Semaphore(1)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
