@@ -237,7 +237,16 @@ class Settings(BaseSettings):
         "wraps; default a file `secret.key` beside the SQLite database, made when it is first needed.",
     )
     dashboard_writes: bool = Field(
-        False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
+        False,
+        description="Let the Optuna dashboard change notes, preferences and artifacts, and studies that are not "
+        "regsweep's; otherwise only GET and HEAD reach it.",
+    )
+    cache_bytes: Annotated[int, Field(ge=0)] = Field(
+        20_000_000_000,
+        description="Bytes of datasets from S3 that the cache folder keeps; what was used longest ago goes first.",
+    )
+    keep_days: Annotated[float, Field(ge=1)] | None = Field(
+        None, description="Days after its end when the server deletes a study; it looks once a day. Not set: never."
     )
 
     @classmethod

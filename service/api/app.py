@@ -28,6 +28,7 @@ from service.api.readiness import Readiness
 from service.api.readings import Readings
 from service.api.request_metrics import RequestMetrics
 from service.api.request_rates import RequestRates
+from service.api.retention_watch import RetentionWatch
 from service.api.routes import (
     comparisons,
     datasets,
@@ -130,8 +131,12 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watch = LeaseWatch(lazy_store, settings.lease_seconds)
-        watch.start()
+        watches = (
+            LeaseWatch(lazy_store, settings.lease_seconds),
+            RetentionWatch(lazy_store, app.state.artifacts, settings.keep_days, app.state.dashboard.forget),
+        )
+        for watch in watches:
+            watch.start()
         opener = threading.Thread(target=_open, args=(lazy_store, app.state.artifacts), name="opener")
         opener.start()
         try:
@@ -139,7 +144,8 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
         finally:
             await hub.stop()
             opener.join()
-            watch.stop()
+            for watch in watches:
+                watch.stop()
             if fleet is not None:
                 fleet.stop()
             app.state.readiness.close()

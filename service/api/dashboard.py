@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import dashboard_files
+from service.api import dashboard_files, dashboard_writes
 from service.api.lazy_store import LazyStore
 from service.api.problems import answer, problem
 from service.api.responses import asset_response
@@ -36,7 +36,8 @@ _LIST = "/api/studies"  # a study's own page reads it from /api/studies/{id}
 class Dashboard:
     """An ASGI app for every path that is no route of ours: answers the dashboard's paths, refuses all others.
 
-    The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set.
+    The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set; and then those
+    writes that leave our studies whole, see dashboard_writes.py.
     """
 
     def __init__(self, lazy_store: LazyStore, *, writes: bool, root_path: str = "") -> None:
@@ -62,8 +63,11 @@ class Dashboard:
         if _is_limited(scope):
             sentence = "the dashboard shows the studies of every project, and this key is limited to some"
             return answer(Request(scope), ForbiddenError.status, ForbiddenError.title, sentence)
-        if scope["method"] not in READS and not self._writes:
-            return _refuse_write()
+        if scope["method"] not in READS:
+            reason = await run_in_threadpool(self._why_refused, scope["method"], path)
+            if reason is not None:
+                # Where the dashboard shows a reason, it shows `reason`.
+                return problem(403, "Forbidden", reason, reason=reason)
         scope["is_dashboard"] = True
         if path.startswith(_FILES):
             return await run_in_threadpool(self._file_response, Request(scope))
@@ -77,6 +81,12 @@ class Dashboard:
         if found is None:
             return answer(request, NotFoundError.status, NotFoundError.title, f"there is no file at {path}")
         return asset_response(request, found, {"Cache-Control": "no-cache"})
+
+    def _why_refused(self, method: str, path: str) -> str | None:
+        if not self._writes:
+            return "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
+        with self._lazy_store.get().reading() as session:
+            return dashboard_writes.why_refused(session, method, path)
 
     def forget(self) -> None:
         """Drop the dashboard's cache: SQLite gives the number of a deleted Optuna study to the next one."""
@@ -142,9 +152,3 @@ def _rewritten(send: Send, rewrite: Callable[[bytes], bytes]) -> Send:
             await send({**message, "body": content})
 
     return send_at_end
-
-
-def _refuse_write() -> JSONResponse:
-    """The refusal of a write; where the dashboard shows a reason, it shows `reason`."""
-    detail = "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
-    return problem(403, "Forbidden", detail, reason=detail)

@@ -34,26 +34,32 @@ def publish(store: Store, artifacts: Artifacts, study: StudyRecord, root_path: s
 
     The figures replace those of an earlier publishing.
     """
-    import optuna
-    from optuna_dashboard import save_note, save_plotly_graph_object
-
-    from service.storage import optuna_tables
-
     reports = Reports(store, artifacts)
     versions = {kind: reports.version(study.name, kind) for kind in get_args(ReportFormat)}
     study_findings = findings(store, study)
     for kind, version in versions.items():
         reports.render(version, kind, study_findings)
-    optuna_study = optuna.load_study(study_name=study.name, storage=store.optuna)
+    _show_in_dashboard(store, study, study_findings, root_path)
+    comparison = study_findings.comparison
+    WorkerStore(store).set_published(study, None if comparison is None else answer(comparison.recommendation))
+
+
+def _show_in_dashboard(store: Store, study: StudyRecord, study_findings: Findings, root_path: str) -> None:
+    import optuna
+    from optuna_dashboard import save_note, save_plotly_graph_object
+
+    from service.storage import optuna_tables
+
     with database.transaction(store.optuna) as session:
-        optuna_id = store.optuna.get_study_id_from_name(study.name)
+        optuna_id = optuna_tables.find_study(session, study.name)
+        if optuna_id is None:  # another program deleted it there
+            return
         optuna_tables.remove_study_attributes(session, optuna_id, f"{_FIGURES_KEY}{_FIGURE_PREFIX}")
+    optuna_study = optuna.load_study(study_name=study.name, storage=store.optuna)
     for title, figure in _shown_figures(study_findings).items():
         figure_id = f"{_FIGURE_PREFIX}{re.sub(r'[^a-z]+', '-', title.lower())}"
         save_plotly_graph_object(optuna_study, figure, graph_object_id=figure_id)
     save_note(optuna_study, _note(study_findings, study.name, _part_links(store, study, root_path), root_path))
-    comparison = study_findings.comparison
-    WorkerStore(store).set_published(study, None if comparison is None else answer(comparison.recommendation))
 
 
 def _shown_figures(study_findings: Findings) -> dict[str, Figure]:
