@@ -14,6 +14,7 @@ ServiceError
 ├── InvalidDatasetError 422  a file does not hold the dataset that was described
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
+├── NotJsonError        400  a body is not JSON
 ├── OtherListingError   422  a cursor is of another listing
 ├── StorageError        503  the database does not answer or its schema does not fit
 │   ├── MigrationError  503  the database keeps another schema than this version's
@@ -235,6 +236,17 @@ class BadRequestError(OneFieldError):
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(field, f"{field}: {message}")
+
+
+class NotJsonError(ServiceError):
+    """A body is not JSON."""
+
+    status = 400
+    title = "Not JSON"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the body is not JSON: {reason}")
+        self.fields = (FieldError("", f"not JSON: {reason}"),)
 
 
 class OtherListingError(OneFieldError):

@@ -31,13 +31,15 @@ def check_options(options: Mapping[str, Any]) -> TableOptions:
     """
     from pydantic import ValidationError
 
+    from studies.document_bounds import check_document
     from studies.errors import InvalidSpecError
-    from studies.study_file import field_errors
+    from studies.field_errors import field_errors
 
+    check_document(options)
     try:
         return TableOptions.model_validate(options)
     except ValidationError as error:
-        raise InvalidSpecError(field_errors(error.errors())) from error
+        raise InvalidSpecError(field_errors(error.errors(), TableOptions)) from error
 
 
 def describe(file: Path, file_format: TableFormat, options: TableOptions) -> tuple[TableOptions, DatasetProfile]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from service.schemas.models import LayerView, ModelView
 from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
+from studies.field_errors import field_errors
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Graph
 from studies.keras_config.sizes import MeasuredCall, measure_calls
 from studies.spec.model import KerasSpec
-from studies.study_file import field_errors
 
 
 def read_model(path: Path) -> ModelView:

@@ -1,8 +1,6 @@
 """Dependencies that routes share: the store, the artifacts, headers, pages of a listing."""
 
-import json
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Query, Request
@@ -16,7 +14,6 @@ from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
 from service.storage.store import Store
 from service.worker.fleet import Fleet
-from studies.study_file import unique_keys
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Largest number of items on the page.")]
 CursorParameter = Annotated[str | None, Query(alias="cursor", description="`next` of the page before.")]
@@ -50,11 +47,6 @@ def _idempotency_key(
     ] = None,
 ) -> str | None:
     return idempotency_key
-
-
-async def _unique_keys(request: Request) -> None:
-    with suppress(ValueError):  # FastAPI says what is wrong with a body that is not JSON
-        json.loads(await request.body(), object_pairs_hook=unique_keys)
 
 
 def _store(request: Request) -> Store:
@@ -108,8 +100,6 @@ STUDY_BODY: dict[str, Any] = {
 }
 #: Wakes this machine's workers after a request that may have given them work.
 WakesWorkers = Depends(_wake_workers)
-#: Refuses a JSON body in which a key stands twice.
-UniqueKeysDependency = Depends(_unique_keys)
 #: The name of the key that a request came with; None where none was needed.
 KeyNameDependency = Annotated[str | None, Depends(_key_name)]
 IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]

@@ -60,7 +60,7 @@ def load_settings(**flags: Any) -> Settings:
     except SettingsError as error:
         refuse(str(error))
     except ValidationError as error:
-        from studies.study_file import field_errors
+        from studies.field_errors import field_errors
 
         refuse("\n".join(f"REGSWEEP_{e.field.upper()}: {e.message}" for e in field_errors(error.errors())))
     logs.configure(settings.log_level)

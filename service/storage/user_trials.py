@@ -17,6 +17,9 @@ from studies.spec.study import StudySpec
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
+#: How the reason of a trial begins that a user marked.
+MARKED_INVALID = "marked invalid: "
+
 
 def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> TrialRecord:
     """Enqueue params in the next free slot of the budget; the sampler gives those that are missing.
@@ -84,7 +87,7 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
         raise ConflictError(f"'{study.name}' is a part of a comparison, whose result stands on its trials")
     if study.parsed_spec.reproducible and study.state in ACTIVE_STUDY:
         raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
-    trial.state, trial.reason = TrialState.FAIL, f"marked invalid: {reason}"
+    trial.state, trial.reason = TrialState.FAIL, f"{MARKED_INVALID}{reason}"
     trial.value, trial.values = None, None
     study.invalidated_count, study.published = study.invalidated_count + 1, None
     optuna_id = optuna.get_study_id_from_name(study.name)

@@ -16,7 +16,8 @@ from studies.keras_config.lookups import find_embedding
 from studies.keras_config.nodes import read_end, read_node
 
 MAX_CHARACTERS = 2_000_000
-_MAX_LAYERS, _MAX_CALLS, _MAX_DEPTH = 500, 2000, 8
+MAX_LAYERS = 500
+_MAX_CALLS, _MAX_DEPTH = 2000, 8
 _MODELS = {"Sequential", "Functional", "Model"}
 #: Fields that say nothing of the architecture.
 _IGNORED = frozenset({"build_config", "compile_config", "build_input_shape", "keras_version", "backend"})
@@ -182,8 +183,8 @@ class _Reader:
     def _add(self, layer: Layer) -> Layer:
         if layer.name in self.layers or layer.name == self.input:
             raise ConfigError(f"{layer.location}: another layer has the same name; name each differently")
-        if len(self.layers) == _MAX_LAYERS:
-            raise ConfigError(f"{layer.location}: has more than {_MAX_LAYERS} layers")
+        if len(self.layers) == MAX_LAYERS:
+            raise ConfigError(f"{layer.location}: has more than {MAX_LAYERS} layers")
         self.layers[layer.name] = layer
         return layer
 

@@ -20,7 +20,7 @@ MAX_DELIVERED: dict[Delivery, int] = {"folds": DELIVERY_FOLDS * DELIVERY_REPEATS
 class ComparisonSpec(FrozenModel):
     """Techniques searched one by one, confirmed on many folds, and compared."""
 
-    techniques: Annotated[tuple[Technique, ...], Field(min_length=2)] | None = Field(
+    techniques: Annotated[tuple[Technique, ...], Field(min_length=2, max_length=len(TECHNIQUES))] | None = Field(
         None, description="What is compared, by default all that `space` does not exclude; combined is the whole of it."
     )
     trials_per_technique: Annotated[int, Field(ge=1, le=10_000, strict=True)] = Field(

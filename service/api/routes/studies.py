@@ -24,8 +24,8 @@ from service.api.dependencies import (
     Limit,
     SettingsDependency,
     StoreDependency,
-    UniqueKeysDependency,
 )
+from service.api.json_route import JsonRoute
 from service.api.responses import created_response
 from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
@@ -40,14 +40,13 @@ from service.storage.store import Store
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
-router = APIRouter(prefix="/v1/studies", tags=["studies"])
+router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
 
 
 @router.post(
     "",
     status_code=201,
     response_model=StudyView,
-    dependencies=[UniqueKeysDependency],
     openapi_extra=STUDY_BODY,
 )
 def submit(

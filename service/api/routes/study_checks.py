@@ -11,17 +11,16 @@ from service.api.dependencies import (
     DatasetsDependency,
     SettingsDependency,
     StoreDependency,
-    UniqueKeysDependency,
 )
+from service.api.json_route import JsonRoute
 from service.schemas.checks import StudyCheck
 from service.study_check import check_study
 
-router = APIRouter(prefix="/v1/studies", tags=["studies"])
+router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
 
 
 @router.post(
     "/check",
-    dependencies=[UniqueKeysDependency],
     openapi_extra=STUDY_BODY,
 )
 def check(

@@ -18,6 +18,7 @@ from service.api.dependencies import (
     Limit,
     StoreDependency,
 )
+from service.api.json_route import JsonRoute
 from service.api.responses import created_response, download_response
 from service.errors import BadRequestError, NotFoundError
 from service.schemas.pages import ListView
@@ -39,7 +40,7 @@ from service.storage.states import OPEN_TRIAL, TrialState
 from service.views import attempt_view, trial_view, weights_view
 from studies.objectives import curve_metric
 
-router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
+router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"], route_class=JsonRoute)
 
 _STATES = tuple(state for state in TrialState if state is not TrialState.WAITING)
 StatesParameter = Annotated[
