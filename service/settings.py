@@ -152,6 +152,11 @@ class Settings(BaseSettings):
     max_layers: Annotated[int, Field(ge=1)] = Field(1000, description="Most hidden layers of a model.")
     max_units: Annotated[int, Field(ge=1)] = Field(16_384, description="Most units or filters of a layer.")
     max_parameters: Annotated[int, Field(ge=1)] = Field(50_000_000, description="Most parameters of a model.")
+    max_activations: Annotated[int, Field(ge=1)] = Field(
+        50_000_000,
+        description="Most numbers that the layers of a model compute for one row, together: 4 bytes each, for every "
+        "row of a batch.",
+    )
     max_active_studies: Annotated[int, Field(ge=1)] = Field(
         100, description="Most studies that have not ended, at any time."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile, is_zipfile
@@ -43,7 +44,7 @@ def _read_archive(path: Path) -> bytes:
         with ZipFile(path) as archive, archive.open(_CONFIG) as file:
             # The size that the archive claims may be wrong.
             return _check_size(file.read(_MAX_BYTES + 1), path)
-    except (KeyError, BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (KeyError, BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise _error(f"{path} has no {_CONFIG} that can be read; give what model.save() writes") from error
 
 

@@ -122,6 +122,7 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
     except ValidationError as error:
         raise InvalidSpecError(field_errors(error.errors(), StudySpec)) from None
     checks.check_magnitudes(spec)
+    checks.check_model(spec)
     idle_parameters.check_asked(spec)
     spec = idle_parameters.without_idle_rates(spec)
     checks.check_search(spec)

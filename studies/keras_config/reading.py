@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +20,8 @@ MAX_CHARACTERS = 2_000_000
 MAX_LAYERS = 500
 _MAX_CALLS, _MAX_DEPTH = 2000, 8
 _MODELS = {"Sequential", "Functional", "Model"}
+#: The first words of code; a text of JSON begins no line with one.
+_PYTHON = re.compile(r"^(import|from|def|class) \w", re.MULTILINE)
 #: Fields that say nothing of the architecture.
 _IGNORED = frozenset({"build_config", "compile_config", "build_input_shape", "keras_version", "backend"})
 
@@ -31,6 +34,8 @@ def canonicalize(config: Any) -> str:
     try:
         if isinstance(config, str):
             _check_length(config)
+            if _PYTHON.search(config[:10_000]):
+                raise ConfigError("is Python code, which is not run; give what model.to_json() gives, or a .keras file")
             config = json.loads(config)
         text = json.dumps(_strip(config), sort_keys=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
         text.encode()

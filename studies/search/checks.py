@@ -6,12 +6,15 @@ from importlib.util import find_spec
 from typing import Any
 
 from studies.errors import FieldError, InvalidSpecError
+from studies.keras_config.errors import ConfigError
+from studies.keras_config.layer_names import check_layer_names
 from studies.search.auto_pruner import choose_pruner
 from studies.search.grid import finite_grid
 from studies.search.optuna_options import field_error, options_of
 from studies.search.pruners import build_pruner
 from studies.search.samplers import build_sampler, grid_points
 from studies.spec.dataset import SyntheticDataset
+from studies.spec.model import KerasSpec
 from studies.spec.parameter import Range, greatest
 from studies.spec.sampler import FINITE_SAMPLERS, SamplerName
 from studies.spec.study import StudySpec
@@ -53,6 +56,15 @@ def check_magnitudes(spec: StudySpec) -> None:
             errors.append(FieldError("dataset.rows", message))
     if errors:
         raise InvalidSpecError(errors)
+
+
+def check_model(spec: StudySpec) -> None:
+    """Check that a user's model has names of layers with which it can be trained; see `check_magnitudes`."""
+    if isinstance(spec.model, KerasSpec):
+        try:
+            check_layer_names(spec.model.graph)
+        except ConfigError as error:
+            raise field_error("model.config", str(error)) from error
 
 
 def check_search(spec: StudySpec) -> None:
