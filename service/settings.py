@@ -24,6 +24,10 @@ from pydantic_settings import (
 _SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
 
 _URL = re.compile(r"[\w+]+://")
+#: Which run in threads, as we do.
+_DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"})
+#: What stands behind `sqlite://` of a database that has no file.
+_IN_MEMORY = re.compile(r"/?(\?.*)?$|/:memory:|/file:[^?]*:memory:|/[^?]*\?(.*&)?mode=memory")
 
 _DATABASE, _ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
 
@@ -182,9 +186,17 @@ class Settings(BaseSettings):
 
         Raises SettingsError, without the text where that may hold a password.
         """
-        if _URL.match(self.database_url):
-            return
         wrong = "--database-url (or REGSWEEP_DATABASE_URL):"
+        if _URL.match(self.database_url):
+            driver, _, rest = self.database_url.partition("://")
+            if driver not in _DRIVERS:
+                raise SettingsError(f"{wrong} '{driver}' is not served; use sqlite:///FILE or postgresql+psycopg://…")
+            if driver.startswith("sqlite") and _IN_MEMORY.match(rest):
+                raise SettingsError(
+                    f"{wrong} a database in memory ends with its process, and workers would have others; name a file, "
+                    f"as sqlite:///{_DATABASE}"
+                )
+            return
         if "@" in self.database_url:
             raise SettingsError(f"{wrong} no URL; begin it with sqlite:/// or postgresql+psycopg://")
         right = f"sqlite:///{self.database_url or _DATABASE}"

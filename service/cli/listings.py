@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from service.cli.output import PlainConsole
 from service.cli.terminal import UNCUT_COLUMNS
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
@@ -69,7 +70,7 @@ def show_trials(console: Console, trials: Sequence[TrialView], objectives: Seque
 def _print_whole(console: Console, table: Table) -> None:
     """Print a table with no column narrower than what stands in it; a terminal breaks lines that are too long."""
     width = Measurement.get(console, console.options.update(width=UNCUT_COLUMNS), table).maximum
-    whole = Console(file=console.file, width=width, force_terminal=console.is_terminal)
+    whole = PlainConsole(file=console.file, width=width, force_terminal=console.is_terminal)
     (whole if width > console.width else console).print(table)
 
 

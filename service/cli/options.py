@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from service import logs
+from service.cli.output import plain_json, say
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ LogLevelOption = Annotated[str | None, typer.Option(help="debug, info, warning o
 def refuse(message: str) -> NoReturn:
     """Print the user's mistake and exit with 2."""
     for line in message.splitlines():
-        print(f"regsweep: {line}", file=sys.stderr)
+        say(f"regsweep: {line}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -97,11 +98,11 @@ def warn_of(study: StudyView, *, shown: bool = False) -> None:
     data = study.data
     of_data = () if data is None else other_warnings(data) if shown else data.warnings
     for warning in (*study.warnings, *of_data):
-        print(f"regsweep: warning: {warning}", file=sys.stderr)
+        say(f"regsweep: warning: {warning}", file=sys.stderr)
 
 
 def print_json(document: Any) -> None:
     """Print views as one JSON document, as the REST API writes them."""
     from pydantic_core import to_json
 
-    print(to_json(document, indent=2, inf_nan_mode="null").decode())
+    print(plain_json(to_json(document, indent=2, inf_nan_mode="null").decode()))

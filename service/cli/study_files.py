@@ -21,6 +21,7 @@ from service.cli.options import (
     open_client,
     warn_of,
 )
+from service.cli.output import say
 
 
 def run(
@@ -62,4 +63,4 @@ def submit(file: StudyFile, model: ModelFile = None, server: ServerOption = None
                 describe(study, client.study(study["name"]), file.parent)
             raise
     warn_of(submitted)
-    print(submitted.name)
+    say(submitted.name)
