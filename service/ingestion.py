@@ -29,13 +29,18 @@ def check_options(options: Mapping[str, Any]) -> TableOptions:
 
     Raises InvalidSpecError with every option that is wrong.
     """
+    from studies.document_bounds import check_document
+
+    check_document(options)
+    return _validate(options)
+
+
+def _validate(options: Mapping[str, Any]) -> TableOptions:
     from pydantic import ValidationError
 
-    from studies.document_bounds import check_document
     from studies.errors import InvalidSpecError
     from studies.field_errors import field_errors
 
-    check_document(options)
     try:
         return TableOptions.model_validate(options)
     except ValidationError as error:
@@ -77,7 +82,10 @@ def _naming_option() -> Iterator[None]:
 
 def check_input_options(options: Mapping[str, Any]) -> TableOptions:
     """Validate what a user says of a file's columns before it is said which is predicted; see `check_options`."""
-    return check_options({**options, "target": NO_TARGET})
+    from studies.document_bounds import check_document
+
+    check_document(options)
+    return _validate({**options, "target": NO_TARGET})  # which holds NUL, as no column's name does
 
 
 def describe_inputs(file: Path, file_format: TableFormat, options: TableOptions) -> tuple[TableOptions, InputsProfile]:

@@ -116,7 +116,7 @@ def odd_value(random: Random, deep: int = 0) -> Any:
             return {odd_key(random): odd_value(random, deep + 1) for _ in range(3)}
         case 16:
             return nested(random.choice([10, 100, 400, 900]), random.choice([list, dict]))
-    one = random.choice([1, 0.5, "l1", None, {}])
+    one: Any = random.choice([1, 0.5, "l1", None, {}])
     return random.choice([[one] * length, list(range(1, length)), {f"unknown{index}": 1 for index in range(length)}])
 
 

@@ -113,7 +113,9 @@ def test_no_escape_of_a_stranger_reaches_the_terminal() -> None:
     assert plain("a\x1b[31mb\u202e\x9b\tc\n") == "a\\x1b[31mb\\u202e\\x9b\tc\n"
     assert json.loads(plain_json('"a\x9bb"')) == "a\x9bb"
     out = io.StringIO()
-    PlainConsole(file=out, force_terminal=True, color_system="truecolor").print("[bold]\x1b]0;title\x07 name[/bold]")
+    PlainConsole(file=out, force_terminal=True, color_system="truecolor").print(
+        "[bold]\x1b]0;title\x07 name[/bold]", highlight=False
+    )
     assert "\x1b[1m" in out.getvalue()
     assert "\\x1b]0;title" in out.getvalue()
     assert "\x1b]0" not in out.getvalue()
