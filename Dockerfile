@@ -32,6 +32,24 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/regsweep/bin/python install --require-hashes -r /${WORKER_LOCK}.txt \
     && find /opt/regsweep -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
+# List what each image holds, Python's packages and the base's, in CycloneDX.
+FROM ${BASE} AS contents
+COPY requirements/audit.txt /
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv --without-pip /opt/audit \
+    && pip --python /opt/audit/bin/python install --require-hashes -r /audit.txt
+COPY docker/list_contents.py /
+
+FROM contents AS server-contents
+COPY --from=server-packages /opt/regsweep /opt/regsweep
+COPY --from=build /opt/project /opt/regsweep
+RUN /opt/audit/bin/python /list_contents.py /opt/regsweep/bin/python > /sbom.cdx.json
+
+FROM contents AS worker-contents
+COPY --from=worker-packages /opt/regsweep /opt/regsweep
+COPY --from=build /opt/project /opt/regsweep
+RUN /opt/audit/bin/python /list_contents.py /opt/regsweep/bin/python > /sbom.cdx.json
+
 FROM ${BASE} AS runtime
 # A volume takes its owner from the folder it is first mounted on.
 RUN pip uninstall --yes --root-user-action=ignore setuptools wheel pip \
@@ -56,6 +74,7 @@ LABEL org.opencontainers.image.title="regsweep" \
 FROM runtime AS server
 COPY --from=server-packages /opt/regsweep /opt/regsweep
 COPY --from=build /opt/project /opt/regsweep
+COPY --from=server-contents /sbom.cdx.json /opt/regsweep/share/
 ENV REGSWEEP_HOST=0.0.0.0 REGSWEEP_WORKERS=0
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s \
@@ -65,6 +84,7 @@ CMD ["regsweep", "serve"]
 FROM runtime AS worker
 COPY --from=worker-packages /opt/regsweep /opt/regsweep
 COPY --from=build /opt/project /opt/regsweep
+COPY --from=worker-contents /sbom.cdx.json /opt/regsweep/share/
 ENV REGSWEEP_HEARTBEAT_PATH=/tmp/heartbeat
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=2s CMD ["regsweep", "worker", "--check"]
 CMD ["regsweep", "worker"]

@@ -18,14 +18,15 @@ _MODULES = {
     ),
     "postgres": frozenset({"psycopg"}),
     "s3": frozenset({"s3fs"}),
-    "tracing": frozenset({"opentelemetry"}),
+    "tracing": frozenset({"opentelemetry.exporter", "opentelemetry.sdk"}),  # FastAPI brings the rest
 }  # fmt: skip
 
 
 def extra_of(error: ModuleNotFoundError) -> str | None:
     """The extra that brings the module which is missing; None when it is of none."""
-    module = (error.name or "").partition(".")[0]
-    return next((extra for extra, modules in _MODULES.items() if module in modules), None)
+    module, _, inner = (error.name or "").partition(".")
+    names = {module, f"{module}.{inner.partition('.')[0]}"}
+    return next((extra for extra, modules in _MODULES.items() if modules & names), None)
 
 
 @contextmanager

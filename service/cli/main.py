@@ -104,7 +104,8 @@ def main() -> None:
         extra = extra_of(error)
         if extra is None:
             raise
-        if {*sys.argv[1:2]} & {"demo", "predict", "run", "worker"}:  # which train or predict, and need more
+        # These train or predict, and need more than the server's packages.
+        if extra == "server" and {*sys.argv[1:2]} & {"demo", "predict", "run", "worker"}:
             extra = "worker"
         refuse(str(ExtraMissingError("this command", str(error.name), extra)))
     except KeyboardInterrupt:

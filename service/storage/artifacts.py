@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import structlog
 
-from service.errors import ArtifactError, NotFoundError
+from service.errors import ArtifactError, ExtraMissingError, NotFoundError
+from service.extras import extra_of
 
 _log = structlog.get_logger(__name__)
 _BLOCK = 1 << 20
@@ -20,7 +21,8 @@ _BLOCK = 1 << 20
 class Artifacts:
     """A folder of files under one fsspec URL; a file is there completely or not at all.
 
-    Raises ArtifactError when the URL makes no sense, or when its storage refuses or does not answer.
+    Raises ArtifactError when the URL makes no sense, or when its storage refuses or does not answer, and
+    ExtraMissingError when the package that speaks to it is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -29,7 +31,12 @@ class Artifacts:
         try:
             # Others write too, so a listing is stale at once.
             files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-        except (ValueError, ImportError) as error:
+        except ImportError as error:  # fsspec's own sentence names its package, not the extra that brings it
+            missing = error.__cause__
+            if isinstance(missing, ModuleNotFoundError) and (extra := extra_of(missing)) is not None:
+                raise ExtraMissingError("REGSWEEP_ARTIFACTS_URL", str(missing.name), extra) from error
+            raise ArtifactError(f"REGSWEEP_ARTIFACTS_URL: {error}") from error
+        except ValueError as error:
             raise ArtifactError(f"REGSWEEP_ARTIFACTS_URL: {error}") from error
         self._files: Any = files
         self._root = str(root).rstrip("/")

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.sql.functions import FunctionElement
 
 from service.errors import MigrationError, StorageError
+from service.extras import needing
 from service.storage.backup import backup
 
 if TYPE_CHECKING:
@@ -50,13 +51,15 @@ def _postgresql_now(*_: Any, **__: Any) -> str:
 def connect(url: str) -> sa.Engine:
     """Make an engine; SQLite gets write-ahead logging and transactions that take the write lock when they begin.
 
-    Raises StorageError when the URL makes no sense or SQLite's folder cannot be made.
+    Raises StorageError when the URL makes no sense or SQLite's folder cannot be made, and ExtraMissingError when the
+    driver is not installed.
     """
     parsed = parse(url)
     try:
         if parsed.get_backend_name() == "sqlite":
             _make_folder(parsed)
-        engine = sa.create_engine(parsed, **engine_options(url))
+        with needing(f"REGSWEEP_DATABASE_URL ({parsed.drivername})"):
+            engine = sa.create_engine(parsed, **engine_options(url))
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise StorageError(f"--database-url (or REGSWEEP_DATABASE_URL): {error}") from error
     begin_at_once(engine)

@@ -64,6 +64,9 @@ def _look_at_images(deployment: Deployment) -> None:
         assert found == "", f"left in the image: {found}"
         has_tensorflow = "tensorflow" in deployment.in_image(f"regsweep-{name}:test", "ls /opt/regsweep/lib/python*/*")
         assert has_tensorflow == (name == "worker")
+        contents = json.loads(deployment.in_image(f"regsweep-{name}:test", "cat /opt/regsweep/share/sbom.cdx.json"))
+        assert contents["bomFormat"] == "CycloneDX"
+        assert {"libc6", "optuna", "regsweep"} <= {component["name"] for component in contents["components"]}
         print(f"regsweep-{name}: {image['Size'] / 1e6:.0f} MB")
 
 

@@ -169,7 +169,7 @@ def mutate(random: Random, document: Any, others: list[Any]) -> Any:
             case 2 | 1:
                 parent.append(odd_value(random))
             case 3:  # what belongs elsewhere
-                parent[key] = at(other, random.choice(paths(other)))
+                parent[key] = json.loads(json.dumps(at(other, random.choice(paths(other)))))
             case 4 if isinstance(parent[key], list) and parent[key]:
                 parent[key] = parent[key] * random.choice([2, 100, 3000])
             case _:

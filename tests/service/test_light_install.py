@@ -18,7 +18,7 @@ from service.extras import extra_of
 
 #: Refuses the modules of the extras, as if they were not installed.
 WITHOUT_EXTRAS = """
-import sys
+import os, sys
 from service import extras
 
 class Without:
@@ -29,20 +29,26 @@ class Without:
         return getattr(self._finder, name)
 
     def find_spec(self, name, *where):
-        missing = extras.extra_of(ModuleNotFoundError(name=name))
+        missing = extras.extra_of(ModuleNotFoundError(name=name)) in os.environ["EXTRAS_MISSING"].split()
         return None if missing else self._finder.find_spec(name, *where)
 
 sys.meta_path[:] = map(Without, sys.meta_path)
 """
 
 
-def without_extras(code: str, folder: Path, url: str = "") -> subprocess.CompletedProcess[str]:
-    """Run code where neither the server's packages nor TensorFlow can be imported."""
+ALL_EXTRAS = "server worker postgres s3 tracing"
+
+
+def without_extras(
+    code: str, folder: Path, url: str = "", missing: str = ALL_EXTRAS, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run code where the packages of the missing extras cannot be imported."""
     script = folder / "script.py"
     script.write_text(WITHOUT_EXTRAS + code, encoding="utf-8")
+    variables = {"REGSWEEP_SERVER_URL": url, "EXTRAS_MISSING": missing} | environment
     return subprocess.run(
         [sys.executable, "-P", str(script)],
-        env=os.environ | {"REGSWEEP_SERVER_URL": url}, cwd=folder, capture_output=True, text=True, check=False,
+        env=os.environ | variables, cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
@@ -116,14 +122,49 @@ def test_the_module_of_every_extras_package_is_known_as_its() -> None:
     for module, names in packages_distributions().items():
         for name in names:
             distributions[name.lower().replace("_", "-")].add(module)
-    for extra in ("server", "worker"):
+    for extra in ("server", "worker", "postgres", "s3"):
         for requirement in project["optional-dependencies"][extra]:
             package = re.match(r"[\w-]+", requirement)
             assert package is not None
-            modules = distributions.get(package[0], set()) - {"regsweep", "service", "studies"}
+            modules = distributions.get(package[0].lower(), set()) - {"regsweep", "service", "studies"}
             known = {extra_of(ModuleNotFoundError(name=module)) for module in modules}
             assert not modules or extra in known, requirement
     for requirement in project["dependencies"]:
         package = re.match(r"[\w-]+", requirement)
         assert package is not None
         assert {extra_of(ModuleNotFoundError(name=module)) for module in distributions[package[0]]} == {None}
+
+
+LEAST = "worker postgres s3 tracing"
+LIGHT_SERVER = """
+from regsweep import Client
+from service.api.app import create_app
+from service.in_process import InProcessTransport
+from service.settings import Settings
+
+with InProcessTransport(create_app(Settings())) as transport:
+    client = Client("http://127.0.0.1", transport=transport)
+    dataset = client.add_dataset("rows.csv", "b", name="rows")
+    study = client.submit({"name": "light", "dataset": dataset})
+    print(study.state, client.trials("light").rows(), client.studies()[0].name)
+"""
+
+
+def test_the_lightest_server_serves_from_sqlite_and_files(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n" + "\n".join(f"{row},{row % 2}" for row in range(40)))
+    done = without_extras(LIGHT_SERVER, tmp_path, missing=LEAST)
+    assert done.stdout.splitlines() == ["queued [] light"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "extra"),
+    [
+        ("REGSWEEP_DATABASE_URL", "postgresql+psycopg://user@127.0.0.1:1/no", "postgres"),
+        ("REGSWEEP_ARTIFACTS_URL", "s3://no/files", "s3"),
+    ],
+)
+def test_an_address_that_needs_an_extra_says_which(tmp_path: Path, variable: str, url: str, extra: str) -> None:
+    command = COMMAND.format(["serve", "--workers", "0", "--port", "0"])
+    done = without_extras(command, tmp_path, missing=LEAST, **{variable: url})
+    assert done.returncode == 2, done.stderr
+    assert f'pip install "regsweep[{extra}]"' in done.stderr
