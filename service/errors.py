@@ -12,6 +12,8 @@ ServiceError
 ├── TooLargeError       413  an upload or another body exceeds its limit
 ├── CutOffError         400  a client disconnected before its upload was complete
 ├── InvalidDatasetError 422  a file does not hold the dataset that was described
+├── RateLimitedError    429  too many requests came in a short time
+├── SecretKeyError      501  secrets cannot be wrapped, or not be read with this key
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
 ├── NotJsonError        400  a body is not JSON
@@ -68,10 +70,11 @@ class UnauthenticatedError(ServiceError):
     title = "Unauthorized"
     challenge: str | None = None
 
-    def __init__(self, *, key_sent: bool) -> None:
-        reason = "this key is not known, was revoked, or has expired" if key_sent else "a key is needed"
-        super().__init__(f"{reason}; send one as 'Authorization: Bearer rgs_…', or log in at /login")
-        self.challenge = 'Bearer realm="regsweep"' + (', error="invalid_token"' if key_sent else "")
+    def __init__(self, reason: str | None = None) -> None:
+        """Say what is wrong with the key or login that was sent; None when none was."""
+        self.reason = reason or "a key is needed"
+        super().__init__(f"{self.reason}; send one as 'Authorization: Bearer rgs_…', or log in at /login")
+        self.challenge = 'Bearer realm="regsweep"' + (', error="invalid_token"' if reason else "")
 
 
 class ForbiddenError(ServiceError):
@@ -197,6 +200,25 @@ class InvalidDatasetError(OneFieldError):
 
     status = 422
     title = "Invalid dataset"
+
+
+class RateLimitedError(ServiceError):
+    """Too many requests came in a short time; `retry_after` is the seconds until one may pass again."""
+
+    status = 429
+    title = "Too many requests"
+    retry_after = 1
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SecretKeyError(ServiceError):
+    """Secrets cannot be wrapped: there is no key to wrap them with, or not the one that wrapped them."""
+
+    status = 501
+    title = "No secret key"
 
 
 class DiskFullError(ServiceError):

@@ -30,9 +30,10 @@ class Rule:
 
 #: The first rule that covers a request decides.
 RULES: tuple[Rule, ...] = (
-    Rule(READS, "/healthz|/login|/assets/.*", None),  # the login page loads its files
+    Rule(READS, "/healthz|/login|/assets/[^/]+/[^/]+", None),  # the login page loads its files
     Rule(frozenset({"POST"}), "/login|/logout", None),
     Rule(READS, ".*", "read"),
+    Rule(frozenset({"DELETE"}), "/v1/sessions(/[^/]+)?", "read"),  # of the request's own key; the routes look
     # Requests that add or steer.
     Rule(frozenset({"POST"}), "/v1/(studies|datasets)", "submit"),
     Rule(frozenset({"POST"}), "/v1/(studies/check|datasets/profile|models/read)", "submit"),

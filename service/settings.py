@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import stat
 import tempfile
 from collections.abc import Iterable
 from functools import cache
@@ -29,6 +30,7 @@ _DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psy
 #: What stands behind `sqlite://` of a database that has no file.
 _IN_MEMORY = re.compile(r"/?(\?.*)?$|/:memory:|/file:[^?]*:memory:|/[^?]*\?(.*&)?mode=memory")
 
+_WRAPPING_VARIABLE = "REGSWEEP_SECRET_KEY"
 _DATABASE, _ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -76,6 +78,9 @@ def _read_file(variable: str, file: Path) -> str:
     if variable in os.environ:
         raise SettingsError(f"{variable} and {variable}_FILE are both set; set one of them")
     try:
+        # The group may, as of files that Kubernetes mounts for a user who is not root.
+        if variable == _WRAPPING_VARIABLE and stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO:
+            raise SettingsError(f"{variable}_FILE: others may read {file}; chmod 600 {file}")
         return file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(f"{variable}_FILE: cannot read {file}: {error.strerror}") from error
@@ -164,6 +169,14 @@ class Settings(BaseSettings):
     max_active_studies: Annotated[int, Field(ge=1)] = Field(
         100, description="Most studies that have not ended, at any time."
     )
+    max_failed_keys: Annotated[int, Field(ge=1)] = Field(
+        20, description="API keys and logins from one address that may fail in a minute before further ones are a 429."
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Key that wraps the secrets in the database, or several separated by commas, of which the first "
+        "wraps; default a file `secret.key` beside the SQLite database, made when it is first needed.",
+    )
     dashboard_writes: bool = Field(
         False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
     )
@@ -180,6 +193,11 @@ class Settings(BaseSettings):
         """Add the files to the library's own sources, as the last."""
         files = InitSettingsSource(settings_cls, _from_files(cls.model_fields))
         return init_settings, env_settings, dotenv_settings, file_secret_settings, files
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The file of an SQLite database; None of another."""
+        return _sqlite_file(self.database_url)
 
     def check_database(self) -> None:
         """Check that the database's URL is one, and not a path.
@@ -219,9 +237,9 @@ class Settings(BaseSettings):
             )
 
     def environment(self) -> dict[str, str]:
-        """The environment that gives a child process these settings, without the key."""
+        """The environment that gives a child process these settings, without the keys."""
         others = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
-        values = self.model_dump(exclude={"key"})
+        values = self.model_dump(exclude={"key", "secret_key"})
         return others | {_variable(name): str(value) for name, value in values.items() if value is not None}
 
 

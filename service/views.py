@@ -13,6 +13,7 @@ from service.schemas.comparisons import ComparisonView, PartView
 from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView
 from service.schemas.events import CurveEvent
 from service.schemas.progress import OverallView, ProgressView
+from service.schemas.sessions import SessionsView, SessionView
 from service.schemas.studies import BestView, ComparisonSummary, EngineView, PrunerView, SeedsView, StudyView
 from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
 from service.schemas.workers import WorkersView, WorkerView
@@ -21,7 +22,7 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.datasets import DatasetStore
 from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
-from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
+from service.storage.records import AttemptRecord, DatasetRecord, SessionRecord, StudyRecord, TrialRecord
 from service.storage.states import TrialState
 from service.storage.store import Store
 from service.storage.user_trials import MARKED_INVALID
@@ -211,6 +212,24 @@ def workers_view(store: Store) -> WorkersView:
         for seen in alive
     ]
     return WorkersView(workers=views, trials_a_minute=rate)
+
+
+def sessions_view(key: str | None, sessions: Sequence[SessionRecord], current: str | None = None) -> SessionsView:
+    """The sessions of a key; `current` is the id of the one that asks."""
+    return SessionsView(
+        key=key,
+        sessions=[
+            SessionView(
+                id=session.id,
+                created_at=datetime.fromtimestamp(session.created_at, UTC),
+                expires_at=datetime.fromtimestamp(session.expires_at, UTC),
+                seen_at=datetime.fromtimestamp(session.seen_at, UTC),
+                user_agent=session.user_agent,
+                current=session.id == current,
+            )
+            for session in sessions
+        ],
+    )
 
 
 def attempt_view(attempt: AttemptRecord) -> AttemptView:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
 
 from service.api import problems
 from service.api.authentication import Authenticator
@@ -32,24 +33,30 @@ from service.api.routes import (
     pages,
     predictions,
     report,
+    sessions,
     splits,
     studies,
     study_checks,
     trials,
     workers,
 )
+from service.api.security_headers import SecurityHeaders
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.keys import KeyStore
+from service.storage.private_files import warn_of_open_folder
 from service.version import VERSION
 from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
 
 
-def _open(lazy_store: LazyStore) -> None:
+def _open(lazy_store: LazyStore, artifacts: Artifacts) -> None:
     """Open the store, which makes the tables; where that fails, requests and the lease watch try again."""
+    folder = artifacts.local("")
+    if folder is not None:
+        warn_of_open_folder(folder)
     try:
         if not KeyStore(lazy_store.get()).has_keys():
             _log.info("no key was made, so this machine's users need none; see `regsweep keys create --help`")
@@ -57,6 +64,12 @@ def _open(lazy_store: LazyStore) -> None:
         _log.error("no request is answered and no worker started", error=str(error))
     except (StorageError, SQLAlchemyError) as error:
         _log.error("the database cannot be used yet; it is tried again, and workers start then", error=str(error))
+
+
+class _App(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        # Around what answers unforeseen errors too, which Starlette puts around all middleware that is added.
+        return SecurityHeaders(super().build_middleware_stack())
 
 
 def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
@@ -68,7 +81,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watch = LeaseWatch(lazy_store, settings.lease_seconds)
         watch.start()
-        opener = threading.Thread(target=_open, args=(lazy_store,), name="opener")
+        opener = threading.Thread(target=_open, args=(lazy_store, app.state.artifacts), name="opener")
         opener.start()
         try:
             yield
@@ -81,7 +94,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
             app.state.dashboard.close()
             lazy_store.close()
 
-    app = FastAPI(
+    app = _App(
         title="regsweep",
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -109,10 +122,12 @@ def create_app(settings: Settings, fleet: Fleet | None = None) -> FastAPI:
     app.include_router(splits.router)
     app.include_router(predictions.router)
     app.include_router(workers.router)
+    app.include_router(sessions.router)
+    app.include_router(sessions.pages)
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
-    app.state.authenticator = Authenticator(lazy_store)
+    app.state.authenticator = Authenticator(lazy_store, settings.max_failed_keys)
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)
     app.state.one_prediction, app.state.one_large_dataset = asyncio.Semaphore(1), asyncio.Semaphore(1)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.

@@ -6,56 +6,92 @@ import time
 
 from starlette.requests import HTTPConnection
 
+from service.api.failed_keys import FailedKeys
 from service.api.lazy_store import LazyStore
-from service.api_keys import ApiKey, Login
+from service.api_keys import ApiKey, SessionToken
+from service.errors import UnauthenticatedError
 from service.storage.keys import KeyStore
 from service.storage.records import KeyRecord
+from service.storage.sessions import SessionStore
 
 COOKIE = "regsweep_login"
-LOGIN_SECONDS = 12 * 3600
 _USE_SECONDS = 24 * 3600.0  # between two records of a key's last use, for each is a write
 
 
 class Authenticator:
-    """Looks keys up in the database at every request, so that a revoked key is refused at once."""
+    """Looks keys and sessions up in the database at every request, so that one that has ended is refused at once."""
 
-    def __init__(self, lazy_store: LazyStore) -> None:
+    def __init__(self, lazy_store: LazyStore, max_failed_keys: int) -> None:
         self._lazy_store = lazy_store
+        self._failed_keys = FailedKeys(max_failed_keys)
 
     @property
     def _keys(self) -> KeyStore:
         return KeyStore(self._lazy_store.get())
 
+    @property
+    def _sessions(self) -> SessionStore:
+        return SessionStore(self._lazy_store.get())
+
     def is_open(self) -> bool:
         """Return whether no key was ever made, so that no request can need one."""
         return not self._keys.has_keys()
 
-    def identify(self, request: HTTPConnection) -> KeyRecord | None:
-        """The record of a request's key; None when it has no key, or one that is not usable."""
-        authorization = request.headers.get("authorization")
-        if authorization is None:
-            return self._find_login(request.cookies.get(COOKIE, ""))
-        scheme, _, text = authorization.partition(" ")
-        return self.find_key(text.strip()) if scheme.lower() == "bearer" else None
+    def identify(self, request: HTTPConnection) -> KeyRecord:
+        """Find the key of a request, and record its use at most once a day.
 
-    def find_key(self, text: str) -> KeyRecord | None:
-        """Find a usable key, and record its use at most once a day; None when there is none."""
+        Raises UnauthenticatedError when it has none, or one that is not usable.
+        """
+        authorization = request.headers.get("authorization")
+        if authorization is not None:
+            scheme, _, text = authorization.partition(" ")
+            return self._find_key(text.strip() if scheme.lower() == "bearer" else "")
+        token = session_token(request)
+        key = None if token is None else self._sessions.find_key(token)
+        if key is None:
+            raise UnauthenticatedError("this login has ended" if COOKIE in request.cookies else None)
+        return key
+
+    def log_in(self, request: HTTPConnection, text: str) -> SessionToken:
+        """Begin a session with a key, in place of the one that the browser had.
+
+        Raises UnauthenticatedError when the key is not usable, RateLimitedError when too many were not.
+        """
+        try:
+            key = self._find_key(text)
+        except UnauthenticatedError as error:
+            self.count_failure(request, error)
+            raise
+        self.log_out(request)
+        return self._sessions.begin(key, request.headers.get("user-agent", ""))
+
+    def log_out(self, request: HTTPConnection, *, everywhere: bool = False) -> None:
+        """End the session of a request, or all of its key; one that has ended is no error."""
+        token = session_token(request)
+        key = None if token is None else self._sessions.find_key(token)
+        if token is not None and key is not None:
+            if everywhere:
+                self._sessions.end_all(key.id)
+            else:
+                self._sessions.end(token.id)
+
+    def count_failure(self, request: HTTPConnection, error: UnauthenticatedError) -> None:
+        """Count a key that was of no use.
+
+        Raises RateLimitedError when its address sent too many of them.
+        """
+        self._failed_keys.count(request, error.reason)
+
+    def _find_key(self, text: str) -> KeyRecord:
         api_key = ApiKey.parse(text)
-        record = None if api_key is None else self._keys.find_usable(api_key.id)
-        if api_key is None or record is None or not api_key.fits(record.digest):
-            return None
+        if api_key is None:
+            raise UnauthenticatedError("this is no key")
+        record = self._keys.authenticate(api_key)
         if time.time() - (record.last_used_at or 0.0) > _USE_SECONDS:
             self._keys.note_use(record.id)
         return record
 
-    def _find_login(self, cookie: str) -> KeyRecord | None:
-        login = Login.parse(cookie)
-        record = None if login is None else self._keys.find_usable(login.key_id)
-        if login is None or record is None or not login.is_valid(record.signing_secret, time.time()):
-            return None
-        return record
 
-
-def new_login(record: KeyRecord) -> Login:
-    """A login that starts now, with the key of a record."""
-    return Login.sign(record.id, int(time.time()) + LOGIN_SECONDS, record.signing_secret)
+def session_token(request: HTTPConnection) -> SessionToken | None:
+    """What the cookie of a request holds; None when it has none."""
+    return SessionToken.parse(request.cookies.get(COOKIE, ""))

@@ -16,6 +16,7 @@ from service import scopes
 from service.api import problems
 from service.api.authentication import COOKIE, Authenticator
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
+from service.storage.records import KeyRecord
 
 _POLICY_VIOLATION = 1008  # WebSocket's code
 
@@ -60,12 +61,16 @@ class Guard:
 def check_key(authenticator: Authenticator, request: Request, needed: scopes.Scope) -> None:
     """Check that a request has a key of the scope, or needs none.
 
-    Raises UnauthenticatedError or ForbiddenError.
+    Raises UnauthenticatedError or ForbiddenError, RateLimitedError when too many keys from its address were of no use.
     """
-    record = authenticator.identify(request)
-    if record is None:
+    record: KeyRecord | None = None
+    try:
+        record = authenticator.identify(request)
+    except UnauthenticatedError as error:
         if not authenticator.is_open() or not _over_loopback(request):
-            raise UnauthenticatedError(key_sent="authorization" in request.headers or COOKIE in request.cookies)
+            if "authorization" in request.headers:  # logins end by themselves, and browsers go on to ask
+                authenticator.count_failure(request, error)
+            raise
         _check_host(request)
     request.state.key = record  # also for the page that says what its scope lacks
     if record is not None and not scopes.includes(granted := cast(scopes.Scope, record.scope), needed):

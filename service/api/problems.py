@@ -21,6 +21,7 @@ from service.errors import (
     BackupError,
     ForbiddenError,
     MigrationError,
+    RateLimitedError,
     ServiceError,
     StorageError,
     UnauthenticatedError,
@@ -89,6 +90,8 @@ def answer_service_error(request: Request, error: ServiceError) -> Response:
     response = answer(request, error.status, error.title, str(error), error.fields)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = _RETRY_SECONDS
+    if isinstance(error, RateLimitedError):
+        response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, UnauthenticatedError | ForbiddenError) and error.challenge is not None:
         response.headers["WWW-Authenticate"] = error.challenge
     return response

@@ -14,6 +14,7 @@ from service.errors import RefusedError, ServiceError
 from studies.errors import FieldError, InvalidSpecError
 
 _INVALID = 422
+_KINDS = {"/v1/datasets/": "dataset", "/v1/sessions/": "session"}  # else a study
 
 
 def _kinds(parent: type[ServiceError]) -> list[type[ServiceError]]:
@@ -30,6 +31,7 @@ _BY_STATUS: dict[int, type[ServiceError]] = {
     409: errors.ConflictError,
     412: errors.PreconditionError,
     413: errors.TooLargeError,
+    429: errors.RateLimitedError,
     503: errors.StorageError,
 }
 
@@ -41,7 +43,7 @@ def fill(template: str, **parts: object) -> str:
     """
     for part in map(str, parts.values()):
         if part in {"", ".", ".."} or "/" in part or not _is_whole(part):
-            kind = "dataset" if template.startswith("/v1/datasets/") else "study"
+            kind = next((kind for start, kind in _KINDS.items() if template.startswith(start)), "study")
             raise errors.NotFoundError(f"there is no {kind} named '{part}'")
     return template.format(**{name: quote(str(part), safe="") for name, part in parts.items()})
 
@@ -68,4 +70,8 @@ def refusal(response: httpx.Response) -> ServiceError | InvalidSpecError:
     kind = _BY_TITLE.get(str(problem.get("title")), _BY_STATUS.get(status, RefusedError))
     if status == _INVALID and fields and kind is RefusedError:
         return InvalidSpecError(fields)
-    return kind.told(detail, status, fields)
+    error = kind.told(detail, status, fields)
+    seconds = response.headers.get("retry-after", "")
+    if isinstance(error, errors.RateLimitedError) and seconds.isdecimal():
+        error.retry_after = int(seconds)
+    return error

@@ -1,4 +1,4 @@
-"""Fills templates, and gives every page the headers that keep foreign code out."""
+"""Fills templates, and gives every page the policy that keeps foreign code out."""
 
 from __future__ import annotations
 
@@ -24,13 +24,7 @@ _POLICY = {
     "frame-ancestors": "'none'",
     "base-uri": "'none'",
 }
-#: Of every page.
-HEADERS = {
-    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items()),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+HEADERS = {"Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items())}
 
 
 def render(template: str, viewer: Viewer | None, status: int = 200, **values: Any) -> HTMLResponse:
@@ -55,6 +49,7 @@ def _environment() -> Environment:
         "number": phrases.number,
         "sentence": phrases.sentence,
         "time": phrases.time_tag,
+        "age": phrases.age,
         "plain": lambda value: f"{value:g}".replace("e-0", "e-"),
         "pairs": lambda values: [(value, value) for value in values],
         "texts": lambda choices: [(choice.value, choice.text) for choice in choices],

@@ -13,6 +13,7 @@ import structlog
 
 from service.errors import ArtifactError, ExtraMissingError, NotFoundError
 from service.extras import extra_of
+from service.storage.private_files import create_private_folder
 
 _log = structlog.get_logger(__name__)
 _BLOCK = 1 << 20
@@ -52,6 +53,8 @@ class Artifacts:
                 self._put_by_renaming(source, self._at(path))
 
     def _put_by_renaming(self, source: Path, target: str) -> None:
+        if "file" in self._protocols:
+            create_private_folder(Path(self._root))  # which keeps others from all that is in it
         self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
         # A rename within one folder is atomic.
         partial = f"{target}.{uuid4().hex}.partial"

@@ -12,10 +12,13 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 
 from service.errors import BackupError
+from service.storage.private_files import create_private_file
 
 
 def backup(url: URL | str, target: Path) -> None:
     """Copy the database into a new file: SQLite as a database, PostgreSQL by pg_dump in its custom format.
+
+    Only its owner may read it.
 
     Raises BackupError when the file exists or cannot be written; no partial file stays.
     """
@@ -24,6 +27,8 @@ def backup(url: URL | str, target: Path) -> None:
     partial = target.with_name(f"{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)  # of a copy that was killed
+        create_private_file(partial)
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
             _copy_sqlite(parsed, partial)

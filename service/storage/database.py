@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,12 @@ from sqlalchemy.sql.functions import FunctionElement
 from service.errors import MigrationError, StorageError
 from service.extras import needing
 from service.storage.backup import backup
+from service.storage.private_files import create_private_file, create_private_folder, tighten_database
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-HEAD = "0010"  # the newest revision in migrations/versions
+HEAD = "0012"  # the newest revision in migrations/versions
 _SCHEMA_LOCK = 0x72656773  # of PostgreSQL's advisory locks; any number that no other program in this database takes
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
 _BUSY_SECONDS = 30.0  # a writer waits for another at most; `?timeout=` of the URL overrides it
@@ -57,7 +58,7 @@ def connect(url: str) -> sa.Engine:
     parsed = parse(url)
     try:
         if parsed.get_backend_name() == "sqlite":
-            _make_folder(parsed)
+            _make_file(parsed)
         with needing(f"REGSWEEP_DATABASE_URL ({parsed.drivername})"):
             engine = sa.create_engine(parsed, **engine_options(url))
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
@@ -135,12 +136,17 @@ def reading(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(**options)
 
 
-def _make_folder(url: URL) -> None:
-    if url.database and url.database != ":memory:":
-        try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot make the folder of {url.database}: {error.strerror}") from error
+def _make_file(url: URL) -> None:
+    """Make an empty database that only its owner reads; SQLite would make one that all do."""
+    if not url.database or url.database.startswith((":memory:", "file:")):
+        return
+    path = Path(url.database)
+    try:
+        create_private_folder(path.parent)
+    except OSError as error:
+        raise StorageError(f"cannot make the folder of {path}: {error.strerror}") from error
+    with suppress(OSError):  # SQLite says what is wrong with it
+        create_private_file(path)
 
 
 def prepare(engine: sa.Engine) -> None:
@@ -149,6 +155,8 @@ def prepare(engine: sa.Engine) -> None:
     Raises StorageError when the database does not answer, BackupError when an older one cannot be copied first,
     MigrationError when it cannot be brought up or belongs to a newer version.
     """
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        tighten_database(Path(engine.url.database))
     if _revision(engine) == HEAD:
         return
     with _exclusive(engine):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from service.api_keys import ApiKey, new_signing_secret
-from service.errors import NotFoundError
+from service.api_keys import ApiKey
+from service.errors import ConflictError, NotFoundError, UnauthenticatedError
 from service.scopes import Scope
 from service.storage.database import unix_now
-from service.storage.records import KeyRecord
+from service.storage.records import KeyRecord, SessionRecord, has_name
 from service.storage.store import Store
-
-_DAY = 24 * 3600.0
+from studies.spec.name import normalize
 
 
 class KeyStore:
@@ -22,26 +23,68 @@ class KeyStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def create(self, name: str, scope: Scope, days: float | None = None) -> ApiKey:
-        """Make a key, which is returned here and never again; it expires after so many days."""
+    def create(self, name: str, scope: Scope, seconds: float | None = None) -> ApiKey:
+        """Make a key, which is returned here and never again; it expires after so many seconds.
+
+        Raises ConflictError when a key of this name was made before, also one that was revoked.
+        """
         api_key = ApiKey.make()
         record = KeyRecord(
             id=api_key.id,
-            name=name,
+            name=normalize(name),
             scope=scope,
             digest=api_key.digest,
-            signing_secret=new_signing_secret(),
             created_at=unix_now(),
-            expires_at=None if days is None else unix_now() + days * _DAY,
+            expires_at=None if seconds is None else unix_now() + seconds,
         )
+        try:
+            with self._store.writing() as session:
+                session.add(record)
+        except sa.exc.IntegrityError:
+            raise ConflictError(
+                f"there is a key '{name}', or was one; choose another name, or give it a new secret: "
+                "`regsweep keys rotate`"
+            ) from None
+        return api_key
+
+    def rotate(self, name_or_id: str, grace_seconds: float, seconds: float | None = None) -> ApiKey:
+        """Give a key a new secret, which is returned here and never again; the old one stays valid for the grace.
+
+        Its logins end with the grace at the latest. `seconds` is the new time until it expires, None leaves it.
+
+        Raises NotFoundError when there is none, ConflictError when it was revoked, or has expired and would stay so.
+        """
         with self._store.writing() as session:
-            session.add(record)
+            record = _find(session, name_or_id, lock=True)
+            now = session.scalar(sa.select(unix_now())) or 0.0
+            is_expired = record.expires_at is not None and record.expires_at <= now
+            if record.revoked_at is not None:
+                raise ConflictError(f"the key '{record.name}' was revoked; make another with `regsweep keys create`")
+            if is_expired and seconds is None:
+                raise ConflictError(
+                    f"the key '{record.name}' has expired; say with --expires how long the new one lasts"
+                )
+            api_key = ApiKey.make(record.id)
+            record.old_digest, record.old_until = record.digest, now if is_expired else now + grace_seconds
+            record.digest = api_key.digest
+            if seconds is not None:
+                record.expires_at = now + seconds
+            late = sa.update(SessionRecord).where(
+                SessionRecord.key_id == record.id, SessionRecord.expires_at > record.old_until
+            )
+            session.execute(late.values(expires_at=record.old_until))
         return api_key
 
     def list_keys(self) -> Sequence[KeyRecord]:
         """Every key that was made, oldest first."""
         with self._store.reading() as session:
             return session.scalars(sa.select(KeyRecord).order_by(KeyRecord.created_at, KeyRecord.id)).all()
+
+    def session_counts(self) -> Mapping[str, int]:
+        """How many browsers are logged in with each key, by its id; keys with none are left out."""
+        alive = sa.select(SessionRecord.key_id, sa.func.count()).where(SessionRecord.expires_at > unix_now())
+        with self._store.reading() as session:
+            return {row[0]: row[1] for row in session.execute(alive.group_by(SessionRecord.key_id))}
 
     def has_keys(self) -> bool:
         """Return whether a key was ever made, also a revoked one: revoking a leaked key must not open the service."""
@@ -51,24 +94,47 @@ class KeyStore:
     def has_usable_keys(self) -> bool:
         """Return whether there is a key that is neither revoked nor expired."""
         with self._store.reading() as session:
-            return session.scalar(sa.select(KeyRecord.id).where(_usable()).limit(1)) is not None
+            return session.scalar(sa.select(KeyRecord.id).where(is_usable()).limit(1)) is not None
 
-    def find_usable(self, key_id: str) -> KeyRecord | None:
-        """The key of an id; None when it was revoked, has expired or never was."""
+    def find(self, name_or_id: str) -> KeyRecord:
+        """Find a key, also one that was revoked.
+
+        Raises NotFoundError when there is none.
+        """
         with self._store.reading() as session:
-            return session.scalar(sa.select(KeyRecord).where(KeyRecord.id == key_id, _usable()))
+            return _find(session, name_or_id)
 
-    def revoke(self, key_id: str) -> None:
+    def authenticate(self, api_key: ApiKey) -> KeyRecord:
+        """Find the record of a key that may be used.
+
+        Raises UnauthenticatedError, which says why only to those who have its secret.
+        """
+        with self._store.reading() as session:
+            found = session.execute(sa.select(KeyRecord, unix_now()).where(KeyRecord.id == api_key.id)).one_or_none()
+        if found is None:
+            raise UnauthenticatedError("this key is not known")
+        record, now = found
+        is_old = record.old_digest is not None and api_key.fits(record.old_digest)
+        if not is_old and not api_key.fits(record.digest):
+            raise UnauthenticatedError("this key is not known")
+        if record.revoked_at is not None:
+            raise UnauthenticatedError(f"this key was revoked on {_day(record.revoked_at)}")
+        if record.expires_at is not None and record.expires_at <= now:
+            raise UnauthenticatedError(f"this key expired on {_day(record.expires_at)}")
+        if is_old and (record.old_until or 0.0) <= now:
+            raise UnauthenticatedError("this key was replaced by a new one of the same name")
+        return record
+
+    def revoke(self, name_or_id: str) -> None:
         """End a key and every login with it, from the next request on.
 
         Raises NotFoundError when there is none.
         """
-        with_id = KeyRecord.id == key_id
         with self._store.writing() as session:
-            if session.scalar(sa.select(KeyRecord.id).where(with_id)) is None:
-                raise NotFoundError(f"there is no key '{key_id}'; `regsweep keys list` shows the ids")
-            revoked = sa.update(KeyRecord).where(with_id, KeyRecord.revoked_at.is_(None))
-            session.execute(revoked.values(revoked_at=unix_now()))
+            record = _find(session, name_or_id, lock=True)
+            if record.revoked_at is None:
+                record.revoked_at = session.scalar(sa.select(unix_now()))
+            session.execute(sa.delete(SessionRecord).where(SessionRecord.key_id == record.id))
 
     def note_use(self, key_id: str) -> None:
         """Record that a key was used now."""
@@ -76,6 +142,21 @@ class KeyStore:
             session.execute(sa.update(KeyRecord).where(KeyRecord.id == key_id).values(last_used_at=unix_now()))
 
 
-def _usable() -> sa.ColumnElement[bool]:
+def is_usable() -> sa.ColumnElement[bool]:
+    """The condition that a key was not revoked and has not expired."""
     alive = sa.or_(KeyRecord.expires_at.is_(None), KeyRecord.expires_at > unix_now())
     return sa.and_(KeyRecord.revoked_at.is_(None), alive)
+
+
+def _find(session: Session, name_or_id: str, *, lock: bool = False) -> KeyRecord:
+    """The key of an id, else of a name."""
+    for condition in (has_name(KeyRecord.id, name_or_id), has_name(KeyRecord.name, name_or_id)):
+        query = sa.select(KeyRecord).where(condition)
+        record = session.scalar(query.with_for_update() if lock else query)
+        if record is not None:
+            return record
+    raise NotFoundError(f"there is no key '{name_or_id}'; `regsweep keys list` shows names and ids")
+
+
+def _day(instant: float) -> str:
+    return f"{datetime.fromtimestamp(instant, UTC):%Y-%m-%d}"

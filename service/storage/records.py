@@ -283,11 +283,26 @@ class KeyRecord(Record):
     __tablename__ = "regsweep_keys"
 
     id: Mapped[str] = mapped_column(sa.String(12), primary_key=True)  # the first part of the key
-    name: Mapped[str] = mapped_column(sa.String(100))  # of its holder or its purpose
+    name: Mapped[str] = mapped_column(sa.String(100), index=True, unique=True)  # of its holder or its purpose
     scope: Mapped[str] = mapped_column(sa.String(10))  # service.scopes.Scope
     digest: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of its secret
-    signing_secret: Mapped[str] = mapped_column(sa.String(64))  # signs the logins of browsers
+    old_digest: Mapped[str | None] = mapped_column(sa.String(64))  # of the secret before the last rotation
+    old_until: Mapped[float | None]  # the end of that secret
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
     last_used_at: Mapped[float | None]  # precise to a day
+
+
+class SessionRecord(Record):
+    """A browser that is logged in with a key; its cookie has the secret."""
+
+    __tablename__ = "regsweep_sessions"
+
+    id: Mapped[str] = mapped_column(sa.String(12), primary_key=True)
+    key_id: Mapped[str] = mapped_column(sa.ForeignKey("regsweep_keys.id"), index=True)
+    digest: Mapped[str] = mapped_column(sa.String(64))  # SHA-256 of its secret
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    seen_at: Mapped[float]  # precise to five minutes
+    user_agent: Mapped[str] = mapped_column(sa.String(100))  # the beginning of what the browser says of itself

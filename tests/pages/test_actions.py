@@ -254,7 +254,7 @@ def test_a_key_is_offered_what_it_may_do_and_no_more(
         assert page.url.startswith(f"{look.base}/login")
         page.fill("[name=key]", "rgs_wrong")
         page.keyboard.press("Enter")
-        page.wait_for_selector("text=This key is not known")
+        page.wait_for_selector("text=This is no key")
         page.fill("[name=key]", keys[scope])
         page.keyboard.press("Enter")
         page.wait_for_selector("h1:has-text('waits')")

@@ -120,7 +120,7 @@ def test_the_policy_lets_nothing_in(filled: httpx.Client) -> None:
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     )
-    for path in ("/", "/studies/paused", "/studies/nobody", "/login", "/docs"):
+    for path in ("/", "/studies/paused", "/studies/nobody", "/login", "/sessions", "/docs"):
         headers = filled.get(path).headers
         assert headers["content-security-policy"] == expected, path
         assert headers["x-content-type-options"] == "nosniff"

@@ -19,8 +19,7 @@ from tests.service.documents import study
 #: Commands that change something, run on, or hand out a file or code, which is what they print.
 OTHERS = {
     "run", "submit", "compare", "pause", "resume", "stop", "extend", "delete", "serve", "worker", "demo", "init",
-    "export", "model", "snippet", "predict", "datasets add", "datasets delete", "keys create", "keys revoke",
-    "db backup",
+    "export", "model", "snippet", "predict", "datasets add", "datasets delete", "db backup",
 }  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def test_every_operation_of_the_document_is_one_of_a_method(
         lambda: client.export("iris"), lambda: client.export("iris", "none"), lambda: client.model("iris", "none"),
         lambda: client.predict("iris", np.zeros((1, 4))), lambda: client.check(document("x")),
         lambda: client.profile(table()), lambda: client.read_model(Path(__file__)), client.workers,
-        lambda: list(client.events("iris")),
+        lambda: list(client.events("iris")), client.sessions, client.end_sessions, lambda: client.end_session("x"),
     ]  # fmt: skip
     for call in lacking:  # of this study there are none, or another part brings the route
         with suppress(ServiceError, InvalidSpecError):

@@ -1,20 +1,20 @@
-"""Logs browsers in: exchanges a key for a cookie, so that the dashboard and the pages can be read."""
+"""Logs browsers in and out: exchanges a key for a cookie, so that the dashboard and the pages can be read."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from urllib.parse import parse_qs
 
-import structlog
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from service.api.authentication import COOKIE, LOGIN_SECONDS, Authenticator, new_login
+from service.api.authentication import COOKIE, Authenticator
 from service.api.dependencies import AuthenticatorDependency
+from service.errors import RateLimitedError, UnauthenticatedError
+from service.pages.phrases import sentence
 from service.pages.rendering import render
-
-_log = structlog.get_logger(__name__)
+from service.storage.sessions import MAX_SECONDS
 
 router = APIRouter(include_in_schema=False)
 
@@ -42,16 +42,23 @@ async def login(request: Request, authenticator: AuthenticatorDependency) -> Res
             return await run_in_threadpool(_page, authenticator, "/", "This is no key.", 413)
     fields = parse_qs(body.decode(errors="replace"))
     target, key = fields.get("next", ["/"])[0], fields.get("key", [""])[0].strip()
-    record = await run_in_threadpool(authenticator.find_key, key)
-    if record is None:
-        _log.warning("login refused", client=request.client.host if request.client else None)
-        message = "This key is not known, was revoked, or has expired."
-        return await run_in_threadpool(_page, authenticator, target, message, 401)
+    return await run_in_threadpool(_log_in, request, authenticator, target, key)
+
+
+def _log_in(request: Request, authenticator: Authenticator, target: str, key: str) -> Response:
+    try:
+        token = authenticator.log_in(request, key)
+    except UnauthenticatedError as error:
+        return _page(authenticator, target, sentence(error.reason), 401)
+    except RateLimitedError as error:
+        refused = _page(authenticator, target, sentence(str(error)), error.status)
+        refused.headers["Retry-After"] = str(error.retry_after)
+        return refused
     response: Response = RedirectResponse(target if _is_own_path(target) else "/", 303)
     response.set_cookie(
         COOKIE,
-        new_login(record).text,
-        max_age=LOGIN_SECONDS,
+        token.text,
+        max_age=MAX_SECONDS,
         httponly=True,
         samesite="lax",
         secure=request.url.scheme == "https",
@@ -60,8 +67,9 @@ async def login(request: Request, authenticator: AuthenticatorDependency) -> Res
 
 
 @router.post("/logout")
-def logout() -> RedirectResponse:
-    """Drop the cookie, and the pages that the browser has cached."""
+def logout(request: Request, authenticator: AuthenticatorDependency, everywhere: bool = False) -> RedirectResponse:
+    """End the session, or all of its key, and drop the cookie and the pages that the browser has cached."""
+    authenticator.log_out(request, everywhere=everywhere)
     response = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
     response.delete_cookie(COOKIE)
     return response

@@ -62,7 +62,6 @@ def asset(request: Request, version: str, name: str) -> Response:
         raise NotFoundError(f"there is no file '{name}'")
     headers = {
         "Cache-Control": _YEAR if version == assets.version() else "no-cache",
-        "X-Content-Type-Options": "nosniff",
         "Vary": "Accept-Encoding",
     }
     if "gzip" not in request.headers.get("accept-encoding", ""):

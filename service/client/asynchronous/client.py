@@ -8,13 +8,14 @@ from service.client.asynchronous.comparisons import ComparisonCalls
 from service.client.asynchronous.datasets import DatasetCalls
 from service.client.asynchronous.following import FollowingCalls
 from service.client.asynchronous.results import ResultCalls
+from service.client.asynchronous.sessions import SessionCalls
 from service.client.asynchronous.trials import TrialCalls
 from service.client.keras_models import model_file
 from service.schemas.health import HealthView
 from service.schemas.models import ModelView
 
 
-class AsyncClient(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls):
+class AsyncClient(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls, SessionCalls):
     """The REST API of one server.
 
     Every method raises a ServiceError, or an InvalidSpecError that names the wrong fields, when the server refuses, and

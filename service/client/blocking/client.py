@@ -8,13 +8,14 @@ from service.client.blocking.comparisons import ComparisonCalls
 from service.client.blocking.datasets import DatasetCalls
 from service.client.blocking.following import FollowingCalls
 from service.client.blocking.results import ResultCalls
+from service.client.blocking.sessions import SessionCalls
 from service.client.blocking.trials import TrialCalls
 from service.client.keras_models import model_file
 from service.schemas.health import HealthView
 from service.schemas.models import ModelView
 
 
-class Client(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls):
+class Client(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls, SessionCalls):
     """The REST API of one server.
 
     Every method raises a ServiceError, or an InvalidSpecError that names the wrong fields, when the server refuses, and

@@ -1,0 +1,62 @@
+"""Slows those who send keys that are of no use: counts their failures by address, in memory."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from math import ceil
+
+import structlog
+from limits.storage import MemoryStorage
+from starlette.requests import HTTPConnection
+
+from service.errors import RateLimitedError
+
+_log = structlog.get_logger(__name__)
+_WINDOW_SECONDS = 60
+_MAX_ADDRESSES = 10_000  # that are counted one by one; further ones share a count
+_OTHERS = "others"
+_IPV6_PREFIX = 64  # one customer has at least so many addresses
+
+
+class FailedKeys:
+    """The failures of the last minute. A key that is right passes from every address, and counts nowhere."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._counts = limit, MemoryStorage()
+
+    def count(self, request: HTTPConnection, reason: str) -> None:
+        """Count a failure and log it.
+
+        Raises RateLimitedError when its address had too many within a minute; of these only the first is logged.
+        """
+        client = _client(request)
+        if client not in self._counts.storage and len(self._counts.storage) >= _MAX_ADDRESSES:
+            client = _OTHERS
+        count = self._counts.incr(client, _WINDOW_SECONDS)
+        if count <= self._limit:
+            _log.warning("key refused", client=client, reason=reason)
+            return
+        seconds = max(1, ceil(self._counts.get_expiry(client) - time.time()))
+        if count == self._limit + 1:
+            _log.warning(
+                "keys slowed: too many failed, and further ones are not logged", client=client, for_seconds=seconds
+            )
+        raise RateLimitedError(
+            f"{reason}, and more than {self._limit} from this address failed within a minute; wait {seconds} seconds "
+            "before the next",
+            seconds,
+        )
+
+
+def _client(request: HTTPConnection) -> str:
+    """The address behind a request, or of IPv6 the network that it is in."""
+    if request.client is None:
+        return "unknown"
+    try:
+        address = ipaddress.ip_address(request.client.host)
+    except ValueError:  # of a test, or what a proxy took for one
+        return "unknown"
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.ip_network((int(address), _IPV6_PREFIX), strict=False))
