@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -107,7 +108,7 @@ def odd_value(random: Random, deep: int = 0) -> Any:
     """A value that a field may not expect; now and then a large or a deep one."""
     kind = random.randrange(20)
     if kind < 14 or deep > 1:
-        return random.choice((_TEXTS, _NUMBERS, _PLAIN)[kind % 3])
+        return deepcopy(random.choice((_TEXTS, _NUMBERS, _PLAIN)[kind % 3]))  # or a mutation would change it for all
     length = random.choice([100, 1_001, 20_000]) if deep == 0 else 3
     match kind:
         case 14:
