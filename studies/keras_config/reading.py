@@ -19,7 +19,7 @@ from studies.keras_config.nodes import read_end, read_node
 MAX_CHARACTERS = 2_000_000
 MAX_LAYERS = 500
 _MAX_CALLS, _MAX_DEPTH = 2000, 8
-_MAX_TEXT, _MAX_ITEMS = 1000, 10_000  # of any text and list in a config, also where nothing reads it
+_MAX_TEXT, _MAX_ITEMS, _MAX_FIELDS = 1000, 10_000, 200  # of any text, list and object, also where nothing reads it
 _MODELS = {"Sequential", "Functional", "Model"}
 #: The first words of code; a text of JSON begins no line with one.
 _PYTHON = re.compile(r"^(import|from|def|class) \w", re.MULTILINE)
@@ -56,6 +56,8 @@ def _check_length(text: str) -> None:
 
 def _strip(value: Any) -> Any:
     if isinstance(value, Mapping):
+        if len(value) > _MAX_FIELDS:
+            raise ConfigError(f"holds an object of {len(value):,} fields; at most {_MAX_FIELDS} are taken")
         return {str(key): _strip(inner) for key, inner in value.items() if key not in _IGNORED}
     if isinstance(value, str) and len(value) > _MAX_TEXT:
         raise ConfigError(f"holds a text of {len(value):,} characters; at most {_MAX_TEXT:,} are taken")
