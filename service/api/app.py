@@ -47,10 +47,12 @@ from service.api.routes import (
     studies,
     study_checks,
     trials,
+    webhooks,
     workers,
 )
 from service.api.security_headers import SecurityHeaders
 from service.api.unknown_parameters import UnknownParameters
+from service.api.webhook_sender import WebhookSender
 from service.api.work_metrics import WorkMetrics
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
@@ -111,6 +113,7 @@ def _include_routers(app: FastAPI) -> None:
     app.include_router(predictions.router)
     app.include_router(projects.router)
     app.include_router(workers.router)
+    app.include_router(webhooks.router)
     app.include_router(sessions.router)
     app.include_router(sessions.pages)
 
@@ -127,12 +130,15 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watch = LeaseWatch(lazy_store, settings.lease_seconds)
         watch.start()
+        app.state.webhook_sender = WebhookSender(lazy_store, settings)
+        app.state.webhook_sender.start()
         opener = threading.Thread(target=_open, args=(lazy_store, app.state.artifacts), name="opener")
         opener.start()
         try:
             yield
         finally:
             await hub.stop()
+            await app.state.webhook_sender.stop()
             opener.join()
             watch.stop()
             if fleet is not None:

@@ -64,6 +64,7 @@ def load_settings(**flags: Any) -> Settings:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
         settings.check_database()
         settings.check_artifacts()
+        settings.check_webhooks()
     except SettingsError as error:
         refuse(str(error))
     except ValidationError as error:
