@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service import audit
-from service.errors import ConflictError, NotFoundError
+from service.errors import ConflictError, InvalidWebhookError, NotFoundError
 from service.storage import quotas
 from service.storage.database import unix_now
 from service.storage.records import DeliveryRecord, WebhookRecord, has_name
@@ -41,13 +41,12 @@ class WebhookStore:
     def add(self, url: str, events: Sequence[Event], project: str | None, wrapped_secret: str) -> WebhookRecord:
         """Add a webhook for the studies of a project, or of all where the key sees all and none is named.
 
-        Raises ConflictError when there are too many, NotFoundError when there is no such project, and BadRequestError
-        when the key is limited to several and none is named.
+        Raises ConflictError when there are too many, InvalidWebhookError when there is no such project, and
+        BadRequestError when the key is limited to several and none is named.
         """
         with self._store.writing() as session:
             if project is not None or self._access.projects is not None:
-                # Locked, so that the project is not deleted meanwhile.
-                project = quotas.find_project(session, self._access, self._access.choose(project), lock=True).name
+                project = self._lock_project(session, project)
             if (session.scalar(sa.select(sa.func.count()).select_from(WebhookRecord)) or 0) >= MAX_WEBHOOKS:
                 raise ConflictError(f"there are {MAX_WEBHOOKS} webhooks, and there may be no more; remove one first")
             record = WebhookRecord(
@@ -114,6 +113,13 @@ class WebhookStore:
         if record is None or not self._sees(record):
             raise NotFoundError(f"there is no webhook '{webhook_id}'; `regsweep webhooks list` shows the ids")
         return record
+
+    def _lock_project(self, session: Session, name: str | None) -> str:
+        """The name of the project that is asked for, or of the key's; it is not deleted before the commit."""
+        try:
+            return quotas.find_project(session, self._access, self._access.choose(name), lock=True).name
+        except NotFoundError as error:
+            raise InvalidWebhookError("project", f"project: {error}") from error
 
     def _sees(self, record: WebhookRecord) -> bool:
         if self._access.projects is None:

@@ -288,8 +288,8 @@ def test_an_admin_of_one_project_has_its_webhooks_alone(tmp_path: Path) -> None:
         assert (of_all["project"], of_there["project"], mine["project"]) == (None, "there", "here")
         assert [one["id"] for one in api.get("/v1/webhooks", headers=here).json()["webhooks"]] == [mine["id"]]
         assert len(api.get("/v1/webhooks", headers=everywhere).json()["webhooks"]) == 3
-        problem(api.post("/v1/webhooks", json=body | {"project": "there"}, headers=here), 404)
-        problem(api.post("/v1/webhooks", json=body | {"project": "nowhere"}, headers=everywhere), 404)
+        problem(api.post("/v1/webhooks", json=body | {"project": "there"}, headers=here), 422)
+        problem(api.post("/v1/webhooks", json=body | {"project": "nowhere"}, headers=everywhere), 422)
         for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/test"), ("GET", "/deliveries")):
             for other in (of_all, of_there, {"id": "none"}):
                 refused = problem(api.request(method, f"/v1/webhooks/{other['id']}{path}", json={}, headers=here), 404)
