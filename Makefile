@@ -8,7 +8,7 @@ AUDIT_READY := .venv/audit-ready
 AUDIT ?= pypi
 BEGUN := $(shell date +%s)
 
-.PHONY: setup demo test fuzz check test-docker browser serve client openapi lint types chaos bench-setup bench lock audit-setup audit licenses clean
+.PHONY: setup demo test fuzz check test-docker browser proxies serve client openapi lint types chaos bench-setup bench lock audit-setup audit licenses clean
 
 setup: $(READY)
 
@@ -28,7 +28,7 @@ serve: setup
 
 # Write bytecode even where the environment forbids it, or each of a hundred processes compiles our modules.
 test: setup
-	@$(MAKE) --no-print-directory -j lint types browser
+	@$(MAKE) --no-print-directory -j lint types browser proxies
 	mkdir -p .pytest_cache
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m slipcover --json --out .pytest_cache/coverage.json -m pytest
 	$(BIN)/python -m slipcover --merge .pytest_cache/coverage.json --out .pytest_cache/coverage.json --fail-under 90
@@ -54,6 +54,14 @@ browser:
 	command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] || { \
 	  echo "Chromium is missing, and only root can install it here: the tests that open the report in a browser are skipped."; exit 0; }; \
 	apt-get install -y -qq chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+
+# Tests run the examples of docker/ in real ones; not where installing them would start them. apt-get runs once at a time.
+proxies: browser
+	@command -v nginx >/dev/null && command -v caddy >/dev/null && exit 0; \
+	command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ] || { \
+	  echo "nginx or Caddy is missing, and is not installed here: the tests that run behind them are skipped."; exit 0; }; \
+	install="env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends nginx-light caddy"; \
+	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "nginx or Caddy cannot be installed."
 
 # Make the blocking client from the one for asyncio.
 client: setup
@@ -87,6 +95,8 @@ bench: bench-setup
 	$(BIN)/python -m benchmarks.kernel
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.listeners
+	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.strangers
 	$(BIN)/python -m benchmarks.first_trial
 	$(BIN)/python -m benchmarks.workers
 	$(BIN)/python -m benchmarks.memory

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.serving import serving
+from benchmarks.server import serving
 from benchmarks.workloads import document
 from service.storage.states import ACTIVE_COMPARISON
 

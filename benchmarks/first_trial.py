@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 
-from benchmarks.serving import started, warm_up
+from benchmarks.server import started, warm_up
 from benchmarks.workloads import document
 from service.client import Client
 

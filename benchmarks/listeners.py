@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from benchmarks.serving import serving
+from benchmarks.server import serving
 from benchmarks.workloads import document
 from service.cli.demo import free_port
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 
-from benchmarks.serving import run, started
+from benchmarks.server import run, started
 from benchmarks.workers import resident_mib, worker_process
 from benchmarks.workloads import document
 

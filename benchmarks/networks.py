@@ -12,7 +12,7 @@ import time
 from math import prod
 from typing import Any
 
-from benchmarks.serving import started
+from benchmarks.server import started
 from benchmarks.workers import resident_mib, worker_process
 from service.client import Client
 

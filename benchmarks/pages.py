@@ -21,7 +21,7 @@ from urllib.parse import quote
 import httpx
 import sqlalchemy as sa
 
-from benchmarks.serving import server_process
+from benchmarks.server import server_process
 from service.storage.records import CurveRecord, StudyRecord, TrialRecord
 from service.storage.states import ComparisonState, StudyState, TrialState
 from service.storage.store import Store

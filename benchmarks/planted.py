@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.serving import serving
+from benchmarks.server import serving
 from service.client import Client
 from service.storage.states import ACTIVE_COMPARISON
 from studies.analysis.results import Comparison

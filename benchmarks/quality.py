@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.optuna_script import run_script
-from benchmarks.serving import run, serving
+from benchmarks.server import run, serving
 from benchmarks.workloads import document
 from service.client import Client
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from benchmarks.serving import run, serving
+from benchmarks.server import run, serving
 from benchmarks.tables import TABLES, published
 from service.client import Client
 from service.errors import ServiceError

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.judging import Judge, divides, judged
 from benchmarks.regret import summary
-from benchmarks.serving import serving
+from benchmarks.server import serving
 from benchmarks.tables import HELD_BACK
 from service.client import Client
 from studies.analysis.results import Comparison

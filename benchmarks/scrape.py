@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import sqlalchemy as sa
 
-from benchmarks.serving import server_process
+from benchmarks.server import server_process
 from service.storage.database import unix_now
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, table_of
 from service.storage.states import Ending, StudyState, TrialState

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.serving import run, serving
+from benchmarks.server import run, serving
 from service.client import Client
 from studies.spec.table import TableFormat
 

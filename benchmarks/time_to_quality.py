@@ -20,7 +20,7 @@ from statistics import median
 from typing import Any, TypeAlias
 
 from benchmarks.optuna_script import run_script
-from benchmarks.serving import serving
+from benchmarks.server import serving
 from benchmarks.workloads import WORKLOADS, document
 from service.client import Client
 

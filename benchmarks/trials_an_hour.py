@@ -17,7 +17,7 @@ from pathlib import Path
 
 import optuna
 
-from benchmarks.serving import regsweep, serving
+from benchmarks.server import regsweep, serving
 from benchmarks.workloads import WORKLOADS
 
 #: So many trials by default: about a minute of the script.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from benchmarks.serving import regsweep, serving
+from benchmarks.server import regsweep, serving
 from benchmarks.workloads import document
 from service.client import Client
 

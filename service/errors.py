@@ -176,6 +176,13 @@ class TooLargeError(ServiceError):
         super().__init__(f"the {part} is larger than {max_bytes:,} bytes, which {setting} allows")
 
 
+class BusyError(ServiceError):
+    """The server has as much at once as it can hold; the same request may pass later."""
+
+    status = 503
+    title = "Busy"
+
+
 class CutOffError(ServiceError):
     """A client disconnected before its upload was complete; nobody reads the answer."""
 
@@ -262,16 +269,6 @@ class ReaderDiedError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("what reads files was ended from outside; send the file again")
-
-
-class BusyError(ServiceError):
-    """A request waited too long for its turn."""
-
-    status = 503
-    title = "Busy"
-
-    def __init__(self, what: str, seconds: float) -> None:
-        super().__init__(f"{what} and this one has waited for {seconds:.0f} seconds; send it again later")
 
 
 class InvalidOptionsError(InvalidSpecError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import shlex
@@ -12,10 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -25,6 +27,8 @@ from service.webhook_addresses import AllowList
 
 #: The file in a URL of SQLAlchemy's, which a light install does not have.
 _SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
+
+_ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 _URL = re.compile(r"[\w+]+://")
 
@@ -44,6 +48,24 @@ def _cache_folder() -> Path:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "regsweep")
     except RuntimeError:  # a container's user without a home
         return Path(tempfile.gettempdir(), "regsweep")
+
+
+def _check_root_path(path: str) -> str:
+    path = path.rstrip("/")
+    if not _ROOT_PATH.fullmatch(path):
+        raise ValueError(f"'{path}' is no path such as /regsweep; use letters, digits and . _ ~ - between slashes")
+    return path
+
+
+def _split_proxies(value: Any) -> Any:
+    """Read addresses and networks; one that is neither would never be met, and `*` would believe everybody."""
+    proxies = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise ValueError(f"'{proxy}' is no address or network such as 127.0.0.1 or 172.16.0.0/12") from error
+    return tuple(proxies)
 
 
 def _default_artifacts_url(settings: dict[str, Any]) -> str:
@@ -105,6 +127,14 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         8000, description="Port the server listens on; 0 takes a free one."
+    )
+    root_path: Annotated[str, AfterValidator(_check_root_path)] = Field(
+        "", description="Path under which a proxy shows the server, such as /regsweep."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_proxies)] = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, with "
+        "commas between them.",
     )
     server_url: str = Field("http://127.0.0.1:8000", description="URL of the server that the commands talk to.")
     key: SecretStr | None = Field(None, description="The API key that commands send to a server.")
@@ -169,6 +199,12 @@ class Settings(BaseSettings):
     max_reads: Annotated[int, Field(ge=1)] = Field(
         4, description="Files that are read at once, half of them of one key; others wait, 30 seconds at most."
     )
+    max_bodies_bytes: Annotated[int, Field(ge=1)] = Field(
+        20_000_000, description="Most bytes of bodies that the server holds at once; what is beyond is answered 503."
+    )
+    max_connections: Annotated[int, Field(ge=1)] = Field(
+        1000, description="Most connections of clients at once; one more closes the one that has idled longest."
+    )
     max_trials: Annotated[int, Field(ge=1)] = Field(
         50_000, description="Most trials of a study, and of each technique that a comparison searches."
     )
@@ -208,7 +244,16 @@ class Settings(BaseSettings):
         "public, also by http; a host without its port.",
     )
     dashboard_writes: bool = Field(
-        False, description="Let the Optuna dashboard change studies; otherwise only GET and HEAD reach it."
+        False,
+        description="Let the Optuna dashboard change notes, preferences and artifacts, and studies that are not "
+        "regsweep's; otherwise only GET and HEAD reach it.",
+    )
+    cache_bytes: Annotated[int, Field(ge=0)] = Field(
+        20_000_000_000,
+        description="Bytes of datasets from S3 that the cache folder keeps; what was used longest ago goes first.",
+    )
+    keep_days: Annotated[float, Field(ge=1)] | None = Field(
+        None, description="Days after its end when the server deletes a study; it looks once a day. Not set: never."
     )
 
     @classmethod
@@ -223,6 +268,11 @@ class Settings(BaseSettings):
         """Add the files to the library's own sources, as the last."""
         files = InitSettingsSource(settings_cls, _from_files(cls.model_fields))
         return init_settings, env_settings, dotenv_settings, file_secret_settings, files
+
+    @property
+    def is_behind_proxy(self) -> bool:
+        """Whether requests come through a proxy, so that each needs a key wherever it seems to come from."""
+        return bool(self.root_path or self.trusted_proxies)
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -272,6 +322,7 @@ class Settings(BaseSettings):
         """The environment that gives a child process these settings, without the secrets."""
         others = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
         values = self.model_dump(exclude={"key", "metrics_token", "secret_key"})
+        values["trusted_proxies"] = ",".join(self.trusted_proxies)
         return others | {_variable(name): str(value) for name, value in values.items() if value is not None}
 
 

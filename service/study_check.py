@@ -37,7 +37,7 @@ def check_study(document: Mapping[str, Any], settings: Settings, store: Store, d
     work = plan_work(spec)
     with store.reading() as session:
         if spec.warm_start is not None:
-            user_trials.find_warm_start(session, store.optuna, spec)
+            user_trials.find_warm_start(session, spec)
         summary = summary_of(session, spec.dataset)
         conflict = store.name_conflict(session, spec)
         speed = read_speed(session, spec)

@@ -67,7 +67,7 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
     with store.reading() as session:  # first: who goes on from there must not miss what the rest does not show yet
         positions = following.positions(session, [study.id for study in studies])
     counts, best = store.progress(studies), store.best_by_study(studies)
-    dashboard = store.dashboard_ids(study.name for study in studies)
+    dashboard, problems = store.dashboard_ids(study.name for study in studies), store.problems(studies)
     with store.reading() as session:
         overall = progress.count_with_comparisons(session, studies)
         activities = workers.activities(session, studies, overall)
@@ -79,6 +79,7 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
         view.model_copy(
             update={
                 "activity": activities[study.id],
+                "problem": problems.get(study.id),
                 "last_event_id": following.event_id(study.id, positions.get(study.id, 0)),
             }
         )

@@ -8,6 +8,7 @@ StudiesError
 │   └── DivergedError     a loss that became NaN or infinite
 ├── OutOfMemoryError      trials that did not fit into the memory together
 ├── EngineError           a study that this machine cannot train as it asks for
+├── ParamsMissingError    a trial that was opened no longer has its params
 ├── NumberTakenError      another worker opened a trial of this number first
 └── LeaseLostError        this worker no longer owns the trial
 """
@@ -88,6 +89,10 @@ def ran_out_of_memory(error: BaseException) -> bool:
 
 class NumberTakenError(StudiesError):
     """Another worker opened a trial of this number first; ask again with its trial in view."""
+
+
+class ParamsMissingError(StudiesError):
+    """A trial that an earlier attempt opened no longer has its params: another program removed them."""
 
 
 class LeaseLostError(StudiesError):

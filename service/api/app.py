@@ -14,9 +14,9 @@ from starlette.types import ASGIApp
 
 from service.api import problems
 from service.api.authentication import Authenticator
+from service.api.behind_proxy import BehindProxy
 from service.api.body_limit import BodyLimit
 from service.api.dashboard import Dashboard
-from service.api.dependencies import WakesWorkers
 from service.api.guard import Guard
 from service.api.head_and_options import HeadAndOptions
 from service.api.hub import Hub
@@ -28,6 +28,7 @@ from service.api.readiness import Readiness
 from service.api.readings import Readings
 from service.api.request_metrics import RequestMetrics
 from service.api.request_rates import RequestRates
+from service.api.retention_watch import RetentionWatch
 from service.api.routes import (
     comparisons,
     datasets,
@@ -51,7 +52,9 @@ from service.api.routes import (
     workers,
 )
 from service.api.security_headers import SecurityHeaders
+from service.api.shared_reads import SharedReads
 from service.api.unknown_parameters import UnknownParameters
+from service.api.waking import WakesWorkers
 from service.api.webhook_sender import WebhookSender
 from service.api.work_metrics import WorkMetrics
 from service.errors import MigrationError, StorageError
@@ -82,7 +85,10 @@ def _open(lazy_store: LazyStore, artifacts: Artifacts) -> None:
 class _App(DocumentedApp):
     def build_middleware_stack(self) -> ASGIApp:
         # Around what answers unforeseen errors too, which Starlette puts around all middleware that is added.
-        return Observer(SecurityHeaders(super().build_middleware_stack()), self.state.request_metrics)
+        stack = Observer(SecurityHeaders(super().build_middleware_stack()), self.state.request_metrics)
+        # Around all, so that each of them sees the path, the scheme and the address that a request really had.
+        settings: Settings = self.state.settings
+        return BehindProxy(stack, settings.root_path, settings.trusted_proxies)
 
 
 def _add_operation(app: FastAPI, settings: Settings, lazy_store: LazyStore) -> None:
@@ -101,13 +107,13 @@ def _include_routers(app: FastAPI) -> None:
     app.include_router(form_pages.router)
     app.include_router(pages.router)
     app.include_router(study_checks.router)
-    app.include_router(studies.router, dependencies=[WakesWorkers])
+    app.include_router(studies.router)
     app.include_router(events.router)
-    app.include_router(trials.router, dependencies=[WakesWorkers])
+    app.include_router(trials.router)
     app.include_router(models.router)
     app.include_router(model_files.router)
     app.include_router(datasets.router)
-    app.include_router(comparisons.router, dependencies=[WakesWorkers])
+    app.include_router(comparisons.router)
     app.include_router(report.router)
     app.include_router(splits.router)
     app.include_router(predictions.router)
@@ -128,8 +134,12 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watch = LeaseWatch(lazy_store, settings.lease_seconds)
-        watch.start()
+        watches = (
+            LeaseWatch(lazy_store, settings.lease_seconds),
+            RetentionWatch(lazy_store, app.state.artifacts, settings.keep_days, app.state.dashboard.forget),
+        )
+        for watch in watches:
+            watch.start()
         app.state.webhook_sender = WebhookSender(lazy_store, settings)
         app.state.webhook_sender.start()
         opener = threading.Thread(target=_open, args=(lazy_store, app.state.artifacts), name="opener")
@@ -140,7 +150,8 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
             await hub.stop()
             await app.state.webhook_sender.stop()
             opener.join()
-            watch.stop()
+            for watch in watches:
+                watch.stop()
             if fleet is not None:
                 fleet.stop()
             app.state.readiness.close()
@@ -152,6 +163,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
         version=VERSION,
         summary="Which regularization to use on your data, how much of it, and how sure that is.",
         lifespan=lifespan,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         # routes/pages.py has a page that needs no other host.
         docs_url=None,
         redoc_url=None,
@@ -164,16 +176,30 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
     app.state.settings, app.state.fleet = settings, fleet
     app.state.lazy_store, app.state.hub = lazy_store, hub
     app.state.artifacts = Artifacts(settings.artifacts_url)
-    app.state.authenticator = Authenticator(lazy_store, settings.max_failed_keys)
+    app.state.reads = SharedReads(lazy_store.version)
+    app.state.authenticator = Authenticator(
+        lazy_store, settings.max_failed_keys, is_behind_proxy=settings.is_behind_proxy
+    )
     _add_operation(app, settings, lazy_store)
-    app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes)
+    app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes, root_path=settings.root_path)
     app.state.readings = Readings(settings, own_files=own_files)
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.router.default = app.state.dashboard
-    # The middleware added last runs first: no body is read before its sender is known.
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(UnknownParameters)
     app.add_middleware(HeadAndOptions)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    rates = RequestRates(settings.quota_requests_a_minute)
-    app.add_middleware(Guard, authenticator=app.state.authenticator, rates=rates, metrics_token=settings.metrics_token)
-    return app
+    if app.state.fleet is not None:
+        app.add_middleware(WakesWorkers, fleet=app.state.fleet)
+    # The middleware added last runs first: no body is read before its sender is known.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, max_held_bytes=settings.max_bodies_bytes)
+    app.add_middleware(
+        Guard,
+        authenticator=app.state.authenticator,
+        reads=SharedReads(app.state.lazy_store.version),
+        rates=RequestRates(settings.quota_requests_a_minute),
+        metrics_token=settings.metrics_token,
+    )

@@ -24,8 +24,8 @@ _USE_SECONDS = 24 * 3600.0  # between two records of a key's last use, for each 
 class Authenticator:
     """Looks keys and sessions up in the database at every request, so that one that has ended is refused at once."""
 
-    def __init__(self, lazy_store: LazyStore, max_failed_keys: int) -> None:
-        self._lazy_store = lazy_store
+    def __init__(self, lazy_store: LazyStore, max_failed_keys: int, *, is_behind_proxy: bool = False) -> None:
+        self._lazy_store, self._is_behind_proxy = lazy_store, is_behind_proxy
         self._failed_keys = FailedKeys(max_failed_keys)
 
     @property
@@ -37,8 +37,8 @@ class Authenticator:
         return SessionStore(self._lazy_store.get())
 
     def is_open(self) -> bool:
-        """Return whether no key was ever made, so that no request can need one."""
-        return not self._keys.has_keys()
+        """Return whether no key was ever made and no proxy stands before, so that this machine's users need none."""
+        return not self._is_behind_proxy and not self._keys.has_keys()
 
     def identify(self, request: HTTPConnection) -> KeyRecord:
         """Find the key of a request, and record its use at most once a day.

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api import dashboard_files, dashboard_writes
 from service.api.lazy_store import LazyStore
 from service.api.problems import answer, problem
+from service.api.responses import asset_response
 from service.errors import ForbiddenError, NotFoundError
 from service.scopes import READS
 from service.storage import database
@@ -24,39 +29,64 @@ if TYPE_CHECKING:
 #: The dashboard cannot live under a sub-path; these are the paths it answers.
 _PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/csv", "/favicon.ico", "/incompatible-rdb-schema")
 _READS, _WRITES = ["GET", "HEAD", "OPTIONS"], ["DELETE", "PATCH", "POST", "PUT"]
+_FILES = ("/static/", "/favicon.ico")
 _LIST = "/api/studies"  # a study's own page reads it from /api/studies/{id}
 
 
 class Dashboard:
     """An ASGI app for every path that is no route of ours: answers the dashboard's paths, refuses all others.
 
-    The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set.
+    The dashboard has no authentication and many write routes, so only reads pass unless `writes` is set; and then those
+    writes that leave our studies whole, see dashboard_writes.py.
     """
 
-    def __init__(self, lazy_store: LazyStore, *, writes: bool) -> None:
+    def __init__(self, lazy_store: LazyStore, *, writes: bool, root_path: str = "") -> None:
         self._lazy_store = lazy_store
         self._writes = writes
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        await (await self._answer(scope))(scope, receive, send)
+        app = await self._answer(scope)
+        if self._root_path and scope["path"].startswith("/dashboard"):
+            send = _rewritten(send, partial(dashboard_files.page_under, self._root_path))
+        await app(scope, receive, send)
 
     async def _answer(self, scope: Scope) -> ASGIApp:
         path: str = scope["path"]
         if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
-            missing = f"there is nothing at {path}; /docs lists what there is"
+            missing = f"there is nothing at {path}; {self._root_path}/docs lists what there is"
             return answer(Request(scope), NotFoundError.status, NotFoundError.title, missing)
         if scope["method"] == "OPTIONS":
             return Response(status_code=204, headers={"Allow": ", ".join(_READS + _WRITES if self._writes else _READS)})
         if _is_limited(scope):
             sentence = "the dashboard shows the studies of every project, and this key is limited to some"
             return answer(Request(scope), ForbiddenError.status, ForbiddenError.title, sentence)
-        if scope["method"] not in READS and not self._writes:
-            return _refuse_write()
+        if scope["method"] not in READS:
+            reason = await run_in_threadpool(self._why_refused, scope["method"], path)
+            if reason is not None:
+                # Where the dashboard shows a reason, it shows `reason`.
+                return problem(403, "Forbidden", reason, reason=reason)
         scope["is_dashboard"] = True
+        if path.startswith(_FILES):
+            return await run_in_threadpool(self._file_response, Request(scope))
         lists = scope["method"] in READS and path.rstrip("/") == _LIST
         return await run_in_threadpool(lambda: cast(ASGIApp, self._listing_wsgi if lists else self._wsgi))
+
+    def _file_response(self, request: Request) -> Response:
+        """A file of the page. Its own app fails where a request names no Accept-Encoding."""
+        path = request.scope["path"]
+        found = dashboard_files.find(path, self._root_path)
+        if found is None:
+            return answer(request, NotFoundError.status, NotFoundError.title, f"there is no file at {path}")
+        return asset_response(request, found, {"Cache-Control": "no-cache"})
+
+    def _why_refused(self, method: str, path: str) -> str | None:
+        if not self._writes:
+            return "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
+        with self._lazy_store.get().reading() as session:
+            return dashboard_writes.why_refused(session, method, path)
 
     def forget(self) -> None:
         """Drop the dashboard's cache: SQLite gives the number of a deleted Optuna study to the next one."""
@@ -79,7 +109,8 @@ class Dashboard:
         from a2wsgi import WSGIMiddleware
         from optuna.storages import get_storage
 
-        return WSGIMiddleware(optuna_dashboard.wsgi(get_storage(self._storage)))
+        place = SimpleNamespace(base_url=self._root_path)  # the only way to tell it where artifacts are
+        return WSGIMiddleware(optuna_dashboard.wsgi(get_storage(self._storage), jupyterlab_extension_context=place))
 
     @cached_property
     def _listing_storage(self) -> RDBStorage:
@@ -102,7 +133,22 @@ def _is_limited(scope: Scope) -> bool:
     return record is not None and record.projects is not None
 
 
-def _refuse_write() -> JSONResponse:
-    """The refusal of a write; where the dashboard shows a reason, it shows `reason`."""
-    detail = "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
-    return problem(403, "Forbidden", detail, reason=detail)
+def _rewritten(send: Send, rewrite: Callable[[bytes], bytes]) -> Send:
+    """A `send` that passes an answer on as a whole, with its body rewritten."""
+    start: Message = {}
+    body = b""
+
+    async def send_at_end(message: Message) -> None:
+        nonlocal start, body
+        if message["type"] == "http.response.start":
+            start = message
+            return
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            content = rewrite(body)
+            if body:  # a HEAD has none, and tells the length of what a GET would get
+                MutableHeaders(scope=start)["content-length"] = str(len(content))
+            await send(start)
+            await send({**message, "body": content})
+
+    return send_at_end

@@ -1,7 +1,6 @@
 """Dependencies that routes share: the store, the artifacts, headers, pages of a listing."""
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
@@ -22,7 +21,6 @@ from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
 from service.storage.projects import ProjectStore
 from service.storage.store import Store
-from service.worker.fleet import Fleet
 from studies.spec.study import StudySpec
 from studies.study_file import unique_keys
 
@@ -47,7 +45,7 @@ def parse_etags(header: str) -> frozenset[str]:
     return frozenset(etag.strip().removeprefix("W/").strip('"') for etag in header.split(","))
 
 
-def _if_match(
+async def _if_match(
     if_match: Annotated[
         str | None,
         Header(
@@ -59,7 +57,7 @@ def _if_match(
     return None if if_match is None else parse_etags(if_match)
 
 
-def _idempotency_key(
+async def _idempotency_key(
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -80,18 +78,18 @@ async def _unique_keys(request: Request) -> None:
 def _store(request: Request) -> Store:
     """The store as the request's key may use it: whatever a route finds, it finds through this."""
     store = cast(LazyStore, request.app.state.lazy_store).get()
-    return store.accessed_by(access_of(request.state.key, _settings(request)))
+    return store.accessed_by(access_of(request.state.key, request.app.state.settings))
 
 
-def _artifacts(request: Request) -> Artifacts:
+async def _artifacts(request: Request) -> Artifacts:
     return cast(Artifacts, request.app.state.artifacts)
 
 
 def _datasets(request: Request) -> DatasetStore:
-    return DatasetStore(_store(request), _artifacts(request))
+    return DatasetStore(_store(request), cast(Artifacts, request.app.state.artifacts))
 
 
-def _readings(request: Request) -> Readings:
+async def _readings(request: Request) -> Readings:
     return cast(Readings, request.app.state.readings)
 
 
@@ -99,35 +97,26 @@ def _projects(request: Request) -> ProjectStore:
     return ProjectStore(_store(request))
 
 
-def _dashboard(request: Request) -> Dashboard:
+async def _dashboard(request: Request) -> Dashboard:
     return cast(Dashboard, request.app.state.dashboard)
 
 
-def _authenticator(request: Request) -> Authenticator:
+async def _authenticator(request: Request) -> Authenticator:
     return cast(Authenticator, request.app.state.authenticator)
 
 
-def _hub(request: Request) -> Hub:
+async def _hub(request: Request) -> Hub:
     return cast(Hub, request.app.state.hub)
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
-
-
-def _wake_workers(request: Request) -> Iterator[None]:
-    yield
-    fleet = cast(Fleet | None, request.app.state.fleet)
-    if request.method != "GET" and fleet is not None:
-        fleet.wake()
 
 
 #: A study's document, which FastAPI does not validate.
 StudyBody = Annotated[dict[str, Any], Body(), DescribedAs(StudySpec)]
 #: The same for a check, whose dataset may be a file that is not uploaded.
 StudyDraftBody = Annotated[dict[str, Any], Body(), DescribedAs(StudyDraft)]
-#: Wakes this machine's workers after a request that may have given them work.
-WakesWorkers = Depends(_wake_workers)
 #: Refuses a JSON body in which a key stands twice.
 UniqueKeysDependency = Depends(_unique_keys)
 IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]

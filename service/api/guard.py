@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
+from functools import partial
 from typing import cast
 from urllib.parse import quote
 
@@ -19,26 +20,31 @@ from service import scopes
 from service.api import problems
 from service.api.authentication import COOKIE, Authenticator
 from service.api.request_rates import RequestRates
+from service.api.shared_reads import SharedReads
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
 from service.storage.records import KeyRecord
 
 _POLICY_VIOLATION = 1008  # WebSocket's code
+#: By which proxies say that they pass a request on.
+_FORWARDING = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 
 class Guard:
     """ASGI middleware: passes the requests that `scopes.RULES` allow their key, denies all others.
 
-    While no key was ever made, requests over a loopback address under a loopback name pass.
+    While no key was ever made, requests over a loopback address under a loopback name pass. None that a
+    proxy passed on does: one on this machine makes everybody look like this machine's users.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         authenticator: Authenticator,
+        reads: SharedReads,
         rates: RequestRates,
         metrics_token: SecretStr | None = None,
     ) -> None:
-        self._app, self._authenticator, self._rates = app, authenticator, rates
+        self._app, self._authenticator, self._reads, self._rates = app, authenticator, reads, rates
         self._metrics_header = None if metrics_token is None else f"Bearer {metrics_token.get_secret_value()}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,12 +69,7 @@ class Guard:
             _check_site(request)
             needed = scopes.needed_scope(request.method, request.scope["path"])
             if needed is not None and not self._may_scrape(request):
-                try:
-                    await run_in_threadpool(check_key, self._authenticator, request, needed)
-                finally:
-                    _bind_key(request)
-                if (record := request.state.key) is not None:
-                    self._rates.check(record.id, record.name)
+                await self._check_key(request, needed)
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
                 return RedirectResponse(f"/login?next={quote(_target(request), safe='')}", 303)
@@ -78,6 +79,20 @@ class Guard:
         except problems.DATABASE_ERRORS as error:
             return problems.answer_database_error(request, error)
         return None
+
+    async def _check_key(self, request: Request, needed: scopes.Scope) -> None:
+        sent = request.headers.get("authorization"), request.headers.get("cookie")
+        record: KeyRecord | None = None
+        try:
+            record = await self._reads.read(sent, partial(self._authenticator.identify, request))
+        except UnauthenticatedError as error:
+            await run_in_threadpool(_check_open, self._authenticator, request, error)
+        try:
+            _check_scope(request, record, needed)
+        finally:
+            _bind_key(request)
+        if record is not None:
+            self._rates.check(record.id, record.name)
 
 
 def _bind_key(request: Request) -> None:
@@ -96,11 +111,20 @@ def check_key(authenticator: Authenticator, request: Request, needed: scopes.Sco
     try:
         record = authenticator.identify(request)
     except UnauthenticatedError as error:
-        if not authenticator.is_open() or not _over_loopback(request):
-            if "authorization" in request.headers:  # logins end by themselves, and browsers go on to ask
-                authenticator.count_failure(request, error)
-            raise
-        _check_host(request)
+        _check_open(authenticator, request, error)
+    _check_scope(request, record, needed)
+
+
+def _check_open(authenticator: Authenticator, request: Request, error: UnauthenticatedError) -> None:
+    """Raise an error unless a request without a usable key is of this machine's user, who needs none."""
+    if not authenticator.is_open() or not _over_loopback(request) or _is_forwarded(request):
+        if "authorization" in request.headers:  # logins end by themselves, and browsers go on to ask
+            authenticator.count_failure(request, error)
+        raise error
+    _check_host(request)
+
+
+def _check_scope(request: Request, record: KeyRecord | None, needed: scopes.Scope) -> None:
     request.state.key = record  # also for the page that says what its scope lacks
     if record is not None and not scopes.includes(granted := cast(scopes.Scope, record.scope), needed):
         raise ForbiddenError(f"this needs the scope {needed}, and the key '{record.name}' has {granted}", needed)
@@ -129,6 +153,11 @@ def _check_site(request: Request) -> None:
 def _over_loopback(request: HTTPConnection) -> bool:
     server = request.scope.get("server")
     return server is not None and _is_loopback(server[0])
+
+
+def _is_forwarded(request: HTTPConnection) -> bool:
+    """Whether a proxy passed it on: it says so, or it speaks HTTP/1.0, as nginx does where it is told nothing."""
+    return request.scope["http_version"] == "1.0" or any(name in request.headers for name in _FORWARDING)
 
 
 def _check_host(request: HTTPConnection) -> None:

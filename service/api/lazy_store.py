@@ -8,6 +8,7 @@ from math import inf
 from time import monotonic
 
 from service.errors import MigrationError, StorageError
+from service.storage.data_version import DataVersion
 from service.storage.store import Store
 
 _PAUSE_SECONDS = 2.0  # between two tries: of an older database each makes a copy
@@ -24,6 +25,7 @@ class LazyStore:
     def __init__(self, database_url: str, on_open: Callable[[], None] | None = None) -> None:
         self._database_url, self._on_open = database_url, on_open
         self._store: Store | None = None
+        self._data_version = DataVersion(database_url)
         self._failure: tuple[type[StorageError], str] | None = None
         self._next_try = 0.0  # by the monotonic clock
         self._lock = threading.Lock()
@@ -52,8 +54,13 @@ class LazyStore:
             self._next_try = inf if isinstance(error, MigrationError) else monotonic() + _PAUSE_SECONDS
             raise
 
+    def version(self) -> int | None:
+        """A number that changes with every commit to the database, for one thread; None where it is not known."""
+        return None if self._store is None else self._data_version.read()
+
     def close(self) -> None:
         """Close the store if it was opened."""
+        self._data_version.close()
         with self._lock:
             if self._store is not None:
                 self._store.close()

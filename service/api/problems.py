@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from structlog.contextvars import get_contextvars
 
 from service.api.error_page import error_page, wants_page
@@ -21,6 +22,7 @@ from service.api.route_table import allowed_methods
 from service.errors import (
     ArtifactError,
     BackupError,
+    CutOffError,
     ForbiddenError,
     MigrationError,
     RateLimitedError,
@@ -32,7 +34,7 @@ from studies.errors import FieldError, InvalidSpecError
 from studies.study_file import field_errors
 
 _log = structlog.get_logger(__name__)
-_RETRY_SECONDS = "5"
+RETRY_SECONDS = "5"
 
 #: What SQLAlchemy raises when the database does not answer.
 DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
@@ -78,6 +80,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidSpecError, _on_invalid_spec)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, _on_client_disconnect)
     for unavailable in DATABASE_ERRORS:
         app.add_exception_handler(unavailable, answer_database_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
@@ -93,7 +96,7 @@ def answer_service_error(request: Request, error: ServiceError) -> Response:
         return answer_database_error(request, error)
     response = answer(request, error.status, error.title, str(error), error.fields)
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers["Retry-After"] = _RETRY_SECONDS
+        response.headers["Retry-After"] = RETRY_SECONDS
     if isinstance(error, RateLimitedError):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, UnauthenticatedError | ForbiddenError) and error.challenge is not None:
@@ -128,6 +131,11 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
     return response
 
 
+def _on_client_disconnect(request: Request, _: Exception) -> Response:
+    """Answer a client that hung up while its body was read: nobody reads it, and nothing is wrong here."""
+    return answer_service_error(request, CutOffError("the client hung up before the body was whole"))
+
+
 def answer_database_error(request: Request, error: Exception) -> Response:
     """Log a database error; return its answer, which names no path or host: who asks may have no key."""
     _log.error("database error", path=request.url.path, error=str(error))
@@ -135,7 +143,7 @@ def answer_database_error(request: Request, error: Exception) -> Response:
     detail = _DETAILS.get(type(error), "the database does not answer; try again in a few seconds")
     response = answer(request, 503, StorageError.title, detail, may_pass=may_pass)
     if may_pass:
-        response.headers["Retry-After"] = _RETRY_SECONDS
+        response.headers["Retry-After"] = RETRY_SECONDS
     return response
 
 

@@ -51,7 +51,8 @@ class Turns:
                     for turn in (of_key, *([self._large] if is_large else []), self._all):
                         await stack.enter_async_context(turn)
             except TimeoutError as error:
-                raise BusyError(self._what, self._wait_seconds) from error
+                waited = f"this one has waited for {self._wait_seconds:.0f} seconds; send it again later"
+                raise BusyError(f"{self._what} and {waited}") from error
             yield
 
 

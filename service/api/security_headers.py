@@ -43,7 +43,7 @@ def _complete(headers: MutableHeaders, scope: Scope) -> None:
     headers["Content-Security-Policy"] = policy if "frame-ancestors" in policy else f"{policy}; {_FRAMES}"
     for name, value in _HEADERS.items():
         headers[name] = value
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    path = scope["path"]
     headers.setdefault("Cache-Control", "private, no-cache" if path.startswith(_DASHBOARD_FILES) else "no-store")
     if scope["scheme"] == "https":
         headers["Strict-Transport-Security"] = _YEAR

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import socket
+from functools import partial
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -11,7 +15,9 @@ from fastapi import FastAPI
 
 from service import tracing
 from service.api.app import create_app
+from service.api.connections import Bounds, Connection, bounds_of, close_overdue, log_accept_errors
 from service.api.hub import Hub
+from service.api.log_bound import OnceAMinute
 from service.errors import AddressError, NoKeyError
 from service.settings import Settings
 from service.storage import database
@@ -21,6 +27,7 @@ from service.worker.fleet import Fleet
 
 _log = structlog.get_logger(__name__)
 
+_BACKLOG = 128  # connections that wait to be accepted; asyncio accepts as many at once
 _GRACE_SECONDS = 5  # for requests that have begun; the workers need a share of the time a container has to stop
 
 
@@ -33,13 +40,16 @@ def run(settings: Settings) -> None:
     database.check(settings.database_url)
     with _bind(settings) as listener:
         host, port = listener.getsockname()[:2]
+        if settings.is_behind_proxy:
+            _check_key(settings.database_url, "a proxy's clients")
         if not ipaddress.ip_address(host).is_loopback:
             _check_key(settings.database_url, host)
         fleet = Fleet(settings, settings.workers) if settings.workers else None
-        server = Server(create_app(settings, fleet))
+        logging.getLogger("uvicorn.error").addFilter(OnceAMinute())
+        server = Server(create_app(settings, fleet), bounds_of(settings.max_connections))
         if not database.exists(settings.database_url):
             _log.info("a new database is made", at=database.place(settings.database_url))
-        url = f"http://{host}:{port}"
+        url = f"http://{host}:{port}{settings.root_path}"
         others = {"api": f"{url}/docs", "dashboard": f"{url}/dashboard"}
         _log.info(f"regsweep listens: the pages are on {url}", **others, workers=settings.workers)
         try:
@@ -51,13 +61,37 @@ def run(settings: Settings) -> None:
 class Server(uvicorn.Server):
     """Uvicorn for our app: ends the streams of events before it waits for the requests that have begun."""
 
-    def __init__(self, app: FastAPI) -> None:
-        # Longer than the minute after which most clients and proxies close an idle connection: a server that closes it
-        # first may do so while a request is on its way.
+    def __init__(self, app: FastAPI, bounds: Bounds | None = None) -> None:
         super().__init__(
-            uvicorn.Config(app, log_config=None, timeout_keep_alive=75, timeout_graceful_shutdown=_GRACE_SECONDS)
+            uvicorn.Config(
+                app,
+                log_config=None,
+                http=cast(Any, partial(Connection, bounds=bounds or Bounds())),
+                ws="none",  # no route is a WebSocket
+                proxy_headers=False,  # BehindProxy reads them
+                server_header=False,
+                backlog=_BACKLOG,
+                # Longer than the minute after which most clients and proxies close an idle connection: a server that
+                # closes it first may do so while a request is on its way.
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
         )
         self._hub: Hub = app.state.hub
+        self._looked_at = 0.0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start; errors of accepting connections do not fill the log."""
+        log_accept_errors(asyncio.get_running_loop())
+        await super().startup(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look for connections that are overdue, each second; uvicorn ticks ten times as often."""
+        if counter % 10 == 0:
+            now = asyncio.get_running_loop().time()
+            close_overdue(self.server_state.connections, now, now - self._looked_at)
+            self._looked_at = now
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Shut down; streams would never end by themselves."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.storage.store import Store
 
+_UNITS = {"d": 1, "w": 7}
+_MAX_DAYS = 100_000
 db = typer.Typer(help="Back up and check the database.", no_args_is_help=True)
 
 
@@ -33,7 +35,13 @@ def back_up(
 
 @db.command()
 def check(
-    database_url: DatabaseUrlOption = None, artifacts_url: ArtifactsUrlOption = None, as_json: JsonOption = False
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Mend what can be; an SQLite database is copied first. Then check again."),
+    ] = False,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check that the records agree: budgets, leases, attempts, Optuna's tables, files; exit 1 if they do not."""
     from service.storage.artifacts import Artifacts
@@ -41,12 +49,70 @@ def check(
 
     settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
     with _existing_store(settings) as store:
-        broken = violations(store, Artifacts(settings.artifacts_url))
+        artifacts = Artifacts(settings.artifacts_url)
+        broken = violations(store, artifacts)
+        repaired = list(_repaired(store)) if repair and broken else []
+        if repaired:
+            broken = violations(store, artifacts)
     if as_json:
-        print_json({"violations": broken})
+        print_json({"violations": broken} | ({"repaired": repaired} if repair else {}))
     else:
-        print("\n".join(broken) or "everything holds")
+        print("\n".join([*repaired, *broken]) or "everything holds")
     sys.exit(1 if broken else 0)
+
+
+def _repaired(store: Store) -> Iterator[str]:
+    from service.storage import database
+    from service.storage.repair import mend
+
+    file = database.sqlite_file(store.url)
+    if file is not None:
+        copy = database.copy_of(store.engine.url, file.with_name(f"{file.name}.before-repair.backup"))
+        yield f"the database as it was is copied to {copy}"
+    yield from mend(store)
+
+
+def _days(text: str) -> float:
+    """Read "90d", "12w" or "90"."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "d")
+    try:
+        days = float(number) * _UNITS[unit]
+    except ValueError:
+        days = -1.0
+    if not 0 <= days < _MAX_DAYS:
+        raise typer.BadParameter(f"'{text}' is no age; write days or weeks, as in 90d or 12w")
+    return days
+
+
+@db.command()
+def prune(
+    older_than: Annotated[
+        float, typer.Option("--older-than", parser=_days, metavar="AGE", help="Age since their end, as in 90d or 12w.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Delete them; otherwise they are only listed.")] = False,
+    archive: Annotated[
+        Path | None,
+        typer.Option("--archive", metavar="FOLDER", help="Zip each into this folder first: report, trials, models."),
+    ] = None,
+    database_url: DatabaseUrlOption = None,
+    artifacts_url: ArtifactsUrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the studies that ended so long ago, or delete them with their comparisons, trials and models."""
+    from service import retention
+    from service.storage.artifacts import Artifacts
+
+    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
+    with _existing_store(settings) as store:
+        found = [study.name for study in retention.ended_before(store, older_than)]
+        artifacts = Artifacts(settings.artifacts_url)
+        deleted = list(retention.prune(store, artifacts, older_than, archive)) if yes else []
+    if as_json:
+        print_json({"studies": found, "deleted": deleted})
+    else:
+        print("\n".join(deleted if yes else found) or "there are none")
+        if found and not yes:
+            print("Nothing is deleted yet; add --yes, and --archive FOLDER to keep a zip of each.", file=sys.stderr)
 
 
 @db.command()

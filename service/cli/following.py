@@ -140,6 +140,8 @@ def what_happens(look: Look) -> str:
         return study.state
     if study.activity is not None:
         return study.activity
+    if study.problem is not None:
+        return f"waiting: {study.problem}"
     if look.workers == 0 and not study.progress.running:
         return "waiting, for no worker is running"
     begun = study.state != StudyState.QUEUED

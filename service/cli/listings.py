@@ -46,7 +46,8 @@ def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
 def _state(study: StudyView) -> str:
     """The study's state or, when only its comparison goes on, the comparison's."""
     comparison, ended = study.comparison, study.state not in ACTIVE_STUDY
-    return comparison.state if ended and comparison is not None and comparison.active else study.state
+    state = comparison.state if ended and comparison is not None and comparison.active else study.state
+    return f"{state}, problem" if study.problem else state
 
 
 def show_trials(console: Console, trials: Sequence[TrialView], objectives: Sequence[str]) -> None:

@@ -58,13 +58,17 @@ def refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def load_settings(**flags: Any) -> Settings:
-    """Load the settings, set up the log; flags that are not None go first. A wrong setting ends the command."""
+def load_settings(*, asks_server: bool = False, **flags: Any) -> Settings:
+    """Load the settings, set up the log; flags that are not None go first. A wrong setting ends the command.
+
+    A command that only `asks_server` needs no database, so those settings may be what they like.
+    """
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
-        settings.check_database()
-        settings.check_artifacts()
-        settings.check_webhooks()
+        if not asks_server:
+            settings.check_database()
+            settings.check_artifacts()
+            settings.check_webhooks()
     except SettingsError as error:
         refuse(str(error))
     except ValidationError as error:
@@ -79,7 +83,7 @@ def open_client(server: str | None, key: str | None) -> Client:
     """Make a client of the server that the flags or the settings name. A malformed key ends the command."""
     from service.client import Client
 
-    settings = load_settings(server_url=server, key=key, log_level="warning")
+    settings = load_settings(asks_server=True, server_url=server, key=key, log_level="warning")
     return Client(settings.server_url, api_key_of(settings))
 
 

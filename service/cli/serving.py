@@ -21,6 +21,9 @@ from service.cli.source import say_if_new
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [REGSWEEP_HOST].")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, 0 for a free one [REGSWEEP_PORT].")] = None,
+    root_path: Annotated[
+        str | None, typer.Option(help="Path under which a proxy shows the server, as /regsweep [REGSWEEP_ROOT_PATH].")
+    ] = None,
     workers: WorkersOption = None,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
@@ -32,6 +35,7 @@ def serve(
     settings = load_settings(
         host=host,
         port=port,
+        root_path=root_path,
         workers=workers,
         database_url=database_url,
         artifacts_url=artifacts_url,

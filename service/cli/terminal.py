@@ -66,6 +66,8 @@ def show_study(
         f"[bold]{escape(study.name)}[/bold] is {study.state}{reason}: {counted} of {progress.trials} trials",
         highlight=False,
     )
+    if study.problem:
+        console.print(f"Problem: {study.problem}", highlight=False, markup=False)
     if study.earlier:
         console.print(_known_trials(study), highlight=False, markup=False)
     for warning in () if warned else study.warnings:

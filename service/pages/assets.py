@@ -10,6 +10,7 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
+from service.pages.root_path import root_path
 from service.version import VERSION
 
 #: Of files of packages, whose own versions are in ours: a release brings them.
@@ -29,6 +30,11 @@ class Asset:
 
     content: bytes
     media_type: str
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the content."""
+        return sha256(self.content).hexdigest()[:16]
 
     @cached_property
     def gzipped(self) -> bytes:
@@ -70,7 +76,7 @@ def address(name: str) -> str:
     """
     if name not in _paths():
         raise LookupError(f"the pages have no file '{name}'")
-    return f"/assets/{version()}/{name}"
+    return f"{root_path.get()}/assets/{version()}/{name}"
 
 
 @cache

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from service.pages import assets, phrases
+from service.pages.root_path import root_path
 from service.pages.viewer import Viewer
 
 _POLICY = {
@@ -56,7 +57,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = assets.address
+    environment.globals |= {"asset": assets.address, "root": root_path.get}
     environment.filters |= {
         "path": lambda text: quote(str(text), safe=""),
         "embedded": embedded,

@@ -39,6 +39,7 @@ class StudyRow:
 
     name: str
     state: str
+    problem: str  # that keeps workers or the dashboard from it
     done: int
     trials: int
     left: str  # empty when it has ended, or nothing is known yet
@@ -100,6 +101,7 @@ def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
     return StudyRow(
         name=view.name,
         state=view.state,
+        problem=view.problem or "",
         done=overall.done,
         trials=view.planned_trials,
         left=phrases.time_left(view),

@@ -55,6 +55,7 @@ class StudyPage:
     parent: str  # the study whose comparison it is a part of; empty for none
     state: str
     reason: str
+    problem: str  # that keeps workers or the dashboard from it
     activity: str
     is_active: bool
     done: int
@@ -93,6 +94,7 @@ def study_page(
         parent="" if study.parent_id is None else name.rpartition(": ")[0],
         state=view.state,
         reason=view.reason or "",
+        problem=view.problem or "",
         activity=view.activity or "",
         is_active=view.active or view.progress.running > 0,
         done=view.overall.done,

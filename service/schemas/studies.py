@@ -80,6 +80,11 @@ class StudyView(BaseModel):
     name: str
     state: StudyState
     reason: str | None = Field(description="Why it ended; null when its budget was used up.")
+    problem: str | None = Field(
+        None,
+        description="What keeps workers or the dashboard from the study, and what to do about it: another program "
+        "deleted or renamed it in Optuna's tables. Null where nothing does.",
+    )
     spec: dict[str, Any] = Field(description="The StudySpec as accepted, with every default.")
     warnings: list[str] = Field(
         default=[], description="What was accepted and does nothing, such as a pruner that can never prune."

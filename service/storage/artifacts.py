@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -60,12 +61,24 @@ class Artifacts:
         partial = f"{target}.{uuid4().hex}.partial"
         try:
             self._files.put_file(str(source), partial)
+            self._sync(partial)
             self._files.mv(partial, target)
+            self._sync(target.rpartition("/")[0])
         # Also on Ctrl-C: no partial file stays, whatever ends the writing.
         except BaseException:
             if self._files.exists(partial):
                 self._files.rm_file(partial)
             raise
+
+    def _sync(self, path: str) -> None:
+        """Have a file or a folder on the disk: a record that points to it commits next, and outlives a power cut."""
+        if "file" not in self._protocols:
+            return
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
     def read(self, path: str) -> bytes:
         """Read a file.

@@ -81,7 +81,7 @@ def _by_study(session: Session, freed: Sequence[Any]) -> Iterator[tuple[StudyRec
 def _close_if_ended(session: Session, optuna: RDBStorage, study: StudyRecord, rows: Sequence[Any]) -> bool:
     if study.state in ACTIVE_STUDY:
         return False
-    lifecycle.close_slots(session, optuna, study, TrialRecord.id.in_([row.id for row in rows]))
+    lifecycle.close_slots(session, study, TrialRecord.id.in_([row.id for row in rows]))
     comparisons.settle(session, optuna, study)
     return True
 
@@ -107,12 +107,12 @@ def _fail_used_up(session: Session, optuna: RDBStorage, study: StudyRecord, rows
     max_attempts = study.parsed_spec.budget.max_attempts
     used_up = [row for row in rows if row.setbacks >= max_attempts]
     for row in used_up:
-        _fail(session, optuna, study, row, f"given up after {max_attempts} attempts; the last was {why}")
+        _fail(session, study, row, f"given up after {max_attempts} attempts; the last was {why}")
     if used_up:
         comparisons.end_when_done(session, optuna, study, failed=True)
 
 
-def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, reason: str) -> None:
+def _fail(session: Session, study: StudyRecord, row: Any, reason: str) -> None:
     """Tell a trial FAIL, also one that was claimed and never asked, for the budget counts it."""
     from optuna.trial import TrialState as OptunaState
     from optuna.trial import create_trial
@@ -121,18 +121,29 @@ def _fail(session: Session, optuna: RDBStorage, study: StudyRecord, row: Any, re
 
     failed = {"state": TrialState.FAIL, "checkpoint": None, "reason": reason, "ended_at": unix_now()}
     record = sa.update(TrialRecord).where(TrialRecord.id == row.id)
-    if row.plan is not None and Plan.read(row.plan).is_repeat:  # Optuna does not know of it
+    is_repeat = row.plan is not None and Plan.read(row.plan).is_repeat
+    # Optuna does not know of a repeat, nor of any trial of a study that was deleted there.
+    optuna_id = None if is_repeat else optuna_tables.find_study(session, study.name)
+    if optuna_id is None:
         session.execute(record.values(failed))
         return
-    optuna_id = optuna.get_study_id_from_name(study.name)
-    number = row.number
+    number, optuna_trial_id = row.number, None
     if number is None:
-        number = row.slot if study.parsed_spec.reproducible else optuna_tables.next_number(session, optuna_id)
+        number = row.slot if study.parsed_spec.reproducible else _next_number(session, study, optuna_id)
         template = create_trial(state=OptunaState.RUNNING)
         template.number, template.datetime_start = number, datetime.now()
         optuna_trial_id = optuna_tables.create_trial(session, optuna_id, template)
     else:
-        optuna_trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
+        optuna_trial_id = optuna_tables.find_trial(session, optuna_id, number)
     session.execute(record.values(failed | {"number": number}))
-    optuna.set_trial_user_attr(optuna_trial_id, "reason", reason)
-    optuna_tables.finish_trial(session, optuna_trial_id, OptunaState.FAIL, None)
+    if optuna_trial_id is not None:
+        optuna_tables.add_user_attributes(session, optuna_trial_id, {"reason": reason})
+        optuna_tables.finish_trial(session, optuna_trial_id, OptunaState.FAIL, None)
+
+
+def _next_number(session: Session, study: StudyRecord, optuna_id: int) -> int:
+    """The number of a study's next trial: neither ours nor one that another program added in Optuna's tables."""
+    from service.storage import optuna_tables
+
+    last = session.scalar(sa.select(sa.func.max(TrialRecord.number)).where(TrialRecord.study_id == study.id))
+    return max(optuna_tables.next_number(session, optuna_id), 0 if last is None else last + 1)

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
@@ -34,6 +35,7 @@ from studies.spec.comparison import ComparisonSpec
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
+_log = structlog.get_logger(__name__)
 _MIN_TECHNIQUES = 2  # with a complete trial, so that there is a comparison
 _CONFIRMATION = "confirmation"
 
@@ -80,7 +82,7 @@ def end(session: Session, optuna: RDBStorage, study: StudyRecord, state: StudySt
     if study.state not in ACTIVE_STUDY:
         return
     paused = study.state == StudyState.PAUSED
-    lifecycle.end_study(session, optuna, study, state, reason)
+    lifecycle.end_study(session, study, state, reason)
     session.expire(study)
     settle(session, optuna, study, paused=paused)
 
@@ -207,9 +209,13 @@ def _begin_confirmation(session: Session, optuna: RDBStorage, study: StudyRecord
     if len(params) < _MIN_TECHNIQUES:
         _end_comparison(session, study, ComparisonState.FAILED)
         return
+    name = part_name(study, _CONFIRMATION)
+    if name_in_use(session, [name]) is not None:  # users' studies cannot have it: another program made it in Optuna
+        _log.error("a comparison ends, for Optuna has a study of the name that it needs", study=study.name, name=name)
+        _end_comparison(session, study, ComparisonState.FAILED)
+        return
     plans = confirmation.first_round(comparison, params)
     spec = techniques.confirmation_spec(study.parsed_spec, comparison, len(plans))
-    name = part_name(study, _CONFIRMATION)
     part = lifecycle.create(session, optuna, spec, name, study.project, study, plans=plans)
     if paused:
         _set_part_state(session, part, StudyState.PAUSED)

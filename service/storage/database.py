@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
 import sqlite3
 import sys
 import time
@@ -21,7 +20,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from service import audit
 from service.errors import MigrationError, StorageError
 from service.extras import needing
-from service.storage.backup import backup
+from service.storage.backup import backup, holds_the_same
 from service.storage.private_files import create_private_file, create_private_folder, tighten_database
 
 if TYPE_CHECKING:
@@ -166,43 +165,53 @@ def prepare(engine: sa.Engine) -> None:
         if revision != HEAD:
             copy = None
             if revision is not None and engine.dialect.name == "sqlite" and engine.url.database:
-                copy = _copy(engine.url, Path(f"{engine.url.database}.{revision}.backup"))
+                copy = copy_of(engine.url, Path(f"{engine.url.database}.{revision}.backup"))
             try:
                 # Ours comes last: where our revision is recorded, Optuna's tables exist too.
                 optuna_storage(engine.url, create=True).engine.dispose()
                 _upgrade(engine)
             # A migration works on whatever an older version left, and what it raises may be anything.
             except Exception as error:
-                if _may_pass(error):
+                if may_pass(error):
                     raise StorageError(f"the database {engine.url!r} does not answer: {_reason(error)}") from error
                 if revision is None:
                     raise
                 raise MigrationError(_describe_failure(revision, copy, error)) from error
 
 
-def _copy(url: URL, path: Path) -> Path:
+def copy_of(url: URL, path: Path) -> Path:
     """Copy the database into a new file of this name or a numbered one; return an earlier copy where it is the same."""
     earlier = []
     while path.exists():
         earlier.append(path)
         path = earlier[0].with_name(f"{earlier[0].name}.{len(earlier)}")
+    # Compared before it is written: a server that starts again and again must not need the room of one more copy.
+    same = next((one for one in earlier if holds_the_same(url, one)), None)
+    if same is not None:
+        return same
     backup(url, path)
-    same = next((one for one in earlier if filecmp.cmp(one, path, shallow=False)), None)
-    if same is None:
-        return path
-    path.unlink()
-    return same
+    return path
 
 
-def _may_pass(error: Exception) -> bool:
+def may_pass(error: BaseException | None) -> bool:
     """Return whether the same statement may do at another try: the database was away, busy or full.
 
     PostgreSQL's driver has another class for a statement that cannot work; SQLite's has only another code.
     """
+    if error is not None and not isinstance(error, sa.exc.SQLAlchemyError):
+        return may_pass(error.__cause__)  # of Optuna's storage, which has an error of its own for all of them
+    if exceeds_limit(error):
+        return False
     if isinstance(error, sa.exc.OperationalError) and isinstance(error.orig, sqlite3.Error):
         return getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF != sqlite3.SQLITE_ERROR
     is_lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
     return is_lost or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError)
+
+
+def exceeds_limit(error: BaseException | None) -> bool:
+    """Return whether a statement or a row is larger than PostgreSQL takes ("program limit exceeded")."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return str(state or "").startswith("54")  # its class of errors
 
 
 def _describe_failure(revision: str, copy: Path | None, error: Exception) -> str:
@@ -330,7 +339,14 @@ def _exclusive(engine: sa.Engine) -> Iterator[None]:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
             yield
     elif engine.url.database:
-        with FileLock(f"{engine.url.database}.lock"):
+        lock = FileLock(f"{engine.url.database}.lock")
+        try:
+            lock.acquire()
+        except OSError as error:
+            reason = f"{lock.lock_file} cannot be made ({error.strerror or error})"
+            raise StorageError(f"the database's schema cannot be made or changed: {reason}") from error
+        with lock:
+            lock.release()  # of the two holds that it now has, the first
             yield
     else:
         yield
@@ -434,6 +450,12 @@ def optuna_storage(
         storage = (kind or RDBStorage)(plain, engine_kwargs=engine_options(plain), skip_table_creation=not create)
     except StorageInternalError as error:
         raise error.__cause__ or error from None
+    # Of Optuna's check of its tables, whose advice is a command that would change them behind our back.
+    except RuntimeError as error:
+        raise MigrationError(
+            f"Optuna's tables in this database are of another version than Optuna {optuna.__version__} here; install "
+            f"the version of regsweep and Optuna that wrote them ({str(error).partition('. ')[0]})"
+        ) from error
     begin_at_once(storage.engine)
     bind = storage.engine.execution_options(reads=True) if reads else storage.engine
     storage.scoped_session = scoped_session(sessionmaker(bind, class_=JoinableSession))

@@ -6,7 +6,10 @@ removing it, inside a transaction; where the dataset's name is locked too, lock 
 
 from __future__ import annotations
 
+import os
 import tempfile
+import time
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -79,11 +82,18 @@ def _lock(session: Session, digest: str) -> None:
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(int(digest[:15], 16))))
 
 
-class DatasetFiles:
-    """The files of datasets on this machine: read where they are kept, or fetched once into a cache folder."""
+_IN_USE_SECONDS = 3600.0
 
-    def __init__(self, artifacts: Artifacts, cache: Path) -> None:
-        self._artifacts, self._cache = artifacts, cache
+
+class DatasetFiles:
+    """The files of datasets on this machine: read where they are kept, or fetched once into a cache folder.
+
+    The folder holds at most `max_bytes` beside the file that is asked for and those of the last hour, which may be in
+    use: what was used longest ago goes first.
+    """
+
+    def __init__(self, artifacts: Artifacts, cache: Path, max_bytes: int) -> None:
+        self._artifacts, self._cache, self._max_bytes = artifacts, cache, max_bytes
 
     def __call__(self, digest: str) -> Path:
         """The local file with this digest.
@@ -103,4 +113,16 @@ class DatasetFiles:
                 partial = Path(folder, digest)
                 self._artifacts.fetch(path, partial)
                 partial.rename(target)
+            self._prune(target.parent)
+        with suppress(OSError):  # another process may have pruned it just now; then opening it says so
+            os.utime(target)
         return target
+
+    def _prune(self, folder: Path) -> None:
+        files = {path: path.stat() for path in folder.iterdir() if path.is_file()}
+        total, before = sum(status.st_size for status in files.values()), time.time() - _IN_USE_SECONDS
+        for path, status in sorted(files.items(), key=lambda item: item[1].st_mtime):
+            if total <= self._max_bytes or status.st_mtime >= before:
+                return
+            path.unlink(missing_ok=True)
+            total -= status.st_size

@@ -25,12 +25,13 @@ def findings(store: Store, study: StudyRecord) -> Findings:
     with store.reading() as session:
         parts = {part.technique: part for part in comparisons.parts(session, study)}
         searched = {technique: _trials(session, part) for technique, part in parts.items() if technique is not None}
+        suggested = _suggested_params(session, study)
         return Findings(
             spec=without_idle_rates(study.parsed_spec),  # an earlier version searched dropout where nothing drops
             data=summary_of(session, study.parsed_spec.dataset),
             state=study.state,
             comparison_state=study.comparison_state,
-            trials=_trials(session, study, _suggested_params(session, store, study)),
+            trials=_trials(session, study, suggested),
             searched=searched,
             samples=_samples(session, parts.get(None)),
             comparison=_comparison(session, study, parts),
@@ -59,12 +60,16 @@ def _best_repeats(session: Session, study: StudyRecord) -> list[float]:
     return [] if best is None else repeats.values(session, study, best.number)
 
 
-def _suggested_params(session: Session, store: Store, study: StudyRecord) -> dict[int, Mapping[str, Any]]:
-    """The params that the sampler suggested to each trial, by number, also those that have no effect."""
-    from service.storage import optuna_tables
+def _suggested_params(session: Session, study: StudyRecord) -> dict[int, Mapping[str, Any]]:
+    """The params that the sampler suggested to each trial, by number, also those that have no effect.
 
-    optuna_id = store.optuna.get_study_id_from_name(study.name)
-    return {trial.number: trial.params for trial in optuna_tables.read_trials(session, optuna_id, -1, ())}
+    Empty where another program has deleted the study from Optuna's tables.
+    """
+    from service.storage import optuna_history, optuna_tables
+
+    optuna_id = optuna_tables.find_study(session, study.name)
+    known = [] if optuna_id is None else optuna_history.known_trials(session, study, optuna_id)
+    return {trial.number: trial.params for trial in known}
 
 
 def _trials(

@@ -106,29 +106,43 @@ def _attempts(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
 
 
 def _optuna_tables(session: Session, study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
-    """Compare with Optuna's tables, where a trial that waits for its next attempt is RUNNING."""
+    """Compare with Optuna's tables."""
     from service.storage import optuna_tables
 
-    optuna_studies = sa.table("studies", sa.column("study_id"), sa.column("study_name"))
-    query = sa.select(optuna_studies.c.study_id).where(optuna_studies.c.study_name == study.name)
-    optuna_id = session.scalar(query)
+    optuna_id = optuna_tables.find_study(session, study.name)
     if optuna_id is None:
         yield "is not in Optuna's tables"
         return
     optuna_trials = {trial.number: trial for trial in optuna_tables.read_trials(session, optuna_id, -1, ())}
     ours = {trial.number: trial for trial in trials if trial.number is not None}
     for number in optuna_trials.keys() ^ ours.keys():
-        yield f"trial {number} is only in {'Optuna’s' if number in optuna_trials else 'our'} tables"
+        if number in ours:
+            yield f"trial {number} is only in our tables"
+        else:
+            yield f"trial {number} is only in Optuna's tables: another program added it, and nothing here reads it"
     for number in optuna_trials.keys() & ours.keys():
-        yield from _optuna_trial(ours[number], optuna_trials[number])
+        difference = differs_in_optuna(ours[number], optuna_trials[number])
+        if difference is not None:
+            yield difference
+        if lacking := lacking_params(study, ours[number], optuna_trials[number]):
+            yield f"trial {number} lacks {', '.join(lacking)} in Optuna's tables"
 
 
-def _optuna_trial(ours: TrialRecord, theirs: Any) -> Iterator[str]:
+def differs_in_optuna(ours: TrialRecord, theirs: Any) -> str | None:
+    """Say how a trial of ours differs from Optuna's, where one that waits for its next attempt is RUNNING."""
     state = ours.state if ours.state in ENDED_TRIAL else TrialState.RUNNING
     if theirs.state.name != state:
-        yield f"trial {ours.number} is {ours.state} in our tables and {theirs.state.name} in Optuna's"
-    elif state == TrialState.COMPLETE and ours.values != theirs.values:
-        yield f"trial {ours.number} has the values {ours.values} in our tables and {theirs.values} in Optuna's"
+        return f"trial {ours.number} is {ours.state} in our tables and {theirs.state.name} in Optuna's"
+    if state == TrialState.COMPLETE and ours.values != theirs.values:
+        return f"trial {ours.number} has the values {ours.values} in our tables and {theirs.values} in Optuna's"
+    return None
+
+
+def lacking_params(study: StudyRecord, ours: TrialRecord, theirs: Any) -> list[str]:
+    """The names of the params that a trial was asked with and that Optuna's tables no longer have."""
+    if ours.plan is not None or ours.params is None:
+        return []
+    return sorted(study.parsed_spec.space.distributions().keys() - theirs.params.keys())
 
 
 def _files(artifacts: Artifacts, trials: Sequence[TrialRecord]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The ledger in which a worker records the trials of one study, each write fenced by the token of its claim.
 
-A write changes our rows and Optuna's in one transaction (database.transaction), or neither.
+A write changes our rows and Optuna's in one transaction (database.transaction), or neither. Our rows lead: a trial that
+another program has told or deleted in Optuna's tables goes on, and what was done there is written over at its end.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from service.storage import (
     comparisons,
     database,
     lifecycle,
+    optuna_history,
     optuna_tables,
     trial_attributes,
 )
@@ -44,6 +46,13 @@ from studies.spec.budget import seconds_text
 from studies.sweep.ledger import Claim, Order, Outcome, Report, Setback, Standing
 
 
+class MissingFromOptunaError(LeaseLostError):
+    """The study was deleted, or another program has deleted or renamed it in Optuna's tables."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"study '{name}' is no longer in Optuna's tables")
+
+
 class TrialLedger:
     """studies.sweep.ledger.Ledger on the database, for one study and one worker."""
 
@@ -51,14 +60,16 @@ class TrialLedger:
         self._store, self._worker_store = store, WorkerStore(store)
         self._rdb = store.optuna
         self._artifacts = artifacts
+        self._study = study
         self._study_id, self._parent_id, self._root_id = study.id, study.parent_id, study.root_id
         self._spec = study.parsed_spec
         self._timeout_seconds = self._spec.budget.timeout_seconds
         self._warm_start_trials = study.warm_start_trials
-        try:
-            self._optuna_id = self._rdb.get_study_id_from_name(study.name)
-        except KeyError:
-            raise LeaseLostError(f"study '{study.name}' was deleted") from None
+        with store.reading() as session:
+            optuna_id = optuna_tables.find_study(session, study.name)
+        if optuna_id is None:
+            raise MissingFromOptunaError(study.name)
+        self._optuna_id = optuna_id
         self._optuna_trial_ids: dict[int, int] = {}  # by number
         self._opened_numbers: dict[int, int] = {}  # of trials that were opened here, by trial id
         self._checkpoints: dict[tuple[str, int], str] = {}  # paths that this worker kept, by claim
@@ -86,6 +97,8 @@ class TrialLedger:
             study = lifecycle.lock_standing(session, self._study_id, self._parent_id)
             if study is None or study.state not in LIVE_STUDY or self._end_when_overdue(session):
                 return []
+            if not self._is_in_optuna(session):
+                return []
             claims = claiming.claim_slots(session, self._spec, self._study_id, self._holder, count, idle=idle)
             if claims and study.state == StudyState.QUEUED:
                 began = sa.func.coalesce(StudyRecord.started_at, unix_now())
@@ -97,6 +110,9 @@ class TrialLedger:
             )
         faults.point("claimed")
         return claims
+
+    def _is_in_optuna(self, session: Session) -> bool:
+        return optuna_tables.find_study(session, self._study.name) == self._optuna_id
 
     def _leaving(self) -> bool:
         return self._holder.leaving() or self._check_turn()
@@ -137,7 +153,7 @@ class TrialLedger:
             return []
         with self._store.reading() as session:
             also = self._awaited | self._failed_numbers(session)
-            trials = optuna_tables.read_trials(session, self._optuna_id, self._last_number, also)
+            trials = optuna_history.known_trials(session, self._study, self._optuna_id, self._last_number, also)
         self._await_numbers(max([self._last_number, *(trial.number for trial in trials)]))
         self._awaited -= {trial.number for trial in trials if trial.state.is_finished()}
         return trials
@@ -163,16 +179,22 @@ class TrialLedger:
         """Record a running trial with its params; a repeat, which has no template, is not told to Optuna.
 
         Raises NumberTakenError when another worker has opened its number.
+        Raises MissingFromOptunaError when the study is no longer in Optuna's tables; then the slot is free again.
         """
         if template is None:
             with self._fenced(claim, params=params):
                 return
         try:
             with self._fenced(claim, locks_study=True, number=template.number, params=params) as session:
+                if not self._is_in_optuna(session):
+                    raise MissingFromOptunaError(self._study.name)
                 optuna_trial_id = optuna_tables.create_trial(session, self._optuna_id, template)
                 shown = trial_attributes.at_opening(template, params, is_planned=claim.plan is not None)
                 optuna_tables.add_user_attributes(session, optuna_trial_id, shown)
                 faults.point("asked")
+        except MissingFromOptunaError:
+            self.hand_back(claim)
+            raise
         except sa.exc.IntegrityError:
             raise NumberTakenError(f"trial {template.number} was opened by another worker") from None
         self._optuna_trial_ids[template.number] = optuna_trial_id
@@ -192,10 +214,12 @@ class TrialLedger:
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
             session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
+            told = [report for report in reports if report.claim.trial_id in kept and report.values]
+            ids = self._optuna_trial_ids_of(session, [report.number for report in told])
             values = [
-                (self._optuna_trial_id(report.number), step, value)
-                for report in reports
-                if report.claim.trial_id in kept
+                (ids[report.number], step, value)
+                for report in told
+                if report.number in ids
                 for step, value in report.values
             ]
             optuna_tables.set_intermediate_values(session, values)
@@ -262,8 +286,8 @@ class TrialLedger:
             if failed or not comparisons.goes_on(session, self._study_id):
                 study = session.get_one(StudyRecord, self._study_id)
                 comparisons.end_when_done(session, self._rdb, study, failed=failed)
-            if not claim.is_repeat:
-                self._tell_optuna(session, self._optuna_trial_id(number), outcome)
+            if not claim.is_repeat and (ids := self._optuna_trial_ids_of(session, [number])):
+                self._tell_optuna(session, ids[number], outcome)
             faults.point("before the tell commits")
         faults.point("after the tell commits")
         self._drop_checkpoint(claim)
@@ -287,11 +311,16 @@ class TrialLedger:
         with self._fenced(claim, locks_study=True) as session:
             attempts.hand_back(session, self._rdb, TrialRecord.id == claim.trial_id)
 
-    def _optuna_trial_id(self, number: int) -> int:
-        if number not in self._optuna_trial_ids:
-            optuna_trial_id = self._rdb.get_trial_id_from_study_id_trial_number(self._optuna_id, number)
-            self._optuna_trial_ids[number] = optuna_trial_id
-        return self._optuna_trial_ids[number]
+    def _optuna_trial_ids_of(self, session: Session, numbers: Sequence[int]) -> dict[int, int]:
+        """Optuna's ids of those of these trials that it still has."""
+        for number in numbers:
+            if number not in self._optuna_trial_ids:
+                optuna_trial_id = optuna_tables.find_trial(session, self._optuna_id, number)
+                if optuna_trial_id is not None:
+                    self._optuna_trial_ids[number] = optuna_trial_id
+        ids = {number: self._optuna_trial_ids[number] for number in numbers if number in self._optuna_trial_ids}
+        there = optuna_tables.trials_still_there(session, self._optuna_id, self._study.name, ids.values())
+        return {number: optuna_trial_id for number, optuna_trial_id in ids.items() if optuna_trial_id in there}
 
     @contextmanager
     def _fenced(

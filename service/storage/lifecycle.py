@@ -143,10 +143,6 @@ def create(
 
     Raises IntegrityError when the name is in use.
     """
-    from optuna.study import StudyDirection
-
-    from service.storage import optuna_tables
-
     study = StudyRecord(
         name=name,
         project=project,
@@ -162,14 +158,30 @@ def create(
     session.add(study)
     session.flush()
     _insert_slots(session, study, plans if plans is not None else [None] * spec.budget.trials, 0)
+    create_optuna_study(session, optuna, study, None if parent is None else parent.name)
+    return study
+
+
+def create_optuna_study(session: Session, optuna: RDBStorage, study: StudyRecord, part_of: str | None) -> int:
+    """Make a study's half in Optuna's tables, without trials; return Optuna's id of it.
+
+    Raises DuplicatedStudyError when Optuna has a study of its name.
+    """
+    from optuna.study import StudyDirection
+
+    from service.storage import optuna_tables
+
+    spec = study.parsed_spec
     directions = [StudyDirection[direction.upper()] for direction in spec.directions]
     optuna_id = optuna.create_new_study(directions, study.name)
     optuna.set_study_system_attr(optuna_id, "study:metric_names", list(spec.objectives))
-    attributes = {} if parent is None else {"part_of": parent.name}
-    if plans is None:  # planned trials have all their params as attributes of their own
+    attributes = {} if part_of is None else {"part_of": part_of}
+    if (
+        part_of is None or study.technique is not None
+    ):  # planned trials have all their params as attributes of their own
         attributes |= spec.space.constants()
     optuna_tables.add_study_attributes(session, optuna_id, attributes)
-    return study
+    return optuna_id
 
 
 def add_slots(session: Session, study: StudyRecord, plans: Sequence[Plan]) -> None:
@@ -247,13 +259,13 @@ def count_pause(session: Session, study: StudyRecord, to: StudyState) -> None:
         study.paused_at = now
 
 
-def end_study(session: Session, optuna: RDBStorage, study: StudyRecord, state: StudyState, reason: str | None) -> None:
+def end_study(session: Session, study: StudyRecord, state: StudyState, reason: str | None) -> None:
     """End an active study: no trial starts any more, and a running one is cut at its next epoch."""
     if study.state in ACTIVE_STUDY:
         ended = {"state": state, "reason": reason, "ended_at": unix_now()}
         session.execute(sa.update(StudyRecord).where(StudyRecord.id == study.id).values(ended))
         note_end(session, study, state, reason)
-        close_slots(session, optuna, study, TrialRecord.state == TrialState.WAITING)
+        close_slots(session, study, TrialRecord.state == TrialState.WAITING)
 
 
 def note_end(session: Session, study: StudyRecord, state: StudyState, reason: str | None) -> None:
@@ -264,9 +276,11 @@ def note_end(session: Session, study: StudyRecord, state: StudyState, reason: st
         outbox.record_end(session, Event.STUDY_ENDED, study, str(state), reason)
 
 
-def close_slots(session: Session, optuna: RDBStorage, study: StudyRecord, condition: sa.ColumnElement[bool]) -> None:
+def close_slots(session: Session, study: StudyRecord, condition: sa.ColumnElement[bool]) -> None:
     """Close slots of an ended study that no worker holds: delete those without a trial, prune the trials of others."""
     from optuna.trial import TrialState as OptunaState
+
+    from service.storage import optuna_tables
 
     closing = sa.and_(TrialRecord.study_id == study.id, condition)
     numbers = {trial_id: number for trial_id, number in lock_trials(session, closing) if number is not None}
@@ -280,12 +294,12 @@ def close_slots(session: Session, optuna: RDBStorage, study: StudyRecord, condit
         "ended_at": unix_now(),
     }
     session.execute(sa.update(TrialRecord).where(TrialRecord.id.in_(numbers)).values(pruned))
-    if not numbers:
+    if not numbers or (optuna_id := optuna_tables.find_study(session, study.name)) is None:
         return
-    optuna_id = optuna.get_study_id_from_name(study.name)
     for number in numbers.values():
-        optuna_trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
-        optuna.set_trial_state_values(optuna_trial_id, OptunaState.PRUNED)
+        optuna_trial_id = optuna_tables.find_trial(session, optuna_id, number)
+        if optuna_trial_id is not None:
+            optuna_tables.finish_trial(session, optuna_trial_id, OptunaState.PRUNED, None)
 
 
 def was_cut() -> sa.ColumnElement[bool]:
@@ -296,10 +310,13 @@ def was_cut() -> sa.ColumnElement[bool]:
 
 
 def remove(session: Session, optuna: RDBStorage, study: StudyRecord) -> int:
-    """Delete a study with all its trials, here and in Optuna; return its id."""
+    """Delete a study with all its trials, here and in Optuna, where it may be gone already; return its id."""
+    from service.storage import optuna_tables
+
     trials = TrialRecord.study_id == study.id
     lock_trials(session, trials)
     session.execute(sa.delete(TrialRecord).where(trials))
     session.delete(study)
-    optuna.delete_study(optuna.get_study_id_from_name(study.name))
+    if (optuna_id := optuna_tables.find_study(session, study.name)) is not None:
+        optuna.delete_study(optuna_id)
     return study.id

@@ -2,11 +2,15 @@
 
 The rows are those that optuna.storages.RDBStorage would write; a test compares them. Statements are made once and
 executed by the connection: to make one anew, as the ORM does, costs more than the database takes for it.
+
+Other programs write into these tables too: what they hold is looked for and never taken for granted, and what is
+written replaces what somebody else has put there.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,6 +26,14 @@ from sqlalchemy.orm import Session
 
 _to_json: Any = lru_cache(256)(distribution_to_json)
 _from_json: Any = lru_cache(256)(json_to_distribution)
+_PARTS_OF_TRIALS = (
+    models.TrialParamModel,
+    models.TrialValueModel,
+    models.TrialIntermediateValueModel,
+    models.TrialSystemAttributeModel,
+    models.TrialUserAttributeModel,
+    models.TrialHeartbeatModel,
+)
 
 
 @cache
@@ -37,6 +49,48 @@ def _insert(model: Hashable) -> Any:
 @cache
 def _insert_trial() -> Any:
     return _insert(models.TrialModel).returning(_table(models.TrialModel).c.trial_id)
+
+
+def find_study(session: Session, name: str) -> int | None:
+    """Optuna's id of the study of a name; None when it has none."""
+    study_id: int | None = session.connection().scalar(_select_study(), {"of_name": name})
+    return study_id
+
+
+@cache
+def _select_study() -> Any:
+    studies = _table(models.StudyModel)
+    return sa.select(studies.c.study_id).where(studies.c.study_name == sa.bindparam("of_name"))
+
+
+def find_trial(session: Session, study_id: int, number: int) -> int | None:
+    """Optuna's id of a study's trial; None when it has none.
+
+    Where another program has made a trial of the same number, ours is the later one: a number that it took before is
+    seen, and one that it takes afterwards is a higher one.
+    """
+    trials = _table(models.TrialModel)
+    newest = sa.select(sa.func.max(trials.c.trial_id)).where(trials.c.study_id == study_id, trials.c.number == number)
+    trial_id: int | None = session.scalar(newest)
+    return trial_id
+
+
+def trials_still_there(session: Session, study_id: int, name: str, trial_ids: Collection[int]) -> set[int]:
+    """Those of a study's trials that are still its own, held until commit where the database has row locks.
+
+    SQLite gives the number of a study or a trial that was deleted to the next one, which is somebody else's.
+    """
+    which = {"of_study": study_id, "of_name": name, "ids": list(trial_ids)}
+    return set(session.connection().scalars(_select_still_there(), which)) if trial_ids else set()
+
+
+@cache
+def _select_still_there() -> Any:
+    studies, trials = _table(models.StudyModel), _table(models.TrialModel)
+    of_study = sa.and_(studies.c.study_id == sa.bindparam("of_study"), studies.c.study_name == sa.bindparam("of_name"))
+    query = sa.select(trials.c.trial_id).join(studies, sa.and_(studies.c.study_id == trials.c.study_id, of_study))
+    chosen = query.where(trials.c.trial_id.in_(sa.bindparam("ids", expanding=True)))
+    return chosen.with_for_update(read=True, key_share=True, of=trials)
 
 
 def create_trial(session: Session, study_id: int, template: FrozenTrial) -> int:
@@ -73,24 +127,34 @@ def next_number(session: Session, study_id: int) -> int:
 
 
 def add_system_attributes(session: Session, trial_id: int, attributes: Mapping[str, Any]) -> None:
-    """Record the notes of a sampler or pruner on a trial, under keys that it does not have yet."""
+    """Record the notes of a sampler or pruner on a trial, in place of those under the same keys."""
     _add_attributes(session, models.TrialSystemAttributeModel, {"trial_id": trial_id}, attributes)
 
 
 def add_user_attributes(session: Session, trial_id: int, attributes: Mapping[str, Any]) -> None:
-    """Record what the dashboard shows of a trial, under keys that it does not have yet."""
+    """Record what the dashboard shows of a trial, in place of what stands under the same keys."""
     _add_attributes(session, models.TrialUserAttributeModel, {"trial_id": trial_id}, attributes)
 
 
 def add_study_attributes(session: Session, study_id: int, attributes: Mapping[str, Any]) -> None:
-    """Record what the dashboard shows of a study, under keys that it does not have yet."""
+    """Record what the dashboard shows of a study, in place of what stands under the same keys."""
     _add_attributes(session, models.StudyUserAttributeModel, {"study_id": study_id}, attributes)
 
 
 def _add_attributes(session: Session, model: Hashable, owner: Mapping[str, int], attributes: Mapping[str, Any]) -> None:
     rows = [{**owner, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
     if rows:
-        session.connection().execute(_insert(model), rows)
+        connection = session.connection()
+        connection.execute(_upsert(model, connection.dialect.name, (*owner, "key"), ("value_json",)), rows)
+
+
+@cache
+def _upsert(model: Hashable, dialect: str, keys: tuple[str, ...], changed: tuple[str, ...]) -> Any:
+    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    table = _table(model)
+    statement = insert(table)
+    changes = {name: statement.excluded[name] for name in changed}
+    return statement.on_conflict_do_update(index_elements=[table.c[key] for key in keys], set_=changes)
 
 
 def remove_study_attributes(session: Session, study_id: int, prefix: str) -> None:
@@ -110,52 +174,95 @@ def set_intermediate_values(session: Session, values: Sequence[tuple[int, int, f
         {"trial_id": trial, "step": step, "intermediate_value": value, "intermediate_value_type": finite}
         for trial, step, value in values
     ]
-    connection.execute(_set_intermediate_value(connection.dialect.name), rows)
+    changed = "intermediate_value", "intermediate_value_type"
+    upsert = _upsert(models.TrialIntermediateValueModel, connection.dialect.name, ("trial_id", "step"), changed)
+    connection.execute(upsert, rows)
 
 
-@cache
-def _set_intermediate_value(dialect: str) -> Any:
-    insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    table = _table(models.TrialIntermediateValueModel)
-    statement = insert(table)
-    return statement.on_conflict_do_update(
-        index_elements=[table.c.trial_id, table.c.step],
-        set_={"intermediate_value": statement.excluded.intermediate_value},
-    )
+def finish_trial(
+    session: Session,
+    trial_id: int,
+    state: TrialState,
+    values: Sequence[float] | None,
+    ended_at: datetime | None = None,
+) -> None:
+    """Record the end of a trial with its finite values, in place of an end that somebody else has told.
 
-
-def finish_trial(session: Session, trial_id: int, state: TrialState, values: Sequence[float] | None) -> None:
-    """Record the end of a running trial with its finite values."""
-    ended = {"state": state, "datetime_complete": datetime.now(UTC).replace(tzinfo=None)}
-    session.connection().execute(_update_trial(), {"running_trial": trial_id, **ended})
+    It ends now, unless `ended_at` says when it did.
+    """
+    ended = {"state": state, "datetime_complete": (ended_at or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)}
+    connection = session.connection()
+    connection.execute(_update_trial(), {"of_trial": trial_id, **ended})
     finite = models.TrialValueModel.TrialValueType.FINITE
     rows = [
         {"trial_id": trial_id, "objective": objective, "value": value, "value_type": finite}
         for objective, value in enumerate(values or ())
     ]
     if rows:
-        session.connection().execute(_insert(models.TrialValueModel), rows)
+        changed = "value", "value_type"
+        upsert = _upsert(models.TrialValueModel, connection.dialect.name, ("trial_id", "objective"), changed)
+        connection.execute(upsert, rows)
+    else:
+        connection.execute(_delete_values(), {"of_trial": trial_id})
+
+
+def reopen_trial(session: Session, trial_id: int) -> None:
+    """Let a trial that somebody else has told run again."""
+    session.connection().execute(
+        _update_trial(), {"of_trial": trial_id, "state": TrialState.RUNNING, "datetime_complete": None}
+    )
+    session.connection().execute(_delete_values(), {"of_trial": trial_id})
 
 
 @cache
 def _update_trial() -> Any:
     trials = _table(models.TrialModel)
-    return sa.update(trials).where(trials.c.trial_id == sa.bindparam("running_trial"))
+    return sa.update(trials).where(trials.c.trial_id == sa.bindparam("of_trial"))
+
+
+@cache
+def _delete_values() -> Any:
+    values = _table(models.TrialValueModel)
+    return sa.delete(values).where(values.c.trial_id == sa.bindparam("of_trial"))
+
+
+def delete_trial(session: Session, trial_id: int) -> None:
+    """Delete a trial with all that belongs to it."""
+    for model in (*_PARTS_OF_TRIALS, models.TrialModel):
+        table = _table(model)
+        session.execute(sa.delete(table).where(table.c.trial_id == trial_id))
+
+
+def delete_orphans(session: Session) -> int:
+    """Delete trials of studies that are not there, with all that belongs to them, and what belongs to no trial.
+
+    Plain Optuna on SQLite leaves them when it deletes a study to which another process adds a trial. Return the number
+    of trials.
+    """
+    studies, trials = _table(models.StudyModel), _table(models.TrialModel)
+    lost = sa.select(trials.c.trial_id).where(trials.c.study_id.not_in(sa.select(studies.c.study_id)))
+    orphans = session.scalars(lost).all()
+    for trial_id in orphans:
+        delete_trial(session, trial_id)
+    for model in _PARTS_OF_TRIALS:
+        table = _table(model)
+        session.execute(sa.delete(table).where(table.c.trial_id.not_in(sa.select(trials.c.trial_id))))
+    return len(orphans)
 
 
 def fail_finished_trial(session: Session, trial_id: int, reason: str) -> None:
     """Make a finished trial a failed one without values, which samplers ignore."""
-    trials, values = _table(models.TrialModel), _table(models.TrialValueModel)
+    trials = _table(models.TrialModel)
     session.execute(sa.update(trials).where(trials.c.trial_id == trial_id).values(state=TrialState.FAIL))
-    session.execute(sa.delete(values).where(values.c.trial_id == trial_id))
-    noted = {"trial_id": trial_id, "key": "reason", "value_json": json.dumps(reason)}
-    attributes = _table(models.TrialUserAttributeModel)
-    session.execute(sa.delete(attributes).where(attributes.c.trial_id == trial_id, attributes.c.key == "reason"))
-    session.execute(sa.insert(attributes).values(noted))
+    session.connection().execute(_delete_values(), {"of_trial": trial_id})
+    add_user_attributes(session, trial_id, {"reason": reason})
 
 
 def read_trials(session: Session, study_id: int, after: int, also: Collection[int]) -> list[FrozenTrial]:
-    """The study's trials with a number above `after` or in `also`, by number, without user attributes."""
+    """The study's trials with a number above `after` or in `also`, by number, without user attributes.
+
+    One whose rows another program has made unreadable is left out; of two with one number the later comes last.
+    """
     connection = session.connection()
     which = {"of_study": study_id, "after": after, "also": list(also)}
     trial_rows = connection.execute(_select_trials(), which).all()
@@ -172,10 +279,11 @@ def read_trials(session: Session, study_id: int, after: int, also: Collection[in
     values = rows(models.TrialValueModel, "objective", "value")
     steps = rows(models.TrialIntermediateValueModel, "step", "intermediate_value")
     attributes = rows(models.TrialSystemAttributeModel, "key", "value_json")
-    return [
+    read = (
         _frozen(row, params[row.trial_id], values[row.trial_id], steps[row.trial_id], attributes[row.trial_id])
         for row in trial_rows
-    ]
+    )
+    return [trial for trial in read if trial is not None]
 
 
 def _chosen() -> Any:
@@ -188,7 +296,7 @@ def _chosen() -> Any:
 @cache
 def _select_trials() -> Any:
     trials = _table(models.TrialModel)
-    return sa.select(trials).where(_chosen()).order_by(trials.c.number)
+    return sa.select(trials).where(_chosen()).order_by(trials.c.number, trials.c.trial_id)
 
 
 @cache
@@ -200,22 +308,29 @@ def _select_of_trials(model: Hashable, columns: tuple[str, ...]) -> Any:
     return query.order_by(sa.inspect(model).primary_key[0])
 
 
-def _frozen(row: Any, params: list[Any], values: list[Any], steps: list[Any], attributes: list[Any]) -> FrozenTrial:
-    distributions: dict[str, BaseDistribution] = {name: _from_json(text) for name, _, text in params}
-    return FrozenTrial(
-        number=row.number,
-        state=row.state,
-        value=None,
-        values=[value for _, value in sorted(values)] or None,
-        datetime_start=_local(row.datetime_start),
-        datetime_complete=_local(row.datetime_complete),
-        params={name: distributions[name].to_external_repr(value) for name, value, _ in params},
-        distributions=distributions,
-        user_attrs={},
-        system_attrs={key: json.loads(text) for key, text in attributes},
-        intermediate_values=dict(map(tuple, steps)),
-        trial_id=row.trial_id,
-    )
+def _frozen(
+    row: Any, params: list[Any], values: list[Any], steps: list[Any], attributes: list[Any]
+) -> FrozenTrial | None:
+    """A trial of its rows; None where they hold what Optuna would not write."""
+    try:
+        distributions: dict[str, BaseDistribution] = {name: _from_json(text) for name, _, text in params}
+        return FrozenTrial(
+            number=row.number,
+            state=row.state,
+            value=None,
+            values=[math.nan if value is None else value for _, value in sorted(values)] or None,
+            datetime_start=_local(row.datetime_start),
+            datetime_complete=_local(row.datetime_complete),
+            params={name: distributions[name].to_external_repr(value) for name, value, _ in params},
+            distributions=distributions,
+            user_attrs={},
+            system_attrs={key: json.loads(text) for key, text in attributes},
+            intermediate_values={step: math.nan if value is None else value for step, value in steps},
+            trial_id=row.trial_id,
+        )
+    # As many kinds as there are ways to write nonsense: a choice that is not there, no JSON, another type.
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None
 
 
 def _utc(local: datetime) -> datetime:

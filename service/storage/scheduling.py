@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.database import unix_now
+from service.storage.missing_from_optuna import in_optuna
 from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import LIVE_STUDY
 
 
-def next_study(session: Session, only: str | None, worker: str, serving: int | None) -> StudyRecord | None:
+def next_study(
+    session: Session, only: str | None, worker: str, serving: int | None, without: Collection[int] = ()
+) -> StudyRecord | None:
     """The next study for this worker: highest priority, fewest other workers, longest unserved.
 
     A study with a trial to run, or the one this worker serves already (`serving`, an id); of the study named `only`, if
-    it is given. The parts of a comparison count as one with their study, and are served in the order they began.
+    it is given. Never one that is missing from Optuna's tables, nor one of the ids in `without`. The parts of a
+    comparison count as one with their study, and are served in the order they began.
     """
     has_work = sa.exists().where(TrialRecord.study_id == StudyRecord.id, claimable())
-    query = sa.select(StudyRecord).where(StudyRecord.state.in_(LIVE_STUDY), sa.or_(has_work, StudyRecord.id == serving))
+    served = sa.or_(has_work, StudyRecord.id == serving)
+    query = sa.select(StudyRecord).where(StudyRecord.state.in_(LIVE_STUDY), served, in_optuna())
+    if without:
+        query = query.where(StudyRecord.id.not_in(without))
     root_id = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
     if only is not None:
         only_id = sa.select(StudyRecord.id).where(StudyRecord.name == only).scalar_subquery()

@@ -22,6 +22,7 @@ from service.storage import (
     extending,
     history,
     lifecycle,
+    missing_from_optuna,
     progress,
     quotas,
     ranking,
@@ -126,6 +127,8 @@ class Store:
         Raises NameInUseError when a study has its name.
         Raises InvalidSpecError when it names a dataset, a study to start warm from or a technique that it cannot use.
         """
+        from optuna.exceptions import DuplicatedStudyError
+
         if spec.name is None:
             raise ValueError("a study needs a name before it is stored")
         project = self.access.choose(project)
@@ -138,21 +141,23 @@ class Store:
                 study = lifecycle.create(session, self.optuna, spec, spec.name, project)
                 study.created_by = self.access.name
                 history.record(session, study, self.access.name, Change.SUBMITTED)
-                user_trials.copy_warm_start_trials(session, self.optuna, study)
+                user_trials.copy_warm_start_trials(session, study)
                 if spec.comparison is not None:
                     study.compared_by = self.access.name
                     comparisons.begin(session, self.optuna, study, spec.comparison)
                 session.flush()
                 database.note(session, "study.submitted", study.id, study=study.name)
-            except sa.exc.IntegrityError:
+            except (sa.exc.IntegrityError, DuplicatedStudyError):
                 raise NameInUseError(spec.name) from None
         return study
 
     def name_conflict(self, session: Session, spec: StudySpec) -> NameInUseError | None:
         """The error that says which study has a new one's name, and how they differ; None while the name is free."""
-        if spec.name is None or comparisons.name_in_use(session, [spec.name]) is None:
+        if spec.name is None:
             return None
         study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == spec.name))
+        if study is None and comparisons.name_in_use(session, [spec.name]) is None:
+            return None
         # Where only Optuna has a study of that name, or another project has, nothing is said of it.
         return NameInUseError(spec.name, [] if study is None else differences(study.parsed_spec, spec))
 
@@ -200,6 +205,11 @@ class Store:
         )
         with self.reading() as session:
             return {row.study_name: row.study_id for row in session.execute(query)}
+
+    def problems(self, studies: Sequence[StudyRecord]) -> dict[int, str]:
+        """What is wrong with each study that workers cannot serve; see missing_from_optuna.py."""
+        with self.reading() as session:
+            return missing_from_optuna.problems(session, studies)
 
     def progress(self, studies: Sequence[StudyRecord]) -> dict[int, Progress]:
         """The trial counts of each study, by the study's id."""
@@ -378,7 +388,7 @@ class Store:
         with self.transaction() as session:
             study = lifecycle.find(session, name, lock=True)
             lifecycle.check_etag(study, etags)
-            user_trials.mark_invalid(session, self.optuna, study, number, reason)
+            user_trials.mark_invalid(session, study, number, reason)
             history.record(session, study, self.access.name, Change.INVALIDATED, f"{number}: {reason}")
             database.note(session, "trial.invalidated", study.id, study=study.name, trial=number)
         return self.trial(name, number)

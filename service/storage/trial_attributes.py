@@ -12,6 +12,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from service.storage.records import TrialRecord
 from studies.sweep.ledger import Outcome
 
 #: What is shown of a result; a row each is written at the end of every trial.
@@ -36,11 +37,25 @@ def at_end(outcome: Outcome, objectives: Sequence[str]) -> dict[str, Any]:
 
     The objectives are not among them: they are Optuna's values.
     """
-    attributes: dict[str, Any] = {}
-    if outcome.reason is not None and outcome.state != TrialState.PRUNED:
-        attributes["reason"] = outcome.reason
+    attributes = _reason(outcome.state.name, outcome.reason)
     if (result := outcome.result) is None:
         return attributes
     measured = {**result.metrics, **result.weights, "epochs": result.epochs, "best_epoch": result.best_epoch}
+    return attributes | _shown(measured, objectives)
+
+
+def of_record(trial: TrialRecord, template: FrozenTrial, objectives: Sequence[str]) -> dict[str, Any]:
+    """All that is to be said of a trial, from its record: as at its opening and, if it has ended, at its end."""
+    attributes = at_opening(template, trial.params or {}, is_planned=trial.plan is not None)
+    measured = {**(trial.metrics or {}), **(trial.weights or {})}
+    measured |= {"epochs": trial.epochs, "best_epoch": trial.best_epoch}
+    return attributes | _reason(trial.state, trial.reason) | _shown(measured, objectives)
+
+
+def _reason(state: str, reason: str | None) -> dict[str, Any]:
+    return {} if reason is None or state == TrialState.PRUNED.name else {"reason": reason}
+
+
+def _shown(measured: Mapping[str, float | None], objectives: Sequence[str]) -> dict[str, Any]:
     shown = {name: measured[name] for name in _SHOWN if name in measured and name not in objectives}
-    return attributes | {name: value for name, value in shown.items() if math.isfinite(value)}
+    return {name: value for name, value in shown.items() if value is not None and math.isfinite(value)}

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
+from service.storage import missing_from_optuna
 from service.storage.database import note
 from service.storage.records import StudyRecord, TrialRecord, has_name
 from service.storage.states import ACTIVE_STUDY, TrialState
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.study import StudySpec
-
-if TYPE_CHECKING:
-    from optuna.storages import RDBStorage
 
 
 def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> TrialRecord:
@@ -68,7 +66,7 @@ def _describe(distribution: Any) -> str:
     return f"from {distribution.low:g} to {distribution.high:g}"
 
 
-def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, number: int, reason: str) -> TrialRecord:
+def mark_invalid(session: Session, study: StudyRecord, number: int, reason: str) -> TrialRecord:
     """Make a finished trial FAIL: no sampler learns from it, and no ranking shows it.
 
     Raises NotFoundError when the study has no trial of this number.
@@ -89,26 +87,27 @@ def mark_invalid(session: Session, optuna: RDBStorage, study: StudyRecord, numbe
     trial.state, trial.reason = TrialState.FAIL, f"marked invalid: {reason}"
     trial.value, trial.values = None, None
     study.invalidated_count, study.published = study.invalidated_count + 1, None
-    optuna_id = optuna.get_study_id_from_name(study.name)
-    optuna_trial_id = optuna.get_trial_id_from_study_id_trial_number(optuna_id, number)
-    optuna_tables.fail_finished_trial(session, optuna_trial_id, trial.reason)
+    optuna_id = optuna_tables.find_study(session, study.name)
+    optuna_trial_id = None if optuna_id is None else optuna_tables.find_trial(session, optuna_id, number)
+    if optuna_trial_id is not None:
+        optuna_tables.fail_finished_trial(session, optuna_trial_id, trial.reason)
     return trial
 
 
-def copy_warm_start_trials(session: Session, optuna: RDBStorage, study: StudyRecord) -> None:
+def copy_warm_start_trials(session: Session, study: StudyRecord) -> None:
     """Copy the complete trials of the study that a new one starts warm from, if it names one.
 
     Raises InvalidSpecError as `find_warm_start` does.
     """
-    study.warm_start = find_warm_start(session, optuna, study.parsed_spec)
+    study.warm_start = find_warm_start(session, study.parsed_spec)
 
 
-def find_warm_start(session: Session, optuna: RDBStorage, spec: StudySpec) -> dict[str, Any] | None:
+def find_warm_start(session: Session, spec: StudySpec) -> dict[str, Any] | None:
     """Find the complete trials of the study that one starts warm from, as StudyRecord keeps them; None if it does not.
 
     Raises InvalidSpecError when there is no such study, its objectives or its data differ, or none of its trials fits.
     """
-    from service.storage import optuna_tables
+    from service.storage import optuna_history, optuna_tables
     from studies.search import idle_parameters, warm_start
 
     if spec.warm_start is None:
@@ -128,8 +127,14 @@ def find_warm_start(session: Session, optuna: RDBStorage, spec: StudySpec) -> di
             f"'{name}' is about other data ({theirs.dataset.name}), whose values cannot be compared with this study's; "
             "name a study of the same data, read in the same way"
         )
-    trials = optuna_tables.read_trials(session, optuna.get_study_id_from_name(name), -1, ())
-    complete = [(trial.params, trial.values) for trial in trials if trial.state.name == TrialState.COMPLETE]
+    optuna_id = optuna_tables.find_study(session, other.name)
+    if optuna_id is None:
+        raise _invalid_warm_start(f"'{name}' is no longer in Optuna's tables; {missing_from_optuna.ADVICE}")
+    complete = [
+        (trial.params, trial.values)
+        for trial in optuna_history.known_trials(session, other, optuna_id)
+        if trial.state.name == TrialState.COMPLETE
+    ]
     # An earlier version searched dropout also where nothing drops.
     found = warm_start.document(spec, idle_parameters.without_idle_rates(theirs), complete)
     if not found["trials"]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from service.storage import attempts, comparisons, database, lifecycle, scheduling, workers
 from service.storage.database import unix_now
@@ -13,6 +15,7 @@ from service.storage.records import StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Activity, Ending, StudyState
 from service.storage.store import Store
 
+_log = structlog.get_logger(__name__)
 _PUBLISHING_SECONDS = 600.0  # after which another worker may publish a study
 
 #: Token and end of a lease; each renewal changes the end.
@@ -27,10 +30,12 @@ class WorkerStore:
 
     # Scheduling
 
-    def next_study(self, only: str | None = None, worker: str = "", serving: int | None = None) -> StudyRecord | None:
+    def next_study(
+        self, only: str | None = None, worker: str = "", serving: int | None = None, without: Collection[int] = ()
+    ) -> StudyRecord | None:
         """The next study for a worker; see scheduling.next_study."""
         with self._store.reading() as session:
-            return scheduling.next_study(session, only, worker, serving)
+            return scheduling.next_study(session, only, worker, serving, without)
 
     def begin_turn(self, study: StudyRecord) -> None:
         """Record that a worker begins to serve a study now."""
@@ -49,8 +54,8 @@ class WorkerStore:
             study = lifecycle.lock_study(session, study_id)
             if study is not None:
                 comparisons.end(session, self._store.optuna, study, StudyState.FAILED, reason)
-                of_worker = TrialRecord.worker == worker
-                attempts.end_attempts(session, self._store.optuna, of_worker, Ending.FAILED, reason)
+        if study is not None:
+            self.end_attempts(worker, Ending.FAILED, reason)
 
     # Leases
 
@@ -65,13 +70,11 @@ class WorkerStore:
 
     def hand_back(self, worker: str) -> int:
         """Release every trial of a worker, without counting the attempts; return their number."""
-        with database.transaction(self._store.optuna) as session:
-            return attempts.hand_back(session, self._store.optuna, TrialRecord.worker == worker)
+        return self._free(TrialRecord.worker == worker, attempts.hand_back)
 
     def end_attempts(self, worker: str, ending: Ending, reason: str) -> int:
         """End every attempt of a worker; return their number."""
-        with database.transaction(self._store.optuna) as session:
-            return attempts.end_attempts(session, self._store.optuna, TrialRecord.worker == worker, ending, reason)
+        return self._free(TrialRecord.worker == worker, partial(attempts.end_attempts, ending=ending, reason=reason))
 
     def leases(self) -> dict[int, Lease]:
         """Every lease, by its trial."""
@@ -84,8 +87,33 @@ class WorkerStore:
         lease = sa.tuple_(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at)
         unchanged = lease.in_([(trial_id, *seen) for trial_id, seen in lost.items()])
         reason = f"its worker gave no sign of life for {lease_seconds:g} seconds"
-        with database.transaction(self._store.optuna) as session:
-            return attempts.end_attempts(session, self._store.optuna, unchanged, Ending.LOST, reason)
+        return self._free(unchanged, partial(attempts.end_attempts, ending=Ending.LOST, reason=reason))
+
+    def _free(self, which: sa.ColumnElement[bool], free: Callable[..., int]) -> int:
+        """Free running trials in one transaction; should that fail, each in its own: one keeps none of the others.
+
+        Raises what the database raised where another try may do: then it would raise the same for every trial.
+        """
+        try:
+            with database.transaction(self._store.optuna) as session:
+                return free(session, self._store.optuna, which)
+        except Exception as error:
+            if database.may_pass(error):
+                raise
+            _log.exception("trials are freed one by one, for one of them cannot be")
+        with self._store.reading() as session:
+            ids = session.scalars(sa.select(TrialRecord.id).where(running(), which).order_by(TrialRecord.id)).all()
+        return sum(self._free_one(trial_id, which, free) for trial_id in ids)
+
+    def _free_one(self, trial_id: int, which: sa.ColumnElement[bool], free: Callable[..., int]) -> int:
+        try:
+            with database.transaction(self._store.optuna) as session:
+                return free(session, self._store.optuna, sa.and_(which, TrialRecord.id == trial_id))
+        except Exception as error:
+            if database.may_pass(error):
+                raise
+            _log.exception("a trial cannot be freed", trial=trial_id)
+            return 0
 
     # Showing what workers do
 

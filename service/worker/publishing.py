@@ -29,31 +29,37 @@ _FIGURE_PREFIX = "regsweep-"  # of the ids that they have in the dashboard
 _FIGURES_KEY = "dashboard:plot_data:"  # how the dashboard's keys of figures begin, before the id
 
 
-def publish(store: Store, artifacts: Artifacts, study: StudyRecord) -> None:
+def publish(store: Store, artifacts: Artifacts, study: StudyRecord, root_path: str = "") -> None:
     """Keep the report, attach figures and note, and mark the study published.
 
     The figures replace those of an earlier publishing.
     """
-    import optuna
-    from optuna_dashboard import save_note, save_plotly_graph_object
-
-    from service.storage import optuna_tables
-
     reports = Reports(store, artifacts)
     versions = {kind: reports.version(study.name, kind) for kind in get_args(ReportFormat)}
     study_findings = findings(store, study)
     for kind, version in versions.items():
         reports.render(version, kind, study_findings)
-    optuna_study = optuna.load_study(study_name=study.name, storage=store.optuna)
+    _show_in_dashboard(store, study, study_findings, root_path)
+    comparison = study_findings.comparison
+    WorkerStore(store).set_published(study, None if comparison is None else answer(comparison.recommendation))
+
+
+def _show_in_dashboard(store: Store, study: StudyRecord, study_findings: Findings, root_path: str) -> None:
+    import optuna
+    from optuna_dashboard import save_note, save_plotly_graph_object
+
+    from service.storage import optuna_tables
+
     with database.transaction(store.optuna) as session:
-        optuna_id = store.optuna.get_study_id_from_name(study.name)
+        optuna_id = optuna_tables.find_study(session, study.name)
+        if optuna_id is None:  # another program deleted it there
+            return
         optuna_tables.remove_study_attributes(session, optuna_id, f"{_FIGURES_KEY}{_FIGURE_PREFIX}")
+    optuna_study = optuna.load_study(study_name=study.name, storage=store.optuna)
     for title, figure in _shown_figures(study_findings).items():
         figure_id = f"{_FIGURE_PREFIX}{re.sub(r'[^a-z]+', '-', title.lower())}"
         save_plotly_graph_object(optuna_study, figure, graph_object_id=figure_id)
-    save_note(optuna_study, _note(study_findings, study.name, _part_links(store, study)))
-    comparison = study_findings.comparison
-    WorkerStore(store).set_published(study, None if comparison is None else answer(comparison.recommendation))
+    save_note(optuna_study, _note(study_findings, study.name, _part_links(store, study, root_path), root_path))
 
 
 def _shown_figures(study_findings: Findings) -> dict[str, Figure]:
@@ -68,17 +74,17 @@ def _shown_figures(study_findings: Findings) -> dict[str, Figure]:
     return shown
 
 
-def _part_links(store: Store, study: StudyRecord) -> list[str]:
+def _part_links(store: Store, study: StudyRecord, root_path: str) -> list[str]:
     """Links to the parts of its comparison, which are not in the dashboard's list."""
     with store.reading() as session:
         parts = {part.name: part.technique for part in comparisons.parts(session, study)}
     ids = store.dashboard_ids(parts)
     labels = {name: "confirmation" if technique is None else label(technique) for name, technique in parts.items()}
-    return [f"[{labels[name]}](/dashboard/studies/{ids[name]})" for name in parts if name in ids]
+    return [f"[{labels[name]}]({root_path}/dashboard/studies/{ids[name]})" for name in parts if name in ids]
 
 
-def _note(study_findings: Findings, name: str, part_links: Sequence[str]) -> str:
-    lines = [f"[The whole report, with every figure](/v1/studies/{quote(name)}/report)"]
+def _note(study_findings: Findings, name: str, part_links: Sequence[str], root_path: str) -> str:
+    lines = [f"[The whole report, with every figure]({root_path}/v1/studies/{quote(name)}/report)"]
     if part_links:
         lines.append(f"The studies of its comparison: {', '.join(part_links)}")
     if study_findings.comparison is not None:

@@ -20,6 +20,7 @@ from service import tracing
 from service.settings import Settings
 from service.storage.artifacts import Artifacts, checkpoints_folder, preparation_path
 from service.storage.claiming import Holder
+from service.storage.database import exceeds_limit
 from service.storage.dataset_files import DatasetFiles
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
@@ -29,6 +30,7 @@ from service.storage.worker_store import WorkerStore
 from service.worker.heartbeat import Heartbeat
 from service.worker.presence import Presence
 from service.worker.publishing import publish
+from service.worker.set_aside import SetAside
 from service.worker.traced_ledger import TracedLedger
 from studies.datasets.cache import PreparedCache
 from studies.datasets.preparation import Preparation
@@ -44,6 +46,7 @@ _log = structlog.get_logger(__name__)
 _PASSING = (LeaseLostError, SQLAlchemyError, StorageInternalError, OSError)
 #: Makes the engine of a study, and the choice of it that the API shows.
 EngineOf = Callable[[StudySpec, Sequence[PreparedData]], tuple[Engine, Mapping[str, Any]]]
+_MAX_REASON = 500  # characters of a database's error, which repeats the statement
 _MAX_RETRY_SECONDS = 5.0  # between two tries of a database that is away
 #: Before a worker counts as grown: one study may need more memory than its share, and would every time.
 _MIN_STUDIES = 8
@@ -69,7 +72,7 @@ class Worker:
         self._worker_store = WorkerStore(self._store)
         self._presence = presence or Presence(self._worker_store, self.name, settings.lease_seconds)
         self._artifacts = Artifacts(settings.artifacts_url)
-        files = DatasetFiles(self._artifacts, settings.cache_folder)
+        files = DatasetFiles(self._artifacts, settings.cache_folder, settings.cache_bytes)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
         self._leaving, self._left, self._awake = threading.Event(), threading.Event(), threading.Event()
         self._note_progress: Callable[[], None] = lambda: None  # the heartbeat's
@@ -77,6 +80,7 @@ class Worker:
         shares = settings.memory_share + settings.dataset_memory_share
         self._max_bytes = resident_bytes() + shares * memory_bytes()
         self._swept = set[int]()  # ids of studies
+        self._set_aside = SetAside(settings.poll_seconds)
 
     @property
     def has_grown(self) -> bool:
@@ -159,15 +163,25 @@ class Worker:
 
     def _work(self) -> bool:
         """Sweep or publish one study; return False when there is none, or the storage does not answer."""
+        study: StudyRecord | None = None
         try:
-            study = self._worker_store.next_study(self._study, self.name)
+            study = self._worker_store.next_study(self._study, self.name, without=self._set_aside.ids())
             if study is None:
                 return self._publish()
             with bound_contextvars(study=study.name, study_id=study.id, **tracing.ids(study.traceparent)):
-                return self._sweep(study) > 0
+                closed = self._sweep(study)
+            self._set_aside.remove(study.id)
         except _PASSING as error:
             _log.error("the storage does not answer", worker=self.name, error=str(error))
-            self._release_leases()
+        # A worker that exited would leave its study to the next one, and no other would be served.
+        except Exception:  # noqa: BLE001
+            _log.exception("a worker cannot go on with what it does", worker=self.name)
+        else:
+            return closed > 0
+        if study is not None:
+            seconds = self._set_aside.add(study.id)
+            _log.warning("a study is set aside for a while", worker=self.name, study=study.name, seconds=seconds)
+        self._release_leases()
         return False
 
     def _publish(self) -> bool:
@@ -180,7 +194,7 @@ class Worker:
         for study_id in self._worker_store.ids_with_parts(study):
             self._artifacts.remove_folder(checkpoints_folder(study_id))
         try:
-            publish(self._store, self._artifacts, study)
+            publish(self._store, self._artifacts, study, self._settings.root_path)
         except _PASSING:
             raise
         # The report shows the same, and another try would fail as well.
@@ -231,8 +245,12 @@ class Worker:
             self._presence.show(Activity.TRAINING, study.id)
             ledger = self._ledger(study, holder, choice)
             return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
-        except _PASSING:
-            raise
+        except _PASSING as error:
+            if not exceeds_limit(error):
+                raise
+            _log.exception("a study's rows are larger than the database takes", worker=self.name, study=study.name)
+            self._worker_store.fail_study(study.id, f"the database refuses its rows: {error}"[:_MAX_REASON], self.name)
+            return 0
         except (MemoryError, OutOfMemoryError) as error:
             _log.exception("trials ran out of memory", worker=self.name, study=study.name)
             ended = self._worker_store.end_attempts(self.name, Ending.OUT_OF_MEMORY, str(error))

@@ -113,10 +113,13 @@ def _comparison(comparison: Comparison) -> str:
 
 
 def _links(findings: Findings) -> str:
+    paths = links(findings)
+    folder = f"{paths['study']}/"
+    # Relative to the report's own address, /v1/studies/NAME/report, which a proxy may show under a prefix.
     html = "".join(
-        f"<a href='{escape(link)}'>{LINK_TEXTS[name]}</a>"
-        for name, link in links(findings).items()
-        if name in LINK_TEXTS
+        f"<a href='{escape(paths[name].removeprefix(folder))}'>{text}</a>"
+        for name, text in LINK_TEXTS.items()
+        if name in paths
     )
     return f"<nav>{html}</nav>"
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from studies import faults
 from studies.datasets.preprocessing import PreparedData
-from studies.errors import LeaseLostError, TrainingError, ran_out_of_memory
+from studies.errors import LeaseLostError, ParamsMissingError, TrainingError, ran_out_of_memory
 from studies.objectives import curve_metric
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Ledger, Order, Outcome, Report, Setback
@@ -107,7 +107,13 @@ class _SweptTrials:
     def _begin(self, claim: Claim) -> list[Job]:
         """Open a trial; return its trainings, none when the trial was lost since it was claimed."""
         try:
-            return self._start(self._opener.open(claim))
+            try:
+                running = self._opener.open(claim)
+            except ParamsMissingError as error:
+                _log.warning("a trial cannot go on: %s", error)
+                self._ledger.end_attempt(claim, claim.number or 0, "failed", str(error))
+                return []
+            return self._start(running)
         except LeaseLostError as error:
             _log.warning("a claim was lost before its trial began: %s", error, extra=_ids(claim, claim.number))
             return []

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from optuna.trial import Trial
 
-from studies.errors import NumberTakenError
+from studies.errors import NumberTakenError, ParamsMissingError
 from studies.hyperparameters import Hyperparameters
 from studies.plan import Plan
 from studies.search.asker import Asker
@@ -37,6 +37,7 @@ class TrialOpener:
         """Open the trial of a claim.
 
         Raises LeaseLostError when the claim is no longer held.
+        Raises ParamsMissingError when an earlier attempt opened it, and its params are no longer there.
         """
         return self._open_searched(claim) if claim.plan is None else self._open_planned(claim, claim.plan)
 
@@ -57,6 +58,8 @@ class TrialOpener:
 
     def _resume(self, number: int) -> tuple[Trial, Hyperparameters]:
         trial = self.asker.resume(number)
+        if missing := sorted(self._spec.space.distributions().keys() - trial.params.keys()):
+            raise ParamsMissingError(f"trial {number} is no longer in Optuna's tables with its {', '.join(missing)}")
         return trial, self._spec.space.hyperparameters(trial.params)
 
     def _ask(self, claim: Claim) -> tuple[Trial, Hyperparameters]:

@@ -76,6 +76,7 @@ def catalog() -> list[Scenario]:
         for hours in (1, -1):
             act = partial(scenarios.clock_off, seconds=hours * HOUR)
             add(6, f"one worker's clock off by {hours:+d} hour", act, short=True)
+        add(8, "another program breaks ten studies", scenarios.another_program, short=True)
         crowd = partial(scenarios.crowd, workers=8, clients=50, seconds=120.0, trials=20_000)
         add(7, "8 workers, 50 clients, 2 minutes", crowd)
         add(

@@ -19,13 +19,16 @@ from uuid import uuid4
 import httpx
 import sqlalchemy as sa
 
+from service.storage.invariants import violations
 from service.storage.records import StudyRecord, TrialRecord
+from service.storage.repair import mend
 from service.storage.states import StudyState
 from service.storage.worker_store import WorkerStore
 from tests.acceptance.polling import eventually
 from tests.chaos.oracle import verify
 from tests.chaos.place import Place
 from tests.service.documents import document
+from tests.service.meddling import CHANGING, LOSING, meddle
 
 #: Points at which a worker may die, see studies.faults.
 POINTS = (
@@ -222,6 +225,41 @@ def clock_off(place: Place, seconds: float) -> str:
     count = verify(place.store, place.artifacts)
     assert set(count.attempts) == {"told"}, count
     return str(count)
+
+
+def another_program(place: Place, trials: int = 6) -> str:
+    """A program with plain Optuna breaks a study in each way it can while three workers train them and one more."""
+    broken = {meddler.__name__: meddler for meddler in (*LOSING, *CHANGING)}
+    for name in broken:
+        place.study(name, trials, epochs=10)
+    place.study("other", trials, epochs=10, priority=-1)
+    workers = [place.worker(epoch_seconds=0.03) for _ in range(3)]
+    waiting, ends = dict(broken), time.monotonic() + 120
+    while waiting:
+        assert time.monotonic() < ends, waiting
+        for name in [name for name in waiting if _runs(place, name)]:
+            meddle(place.settings.database_url, waiting.pop(name), name)
+        time.sleep(0.02)
+    lost = [meddler.__name__ for meddler in LOSING]
+    place.ended("other", *(broken.keys() - set(lost)))
+    problems = place.store.problems([place.store.study(name) for name in lost])
+    assert len(problems) == len(lost), problems
+    mended = mend(place.store)
+    place.ended(*lost)
+    assert all(worker.is_alive() for worker in workers)
+    mended += mend(place.store)
+    left = [what for what in violations(place.store, place.artifacts) if "another program added it" not in what]
+    assert left == [], left
+    with place.store.reading() as session:
+        states = Counter(map(str, session.scalars(sa.select(TrialRecord.state).where(TrialRecord.slot < trials))))
+    assert states == {"COMPLETE": trials * (len(broken) + 1)}, states
+    return f"{len(broken)} studies broken, {len(mended)} things mended; {states['COMPLETE']} COMPLETE, no worker ended"
+
+
+def _runs(place: Place, name: str) -> bool:
+    study = place.store.study(name)
+    # On a machine that is busy with more one may end between two looks.
+    return place.store.progress([study])[study.id].running > 0 or study.ended_at is not None
 
 
 def crowd(place: Place, workers: int, clients: int, seconds: float, trials: int) -> str:

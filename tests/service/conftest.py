@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from service.api.app import create_app
+from service.api.connections import Bounds
 from service.api.server import Server
 from service.settings import Settings
 from service.storage.store import Store
@@ -112,12 +113,14 @@ def _certificates() -> ssl.SSLContext:
 
 
 @contextmanager
-def served(settings: Settings, fleet: Fleet | None = None, port: int = 0) -> Iterator[httpx.Client]:
+def served(
+    settings: Settings, fleet: Fleet | None = None, port: int = 0, bounds: Bounds | None = None
+) -> Iterator[httpx.Client]:
     """A client of the app on a socket of its own; without a fleet no workers."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for a server that starts again
         listener.bind(("127.0.0.1", port))
-        server = Server(create_app(settings, fleet))
+        server = Server(create_app(settings, fleet), bounds)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

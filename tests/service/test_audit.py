@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
@@ -28,8 +29,11 @@ CSV = b"x,y\n" + b"".join(f"{n},{n % 2}\n".encode() for n in range(40))
 def lines() -> Iterator[list[Any]]:
     """Every log line of this process, with what its context says."""
     audit._refusals.__init__()  # type: ignore[misc]  # of an earlier test
+    level = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))  # whatever a command has set before
     with capture_logs([merge_contextvars]) as captured:
         yield captured
+    structlog.configure(wrapper_class=level)
 
 
 def events(lines: list[Any], **having: object) -> list[str]:

@@ -15,10 +15,12 @@ from typing import Any
 
 import httpx
 import optuna
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.engine import make_url
 
 from service.api.lazy_store import LazyStore
 from service.api_keys import ApiKey
@@ -26,8 +28,8 @@ from service.errors import BackupError, MigrationError, StorageError
 from service.settings import Settings
 from service.storage import following
 from service.storage.artifacts import Artifacts
-from service.storage.backup import backup
-from service.storage.database import HEAD, connect, optuna_storage
+from service.storage.backup import backup, holds_the_same
+from service.storage.database import HEAD, connect, may_pass, optuna_storage
 from service.storage.invariants import violations
 from service.storage.pagination import Sort
 from service.storage.store import Store
@@ -53,6 +55,11 @@ def regsweep(*arguments: str, database: Path, folder: Path) -> Completed:
 
 def wrong(store: Store, folder: Path) -> list[str]:
     return violations(store, Artifacts(f"file://{folder}"))
+
+
+def _script(file: Path, lines: str) -> None:
+    file.write_text(f"#!/bin/sh\n{lines}\n", encoding="utf-8")
+    file.chmod(0o755)
 
 
 def dump(database: Path) -> list[str]:
@@ -110,6 +117,49 @@ def test_a_copy_of_postgresql_is_a_dump_that_restores_to_the_same(
     assert wrong(restored, folder) == []
     for one in (store, restored):
         one.close()
+
+
+def test_a_pg_dump_that_is_too_old_or_missing_is_told_with_the_one_that_is_needed(
+    postgresql_template: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, programs = postgresql_template.url("dumped", "prepared"), tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    with pytest.raises(BackupError, match=r"pg_dump is not installed; install PostgreSQL 18's client"):
+        backup(url, tmp_path / "copy.dump")
+    _script(programs / "pg_dump", "echo 'pg_dump (PostgreSQL) 14.2 (Debian 14.2-1)'")
+    with pytest.raises(BackupError, match=r"pg_dump is of PostgreSQL 14, and a server of 18 needs one as new"):
+        backup(url, tmp_path / "copy.dump")
+    assert [path.name for path in tmp_path.iterdir()] == ["programs"]
+
+
+def test_a_lock_that_cannot_be_made_and_tables_of_another_optuna_are_told_in_one_sentence(
+    database: Path, tmp_path: Path
+) -> None:
+    Path(f"{database}.lock").mkdir()
+    with pytest.raises(StorageError, match=r"regsweep\.db\.lock cannot be made \(Is a directory\)"):
+        Store(f"sqlite:///{database}")
+    Path(f"{database}.lock").rmdir()
+    Store(f"sqlite:///{database}").close()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'v99.0.0.a'")
+    with pytest.raises(MigrationError, match="Optuna's tables in this database are of another version than Optuna"):
+        optuna_storage(f"sqlite:///{database}")
+
+
+@pytest.mark.parametrize("state", ["54000", "54001", "53200"])
+def test_what_is_too_large_for_postgresql_does_not_pass_by_itself(state: str) -> None:
+    refused = psycopg.errors.lookup(state)("no room")
+    error = sa.exc.OperationalError("INSERT", {}, refused)
+    assert may_pass(error) is (state == "53200")  # out of memory, which passes
+
+
+def test_a_command_that_only_asks_a_server_does_not_mind_the_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REGSWEEP_DATABASE_URL", "/a/path")
+    assert run_command("studies").returncode == 2
+    assert "no server at http://127.0.0.1:1" in run_command("studies", "--server", "http://127.0.0.1:1").stderr
 
 
 @pytest.mark.parametrize("way", ["the file exists", "no folder can be made", "there is no database"])
@@ -210,6 +260,17 @@ def test_an_older_database_is_copied_before_its_schema_changes(older: Path) -> N
     assert dump(kept) == before
     Store(f"sqlite:///{older}").close()
     assert copies(older) == [kept]  # it is this version's now
+
+
+def test_an_earlier_copy_that_says_the_same_is_found_without_writing_another(older: Path, tmp_path: Path) -> None:
+    url, copy = make_url(f"sqlite:///{older}"), tmp_path / "copy"
+    backup(url, copy)
+    before = copy.read_bytes()
+    assert holds_the_same(url, copy)
+    assert (copy.read_bytes(), [path.name for path in tmp_path.glob("copy*")]) == (before, ["copy"])
+    with closing(sqlite3.connect(older)) as connection, connection:
+        connection.execute("UPDATE regsweep_studies SET name = 'sire'")
+    assert not holds_the_same(url, copy)
 
 
 def test_checking_a_study_file_leaves_an_older_database_as_it_is(older: Path, tmp_path: Path) -> None:
@@ -406,7 +467,7 @@ def kept(store: Store, folder: Path, tmp_path: Path) -> Store:
         ("UPDATE trials SET state = 'PRUNED' WHERE number = 0", "trial 0 is COMPLETE in our tables and PRUNED in"),
         ("UPDATE trial_values SET value = 9", "trial 0 has the values [0.5] in our tables and [9.0] in Optuna's"),
         ("UPDATE regsweep_trials SET number = 7 WHERE number = 3", "trial 7 is only in our tables"),
-        ("UPDATE regsweep_trials SET number = 7 WHERE number = 3", "trial 3 is only in Optuna’s tables"),
+        ("UPDATE regsweep_trials SET number = 7 WHERE number = 3", "trial 3 is only in Optuna's tables"),
         ("UPDATE studies SET study_name = 'other'", "is not in Optuna's tables"),
         ("UPDATE regsweep_trials SET model = 'gone.keras' WHERE place = 0", "the model of slot 0, gone.keras, is not"),
         ("UPDATE regsweep_trials SET checkpoint = 'gone' WHERE place = 2", "the checkpoint of slot 2, gone, is not"),

@@ -22,6 +22,8 @@ from starlette.routing import Mount
 from starlette.types import Message
 
 from service.api.app import create_app
+from service.api.server import run
+from service.errors import NoKeyError
 from service.scopes import RULES, SCOPES, Scope, needed_scope
 from service.storage.keys import KeyStore
 from service.storage.store import Store
@@ -275,10 +277,18 @@ def test_a_login_leads_to_no_other_site(api: httpx.Client, texts: Mapping[Scope,
     assert logged_in(api, texts["read"], next=target).headers["location"] == "/"
 
 
-def test_the_cookie_of_a_login_over_https_stays_there(api: httpx.Client, texts: Mapping[Scope, str]) -> None:
-    forwarded = api.post("/login", data={"key": texts["read"]}, headers={"X-Forwarded-Proto": "https"})
-    api.cookies.clear()
-    assert "; secure" in forwarded.headers["set-cookie"].lower()
+def test_the_cookie_of_a_login_over_https_stays_there_if_the_proxy_that_says_so_is_trusted(
+    api: httpx.Client, texts: Mapping[Scope, str], folder: Path
+) -> None:
+    def cookie_of(api: httpx.Client) -> str:
+        forwarded = api.post("/login", data={"key": texts["read"]}, headers={"X-Forwarded-Proto": "https"})
+        api.cookies.clear()
+        return forwarded.headers["set-cookie"].lower()
+
+    assert "; secure" not in cookie_of(api)
+    for proxies, is_trusted in ((("127.0.0.0/8",), True), (("10.0.0.1",), False)):
+        with served(settings_in(folder).model_copy(update={"trusted_proxies": proxies})) as behind:
+            assert ("; secure" in cookie_of(behind)) == is_trusted
 
 
 def test_a_cookie_dies_with_its_key_and_cannot_be_made_up(api: httpx.Client, keys: KeyStore) -> None:
@@ -414,6 +424,26 @@ def test_without_keys_only_this_machine_under_its_own_name_is_answered(
     fresh: FastAPI, server: str, host: str, status: int
 ) -> None:
     assert asked(fresh, "GET", f"http://{server}/v1/schema", {"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"])
+def test_without_keys_nobody_passes_through_a_proxy_on_this_machine(fresh: FastAPI, name: str) -> None:
+    answer = asked(fresh, "GET", "http://127.0.0.1/v1/schema", {"Host": "localhost", name: "192.0.2.1"})
+    assert answer.status_code == 401
+
+
+def test_without_keys_nobody_passes_by_the_version_of_http_that_proxies_speak(tmp_path: Path) -> None:
+    with served(settings_in(tmp_path)) as api, socket.create_connection(("127.0.0.1", api.base_url.port or 0)) as old:
+        old.sendall(b"GET /v1/studies HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        assert old.recv(12) == b"HTTP/1.1 401"
+
+
+@pytest.mark.parametrize("change", [{"root_path": "/regsweep"}, {"trusted_proxies": ("192.0.2.1",)}])
+def test_behind_a_proxy_everybody_needs_a_key(tmp_path: Path, change: dict[str, Any]) -> None:
+    app = create_app(settings_in(tmp_path).model_copy(update=change))
+    assert asked(app, "GET", "http://127.0.0.1/v1/schema", {"Host": "localhost"}).status_code == 401
+    with pytest.raises(NoKeyError, match="a proxy's clients"):
+        run(settings_in(tmp_path).model_copy(update={**change, "port": 0}))
 
 
 def test_without_keys_another_sites_page_may_not_write(tmp_path: Path) -> None:

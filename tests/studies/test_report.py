@@ -116,7 +116,7 @@ def test_the_page_says_when_on_what_with_which_budget_seed_and_version_and_links
     for said in ("2023-11-14 23:13 UTC", "regsweep 1.2.3", "iris: multiclass, 150 rows", "60 trials", "seed 0"):
         assert said in page
     for link in ("comparison/model", "snippet?technique=recommended", "trials.csv"):
-        assert f"href='/v1/studies/test/{link}'" in page
+        assert f"href='{link}'" in page
     links = json.loads(as_json(found))["links"]
     assert links["comparison"] == "/v1/studies/test/comparison"
     assert "export" not in links  # which only uploaded datasets have

@@ -152,7 +152,7 @@ async def preview(
 ) -> dict[str, Any]:
     """Read the first rows of an uploaded dataset."""
     record = await run_in_threadpool(datasets.find, name, version)
-    file = await run_in_threadpool(DatasetFiles(artifacts, settings.cache_folder), record.digest)
+    file = await run_in_threadpool(DatasetFiles(artifacts, settings.cache_folder, settings.cache_bytes), record.digest)
     dataset = dataset_detail(record)
     return await readings.preview(request, file, dataset.format, rows, dataset.options.encoding, dataset.options.sheet)
 

@@ -14,6 +14,7 @@ from service.api.dependencies import AuthenticatorDependency
 from service.errors import RateLimitedError, UnauthenticatedError
 from service.pages.phrases import sentence
 from service.pages.rendering import render
+from service.pages.root_path import root_path
 from service.storage.sessions import MAX_SECONDS
 
 router = APIRouter(include_in_schema=False)
@@ -62,6 +63,7 @@ def _log_in(request: Request, authenticator: Authenticator, target: str, key: st
         httponly=True,
         samesite="lax",
         secure=request.url.scheme == "https",
+        path=root_path.get() or "/",
     )
     return response
 
@@ -71,7 +73,7 @@ def logout(request: Request, authenticator: AuthenticatorDependency, everywhere:
     """End the session, or all of its key, and drop the cookie and the pages that the browser has cached."""
     authenticator.log_out(request, everywhere=everywhere)
     response = RedirectResponse("/login", 303, {"Clear-Site-Data": '"cache"'})
-    response.delete_cookie(COOKIE)
+    response.delete_cookie(COOKIE, path=root_path.get() or "/")
     return response
 
 

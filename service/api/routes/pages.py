@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from service.api.dependencies import CursorParameter, StoreDependency
 from service.api.page_route import PageRoute, ViewerDependency
+from service.api.responses import asset_response
 from service.errors import BadRequestError, NotFoundError
 from service.pages import assets
 from service.pages.points import points
@@ -67,13 +68,7 @@ def asset(request: Request, version: str, name: str) -> Response:
     found = assets.find(name)
     if found is None:
         raise NotFoundError(f"there is no file '{name}'")
-    headers = {
-        "Cache-Control": _YEAR if version == assets.version() else "no-cache",
-        "Vary": "Accept-Encoding",
-    }
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return Response(found.content, headers=headers, media_type=found.media_type)
-    return Response(found.gzipped, headers=headers | {"Content-Encoding": "gzip"}, media_type=found.media_type)
+    return asset_response(request, found, {"Cache-Control": _YEAR if version == assets.version() else "no-cache"})
 
 
 @router.get("/studies/{name}")

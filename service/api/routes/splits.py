@@ -43,7 +43,7 @@ def split(
             f"the parts and folds of '{name}' are {count:,} row numbers; at most {_MAX_ROW_NUMBERS:,} are answered"
         )
     try:
-        dataset = load(spec.dataset, DatasetFiles(artifacts, settings.cache_folder))
+        dataset = load(spec.dataset, DatasetFiles(artifacts, settings.cache_folder, settings.cache_bytes))
         base = splits.split(dataset, spec.seed, spec.resampling.split)
         of_folds = splits.folds(dataset, base, spec.resampling, spec.seed)
     except DatasetError as error:

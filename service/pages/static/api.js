@@ -9,6 +9,9 @@ export class Refusal extends Error {
   }
 }
 
+/** The address of a path of this server, which a proxy may show under a prefix. */
+export const at = (path) => document.documentElement.dataset.root + path
+
 /**
  * Send a request; return the answer's JSON, or null for none.
  * `body` is sent as JSON; a FormData, Blob or string as it is. `options` are those of fetch, and `seen`, which gets the response.
@@ -17,7 +20,7 @@ export async function send(method, path, body, options = {}) {
   const headers = { Accept: "application/json", ...options.headers }
   const isRaw = body instanceof FormData || body instanceof Blob || typeof body === "string"
   if (body !== undefined && !isRaw) headers["Content-Type"] = "application/json"
-  const response = await fetch(path, { ...options, method, headers, body: isRaw ? body : JSON.stringify(body) }).catch(unanswered)
+  const response = await fetch(at(path), { ...options, method, headers, body: isRaw ? body : JSON.stringify(body) }).catch(unanswered)
   if (!response.ok) throw await refusalOf(response)
   options.seen?.(response)
   return response.status === 204 ? null : response.json().catch(unanswered)

@@ -1,5 +1,6 @@
 // Shows the API's document with Swagger UI.
 
+import { at } from "./api.js"
 import { isDark } from "./page.js"
 
 /* global SwaggerUIBundle */
@@ -10,7 +11,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", follow)
 new MutationObserver(follow).observe(root, { attributeFilter: ["data-theme"] })
 
 SwaggerUIBundle({
-  url: "/openapi.json",
+  url: at("/openapi.json"),
   dom_id: "#swagger-ui",
   deepLinking: true,
   validatorUrl: null, // it would ask another host

@@ -1,6 +1,6 @@
 // Follows a study: by server-sent events while they come, by asking again while they do not.
 
-import { say } from "./api.js"
+import { at, say } from "./api.js"
 import { patient, refresh, throttled } from "./regions.js"
 
 const REFRESH_MS = 1500 // at most so often while events come
@@ -15,7 +15,7 @@ const isActive = () => document.querySelector("[data-active]")?.dataset.active =
  * {number, steps, values}.
  */
 export function follow(name, lastEvent, handlers) {
-  const path = `/v1/studies/${encodeURIComponent(name)}/events`
+  const path = at(`/v1/studies/${encodeURIComponent(name)}/events`)
   const refreshSoon = throttled(REFRESH_MS)
   let source = null
   let lastId = lastEvent

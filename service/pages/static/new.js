@@ -1,6 +1,6 @@
 // The form of a new study: what it would be is asked as it changes; nothing is kept before it is submitted.
 
-import { Refusal, say, send } from "./api.js"
+import { Refusal, at, say, send } from "./api.js"
 import { focusFirstError, make, showErrors } from "./fields.js"
 import { Latest } from "./latest.js"
 import { beginData, dataErrors, dataFacts, dataset, dataSettled, hasData, readAgain, sourceChanged, takeKnown, upload } from "./new_data.js"
@@ -70,7 +70,7 @@ function show(errors) {
 function showConflict(name, sentence) {
   show(sentence === null ? [] : [{ field: "name", message: sentence }])
   if (sentence === null) return
-  byId("others").append(make("a", { href: `/studies/${encodeURIComponent(name)}`, target: "_blank" }, `Open '${name}'`))
+  byId("others").append(make("a", { href: at(`/studies/${encodeURIComponent(name)}`), target: "_blank" }, `Open '${name}'`))
 }
 
 /**
@@ -114,7 +114,7 @@ async function submit() {
   }
   try {
     const study = await submitStudy(checked)
-    location.assign(`/studies/${encodeURIComponent(study.name)}`)
+    location.assign(at(`/studies/${encodeURIComponent(study.name)}`))
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     // A conflict is with another study; the fields that it names are those in which the two differ.

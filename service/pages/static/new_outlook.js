@@ -1,5 +1,6 @@
 // Shows what a study would be: its time and warnings; and the requests that make it.
 
+import { at } from "./api.js"
 import { make } from "./fields.js"
 
 /** Draw the time that a checked study takes, and what is said of it; null while there is none. */
@@ -22,7 +23,7 @@ const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`
 /** Write the requests that upload the file, if there is one, and submit the study. */
 export function writeCurl(document, upload, needsKey, inProject) {
   const key = needsKey ? ' \\\n  -H "Authorization: Bearer $REGSWEEP_KEY"' : ""
-  const address = (path) => (inProject ? quote(`${location.origin}${path}${inProject}`) : `${location.origin}${path}`)
+  const address = (path) => (inProject ? quote(`${location.origin}${at(path)}${inProject}`) : `${location.origin}${at(path)}`)
   const lines = []
   let body = document
   if (upload) {

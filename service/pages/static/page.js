@@ -1,6 +1,6 @@
 // What every page does: the theme, buttons that send a request, dialogs, copying.
 
-import { Refusal, say, send } from "./api.js"
+import { Refusal, at, say, send } from "./api.js"
 
 const root = document.documentElement
 
@@ -26,7 +26,7 @@ async function act(element, body) {
   say()
   try {
     await send(method, path, body)
-    if (then) location.assign(then)
+    if (then) location.assign(at(then))
     else document.dispatchEvent(new CustomEvent("acted"))
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
@@ -75,7 +75,7 @@ document.addEventListener("change", (event) => {
 document.addEventListener("toggle", async (event) => {
   const { load } = event.target.dataset
   if (!load || !event.target.open) return
-  const response = await fetch(load).catch(() => null)
+  const response = await fetch(at(load)).catch(() => null)
   if (response?.ok) event.target.querySelector("pre").textContent = await response.text()
   else say("The server does not give this text now.")
 }, true)

@@ -1,7 +1,7 @@
 // Replaces the parts of a page that change, each marked with data-live, by those of the page as the server has it now.
 // So the page is written in one place, its template, and never offers what the server would not.
 
-import { say } from "./api.js"
+import { at, say } from "./api.js"
 
 const MAX_PAUSE_MS = 30_000
 let underWay = null // the refreshing that goes on
@@ -40,7 +40,7 @@ async function fetchPage() {
     say("The server does not answer; this page goes on when it does.", "note")
     return 0
   }
-  if (response.redirected && new URL(response.url).pathname === "/login") {
+  if (response.redirected && new URL(response.url).pathname === at("/login")) {
     location.assign(response.url)
     return response.status
   }
