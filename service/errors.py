@@ -22,6 +22,7 @@ ServiceError
 ├── SecretKeyError      501  secrets cannot be wrapped, or not be read with this key
 ├── DiskFullError       507  an upload cannot be written to the disk
 ├── BadRequestError     400  a query parameter is wrong
+├── NotJsonError        400  a body is not JSON
 ├── OtherListingError   422  a cursor is of another listing
 ├── UnknownParameterError 422 a query parameter that the operation does not have
 ├── StorageError        503  the database does not answer or its schema does not fit
@@ -346,6 +347,17 @@ class BadRequestError(OneFieldError):
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(field, f"{field}: {message}")
+
+
+class NotJsonError(ServiceError):
+    """A body is not JSON."""
+
+    status = 400
+    title = "Not JSON"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the body is not JSON: {reason}")
+        self.fields = (FieldError("", f"not JSON: {reason}"),)
 
 
 class OtherListingError(OneFieldError):

@@ -28,14 +28,21 @@ def check_options(options: Mapping[str, Any]) -> TableOptions:
 
     Raises InvalidOptionsError with every option that is wrong.
     """
+    from studies.document_bounds import check_document
+
+    check_document(options)
+    return _validate(options)
+
+
+def _validate(options: Mapping[str, Any]) -> TableOptions:
     from pydantic import ValidationError
 
-    from studies.study_file import field_errors
+    from studies.field_errors import field_errors
 
     try:
         return TableOptions.model_validate(options)
     except ValidationError as error:
-        raise InvalidOptionsError(field_errors(error.errors())) from error
+        raise InvalidOptionsError(field_errors(error.errors(), TableOptions)) from error
 
 
 def describe(
@@ -76,7 +83,10 @@ def _naming_option() -> Iterator[None]:
 
 def check_input_options(options: Mapping[str, Any]) -> TableOptions:
     """Validate what a user says of a file's columns before it is said which is predicted; see `check_options`."""
-    return check_options({**options, "target": NO_TARGET})
+    from studies.document_bounds import check_document
+
+    check_document(options)
+    return _validate({**options, "target": NO_TARGET})  # which holds NUL, as no column's name does
 
 
 def describe_inputs(

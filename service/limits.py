@@ -8,6 +8,7 @@ from service.settings import Settings
 from studies.errors import FieldError, InvalidSpecError
 from studies.keras_config.errors import ConfigError
 from studies.spec.comparison import ComparisonSpec
+from studies.spec.model import KerasSpec
 from studies.spec.study import StudySpec
 
 
@@ -53,15 +54,32 @@ def _comparison(comparison: ComparisonSpec, settings: Settings, prefix: str) -> 
 
 
 def _model(spec: StudySpec, settings: Settings) -> Iterator[FieldError]:
-    from studies.models.size import count_layers, count_parameters, find_widest
+    from studies.models.size import count_layers, find_widest, measure_calls
 
     units_field, units = find_widest(spec.model)
     layers_field, layers = count_layers(spec.model)
     yield from _over(units_field, "units of one layer", units, "MAX_UNITS", settings.max_units)
     yield from _over(layers_field, "layers", layers, "MAX_LAYERS", settings.max_layers)
     try:
-        count = count_parameters(spec)
+        calls = measure_calls(spec)
     except ConfigError as error:
         yield FieldError("model.config", str(error))
-    else:
-        yield from _over("model", "parameters", count, "MAX_PARAMETERS", settings.max_parameters)
+        return
+    parameters, activations = sum(call.parameters for call in calls), sum(call.activations for call in calls)
+    yield from _over("model", "parameters", parameters, "MAX_PARAMETERS", settings.max_parameters)
+    largest = max(calls, key=lambda call: call.activations)
+    unit = f"activations of one row (most of {largest.layer.location})"
+    yield from _over("model", unit, activations, "MAX_ACTIVATIONS", settings.max_activations)
+    if isinstance(spec.model, KerasSpec):
+        graph = spec.model.graph
+        index = next(index for index, call in enumerate(graph.calls) if call.result == graph.output)
+        yield from _output(spec, calls[index].output)
+
+
+def _output(spec: StudySpec, output: tuple[int, ...]) -> Iterator[FieldError]:
+    """What a worker would find when it builds the model."""
+    facts = spec.dataset.facts
+    needed = (facts.classes if facts.task == "multiclass" else 1,)
+    if output[1:] != needed:
+        message = f"the output has the shape {output[1:]} a row and the {facts.task} task needs {needed}; put a "
+        yield FieldError("model.config", f"{message}Flatten or a pooling layer before the output layer")

@@ -8,11 +8,12 @@ from pathlib import Path
 from service.schemas.models import LayerView, ModelView
 from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
+from studies.field_errors import field_errors
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Graph
+from studies.keras_config.layer_names import check_layer_names
 from studies.keras_config.sizes import MeasuredCall, measure_calls
 from studies.spec.model import KerasSpec
-from studies.study_file import field_errors
 
 
 def read_model(path: Path) -> ModelView:
@@ -22,6 +23,7 @@ def read_model(path: Path) -> ModelView:
     """
     spec = _read_spec(path)
     graph = spec.graph
+    _check_names(graph)
     calls = _measure(graph)
     row = None if graph.shape is None or None in graph.shape else list(graph.shape)
     layers = [
@@ -59,6 +61,13 @@ def _read_spec(path: Path) -> KerasSpec:
         raise InvalidSpecError(
             [FieldError(wrong.field, wrong.message.replace(str(path), "the file")) for wrong in error.errors]
         ) from error
+
+
+def _check_names(graph: Graph) -> None:
+    try:
+        check_layer_names(graph)
+    except ConfigError as error:
+        raise InvalidSpecError([FieldError("model.config", str(error))]) from error
 
 
 def _measure(graph: Graph) -> dict[str, MeasuredCall]:

@@ -52,6 +52,13 @@ async def ask(task: Mapping[str, Any], limits: ReadingLimits) -> dict[str, Any]:
     Raises InvalidDatasetError or InvalidSpecError, which name what is wrong in the file, FileLimitError, and
     ReaderDiedError.
     """
+    try:
+        return await _ask(task, limits)
+    except ReaderDiedError:  # it may have been about to end when it was asked; another is started now
+        return await _ask(task, limits)
+
+
+async def _ask(task: Mapping[str, Any], limits: ReadingLimits) -> dict[str, Any]:
     connection = await asyncio.to_thread(_reader().connect, limits.memory)
     connection.setblocking(False)
     reader, writer = await asyncio.open_unix_connection(sock=connection)
@@ -128,6 +135,9 @@ class _Reader:
             return ours
 
     def _send(self, its: socket.socket, memory: int) -> None:
+        # A process that it forked may hold its end of the socket still, so that sending to it would be no error.
+        if self._process is not None and self._process.poll() is not None:
+            self._stop()
         if self._control is None:
             self._control = self._start()
         socket.send_fds(self._control, [_MEMORY.pack(memory)], [its.fileno()])

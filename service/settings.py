@@ -31,6 +31,10 @@ _SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
 _ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 
 _URL = re.compile(r"[\w+]+://")
+#: Which run in threads, as we do.
+_DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"})
+#: What stands behind `sqlite://` of a database that has no file.
+_IN_MEMORY = re.compile(r"/?(\?.*)?$|/:memory:|/file:[^?]*:memory:|/[^?]*\?(.*&)?mode=memory")
 
 _WRAPPING_VARIABLE = "REGSWEEP_SECRET_KEY"
 _DATABASE, _ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
@@ -212,6 +216,11 @@ class Settings(BaseSettings):
     max_layers: Annotated[int, Field(ge=1)] = Field(1000, description="Most hidden layers of a model.")
     max_units: Annotated[int, Field(ge=1)] = Field(16_384, description="Most units or filters of a layer.")
     max_parameters: Annotated[int, Field(ge=1)] = Field(50_000_000, description="Most parameters of a model.")
+    max_activations: Annotated[int, Field(ge=1)] = Field(
+        50_000_000,
+        description="Most numbers that the layers of a model compute for one row, together: 4 bytes each, for every "
+        "row of a batch.",
+    )
     max_active_studies: Annotated[int, Field(ge=1)] = Field(
         100, description="Most studies that have not ended, at any time."
     )
@@ -284,9 +293,17 @@ class Settings(BaseSettings):
 
         Raises SettingsError, without the text where that may hold a password.
         """
-        if _URL.match(self.database_url):
-            return
         wrong = "--database-url (or REGSWEEP_DATABASE_URL):"
+        if _URL.match(self.database_url):
+            driver, _, rest = self.database_url.partition("://")
+            if driver not in _DRIVERS:
+                raise SettingsError(f"{wrong} '{driver}' is not served; use sqlite:///FILE or postgresql+psycopg://…")
+            if driver.startswith("sqlite") and _IN_MEMORY.match(rest):
+                raise SettingsError(
+                    f"{wrong} a database in memory ends with its process, and workers would have others; name a file, "
+                    f"as sqlite:///{_DATABASE}"
+                )
+            return
         if "@" in self.database_url:
             raise SettingsError(f"{wrong} no URL; begin it with sqlite:/// or postgresql+psycopg://")
         right = f"sqlite:///{self.database_url or _DATABASE}"

@@ -11,9 +11,10 @@ from service import limits
 from service.names import make_name
 from service.settings import Settings
 from studies.errors import FieldError, InvalidSpecError
+from studies.field_errors import field_errors
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
-from studies.study_file import Uploaded, field_errors, parse
+from studies.study_file import Uploaded, parse
 
 
 def check(document: Mapping[str, Any], settings: Settings | None, uploaded: Uploaded | None = None) -> StudySpec:
@@ -39,8 +40,10 @@ def read_described(dataset: Mapping[str, Any]) -> UploadedDataset:
     try:
         return UploadedDataset.model_validate(dataset)
     except ValidationError as error:
-        wrong = field_errors(error.errors())
-        raise InvalidSpecError([FieldError(f"dataset.{each.field}", each.message) for each in wrong]) from error
+        wrong = field_errors(error.errors(), UploadedDataset)
+        raise InvalidSpecError(
+            [FieldError(f"dataset.{each.field}".rstrip("."), each.message) for each in wrong]
+        ) from error
 
 
 def with_name(spec: StudySpec, digits: str) -> StudySpec:

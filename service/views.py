@@ -39,9 +39,13 @@ from service.storage.records import (
 )
 from service.storage.states import TrialState
 from service.storage.store import Store
+from service.storage.user_trials import MARKED_INVALID
+from studies.reasons import one_line
 from studies.search.auto_pruner import choose_pruner
 from studies.search.idle import warnings_of
 from studies.spec.dataset import DatasetFacts
+
+_MAX_REASON = 1000  # characters; those of a study may repeat a trial's
 
 
 def one_study_view(store: Store, study: StudyRecord) -> StudyView:
@@ -103,7 +107,7 @@ def _study_view(
     return StudyView(
         name=study.name,
         state=study.state,
-        reason=study.reason,
+        reason=_reason(study.reason),
         spec=study.spec,
         warnings=warnings_of(study.parsed_spec),
         task=study.parsed_spec.task,
@@ -168,7 +172,7 @@ def _part_view(part: StudyRecord, counts: Progress, best: TrialRecord | None, da
         name=part.name,
         technique=part.technique,
         state=part.state,
-        reason=part.reason,
+        reason=_reason(part.reason),
         progress=ProgressView.model_validate(counts, from_attributes=True),
         best=None if best is None else _best_view(best, part.spec["objectives"][0]),
         dashboard=_dashboard_path(dashboard_id),
@@ -193,7 +197,7 @@ def trial_view(trial: TrialRecord) -> TrialView:
         best_epoch=trial.best_epoch,
         stopped_early=trial.stopped_early,
         cut=trial.state == TrialState.COMPLETE and trial.reason is not None,
-        reason=trial.reason,
+        reason=_reason(trial.reason),
         attempt=trial.attempt,
         enqueued=trial.enqueued_params,
         has_model=trial.model is not None,
@@ -285,7 +289,7 @@ def attempt_view(attempt: AttemptRecord) -> AttemptView:
         started_at=_utc(attempt.started_at),
         ended_at=_utc_or_none(attempt.ended_at),
         ending=attempt.ending,
-        reason=attempt.reason,
+        reason=_reason(attempt.reason),
     )
 
 
@@ -399,3 +403,8 @@ def _utc(seconds: float) -> datetime:
 
 def _utc_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else _utc(seconds)
+
+
+def _reason(text: str | None) -> str | None:
+    """A reason as it is shown: earlier versions kept whole errors. What a user wrote stays."""
+    return text if text is None or text.startswith(MARKED_INVALID) else one_line(text, _MAX_REASON)

@@ -13,9 +13,13 @@ StudiesError
 └── LeaseLostError        this worker no longer owns the trial
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
+
+#: Errors that one refusal names; it says how many more there are.
+MAX_ERRORS = 50
+_MAX_FIELD, _MAX_MESSAGE = 200, 1000  # characters
 
 
 class StudiesError(Exception):
@@ -30,14 +34,33 @@ class FieldError:
     message: str
 
 
+def bounded(errors: Iterable[FieldError]) -> tuple[FieldError, ...]:
+    """The first errors, each of a bounded length, and a last one that says how many more there are."""
+    errors = tuple(errors)
+    if len(errors) > MAX_ERRORS + 1:  # or the last is of `count_more` already
+        errors = (*errors[:MAX_ERRORS], count_more(len(errors) - MAX_ERRORS))
+    return tuple(FieldError(shorten(each.field, _MAX_FIELD), shorten(each.message, _MAX_MESSAGE)) for each in errors)
+
+
+def count_more(count: int) -> FieldError:
+    """The last error of a refusal that does not name all."""
+    return FieldError("", f"and {count:,} more")
+
+
+def shorten(text: str, length: int) -> str:
+    """Cut a text that is longer, in its middle."""
+    half = length // 2
+    return text if len(text) <= length else f"{text[:half]}…{text[-(length - half - 1) :]}"
+
+
 class InvalidSpecError(StudiesError):
     """A study description that cannot be accepted."""
 
     status = 422  # of the answer to it
     title = "Invalid study"  # of that answer
 
-    def __init__(self, errors: Sequence[FieldError]) -> None:
-        self.errors = tuple(errors)
+    def __init__(self, errors: Iterable[FieldError]) -> None:
+        self.errors = bounded(errors)
         super().__init__("; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in self.errors))
 
     @property

@@ -9,7 +9,12 @@ class FrozenModel(BaseModel):
     """A frozen value that refuses unknown fields."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,  # which JSON cannot write
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
     )
 
     @classmethod

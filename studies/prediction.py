@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+import zlib
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,12 @@ from studies.datasets.formats import open_columns
 from studies.datasets.preparation import Preparation, PreparedRows
 from studies.errors import DatasetError, InvalidTableError
 from studies.predictions import Predictions
+from studies.reasons import one_line
 from studies.spec.table import TableFormat
 from studies.training.machine import memory_bytes
 
-_MEMORY_PARTS = 4  # rows take at most a quarter of the machine's memory
+_MEMORY_PARTS = 4  # rows take at most a quarter of the machine's memory, and so does a model
+_BLOCK_BYTES = 1 << 20
 MODEL, PREPARATION = "model.keras", "preparation.skops"
 
 
@@ -45,14 +48,14 @@ def predict(
     import keras
 
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            with zipfile.ZipFile(bundle) as content:
-                for name in (MODEL, PREPARATION):
-                    Path(folder, name).write_bytes(content.read(name))
-        except (zipfile.BadZipFile, KeyError, OSError) as error:
-            raise DatasetError(f"{bundle} is no exported model: {error}") from error
+        _unpack(bundle, Path(folder))
         preparation = Preparation.load(Path(folder, PREPARATION))
-        model = keras.models.load_model(Path(folder, MODEL), compile=False)
+        try:
+            _check_expanded(Path(folder, MODEL))
+            model = keras.models.load_model(Path(folder, MODEL), compile=False)
+        # Keras raises whatever its layers and the files within do.
+        except Exception as error:
+            raise DatasetError(f"{bundle} holds no model that Keras can load: {one_line(str(error))}") from error
     inputs = _prepare(preparation, rows, file_format, encoding, sheet, tuple(model.input_shape[1:]))
     if not len(inputs.x):
         raise DatasetError(f"{rows} has no rows to predict")
@@ -65,6 +68,41 @@ def predict(
         return Predictions(predicted, None, (), inputs.unfamiliar, ids)
     shares = outputs if preparation.task == "multiclass" else np.column_stack([1 - outputs[:, 0], outputs[:, 0]])
     return Predictions(predicted, shares, preparation.class_names, inputs.unfamiliar, ids, preparation.class_type)
+
+
+def _unpack(bundle: Path, folder: Path) -> None:
+    """Write the members of an exported zip into a folder.
+
+    Raises DatasetError when it lacks one, or one is damaged or larger than a quarter of the memory.
+    """
+    try:
+        with zipfile.ZipFile(bundle) as content:
+            for name in (MODEL, PREPARATION):
+                with content.open(name) as member, Path(folder, name).open("wb") as file:
+                    _copy(member, file, name)
+    except KeyError as error:
+        raise DatasetError(f"{bundle} is no exported model: it holds no {error.args[0].split(chr(39))[1]}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise DatasetError(f"{bundle} is no exported model: {one_line(str(error))}") from error
+
+
+def _copy(member: IO[bytes], file: IO[bytes], name: str) -> None:
+    """Copy a member; the size that the archive claims of it may be wrong."""
+    left = memory_bytes() // _MEMORY_PARTS
+    while block := member.read(_BLOCK_BYTES):
+        left -= len(block)
+        if left < 0:
+            raise ValueError(
+                f"{name} is larger than {memory_bytes() // _MEMORY_PARTS:,} bytes, a quarter of the memory"
+            )
+        file.write(block)
+
+
+def _check_expanded(model: Path) -> None:
+    """Check that the weights within a model's file, which Keras expands, fit into the memory as well."""
+    with zipfile.ZipFile(model) as archive:
+        if sum(member.file_size for member in archive.infolist()) > memory_bytes() // _MEMORY_PARTS:
+            raise ValueError("its weights take more than a quarter of the memory")
 
 
 def _read_ids(

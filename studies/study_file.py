@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +11,16 @@ import yaml
 from pydantic import ValidationError
 
 from studies import model_file
+from studies.document_bounds import check_document
 from studies.errors import FieldError, InvalidSpecError
+from studies.field_errors import field_errors
 from studies.search import checks, idle_parameters, optuna_options
 from studies.spec.dataset import UploadedDataset
-from studies.spec.parameter import NOTATIONS
 from studies.spec.study import StudySpec
 
-#: Names of union members, which pydantic puts into the location of an error.
-_TAGS = NOTATIONS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
-
-_OBJECT, _NUMBER, _WHOLE = "must be a JSON object (a mapping in YAML)", "must be a number", "must be a whole number"
-#: What would be right, by the type of pydantic's error.
-_PLAIN = {
-    "missing": "this field is required",
-    "model_type": _OBJECT, "model_attributes_type": _OBJECT, "dict_type": _OBJECT,
-    "float_type": _NUMBER, "float_parsing": _NUMBER,
-    "int_type": _WHOLE, "int_parsing": _WHOLE, "int_from_float": _WHOLE,
-}  # fmt: skip
+_MERGE = "tag:yaml.org,2002:merge"
+_MAX_MERGED, _MAX_KEYS = 10, 10_000
+_MAX_BYTES = 20_000_000  # of a study file; a Keras model in it has at most 2,000,000 characters
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -48,17 +39,29 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 lines[key.value] = line
         return node
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        # Merges of merges double what is read with every line.
+        for key, value in node.value:
+            if key.tag == _MERGE and isinstance(value, yaml.SequenceNode) and len(value.value) > _MAX_MERGED:
+                message = f"merges more than {_MAX_MERGED} mappings in line {key.start_mark.line + 1}; write them out"
+                raise InvalidSpecError([FieldError("", message)])
+        super().flatten_mapping(node)
+        if len(node.value) > _MAX_KEYS:
+            message = f"has more than {_MAX_KEYS:,} fields in line {node.start_mark.line + 1}, with those it merges"
+            raise InvalidSpecError([FieldError("", message)])
+
 
 def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of JSON from its pairs, for `json.loads`, which takes the last of two equal keys.
 
     Raises InvalidSpecError when a key stands twice.
     """
+    document = dict(pairs)
+    if len(document) == len(pairs):
+        return document
     counts = Counter(key for key, _ in pairs)
     errors = [FieldError(key, "stands twice; keep one of them") for key, count in counts.items() if count > 1]
-    if errors:
-        raise InvalidSpecError(errors)
-    return dict(pairs)
+    raise InvalidSpecError(errors)
 
 
 def read_document(path: Path, model: Path | None = None) -> dict[str, Any]:
@@ -67,12 +70,14 @@ def read_document(path: Path, model: Path | None = None) -> dict[str, Any]:
     Raises InvalidSpecError when the file is missing, not YAML, or not a study.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506  # a SafeLoader
+        content = yaml.load(_read_text(path), _UniqueKeyLoader)  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise InvalidSpecError([FieldError("", f"cannot read {path}: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         raise InvalidSpecError([FieldError("", f"{path} is not UTF-8 text; a study file is YAML")]) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML lets impossible dates and numbers through
+    except RecursionError as error:
+        raise InvalidSpecError([FieldError("", f"{path} is not YAML: nested too deep")]) from error
+    except (yaml.YAMLError, ValueError) as error:  # PyYAML lets impossible dates and numbers through
         raise InvalidSpecError([FieldError("", f"{path} is not YAML: {_one_line(error)}")]) from error
     if not isinstance(content, Mapping):
         kind = type(content).__name__
@@ -80,6 +85,14 @@ def read_document(path: Path, model: Path | None = None) -> dict[str, Any]:
     if model is None:
         return dict(content)
     return {**content, "model": model_file.replace_model(content.get("model"), model)}
+
+
+def _read_text(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
+        raise InvalidSpecError([FieldError("", f"{path} has more than {_MAX_BYTES:,} bytes; a study file is short")])
+    return data.decode()
 
 
 def read(path: Path, model: Path | None = None) -> StudySpec:
@@ -101,13 +114,15 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
 
     Raises InvalidSpecError, which names every invalid field.
     """
+    check_document(document)
     if uploaded is not None:
         document = _fill_in(document, uploaded)
     try:
         spec = StudySpec.model_validate(document)
     except ValidationError as error:
-        raise InvalidSpecError(field_errors(error.errors())) from None
+        raise InvalidSpecError(field_errors(error.errors(), StudySpec)) from None
     checks.check_magnitudes(spec)
+    checks.check_model(spec)
     idle_parameters.check_asked(spec)
     spec = idle_parameters.without_idle_rates(spec)
     checks.check_search(spec)
@@ -141,70 +156,6 @@ def _no_dataset(name: str, version: object, uploaded: Uploaded) -> FieldError:
     return FieldError(
         "dataset.version", f"the dataset '{name}' has no version {version}; {newest.version} is the newest"
     )
-
-
-def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
-    """Convert pydantic's errors: plain field names, and messages that say what would be right."""
-    errors = list(errors)
-    locations = [tuple(error["loc"]) for error in errors]
-    return [
-        _field_error(error)
-        for error, location in zip(errors, locations, strict=True)
-        # A list whose items are invalid is also reported as too short.
-        if not (error["type"] == "too_short" and any(_is_inside(other, location) for other in locations))
-    ]
-
-
-def _is_inside(location: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    return location != other and location[: len(other)] == other
-
-
-def _field_error(error: Mapping[str, Any]) -> FieldError:
-    field = _field(error["loc"], unknown=error["type"] == "extra_forbidden")
-    message = _PLAIN.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
-    match error["type"]:
-        case "extra_forbidden":
-            near = get_close_matches(str(error["loc"][-1]), _field_names(), n=1)
-            message = "unknown field" + (f"; did you mean {near[0]}?" if near else "; see GET /v1/schema")
-        case "union_tag_not_found":
-            message = f"needs {error['ctx']['discriminator']}, which says what it is"
-        case "union_tag_invalid":
-            ctx = error["ctx"]
-            if str(ctx["discriminator"]) == "notation_of()":
-                return FieldError(field, "give one value or a list of choices")
-            field = ".".join(filter(None, [field, str(ctx["discriminator"]).strip("'")]))
-            message = f"unknown kind '{ctx['tag']}'; choose from {ctx['expected_tags']}"
-        case "value_error":
-            # A check over several fields names its field at the start of its message.
-            named, colon, rest = message.partition(": ")
-            if colon and " " not in named:
-                field, message = ".".join(filter(None, [field, named])), rest
-        case "too_short":
-            message = f"must list at least {error['ctx']['min_length']}"
-        case "tuple_type":
-            message = "must be a list, such as [" + (str(error["input"]) if error["input"] else "…") + "]"
-        case "literal_error":
-            message = f"'{error['input']}' is not known; {message[0].lower()}{message[1:]}"
-    return FieldError(field, message)
-
-
-def _field(loc: Sequence[str | int], *, unknown: bool = False) -> str:
-    # A tag follows its field; of all fields only an unknown one, at the end, may have a tag's name.
-    end = len(loc) - 1 if unknown else len(loc)
-    return ".".join(str(part) for i, part in enumerate(loc) if part not in _TAGS or i >= end)
-
-
-@cache
-def _field_names() -> tuple[str, ...]:
-    names: set[str] = set()
-
-    def collect(part: Mapping[str, Any]) -> None:
-        names.update(part.get("properties", {}))
-        for inner in part.get("$defs", {}).values():
-            collect(inner)
-
-    collect(StudySpec.model_json_schema())
-    return tuple(sorted(names))
 
 
 def schema() -> dict[str, Any]:

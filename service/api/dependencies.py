@@ -1,7 +1,5 @@
 """Dependencies that routes share: the store, the artifacts, headers, pages of a listing."""
 
-import json
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
@@ -22,7 +20,6 @@ from service.storage.datasets import DatasetStore
 from service.storage.projects import ProjectStore
 from service.storage.store import Store
 from studies.spec.study import StudySpec
-from studies.study_file import unique_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +67,6 @@ async def _idempotency_key(
     return idempotency_key
 
 
-async def _unique_keys(request: Request) -> None:
-    with suppress(ValueError):  # FastAPI says what is wrong with a body that is not JSON
-        json.loads(await request.body(), object_pairs_hook=unique_keys)
-
-
 def _store(request: Request) -> Store:
     """The store as the request's key may use it: whatever a route finds, it finds through this."""
     store = cast(LazyStore, request.app.state.lazy_store).get()
@@ -117,8 +109,6 @@ async def _settings(request: Request) -> Settings:
 StudyBody = Annotated[dict[str, Any], Body(), DescribedAs(StudySpec)]
 #: The same for a check, whose dataset may be a file that is not uploaded.
 StudyDraftBody = Annotated[dict[str, Any], Body(), DescribedAs(StudyDraft)]
-#: Refuses a JSON body in which a key stands twice.
-UniqueKeysDependency = Depends(_unique_keys)
 IfMatchDependency = Annotated[frozenset[str] | None, Depends(_if_match)]
 IdempotencyKeyDependency = Annotated[str | None, Depends(_idempotency_key)]
 StoreDependency = Annotated[Store, Depends(_store)]

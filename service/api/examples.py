@@ -76,11 +76,11 @@ def _problem(status: int, title: str, detail: str, field: str | None = None) -> 
     return said | {"request_id": REQUEST_ID}
 
 
-_WHY = "not JSON: expecting property name enclosed in double quotes"
+_WHY = "not JSON: expecting property name enclosed in double quotes, at line 1, column 2"
 #: The answer of each refusal.
 PROBLEM_EXAMPLES: Mapping[int, Mapping[str, Any]] = {
     400: {**_problem(400, "Not JSON", f"the body is {_WHY}"), "errors": [{"field": "", "message": _WHY}]},
     404: _problem(404, "Not found", "there is no study named 'nobody'"),
     409: _problem(409, "Name in use", "a study named 'iris' exists; choose another name or delete it first"),
-    422: _problem(422, "Invalid request", "limit: Input should be less than or equal to 1000", "limit"),
+    422: _problem(422, "Invalid request", "limit: must be less than or equal to 1000", "limit"),
 }

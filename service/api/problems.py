@@ -31,7 +31,7 @@ from service.errors import (
     UnauthenticatedError,
 )
 from studies.errors import FieldError, InvalidSpecError
-from studies.study_file import field_errors
+from studies.field_errors import field_errors
 
 _log = structlog.get_logger(__name__)
 RETRY_SECONDS = "5"
@@ -109,15 +109,17 @@ def _on_invalid_spec(_: Request, error: Exception) -> JSONResponse:
     return problem(422, error.title, str(error), error.errors)
 
 
-def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
+def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     error = cast(RequestValidationError, error)
-    details = list(error.errors())
-    if any(e["type"] == "json_invalid" and e["loc"][0] == "body" for e in details):
-        reason = str(details[0].get("ctx", {}).get("error", "")).lower()
-        return problem(400, "Not JSON", f"the body is not JSON: {reason}", [FieldError("", f"not JSON: {reason}")])
     # The first part of a location says where the value stood: body, query, path.
-    errors = field_errors([e | {"loc": e["loc"][1:]} for e in details])
+    errors = field_errors([e | {"loc": e["loc"][1:]} for e in error.errors()], _body_model(request))
     return problem(422, "Invalid request", str(InvalidSpecError(errors)), errors)
+
+
+def _body_model(request: Request) -> Any:
+    """What the body of a request's route is read as; None where it has none."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    return None if field is None else field.field_info.annotation
 
 
 def _on_http_exception(request: Request, error: Exception) -> Response:

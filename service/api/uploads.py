@@ -20,8 +20,8 @@ from service.api.form import FILE_FIELD, FORM_TYPE, MAX_FIELD_BYTES, FormReader
 from service.errors import CutOffError, DiskFullError, InvalidDatasetError, InvalidOptionsError, TooLargeError
 from service.storage.datasets import Upload
 from studies.errors import FieldError
+from studies.field_errors import field_errors
 from studies.spec.table import FORMAT_WORDS, FORMATS_FOR_PEOPLE, TableFormat, format_of_name
-from studies.study_file import field_errors
 
 _FORMATS: Mapping[str, TableFormat] = {
     "text/csv": "csv",
@@ -123,7 +123,7 @@ def _read_fields(options: type[Options], fields: Mapping[str, Sequence[str]]) ->
     try:
         return options.model_validate(values)
     except ValidationError as error:
-        raise InvalidOptionsError(field_errors(error.errors())) from error
+        raise InvalidOptionsError(field_errors(error.errors(), options)) from error
 
 
 def sent_as_body(request: Request) -> Description | None:

@@ -19,6 +19,7 @@ from service.cli.options import (
     refuse,
     warn_of,
 )
+from service.cli.output import say
 from service.cli.source import server_flag
 from service.storage.states import ComparisonState
 
@@ -61,8 +62,8 @@ def compare(
             sys.exit(_follow(client, compared.name, server))
     from service.cli.next_step import next_step
 
-    print(compared.name)
-    print(next_step(compared, server_flag(server)))
+    say(compared.name)
+    say(next_step(compared, server_flag(server)))
 
 
 def _compare_file(
@@ -138,7 +139,7 @@ def _compare_study(client: Client, study: StudyView, comparison: Mapping[str, An
     else:
         from service.cli.terminal import progress_line
 
-        print(
+        say(
             f"regsweep: '{study.name}' has a comparison already, which is {study.comparison.state}: "
             f"{progress_line(study)}",
             file=sys.stderr,

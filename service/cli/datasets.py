@@ -23,6 +23,7 @@ from service.cli.options import (
     print_json,
     refuse,
 )
+from service.cli.output import say
 
 datasets = typer.Typer(help="Your own datasets on a server.", no_args_is_help=True)
 
@@ -74,15 +75,15 @@ def add_dataset(
             refuse(f"cannot read {file}: {error.strerror}")
         newest = dataset.version if is_new else client.dataset_versions(dataset.name)[0].version
     if is_new and dataset.version > 1:
-        print(
+        say(
             f"regsweep: this is version {dataset.version} of '{dataset.name}', whose name means it now", file=sys.stderr
         )
     if dataset.version != newest:
         older = f"this is version {dataset.version} of '{dataset.name}', whose name alone means version {newest}"
-        print(f"regsweep: {older}; say `version: {dataset.version}` in a study of this one", file=sys.stderr)
+        say(f"regsweep: {older}; say `version: {dataset.version}` in a study of this one", file=sys.stderr)
     for warning in dataset.profile.warnings:
-        print(f"regsweep: {warning}", file=sys.stderr)
-    print(dataset.name)
+        say(f"regsweep: {warning}", file=sys.stderr)
+    say(dataset.name)
 
 
 def _read_columns(given: Iterable[str]) -> dict[str, Any]:
@@ -118,13 +119,13 @@ def list_datasets(
             return
         if name is not None:
             for one in client.dataset_versions(name):
-                print(one.version, f"{one.created_at:%Y-%m-%d %H:%M}", one.digest[:8], f"{one.bytes} bytes", sep="\t")
+                say(one.version, f"{one.created_at:%Y-%m-%d %H:%M}", one.digest[:8], f"{one.bytes} bytes", sep="\t")
             return
         for dataset in client.datasets(project):
             facts = [dataset.task, f"{dataset.rows} rows", dataset.about]
             if dataset.version is not None:
                 facts.append(f"version {dataset.version}")
-            print(dataset.kind, dataset.name, *facts, sep="\t")
+            say(dataset.kind, dataset.name, *facts, sep="\t")
 
 
 @datasets.command("delete")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.options import FILE_HELP, load_settings, refuse
+from service.cli.output import say
 from studies.objectives import metrics_for
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def init(
     except OSError as error:
         refuse(f"cannot write {output}: {error.strerror}")
     for warning in local.profile.warnings:
-        print(f"regsweep: warning: {warning}", file=sys.stderr)
-    print(output)
+        say(f"regsweep: warning: {warning}", file=sys.stderr)
+    say(output)
 
 
 def _guess_target(file: Path) -> str:
@@ -104,7 +105,7 @@ def _guess_target(file: Path) -> str:
     target = suggest_target(open_columns(file, file_format).names)
     if target is None:
         refuse(f"{file} has no columns; name a file that has, and the one to predict with --target")
-    print(f"regsweep: the target is taken to be '{target}'; name another with --target", file=sys.stderr)
+    say(f"regsweep: the target is taken to be '{target}'; name another with --target", file=sys.stderr)
     return target
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from service.cli.output import PlainConsole
 from service.cli.terminal import UNCUT_COLUMNS
 from service.schemas.changes import ChangeView
 from service.schemas.projects import ProjectView
@@ -103,7 +104,7 @@ def show_changes(console: Console, changes: Iterable[ChangeView]) -> None:
 def _print_whole(console: Console, table: Table) -> None:
     """Print a table with no column narrower than what stands in it; a terminal breaks lines that are too long."""
     width = Measurement.get(console, console.options.update(width=UNCUT_COLUMNS), table).maximum
-    whole = Console(file=console.file, width=width, force_terminal=console.is_terminal)
+    whole = PlainConsole(file=console.file, width=width, force_terminal=console.is_terminal)
     (whole if width > console.width else console).print(table)
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service import csv_cells
 from service.client.data import format_of_path, name_of_path
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.dataset import UploadedDataset
@@ -141,8 +142,11 @@ def _dataset_file(document: Mapping[str, Any], folder: Path) -> tuple[Path, str,
     return file, normalize(name), options
 
 
-def write_predictions(predictions: Predictions, output: Path) -> None:
-    """Write a CSV, or JSON, with a row for each raw row: its id, the prediction, and the probability of each class."""
+def write_predictions(predictions: Predictions, output: Path, *, escape_formulas: bool = False) -> None:
+    """Write a CSV, or JSON, with a row for each raw row: its id, the prediction, and the probability of each class.
+
+    `escape_formulas` keeps spreadsheets from running texts of a CSV.
+    """
     names = [f"p_{name}" for name in predictions.class_names]
     if output.suffix.lower() == ".json":
         rows = [
@@ -155,9 +159,10 @@ def write_predictions(predictions: Predictions, output: Path) -> None:
         return
     with output.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*([] if predictions.ids is None else ["id"]), "prediction", *names])
+        escape = csv_cells.escape_formulas if escape_formulas else list
+        writer.writerow(escape([*([] if predictions.ids is None else ["id"]), "prediction", *names]))
         for row, shares in _rows(predictions):
-            writer.writerow([*row.values(), *shares])
+            writer.writerow(escape([*row.values(), *shares]))
 
 
 def write_unfamiliar(predictions: Predictions, output: Path) -> None:

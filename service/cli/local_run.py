@@ -16,6 +16,7 @@ from service.cli.following import follow
 from service.cli.local_files import LocalDataset, dataset_kind, read_dataset
 from service.cli.looking import Look, looking_at
 from service.cli.options import warn_of
+from service.cli.output import say
 from service.cli.source import Source, database_flags, say_if_new, user_access
 from service.cli.summary import show_all
 from service.errors import ConflictError, NameInUseError, NotFoundError, QuotaError, WorkersFailedError
@@ -62,7 +63,7 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
                 error.add_note(f"extend it: regsweep extend {quote(str(spec.name))}{error.extension}{flags}")
             raise
         if more := more_than_asked(store.study(name), spec):
-            print(f"regsweep: '{name}' {more}; it goes on with these", file=sys.stderr)
+            say(f"regsweep: '{name}' {more}; it goes on with these", file=sys.stderr)
         source = Source(LocalStudies(store, artifacts, settings), None, settings, flags)
         # Without its data, which does not change and is long to read of a wide table.
         return _run(source, name, lambda: study_views(store, [store.study(name)])[0], _command(file, model))
@@ -99,7 +100,7 @@ def _run(source: Source, name: str, read: Callable[[], StudyView], command: str)
     try:
         follow(console, look)
     except WorkersFailedError as error:
-        print(f"regsweep: {error}\nregsweep: '{name}' is kept; the same command goes on with it", file=sys.stderr)
+        say(f"regsweep: {error}\nregsweep: '{name}' is kept; the same command goes on with it", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         console.print(f"Interrupted; the same command goes on with '{name}'.", markup=False)

@@ -14,6 +14,7 @@ from service.cli.db import db
 from service.cli.init import init
 from service.cli.keys import keys
 from service.cli.options import refuse
+from service.cli.output import say
 from service.cli.projects import projects
 from service.cli.validate import validate
 from service.cli.webhooks import webhooks
@@ -94,7 +95,7 @@ def main() -> None:
         said = f"{str(error).partition(';')[0]}; give one with --key, REGSWEEP_KEY or REGSWEEP_KEY_FILE"
         refuse(_with_notes(error, said))
     except NoWorkerError as error:  # nothing is wrong with the request
-        print(f"regsweep: {error}", file=sys.stderr)
+        say(f"regsweep: {error}", file=sys.stderr)
         sys.exit(1)
     except NameInUseError as error:  # its sentence names the fields that differ, and what to do
         refuse(_with_notes(error, str(error)))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from service import logs
+from service.cli.output import plain_json, say
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def refuse(message: str) -> NoReturn:
         logs.refuse(message)
     else:
         for line in message.splitlines():
-            print(f"regsweep: {line}", file=sys.stderr)
+            say(f"regsweep: {line}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -72,7 +73,7 @@ def load_settings(*, asks_server: bool = False, **flags: Any) -> Settings:
     except SettingsError as error:
         refuse(str(error))
     except ValidationError as error:
-        from studies.study_file import field_errors
+        from studies.field_errors import field_errors
 
         refuse("\n".join(f"REGSWEEP_{e.field.upper()}: {e.message}" for e in field_errors(error.errors())))
     logs.configure(settings.log_level, settings.log_format)
@@ -109,11 +110,11 @@ def warn_of(study: StudyView, *, shown: bool = False) -> None:
     data = study.data
     of_data = () if data is None else other_warnings(data) if shown else data.warnings
     for warning in (*study.warnings, *of_data):
-        print(f"regsweep: warning: {warning}", file=sys.stderr)
+        say(f"regsweep: warning: {warning}", file=sys.stderr)
 
 
 def print_json(document: Any) -> None:
     """Print views as one JSON document, as the REST API writes them."""
     from pydantic_core import to_json
 
-    print(to_json(document, indent=2, inf_nan_mode="null").decode())
+    print(plain_json(to_json(document, indent=2, inf_nan_mode="null").decode()))

@@ -22,6 +22,7 @@ from service.cli.options import (
     print_json,
     refuse,
 )
+from service.cli.output import say
 from service.cli.source import open_source
 
 TechniqueOption = Annotated[
@@ -102,6 +103,10 @@ def predict(
     ] = False,
     encoding: EncodingOption = None,
     sheet: SheetOption = None,
+    escape_formulas: Annotated[
+        bool,
+        typer.Option("--escape-formulas", help="Put ' before texts of a CSV that spreadsheets would run: =, +, -, @."),
+    ] = False,
     unfamiliar: Annotated[
         Path | None, typer.Option(help="JSON file to write, of the values that training never saw.", hidden=True)
     ] = None,
@@ -119,13 +124,13 @@ def predict(
 
     try:
         predictions = predict(model, file, format_of_path(file), encoding, sheet, id_column=id_column, strict=strict)
-        write_predictions(predictions, output)
+        write_predictions(predictions, output, escape_formulas=escape_formulas)
         if unfamiliar is not None:
             write_unfamiliar(predictions, unfamiliar)
     except OSError as error:
         refuse(f"cannot read or write a file: {error}")
     for one in predictions.unfamiliar:
-        print(f"regsweep: {one.text}", file=sys.stderr)
+        say(f"regsweep: {one.text}", file=sys.stderr)
     print(output)
 
 

@@ -11,6 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from service.cli.options import api_key_of, load_settings, refuse
+from service.cli.output import say
 from service.errors import UnreachableError
 from service.extras import extra_of
 
@@ -135,7 +136,7 @@ def _finds_server(settings: Settings) -> bool:
     with Client(settings.server_url, timeout_seconds=_PROBE_SECONDS) as client:
         answers = client.is_healthy()
     if answers:
-        print(f"regsweep: asking the server at {settings.server_url}", file=sys.stderr)
+        say(f"regsweep: asking the server at {settings.server_url}", file=sys.stderr)
         return True
     try:
         from service.storage import database
@@ -150,7 +151,7 @@ def _finds_server(settings: Settings) -> bool:
             f"no server answers at {settings.server_url}, and there is no database at {place}; name one with --server "
             "or --database-url, or run this in the folder where `regsweep run` or `regsweep serve` was"
         )
-    print(f"regsweep: no server answers at {settings.server_url}; reading the database {place}", file=sys.stderr)
+    say(f"regsweep: no server answers at {settings.server_url}; reading the database {place}", file=sys.stderr)
     return False
 
 
@@ -207,4 +208,4 @@ def say_if_new(settings: Settings) -> None:
     from service.storage import database
 
     if not database.exists(settings.database_url):
-        print(f"regsweep: a new database is made: {database.place(settings.database_url)}", file=sys.stderr)
+        say(f"regsweep: a new database is made: {database.place(settings.database_url)}", file=sys.stderr)

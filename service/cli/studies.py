@@ -18,6 +18,7 @@ from service.cli.options import (
     print_json,
     refuse,
 )
+from service.cli.output import say
 from service.cli.source import open_source
 
 if TYPE_CHECKING:
@@ -98,16 +99,15 @@ def watch(
     as_json: JsonOption = False,
 ) -> None:
     """Follow a study until it ends, then show it; exit 1 when it gave no result, as `run` does."""
-    from rich.console import Console
-
     from service.cli import terminal
     from service.cli.following import follow
     from service.cli.looking import EventLooks, looking_at
+    from service.cli.output import PlainConsole
     from service.cli.summary import show_all
     from service.client import Client
 
     with open_source(server, key, database_url, artifacts_url) as source:
-        console = Console(stderr=True) if as_json else terminal.open_console()
+        console = PlainConsole(stderr=True) if as_json else terminal.open_console()
         studies = source.studies
         follow(console, EventLooks(studies, name) if isinstance(studies, Client) else looking_at(studies, name))
         study = studies.study(name)
@@ -167,14 +167,16 @@ def extend(
 
     if trials is None and timeout_seconds is None:
         refuse("say what the study is to have in all: --trials, --timeout-seconds, or both")
+    if timeout_seconds is not None and not timeout_seconds > 0:  # nor NaN
+        refuse("--timeout-seconds: must be above 0; inf for no limit")
     with open_source(server, key, database_url, artifacts_url) as source:
         study = source.studies.change(name, trials=trials, timeout_seconds=timeout_seconds)
-        print(study.state)
+        say(study.state)
         idle = study.active and not source.studies.workers().workers
         if idle:
-            print("regsweep: no worker is running; the study waits for one", file=sys.stderr)
+            say("regsweep: no worker is running; the study waits for one", file=sys.stderr)
         step = next_step_here if source.server is None and (idle or not study.active) else next_step
-        print(step(study, source.flags), file=sys.stderr)
+        say(step(study, source.flags), file=sys.stderr)
 
 
 def workers(
@@ -216,7 +218,7 @@ def _move(
     database_url: str | None,
 ) -> None:
     with open_source(server, key, database_url, None) as source:
-        print(source.studies.set_state(name, action).state)
+        say(source.studies.set_state(name, action).state)
 
 
 def _page(items: Iterable[Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from service.cli.options import (
     open_client,
     warn_of,
 )
+from service.cli.output import say
 
 
 def run(
@@ -71,4 +72,4 @@ def submit(
                 describe(study, client.study(study["name"]), file.parent)
             raise
     warn_of(submitted)
-    print(submitted.name)
+    say(submitted.name)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from service.cli.output import PlainConsole
 from service.schemas.progress import OverallView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
@@ -33,9 +34,9 @@ UNCUT_COLUMNS = 10_000  # more than any line has
 
 def open_console() -> Console:
     """Make a console of the standard output; in a pipe, where nothing says how wide it is, no line is cut or broken."""
-    console = Console()
+    console = PlainConsole()
     piped = not console.is_terminal and "COLUMNS" not in os.environ
-    return Console(width=UNCUT_COLUMNS) if piped else console
+    return PlainConsole(width=UNCUT_COLUMNS) if piped else console
 
 
 def _time_left(overall: OverallView) -> str:

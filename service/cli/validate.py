@@ -19,6 +19,7 @@ from service.cli.options import (
     print_json,
     refuse,
 )
+from service.cli.output import say
 
 if TYPE_CHECKING:
     from service.cli.local_files import LocalDataset
@@ -57,11 +58,11 @@ def validate(
     # The lines say already which columns are left out.
     repeated = set() if summary is None or as_json else {*summary.warnings} - {*other_warnings(summary)}
     for warning in (each for each in check.warnings if each not in repeated):
-        print(f"regsweep: warning: {warning}", file=sys.stderr)
+        say(f"regsweep: warning: {warning}", file=sys.stderr)
     if as_json:
         print_json(check)
         return
-    print("\n".join(lines))
+    say("\n".join(lines))
 
 
 @contextmanager

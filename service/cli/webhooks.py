@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.options import JsonOption, KeyOption, ServerOption, open_client, print_json, refuse
+from service.cli.output import say
 
 if TYPE_CHECKING:
     from service.schemas.webhooks import DeliveryView
@@ -42,8 +43,8 @@ def add_webhook(
     if as_json:
         print_json(added)
         return
-    print(added.secret)
-    print(f"regsweep: webhook {added.id} is added; try it with `regsweep webhooks test {added.id}`", file=sys.stderr)
+    say(added.secret)
+    say(f"regsweep: webhook {added.id} is added; try it with `regsweep webhooks test {added.id}`", file=sys.stderr)
 
 
 @webhooks.command("list")
@@ -56,7 +57,7 @@ def list_webhooks(server: ServerOption = None, key: KeyOption = None, as_json: J
         return
     for one in found:
         state = "enabled" if one.enabled else f"disabled: {one.disabled_reason}"
-        print(one.id, one.url, ", ".join(one.events), one.project or "all projects", state, f"waiting {one.waiting}",
+        say(one.id, one.url, ", ".join(one.events), one.project or "all projects", state, f"waiting {one.waiting}",
               sep="\t")  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def try_webhook(
     if as_json:
         print_json(delivery)
     else:
-        print(_told(delivery))
+        say(_told(delivery))
     if delivery.status != "delivered":
         raise typer.Exit(1)
 
@@ -104,7 +105,7 @@ def list_deliveries(
         print_json(found)
         return
     for one in found:
-        print(f"{one.created_at:%Y-%m-%d %H:%M} UTC", one.event, one.study or "", _told(one), sep="\t")
+        say(f"{one.created_at:%Y-%m-%d %H:%M} UTC", one.event, one.study or "", _told(one), sep="\t")
 
 
 def _told(delivery: DeliveryView) -> str:

@@ -8,7 +8,7 @@ from service.storage.database import sqlite_file
 
 
 class DataVersion:
-    """A connection of its own that reads nothing; of one thread.
+    """A connection of its own that reads nothing; one thread reads at a time, and another may close it.
 
     SQLite tells each connection a number that changes with every commit of another one.
     """
@@ -24,7 +24,9 @@ class DataVersion:
         try:
             if self._connection is None:
                 address = f"{self._file.absolute().as_uri()}?mode=ro"
-                self._connection = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None)
+                self._connection = sqlite3.connect(
+                    address, uri=True, timeout=0, isolation_level=None, check_same_thread=False
+                )
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error:
             return None

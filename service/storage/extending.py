@@ -19,10 +19,10 @@ from service.storage import comparisons, dataset_files, lifecycle, repeats
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState
 from studies.errors import FieldError, InvalidSpecError
+from studies.field_errors import field_errors
 from studies.search import checks, extension
 from studies.spec.budget import Budget, seconds_text
 from studies.spec.study import StudySpec
-from studies.study_file import field_errors
 
 
 def extend(session: Session, study: StudyRecord, changes: Mapping[str, Any], max_active: int | None = None) -> None:
@@ -65,7 +65,7 @@ def _with_budget(study: StudyRecord, budget: Mapping[str, Any]) -> StudySpec:
     try:
         return StudySpec.read({**study.spec, "budget": budget})
     except ValidationError as error:
-        raise InvalidSpecError(field_errors(error.errors())) from None
+        raise InvalidSpecError(field_errors(error.errors(), StudySpec)) from None
 
 
 def _check_growth(before: Budget, after: Budget) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import TrialState
+from studies.reasons import one_line
 
 _MAX_REASON = 300  # characters of a trial's reason that are repeated
 #: The states without a value, and how many trials that ended so are spoken of; the first explains most.
@@ -31,4 +32,4 @@ def why_without_result(session: Session, study: StudyRecord) -> str | None:
     )
     reason = session.scalar(by_reason.limit(1))
     told = ", ".join(_WITHOUT_VALUE[state].format(counts[state]) for state in ended)
-    return f"no trial is complete: {told}" + (f"; most often: {reason[:_MAX_REASON]}" if reason else "")
+    return f"no trial is complete: {told}" + (f"; most often: {one_line(reason, _MAX_REASON)}" if reason else "")

@@ -16,6 +16,9 @@ from service.storage.states import ACTIVE_STUDY, TrialState
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.study import StudySpec
 
+#: How the reason of a trial begins that a user marked.
+MARKED_INVALID = "marked invalid: "
+
 
 def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> TrialRecord:
     """Enqueue params in the next free slot of the budget; the sampler gives those that are missing.
@@ -84,7 +87,7 @@ def mark_invalid(session: Session, study: StudyRecord, number: int, reason: str)
         raise ConflictError(f"'{study.name}' is a part of a comparison, whose result stands on its trials")
     if study.parsed_spec.reproducible and study.state in ACTIVE_STUDY:
         raise ConflictError(f"study '{study.name}' is reproducible: what it tries depends on its spec alone")
-    trial.state, trial.reason = TrialState.FAIL, f"marked invalid: {reason}"
+    trial.state, trial.reason = TrialState.FAIL, f"{MARKED_INVALID}{reason}"
     trial.value, trial.values = None, None
     study.invalidated_count, study.published = study.invalidated_count + 1, None
     optuna_id = optuna_tables.find_study(session, study.name)

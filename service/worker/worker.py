@@ -36,6 +36,7 @@ from studies.datasets.cache import PreparedCache
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, OutOfMemoryError
+from studies.reasons import describe, one_line
 from studies.spec.study import StudySpec
 from studies.sweep.loop import sweep
 from studies.training.machine import memory_bytes, resident_bytes
@@ -253,14 +254,14 @@ class Worker:
             return 0
         except (MemoryError, OutOfMemoryError) as error:
             _log.exception("trials ran out of memory", worker=self.name, study=study.name)
-            ended = self._worker_store.end_attempts(self.name, Ending.OUT_OF_MEMORY, str(error))
+            ended = self._worker_store.end_attempts(self.name, Ending.OUT_OF_MEMORY, one_line(str(error)))
             if not ended:  # the data alone does not fit
-                self._worker_store.fail_study(study.id, f"out of memory: {error}", self.name)
+                self._worker_store.fail_study(study.id, f"out of memory: {one_line(str(error))}", self.name)
             return ended
         # Any other error would happen to every worker: the study ends with the reason, and the workers go on.
         except Exception as error:  # noqa: BLE001
             _log.exception("a study cannot go on", worker=self.name, study=study.name)
-            self._worker_store.fail_study(study.id, f"{type(error).__name__}: {error}", self.name)
+            self._worker_store.fail_study(study.id, describe(error), self.name)
             return 0
 
     def _ledger(self, study: StudyRecord, holder: Holder, choice: Mapping[str, Any]) -> TrialLedger:

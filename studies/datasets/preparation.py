@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from studies.errors import DatasetError, InvalidTableError
 from studies.keras_config.lookups import Lookup
 from studies.objectives import Task
 from studies.predictions import ClassType
+from studies.reasons import one_line
 from studies.spec.table import TableFormat
 
 if TYPE_CHECKING:
@@ -237,13 +237,18 @@ class Preparation:
         Raises DatasetError when the file holds anything else.
         """
         from skops.io import load
-        from skops.io.exceptions import UntrustedTypesFoundException
 
         try:
-            content = load(path, trusted=_TRUSTED)
-            described = json.loads(content["described"])
-        except (UntrustedTypesFoundException, BadZipFile, OSError, ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{path.name} holds no preprocessing: {error}") from error
+            return cls._read(load(path, trusted=_TRUSTED), path)
+        except DatasetError:
+            raise
+        # What skops raises of a damaged file depends on where the damage is.
+        except Exception as error:
+            raise DatasetError(f"{path.name} holds no preprocessing: {one_line(str(error))}") from error
+
+    @classmethod
+    def _read(cls, content: Mapping[str, Any], path: Path) -> Self:
+        described = json.loads(content["described"])
         if described["format"] not in _READ_FORMATS:
             raise DatasetError(f"{path.name} is of format {described['format']}, and this version reads {_FORMAT}")
         layout, inputs = described["layout"], content["inputs"]

@@ -19,6 +19,8 @@ from studies.keras_config.shapes import result_shape
 
 Positions = npt.NDArray[np.int64]
 _DISCRETIZATION = "Discretization"
+#: Values that are followed through one call: a layer that repeats them may double them, and the next again.
+_MAX_POSITIONS = 10_000_000
 #: Where a tensor's values come from: the positions of the row's values in it, or the number of bins that they number;
 #: None where they are computed.
 _Origin = Positions | int | None
@@ -118,6 +120,8 @@ def _follow(layer: Layer, call: Call, origins: Mapping[Tensor, _Origin]) -> _Ori
     bins = [source for source in sources if isinstance(source, int)]
     if bins:
         return max(bins) if len(bins) == len(sources) else None
+    if sum(source.size for source in sources if isinstance(source, np.ndarray)) > _MAX_POSITIONS:
+        raise ConfigError(f"{layer.location}: gives more than {_MAX_POSITIONS:,} of a row's values; make it smaller")
     arrays = {tensor: origin for tensor, origin in origins.items() if isinstance(origin, np.ndarray)}
     try:
         moved = move(layer, call, arrays)

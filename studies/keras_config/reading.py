@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,8 +17,12 @@ from studies.keras_config.lookups import find_embedding
 from studies.keras_config.nodes import read_end, read_node
 
 MAX_CHARACTERS = 2_000_000
-_MAX_LAYERS, _MAX_CALLS, _MAX_DEPTH = 500, 2000, 8
+MAX_LAYERS = 500
+_MAX_CALLS, _MAX_DEPTH = 2000, 8
+_MAX_TEXT, _MAX_ITEMS, _MAX_FIELDS = 1000, 10_000, 200  # of any text, list and object, also where nothing reads it
 _MODELS = {"Sequential", "Functional", "Model"}
+#: The first words of code; a text of JSON begins no line with one.
+_PYTHON = re.compile(r"^(import|from|def|class) \w", re.MULTILINE)
 #: Fields that say nothing of the architecture.
 _IGNORED = frozenset({"build_config", "compile_config", "build_input_shape", "keras_version", "backend"})
 
@@ -30,6 +35,8 @@ def canonicalize(config: Any) -> str:
     try:
         if isinstance(config, str):
             _check_length(config)
+            if _PYTHON.search(config[:10_000]):
+                raise ConfigError("is Python code, which is not run; give what model.to_json() gives, or a .keras file")
             config = json.loads(config)
         text = json.dumps(_strip(config), sort_keys=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
         text.encode()
@@ -49,8 +56,16 @@ def _check_length(text: str) -> None:
 
 def _strip(value: Any) -> Any:
     if isinstance(value, Mapping):
+        if len(value) > _MAX_FIELDS:
+            raise ConfigError(f"holds an object of {len(value):,} fields; at most {_MAX_FIELDS} are taken")
         return {str(key): _strip(inner) for key, inner in value.items() if key not in _IGNORED}
-    return [_strip(inner) for inner in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, str) and len(value) > _MAX_TEXT:
+        raise ConfigError(f"holds a text of {len(value):,} characters; at most {_MAX_TEXT:,} are taken")
+    if not isinstance(value, list | tuple):
+        return value
+    if len(value) > _MAX_ITEMS:
+        raise ConfigError(f"holds a list of {len(value):,} items; at most {_MAX_ITEMS:,} are taken")
+    return [_strip(inner) for inner in value]
 
 
 @lru_cache(64)
@@ -182,8 +197,8 @@ class _Reader:
     def _add(self, layer: Layer) -> Layer:
         if layer.name in self.layers or layer.name == self.input:
             raise ConfigError(f"{layer.location}: another layer has the same name; name each differently")
-        if len(self.layers) == _MAX_LAYERS:
-            raise ConfigError(f"{layer.location}: has more than {_MAX_LAYERS} layers")
+        if len(self.layers) == MAX_LAYERS:
+            raise ConfigError(f"{layer.location}: has more than {MAX_LAYERS} layers")
         self.layers[layer.name] = layer
         return layer
 

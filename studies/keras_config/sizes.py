@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from studies.keras_config.activations import count_activations
 from studies.keras_config.dimensions import Shape, normalize_axes, repeat
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Graph, Layer, Tensor
 from studies.keras_config.shapes import attention_output, result_shape
+
+_MAX_NUMBERS = 10**12  # 4 TB
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class MeasuredCall:
     inputs: tuple[Shape, ...]
     output: Shape
     parameters: int  # 0 where the layer was called before, for it has its parameters once
+    activations: int  # numbers that it keeps for each row while it trains
 
 
 def measure_calls(graph: Graph, row: Shape) -> Iterator[MeasuredCall]:
@@ -39,8 +43,12 @@ def measure_calls(graph: Graph, row: Shape) -> Iterator[MeasuredCall]:
             raise ConfigError(
                 f"{layer.location}: does not take rows of shape {' and '.join(str(s[1:]) for s in inputs)}: {error}"
             ) from error
+        activations = count_activations(layer, inputs, shapes[call.result])
+        if max(activations, count) > _MAX_NUMBERS:
+            # What is no model any more is not measured on: 500 layers would grow numbers of thousands of digits.
+            raise ConfigError(f"{layer.location}: holds more than {_MAX_NUMBERS:,} numbers; make the model smaller")
         seen.add(layer.name)
-        yield MeasuredCall(layer, inputs, shapes[call.result], count)
+        yield MeasuredCall(layer, inputs, shapes[call.result], count, activations)
 
 
 def count_parameters(graph: Graph, row: Shape) -> int:

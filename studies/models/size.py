@@ -7,6 +7,7 @@ from operator import itemgetter
 
 from studies.keras_config import sizes
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
+from studies.keras_config.sizes import MeasuredCall
 from studies.models.architecture import design
 from studies.models.expression import Expression
 from studies.regularization import Regularization
@@ -29,12 +30,17 @@ def model_graph(spec: StudySpec) -> Graph:
     return _sequence(layers, facts.shape)
 
 
-def count_parameters(spec: StudySpec) -> int:
-    """Count the parameters of a study's model.
+def measure_calls(spec: StudySpec) -> list[MeasuredCall]:
+    """Measure each call of a layer of a study's model.
 
-    Raises ConfigError when one of its layers does not take its input.
+    Raises ConfigError when one of its layers does not take its input, or holds more than any machine does.
     """
-    return sizes.count_parameters(model_graph(spec), spec.dataset.facts.shape)
+    return list(sizes.measure_calls(model_graph(spec), spec.dataset.facts.shape))
+
+
+def count_parameters(spec: StudySpec) -> int:
+    """Count the parameters of a study's model; see `measure_calls`."""
+    return sum(call.parameters for call in measure_calls(spec))
 
 
 def find_widest(model: ModelSpec) -> tuple[str, int]:

@@ -6,11 +6,15 @@ from importlib.util import find_spec
 from typing import Any
 
 from studies.errors import FieldError, InvalidSpecError
+from studies.keras_config.errors import ConfigError
+from studies.keras_config.layer_names import check_layer_names
 from studies.search.auto_pruner import choose_pruner
 from studies.search.grid import finite_grid
 from studies.search.optuna_options import field_error, options_of
 from studies.search.pruners import build_pruner
 from studies.search.samplers import build_sampler, grid_points
+from studies.spec.dataset import SyntheticDataset
+from studies.spec.model import KerasSpec
 from studies.spec.parameter import Range, greatest
 from studies.spec.sampler import FINITE_SAMPLERS, SamplerName
 from studies.spec.study import StudySpec
@@ -22,12 +26,14 @@ _ONE_OBJECTIVE: frozenset[SamplerName] = frozenset({"cmaes"})
 _MAX_LAMBDA = 1e6
 #: Adam moves every weight by about the learning rate: from here on a few layers leave the range of float32.
 _MAX_LEARNING_RATE = 1e3
+#: Values of a synthetic table: 800 MB.
+_MAX_SYNTHETIC = 100_000_000
 
 
 def check_magnitudes(spec: StudySpec) -> None:
-    """Check that λ and the learning rate are within what float32 can train.
+    """Check that λ and the learning rate are within what float32 can train, and that synthetic data fits into memory.
 
-    They are no bounds of the space itself: studies of an earlier version may have others.
+    They are no bounds of the spec itself: studies of an earlier version may have others.
 
     Raises InvalidSpecError with every field that is not.
     """
@@ -43,8 +49,22 @@ def check_magnitudes(spec: StudySpec) -> None:
         for name, parameter, limit in [*limits, ("learning_rate", space.learning_rate, _MAX_LEARNING_RATE)]
         if parameter is not None and greatest(parameter) > limit
     ]
+    if isinstance(spec.dataset, SyntheticDataset):
+        rows, (features,) = spec.dataset.facts.rows, spec.dataset.facts.shape
+        if rows * features > _MAX_SYNTHETIC:
+            message = f"{rows:,} rows of {features:,} features are more than {_MAX_SYNTHETIC:,} values; make fewer"
+            errors.append(FieldError("dataset.rows", message))
     if errors:
         raise InvalidSpecError(errors)
+
+
+def check_model(spec: StudySpec) -> None:
+    """Check that a user's model has names of layers with which it can be trained; see `check_magnitudes`."""
+    if isinstance(spec.model, KerasSpec):
+        try:
+            check_layer_names(spec.model.graph)
+        except ConfigError as error:
+            raise field_error("model.config", str(error)) from error
 
 
 def check_search(spec: StudySpec) -> None:

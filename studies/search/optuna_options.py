@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from studies.errors import FieldError, InvalidSpecError
+from studies.field_errors import field_errors
 from studies.spec.sampler import PrunerName, PrunerSpec, SamplerName, SamplerSpec
 
 SAMPLERS: dict[SamplerName, str] = {
@@ -60,15 +61,25 @@ def _at_least(minimum: int) -> Callable[[Any], Any]:
     return check
 
 
-#: Bounds that Optuna checks only when the first trial reports.
+#: Bounds that Optuna checks only when the first trial reports, and of what takes memory or time by its size.
 _BOUNDS: dict[str, Any] = {
-    "reduction_factor": Field(ge=2),
+    "reduction_factor": Field(ge=2, le=1000),
     "min_resource": AfterValidator(_at_least(1)),
     "max_resource": AfterValidator(_at_least(1)),
-    "n_ei_candidates": Field(ge=1),
+    "min_early_stopping_rate": Field(ge=0, le=100),  # an exponent
+    "n_ei_candidates": Field(ge=1, le=10_000),
     "popsize": AfterValidator(_at_least(4)),
+    "population_size": Field(ge=2, le=10_000),
+    "dividing_parameter": Field(ge=1, le=50),  # of four objectives it makes 23,426 reference points
 }
-_PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "None": type(None)}
+_MAX_WHOLE = 1_000_000_000
+_PLAIN: dict[str, Any] = {
+    "int": Annotated[int, Field(ge=-_MAX_WHOLE, le=_MAX_WHOLE)],
+    "float": Annotated[float, Field(allow_inf_nan=False)],
+    "bool": bool,
+    "str": Annotated[str, Field(max_length=100)],
+    "None": type(None),
+}
 
 
 def _plain_type(annotation: Any) -> Any | None:
@@ -124,17 +135,23 @@ def options_of(part: SamplerSpec | PrunerSpec, field: str) -> dict[str, Any]:
         options = model.model_validate(part.options)
     except ValidationError as error:
         known = ", ".join(model.model_fields) or "none at all"
-        raise InvalidSpecError(
-            [
-                FieldError(
-                    ".".join([field, *map(str, e["loc"])]),
-                    _OPTION_MESSAGES.get(e["type"], e["msg"]).format(name=part.name, known=known),
-                )
-                for e in error.errors()
-            ]
-        ) from None
+        raise InvalidSpecError(_option_errors(error, field, part.name, known)) from None
     chosen = options.model_fields_set | (model.model_fields.keys() & {"points"})
     return {name: getattr(options, name) for name in chosen}
+
+
+def _option_errors(error: ValidationError, field: str, name: str, known: str) -> list[FieldError]:
+    """One error an option: of what may be a text or a number, both say what would be right."""
+    messages: dict[str, list[str]] = {}
+    for wrong in error.errors():
+        option, *inner = wrong["loc"]
+        where = ".".join([field, str(option), *(map(str, inner) if option == "wrapped" else ())])
+        if wrong["type"] in _OPTION_MESSAGES:
+            message = _OPTION_MESSAGES[wrong["type"]].format(name=name, known=known)
+        else:
+            message = field_errors([{**wrong, "loc": (option,)}])[0].message
+        messages.setdefault(where, []).append(message)
+    return [FieldError(where, " or ".join(dict.fromkeys(each))) for where, each in messages.items()]
 
 
 def construct(constructor: Callable[..., Any], options: Mapping[str, Any], field: str) -> Any:

@@ -21,7 +21,11 @@ class ComparisonSpec(FrozenModel):
     """Techniques searched one by one, confirmed on many folds, and compared."""
 
     techniques: (
-        Annotated[tuple[Technique, ...], Field(min_length=2, json_schema_extra={"uniqueItems": True})] | None
+        Annotated[
+            tuple[Technique, ...],
+            Field(min_length=2, max_length=len(TECHNIQUES), json_schema_extra={"uniqueItems": True}),
+        ]
+        | None
     ) = Field(
         None, description="What is compared, by default all that `space` does not exclude; combined is the whole of it."
     )

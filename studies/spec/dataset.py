@@ -16,12 +16,17 @@ BuiltinName = Literal["breast_cancer", "wine", "iris", "digits", "digits_images"
 SyntheticName = Literal["few_informative", "noisy_labels", "wide", "clean", "sparse_regression"]
 
 
+#: Bounds of what a profile says, which a study repeats.
+_MAX_ROWS, _MAX_SIZE = 10**12, 10**9
+_Sentence = Annotated[str, Field(max_length=10_000)]
+
+
 @dataclass(frozen=True, slots=True)
 class FoldLimit:
     """The most folds that rows can be divided into."""
 
-    most: Annotated[int, Field(description="1 where not even two are possible.")]
-    why: Annotated[str, Field(description="Why one more is not possible; empty where it is.")] = ""
+    most: Annotated[int, Field(le=_MAX_ROWS, description="1 where not even two are possible.")]
+    why: Annotated[_Sentence, Field(description="Why one more is not possible; empty where it is.")] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +34,19 @@ class DatasetFacts:
     """The facts of a dataset that the service knows before a worker loads it."""
 
     task: Annotated[Task, Field(description="What is asked of the target.")]
-    rows: Annotated[int, Field(description="Rows of all parts together.")]
+    rows: Annotated[int, Field(ge=0, le=_MAX_ROWS, description="Rows of all parts together.")]
     shape: Annotated[
-        tuple[int, ...], Field(description="Of one row as a model takes it: [inputs] or [height, width, channels].")
+        tuple[Annotated[int, Field(ge=0, le=_MAX_SIZE)], ...],
+        Field(max_length=3, description="Of one row as a model takes it: [inputs] or [height, width, channels]."),
     ]
-    classes: Annotated[int, Field(description="Number of classes; 0 for a regression.")]
-    about: Annotated[str, Field(description="What the data is, in words.")]
+    classes: Annotated[int, Field(ge=0, le=_MAX_SIZE, description="Number of classes; 0 for a regression.")]
+    about: Annotated[_Sentence, Field(description="What the data is, in words.")]
     rarest: Annotated[
-        int, Field(description="Rows of the rarest class; 0 where it is not known, or there are none.")
+        int,
+        Field(ge=0, le=_MAX_ROWS, description="Rows of the rarest class; 0 where it is not known, or there are none."),
     ] = 0
     time_obstacle: Annotated[
-        str, Field(description="Why its rows cannot be split in the order of time; empty where they can.")
+        _Sentence, Field(description="Why its rows cannot be split in the order of time; empty where they can.")
     ] = ""
     time_folds: Annotated[
         FoldLimit | None, Field(description="Of folds in the order of time; null where it is not known.")
@@ -50,13 +57,15 @@ class DatasetFacts:
     highest: Annotated[
         int | None,
         Field(
+            ge=-1,
+            lt=2**31,
             description="The highest value where all inputs are whole numbers from 0, which an Embedding can look up; "
-            "-1 where some are not, null where it is not known."
+            "-1 where some are not, null where it is not known.",
         ),
     ] = None
-    no_input: Annotated[str, Field(description="Which columns give a model no input, and why; empty where all do.")] = (
-        ""
-    )
+    no_input: Annotated[
+        _Sentence, Field(description="Which columns give a model no input, and why; empty where all do.")
+    ] = ""
 
 
 BUILTIN: dict[BuiltinName, DatasetFacts] = {
@@ -111,7 +120,7 @@ class SyntheticDataset(FrozenModel):
     name: SyntheticName = Field(description="Which recipe.")
     rows: Annotated[int, Field(ge=30, le=1_000_000)] | None = Field(None, description="Rows, at least 30.")
     features: Annotated[int, Field(ge=1, le=100_000)] | None = Field(None, description="Columns.")
-    informative: Annotated[int, Field(ge=1)] | None = Field(
+    informative: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
         None, description="Columns the target depends on, at most `features`; the rest are noise."
     )
     label_noise: Annotated[float, Field(ge=0, le=0.5)] | None = Field(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, TypeVar
 
-from pydantic import Discriminator, Field, StrictBool, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, StrictBool, Tag, ValidationInfo, model_validator
 
 from studies.frozen_model import FrozenModel
-from studies.regularization import Regularizer
+from studies.regularization import REGULARIZERS, Regularizer
 
 Number = TypeVar("Number", int, float)
 
@@ -27,6 +27,17 @@ class Range(FrozenModel, Generic[Number]):
         if self.log and self.low <= 0:
             raise ValueError(f"a log range cannot start at {self.low}; low must be above 0, or log must be false")
         return self
+
+
+#: Choices of one parameter, at most; a range is the notation for more.
+MAX_CHOICES = 1000
+
+
+def _check_few(choices: Any, info: ValidationInfo) -> Any:
+    """Refuse long lists before their items are read; studies of an earlier version may have them."""
+    if isinstance(choices, list | tuple) and len(choices) > MAX_CHOICES and not (info.context or {}).get("stored"):
+        raise ValueError(f"lists {len(choices):,} choices; list at most {MAX_CHOICES:,}, or give a range")
+    return choices
 
 
 #: The notations of a parameter; they are cut from the field names of error messages.
@@ -92,14 +103,21 @@ else:
             ranged, number = arguments
             return Annotated[
                 Annotated[ranged, Tag("range")]
-                | Annotated[tuple[number, ...], Field(min_length=1), Tag("choices")]
+                | Annotated[
+                    tuple[number, ...],
+                    Field(min_length=1, json_schema_extra={"maxItems": MAX_CHOICES}),
+                    BeforeValidator(_check_few),
+                    Tag("choices"),
+                ]
                 | Annotated[number, Tag("fixed")],
                 Discriminator(notation_of),
             ]
 
 
+_MAX_KINDS = len(REGULARIZERS)
 #: Kinds of regularizer: some to choose from, or one.
 Kinds = Annotated[
-    Annotated[tuple[Regularizer, ...], Field(min_length=1), Tag("choices")] | Annotated[Regularizer, Tag("fixed")],
+    Annotated[tuple[Regularizer, ...], Field(min_length=1, max_length=_MAX_KINDS), Tag("choices")]
+    | Annotated[Regularizer, Tag("fixed")],
     Discriminator(notation_of),
 ]

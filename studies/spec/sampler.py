@@ -62,6 +62,6 @@ class PrunerSpec(OptionedModel):
 class WarmStartSpec(FrozenModel):
     """Another study whose complete trials the sampler knows from the start; they cost none of the budget."""
 
-    study: Annotated[str, AfterValidator(normalize)] = Field(
+    study: Annotated[str, AfterValidator(normalize), Field(max_length=1000)] = Field(
         description="Its name; of the same objectives and data, with trials in this study's space."
     )

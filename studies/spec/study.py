@@ -158,7 +158,7 @@ class StudySpec(FrozenModel):
         Its name stays, whatever the rule for names was then.
         """
         training = {"seeds": "own", **document.get("training", {})}
-        spec = cls.model_validate({**document, "training": training, "name": None})
+        spec = cls.model_validate({**document, "training": training, "name": None}, context={"stored": True})
         return spec.model_copy(update={"name": document.get("name")})
 
     def named(self, name: str) -> Self:

@@ -35,6 +35,8 @@ def format_of_name(name: str) -> TableFormat | None:
     return _FORMATS.get(ending)
 
 
+#: Columns that the options of a file name, at most, of those that are ignored and of those read in a way of their own.
+MAX_NAMED = 10_000
 ColumnName = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -69,7 +71,7 @@ class ColumnOptions(FrozenModel):
     format: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None, description="Of a date, as Python's strptime takes it: '%d.%m.%Y', '%m/%d/%Y %H:%M'."
     )
-    missing: Annotated[tuple[str, ...], Field(max_length=100)] | None = Field(
+    missing: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=100)] | None = Field(
         None, description="The texts that stand for a missing value, and no others; an empty text always does."
     )
     decimal: Literal[".", ","] | None = Field(None, description="The decimal point of a number.")
@@ -122,13 +124,15 @@ class TableOptions(FrozenModel):
 
     target: ColumnName = Field(description="The column that is to be predicted.")
     task: Task | None = Field(None, description="What is asked of the target; seen from its values when left out.")
-    ignore: tuple[ColumnName, ...] = Field((), description="Columns that are not read, such as identifiers.")
+    ignore: Annotated[tuple[ColumnName, ...], Field(max_length=MAX_NAMED)] = Field(
+        (), description="Columns that are not read, such as identifiers."
+    )
     weight: ColumnName | None = Field(None, description="How much each row counts in training, above or equal to 0.")
     group: ColumnName | None = Field(None, description="Rows of the same group stand on one side of every split.")
     time: ColumnName | None = Field(None, description="When a row came about: training rows come before those judged.")
     encoding: Encoding | None = Field(None, description="Of a text file, as cp1252; seen from the file when left out.")
     sheet: SheetName | None = Field(None, description="Of a workbook; the first that is shown when left out.")
-    columns: Mapping[ColumnName, ColumnOptions] = Field(
+    columns: Annotated[Mapping[ColumnName, ColumnOptions], Field(max_length=MAX_NAMED)] = Field(
         default_factory=dict, description="How columns are to be read, by name; all others are seen from their values."
     )
     drop_missing_target: StrictBool = Field(False, description="Rows without a target are left out.")

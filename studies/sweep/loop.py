@@ -17,12 +17,13 @@ from studies import faults
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import LeaseLostError, ParamsMissingError, TrainingError, ran_out_of_memory
 from studies.objectives import curve_metric
+from studies.reasons import describe
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Ledger, Order, Outcome, Report, Setback
 from studies.sweep.model_writing import trained_on, write_model
 from studies.sweep.opening import TrialOpener
 from studies.sweep.pruning import Pruning
-from studies.sweep.running_trial import RunningTrial, describe
+from studies.sweep.running_trial import RunningTrial
 from studies.training import checkpoint
 from studies.training.result import Engine, EpochReport, Job, Trained, TrainingState, rename_nested_metrics
 

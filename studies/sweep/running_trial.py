@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from optuna.trial import Trial, TrialState
 
 from studies.hyperparameters import Hyperparameters
+from studies.reasons import describe
 from studies.spec.study import StudySpec
 from studies.sweep.ledger import Claim, Outcome
 from studies.sweep.running_curve import RunningCurve
@@ -126,8 +127,3 @@ class RunningTrial:
     def _describe_cut(self, epochs: int) -> str | None:
         folds = f" on {len(self.trained)} of {len(self.folds)} folds" if self.lacks_folds else ""
         return f"cut after {epochs} epochs{folds}, when the study ended" if self.was_cut or folds else None
-
-
-def describe(error: Exception) -> str:
-    """Describe an error as it is recorded."""
-    return f"{type(error).__name__}: {error}"

@@ -14,6 +14,7 @@ from studies.errors import EngineError, OutOfMemoryError, StudiesError, ran_out_
 from studies.keras_config.graph import Graph
 from studies.keras_config.lanes import find_lane_obstacle
 from studies.models.cost import lanes_for_budget, lanes_for_core
+from studies.reasons import one_line
 from studies.spec.model import KerasSpec
 from studies.spec.study import StudySpec
 from studies.spec.training import REPRODUCIBLE_LANES, EngineName
@@ -107,7 +108,7 @@ class Engines:
                 return self.choose(spec, data)
             if isinstance(error, StudiesError) or not isinstance(spec.model, KerasSpec):
                 raise
-            return _fit(f"a program of lanes cannot be made of this model: {model_check.reason(error)}")
+            return _fit(f"a program of lanes cannot be made of this model: {one_line(str(error))}")
 
     def _choose_lanes(self, spec: StudySpec, data: Sequence[PreparedData]) -> EngineChoice:
         """Choose lanes in the shape that suits the study, or `fit` where the memory does not hold a single one."""
@@ -192,7 +193,7 @@ class Engines:
                     raise
                 # The next choice has fewer lanes.
                 self._memory_share /= 2
-                raise OutOfMemoryError(f"{shape} did not fit into the memory: {error}") from error
+                raise OutOfMemoryError(f"{shape} did not fit into the memory: {one_line(str(error))}") from error
 
         return run
 

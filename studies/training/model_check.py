@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import EngineError
 from studies.models.architecture import design
+from studies.reasons import one_line
 from studies.regularization import Regularization
 from studies.spec.study import StudySpec
-
-_MAX_CHARACTERS = 300
 
 
 def check_buildable(spec: StudySpec, data: PreparedData) -> None:
@@ -24,17 +21,10 @@ def check_buildable(spec: StudySpec, data: PreparedData) -> None:
         shape = architecture.build().output_shape[1:]
     # Keras raises whatever its layers do.
     except Exception as error:
-        raise EngineError(f"model.config: Keras cannot build the model: {reason(error)}") from error
+        raise EngineError(f"model.config: Keras cannot build the model: {one_line(str(error))}") from error
     needed = (data.classes if data.task == "multiclass" else 1,)
     if shape != needed:
         raise EngineError(
             f"model.config: the output has the shape {shape} a row and the {data.task} task needs {needed}; put a "
             "Flatten or a pooling layer before the output layer"
         )
-
-
-def reason(error: Exception) -> str:
-    """The message of Keras or TensorFlow as a short line, without colours, lists of arguments and nodes."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    line = " ".join(re.split(r"Arguments received by|name: \"", plain)[0].split())
-    return line if len(line) <= _MAX_CHARACTERS else f"{line[:_MAX_CHARACTERS]}…"

@@ -36,7 +36,7 @@ def test_the_examples_of_the_python_document_run_as_they_stand_there(server: Ser
     said = done.stdout
     assert re.search(r"^Use .*\nExpect val_loss .*\nWith a probability ", said, re.MULTILINE), said
     assert "completed" in said
-    assert "422 [('budget.trials', 'Input should be greater than or equal to 1')]" in said
+    assert "422 [('budget.trials', 'must be greater than or equal to 1')]" in said
     assert "404 there is no study named 'nowhere'" in said
     assert "'patients'" in said.splitlines()[-1]
     assert {file.name for file in tmp_path.iterdir()} >= {"report.html", "cancer.zip", "patients.html"}

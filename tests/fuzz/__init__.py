@@ -1,0 +1,1 @@
+"""Sends what strangers could send; nothing of it may break the server."""

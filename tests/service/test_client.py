@@ -103,7 +103,7 @@ def test_what_a_server_refuses_is_raised_at_once_with_every_reason(tmp_path: Pat
             here.submit(document("x", seed=-1, budget={"trials": 0}))
         assert refused.value.status == 422
         assert [error.field for error in refused.value.fields] == ["budget.trials", "seed"]
-        assert refused.value.fields[1] == FieldError("seed", "Input should be greater than or equal to 0")
+        assert refused.value.fields[1] == FieldError("seed", "must be greater than or equal to 0")
 
 
 class Stuttering(BaseHTTPRequestHandler):

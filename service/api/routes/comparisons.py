@@ -14,6 +14,7 @@ from service.api.dependencies import (
     SettingsDependency,
     StoreDependency,
 )
+from service.api.json_route import JsonRoute
 from service.api.model_choice import CandidateParameter
 from service.api.responses import download_response
 from service.export import bundle, model_path
@@ -24,7 +25,7 @@ from service.trained_models import find_delivered
 from service.views import comparison_view
 from studies.spec.comparison import ComparisonSpec
 
-router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"])
+router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"], route_class=JsonRoute)
 
 ComparisonBody = Annotated[
     ComparisonSpec | None, Body(description="What to compare, and how; every field has a default.")

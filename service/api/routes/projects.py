@@ -7,10 +7,11 @@ from urllib.parse import quote
 from fastapi import APIRouter, Response
 
 from service.api.dependencies import ProjectsDependency
+from service.api.json_route import JsonRoute
 from service.schemas.projects import NewProject, ProjectQuotas, ProjectView
 from service.views import project_view
 
-router = APIRouter(prefix="/v1/projects", tags=["projects"])
+router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=JsonRoute)
 
 
 @router.get("")

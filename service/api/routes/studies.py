@@ -25,8 +25,8 @@ from service.api.dependencies import (
     SettingsDependency,
     StoreDependency,
     StudyBody,
-    UniqueKeysDependency,
 )
+from service.api.json_route import JsonRoute
 from service.api.lazy_store import LazyStore
 from service.api.responses import created_response
 from service.api.shared_reads import SharedReads
@@ -45,14 +45,13 @@ from service.storage.store import Store
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
-router = APIRouter(prefix="/v1/studies", tags=["studies"])
+router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
 
 
 @router.post(
     "",
     status_code=201,
     response_model=StudyView,
-    dependencies=[UniqueKeysDependency],
 )
 def submit(
     document: StudyBody,

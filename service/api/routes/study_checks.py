@@ -9,17 +9,16 @@ from service.api.dependencies import (
     SettingsDependency,
     StoreDependency,
     StudyDraftBody,
-    UniqueKeysDependency,
 )
+from service.api.json_route import JsonRoute
 from service.schemas.checks import StudyCheck
 from service.study_check import check_study
 
-router = APIRouter(prefix="/v1/studies", tags=["studies"])
+router = APIRouter(prefix="/v1/studies", tags=["studies"], route_class=JsonRoute)
 
 
 @router.post(
     "/check",
-    dependencies=[UniqueKeysDependency],
 )
 def check(
     document: StudyDraftBody,

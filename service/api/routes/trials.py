@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Response
 from sqlalchemy.orm import Session
 
+from service import csv_cells
 from service.api.dependencies import (
     CursorParameter,
     DashboardDependency,
@@ -18,6 +19,7 @@ from service.api.dependencies import (
     Limit,
     StoreDependency,
 )
+from service.api.json_route import JsonRoute
 from service.api.responses import created_response, download_response
 from service.errors import BadRequestError, NotFoundError
 from service.schemas.pages import ListView
@@ -40,7 +42,7 @@ from service.storage.states import OPEN_TRIAL, TrialState
 from service.views import attempt_view, trial_view, weights_view
 from studies.objectives import curve_metric
 
-router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"])
+router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"], route_class=JsonRoute)
 
 _STATES = tuple(state for state in TrialState if state is not TrialState.WAITING)
 StatesParameter = Annotated[
@@ -163,14 +165,25 @@ def best(name: str, store: StoreDependency) -> BestTrialsView:
 
 
 @router.get("/trials.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
-def trials_csv(name: str, store: StoreDependency) -> Response:
+def trials_csv(
+    name: str,
+    store: StoreDependency,
+    escape_formulas: Annotated[
+        bool,
+        Query(
+            description="Put an apostrophe before texts that begin with =, +, - or @, which spreadsheets take for "
+            "formulas; numbers stay."
+        ),
+    ] = False,
+) -> Response:
     """Download all trials that have started as a CSV; every param, metric and weight has a column of its own."""
     rows = [_flat(trial_view(trial)) for trial in store.trials(name, (), Sort.parse("number"), 1_000_000, None).items]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns or ["number"])
     writer.writeheader()
-    writer.writerows(rows)
+    escape = csv_cells.escape_formulas if escape_formulas else list
+    writer.writerows(dict(zip(row, escape(row.values()), strict=True)) for row in rows)
     return download_response(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
 
 

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service import audit, webhook_signature
 from service.api.dependencies import Limit, SettingsDependency, StoreDependency
+from service.api.json_route import JsonRoute
 from service.api.webhook_sender import WebhookSender
 from service.errors import InvalidWebhookError
 from service.schemas.webhooks import (
@@ -28,7 +29,7 @@ from service.storage.webhooks import WebhookChanges, WebhookStore
 from service.views import delivery_view, webhook_view
 from service.webhook_addresses import AllowList, check_url
 
-router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRoute)
 
 WebhookId = Annotated[str, Path(max_length=100)]
 

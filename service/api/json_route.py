@@ -1,0 +1,87 @@
+"""Reads the JSON of a request's body before its route does, and refuses what no document may hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from email.message import Message
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+
+from service.errors import CutOffError, NotJsonError
+from studies.document_bounds import check_document
+from studies.errors import FieldError, InvalidSpecError, shorten
+from studies.study_file import unique_keys
+
+_MAX_DIGITS = 300  # of a number that becomes a whole one; Python's own reading fails at 4,300
+
+
+class JsonRoute(APIRoute):
+    """A route that takes a document as JSON: every route with a body that is no file.
+
+    Raises NotJsonError when the body is none, and InvalidSpecError when a key stands twice, when `check_document`
+    refuses it, and when its Content-Type is of something else.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_json(request: Request) -> Response:
+            read = _ReadRequest(request.scope, request.receive)
+            if self.body_field is not None:
+                await read.read()
+            return await handle(read)
+
+        return handle_json
+
+
+class _ReadRequest(Request):
+    """A request whose document was read before FastAPI asks for it."""
+
+    _document: Any = None
+
+    async def read(self) -> None:
+        """Read and check the body, if there is one."""
+        try:
+            body = await self.body()
+        except ClientDisconnect as error:
+            raise CutOffError("the body was cut off") from error
+        if not body:
+            return
+        content_type = self.headers.get("content-type", "")
+        if content_type and not _is_json(content_type):
+            said = f"the body's Content-Type is '{shorten(content_type, 60)}'; send JSON, as 'application/json'"
+            raise InvalidSpecError([FieldError("", said)])
+        self._document = read_json(body)
+
+    async def json(self) -> Any:
+        return self._document
+
+
+def _is_json(content_type: str) -> bool:
+    """Return whether FastAPI takes a body of this type for JSON."""
+    message = Message()
+    message["content-type"] = content_type
+    subtype = message.get_content_subtype()
+    return message.get_content_maintype() == "application" and (subtype == "json" or subtype.endswith("+json"))
+
+
+def read_json(body: bytes) -> Any:
+    """Read a document, and check what it holds; see JsonRoute."""
+    try:
+        document = json.loads(body, object_pairs_hook=unique_keys, parse_int=_read_whole)
+        check_document(document)
+    except json.JSONDecodeError as error:
+        raise NotJsonError(f"{error.msg.lower()}, at line {error.lineno}, column {error.colno}") from error
+    except UnicodeDecodeError as error:
+        raise NotJsonError("it is not UTF-8 text") from error
+    except RecursionError as error:
+        raise NotJsonError("it is nested too deep") from error
+    return document
+
+
+def _read_whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
