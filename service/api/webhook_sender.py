@@ -29,7 +29,7 @@ from service.webhook_addresses import Address, AllowList, check_address, check_u
 _log = structlog.get_logger(__name__)
 
 _PAUSE_SECONDS = 1.0
-_ATTEMPT_SECONDS = 20.0  # in all, also of a receiver that answers a byte at a time
+ATTEMPT_SECONDS = 20.0
 _SILENT_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 _SWEEP_SECONDS = 3600.0
@@ -55,7 +55,10 @@ class WebhookSender:
         settings: Settings,
         resolve: Resolve = look_up,
         deliveries: Callable[[Store], DeliveryStore] = DeliveryStore,
+        attempt_seconds: float = ATTEMPT_SECONDS,
     ) -> None:
+        """`attempt_seconds` is the most that an attempt takes in all, also of a receiver that answers byte by byte."""
+        self._attempt_seconds = attempt_seconds
         self._lazy_store, self._settings, self._resolve, self._deliveries = lazy_store, settings, resolve, deliveries
         self._allowed = AllowList.parse(settings.webhook_allow)
         self._stopping = asyncio.Event()
@@ -136,10 +139,10 @@ class WebhookSender:
         """Send a delivery once; what goes wrong is part of the outcome."""
         try:
             secret = await asyncio.to_thread(lambda: open_wrapper(self._settings).unwrap(claimed.wrapped_secret))
-            async with asyncio.timeout(_ATTEMPT_SECONDS):
+            async with asyncio.timeout(self._attempt_seconds):
                 return await self._send(claimed, secret)
         except TimeoutError:
-            return Outcome(delivered=False, answer=f"no answer within {_ATTEMPT_SECONDS:g} seconds")
+            return Outcome(delivered=False, answer=f"no answer within {self._attempt_seconds:g} seconds")
         except ValueError as error:
             return Outcome(delivered=False, answer=f"the URL {error}")
         except (SecretKeyError, OSError, httpx.HTTPError) as error:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -385,6 +388,29 @@ def test_the_connection_is_made_to_the_address_that_was_checked(receiver: Receiv
     assert asked == ["inside.example"]
     assert receiver.came[0][0]["Host"] == f"inside.example:{receiver.port}"
     assert receiver.verified(secret) == [{}]
+
+
+@pytest.mark.parametrize(("answer", "said"), [(b"", "no answer within 0.2 seconds"), (b"HTTP/1.1 200 OK\r\nA: ", "")])
+def test_a_receiver_that_does_not_answer_or_never_ends_its_answer_is_left(answer: bytes, said: str) -> None:
+    def hold(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(answer)
+            while answer:
+                connection.sendall(b"x" * 1000)
+            while connection.recv(1000):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=hold, args=(listener,))
+        thread.start()
+        settings = Settings(webhook_allow="127.0.0.1", secret_key=SECRET_KEY)
+        sender = WebhookSender(LazyStore("sqlite:///never-opened.db"), settings, attempt_seconds=0.2)
+        wrapped = open_wrapper(settings).wrap(webhook_signature.make_secret())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        outcome = asyncio.run(sender.attempt(Claimed("msg_1", 1, 1, url, wrapped, b"{}")))
+        thread.join()
+    assert (outcome.delivered, said in outcome.answer) == (False, True)
 
 
 def certificate(folder: Path, name: str) -> ssl.SSLContext:
