@@ -24,8 +24,6 @@ Address = IPv4Address | IPv6Address
 def is_public(address: Address) -> bool:
     """Return whether an address is one that anybody can reach."""
     if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
         if address not in _GIVEN_OUT or any(address in tunnel for tunnel in _TUNNELS):
             return False
     elif any(address in network for network in _SPECIAL):

@@ -177,10 +177,14 @@ def test_an_end_that_is_rolled_back_is_told_to_nobody_and_one_before_a_crash_is_
     [claimed] = sending.deliveries.claim()  # one died as it was sending
     assert (sending.send(), receiver.came) == (0, [])
     sending.clock.ahead = 61
+    [again] = sending.deliveries.claim()
+    sending.deliveries.settle(claimed, Outcome(delivered=True, answer="too late"))  # the dead one was only slow
+    assert statuses(sending, webhook) == [("pending", 2)]
+    assert (again.id, again.body) == (claimed.id, claimed.body)
+    sending.clock.ahead = 122
     assert (sending.send(), sending.send()) == (1, 0)
     assert [message["data"]["study"] for message in receiver.verified(secret)] == ["lost"]
-    sending.deliveries.settle(claimed, Outcome(delivered=False, answer="too late"))  # the dead one was only slow
-    assert statuses(sending, webhook) == [("delivered", 2)]
+    assert statuses(sending, webhook) == [("delivered", 3)]
 
 
 def test_two_servers_deliver_once(store: Store, receiver: Receiver) -> None:
