@@ -6,7 +6,13 @@ import os
 import sys
 from pathlib import Path
 
-_WITHHELD = ("REGSWEEP_", "AWS_")  # settings that a child that reads strangers' data does not need, secrets among them
+#: What Python, its libraries and the system need of the environment. Any other variable may hold a secret.
+_PASSED = frozenset(
+    "APPDATA COMSPEC HOME LANG LANGUAGE LD_LIBRARY_PATH LOCALAPPDATA LOGNAME NUMBER_OF_PROCESSORS PATH PATHEXT SYSTEMDRIVE "
+    "SYSTEMROOT TEMP TMP TMPDIR TZ USER USERNAME USERPROFILE VIRTUAL_ENV WINDIR __CF_USER_TEXT_ENCODING".split()
+)
+_PASSED_FAMILIES = ("COVERAGE_", "COV_CORE_", "CUDA_", "DYLD_", "KERAS_", "LC_", "MALLOC_", "MKL_", "OMP_", "OPENBLAS_")
+_PASSED_FAMILIES += ("PYTHON", "TF_", "XLA_")
 
 
 def regsweep_command(*arguments: str) -> list[str]:
@@ -24,8 +30,12 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
 
 def environment_without_secrets() -> dict[str, str]:
-    """The environment of a child process that reads what strangers sent."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+    """The environment of a child process that reads what strangers sent: what it needs, and nothing else."""
+    return {name: value for name, value in os.environ.items() if _is_passed(name.upper())}
+
+
+def _is_passed(name: str) -> bool:
+    return name in _PASSED or name.startswith(_PASSED_FAMILIES)
 
 
 def memory_of(process: int) -> int:
