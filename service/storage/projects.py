@@ -12,6 +12,7 @@ from service.errors import ConflictError, ForbiddenError
 from service.names import DEFAULT_PROJECT
 from service.storage import quotas
 from service.storage.database import unix_now
+from service.storage.keys import is_usable
 from service.storage.records import DatasetRecord, KeyRecord, ProjectRecord, StudyRecord, WebhookRecord
 from service.storage.store import Store
 
@@ -113,6 +114,5 @@ class ProjectStore:
 
 
 def _usable_keys(session: Session, project: str) -> Sequence[str]:
-    alive = sa.or_(KeyRecord.expires_at.is_(None), KeyRecord.expires_at > unix_now())
-    keys = session.scalars(sa.select(KeyRecord).where(KeyRecord.revoked_at.is_(None), alive))
+    keys = session.scalars(sa.select(KeyRecord).where(is_usable()))
     return [f"'{key.name}'" for key in keys if project in (key.projects or ())]
