@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from service import scopes
+from service import audit, scopes
 from service.api import problems
 from service.api.authentication import COOKIE, Authenticator
 from service.api.request_rates import RequestRates
@@ -24,6 +24,7 @@ from service.api.shared_reads import SharedReads
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
 from service.storage.records import KeyRecord
 
+_MAX_PATH = 300  # characters of a line
 _POLICY_VIOLATION = 1008  # WebSocket's code
 #: By which proxies say that they pass a request on.
 _FORWARDING = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
@@ -72,6 +73,14 @@ class Guard:
                 await self._check_key(request, needed)
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
+                if error.reason is not None:  # the observer sees no refusal in this answer
+                    facts = {
+                        "method": request.method,
+                        "path": request.scope["path"][:_MAX_PATH],
+                        "status": error.status,
+                    }
+                    client = request.client and request.client.host
+                    audit.record_refusal("request.refused", **facts, client=client)
                 return RedirectResponse(f"/login?next={quote(_target(request), safe='')}", 303)
             return problems.answer_service_error(request, error)
         except ServiceError as error:
