@@ -8,11 +8,18 @@ from pathlib import Path
 
 #: What Python, its libraries and the system need of the environment. Any other variable may hold a secret.
 _PASSED = frozenset(
-    "APPDATA COMSPEC HOME LANG LANGUAGE LD_LIBRARY_PATH LOCALAPPDATA LOGNAME NUMBER_OF_PROCESSORS PATH PATHEXT SYSTEMDRIVE "
-    "SYSTEMROOT TEMP TMP TMPDIR TZ USER USERNAME USERPROFILE VIRTUAL_ENV WINDIR __CF_USER_TEXT_ENCODING".split()
+    {
+        *("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TEMP", "TMP", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"),
+        *("LD_LIBRARY_PATH", "__CF_USER_TEXT_ENCODING"),  # Linux, macOS; Windows:
+        *("APPDATA", "COMSPEC", "LOCALAPPDATA", "NUMBER_OF_PROCESSORS", "PATHEXT", "SYSTEMDRIVE", "SYSTEMROOT"),
+        *("USERNAME", "USERPROFILE", "WINDIR"),
+    }
 )
-_PASSED_FAMILIES = ("COVERAGE_", "COV_CORE_", "CUDA_", "DYLD_", "KERAS_", "LC_", "MALLOC_", "MKL_", "OMP_", "OPENBLAS_")
-_PASSED_FAMILIES += ("PYTHON", "TF_", "XLA_")
+_PASSED_FAMILIES = (
+    *("DYLD_", "LC_", "MALLOC_", "PYTHON"),
+    *("CUDA_", "KERAS_", "MKL_", "OMP_", "OPENBLAS_", "TF_", "XLA_"),
+    *("COVERAGE_", "COV_CORE_"),
+)
 
 
 def regsweep_command(*arguments: str) -> list[str]:

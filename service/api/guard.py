@@ -74,13 +74,9 @@ class Guard:
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
                 if error.reason is not None:  # the observer sees no refusal in this answer
-                    facts = {
-                        "method": request.method,
-                        "path": request.scope["path"][:_MAX_PATH],
-                        "status": error.status,
-                    }
-                    client = request.client and request.client.host
-                    audit.record_refusal("request.refused", **facts, client=client)
+                    path, client = request.scope["path"][:_MAX_PATH], request.client and request.client.host
+                    facts = {"method": request.method, "path": path, "status": error.status, "client": client}
+                    audit.record_refusal("request.refused", **facts)
                 return RedirectResponse(f"/login?next={quote(_target(request), safe='')}", 303)
             return problems.answer_service_error(request, error)
         except ServiceError as error:

@@ -110,9 +110,7 @@ def test_a_refusal_is_a_line_that_names_the_key_and_no_secret(
     tries: list[Callable[[], httpx.Response]] = [
         lambda: guarded.delete("/v1/studies/iris", headers={"Authorization": f"Bearer {reader}"}),
         lambda: guarded.get("/v1/studies?token=hidden", headers={"Authorization": f"Bearer rgs_{'0' * 12}_{'1' * 64}"}),
-        lambda: guarded.get(
-            "/", headers={"Authorization": "Bearer rgs_wrong", "Accept": "text/html"}
-        ),  # sent to /login
+        lambda: guarded.get("/", headers={"Authorization": "Bearer rgs_wrong", "Accept": "text/html"}),
     ]
     assert [one().status_code for one in tries] == [403, 401, 303]
     guarded.get("/healthz")  # a line is written behind its answer, and before the next
