@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ BAD: list[tuple[str, str]] = [
 def test_a_zip_that_is_no_model_is_one_line(model: Path, tmp_path: Path, kind: str, said: str) -> None:
     good, file = zipfile.ZipFile(model), tmp_path / "bad.zip"
     of_model, of_preparation = good.read("model.keras"), good.read("preparation.skops")
-    content = {
+    makers: dict[str, Callable[[], bytes]] = {
         "lacks model": lambda: zipped(file, model=None),
         "lacks preparation": lambda: zipped(file, preparation=None),
         "damaged": lambda: damaged(zipped(file, model=bytes(range(256)) * 10), 60),
@@ -119,9 +120,9 @@ def test_a_zip_that_is_no_model_is_one_line(model: Path, tmp_path: Path, kind: s
         "empty": lambda: b"",
         "large": lambda: zipped(file, model=bytes(70_000_000)),
         "large within": lambda: zipped(file, model=zipped(file, model=bytes(70_000_000), preparation=None)),
-    }[kind]()
+    }
+    file.write_bytes(makers[kind]())
     good.close()
-    file.write_bytes(content)
     done = run_command(
         "predict",
         str(file),
