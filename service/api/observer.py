@@ -103,7 +103,8 @@ def _route(scope: Scope) -> str:
 def _write_lines(scope: Scope, route: str, status: int, seconds: float) -> None:
     method, path, client = scope["method"], scope["path"][:_MAX_PATH], scope.get("client")
     if status in _REFUSALS:
-        event = "login.refused" if route == "/login" else "request.refused"
+        by_dashboard = route == "dashboard" and method not in READS
+        event = "login.refused" if route == "/login" else "dashboard.refused" if by_dashboard else "request.refused"
         ids = {"method": method, "path": path, "status": status, "client": client and client[0]}
         audit.record_refusal(event, **ids, reason=scope.get(REASON))
     elif route == "dashboard" and method not in READS and status < 400:
