@@ -34,6 +34,7 @@ EVENTS: Mapping[str, str] = {
     "key.created": "an API key was made",
     "key.rotated": "an API key got a new secret",
     "key.revoked": "an API key was revoked",
+    "secrets.rewrapped": "`regsweep db rewrap` wrapped the secrets in the database with the first key",
     "login.succeeded": "a browser logged in",
     "login.ended": "a login was ended by its logout, or in the list of logins",
     "login.refused": "a login was refused",

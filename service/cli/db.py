@@ -125,6 +125,25 @@ def prune(
             print("Nothing is deleted yet; add --yes, and --archive FOLDER to keep a zip of each.", file=sys.stderr)
 
 
+@db.command()
+def rewrap(database_url: DatabaseUrlOption = None, as_json: JsonOption = False) -> None:
+    """Wrap the secrets in the database with the first key of REGSWEEP_SECRET_KEY, so that the others can be dropped."""
+    from service.secret_wrapping import open_wrapper
+    from service.storage.webhooks import WebhookStore
+
+    settings = load_settings(database_url=database_url)
+    with _existing_store(settings) as store:
+        count = WebhookStore(store).rewrap(open_wrapper(settings).rewrap)
+    if as_json:
+        print_json({"rewrapped": count})
+    else:
+        print(
+            f"{count} secrets are wrapped with the first key"
+            if count != 1
+            else "1 secret is wrapped with the first key"
+        )
+
+
 def _version(record: DatasetRecord) -> dict[str, object]:
     return {"name": record.name, "version": record.version}
 
