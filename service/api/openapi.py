@@ -35,7 +35,7 @@ _MEANINGS = {
     413: "The body is larger than the server's limit.",
     422: "A field or a parameter is wrong; `errors` names each.",
     429: "Too many requests, or too much at once; see Retry-After.",
-    501: "This server has no TensorFlow to predict with.",
+    501: "This server has no TensorFlow to predict with, or no key to wrap a secret with.",
     503: "The database or the files cannot be reached now.",
     507: "The server's disk is full.",
 }

@@ -14,20 +14,20 @@ from service.cli.datasets import datasets
 from service.cli.db import db
 from service.cli.keys import keys
 from service.cli.projects import projects
+from service.cli.webhooks import webhooks
 from service.errors import ServiceError, UnreachableError
 from service.settings import Settings, variables
+from service.storage.states import Event
 from studies.errors import InvalidSpecError
 from studies.spec.table import TableOptions
 from studies.study_file import read
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-
-
 PATHS = create_app(Settings(workers=0)).openapi()["paths"]
 #: Whose parameters are those of another operation, and stand in its row.
 SAME_PARAMETERS = {"POST /v1/datasets/profile": "POST /v1/datasets"}
-#: Which no request is answered with: of a client that reaches no server, and of parents.
+#: Which no request is answered with: they are of a client that reaches no server.
 NO_ANSWERS = {UnreachableError}
 
 
@@ -42,7 +42,9 @@ def _kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def _commands() -> list[str]:
-    groups = {"": main.app, "db ": db, "datasets ": datasets, "keys ": keys, "projects ": projects}
+    groups = {
+        "": main.app, "db ": db, "datasets ": datasets, "keys ": keys, "projects ": projects, "webhooks ": webhooks,
+    }  # fmt: skip
     assert len(groups) == len(main.app.registered_groups) + 1
     return [
         f"{prefix}{command.name or getattr(command.callback, '__name__', None)}"
@@ -85,6 +87,11 @@ def test_every_event_is_documented() -> None:
     said = content["text/event-stream"]["itemSchema"]["properties"]["event"]["enum"]
     sent = re.findall(r'_event\("(\w+)"', (ROOT / "service" / "api" / "feed.py").read_text())
     assert set(sent) == set(said) == set(_rows("## Events"))
+
+
+@pytest.mark.parametrize("event", Event)
+def test_every_event_of_webhooks_is_documented(event: str) -> None:
+    assert f"| `{event}` |" in (DOCS / "webhooks.md").read_text()
 
 
 def test_every_error_is_documented_with_its_status_and_title() -> None:

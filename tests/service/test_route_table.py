@@ -139,10 +139,18 @@ GET    /v1/studies/{name}/trials/{number}/attempts           401 200 200 200 404
 GET    /v1/studies/{name}/trials/{number}/curve              401 200 200 200 404 404
 POST   /v1/studies/{name}/trials/{number}/invalidate         401 403 403 200 403 404
 GET    /v1/studies/{name}/trials/{number}/weights            401 200 200 200 404 404
+GET    /v1/webhooks                                          401 403 403 200 403 200
+POST   /v1/webhooks                                          401 403 403 201 403 201
+DELETE /v1/webhooks/{webhook_id}                             401 403 403 204 403 404
+GET    /v1/webhooks/{webhook_id}                             401 403 403 200 403 404
+PATCH  /v1/webhooks/{webhook_id}                             401 403 403 200 403 404
+GET    /v1/webhooks/{webhook_id}/deliveries                  401 403 403 200 403 404
+POST   /v1/webhooks/{webhook_id}/test                        401 403 403 200 403 404
 GET    /v1/workers                                           401 200 200 200 200 200
 """
 #: Statuses of OPTIONS, which says nothing of what is there.
 OPTIONS = (401, 204, 204, 204, 204, 204)
+OPTIONS_OF_ADMINS = (401, 403, 403, 204, 403, 204)  # of paths that read nothing for other keys either
 WITHOUT_A_KEY = {"/healthz", "/readyz", "/login", "/assets/{version}/{name}"}
 #: Paths of the Optuna dashboard, which tells the methods of all of them together.
 DASHBOARD = ("/api/", "/artifacts/", "/csv/", "/dashboard", "/favicon.ico", "/incompatible-rdb-schema", "/static/")
@@ -158,6 +166,7 @@ KERAS_MODEL = (
     '{"class_name": "Sequential", "config": {"name": "s", "layers": [{"class_name": "InputLayer", "config": '
     '{"name": "rows", "batch_shape": [null, 2]}}, {"class_name": "Dense", "config": {"name": "out", "units": 2}}]}}'
 )
+RECEIVER = "http://127.0.0.1:1/"  # where nobody listens
 _BEGIN = "POST /v1/studies/{name}/comparison"
 COMPARISON = {"techniques": ["none", "l1"], "trials_per_technique": 1}
 #: What a request sends beside its path: `{new}` is a name that nothing has, `{key}` that of the column.
@@ -179,6 +188,8 @@ SENT: dict[str, dict[str, Any]] = {
     "POST /v1/models/read": {"content": KERAS_MODEL, "headers": {"Content-Type": "application/json"}},
     "POST /v1/projects": {"json": {"name": "{new}"}},
     "PATCH /v1/projects/{name}": {"json": {"active_studies": 100}},
+    "POST /v1/webhooks": {"json": {"url": RECEIVER}},
+    "PATCH /v1/webhooks/{webhook_id}": {"json": {"enabled": True}},
     "POST /api/studies": {"json": {"study_name": "{new}", "directions": ["minimize"]}},
     "POST /api/studies/{study_id}/rename": {"json": {"study_name": "{new}"}},
     "PUT /api/studies/{study_id}/note": {"json": {"body": "x", "version": 2}},  # after that of the comparison
@@ -222,6 +233,8 @@ class Place:
             return str(re.findall(r"/assets/[^/\"]+/[^/\"]+", self.api.get("/login").text)[0])
         if "{session_id}" in path:
             return path.replace("{session_id}", str(self._login(column)))
+        if "{webhook_id}" in path:
+            return path.replace("{webhook_id}", self._webhook(is_new=is_changed))
         if "_id}" in path:
             return self._url_of_optunas(path, is_changed=is_changed and method in {"POST", "DELETE"})
         for prefix, make, name in (
@@ -256,6 +269,15 @@ class Place:
         name = self.new()
         self.api.post("/v1/projects", json={"name": name}, headers=self.headers["admin"]).raise_for_status()
         return name
+
+    def _webhook(self, *, is_new: bool) -> str:
+        """The id of a webhook of alpha."""
+        admin = self.headers["admin"]
+        if not is_new:
+            for webhook in self.api.get("/v1/webhooks", headers=admin).json()["webhooks"]:
+                return str(webhook["id"])
+        asked = {"url": RECEIVER, "project": "alpha"}
+        return str(self.api.post("/v1/webhooks", json=asked, headers=admin).raise_for_status().json()["id"])
 
     def _login(self, column: str) -> str:
         """The id of a new login with the column's key; of one that is not there without a key."""
@@ -292,7 +314,7 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A server whose project alpha has a dataset and a study of it that has ended, as has its comparison."""
     folder = tmp_path_factory.mktemp("table")
-    settings = settings_in(folder, dashboard_writes=True)
+    settings = settings_in(folder, dashboard_writes=True).model_copy(update={"webhook_allow": "127.0.0.1"})
     store = Store(settings.database_url)
     for name in ("alpha", "beta"):
         ProjectStore(store).create(name, {})
@@ -363,7 +385,8 @@ def test_options_tells_who_may_ask_the_methods_of_a_path(place: Place, path: str
     methods |= {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
     if path.startswith(DASHBOARD):
         methods = {"GET", "HEAD", "OPTIONS", "DELETE", "PATCH", "POST", "PUT"}
-    for column, status in zip(COLUMNS, OPTIONS, strict=True):
+    statuses = OPTIONS_OF_ADMINS if path.startswith("/v1/webhooks") else OPTIONS
+    for column, status in zip(COLUMNS, statuses, strict=True):
         url = place.url("OPTIONS", path, column, is_changed=False)
         answered, headers, body = place.ask("OPTIONS", url, column, {})
         assert (answered, path) == (204 if path in WITHOUT_A_KEY else status, path)
