@@ -79,6 +79,16 @@ def test_a_login_replaces_that_of_the_same_browser(api: httpx.Client, keys: KeyS
     assert (reads(api, first), reads(api, cookie(response))) == (False, True)
 
 
+def test_a_login_in_a_second_cookie_header_opens_nothing_to_who_sends_the_first_alone(
+    api: httpx.Client, keys: KeyStore
+) -> None:
+    key = keys.create("two headers", "read")
+    login = cookie(logged_in(api, key.text))["Cookie"]
+    api.cookies.clear()
+    assert api.get("/v1/studies", headers=[("Cookie", "a=1"), ("Cookie", login)]).status_code == 200
+    assert api.get("/v1/studies", headers=[("Cookie", "a=1")]).status_code == 401
+
+
 def test_the_database_has_the_digest_of_a_login_and_no_secret_that_makes_one(
     api: httpx.Client, keys: KeyStore, folder: Path
 ) -> None:
