@@ -28,6 +28,7 @@ from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
 from service.storage.projects import ProjectState
 from service.storage.records import (
+    MARKED_INVALID,
     AttemptRecord,
     ChangeRecord,
     DatasetRecord,
@@ -39,7 +40,6 @@ from service.storage.records import (
 )
 from service.storage.states import TrialState
 from service.storage.store import Store
-from service.storage.user_trials import MARKED_INVALID
 from studies.reasons import one_line
 from studies.search.auto_pruner import choose_pruner
 from studies.search.idle import warnings_of

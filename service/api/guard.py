@@ -16,15 +16,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
-from service import audit, scopes
+from service import scopes
 from service.api import problems
-from service.api.authentication import COOKIE, Authenticator
+from service.api.authentication import COOKIE, Authenticator, session_token
 from service.api.request_rates import RequestRates
 from service.api.shared_reads import SharedReads
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
 from service.storage.records import KeyRecord
 
-_MAX_PATH = 300  # characters of a line
 _POLICY_VIOLATION = 1008  # WebSocket's code
 #: By which proxies say that they pass a request on.
 _FORWARDING = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
@@ -73,10 +72,6 @@ class Guard:
                 await self._check_key(request, needed)
         except UnauthenticatedError as error:
             if request.method in scopes.READS and "text/html" in request.headers.get("accept", ""):
-                if error.reason is not None:  # the observer sees no refusal in this answer
-                    path, client = request.scope["path"][:_MAX_PATH], request.client and request.client.host
-                    facts = {"method": request.method, "path": path, "status": error.status, "client": client}
-                    audit.record_refusal("request.refused", **facts)
                 return RedirectResponse(f"/login?next={quote(_target(request), safe='')}", 303)
             return problems.answer_service_error(request, error)
         except ServiceError as error:
@@ -86,7 +81,8 @@ class Guard:
         return None
 
     async def _check_key(self, request: Request, needed: scopes.Scope) -> None:
-        sent = request.headers.get("authorization"), request.headers.get("cookie")
+        # All that `identify` looks at: a request may have several Cookie headers.
+        sent = request.headers.get("authorization"), session_token(request), COOKIE in request.cookies
         record: KeyRecord | None = None
         try:
             record = await self._reads.read(sent, partial(self._authenticator.identify, request))

@@ -202,6 +202,10 @@ class TrialRecord(Record):
     changed: Mapped[int | None]
 
 
+#: How the reason of a trial begins that a user marked.
+MARKED_INVALID = "marked invalid: "
+
+
 def running() -> sa.ColumnElement[bool]:
     """Trials that a worker holds; the state is a literal, so that SQLite uses the partial index."""
     return TrialRecord.state == sa.literal_column("'RUNNING'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -91,6 +91,15 @@ class WebhookStore:
         with self._store.writing() as session:
             session.delete(self._find(session, webhook_id, lock=True))
         audit.record("webhook.deleted", webhook_id=webhook_id)
+
+    def rewrap(self, rewrap: Callable[[str], str]) -> int:
+        """Wrap the secret of every webhook anew, or none when one cannot be; return how many there are."""
+        with self._store.writing() as session:
+            records = session.scalars(sa.select(WebhookRecord).order_by(WebhookRecord.id).with_for_update()).all()
+            for record in records:
+                record.secret = rewrap(record.secret)
+        audit.record("secrets.rewrapped", secrets=len(records))
+        return len(records)
 
     def deliveries(self, webhook_id: str, limit: int) -> Sequence[DeliveryRecord]:
         """What a webhook was told or is yet to be told, newest first."""

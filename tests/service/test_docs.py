@@ -1,8 +1,9 @@
-"""The documents name every setting, route and command there is, and every study in them is one."""
+"""The documents name every setting, route, parameter, event, error and command, and every study in them is one."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,30 @@ from service.cli.db import db
 from service.cli.keys import keys
 from service.cli.projects import projects
 from service.cli.webhooks import webhooks
+from service.errors import ServiceError, UnreachableError
 from service.settings import Settings, variables
+from service.storage.states import Event
+from studies.errors import InvalidSpecError
 from studies.spec.table import TableOptions
 from studies.study_file import read
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+PATHS = create_app(Settings(workers=0)).openapi()["paths"]
+#: Whose parameters are those of another operation, and stand in its row.
+SAME_PARAMETERS = {"POST /v1/datasets/profile": "POST /v1/datasets"}
+#: Which no request is answered with: they are of a client that reaches no server.
+NO_ANSWERS = {UnreachableError}
 
 
 def _routes() -> list[tuple[str, str]]:
-    paths = create_app(Settings(workers=0)).openapi()["paths"]
-    return [(method.upper(), path) for path, operations in paths.items() for method in operations]
+    return [(method.upper(), path) for path, operations in PATHS.items() for method in operations]
+
+
+def _kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
+    yield kind
+    for other in kind.__subclasses__():
+        yield from _kinds(other)
 
 
 def _commands() -> list[str]:
@@ -53,6 +67,47 @@ def test_every_documented_setting_exists(variable: str) -> None:
 def test_every_route_is_documented(method: str, path: str) -> None:
     line = rf"\b{method}\b[^\n]*{re.escape(path)}(?![\w/{{.])"
     assert re.search(line, (DOCS / "api.md").read_text()), f"{method} {path}"
+
+
+@pytest.mark.parametrize(("method", "path"), _routes())
+def test_every_parameter_of_a_route_is_documented(method: str, path: str) -> None:
+    api, route = (DOCS / "api.md").read_text(), f"{method} {path}"
+    route = SAME_PARAMETERS.get(route, route)
+    [row] = re.findall(rf"^\| `{re.escape(route)}[?`][^\n]*", api, re.MULTILINE)
+    for parameter in PATHS[path][method.lower()].get("parameters", []):
+        name = re.escape(parameter["name"])
+        if parameter["in"] == "query":
+            assert re.search(rf"[?&`]{name}[=`]", row), name
+        else:
+            assert parameter["in"] == "path" or re.search(rf"`[^`]*{name}", api), name
+
+
+def test_every_event_is_documented() -> None:
+    content = PATHS["/v1/studies/{name}/events"]["get"]["responses"]["200"]["content"]
+    said = content["text/event-stream"]["itemSchema"]["properties"]["event"]["enum"]
+    sent = re.findall(r'_event\("(\w+)"', (ROOT / "service" / "api" / "feed.py").read_text())
+    assert set(sent) == set(said) == set(_rows("## Events"))
+
+
+@pytest.mark.parametrize("event", Event)
+def test_every_event_of_webhooks_is_documented(event: str) -> None:
+    assert f"| `{event}` |" in (DOCS / "webhooks.md").read_text()
+
+
+def test_every_error_is_documented_with_its_status_and_title() -> None:
+    found = {kind for parent in (ServiceError, InvalidSpecError) for kind in _kinds(parent)} - NO_ANSWERS
+    titles = {(str(kind.status), kind.title) for kind in found if kind.status != 500}  # type: ignore[attr-defined]
+    titles |= {("405", "Method Not Allowed"), ("500", ServiceError.title)}
+    section = _section("## Errors")
+    assert set(re.findall(r"^\| (\d{3}) \| ([^|]+) \|", section, re.MULTILINE)) == titles
+
+
+def _section(heading: str) -> str:
+    return (DOCS / "api.md").read_text().partition(f"\n{heading}\n")[2].partition("\n## ")[0]
+
+
+def _rows(heading: str) -> list[str]:
+    return re.findall(r"^\| `([^`]+)` \|", _section(heading), re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", _commands())

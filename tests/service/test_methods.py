@@ -12,19 +12,6 @@ from service.settings import Settings
 from tests.service.documents import document
 
 PATHS = create_app(Settings(workers=0)).openapi()["paths"]
-HEADED = [
-    "/",
-    "/healthz",
-    "/openapi.json",
-    "/v1/schema",
-    "/v1/studies",
-    "/v1/studies/iris",
-    "/v1/datasets/d/file",
-    "/v1/studies/iris/split",
-    "/v1/studies/iris/trials.csv",
-    "/v1/studies/nobody",
-    "/nowhere",
-]
 OPERATIONS = [(path, method.upper()) for path, operations in PATHS.items() for method in operations]
 
 
@@ -54,23 +41,6 @@ def test_paths_that_are_no_operation_answer_options_too(shared_api: httpx.Client
     assert shared_api.options("/login").headers["allow"] == "GET, HEAD, OPTIONS, POST"
     assert shared_api.options("/api/studies").headers["allow"] == "GET, HEAD, OPTIONS"
     assert shared_api.options("/nowhere").status_code == 404
-
-
-def _head(response: httpx.Response) -> tuple[int, dict[str, str]]:
-    kept = {name: value for name, value in response.headers.items() if name not in {"date", "x-request-id"}}
-    return response.status_code, kept
-
-
-def test_head_is_a_get_without_its_body(api: httpx.Client) -> None:
-    api.post("/v1/studies", json=document()).raise_for_status()
-    uploaded = api.post(
-        "/v1/datasets?target=b&name=d", content=b"a,b\n" + b"1,x\n2,y\n" * 30, headers={"content-type": "text/csv"}
-    )
-    assert uploaded.status_code == 201
-    for path in HEADED:
-        head, get = api.head(path), api.get(path)
-        assert head.content == b""
-        assert _head(head) == _head(get), path
 
 
 def test_head_of_a_stream_ends(api: httpx.Client) -> None:

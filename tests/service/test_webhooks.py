@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography import x509
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -25,7 +26,7 @@ from service import webhook_signature
 from service.api.lazy_store import LazyStore
 from service.api.webhook_sender import Resolve, WebhookSender, look_up
 from service.errors import SecretKeyError
-from service.secret_wrapping import open_wrapper
+from service.secret_wrapping import Wrapper, open_wrapper
 from service.settings import Settings
 from service.storage import database, outbox
 from service.storage.deliveries import PAUSES, Claimed, DeliveryStore, Outcome, database_now
@@ -36,7 +37,7 @@ from service.storage.store import Store
 from service.storage.webhooks import MAX_WEBHOOKS, WebhookChanges, WebhookStore
 from service.webhook_addresses import Address, AllowList, check_url
 from tests.acceptance.polling import eventually
-from tests.service.commanding import run_command
+from tests.service.commanding import Completed, run_command
 from tests.service.comparing import compared_study, work
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document, study
@@ -103,6 +104,23 @@ def end(store: Store, name: str = "iris", state: StudyState = StudyState.STOPPED
 
 def statuses(sending: Sending, webhook_id: str) -> list[tuple[str, int]]:
     return [(str(one.status), one.attempts) for one in sending.webhooks.deliveries(webhook_id, 50)]
+
+
+def test_secrets_are_wrapped_with_the_first_key_so_that_the_old_one_can_be_dropped(store: Store) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    WebhookStore(store).add("https://example.org/", [Event.STUDY_ENDED], None, Wrapper(old).wrap("whsec_x"))
+
+    def secret(keys: str) -> str:
+        return Wrapper(keys).unwrap(WebhookStore(store).list_webhooks()[0].secret)
+
+    def rewrap(keys: str) -> Completed:
+        return run_command("db", "rewrap", "--database-url", store.url, REGSWEEP_SECRET_KEY=keys)
+
+    refused = rewrap(new)
+    assert (refused.returncode, "wrapped with another key" in refused.stderr) == (2, True)
+    assert secret(old) == "whsec_x"
+    assert rewrap(f"{new},{old}").stdout == "1 secret is wrapped with the first key\n"
+    assert secret(new) == "whsec_x"
 
 
 def test_a_receiver_is_told_of_a_study_that_ended_in_a_message_that_the_official_package_verifies(
