@@ -1,6 +1,6 @@
 """`make fuzz`: sends a server with a worker what strangers could send, while a study runs beside it.
 
-    python -m tests.fuzz [--count 10000] [--seed 1]
+    python -m tests.fuzz [--count 10000] [--seed 1] [--only requests]
 
 Sends so many requests that schemathesis generates (with a key, without, stateful), so many study documents, a fifth as
 many damaged files of each kind, and every file that takes much to read. Prints what came of it; exits 1 when an answer
@@ -43,7 +43,7 @@ _ENVIRONMENT = {"REGSWEEP_MAX_FAILED_KEYS": "1000000", "REGSWEEP_MAX_ACTIVE_STUD
 _REQUESTS = re.compile(r"^regsweep_http_request_duration_seconds_count\{(.*)\} (\S+)$", re.MULTILINE)
 
 
-def main(count: int, seed: int) -> int:
+def main(count: int, seed: int, only: str) -> int:
     """Do everything with a server of its own; the exit status."""
     with tempfile.TemporaryDirectory() as folder:
         house = House(Path(folder))
@@ -52,12 +52,12 @@ def main(count: int, seed: int) -> int:
             admin = house.run("keys", "create", "admin", "--scope", "admin").stdout.strip()
             with serving(house, workers=1) as server:
                 server.api.headers["Authorization"] = f"Bearer {admin}"
-                return _fuzz(server, house, admin, count, seed)
+                return _fuzz(server, house, admin, count, seed, only)
         finally:
             house.close()
 
 
-def _fuzz(server: Server, house: House, admin: str, count: int, seed: int) -> int:
+def _fuzz(server: Server, house: House, admin: str, count: int, seed: int, only: str) -> int:
     server.api.post("/v1/projects", json={"name": _BESIDE}).raise_for_status()
     stranger = house.run("keys", "create", "stranger", "--scope", "admin", "--project", "default").stdout.strip()
     alone = _values(server, _submit(server, "alone"))
@@ -65,12 +65,13 @@ def _fuzz(server: Server, house: House, admin: str, count: int, seed: int) -> in
     _send_generated(server, admin, stranger, 100, seed - 1)  # what is loaded on first use is no growth
     before, asked = resident_bytes(server.pid), _statuses(server)
     beside = _submit(server, "beside")
-    good = [
-        _timed("generated requests", lambda: _send_generated(server, admin, stranger, count, seed)),
-        *(_timed(f"files: {kind}", partial(files.send, server, house, kind, count // 5, seed)) for kind in KINDS),
-        _timed("attacks", lambda: not attack.send(server, max_bytes=before + _MAX_GROWTH)),
-        _timed("documents", lambda: _send_documents(count, seed)),
-    ]
+    works: dict[str, Callable[[], bool]] = {
+        "generated requests": lambda: _send_generated(server, admin, stranger, count, seed),
+        **{f"files: {kind}": partial(files.send, server, house, kind, count // 5, seed) for kind in KINDS},
+        "attacks": lambda: not attack.send(server, max_bytes=before + _MAX_GROWTH),
+        "documents": lambda: _send_documents(count, seed),
+    }
+    good = [_timed(title, work) for title, work in works.items() if only in title]
     values = _values(server, beside)
     after, peak = resident_bytes(server.pid), peak_bytes(server.pid)
     statuses = _statuses(server) - asked
@@ -157,7 +158,8 @@ if __name__ == "__main__":
         "--count", type=int, default=10_000, help="requests, and documents; of files a fifth for each kind"
     )
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="the parts whose title holds this text")
     given = parser.parse_args()
     logs.configure("error")
     logging.disable(logging.CRITICAL)
-    sys.exit(main(given.count, given.seed))
+    sys.exit(main(given.count, given.seed, given.only))
