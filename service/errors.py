@@ -16,6 +16,7 @@ ServiceError
 ├── InvalidModelFileError 422 a file holds no Keras model that a study could have
 ├── ReaderDiedError     503  the program that reads files was ended
 ├── BusyError           503  a request waited too long for its turn
+├── InvalidWebhookError 422  a webhook's URL is none that may be sent to, or its project does not exist
 ├── RateLimitedError    429  too many requests came in a short time
 │   └── QuotaError      429  a project has as much as its quota allows
 ├── SecretKeyError      501  secrets cannot be wrapped, or not be read with this key
@@ -275,6 +276,13 @@ class InvalidOptionsError(InvalidSpecError):
     """What is said of a file's columns, or of what is to be done with it, is wrong; names every field."""
 
     title = "Invalid options"
+
+
+class InvalidWebhookError(OneFieldError):
+    """A webhook cannot be as it was asked for; `field` names what is wrong."""
+
+    status = 422
+    title = "Invalid webhook"
 
 
 class RateLimitedError(ServiceError):

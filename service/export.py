@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from service.errors import NotFoundError
+from service.storage import kept_models
 from service.storage.artifacts import Artifacts, preparation_path
 from service.storage.records import TrialRecord
 from studies.plan import Plan
@@ -40,7 +41,7 @@ def model_path(trial: TrialRecord) -> str:
     Raises NotFoundError when it was not kept.
     """
     if trial.model is None:
-        raise NotFoundError(f"trial {trial.number} never was the best, so its model was not kept; see has_model")
+        raise NotFoundError(f"{kept_models.why_none(trial)}; see has_model")
     return trial.model
 
 

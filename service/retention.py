@@ -1,21 +1,26 @@
 """Deletes studies that ended long ago, with their comparisons, trials and models; archives them first where asked.
 
+Deletes datasets that no study is about any more where asked.
+
 A study is as old as the end of the last of itself and its comparison's parts. One whose comparison goes on stays whole.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
 
-from service.errors import BackupError, ConflictError, NotFoundError, PreconditionError
+from service.errors import BackupError, ConflictError, DatasetInUseError, NotFoundError, PreconditionError
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.database import unix_now
-from service.storage.records import StudyRecord, TrialRecord, running
+from service.storage.dataset_files import FIRST_VERSION
+from service.storage.datasets import DatasetStore
+from service.storage.records import DatasetRecord, StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
 from service.views import one_study_view, trial_view
@@ -47,13 +52,38 @@ def prune(store: Store, artifacts: Artifacts, days: float, archive: Path | None 
         try:
             if archive is not None:
                 _archive(store, artifacts, study, archive)
-            deleted = store.delete_study(study.name, force=False, etags=[study.etag])
+            reason = f"it ended more than {days:g} days ago"
+            deleted = store.delete_study(study.name, force=False, etags=[study.etag], reason=reason)
         except (ConflictError, NotFoundError, PreconditionError) as error:  # it was extended or deleted meanwhile
             _log.info("a study is kept, for it has changed", study=study.name, error=str(error))
             continue
         for study_id in deleted:
             artifacts.remove_folder(study_folder(study_id))
         yield study.name
+
+
+def unused_datasets(store: Store, days: float, beside: Collection[int] = ()) -> list[DatasetRecord]:
+    """The versions of datasets that were added at least so many days ago and that no study is about, oldest first.
+
+    Studies with the ids `beside`, and the parts of their comparisons, do not count.
+    """
+    dataset = StudyRecord.spec["dataset"]
+    columns = dataset["name"].as_string(), dataset["digest"].as_string(), dataset["version"].as_integer()
+    counts = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id).not_in(beside)
+    with store.reading() as session:
+        before = (session.scalar(sa.select(unix_now())) or 0.0) - days * DAY
+        rows = session.execute(sa.select(*columns).where(counts, dataset["digest"].as_string().is_not(None)))
+        used = {(name, digest, version or FIRST_VERSION) for name, digest, version in rows}
+        added = sa.select(DatasetRecord).where(DatasetRecord.created_at <= before).order_by(DatasetRecord.id)
+        return [one for one in session.scalars(added) if (one.name, one.digest, one.version) not in used]
+
+
+def prune_datasets(store: Store, artifacts: Artifacts, days: float) -> Iterator[DatasetRecord]:
+    """Delete the datasets that nobody uses; yield each version that is gone. One that a study names meanwhile stays."""
+    for record in unused_datasets(store, days):
+        with suppress(DatasetInUseError, NotFoundError):
+            DatasetStore(store, artifacts).delete(record.name, record.version)
+            yield record
 
 
 def _archive(store: Store, artifacts: Artifacts, study: StudyRecord, folder: Path) -> None:

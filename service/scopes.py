@@ -33,6 +33,8 @@ RULES: tuple[Rule, ...] = (
     Rule(READS, "/healthz|/readyz|/login|/assets/[^/]+/[^/]+", None),  # the login page loads its files
     Rule(None, "/healthz|/readyz", None),  # a method that they do not have is a 405, not a question for a key
     Rule(frozenset({"POST"}), "/login|/logout", None),
+    # Webhooks, whose addresses may be secrets.
+    Rule(READS | {"POST", "PATCH", "DELETE"}, "/v1/webhooks(/.*)?", "admin"),
     Rule(READS, ".*", "read"),
     Rule(frozenset({"DELETE"}), "/v1/sessions(/[^/]+)?", "read"),  # of the request's own key; the routes look
     # Requests that add or steer.

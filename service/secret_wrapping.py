@@ -45,10 +45,24 @@ class Wrapper:
         try:
             return self._keys.decrypt(text).decode()
         except InvalidToken:
-            raise SecretKeyError(
-                "a secret in the database was wrapped with another key; add that key to REGSWEEP_SECRET_KEY behind the "
-                f"present one, or put back the {_FILE} that stood beside the database"
-            ) from None
+            raise _wrapped_otherwise() from None
+
+    def rewrap(self, text: str) -> str:
+        """Wrap with the first of the keys what any of them has wrapped.
+
+        Raises SecretKeyError when none of the keys has wrapped it.
+        """
+        try:
+            return self._keys.rotate(text).decode()
+        except InvalidToken:
+            raise _wrapped_otherwise() from None
+
+
+def _wrapped_otherwise() -> SecretKeyError:
+    return SecretKeyError(
+        "a secret in the database was wrapped with another key; add that key to REGSWEEP_SECRET_KEY behind the "
+        f"present one, or put back the {_FILE} that stood beside the database"
+    )
 
 
 def open_wrapper(settings: Settings) -> Wrapper:

@@ -23,6 +23,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from service.webhook_addresses import AllowList
+
 #: The file in a URL of SQLAlchemy's, which a light install does not have.
 _SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
 
@@ -245,6 +247,11 @@ class Settings(BaseSettings):
         description="Key that wraps the secrets in the database, or several separated by commas, of which the first "
         "wraps; default a file `secret.key` beside the SQLite database, made when it is first needed.",
     )
+    webhook_allow: str = Field(
+        "",
+        description="Hosts, addresses and networks, separated by commas, that webhooks may reach though they are not "
+        "public, also by http; a host without its port.",
+    )
     dashboard_writes: bool = Field(
         False,
         description="Let the Optuna dashboard change notes, preferences and artifacts, and studies that are not "
@@ -301,6 +308,16 @@ class Settings(BaseSettings):
             raise SettingsError(f"{wrong} no URL; begin it with sqlite:/// or postgresql+psycopg://")
         right = f"sqlite:///{self.database_url or _DATABASE}"
         raise SettingsError(f"{wrong} '{self.database_url}' is no URL; write {right}")
+
+    def check_webhooks(self) -> None:
+        """Check the hosts that webhooks may reach.
+
+        Raises SettingsError when one is neither a host nor an address nor a network.
+        """
+        try:
+            AllowList.parse(self.webhook_allow)
+        except ValueError as error:
+            raise SettingsError(f"REGSWEEP_WEBHOOK_ALLOW: {error}") from error
 
     def check_artifacts(self) -> None:
         """Check that no command goes on without the files that an earlier version kept for its database.

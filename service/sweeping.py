@@ -54,6 +54,7 @@ def sweep(
     server: str | None = None,
     key: str | None = None,
     client: Client | None = None,
+    project: str | None = None,
     folder: str | PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool | None = None,
@@ -67,9 +68,9 @@ def sweep(
     `compare` confirms techniques on folds, with the fields of a ComparisonSpec if it is a mapping. `space` and `study`
     are fields of a study, and `data` options of its dataset, as in docs/studies.md.
 
-    The study runs on a `server` (with its `key`) or a `client`; without either in this process, with its worker
-    processes, in a `folder` or in a temporary one. With a folder and a name the same call goes on with a study that was
-    interrupted.
+    The study runs on a `server` (with its `key`) or a `client`, in a `project` of it; without either in this process,
+    with its worker processes, in a `folder` or in a temporary one. With a folder and a name the same call goes on with
+    a study that was interrupted.
 
     Raises InvalidSpecError, which names every field that is wrong, and ExtraMissingError where the study is to run
     here and regsweep[worker] is not installed.
@@ -91,11 +92,13 @@ def sweep(
     rows: Data = x if y is None else (x, y)
     if kept := _kept(document.get("model"), rows):
         options["columns"] = {**kept, **(options.get("columns") or {})}
+    if project is not None:
+        options["project"] = project
     if client is not None or server is not None:
         with ExitStack() as stack:
             there = client or stack.enter_context(Client(server, key))
             with uploaded(there, rows, options) as dataset:
-                accepted = there.submit({**document, "dataset": dataset}).name
+                accepted = there.submit({**document, "dataset": dataset}, project=project).name
             there.wait(accepted, progress=progress)
             result = SweepResult(there, accepted)
             finalize(result, stack.pop_all().close)  # the client made here lives as long as the result
@@ -173,7 +176,7 @@ def _sweep_here(
         with uploaded(client, rows, options) as dataset:
             known = DatasetStore(store, Artifacts(settings.artifacts_url)).uploaded
             spec = submission.check(study_document({**document, "dataset": dataset}), settings, known)
-            name = begin_or_resume(store, spec)
+            name = begin_or_resume(store, spec, options.get("project"))
         _run(client, name, Fleet(settings, max(settings.workers, 1), name), progress)
         result = SweepResult(client, name)
         finalize(result, stack.pop_all().close)  # the folder and the connections live as long as the result

@@ -19,6 +19,7 @@ from service.schemas.projects import ProjectView, QuotaView
 from service.schemas.sessions import SessionsView, SessionView
 from service.schemas.studies import BestView, ComparisonSummary, EngineView, PrunerView, SeedsView, StudyView
 from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
+from service.schemas.webhooks import DeliveryView, WebhookView
 from service.schemas.workers import WorkersView, WorkerView
 from service.storage import following, progress, workers
 from service.storage.comparison_store import ComparisonStore
@@ -27,16 +28,18 @@ from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
 from service.storage.projects import ProjectState
 from service.storage.records import (
+    MARKED_INVALID,
     AttemptRecord,
     ChangeRecord,
     DatasetRecord,
+    DeliveryRecord,
     SessionRecord,
     StudyRecord,
     TrialRecord,
+    WebhookRecord,
 )
 from service.storage.states import TrialState
 from service.storage.store import Store
-from service.storage.user_trials import MARKED_INVALID
 from studies.reasons import one_line
 from studies.search.auto_pruner import choose_pruner
 from studies.search.idle import warnings_of
@@ -243,6 +246,38 @@ def sessions_view(key: str | None, sessions: Sequence[SessionRecord], current: s
             )
             for session in sessions
         ],
+    )
+
+
+def webhook_view(webhook: WebhookRecord, waiting: int) -> WebhookView:
+    """A webhook without its secret."""
+    return WebhookView(
+        id=webhook.id,
+        url=webhook.url,
+        events=webhook.events,
+        project=webhook.project,
+        enabled=webhook.disabled_at is None,
+        disabled_at=_utc_or_none(webhook.disabled_at),
+        disabled_reason=webhook.disabled_reason,
+        waiting=waiting,
+        created_by=webhook.created_by,
+        created_at=_utc(webhook.created_at),
+    )
+
+
+def delivery_view(delivery: DeliveryRecord) -> DeliveryView:
+    """What a webhook was told, or is yet to be told."""
+    data = delivery.payload.get("data", delivery.payload)  # the whole message from its first attempt on
+    return DeliveryView(
+        id=delivery.id,
+        event=delivery.event.value,
+        study=data.get("study"),
+        status=delivery.status.value,
+        attempts=delivery.attempts,
+        next_at=_utc_or_none(delivery.next_at if delivery.ended_at is None else None),
+        answer=delivery.answer,
+        created_at=_utc(delivery.created_at),
+        ended_at=_utc_or_none(delivery.ended_at),
     )
 
 

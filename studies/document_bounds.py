@@ -17,6 +17,9 @@ MAX_BITS = 1000
 _Path = tuple[str | int, ...]
 
 
+_TOO_MANY = FieldError("", f"has more than {MAX_VALUES:,} values; leave out what a study does not need")
+
+
 def check_document(document: Any) -> None:
     """Check each value of a document of JSON or YAML.
 
@@ -29,6 +32,11 @@ def check_document(document: Any) -> None:
         raise InvalidSpecError(errors)
 
 
+def too_many_values() -> InvalidSpecError:
+    """The error of a document of more than `MAX_VALUES` values."""
+    return InvalidSpecError([_TOO_MANY])
+
+
 def _errors(document: Any) -> Iterator[FieldError]:
     waiting: list[tuple[_Path, Any]] = [((), document)]
     count = 0
@@ -36,7 +44,7 @@ def _errors(document: Any) -> Iterator[FieldError]:
         path, value = waiting.pop()
         count += 1
         if count > MAX_VALUES:
-            yield FieldError("", f"has more than {MAX_VALUES:,} values; leave out what a study does not need")
+            yield _TOO_MANY
             return
         if isinstance(value, Mapping | list | tuple):
             if len(path) >= MAX_DEPTH:

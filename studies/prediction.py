@@ -25,6 +25,10 @@ from studies.training.machine import memory_bytes
 
 _MEMORY_PARTS = 4  # rows take at most a quarter of the machine's memory, and so does a model
 _BLOCK_BYTES = 1 << 20
+#: Ten times its weights: a mean of folds has those of ten models, and one model those of its optimizer as well.
+_PARAMETER_BYTES = 40
+_ROOM_BYTES = 64_000_000  # for the graph, and for a table's preprocessing
+_MAX_PARAMETERS = 50_000_000
 MODEL, PREPARATION = "model.keras", "preparation.skops"
 
 
@@ -37,21 +41,22 @@ def predict(
     *,
     id_column: str | None = None,
     strict: bool = False,
+    max_parameters: int = _MAX_PARAMETERS,
 ) -> Predictions:
     """Predict the rows of a file by the model of an exported zip; `id_column` is carried through as it is written.
 
-    A text's encoding is seen, and the first sheet of a workbook read, unless they are given.
+    A text's encoding is seen, and the first sheet of a workbook read, unless they are given. The model has at most
+    `max_parameters`, so that a zip which holds more is refused before it is expanded.
 
     Raises DatasetError when the zip is none of ours, when the rows are not as the model needs them, or, if `strict`,
     when they hold what training never saw.
     """
-    import keras
-
     with tempfile.TemporaryDirectory() as folder:
-        _unpack(bundle, Path(folder))
+        _unpack(bundle, Path(folder), max_parameters)
         preparation = Preparation.load(Path(folder, PREPARATION))
+        import keras  # once the zip is one of ours, for it takes seconds
+
         try:
-            _check_expanded(Path(folder, MODEL))
             model = keras.models.load_model(Path(folder, MODEL), compile=False)
         # Keras raises whatever its layers and the files within do.
         except Exception as error:
@@ -70,39 +75,50 @@ def predict(
     return Predictions(predicted, shares, preparation.class_names, inputs.unfamiliar, ids, preparation.class_type)
 
 
-def _unpack(bundle: Path, folder: Path) -> None:
-    """Write the members of an exported zip into a folder.
+def _unpack(bundle: Path, folder: Path, max_parameters: int) -> None:
+    """Write the members of an exported zip into a folder, once they say that they are small enough.
 
-    Raises DatasetError when it lacks one, or one is damaged or larger than a quarter of the memory.
+    Raises DatasetError when it lacks one, or one is damaged or larger than a model can be.
     """
+    max_bytes = min(_PARAMETER_BYTES * max_parameters + _ROOM_BYTES, memory_bytes() // _MEMORY_PARTS)
     try:
         with zipfile.ZipFile(bundle) as content:
+            for info in [content.getinfo(name) for name in (MODEL, PREPARATION)]:
+                _check_size(info.filename, info.file_size, max_bytes)
             for name in (MODEL, PREPARATION):
                 with content.open(name) as member, Path(folder, name).open("wb") as file:
-                    _copy(member, file, name)
+                    _copy(member, file, name, max_bytes)
+                _check_expanded(Path(folder, name), name, max_bytes)
     except KeyError as error:
         raise DatasetError(f"{bundle} is no exported model: it holds no {error.args[0].split(chr(39))[1]}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise DatasetError(f"{bundle} is no exported model: {one_line(str(error))}") from error
 
 
-def _copy(member: IO[bytes], file: IO[bytes], name: str) -> None:
+def _check_size(name: str, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise ValueError(
+            f"{name} holds {size:,} bytes and a model at most {max_bytes:,}: {_PARAMETER_BYTES} for each of "
+            f"REGSWEEP_MAX_PARAMETERS and {_ROOM_BYTES:,}, or a quarter of the memory"
+        )
+
+
+def _copy(member: IO[bytes], file: IO[bytes], name: str, max_bytes: int) -> None:
     """Copy a member; the size that the archive claims of it may be wrong."""
-    left = memory_bytes() // _MEMORY_PARTS
+    copied = 0
     while block := member.read(_BLOCK_BYTES):
-        left -= len(block)
-        if left < 0:
-            raise ValueError(
-                f"{name} is larger than {memory_bytes() // _MEMORY_PARTS:,} bytes, a quarter of the memory"
-            )
+        copied += len(block)
+        _check_size(name, copied, max_bytes)
         file.write(block)
 
 
-def _check_expanded(model: Path) -> None:
-    """Check that the weights within a model's file, which Keras expands, fit into the memory as well."""
-    with zipfile.ZipFile(model) as archive:
-        if sum(member.file_size for member in archive.infolist()) > memory_bytes() // _MEMORY_PARTS:
-            raise ValueError("its weights take more than a quarter of the memory")
+def _check_expanded(path: Path, name: str, max_bytes: int) -> None:
+    """Check what an archive within the archive holds, which Keras and skops expand."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_size(f"the archive {name}", sum(member.file_size for member in archive.infolist()), max_bytes)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _read_ids(

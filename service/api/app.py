@@ -48,12 +48,14 @@ from service.api.routes import (
     studies,
     study_checks,
     trials,
+    webhooks,
     workers,
 )
 from service.api.security_headers import SecurityHeaders
 from service.api.shared_reads import SharedReads
 from service.api.unknown_parameters import UnknownParameters
 from service.api.waking import WakesWorkers
+from service.api.webhook_sender import WebhookSender
 from service.api.work_metrics import WorkMetrics
 from service.errors import MigrationError, StorageError
 from service.settings import Settings
@@ -117,6 +119,7 @@ def _include_routers(app: FastAPI) -> None:
     app.include_router(predictions.router)
     app.include_router(projects.router)
     app.include_router(workers.router)
+    app.include_router(webhooks.router)
     app.include_router(sessions.router)
     app.include_router(sessions.pages)
 
@@ -137,12 +140,15 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
         )
         for watch in watches:
             watch.start()
+        app.state.webhook_sender = WebhookSender(lazy_store, settings)
+        app.state.webhook_sender.start()
         opener = threading.Thread(target=_open, args=(lazy_store, app.state.artifacts), name="opener")
         opener.start()
         try:
             yield
         finally:
             await hub.stop()
+            await app.state.webhook_sender.stop()
             opener.join()
             for watch in watches:
                 watch.stop()

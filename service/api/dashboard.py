@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import dashboard_files, dashboard_writes
+from service.api.failed_keys import REASON
 from service.api.lazy_store import LazyStore
 from service.api.problems import answer, problem
 from service.api.responses import asset_response
@@ -58,6 +59,7 @@ class Dashboard:
         if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
             missing = f"there is nothing at {path}; {self._root_path}/docs lists what there is"
             return answer(Request(scope), NotFoundError.status, NotFoundError.title, missing)
+        scope["is_dashboard"] = True
         if scope["method"] == "OPTIONS":
             return Response(status_code=204, headers={"Allow": ", ".join(_READS + _WRITES if self._writes else _READS)})
         if _is_limited(scope):
@@ -66,9 +68,9 @@ class Dashboard:
         if scope["method"] not in READS:
             reason = await run_in_threadpool(self._why_refused, scope["method"], path)
             if reason is not None:
+                scope[REASON] = reason
                 # Where the dashboard shows a reason, it shows `reason`.
                 return problem(403, "Forbidden", reason, reason=reason)
-        scope["is_dashboard"] = True
         if path.startswith(_FILES):
             return await run_in_threadpool(self._file_response, Request(scope))
         lists = scope["method"] in READS and path.rstrip("/") == _LIST

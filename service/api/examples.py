@@ -42,6 +42,7 @@ REQUEST_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "upload_dataset": {"text/csv": _ROWS},
     "profile_dataset": {"text/csv": _ROWS},
     "predict": {"text/csv": "age,town\n41,Ulm\n58,Bonn\n"},
+    "add_webhook": {"application/json": {"url": "https://example.org/hooks/regsweep", "events": ["study.ended"]}},
     "read_model": {"text/plain": json.dumps(_MODEL)},
 }
 

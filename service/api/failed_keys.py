@@ -6,13 +6,12 @@ import ipaddress
 import time
 from math import ceil
 
-import structlog
 from limits.storage import MemoryStorage
 from starlette.requests import HTTPConnection
 
 from service.errors import RateLimitedError
 
-_log = structlog.get_logger(__name__)
+REASON = "regsweep.refused_because"  # where a request's scope has the reason, for its line in the audit
 _WINDOW_SECONDS = 60
 _MAX_ADDRESSES = 10_000  # that are counted one by one; further ones share a count
 _OTHERS = "others"
@@ -26,22 +25,18 @@ class FailedKeys:
         self._limit, self._counts = limit, MemoryStorage()
 
     def count(self, request: HTTPConnection, reason: str) -> None:
-        """Count a failure and log it.
+        """Count a failure, and leave its reason to the request's line in the audit.
 
-        Raises RateLimitedError when its address had too many within a minute; of these only the first is logged.
+        Raises RateLimitedError when its address had too many within a minute.
         """
+        request.scope[REASON] = reason
         client = _client(request)
         if client not in self._counts.storage and len(self._counts.storage) >= _MAX_ADDRESSES:
             client = _OTHERS
         count = self._counts.incr(client, _WINDOW_SECONDS)
         if count <= self._limit:
-            _log.warning("key refused", client=client, reason=reason)
             return
         seconds = max(1, ceil(self._counts.get_expiry(client) - time.time()))
-        if count == self._limit + 1:
-            _log.warning(
-                "keys slowed: too many failed, and further ones are not logged", client=client, for_seconds=seconds
-            )
         raise RateLimitedError(
             f"{reason}, and more than {self._limit} from this address failed within a minute; wait {seconds} seconds "
             "before the next",

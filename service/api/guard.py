@@ -18,7 +18,7 @@ from structlog.contextvars import bind_contextvars
 
 from service import scopes
 from service.api import problems
-from service.api.authentication import COOKIE, Authenticator
+from service.api.authentication import COOKIE, Authenticator, session_token
 from service.api.request_rates import RequestRates
 from service.api.shared_reads import SharedReads
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
@@ -81,7 +81,8 @@ class Guard:
         return None
 
     async def _check_key(self, request: Request, needed: scopes.Scope) -> None:
-        sent = request.headers.get("authorization"), request.headers.get("cookie")
+        # All that `identify` looks at: a request may have several Cookie headers.
+        sent = request.headers.get("authorization"), session_token(request), COOKIE in request.cookies
         record: KeyRecord | None = None
         try:
             record = await self._reads.read(sent, partial(self._authenticator.identify, request))

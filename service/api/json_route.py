@@ -9,13 +9,15 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from service.errors import CutOffError, NotJsonError
-from studies.document_bounds import check_document
+from studies.document_bounds import MAX_VALUES, check_document, too_many_values
 from studies.errors import FieldError, InvalidSpecError, shorten
 from studies.study_file import unique_keys
 
+_SMALL = 100_000  # bytes
 _MAX_DIGITS = 300  # of a number that becomes a whole one; Python's own reading fails at 4,300
 
 
@@ -55,7 +57,8 @@ class _ReadRequest(Request):
         if content_type and not _is_json(content_type):
             said = f"the body's Content-Type is '{shorten(content_type, 60)}'; send JSON, as 'application/json'"
             raise InvalidSpecError([FieldError("", said)])
-        self._document = read_json(body)
+        # In a thread, or who sends a large document would keep all others waiting.
+        self._document = read_json(body) if len(body) < _SMALL else await run_in_threadpool(read_json, body)
 
     async def json(self) -> Any:
         return self._document
@@ -71,6 +74,9 @@ def _is_json(content_type: str) -> bool:
 
 def read_json(body: bytes) -> Any:
     """Read a document, and check what it holds; see JsonRoute."""
+    # Before they are made: a value takes a hundred bytes and more. Commas of texts count too, hence twice as many.
+    if sum(map(body.count, (b",", b"[", b"{"))) > 2 * MAX_VALUES:
+        raise too_many_values()
     try:
         document = json.loads(body, object_pairs_hook=unique_keys, parse_int=_read_whole)
         check_document(document)

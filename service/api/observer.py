@@ -14,7 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from service import audit, tracing
+from service.api.failed_keys import REASON
 from service.api.request_metrics import RequestMetrics
+from service.api.route_table import template
 from service.scopes import READS
 
 if TYPE_CHECKING:
@@ -93,14 +95,18 @@ def _begin_span(scope: Scope, headers: Headers, request_id: str) -> Span | None:
 
 def _route(scope: Scope) -> str:
     """The template of the request's route; one name for the dashboard's paths and all that are none."""
-    return getattr(scope.get("route"), "path", None) or ("dashboard" if scope.get("is_dashboard") else "none")
+    if scope.get("is_dashboard"):
+        return "dashboard"
+    return getattr(scope.get("route"), "path", None) or template(scope) or "none"
 
 
 def _write_lines(scope: Scope, route: str, status: int, seconds: float) -> None:
     method, path, client = scope["method"], scope["path"][:_MAX_PATH], scope.get("client")
     if status in _REFUSALS:
-        event = "login.refused" if route == "/login" else "request.refused"
-        audit.record_refusal(event, method=method, path=path, status=status, client=client and client[0])
+        by_dashboard = route == "dashboard" and method not in READS
+        event = "login.refused" if route == "/login" else "dashboard.refused" if by_dashboard else "request.refused"
+        ids = {"method": method, "path": path, "status": status, "client": client and client[0]}
+        audit.record_refusal(event, **ids, reason=scope.get(REASON))
     elif route == "dashboard" and method not in READS and status < 400:
         audit.record("dashboard.changed", method=method, path=path)
     if logging.getLogger(__name__).isEnabledFor(logging.DEBUG):

@@ -34,10 +34,11 @@ _MEANINGS = {
     404: "There is no such thing.",
     409: "The request does not fit the present state.",
     412: "If-Match does not name the present version.",
+    408: "The body did not come in time.",
     413: "The body is larger than the server's limit.",
     422: "A field or a parameter is wrong; `errors` names each.",
     429: "Too many requests, or too much at once; see Retry-After.",
-    501: "This server has no TensorFlow to predict with.",
+    501: "This server has no TensorFlow to predict with, or no key to wrap a secret with.",
     503: "The database or the files cannot be reached now.",
     507: "The server's disk is full.",
 }
@@ -161,7 +162,7 @@ def _refusals(operation: _Operation) -> set[int]:
     if operation.method in _WRITES:
         statuses.add(413)
     if set(operation.said.get("requestBody", {}).get("content", {})) == {"application/json"}:
-        statuses.add(400)
+        statuses |= {400, 408}
     return statuses
 
 

@@ -59,6 +59,13 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/sessions"): "list_sessions",
     ("DELETE", "/v1/sessions"): "end_sessions",
     ("DELETE", "/v1/sessions/{session_id}"): "end_session",
+    ("POST", "/v1/webhooks"): "add_webhook",
+    ("GET", "/v1/webhooks"): "list_webhooks",
+    ("GET", "/v1/webhooks/{webhook_id}"): "read_webhook",
+    ("PATCH", "/v1/webhooks/{webhook_id}"): "change_webhook",
+    ("DELETE", "/v1/webhooks/{webhook_id}"): "delete_webhook",
+    ("POST", "/v1/webhooks/{webhook_id}/test"): "try_webhook",
+    ("GET", "/v1/webhooks/{webhook_id}/deliveries"): "list_deliveries",
     ("GET", "/v1/workers"): "list_workers",
 }
 
@@ -82,9 +89,10 @@ REFUSALS: Mapping[int, frozenset[str]] = {
             "upload_dataset",
             "create_project",
             "delete_project",
+            "add_webhook",
         }
     ),
-    501: frozenset({"predict"}),
+    501: frozenset({"predict", "add_webhook"}),
     507: frozenset({"upload_dataset", "profile_dataset", "read_model", "predict"}),
 }
 
@@ -122,6 +130,7 @@ _DOWNLOADS = (
 ANSWER_HEADERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "submit_study": {"201": ("Location", "Idempotent-Replayed")},
     "create_project": {"201": ("Location",)},
+    "add_webhook": {"201": ("Location",)},
     "enqueue_trial": {"201": ("Idempotent-Replayed",)},
     "upload_dataset": {"200": ("Location",), "201": ("Location",)},
     "predict": {"200": ("Content-Disposition", "Regsweep-Unfamiliar")},
@@ -139,6 +148,7 @@ TAGS: Mapping[str, str] = {
     "models": "Read Keras models of your own, before a study is made of one.",
     "projects": "Keep the studies, datasets and keys of different people apart, each with quotas.",
     "sessions": "See where a key is logged in with a browser, and end that.",
+    "webhooks": "Be told when a study or a comparison ends.",
     "workers": "See which workers are alive, and what they do.",
     "service": "Ask the server about itself.",
 }

@@ -50,6 +50,7 @@ async def predict_rows(
     id_column: str | None,
     strict: bool,
     limits: ReadingLimits,
+    max_parameters: int,
 ) -> Predicted:
     """Predict a file of rows with an exported model. A cancelled caller ends the process.
 
@@ -67,6 +68,7 @@ async def predict_rows(
         options += [] if sheet is None else [f"--sheet={sheet}"]
         status, message = await _run(
             limits.memory,
+            max_parameters,
             "predict",
             str(model),
             str(named),
@@ -88,12 +90,12 @@ async def predict_rows(
         return Predicted(output.read_bytes(), json.loads(unfamiliar.read_bytes()))
 
 
-async def _run(memory: int, *arguments: str) -> tuple[int, str]:
+async def _run(memory: int, max_parameters: int, *arguments: str) -> tuple[int, str]:
     """Run `regsweep …` in so much memory; return its exit status and its standard error."""
     process = await asyncio.create_subprocess_exec(
         *regsweep_command(*arguments),
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        env=environment_without_secrets() | {"COLUMNS": "1000"},
+        env=environment_without_secrets() | {"COLUMNS": "1000", "REGSWEEP_MAX_PARAMETERS": str(max_parameters)},
     )  # fmt: skip
     watching = asyncio.ensure_future(_watch(process, memory))
     try:

@@ -1,4 +1,4 @@
-"""The app's routes as a table: which methods a path takes, and which query parameters a request may have."""
+"""The app's routes as a table: a path's template and methods, and which query parameters a request may have."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def allowed_methods(scope: Scope) -> list[str]:
     if not methods:
         return []
     return sorted(methods | {"OPTIONS"} | (_BESIDE_GET if "GET" in methods else frozenset()))
+
+
+def template(scope: Scope) -> str | None:
+    """The template of a request's path, also where the request was refused before its route was looked for."""
+    found = min(_routes(scope), key=_parameters, default=None)
+    return None if found is None else found.path
 
 
 def query_parameters(scope: Scope) -> list[str] | None:

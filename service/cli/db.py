@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, JsonOption, load_settings, print_json
+from service.cli.output import say
 
 if TYPE_CHECKING:
     from service.settings import Settings
+    from service.storage.records import DatasetRecord
     from service.storage.store import Store
 
 _UNITS = {"d": 1, "w": 7}
@@ -94,6 +96,9 @@ def prune(
         Path | None,
         typer.Option("--archive", metavar="FOLDER", help="Zip each into this folder first: report, trials, models."),
     ] = None,
+    datasets: Annotated[
+        bool, typer.Option("--datasets", help="Also datasets added so long ago that no study is about any more.")
+    ] = False,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
     as_json: JsonOption = False,
@@ -104,15 +109,43 @@ def prune(
 
     settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
     with _existing_store(settings) as store:
-        found = [study.name for study in retention.ended_before(store, older_than)]
+        studies = retention.ended_before(store, older_than)
+        found = [study.name for study in studies]
+        unused = retention.unused_datasets(store, older_than, [study.id for study in studies]) if datasets else []
         artifacts = Artifacts(settings.artifacts_url)
         deleted = list(retention.prune(store, artifacts, older_than, archive)) if yes else []
+        gone = list(retention.prune_datasets(store, artifacts, older_than)) if yes and datasets else []
     if as_json:
-        print_json({"studies": found, "deleted": deleted})
+        of_datasets = {"datasets": list(map(_version, unused)), "deleted_datasets": list(map(_version, gone))}
+        print_json({"studies": found, "deleted": deleted} | (of_datasets if datasets else {}))
     else:
-        print("\n".join(deleted if yes else found) or "there are none")
-        if found and not yes:
+        listed = [f"dataset {one.name}, version {one.version}" for one in (gone if yes else unused)]
+        say("\n".join([*(deleted if yes else found), *listed]) or "there are none")
+        if (found or unused) and not yes:
             print("Nothing is deleted yet; add --yes, and --archive FOLDER to keep a zip of each.", file=sys.stderr)
+
+
+@db.command()
+def rewrap(database_url: DatabaseUrlOption = None, as_json: JsonOption = False) -> None:
+    """Wrap the secrets in the database with the first key of REGSWEEP_SECRET_KEY, so that the others can be dropped."""
+    from service.secret_wrapping import open_wrapper
+    from service.storage.webhooks import WebhookStore
+
+    settings = load_settings(database_url=database_url)
+    with _existing_store(settings) as store:
+        count = WebhookStore(store).rewrap(open_wrapper(settings).rewrap)
+    if as_json:
+        print_json({"rewrapped": count})
+    else:
+        print(
+            f"{count} secrets are wrapped with the first key"
+            if count != 1
+            else "1 secret is wrapped with the first key"
+        )
+
+
+def _version(record: DatasetRecord) -> dict[str, object]:
+    return {"name": record.name, "version": record.version}
 
 
 @db.command()

@@ -17,6 +17,7 @@ from service.cli.options import refuse
 from service.cli.output import say
 from service.cli.projects import projects
 from service.cli.validate import validate
+from service.cli.webhooks import webhooks
 
 app = typer.Typer(
     help="Which regularization to use on your data, how much of it, and how sure that is.",
@@ -53,6 +54,7 @@ for command in (
 app.add_typer(datasets, name="datasets")
 app.add_typer(keys, name="keys")
 app.add_typer(projects, name="projects")
+app.add_typer(webhooks, name="webhooks")
 app.add_typer(db, name="db")
 
 

@@ -69,6 +69,7 @@ def load_settings(*, asks_server: bool = False, **flags: Any) -> Settings:
         if not asks_server:
             settings.check_database()
             settings.check_artifacts()
+            settings.check_webhooks()
     except SettingsError as error:
         refuse(str(error))
     except ValidationError as error:

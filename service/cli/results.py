@@ -19,6 +19,7 @@ from service.cli.options import (
     ServerOption,
     SheetOption,
     StudyName,
+    load_settings,
     print_json,
     refuse,
 )
@@ -116,6 +117,7 @@ def predict(
     from service.client.data import format_of_path
     from service.logs import quiet_tensorflow
 
+    max_parameters = load_settings(asks_server=True).max_parameters
     if output.suffix.lower() not in {".csv", ".txt", ".json", ""}:
         refuse(f"--output: {output} is to be a CSV or JSON, and ends in {output.suffix}")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -123,7 +125,16 @@ def predict(
     from studies.prediction import predict
 
     try:
-        predictions = predict(model, file, format_of_path(file), encoding, sheet, id_column=id_column, strict=strict)
+        predictions = predict(
+            model,
+            file,
+            format_of_path(file),
+            encoding,
+            sheet,
+            id_column=id_column,
+            strict=strict,
+            max_parameters=max_parameters,
+        )
         write_predictions(predictions, output, escape_formulas=escape_formulas)
         if unfamiliar is not None:
             write_unfamiliar(predictions, unfamiliar)

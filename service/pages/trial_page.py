@@ -11,6 +11,7 @@ from service.pages import phrases
 from service.pages.actions import Action, trial_actions
 from service.pages.viewer import Viewer
 from service.schemas.trials import AttemptView
+from service.storage import kept_models
 from service.storage.records import AttemptRecord, StudyRecord
 from service.storage.states import Ending, TrialState
 from service.storage.store import Store
@@ -78,6 +79,7 @@ def trial_page(store: Store, name: str, number: int, viewer: Viewer) -> TrialPag
             ("began", phrases.time_tag(view.started_at)),
             ("ended", phrases.time_tag(view.ended_at)),
             ("params from", "the user" if view.enqueued else "the sampler"),
+            *([] if record.model or view.state != TrialState.COMPLETE else [("model", kept_models.why_none(record))]),
         ],
         params=_pairs("param", {param_label(key): value for key, value in view.params.items()}),
         metrics=_pairs("metric", view.metrics),

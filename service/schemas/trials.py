@@ -33,7 +33,8 @@ class TrialView(BaseModel):
     )
     enqueued: dict[str, Any] | None = Field(description="Params that the user enqueued.")
     has_model: bool = Field(
-        description="Whether its model was kept: that of every trial that was the best when it ended."
+        description="Whether its model is kept: of trials that were the best when they ended the best 5; of several "
+        "objectives at most 20, spread over the Pareto front."
     )
     started_at: datetime | None
     ended_at: datetime | None

@@ -24,4 +24,6 @@ class WorkersView(BaseModel):
     """The workers of all machines."""
 
     workers: list[WorkerView] = Field(description="The oldest first; empty when no worker runs.")
-    trials_a_minute: float = Field(description="Trials that ended in the last minute, of all studies.")
+    trials_a_minute: float = Field(
+        description="Trials that ended in the last minute, of all studies that the key sees."
+    )

@@ -54,8 +54,7 @@ class Artifacts:
                 self._put_by_renaming(source, self._at(path))
 
     def _put_by_renaming(self, source: Path, target: str) -> None:
-        if "file" in self._protocols:
-            create_private_folder(Path(self._root))  # which keeps others from all that is in it
+        self._make_root()
         self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
         # A rename within one folder is atomic.
         partial = f"{target}.{uuid4().hex}.partial"
@@ -69,6 +68,12 @@ class Artifacts:
             if self._files.exists(partial):
                 self._files.rm_file(partial)
             raise
+
+    def _make_root(self) -> None:
+        if "file" in self._protocols:
+            create_private_folder(Path(self._root))  # which keeps others from all that is in it
+        else:
+            self._files.makedirs(self._root, exist_ok=True)
 
     def _sync(self, path: str) -> None:
         """Have a file or a folder on the disk: a record that points to it commits next, and outlives a power cut."""
@@ -116,7 +121,7 @@ class Artifacts:
                 self._files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1)
                 return
             path = self._at(f"reachable-{uuid4().hex}.partial")
-            self._files.makedirs(self._root, exist_ok=True)
+            self._make_root()
             self._files.pipe_file(path, b"1")
             self._files.rm_file(path)
 

@@ -16,10 +16,18 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
-from service.storage import confirmation, failures, lifecycle, ranking, repeats
+from service.storage import confirmation, failures, lifecycle, outbox, ranking, repeats
 from service.storage.database import note
 from service.storage.records import StudyRecord, TrialRecord, table_of
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, ComparisonState, StudyState, TrialState
+from service.storage.states import (
+    ACTIVE_COMPARISON,
+    ACTIVE_STUDY,
+    OPEN_TRIAL,
+    ComparisonState,
+    Event,
+    StudyState,
+    TrialState,
+)
 from studies.analysis import techniques
 from studies.plan import Plan
 from studies.spec.comparison import ComparisonSpec
@@ -102,6 +110,7 @@ def settle(session: Session, optuna: RDBStorage, study: StudyRecord, *, paused: 
 def _end_comparison(session: Session, study: StudyRecord, state: ComparisonState) -> None:
     study.comparison_state = state
     note(session, "comparison.ended", study.id, study=study.name, state=str(state))
+    outbox.record_end(session, Event.COMPARISON_ENDED, study, str(state))
 
 
 def goes_on(session: Session, study_id: int) -> bool:

@@ -25,6 +25,7 @@ from service.storage import (
     claiming,
     comparisons,
     database,
+    kept_models,
     lifecycle,
     optuna_history,
     optuna_tables,
@@ -73,6 +74,7 @@ class TrialLedger:
         self._optuna_trial_ids: dict[int, int] = {}  # by number
         self._opened_numbers: dict[int, int] = {}  # of trials that were opened here, by trial id
         self._checkpoints: dict[tuple[str, int], str] = {}  # paths that this worker kept, by claim
+        self._with_models = set[tuple[str, int]]()  # claims of trials of which this worker kept a model
         self._last_number = -1  # the highest that was read or opened
         self._awaited = set[int]()  # numbers of other workers' trials that had not ended when last read
         self._holder = holder
@@ -262,6 +264,7 @@ class TrialLedger:
         # With the token, a worker that loses its lease just now cannot write over its successor's file.
         path = f"{study_folder(self._study_id)}/trials/{number}-{claim.token[:8]}.keras"
         self._put(claim, path, model, model=path, model_bytes=model.stat().st_size)
+        self._with_models.add((claim.token, claim.trial_id))
         faults.point("model written")
 
     def _put(self, claim: Claim, path: str, file: Path, **columns: Any) -> None:
@@ -275,7 +278,8 @@ class TrialLedger:
             raise
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
-        """Tell the trial and record its results."""
+        """Tell the trial and record its results; remove the models that its own makes too many."""
+        surplus: list[str] = []
         with self._fenced(claim, locks_study=True, ended=True, **trial_columns(outcome)) as session:
             attempts.record_ending(session, claim.trial_id, claim.attempt, Ending.TOLD, None)
             if outcome.result is not None:
@@ -286,11 +290,16 @@ class TrialLedger:
             if failed or not comparisons.goes_on(session, self._study_id):
                 study = session.get_one(StudyRecord, self._study_id)
                 comparisons.end_when_done(session, self._rdb, study, failed=failed)
+            if (claim.token, claim.trial_id) in self._with_models:
+                surplus = kept_models.drop_surplus(session, self._study_id, self._spec.directions)
             if not claim.is_repeat and (ids := self._optuna_trial_ids_of(session, [number])):
                 self._tell_optuna(session, ids[number], outcome)
             faults.point("before the tell commits")
         faults.point("after the tell commits")
+        self._with_models.discard((claim.token, claim.trial_id))
         self._drop_checkpoint(claim)
+        for path in surplus:
+            self._artifacts.remove(path)
 
     def _tell_optuna(self, session: Session, optuna_trial_id: int, outcome: Outcome) -> None:
         steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]

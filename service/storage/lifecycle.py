@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from service import tracing
 from service.errors import ConflictError, NotFoundError, PreconditionError
+from service.storage import outbox
 from service.storage.access import EVERY_PROJECT
 from service.storage.database import note, unix_now
 from service.storage.records import StudyRecord, TrialRecord, has_name, table_of
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState, TrialState
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Event, StudyState, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
 
@@ -268,9 +269,11 @@ def end_study(session: Session, study: StudyRecord, state: StudyState, reason: s
 
 
 def note_end(session: Session, study: StudyRecord, state: StudyState, reason: str | None) -> None:
-    """Note for the audit that a study, or a part of a comparison, has ended."""
+    """Note for the audit, and for webhooks, that a study has ended; of a part of a comparison for the audit alone."""
     event = "study.ended" if study.parent_id is None else "comparison.part_ended"
     note(session, event, study.id, study=study.name, state=str(state), reason=reason)
+    if study.parent_id is None:
+        outbox.record_end(session, Event.STUDY_ENDED, study, str(state), reason)
 
 
 def close_slots(session: Session, study: StudyRecord, condition: sa.ColumnElement[bool]) -> None:

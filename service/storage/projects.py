@@ -12,7 +12,7 @@ from service.errors import ConflictError, ForbiddenError
 from service.names import DEFAULT_PROJECT
 from service.storage import quotas
 from service.storage.database import unix_now
-from service.storage.records import DatasetRecord, KeyRecord, ProjectRecord, StudyRecord
+from service.storage.records import DatasetRecord, KeyRecord, ProjectRecord, StudyRecord, WebhookRecord
 from service.storage.store import Store
 
 
@@ -77,7 +77,7 @@ class ProjectStore:
         return self.project(name)
 
     def delete(self, name: str) -> None:
-        """Delete a project.
+        """Delete a project with its webhooks.
 
         Raises ConflictError when it is `default`, has studies or datasets, or is one that a usable key is limited to.
         """
@@ -92,6 +92,7 @@ class ProjectStore:
                 raise ConflictError(f"the project '{name}' has {has}; delete those first")
             if keys:
                 raise ConflictError(f"the project '{name}' is that of the keys {', '.join(keys)}; revoke those first")
+            session.execute(sa.delete(WebhookRecord).where(WebhookRecord.project == record.name))
             session.delete(record)
 
     def _state(self, session: Session, record: ProjectRecord) -> ProjectState:

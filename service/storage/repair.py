@@ -57,6 +57,8 @@ def _mend_study(store: Store, study_id: int) -> list[str]:
             name = study.name
             steps = _optuna_half, _leases, _slots
             done = [sentence for step in steps for sentence in step(session, store, study)]
+            if done:
+                database.note(session, "study.repaired", study_id, study=name, what="; ".join(done))
     # One study that cannot be mended must not keep the others from it.
     except Exception as error:
         if database.may_pass(error):

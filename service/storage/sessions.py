@@ -29,7 +29,7 @@ class SessionStore:
         """Begin a session, which lasts 12 hours and no longer than its key; sweep those that have expired."""
         token = SessionToken.make()
         mine = sa.select(SessionRecord.id).where(SessionRecord.key_id == key.id)
-        newest = mine.order_by(SessionRecord.created_at.desc()).limit(MAX_SESSIONS - 1)
+        newest = mine.order_by(SessionRecord.created_at.desc(), SessionRecord.id).limit(MAX_SESSIONS - 1)
         too_many = sa.and_(SessionRecord.key_id == key.id, SessionRecord.id.not_in(newest.scalar_subquery()))
         with self._store.writing() as session:
             session.execute(sa.delete(SessionRecord).where(sa.or_(SessionRecord.expires_at <= unix_now(), too_many)))

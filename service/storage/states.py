@@ -72,3 +72,19 @@ class Activity(StrEnum):
     COMPILING = "compiling"  # or tracing a model
     TRAINING = "training"
     PUBLISHING = "publishing"  # the report of an ended study
+
+
+class Event(StrEnum):
+    """What webhooks are told of."""
+
+    STUDY_ENDED = "study.ended"
+    COMPARISON_ENDED = "comparison.ended"
+    TEST = "webhook.test"  # asked for by a user, and sent to one webhook alone
+
+
+class DeliveryStatus(StrEnum):
+    """The stages of a delivery to a webhook."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"  # answered with 2xx
+    FAILED = "failed"  # given up

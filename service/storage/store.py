@@ -285,8 +285,12 @@ class Store:
                 database.note(session, "study.changed", study.id, study=study.name, **changed)
         return self.study(name)
 
-    def delete_study(self, name: str, *, force: bool, etags: Collection[str] | None = None) -> list[int]:
+    def delete_study(
+        self, name: str, *, force: bool, etags: Collection[str] | None = None, reason: str | None = None
+    ) -> list[int]:
         """Delete a study with all its trials and its comparison, here and in Optuna; return the ids.
+
+        The audit tells the `reason` if there is one.
 
         Raises ConflictError when it is a part of a comparison, or active and not `force`.
         Raises PreconditionError when no etag is its own.
@@ -302,7 +306,7 @@ class Store:
                     f"study '{name}' is {active}; stop it first, or delete with ?force=true and lose its trials"
                 )
             together = *comparisons.parts(session, study), study
-            database.note(session, "study.deleted", study.id, study=study.name)
+            database.note(session, "study.deleted", study.id, study=study.name, reason=reason)
             return [lifecycle.remove(session, self.optuna, each) for each in together]
 
     # Trials

@@ -12,7 +12,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from service.storage.records import TrialRecord
+from service.storage.records import MARKED_INVALID, TrialRecord
+from studies.reasons import one_line
 from studies.sweep.ledger import Outcome
 
 #: What is shown of a result; a row each is written at the end of every trial.
@@ -53,7 +54,10 @@ def of_record(trial: TrialRecord, template: FrozenTrial, objectives: Sequence[st
 
 
 def _reason(state: str, reason: str | None) -> dict[str, Any]:
-    return {} if reason is None or state == TrialState.PRUNED.name else {"reason": reason}
+    if reason is None or state == TrialState.PRUNED.name:
+        return {}
+    # Earlier versions kept whole errors, which a repair would bring back; what a user wrote stays.
+    return {"reason": reason if reason.startswith(MARKED_INVALID) else one_line(reason)}
 
 
 def _shown(measured: Mapping[str, float | None], objectives: Sequence[str]) -> dict[str, Any]:

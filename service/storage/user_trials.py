@@ -11,13 +11,10 @@ from sqlalchemy.orm import Session
 from service.errors import ConflictError, NotFoundError
 from service.storage import missing_from_optuna
 from service.storage.database import note
-from service.storage.records import StudyRecord, TrialRecord, has_name
+from service.storage.records import MARKED_INVALID, StudyRecord, TrialRecord, has_name
 from service.storage.states import ACTIVE_STUDY, TrialState
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.study import StudySpec
-
-#: How the reason of a trial begins that a user marked.
-MARKED_INVALID = "marked invalid: "
 
 
 def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> TrialRecord:

@@ -73,15 +73,17 @@ def silent_seconds(session: Session) -> list[float]:
 
 
 def running_by_worker(session: Session) -> Counter[str]:
-    """The number of trials that each worker holds."""
-    query = sa.select(TrialRecord.worker, sa.func.count()).where(running()).group_by(TrialRecord.worker)
+    """The number of trials that each worker holds, of the studies that may be seen."""
+    query = sa.select(TrialRecord.worker, sa.func.count()).join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
+    query = query.where(running()).group_by(TrialRecord.worker)
     return Counter({worker: count for worker, count in session.execute(query) if worker is not None})
 
 
 def trials_a_minute(session: Session) -> float:
-    """The number of trials that ended in the last minute."""
+    """The number of trials that ended in the last minute, of the studies that may be seen."""
     ended = TrialRecord.ended_at > unix_now() - _RATE_SECONDS
-    return float(session.scalar(sa.select(sa.func.count()).select_from(TrialRecord).where(ended)) or 0)
+    count = sa.select(sa.func.count()).select_from(TrialRecord)
+    return float(session.scalar(count.join(StudyRecord, StudyRecord.id == TrialRecord.study_id).where(ended)) or 0)
 
 
 def activities(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _FIGURE_HEIGHT = 450  # pixels, of the dashboard's box: it cuts off what is higher
 _MAX_DRAWN_HEIGHT = 800  # pixels; a figure of more panels cannot be read in that box, and stands in the report alone
 _FIGURE_PREFIX = "regsweep-"  # of the ids that they have in the dashboard
+_NOTE_KEY = "regsweep:note"  # of what was written last, so that what users wrote can be told apart
+_REPORT_LINK = "[The whole report, with every figure]("
 _FIGURES_KEY = "dashboard:plot_data:"  # how the dashboard's keys of figures begin, before the id
 
 
@@ -46,7 +48,7 @@ def publish(store: Store, artifacts: Artifacts, study: StudyRecord, root_path: s
 
 def _show_in_dashboard(store: Store, study: StudyRecord, study_findings: Findings, root_path: str) -> None:
     import optuna
-    from optuna_dashboard import save_note, save_plotly_graph_object
+    from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
     from service.storage import optuna_tables
 
@@ -59,7 +61,23 @@ def _show_in_dashboard(store: Store, study: StudyRecord, study_findings: Finding
     for title, figure in _shown_figures(study_findings).items():
         figure_id = f"{_FIGURE_PREFIX}{re.sub(r'[^a-z]+', '-', title.lower())}"
         save_plotly_graph_object(optuna_study, figure, graph_object_id=figure_id)
-    save_note(optuna_study, _note(study_findings, study.name, _part_links(store, study, root_path), root_path))
+    ours = _note(study_findings, study.name, _part_links(store, study, root_path), root_path)
+    last = store.optuna.get_study_system_attrs(optuna_study._study_id).get(_NOTE_KEY)
+    note = get_note(optuna_study)
+    if (written := _with_ours(note, last, ours)) != note:
+        save_note(optuna_study, written)
+    store.optuna.set_study_system_attr(optuna_study._study_id, _NOTE_KEY, ours)
+
+
+def _with_ours(note: str, last: str | None, ours: str) -> str:
+    """A note of the dashboard with our part of it, in place of the `last` one; what users wrote stays.
+
+    Where they took our part out, it stays out.
+    """
+    is_ours = note == last or (last is None and note.startswith(("**", _REPORT_LINK)) and _REPORT_LINK in note)
+    if not note.strip() or is_ours:  # versions before 0.2 did not say what they wrote
+        return ours
+    return f"{note}\n\n{ours}" if last is None else note.replace(last, ours, 1)
 
 
 def _shown_figures(study_findings: Findings) -> dict[str, Figure]:
@@ -84,7 +102,7 @@ def _part_links(store: Store, study: StudyRecord, root_path: str) -> list[str]:
 
 
 def _note(study_findings: Findings, name: str, part_links: Sequence[str], root_path: str) -> str:
-    lines = [f"[The whole report, with every figure]({root_path}/v1/studies/{quote(name)}/report)"]
+    lines = [f"{_REPORT_LINK}{root_path}/v1/studies/{quote(name)}/report)"]
     if part_links:
         lines.append(f"The studies of its comparison: {', '.join(part_links)}")
     if study_findings.comparison is not None:

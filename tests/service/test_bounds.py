@@ -39,6 +39,7 @@ def post(api: httpx.Client, body: bytes, content_type: str | None = "application
         (b'{"seed": ' + b"9" * 5000 + b"}", 422, "seed: must be a finite number"),
         (b'{"a":' * 5000, 400, "nested too deep"),
         (b'{"a":1,"a":2}', 422, "a: stands twice"),
+        (b"[" + b"[]," * 3_300_000 + b"[]]", 422, "more than 200,000 values"),
         (b"\xff\xff", 400, "not UTF-8"),
         (b"{", 400, "expecting property name"),
     ],

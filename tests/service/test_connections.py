@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,9 +14,12 @@ import pytest
 
 from service.api.connections import Bounds, bounds_of, log_accept_errors
 from service.api.log_bound import OnceAMinute
+from service.storage.keys import KeyStore
+from service.storage.store import Store
 from tests.acceptance.polling import eventually
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document
+from tests.service.test_keys import bearer
 
 SHORT = Bounds(header_seconds=0.5, body_seconds=0.5, answer_seconds=0.5)
 _POST = b"POST /v1/studies HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -120,7 +123,7 @@ def test_where_no_connection_idles_one_more_is_told_to_come_later(tmp_path: Path
 def test_bodies_at_once_are_bounded_and_the_bound_is_free_again_afterwards(tmp_path: Path) -> None:
     settings = settings_in(tmp_path).model_copy(update={"max_body_bytes": 5000, "max_bodies_bytes": 5000})
     with served(settings) as api:
-        with connected(api, _POST + b"Content-Length: 5000\r\n\r\n{") as held:
+        with connected(api, _POST + b"Content-Length: 5000\r\n\r\n{" + b" " * 4990) as held:
             refused = eventually(lambda: _busy(api), 20)
             assert refused is not None
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
@@ -128,8 +131,25 @@ def test_bodies_at_once_are_bounded_and_the_bound_is_free_again_afterwards(tmp_p
         eventually(lambda: api.post("/v1/studies/check", json=document("small")).status_code == 200, 20)
 
 
-def _busy(api: httpx.Client) -> httpx.Response | None:
-    refused = api.post("/v1/studies/check", json=document("small"))
+def test_a_body_that_is_declared_and_does_not_come_holds_nobody_up(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path).model_copy(update={"max_body_bytes": 5000, "max_bodies_bytes": 5000})
+    with served(settings) as api, connected(api, _POST + b"Content-Length: 5000\r\n\r\n{"):
+        assert [api.post("/v1/studies/check", json=document("small")).status_code for _ in range(3)] == [200] * 3
+
+
+def test_one_key_leaves_half_of_the_room_for_bodies_to_others(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path).model_copy(update={"max_body_bytes": 5000, "max_bodies_bytes": 10_000})
+    keys = KeyStore(Store(settings.database_url))
+    ours, others = (bearer(keys.create(name, "submit").text) for name in ("ours", "others"))
+    with served(settings) as api:
+        head = _POST + f"Authorization: {ours['Authorization']}\r\n".encode()
+        with connected(api, head + b"Content-Length: 5000\r\n\r\n{" + b" " * 4990):
+            eventually(lambda: _busy(api, ours) is not None, 20)
+            assert api.post("/v1/studies/check", json=document("small"), headers=others).status_code == 200
+
+
+def _busy(api: httpx.Client, headers: Mapping[str, str] | None = None) -> httpx.Response | None:
+    refused = api.post("/v1/studies/check", json=document("small"), headers=headers)
     return refused if refused.status_code == 503 else None
 
 

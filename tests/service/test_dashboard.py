@@ -215,6 +215,26 @@ def test_our_figures_have_titles_fit_their_box_and_repeat_none_of_the_dashboards
     assert not {title for title in figures() if title.startswith(("Techniques", "Dropout", "Patience"))}
 
 
+def test_a_note_of_a_user_stays_with_our_lines_below_it(store: Store, folder: Path) -> None:
+    store.create_study(study())
+    sweep_here(store, folder, "iris")
+    of_optuna = optuna.load_study(study_name="iris", storage=store.optuna)
+    optuna_dashboard.save_note(of_optuna, "ours, as always")
+    link = "[The whole report, with every figure]({}/v1/studies/iris/report)"
+
+    def published(root_path: str = "") -> str:
+        publish(store, Artifacts(f"file://{folder}"), store.study("iris"), root_path)
+        return str(optuna_dashboard.get_note(of_optuna))
+
+    assert published() == f"ours, as always\n\n{link.format('')}"
+    optuna_dashboard.save_note(of_optuna, f"{published()}\n\nand more")
+    assert published("/under") == f"ours, as always\n\n{link.format('/under')}\n\nand more"
+    optuna_dashboard.save_note(of_optuna, "without yours")
+    assert published() == "without yours"
+    optuna_dashboard.save_note(of_optuna, "")
+    assert published() == published() == link.format("")
+
+
 # Writes
 
 

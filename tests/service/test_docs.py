@@ -13,6 +13,7 @@ from service.cli.datasets import datasets
 from service.cli.db import db
 from service.cli.keys import keys
 from service.cli.projects import projects
+from service.cli.webhooks import webhooks
 from service.settings import Settings, variables
 from studies.spec.table import TableOptions
 from studies.study_file import read
@@ -27,7 +28,9 @@ def _routes() -> list[tuple[str, str]]:
 
 
 def _commands() -> list[str]:
-    groups = {"": main.app, "db ": db, "datasets ": datasets, "keys ": keys, "projects ": projects}
+    groups = {
+        "": main.app, "db ": db, "datasets ": datasets, "keys ": keys, "projects ": projects, "webhooks ": webhooks,
+    }  # fmt: skip
     assert len(groups) == len(main.app.registered_groups) + 1
     return [
         f"{prefix}{command.name or getattr(command.callback, '__name__', None)}"

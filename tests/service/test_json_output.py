@@ -20,7 +20,7 @@ from tests.service.documents import study
 OTHERS = {
     "run", "submit", "compare", "pause", "resume", "stop", "extend", "delete", "serve", "worker", "demo", "init",
     "export", "model", "snippet", "predict", "datasets add", "datasets delete", "db backup", "projects create",
-    "projects delete", "projects set",
+    "projects delete", "projects set", "webhooks remove",
 }  # fmt: skip
 
 

@@ -83,15 +83,20 @@ def test_lanes_and_lost_leases_are_counted(api: httpx.Client, store: Store, tmp_
 
 
 def test_requests_are_counted_by_the_template_of_their_route(tmp_path: Path) -> None:
-    with served(settings_in(tmp_path)) as api:
+    with served(settings_in(tmp_path).model_copy(update={"max_body_bytes": 10})) as api:
         for name in ("a", "b", "größe"):
             api.get(f"/v1/studies/{name}")
+        api.get("/v1/studies/a?unknown=1")
+        api.post("/v1/studies/check", content=b" " * 11)
         for path in ("/nothing/1", "/nothing/2", "/v1/none"):
             api.request("BREW", path)
         samples = scraped(api)
     count = "regsweep_http_request_duration_seconds_count"
     assert value(samples, count, method="GET", route="/v1/studies/{name}", status="404") == 3
     assert value(samples, count, method="other", route="none", status="404") == 3
+    # Refused before their route was looked for.
+    assert value(samples, count, method="GET", route="/v1/studies/{name}", status="422") == 1
+    assert value(samples, count, method="POST", route="/v1/studies/check", status="413") == 1
 
 
 def test_no_label_has_a_name_that_users_choose(api: httpx.Client, store: Store, tmp_path: Path) -> None:

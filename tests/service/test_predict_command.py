@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,61 @@ def test_a_file_without_rows_is_refused(model: Path) -> None:
     refused = predict(model, INPUTS / "header_only_rows.csv")
     assert refused.returncode == 2
     assert "nothing to predict" in refused.stderr
+
+
+def zipped(path: Path, **members: bytes | None) -> bytes:
+    """The bytes of a zip of these members; a model and a preprocessing that are none, unless they are None."""
+    chosen = {"model": b"no model", "preparation": b"no preprocessing"} | members
+    names = {"model": "model.keras", "preparation": "preparation.skops"}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part, content in chosen.items():
+            if content is not None:
+                archive.writestr(names[part], content)
+    return path.read_bytes()
+
+
+def damaged(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+
+
+BAD: list[tuple[str, str]] = [
+    ("lacks model", "holds no model.keras"),
+    ("lacks preparation", "holds no preparation.skops"),
+    ("damaged", "Bad CRC-32|invalid|incorrect"),
+    ("damaged model", "no model that Keras can load|model.keras: File is not a zip file"),
+    ("damaged preparation", "preparation.skops"),
+    ("no zip", "File is not a zip file"),
+    ("empty", "File is not a zip file"),
+    ("large", "model.keras holds 70,000,000 bytes and a model at most 64,000,040"),
+    ("large within", "the archive model.keras holds 70,000,000 bytes"),
+]
+
+
+@pytest.mark.parametrize(("kind", "said"), BAD, ids=[kind for kind, _ in BAD])
+def test_a_zip_that_is_no_model_is_one_line(model: Path, tmp_path: Path, kind: str, said: str) -> None:
+    good, file = zipfile.ZipFile(model), tmp_path / "bad.zip"
+    of_model, of_preparation = good.read("model.keras"), good.read("preparation.skops")
+    makers: dict[str, Callable[[], bytes]] = {
+        "lacks model": lambda: zipped(file, model=None),
+        "lacks preparation": lambda: zipped(file, preparation=None),
+        "damaged": lambda: damaged(zipped(file, model=bytes(range(256)) * 10), 60),
+        "damaged model": lambda: zipped(file, model=of_model[: len(of_model) // 2], preparation=of_preparation),
+        "damaged preparation": lambda: zipped(file, model=of_model, preparation=of_preparation[:300]),
+        "no zip": lambda: b"age,sex\n1,2\n",
+        "empty": lambda: b"",
+        "large": lambda: zipped(file, model=bytes(70_000_000)),
+        "large within": lambda: zipped(file, model=zipped(file, model=bytes(70_000_000), preparation=None)),
+    }
+    file.write_bytes(makers[kind]())
+    good.close()
+    done = run_command(
+        "predict",
+        str(file),
+        str(INPUTS / "two_levels_new.csv"),
+        "-o",
+        str(tmp_path / "p.csv"),
+        REGSWEEP_MAX_PARAMETERS="1",
+    )
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert re.search(said, done.stderr), done.stderr
+    assert not (tmp_path / "p.csv").exists()

@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+import regsweep
 from service.api.app import create_app
+from service.errors import ServiceError
 from service.scopes import SCOPES
 from service.storage import workers
 from service.storage.comparison_store import ComparisonStore
@@ -59,7 +61,7 @@ def api(folder: Path, opened: Store, keys: Mapping[str, dict[str, str]]) -> Iter
         of_rows = document("secret", dataset={"kind": "uploaded", "name": "rows"})
         assert client.post("/v1/studies", json=of_rows, headers=keys["alpha"]).status_code == 201
         ComparisonStore(opened).begin("secret", ComparisonSpec(techniques=("none", "l1"), trials_per_technique=1))
-        claimed(ledger(opened, folder, "secret"))
+        claimed(ledger(opened, folder, "secret", "worker 1"))
         with opened.writing() as session:
             workers.show(session, "worker 1", Activity.TRAINING, opened.study("secret").id, 60, None)
         yield client
@@ -115,6 +117,31 @@ def test_no_list_names_it(api: httpx.Client, keys: Mapping[str, dict[str, str]],
     named = re.compile(r"secret|uploaded/rows|\"rows\", *\"project\"|\"name\":\"rows\"|alpha")
     assert words.search(api.get(path, headers=keys["alpha"]).text)
     assert not named.search(api.get(path, headers=keys["beta"]).text)
+
+
+def test_a_worker_has_the_lanes_of_the_studies_that_a_key_sees(
+    api: httpx.Client, keys: Mapping[str, dict[str, str]]
+) -> None:
+    seen = {key: api.get("/v1/workers", headers=keys[key]).json()["workers"] for key in ("alpha", "beta", "all")}
+    assert {key: [(one["study"], one["lanes"]) for one in workers] for key, workers in seen.items()} == {
+        "alpha": [("secret", 1)],
+        "beta": [(None, 0)],
+        "all": [("secret", 1)],
+    }
+
+
+def test_a_sweep_in_one_call_names_its_project(api: httpx.Client, keys: Mapping[str, dict[str, str]]) -> None:
+    key = keys["both"]["Authorization"].removeprefix("Bearer ")
+    for project, said in (("gamma", "no project named 'gamma'"), (None, "name one of this key's: alpha, beta")):
+        with pytest.raises(ServiceError, match=said):
+            regsweep.sweep(
+                None,
+                {"a": [1, 2] * 20, "y": [0, 1] * 20},
+                target="y",
+                server=str(api.base_url),
+                key=key,
+                project=project,
+            )
 
 
 def test_a_list_can_be_of_one_project_and_a_cursor_is_of_its_list(

@@ -118,7 +118,13 @@ def test_every_operation_of_the_document_is_one_of_a_method(
         lambda: client.predict("iris", np.zeros((1, 4))), lambda: client.check(document("x")),
         lambda: client.profile(table()), lambda: client.read_model(Path(__file__)), client.workers,
         lambda: list(client.events("iris")), client.sessions, client.end_sessions, lambda: client.end_session("x"),
+        lambda: client.test_webhook("x"),
     ]  # fmt: skip
+    webhook = client.add_webhook("https://example.org/").id
+    assert client.webhooks() == [client.webhook(webhook)]
+    assert not client.change_webhook(webhook, enabled=False).enabled
+    assert client.webhook_deliveries(webhook) == []
+    client.delete_webhook(webhook)
     for call in lacking:  # of this study there are none, or another part brings the route
         with suppress(ServiceError, InvalidSpecError):
             call()

@@ -47,6 +47,12 @@ def test_a_server_is_ready_once_a_worker_is_alive(api: httpx.Client, store: Stor
     assert statuses(without)["workers"] == "failed"
 
 
+def test_the_folder_that_is_made_to_look_is_its_owners_alone(tmp_path: Path) -> None:
+    with served(settings_in(tmp_path)) as api:
+        assert api.get("/readyz", params={"exclude": "workers"}).status_code == 200
+    assert (tmp_path / "artifacts").stat().st_mode & 0o777 == 0o700
+
+
 def test_the_age_of_workers_is_told(store: Store, artifacts_url: str) -> None:
     WorkerStore(store).show_worker("a", Activity.IDLE, None, 30.0)
     with readiness(store.url, artifacts_url) as checks:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service import retention
 from service.errors import BackupError
 from service.storage.artifacts import Artifacts
-from service.storage.records import StudyRecord
+from service.storage.records import DatasetRecord, StudyRecord
 from service.storage.store import Store
 from studies.study_file import parse
 from tests.acceptance.polling import eventually
@@ -20,7 +20,7 @@ from tests.service.commanding import run_command
 from tests.service.comparing import compared_document, work
 from tests.service.conftest import served, settings_in
 from tests.service.contenders import sweep_here
-from tests.service.documents import study
+from tests.service.documents import document, study
 from tests.service.ledgers import ledger, opened
 
 
@@ -86,6 +86,37 @@ def test_the_command_lists_first_and_archives_before_it_deletes(
         assert json.loads(bundle.read("study.json"))["name"] == "old"
     wrong = run_command("db", "prune", "--older-than", "soon", *urls)
     assert (wrong.returncode, "as in 90d or 12w" in " ".join(wrong.stderr.replace("│", " ").split())) == (2, True)
+
+
+def test_datasets_that_no_study_is_about_any_more_go_where_asked(store: Store, database: Path) -> None:
+    settings = settings_in(database.parent)
+    urls = "--database-url", settings.database_url, "--artifacts-url", str(settings.artifacts_url)
+    with served(settings) as api:
+        for name in ("used", "pruned", "free", "young"):
+            content = f"x,y\n{'1,0 2,1 '.replace(' ', chr(10)) * 20}9,{len(name) % 2}\n".encode()
+            upload = {"name": name, "target": "y", "format": "csv"}
+            api.post("/v1/datasets", params=upload, content=content).raise_for_status()
+        for name, dataset in (("keeps", "used"), ("old", "pruned")):
+            about = document(name, dataset={"kind": "uploaded", "name": dataset})
+            api.post("/v1/studies", json=about).raise_for_status()
+        api.post("/v1/studies/old/stop").raise_for_status()
+        age(store, "old")
+        with store.engine.begin() as connection:
+            aged = sa.update(DatasetRecord).where(DatasetRecord.name != "young")
+            connection.execute(aged.values(created_at=DatasetRecord.created_at - 100 * retention.DAY))
+        prune = "db", "prune", "--older-than", "90d"
+        assert run_command(*prune, *urls).stdout.splitlines() == ["old"]
+        listed = run_command(*prune, "--datasets", *urls)
+        assert listed.stdout.splitlines() == ["old", "dataset pruned, version 1", "dataset free, version 1"]
+        done = run_command(*prune, "--datasets", "--yes", "--json", *urls)
+        gone = [{"name": "pruned", "version": 1}, {"name": "free", "version": 1}]
+        assert json.loads(done.stdout) == {
+            "studies": ["old"], "deleted": ["old"], "datasets": gone, "deleted_datasets": gone,
+        }  # fmt: skip
+        assert "it ended more than 90 days ago" in done.stderr  # in the audit
+        left = {each["name"] for each in api.get("/v1/datasets").json() if each["project"] is not None}
+        assert left == {"used", "young"}
+        assert api.get("/v1/datasets/used/file").status_code == 200
 
 
 def test_a_study_whose_archive_cannot_be_written_stays(aged: Store, folder: Path, tmp_path: Path) -> None:

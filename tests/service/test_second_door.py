@@ -189,6 +189,7 @@ def test_the_command_copies_the_database_says_what_it_did_and_what_is_left(
     urls = "--database-url", store.url, "--artifacts-url", f"file://{folder}"
     repaired = run_command("db", "check", "--repair", *urls)
     assert repaired.returncode == 1
+    assert repaired.stderr.count("study.repaired") == 2
     lines = repaired.stdout.splitlines()
     copy = database.with_name("regsweep.db.before-repair.backup")
     assert lines[0] == f"the database as it was is copied to {copy}"

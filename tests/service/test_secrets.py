@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import stat
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 from pydantic_settings import SettingsError
 
 from service.errors import SecretKeyError
@@ -21,7 +21,9 @@ from tests.service.commanding import run_command
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document
 
-OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
+OLD, NEW = (
+    urlsafe_b64encode(bytes([number]) * 32).decode() for number in (1, 2)
+)  # the same in all of xdist's processes
 
 
 def mode(path: Path) -> str:

