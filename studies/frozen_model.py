@@ -1,8 +1,20 @@
 """The parent of every value that is read from and written as JSON."""
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticKnownError
+
+
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticKnownError("float_type")
+    return value
+
+
+#: Beside the type of a number that may have a point: pydantic reads true as 1. Texts pass: YAML takes 1e-5 for one.
+NotBool = BeforeValidator(_refuse_bool)
 
 
 class FrozenModel(BaseModel):

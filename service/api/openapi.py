@@ -24,6 +24,8 @@ DESCRIPTION = (
 )
 _SCHEMAS = "#/components/schemas/"
 _PROBLEM_TYPE = "application/problem+json"
+#: Query parameters that name what may not be there, and those that are looked at behind the document's rules.
+_NAMING, _READ_LATER = frozenset({"project", "key"}), frozenset({"cursor", "sort"})
 #: What each refusal means, wherever it occurs.
 _MEANINGS = {
     400: "The body is not JSON, or a parameter is not one of its values.",
@@ -150,8 +152,11 @@ def _refusals(operation: _Operation) -> set[int]:
     headers = {name.lower() for name in operation.parameters("header")}
     if needed_scope(operation.method, operation.path) is not None:
         statuses |= {401, 403, 429, 503}
-    if operation.parameters("path"):
+    queries = set(operation.parameters("query"))
+    if operation.parameters("path") or queries & _NAMING:
         statuses.add(404)
+    if queries & _READ_LATER:
+        statuses.add(400)
     if "if-match" in headers:
         statuses.add(412)
     if operation.method in _WRITES:

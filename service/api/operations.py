@@ -71,10 +71,7 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
 
 #: Refusals that follow from what an operation does, beside those that follow from the shape of its request.
 REFUSALS: Mapping[int, frozenset[str]] = {
-    # Of a cursor, an order, or a trial where several are best.
-    400: frozenset(
-        {"list_studies", "list_trials", "download_model", "download_export", "read_snippet", "predict"},
-    ),
+    400: frozenset({"download_model", "download_export", "read_snippet", "predict"}),  # several trials are best
     409: frozenset(
         {
             "change_study",

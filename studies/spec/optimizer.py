@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool
 
-from studies.frozen_model import FrozenModel
+from studies.frozen_model import FrozenModel, NotBool
 
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Epsilon = Annotated[float, Field(gt=0)]
+Decay = Annotated[float, Field(ge=0, lt=1), NotBool]
+Epsilon = Annotated[float, Field(gt=0), NotBool]
 
 
 class AdamSpec(FrozenModel):
@@ -26,7 +26,9 @@ class AdamWSpec(FrozenModel):
     """keras.optimizers.AdamW: Adam with decoupled weight decay."""
 
     name: Literal["adamw"] = Field(description="Which optimizer.")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.004, description="Share of a weight, times the rate, a step.")
+    weight_decay: Annotated[float, Field(ge=0), NotBool] = Field(
+        0.004, description="Share of a weight, times the rate, a step."
+    )
     beta_1: Decay = Field(0.9, description="Decay of the gradient's mean.")
     beta_2: Decay = Field(0.999, description="Decay of the gradient's square.")
     epsilon: Epsilon = Field(1e-7, description="Keeps the denominator from 0.")
@@ -36,7 +38,9 @@ class SgdSpec(FrozenModel):
     """keras.optimizers.SGD."""
 
     name: Literal["sgd"] = Field(description="Which optimizer.")
-    momentum: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Share of the last move that goes on.")
+    momentum: Annotated[float, Field(ge=0, le=1), NotBool] = Field(
+        0.0, description="Share of the last move that goes on."
+    )
     nesterov: StrictBool = Field(False, description="Look ahead along the momentum.")
 
 
@@ -45,7 +49,9 @@ class RmspropSpec(FrozenModel):
 
     name: Literal["rmsprop"] = Field(description="Which optimizer.")
     rho: Decay = Field(0.9, description="Decay of the gradient's square.")
-    momentum: Decay = Field(0.0, description="Share of the last move that goes on.")
+    momentum: Decay = Field(
+        0.0, description="Share of the last move that goes on."
+    )
     epsilon: Epsilon = Field(1e-7, description="Keeps the denominator from 0.")
 
 
@@ -62,14 +68,18 @@ class CosineSpec(FrozenModel):
     """keras.optimizers.schedules.CosineDecay over all epochs of the budget."""
 
     name: Literal["cosine"] = Field(description="Which schedule.")
-    alpha: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="Share of the learning rate that is left.")
+    alpha: Annotated[float, Field(ge=0, le=1), NotBool] = Field(
+        0.0, description="Share of the learning rate that is left."
+    )
 
 
 class ExponentialSpec(FrozenModel):
     """keras.optimizers.schedules.ExponentialDecay, a little with every step."""
 
     name: Literal["exponential"] = Field(description="Which schedule.")
-    decay_rate: Annotated[float, Field(gt=0, le=1)] = Field(0.96, description="What an epoch multiplies the rate by.")
+    decay_rate: Annotated[float, Field(gt=0, le=1), NotBool] = Field(
+        0.96, description="What an epoch multiplies the rate by."
+    )
 
 
 ScheduleSpec = Annotated[ConstantSpec | CosineSpec | ExponentialSpec, Field(discriminator="name")]

@@ -27,27 +27,29 @@ _MAX_SERVER_BYTES = 300_000_000
 _MAX_HEALTH_SECONDS = 3.0
 _ALLOWED = {200, 201, 413, 422}
 _GONE_SECONDS = 1.0
-_READ_SECONDS = 60
+#: What the server has in its environment.
+ENVIRONMENT = {"REGSWEEP_READ_SECONDS": "60"}
 
 
 def main(part: str) -> int:
     """Send every file whose name holds the part; return how many were too much."""
-    failures = 0
     with tempfile.TemporaryDirectory() as folder:
         house = House(Path(folder))
-        house.environment["REGSWEEP_READ_SECONDS"] = str(_READ_SECONDS)
+        house.environment |= ENVIRONMENT
         try:
             with serving(house, workers=0) as server:
-                for name in BOMBS:
-                    if part in name:
-                        failures += not _send(server, name)
-                failures += not _leave(server)
+                return send(server, part)
         finally:
             house.close()
-    return failures
 
 
-def _send(server: Server, name: str) -> bool:
+def send(server: Server, part: str = "", max_bytes: int = _MAX_SERVER_BYTES) -> int:
+    """Send every file whose name holds the part to a server; return how many were too much."""
+    failures = sum(not _send(server, name, max_bytes) for name in BOMBS if part in name)
+    return failures + (not _leave(server))
+
+
+def _send(server: Server, name: str, max_bytes: int) -> bool:
     kind, make = BOMBS[name]
     content = make()
     reset_peak(server.pid)
@@ -57,7 +59,7 @@ def _send(server: Server, name: str) -> bool:
         seconds = time.monotonic() - start
     eventually(lambda: not readers(server.pid), 5)
     peak = peak_bytes(server.pid)
-    is_good = answer.status_code in _ALLOWED and peak < _MAX_SERVER_BYTES and slowest[0] < _MAX_HEALTH_SECONDS
+    is_good = answer.status_code in _ALLOWED and peak < max_bytes and slowest[0] < _MAX_HEALTH_SECONDS
     detail = answer.json().get("detail", "read") if answer.status_code > 201 else "read"
     print(
         f"{'' if is_good else 'TOO MUCH: '}{name}: {len(content):,} bytes, {answer.status_code} after {seconds:.1f} s, "
@@ -70,7 +72,7 @@ def _send(server: Server, name: str) -> bool:
 def _post(server: Server, kind: str, content: bytes, timeout: float) -> httpx.Response:
     path = "/v1/models/read" if kind == "keras" else "/v1/datasets"
     params = {} if kind == "keras" else {"target": "y", "format": kind}
-    return httpx.post(server.url + path, params=params, content=content, timeout=timeout)
+    return httpx.post(server.url + path, params=params, content=content, headers=server.api.headers, timeout=timeout)
 
 
 @contextmanager

@@ -37,18 +37,19 @@ def main(kinds: list[str], count: int, seed: int, keep: Path | None) -> int:
         try:
             with serving(house, workers=0) as server:
                 for kind in kinds:
-                    failed += not _fuzz(server, house, kind, count, seed, keep)
+                    failed += not send(server, house, kind, count, seed, keep)
         finally:
             house.close()
     return failed
 
 
-def _fuzz(server: Server, house: House, kind: str, count: int, seed: int, keep: Path | None) -> bool:
+def send(server: Server, house: House, kind: str, count: int, seed: int, keep: Path | None = None) -> bool:
+    """Send so many files of a kind; return whether everything was as it must be."""
     random, files = Random(f"{seed} {kind}"), make_files(kind)  # noqa: S311  # a seed, no secret
     statuses: Counter[int] = Counter()
     unforeseen = house.log().count(_UNFORESEEN)
     before, last = 0, unforeseen
-    with httpx.Client(base_url=server.url, timeout=600) as client:
+    with httpx.Client(base_url=server.url, headers=server.api.headers, timeout=600) as client:
         for index in range(count):
             if index == min(_WARM_UP, count - 1):
                 before = resident_bytes(server.pid)

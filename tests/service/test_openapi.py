@@ -122,7 +122,9 @@ def test_every_refusal_is_a_problem_and_every_key_is_told() -> None:
         scope = needed_scope(method, path)
         assert said["security"] == ([] if scope is None else [{"key": [scope]}, {"login": [scope]}])
         assert {"401", "403", "503"} <= refusals or scope is None
-        assert ("404" in refusals) == ("{" in path)
+        queries = {each["name"] for each in said.get("parameters", ()) if each["in"] == "query"}
+        assert ("404" in refusals) == ("{" in path or bool(queries & {"project", "key"}))
+        assert "400" in refusals or not queries & {"cursor", "sort"}
 
 
 def test_all_that_a_document_refers_to_is_in_it_and_pages_are_not() -> None:

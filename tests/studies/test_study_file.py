@@ -59,6 +59,8 @@ def test_a_dataset_alone_is_a_study(tmp_path: Path) -> None:
         ({"space": {"patience": {"low": 0, "high": 5}}}, "space.patience.low", "greater than or equal to 1"),
         ({"space": {"batch_size": {"low": 1, "high": 10**30}}}, "space.batch_size.high", "less than or equal to"),
         ({"space": {"dropout": 1.0}}, "space.dropout", "less than 1"),
+        ({"space": {"lambda": True}}, "space.lambda", "must be a number"),
+        ({"early_stopping": {"min_delta": False}}, "early_stopping.min_delta", "must be a number"),
         ({"space": {"dropout": [0.2, 1.5]}}, "space.dropout.1", "less than 1"),
         ({"space": {"regularizer": ["l1", "l3"]}}, "space.regularizer.1", "'l3' is not known.*'elastic_net'"),
         ({"space": {"regularizer": {"low": 1}}}, "space.regularizer", "choices|list"),
