@@ -6,7 +6,20 @@ import os
 import sys
 from pathlib import Path
 
-_WITHHELD = ("REGSWEEP_", "AWS_")  # settings that a child that reads strangers' data does not need, secrets among them
+#: What Python, its libraries and the system need of the environment. Any other variable may hold a secret.
+_PASSED = frozenset(
+    {
+        *("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TEMP", "TMP", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"),
+        *("LD_LIBRARY_PATH", "__CF_USER_TEXT_ENCODING"),  # Linux, macOS; Windows:
+        *("APPDATA", "COMSPEC", "LOCALAPPDATA", "NUMBER_OF_PROCESSORS", "PATHEXT", "SYSTEMDRIVE", "SYSTEMROOT"),
+        *("USERNAME", "USERPROFILE", "WINDIR"),
+    }
+)
+_PASSED_FAMILIES = (
+    *("DYLD_", "LC_", "MALLOC_", "PYTHON"),
+    *("CUDA_", "KERAS_", "MKL_", "OMP_", "OPENBLAS_", "TF_", "XLA_"),
+    *("COVERAGE_", "COV_CORE_"),
+)
 
 
 def regsweep_command(*arguments: str) -> list[str]:
@@ -24,8 +37,12 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
 
 def environment_without_secrets() -> dict[str, str]:
-    """The environment of a child process that reads what strangers sent."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+    """The environment of a child process that reads what strangers sent: what it needs, and nothing else."""
+    return {name: value for name, value in os.environ.items() if _is_passed(name.upper())}
+
+
+def _is_passed(name: str) -> bool:
+    return name in _PASSED or name.startswith(_PASSED_FAMILIES)
 
 
 def memory_of(process: int) -> int:

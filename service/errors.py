@@ -116,11 +116,15 @@ class NameInUseError(ConflictError):
     title = "Name in use"
     extension = ""  # flags of `regsweep extend` after which the two would be the same; begin with a blank
 
-    def __init__(self, name: str, differences: Sequence[tuple[str, str, str]] = ()) -> None:
-        """Name the study, and each field in which it differs: the field, its value there, its value in the new one."""
+    def __init__(self, name: str, differences: Sequence[tuple[str, str, str]] = (), *, is_seen: bool = True) -> None:
+        """Name the study, and each field in which it differs: the field, its value there, its value in the new one.
+
+        One that is not seen is another project's, or Optuna's alone, and cannot be deleted.
+        """
         self.fields = tuple(FieldError(field, f"{there} there, {here} here") for field, there, here in differences)
         if not differences:
-            super().__init__(f"a study named '{name}' exists; choose another name or delete it first")
+            advice = "choose another name or delete it first" if is_seen else "choose another name"
+            super().__init__(f"a study named '{name}' exists; {advice}")
             return
         listed = [f"{wrong.field}: {wrong.message}" for wrong in self.fields]
         if len(listed) > _MAX_LISTED:

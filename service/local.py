@@ -166,7 +166,7 @@ class LocalStudies:
 
     def projects(self) -> list[ProjectView]:
         """The projects, by name."""
-        return [project_view(project) for project in ProjectStore(self._store).list_projects()]
+        return [project_view(project) for project in ProjectStore(self._store).list_projects().items]
 
     def create_project(self, name: str, **quotas: int | None) -> ProjectView:
         """Make a project.

@@ -22,7 +22,11 @@ _USE_SECONDS = 24 * 3600.0  # between two records of a key's last use, for each 
 
 
 class Authenticator:
-    """Looks keys and sessions up in the database at every request, so that one that has ended is refused at once."""
+    """Looks keys and sessions up in the database.
+
+    On SQLite the guard asks anew only when the database has changed, or a second has passed: a key that is revoked is
+    refused at once, one that expires may pass for a second more.
+    """
 
     def __init__(self, lazy_store: LazyStore, max_failed_keys: int, *, is_behind_proxy: bool = False) -> None:
         self._lazy_store, self._is_behind_proxy = lazy_store, is_behind_proxy

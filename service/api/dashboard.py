@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 #: The dashboard cannot live under a sub-path; these are the paths it answers.
 _PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/csv", "/favicon.ico", "/incompatible-rdb-schema")
 _READS, _WRITES = ["GET", "HEAD", "OPTIONS"], ["DELETE", "PATCH", "POST", "PUT"]
+#: Its code: large, so that it is asked for anew and not sent anew.
 _FILES = ("/static/", "/favicon.ico")
 _LIST = "/api/studies"  # a study's own page reads it from /api/studies/{id}
 
@@ -82,7 +83,7 @@ class Dashboard:
         found = dashboard_files.find(path, self._root_path)
         if found is None:
             return answer(request, NotFoundError.status, NotFoundError.title, f"there is no file at {path}")
-        return asset_response(request, found, {"Cache-Control": "no-cache"})
+        return asset_response(request, found, {"Cache-Control": "private, no-cache"})
 
     def _why_refused(self, method: str, path: str) -> str | None:
         if not self._writes:

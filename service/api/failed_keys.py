@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from functools import cached_property
 from math import ceil
+from typing import TYPE_CHECKING
 
-from limits.storage import MemoryStorage
 from starlette.requests import HTTPConnection
 
 from service.errors import RateLimitedError
+
+if TYPE_CHECKING:
+    from limits.storage import MemoryStorage
 
 REASON = "regsweep.refused_because"  # where a request's scope has the reason, for its line in the audit
 _WINDOW_SECONDS = 60
@@ -22,7 +26,13 @@ class FailedKeys:
     """The failures of the last minute. A key that is right passes from every address, and counts nowhere."""
 
     def __init__(self, limit: int) -> None:
-        self._limit, self._counts = limit, MemoryStorage()
+        self._limit = limit
+
+    @cached_property
+    def _counts(self) -> MemoryStorage:
+        from limits.storage import MemoryStorage  # which takes a fifth of a server's start
+
+        return MemoryStorage()
 
     def count(self, request: HTTPConnection, reason: str) -> None:
         """Count a failure, and leave its reason to the request's line in the audit.

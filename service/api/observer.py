@@ -102,7 +102,7 @@ def _route(scope: Scope) -> str:
 
 def _write_lines(scope: Scope, route: str, status: int, seconds: float) -> None:
     method, path, client = scope["method"], scope["path"][:_MAX_PATH], scope.get("client")
-    if status in _REFUSALS:
+    if status in _REFUSALS or REASON in scope:  # a browser whose key is of no use is sent to the login
         by_dashboard = route == "dashboard" and method not in READS
         event = "login.refused" if route == "/login" else "dashboard.refused" if by_dashboard else "request.refused"
         ids = {"method": method, "path": path, "status": status, "client": client and client[0]}

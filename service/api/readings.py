@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -25,6 +25,7 @@ _LARGE_BYTES = 50_000_000
 _SMALL_SHARE = 1 / 4  # of the memory that a large file may take
 _ENOUGH_BYTES = 1_000_000_000
 _WAIT_SECONDS = 30.0
+_MAX_RECEIVED = 16  # files at once, each on the disk until it is read
 
 T = TypeVar("T")
 
@@ -87,6 +88,7 @@ class Readings:
         self._in_process = own_files or not hasattr(os, "fork")
         self._memory, self._seconds = int(memory_bytes() * settings.read_memory_share), settings.read_seconds
         self._turns = Turns(settings.max_reads, f"{settings.max_reads} files are read at once (REGSWEEP_MAX_READS)")
+        self._receptions = Turns(_MAX_RECEIVED, f"{_MAX_RECEIVED} files are received at once, half of them of one key,")
 
         # Each is a process with TensorFlow in it.
         self._predictions = Turns(1, "files are predicted one at a time")
@@ -95,6 +97,13 @@ class Readings:
     def largest(self) -> ReadingLimits:
         """What reading a large file may take."""
         return ReadingLimits(self._memory, self._seconds)
+
+    def receiving(self, request: Request) -> AbstractAsyncContextManager[None]:
+        """A turn for receiving a file, for as long as it is kept on the disk.
+
+        Raises BusyError when none comes.
+        """
+        return self._receptions.take(_key_name(request))
 
     async def predict(self, request: Request, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Predict a file when its turn comes."""

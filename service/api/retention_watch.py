@@ -6,12 +6,15 @@ import threading
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from service import retention
 from service.api.lazy_store import LazyStore
+from service.errors import MigrationError, StorageError
 from service.storage.artifacts import Artifacts
 
 _log = structlog.get_logger(__name__)
+_RETRY_SECONDS = 60.0  # until it is tried again, when the database or the artifacts were away
 
 
 class RetentionWatch:
@@ -36,14 +39,21 @@ class RetentionWatch:
             self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.is_set():
+        wait = 0.0
+        while not self._ended.wait(wait):
+            wait = retention.DAY
             try:
                 for name in retention.prune(self._lazy_store.get(), self._artifacts, self._days or 0.0):
                     _log.info("a study is deleted, for it ended long ago", study=name, keep_days=self._days)
                     self._forget()
                     if self._ended.is_set():
                         return
+            except MigrationError as error:
+                _log.warning("old studies are deleted no more", error=str(error))
+                return
+            except (SQLAlchemyError, StorageError) as error:
+                wait = _RETRY_SECONDS
+                _log.warning("old studies are not deleted; it is tried again soon", error=str(error), seconds=wait)
             # A thread that ended here would delete no more, and nobody would know.
             except Exception:  # noqa: BLE001
                 _log.exception("old studies are not deleted; it is tried again tomorrow")
-            self._ended.wait(retention.DAY)

@@ -15,8 +15,6 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-#: The dashboard's code: the same for everybody, and large, so that it is asked for anew and not sent anew.
-_DASHBOARD_FILES = ("/static/", "/favicon.ico")
 _YEAR = "max-age=31536000"
 
 
@@ -43,7 +41,6 @@ def _complete(headers: MutableHeaders, scope: Scope) -> None:
     headers["Content-Security-Policy"] = policy if "frame-ancestors" in policy else f"{policy}; {_FRAMES}"
     for name, value in _HEADERS.items():
         headers[name] = value
-    path = scope["path"]
-    headers.setdefault("Cache-Control", "private, no-cache" if path.startswith(_DASHBOARD_FILES) else "no-store")
+    headers.setdefault("Cache-Control", "no-store")
     if scope["scheme"] == "https":
         headers["Strict-Transport-Security"] = _YEAR

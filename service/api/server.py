@@ -6,7 +6,9 @@ import asyncio
 import ipaddress
 import logging
 import socket
+import sys
 from functools import partial
+from importlib.abc import MetaPathFinder
 from typing import Any, cast
 
 import structlog
@@ -52,10 +54,20 @@ def run(settings: Settings) -> None:
         url = f"http://{host}:{port}{settings.root_path}"
         others = {"api": f"{url}/docs", "dashboard": f"{url}/dashboard"}
         _log.info(f"regsweep listens: the pages are on {url}", **others, workers=settings.workers)
+        sys.meta_path.insert(0, _WithoutPandas())
         try:
             server.run(sockets=[listener])
         finally:
             tracing.shut_down()
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Keeps scikit-learn and plotly from importing pandas with all of Arrow: 65 MB that are of no use to a server."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Find nothing, and let nobody else find pandas."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("the server does without pandas", name=fullname)
 
 
 class Server(uvicorn.Server):

@@ -132,6 +132,12 @@ def sent_as_body(request: Request) -> Description | None:
     return None if _media_type(content_type) == FORM_TYPE else Description(content_type)
 
 
+def declared_bytes(request: Request) -> int:
+    """The length of a request's body as it says it; 0 when it does not."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isascii() and declared.isdecimal() else 0
+
+
 @asynccontextmanager
 async def receive(request: Request, max_bytes: int, setting: str) -> AsyncIterator[tuple[Upload, Description]]:
     """Write a request's file to one that lasts as long as the block; `setting` is the limit's variable.
@@ -140,9 +146,8 @@ async def receive(request: Request, max_bytes: int, setting: str) -> AsyncIterat
     """
     too_large = TooLargeError("file", max_bytes, setting)
     description = sent_as_body(request)
-    declared = request.headers.get("content-length", "")
     most = max_bytes + (MAX_FIELD_BYTES if description is None else 0)
-    if declared.isdecimal() and int(declared) > most:
+    if declared_bytes(request) > most:
         raise too_large
     with tempfile.TemporaryDirectory(prefix="regsweep-upload-") as folder:
         path = Path(folder, "file")

@@ -130,7 +130,9 @@ class StudyView(BaseModel):
     best: BestView | None = Field(
         description="Null while no trial is complete, and with several objectives; see /best."
     )
-    dashboard: str | None = Field(description="Path of the study in the Optuna dashboard.")
+    dashboard: str | None = Field(
+        description="Path of the study in the Optuna dashboard, from the server's URL on, which may have a path too."
+    )
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -80,6 +80,17 @@ class DatasetStore:
             audit.record("dataset.added", dataset=kept.name, version=kept.version, bytes=kept.bytes)
         return kept, kept is record
 
+    def check_room(self, name: str | None, project: str | None, size: int) -> None:
+        """Check before a file is read that it has a project to go to, which has room for so many bytes.
+
+        Raises NotFoundError when there is no such project, QuotaError when it is full.
+        """
+        access = self._store.access
+        with self._store.reading() as session:
+            is_asked = name is None or project is not None
+            chosen = access.choose(project) if is_asked else self._project_of(session, name or "")
+            quotas.check_room(session, access, chosen, size)
+
     def _record(self, record: DatasetRecord, file: Path) -> DatasetRecord | None:
         """Keep file and record; return the record of the version, None when its file was removed in between.
 

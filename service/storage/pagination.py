@@ -19,7 +19,7 @@ from studies.objectives import Direction
 
 Row = TypeVar("Row")
 _INTEGERS_END = 2**31  # of PostgreSQL's
-_NO_CURSOR = "not a cursor of this service; take `next` of the page before"
+NO_CURSOR = "not a cursor of this service; take `next` of the page before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class Cursor:
         try:
             listing, group, value, after = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         except (binascii.Error, ValueError, TypeError):
-            raise BadRequestError("cursor", _NO_CURSOR) from None
+            raise BadRequestError("cursor", NO_CURSOR) from None
         valid_numbers = all(type(number) is int and 0 <= number < _INTEGERS_END for number in (group, after))
         valid_value = value is None or isinstance(value, float) or (type(value) is int and abs(value) < _INTEGERS_END)
         if not isinstance(listing, str) or not valid_numbers or not valid_value:
-            raise BadRequestError("cursor", _NO_CURSOR)
+            raise BadRequestError("cursor", NO_CURSOR)
         return cls(listing, group, value, after)
 
     def check(self, listing: str) -> None:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.errors import ConflictError, ForbiddenError
+from service.errors import BadRequestError, ConflictError, ForbiddenError
 from service.names import DEFAULT_PROJECT
 from service.storage import quotas
 from service.storage.database import unix_now
+from service.storage.keys import is_usable
+from service.storage.pagination import NO_CURSOR, Page
 from service.storage.records import DatasetRecord, KeyRecord, ProjectRecord, StudyRecord, WebhookRecord
 from service.storage.store import Store
+from studies.spec.name import is_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,24 @@ class ProjectStore:
     def __init__(self, store: Store) -> None:
         self._store, self._access = store, store.access
 
-    def list_projects(self) -> list[ProjectState]:
-        """Every project that is to be seen, by name."""
+    def list_projects(self, limit: int | None = None, cursor: str | None = None) -> Page[ProjectState]:
+        """A page of the projects that are to be seen, by name; all without a limit. A cursor is the last name before.
+
+        Raises BadRequestError when the cursor is no name.
+        """
+        query = sa.select(ProjectRecord).order_by(ProjectRecord.name)
+        if self._access.projects is not None:
+            query = query.where(ProjectRecord.name.in_(self._access.projects))
+        if cursor is not None:
+            if not is_name(cursor):
+                raise BadRequestError("cursor", NO_CURSOR)
+            query = query.where(ProjectRecord.name > cursor)
+        if limit is not None:
+            query = query.limit(limit + 1)  # the last shows that there are more
         with self._store.reading() as session:
-            records = session.scalars(sa.select(ProjectRecord).order_by(ProjectRecord.name)).all()
-            return [self._state(session, one) for one in records if self._access.sees(one.name)]
+            records = session.scalars(query).all()
+            items = [self._state(session, one) for one in records[:limit]]
+        return Page(items, items[-1].record.name if len(records) > len(items) else None)
 
     def names(self) -> list[str]:
         """The names of the projects that are to be seen."""
@@ -113,6 +129,5 @@ class ProjectStore:
 
 
 def _usable_keys(session: Session, project: str) -> Sequence[str]:
-    alive = sa.or_(KeyRecord.expires_at.is_(None), KeyRecord.expires_at > unix_now())
-    keys = session.scalars(sa.select(KeyRecord).where(KeyRecord.revoked_at.is_(None), alive))
+    keys = session.scalars(sa.select(KeyRecord).where(is_usable()))
     return [f"'{key.name}'" for key in keys if project in (key.projects or ())]

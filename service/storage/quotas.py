@@ -94,11 +94,30 @@ def admitting(session: Session, access: Access, project: str) -> Iterator[None]:
     before = {name: count(session, name, project) for name in limits}
     yield
     for name, limit in limits.items():
-        after = count(session, name, project)
-        if after > limit:
-            _, counted, frees = _COUNTED[name]
-            raise QuotaError(
-                f"project '{project}' has {before[name]:,} of at most {limit:,} {counted} (quota {name}), and would "
-                f"have {after:,}; {frees}, makes room",
-                _RETRY_SECONDS,
-            )
+        _check(project, name, limit, before[name], count(session, name, project))
+
+
+def check_room(session: Session, access: Access, project: str, size: int) -> None:
+    """Check that a project has room for a file of so many bytes, as far as that is known before the file is.
+
+    Raises NotFoundError when there is no such project, QuotaError when it would have more than its quota.
+    """
+    record = find_project(session, access, project)
+    limit = limits_of(record, access.quotas)["stored_bytes"]
+    if limit is None:
+        return
+    same_size = sa.select(DatasetRecord.id).where(DatasetRecord.project == record.name, DatasetRecord.bytes == size)
+    if session.scalar(same_size.limit(1)) is None:  # else it may be a file that it has
+        stored = stored_bytes(session, record.name)
+        _check(record.name, "stored_bytes", limit, stored, stored + size)
+
+
+def _check(project: str, quota: str, limit: int, before: int, after: int) -> None:
+    """Raise QuotaError when a project would have more than its quota."""
+    if after > limit:
+        _, counted, frees = _COUNTED[quota]
+        raise QuotaError(
+            f"project '{project}' has {before:,} of at most {limit:,} {counted} (quota {quota}), and would "
+            f"have {after:,}; {frees}, makes room",
+            _RETRY_SECONDS,
+        )

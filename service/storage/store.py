@@ -148,7 +148,7 @@ class Store:
                 session.flush()
                 database.note(session, "study.submitted", study.id, study=study.name)
             except (sa.exc.IntegrityError, DuplicatedStudyError):
-                raise NameInUseError(spec.name) from None
+                raise NameInUseError(spec.name, is_seen=False) from None
         return study
 
     def name_conflict(self, session: Session, spec: StudySpec) -> NameInUseError | None:
@@ -159,7 +159,9 @@ class Store:
         if study is None and comparisons.name_in_use(session, [spec.name]) is None:
             return None
         # Where only Optuna has a study of that name, or another project has, nothing is said of it.
-        return NameInUseError(spec.name, [] if study is None else differences(study.parsed_spec, spec))
+        if study is None:
+            return NameInUseError(spec.name, is_seen=False)
+        return NameInUseError(spec.name, differences(study.parsed_spec, spec))
 
     def study(self, name: str) -> StudyRecord:
         """One study."""

@@ -18,6 +18,7 @@ from service.api.app import create_app
 from service.api.connections import Bounds
 from service.api.server import Server
 from service.settings import Settings
+from service.storage.keys import KeyStore
 from service.storage.store import Store
 from service.worker.fleet import Fleet
 from tests.acceptance.polling import eventually
@@ -153,6 +154,14 @@ def api(tmp_path: Path, url: str) -> Iterator[httpx.Client]:
     """An empty service."""
     with served(settings_in(tmp_path, url)) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def keys(folder: Path) -> Iterator[KeyStore]:
+    """The keys of a module whose own `folder` lasts as long as it."""
+    store = Store(settings_in(folder).database_url)
+    yield KeyStore(store)
+    store.close()
 
 
 @pytest.fixture(scope="module")

@@ -111,11 +111,12 @@ def test_a_refusal_is_a_line_that_names_the_key_and_no_secret(
         lambda: guarded.put("/api/studies/1/note", json={}),
         lambda: guarded.delete("/v1/studies/iris", headers={"Authorization": f"Bearer {reader}"}),
         lambda: guarded.get("/v1/studies?token=hidden", headers={"Authorization": f"Bearer rgs_{'0' * 12}_{'1' * 64}"}),
+        lambda: guarded.get("/", headers={"Authorization": "Bearer rgs_wrong", "Accept": "text/html"}),
     ]
-    assert [one().status_code for one in tries] == [403, 403, 401]
+    assert [one().status_code for one in tries] == [403, 403, 401, 303]
     guarded.get("/healthz")  # a line is written behind its answer, and before the next
     refused = [line for line in lines if line["event"] == "request.refused"]
-    assert [(line["status"], line.get("key")) for line in refused] == [(403, reader[4:16]), (401, None)]
+    assert [(line["status"], line.get("key")) for line in refused] == [(403, reader[4:16]), (401, None), (303, None)]
     (by_dashboard,) = [line for line in lines if line["event"] == "dashboard.refused"]
     assert (by_dashboard["path"], "REGSWEEP_DASHBOARD_WRITES" in by_dashboard["reason"]) == (
         "/api/studies/1/note",

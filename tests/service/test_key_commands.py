@@ -14,7 +14,6 @@ import pytest
 from service.api_keys import ApiKey
 from service.errors import UnauthenticatedError
 from service.storage.keys import KeyStore
-from service.storage.store import Store
 from tests.service.commanding import Completed, run_command
 from tests.service.conftest import served, settings_in
 
@@ -26,13 +25,6 @@ KEY = re.compile(r"rgs_([0-9a-f]{12})_[0-9a-f]{64}\n")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("commands")
-
-
-@pytest.fixture(scope="module")
-def keys(folder: Path) -> Iterator[KeyStore]:
-    store = Store(settings_in(folder).database_url)
-    yield KeyStore(store)
-    store.close()
 
 
 @pytest.fixture(scope="module")

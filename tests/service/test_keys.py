@@ -37,13 +37,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def keys(folder: Path) -> Iterator[KeyStore]:
-    store = Store(settings_in(folder).database_url)
-    yield KeyStore(store)
-    store.close()
-
-
-@pytest.fixture(scope="module")
 def texts(keys: KeyStore) -> Mapping[Scope, str]:
     """A key of each scope."""
     return {scope: keys.create(f"for {scope}", scope).text for scope in SCOPES}

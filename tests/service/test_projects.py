@@ -167,6 +167,7 @@ def test_a_name_in_use_elsewhere_is_a_conflict_that_says_no_more(
 ) -> None:
     refused = api.post("/v1/studies", json=document("secret", trials=9), headers=keys["beta"])
     assert (refused.status_code, refused.json()["errors"]) == (409, [])
+    assert "delete" not in refused.json()["detail"]
     assert api.post("/v1/studies", json=document("secret", trials=9), headers=keys["all"]).json()["errors"]
     checked = api.post("/v1/studies/check", json=document("secret", trials=9), headers=keys["beta"]).json()
     assert (checked["name_is_free"], "differs" in checked["name_conflict"]) == (False, False)
@@ -235,6 +236,11 @@ def test_projects_are_made_changed_and_deleted_by_keys_of_all(
     assert (made.status_code, made.headers["location"]) == (201, "/v1/projects/gamma")
     assert made.json()["stored_bytes"] == {"limit": 5, "own": True, "used": 0}
     assert api.post("/v1/projects", json={"name": "gamma"}, headers=keys["all"]).status_code == 409
+    page = api.get("/v1/projects?limit=2", headers=keys["all"]).json()
+    rest = api.get("/v1/projects", params={"limit": 2, "cursor": page["next"]}, headers=keys["all"]).json()
+    named = [[one["name"] for one in each["items"]] for each in (page, rest)]
+    assert (named, rest["next"]) == ([["alpha", "beta"], ["default", "gamma"]], None)
+    assert api.get("/v1/projects", params={"cursor": "a/b"}, headers=keys["all"]).status_code == 400
     changed = api.patch("/v1/projects/gamma", json={"stored_bytes": None}, headers=keys["all"]).json()
     assert changed["stored_bytes"] == {"limit": None, "own": False, "used": 0}
     key = KeyStore(opened).create("of gamma", "read", projects=["gamma"])

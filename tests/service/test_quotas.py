@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -81,6 +82,18 @@ def test_models_count_to_what_a_project_stores(store: Store, folder: Path, tmp_p
     assert ProjectStore(store).project("default").used["stored_bytes"] == 1234
     with pytest.raises(QuotaError, match="has 1,234 of at most 1,000 bytes of datasets and models"):
         limited(store, stored_bytes=1000).create_study(study("more"))
+
+
+@pytest.mark.parametrize("quota", [None, len(CSV)])
+def test_an_upload_that_has_no_place_is_refused_before_it_comes(tmp_path: Path, quota: int | None) -> None:
+    settings = settings_in(tmp_path).model_copy(update={"quota_stored_bytes": quota})
+    project = "unknown" if quota is None else "default"
+    path = f"/v1/datasets?name=rows&target=y&format=csv&project={project}"
+    with served(settings) as api, socket.create_connection((api.base_url.host, api.base_url.port or 0)) as sent:
+        sent.settimeout(20)
+        # Its body never comes.
+        sent.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(CSV) + 1}\r\n\r\n".encode())
+        assert sent.recv(12) == (b"HTTP/1.1 404" if quota is None else b"HTTP/1.1 429")
 
 
 def test_a_refused_upload_leaves_no_file_and_the_answer_says_when_to_come_again(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def check(response: httpx.Response) -> None:
     assert "strict-transport-security" not in headers
     path = response.request.url.path
     is_code = path.startswith(("/static/", "/favicon.ico"))
-    assert "no-cache" in headers["cache-control"] if is_code else headers["cache-control"] == "no-store", path
+    expected = "private, no-cache" if is_code and response.is_success else "no-store"
+    assert headers["cache-control"] == expected, path
 
 
 @pytest.mark.parametrize(("method", "path"), [pair for pair in ROUTES if not pair[1].endswith("/events")])

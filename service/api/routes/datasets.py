@@ -19,7 +19,7 @@ from service.api.dependencies import (
     SettingsDependency,
 )
 from service.api.responses import disposition
-from service.api.uploads import Description, body_schema, receive, sent_as_body
+from service.api.uploads import Description, body_schema, declared_bytes, receive, sent_as_body
 from service.names import make_name
 from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView, FileProfile, UploadOptions
 from service.storage.dataset_files import DatasetFiles, file_path
@@ -55,10 +55,12 @@ async def upload(
     is there is a new version of it; the same again is that version, and is answered with 200.
     """
     if body := sent_as_body(request):
-        _check(query, body)  # before it comes
-    async with receive(request, settings.max_upload_bytes, _LIMIT) as (file, description):
+        name, _, _ = _check(query, body)
+        await run_in_threadpool(datasets.check_room, name, query.project, declared_bytes(request))  # before it comes
+    async with readings.receiving(request), receive(request, settings.max_upload_bytes, _LIMIT) as (file, description):
         asked = description.complete(query)
         name, file_format, options = _check(asked, description)
+        await run_in_threadpool(datasets.check_room, name, asked.project, file.size)
         read, profile = await readings.describe(request, file.path, file_format, options)
         name = name or ingestion.make_dataset_name(read.target, file.digest)
         record, is_new = await run_in_threadpool(datasets.add, file, name, file_format, read, profile, asked.project)
@@ -79,7 +81,7 @@ async def profile(
     """
     if body := sent_as_body(request):
         _check_profiled(query, body)  # before it comes
-    async with receive(request, settings.max_upload_bytes, _LIMIT) as (file, description):
+    async with readings.receiving(request), receive(request, settings.max_upload_bytes, _LIMIT) as (file, description):
         name, file_format, options = _check_profiled(description.complete(query), description)
         has_target = options.target != NO_TARGET
         describe = readings.describe if has_target else readings.describe_inputs

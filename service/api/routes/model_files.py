@@ -31,5 +31,8 @@ async def read(request: Request, readings: ReadingsDependency, settings: Setting
     form; answers the `model` of a study's document and the layers with their parameters. Nothing of it is kept.
     """
     # A .keras file has the weights too, of which nothing is read: it may be as large as a dataset.
-    async with receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as (file, _):
+    async with (
+        readings.receiving(request),
+        receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as (file, _),
+    ):
         return await readings.read_model(request, file.path)

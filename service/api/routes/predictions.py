@@ -69,7 +69,10 @@ async def predict(
     """
     body = sent_as_body(request)
     found = None if body is None else await _find_model(store, name, query, body)  # before it comes
-    async with receive(request, settings.max_body_bytes, "REGSWEEP_MAX_BODY_BYTES") as (rows, description):
+    async with (
+        readings.receiving(request),
+        receive(request, settings.max_body_bytes, "REGSWEEP_MAX_BODY_BYTES") as (rows, description),
+    ):
         asked = description.complete(query)
         file_format, model = found or await _find_model(store, name, asked, description)
         as_json = "application/json" in request.headers.get("accept", "")

@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
-from service.api.dependencies import ProjectsDependency
+from service.api.dependencies import CursorParameter, Limit, ProjectsDependency
 from service.api.json_route import JsonRoute
+from service.schemas.pages import ListView
 from service.schemas.projects import NewProject, ProjectQuotas, ProjectView
 from service.views import project_view
 
@@ -15,9 +16,12 @@ router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=JsonRou
 
 
 @router.get("")
-def list_projects(projects: ProjectsDependency) -> list[ProjectView]:
+def list_projects(
+    projects: ProjectsDependency, limit: Limit = 100, cursor: CursorParameter = None
+) -> ListView[ProjectView]:
     """List the projects that the key sees, by name, with their quotas and how much of each is used."""
-    return [project_view(project) for project in projects.list_projects()]
+    page = projects.list_projects(limit, cursor)
+    return ListView(items=[project_view(project) for project in page.items], next=page.next)
 
 
 @router.post("", status_code=201)

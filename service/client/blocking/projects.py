@@ -12,7 +12,7 @@ class ProjectCalls(Transport):
 
     def projects(self) -> list[ProjectView]:
         """The projects that the key sees, with their quotas and how much of each is used."""
-        return self._read_list(ProjectView, "/v1/projects")
+        return self._read_pages(ProjectView, "/v1/projects")
 
     def project(self, name: str) -> ProjectView:
         """One project."""
