@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OPTUNA = {
     "service/storage/optuna_tables.py": {"optuna.storages._rdb"},
+    "service/storage/repair.py": {"_trial_id"},
     "studies/search/history.py": {"_storage", "_study_id"},
     "studies/search/mirror.py": {"_storage", "_study_id", "_trial_id"},
     "studies/search/mirror_storage.py": {

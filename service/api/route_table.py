@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import ParamTypes
 from fastapi.routing import RouteContext, iter_route_contexts
-from starlette._utils import get_route_path
 from starlette.types import Scope
 
 #: What a path with a GET takes beside it.
@@ -51,7 +50,7 @@ def _parameters(route: RouteContext) -> int:
 
 
 def _routes(scope: Scope) -> Iterator[RouteContext]:
-    path = get_route_path(scope)
+    path = scope["path"]  # without a proxy's prefix, which behind_proxy.py has taken off
     for route in iter_route_contexts(scope["app"].routes):
         regex = getattr(route, "path_regex", None)
         if regex is not None and regex.match(path):

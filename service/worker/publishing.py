@@ -62,11 +62,11 @@ def _show_in_dashboard(store: Store, study: StudyRecord, study_findings: Finding
         figure_id = f"{_FIGURE_PREFIX}{re.sub(r'[^a-z]+', '-', title.lower())}"
         save_plotly_graph_object(optuna_study, figure, graph_object_id=figure_id)
     ours = _note(study_findings, study.name, _part_links(store, study, root_path), root_path)
-    last = store.optuna.get_study_system_attrs(optuna_study._study_id).get(_NOTE_KEY)
+    last = store.optuna.get_study_system_attrs(optuna_id).get(_NOTE_KEY)
     note = get_note(optuna_study)
     if (written := _with_ours(note, last, ours)) != note:
         save_note(optuna_study, written)
-    store.optuna.set_study_system_attr(optuna_study._study_id, _NOTE_KEY, ours)
+    store.optuna.set_study_system_attr(optuna_id, _NOTE_KEY, ours)
 
 
 def _with_ours(note: str, last: str | None, ours: str) -> str:

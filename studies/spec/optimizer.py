@@ -49,9 +49,7 @@ class RmspropSpec(FrozenModel):
 
     name: Literal["rmsprop"] = Field(description="Which optimizer.")
     rho: Decay = Field(0.9, description="Decay of the gradient's square.")
-    momentum: Decay = Field(
-        0.0, description="Share of the last move that goes on."
-    )
+    momentum: Decay = Field(0.0, description="Share of the last move that goes on.")
     epsilon: Epsilon = Field(1e-7, description="Keeps the denominator from 0.")
 
 
