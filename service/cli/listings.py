@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 from rich import box
 from rich.console import Console
@@ -13,15 +12,12 @@ from rich.table import Table
 
 from service.cli.output import PlainConsole
 from service.cli.terminal import UNCUT_COLUMNS
-from service.schemas.changes import ChangeView
 from service.schemas.projects import ProjectView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
 from service.storage.states import ACTIVE_STUDY
 from studies.analysis.labels import duration, number, param_label
-
-_MAX_CHANGES = 10  # that are shown of a study
 
 
 def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
@@ -87,18 +83,6 @@ def show_projects(console: Console, projects: Sequence[ProjectView]) -> None:
             *(f"{quota.used:,}" + ("" if quota.limit is None else f" of {quota.limit:,}") for quota in quotas),
         )
     _print_whole(console, table)
-
-
-def show_changes(console: Console, changes: Iterable[ChangeView]) -> None:
-    """Print who did what with a study, one line each, the latest first."""
-    for change in islice(changes, _MAX_CHANGES):
-        what = f"{change.what} {change.details}".rstrip()
-        console.print(
-            f"{change.at:%Y-%m-%d %H:%M}  {change.by or 'no key'}: {what}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
 
 
 def _print_whole(console: Console, table: Table) -> None:

@@ -60,13 +60,10 @@ def show(
         if as_json:
             print_json(study)
             return
-        from service.cli.listings import show_changes
         from service.cli.summary import show_all
         from service.cli.terminal import open_console
 
-        console = open_console()
-        show_all(console, source, study)
-        show_changes(console, source.studies.changes(name))
+        show_all(open_console(), source, study, with_changes=True)
 
 
 def trials(

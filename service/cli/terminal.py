@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from rich import box
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from service.cli.output import PlainConsole
+from service.schemas.changes import ChangeView
 from service.schemas.progress import OverallView
 from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
@@ -22,6 +24,7 @@ from studies.objectives import Task, cost_sign
 from studies.regularization import REGULARIZERS
 from studies.spec.study import StudySpec
 
+_MAX_CHANGES = 10  # that are shown of a study
 _TASK_COLUMNS: dict[Task, dict[str, str]] = {
     "binary": {"val_auc": "AUC"},
     "multiclass": {"val_accuracy": "accuracy"},
@@ -148,3 +151,15 @@ def _table(title: str, trials: Sequence[TrialView], spec: StudySpec) -> Table:
             str(trial.number),
         )
     return table
+
+
+def show_changes(console: Console, changes: Iterable[ChangeView]) -> None:
+    """Print who did what with a study, one line each, the latest first."""
+    for change in islice(changes, _MAX_CHANGES):
+        what = f"{change.what} {change.details}".rstrip()
+        console.print(
+            f"{change.at:%Y-%m-%d %H:%M}  {change.by or 'no key'}: {what}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
