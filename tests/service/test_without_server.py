@@ -122,8 +122,10 @@ def test_what_is_asked_is_said_where_nothing_is_named(tmp_path: Path, monkeypatc
         assert (nowhere.returncode, "data" in {path.name for path in tmp_path.iterdir()}) == (2, False)
         assert f"no server answers at http://127.0.0.1:8000, and there is no database at {place}; " in nowhere.stderr
         made = run_command("keys", "create", "me")
-        assert made.stderr == f"regsweep: a new database is made: {place}\n"
-        assert run_command("keys", "create", "you").stderr == ""
+        told, audited = made.stderr.splitlines()
+        assert told == f"regsweep: a new database is made: {place}"
+        assert "key.created" in audited
+        assert len(run_command("keys", "create", "you").stderr.splitlines()) == 1  # the audit
         found = run_command("studies")
         said = f"regsweep: no server answers at http://127.0.0.1:8000; reading the database {place}\n"
         assert (found.returncode, found.stderr) == (0, said)
