@@ -198,7 +198,8 @@ class TrialRecord(Record):
     model_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)  # its size; None of an earlier version's
     started_at: Mapped[float | None]
     ended_at: Mapped[float | None]
-    #: Number of its last change of state among those of the study, in the order of their commits; set by a trigger.
+    #: Number of its last change of state, or of the loss of its model, among those of the study, in the order of their
+    #: commits; set by a trigger.
     changed: Mapped[int | None]
 
 

@@ -52,7 +52,7 @@ def tag(api: httpx.Client) -> str:
 def seen(api: httpx.Client) -> list[Any]:
     """All that a change could change."""
     paths = (IRIS, f"{IRIS}/trials", f"{IRIS}/comparison")
-    answers = [api.get(path).json() for path in paths]
+    answers = [api.get(path, headers={"X-Request-ID": "1"}).json() for path in paths]
     for answer in answers:
         answer.pop("overall", None)  # the time left goes on by itself
     return [*answers, tag(api)]
