@@ -19,6 +19,7 @@ from uuid import uuid4
 import httpx
 import sqlalchemy as sa
 
+from service.storage import lifecycle
 from service.storage.invariants import violations
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.repair import mend
@@ -89,9 +90,9 @@ def zombie(place: Place) -> str:
     place.study("study", trials=6, epochs=10)
     first = place.worker(epoch_seconds=0.1)
     eventually(WorkerStore(place.store).leases, 30)
-    # A process that stands inside a write holds SQLite's only lock, and no lease helps: not what is tried here.
+    # A process that stands inside a write holds SQLite's only lock, or the study's, and no lease helps: not tried here.
     with place.store.writing() as session:
-        session.connection()  # which begins it
+        lifecycle.find(session, "study", lock=True)
         os.kill(_pid(first), signal.SIGSTOP)
     held = len(WorkerStore(place.store).leases())
     second = place.worker()
