@@ -17,7 +17,7 @@ import structlog
 
 from service.errors import BackupError, ConflictError, DatasetInUseError, NotFoundError, PreconditionError
 from service.storage.artifacts import Artifacts, study_folder
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.dataset_files import FIRST_VERSION
 from service.storage.datasets import DatasetStore
 from service.storage.records import DatasetRecord, StudyRecord, TrialRecord, running

@@ -64,12 +64,12 @@ def check(
 
 
 def _repaired(store: Store) -> Iterator[str]:
-    from service.storage import database
+    from service.storage import database, schema
     from service.storage.repair import mend
 
     file = database.sqlite_file(store.url)
     if file is not None:
-        copy = database.copy_of(store.engine.url, file.with_name(f"{file.name}.before-repair.backup"))
+        copy = schema.copy_of(store.engine.url, file.with_name(f"{file.name}.before-repair.backup"))
         yield f"the database as it was is copied to {copy}"
     yield from mend(store)
 
@@ -175,10 +175,10 @@ def orphans(
 @contextmanager
 def _existing_store(settings: Settings) -> Iterator[Store]:
     """Open the store of a database that must exist: looking after it must not make one."""
-    from service.storage import database
+    from service.storage import schema
     from service.storage.store import Store
 
-    database.check(settings.database_url, must_exist=True)
+    schema.check(settings.database_url, must_exist=True)
     store = Store(settings.database_url)
     try:
         yield store

@@ -68,10 +68,10 @@ def validate(
 @contextmanager
 def _existing_store(settings: Settings) -> Iterator[Store | None]:
     """Open the store of the database; None where there is none of this version, for a check makes and upgrades none."""
-    from service.storage import database
+    from service.storage import schema
     from service.storage.store import Store
 
-    if not database.is_current(settings.database_url):
+    if not schema.is_current(settings.database_url):
         yield None
         return
     with closing(Store(settings.database_url)) as store:

@@ -1,6 +1,6 @@
 """Ends attempts at trials that gave nothing: by a dead or hung worker, by an error, or handed back.
 
-All inside a `database.transaction`. An attempt that gave a result ends with its trial, see TrialLedger.close.
+All inside a `transactions.transaction`. An attempt that gave a result ends with its trial, see TrialLedger.close.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage import comparisons, lifecycle
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running, table_of
 from service.storage.states import ACTIVE_STUDY, Ending, TrialState
 from service.storage.trial_rows import remove_curves

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
-from service.storage import comparisons, database, history, lifecycle, quotas
+from service.storage import comparisons, history, lifecycle, quotas, transactions
 from service.storage.history import Change
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, TrialState
@@ -77,7 +77,7 @@ class ComparisonStore:
             study.comparison, study.comparison_state = None, None
             study.published, study.answer, study.compared_by = None, None, None
             self._record(session, study, Change.COMPARISON_DELETED)
-            database.note(session, "comparison.deleted", study.id, study=study.name)
+            transactions.note(session, "comparison.deleted", study.id, study=study.name)
             return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
 
     def _record(self, session: Session, study: StudyRecord, what: Change) -> None:

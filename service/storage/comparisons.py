@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
 from service.storage import confirmation, failures, lifecycle, outbox, ranking, repeats
-from service.storage.database import note
 from service.storage.records import StudyRecord, TrialRecord, table_of
 from service.storage.states import (
     ACTIVE_COMPARISON,
@@ -28,6 +27,7 @@ from service.storage.states import (
     StudyState,
     TrialState,
 )
+from service.storage.transactions import note
 from studies.analysis import techniques
 from studies.plan import Plan
 from studies.spec.comparison import ComparisonSpec

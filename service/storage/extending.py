@@ -1,4 +1,4 @@
-"""Extends a study by trials or by time, also one that has ended; inside a `database.transaction` that has locked it.
+"""Extends a study by trials or by time, also one that has ended; inside a `transaction` that has locked it.
 
 Trials that the study's end cut stay as they are, and slots that it removed come back, without the params that a user
 had enqueued in them. Repeats of the best trial go, for they stand where new slots belong; they are planned again when

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.artifacts import Artifacts
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.dataset_files import file_path
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_STUDY, ENDED_TRIAL, Ending, StudyState, TrialState

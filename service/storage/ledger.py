@@ -1,7 +1,7 @@
 """The ledger in which a worker records the trials of one study, each write fenced by the token of its claim.
 
-A write changes our rows and Optuna's in one transaction (database.transaction), or neither. Our rows lead: a trial that
-another program has told or deleted in Optuna's tables goes on, and what was done there is written over at its end.
+A write changes our rows and Optuna's in one transaction (transactions.transaction), or neither. Our rows lead: a trial
+that another program has told or deleted in Optuna's tables goes on, and what was done there is written over at its end.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from service.storage import (
     changes,
     claiming,
     comparisons,
-    database,
     kept_models,
     lifecycle,
     optuna_history,
     optuna_tables,
+    transactions,
     trial_attributes,
 )
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.claiming import Holder
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.lifecycle import lock_trials
 from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
@@ -95,7 +95,7 @@ class TrialLedger:
         self._nothing_changed = False
         if self._leaving():
             return []
-        with database.transaction(self._rdb) as session:
+        with transactions.transaction(self._rdb) as session:
             study = lifecycle.lock_standing(session, self._study_id, self._parent_id)
             if study is None or study.state not in LIVE_STUDY or self._end_when_overdue(session):
                 return []
@@ -210,7 +210,7 @@ class TrialLedger:
         self._nothing_changed = False
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
-        with database.transaction(self._rdb) as session:
+        with transactions.transaction(self._rdb) as session:
             self._end_when_overdue(session)
             kept = {trial_id for trial_id, _ in lock_trials(session, condition)}
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
@@ -345,7 +345,7 @@ class TrialLedger:
         """
         self._holder.note_progress()
         self._nothing_changed = False
-        with database.transaction(self._rdb) as session:
+        with transactions.transaction(self._rdb) as session:
             if locks_study:
                 lifecycle.hold_standing(session, self._study_id, self._parent_id)
             if not update_claimed(session, claim, columns or {"token": claim.token}, ended=ended):

@@ -1,4 +1,4 @@
-"""Begins and ends the rows of studies, here and in Optuna's tables; all inside a `database.transaction`."""
+"""Begins and ends the rows of studies, here and in Optuna's tables; all inside a `transactions.transaction`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from service import tracing
 from service.errors import ConflictError, NotFoundError, PreconditionError
 from service.storage import outbox
 from service.storage.access import EVERY_PROJECT
-from service.storage.database import note, unix_now
+from service.storage.clock import unix_now
 from service.storage.records import StudyRecord, TrialRecord, has_name, table_of
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Event, StudyState, TrialState
+from service.storage.transactions import note
 from studies.plan import Plan
 from studies.spec.study import StudySpec
 

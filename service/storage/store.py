@@ -27,6 +27,8 @@ from service.storage import (
     quotas,
     ranking,
     repeats,
+    schema,
+    transactions,
     user_trials,
 )
 from service.storage.access import Access
@@ -63,7 +65,7 @@ class Store:
         self._opened = self  # which has Optuna's storage, also for those who share the connections
         self.engine = database.connect(url)
         try:
-            database.prepare(self.engine)
+            schema.prepare(self.engine)
         finally:
             # A store that could not be made has no owner to close it; one that was made connects again.
             self.engine.dispose()
@@ -83,7 +85,7 @@ class Store:
 
     @cached_property
     def _optuna(self) -> RDBStorage:
-        return database.optuna_storage(self.url)
+        return transactions.optuna_storage(self.url)
 
     def reading(self) -> Session:
         """A session that only reads; it never waits for writers."""
@@ -101,7 +103,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A transaction over our tables and Optuna's; commits at the block's end."""
-        with database.transaction(self.optuna) as session, self.access.limiting(session):
+        with transactions.transaction(self.optuna) as session, self.access.limiting(session):
             yield session
 
     def close(self) -> None:
@@ -146,7 +148,7 @@ class Store:
                     study.compared_by = self.access.name
                     comparisons.begin(session, self.optuna, study, spec.comparison)
                 session.flush()
-                database.note(session, "study.submitted", study.id, study=study.name)
+                transactions.note(session, "study.submitted", study.id, study=study.name)
             except (sa.exc.IntegrityError, DuplicatedStudyError):
                 raise NameInUseError(spec.name, is_seen=False) from None
         return study
@@ -242,7 +244,7 @@ class Store:
                 comparisons.set_parts_state(session, study, to)
                 if study.state in allowed or comparing:
                     event = "study.paused" if to == StudyState.PAUSED else "study.resumed"
-                    database.note(session, event, study.id, study=study.name)
+                    transactions.note(session, event, study.id, study=study.name)
                 if study.state in allowed:
                     study.state = StudyState.QUEUED if to == StudyState.RUNNING and study.started_at is None else to
         return self.study(name)
@@ -284,7 +286,7 @@ class Store:
                 session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
             changed = dict(budget or {}) | ({} if priority is None else {"priority": priority})
             if changed:
-                database.note(session, "study.changed", study.id, study=study.name, **changed)
+                transactions.note(session, "study.changed", study.id, study=study.name, **changed)
         return self.study(name)
 
     def delete_study(
@@ -308,7 +310,7 @@ class Store:
                     f"study '{name}' is {active}; stop it first, or delete with ?force=true and lose its trials"
                 )
             together = *comparisons.parts(session, study), study
-            database.note(session, "study.deleted", study.id, study=study.name, reason=reason)
+            transactions.note(session, "study.deleted", study.id, study=study.name, reason=reason)
             return [lifecycle.remove(session, self.optuna, each) for each in together]
 
     # Trials
@@ -396,7 +398,7 @@ class Store:
             lifecycle.check_etag(study, etags)
             user_trials.mark_invalid(session, study, number, reason)
             history.record(session, study, self.access.name, Change.INVALIDATED, f"{number}: {reason}")
-            database.note(session, "trial.invalidated", study.id, study=study.name, trial=number)
+            transactions.note(session, "trial.invalidated", study.id, study=study.name, trial=number)
         return self.trial(name, number)
 
     def changes(self, name: str, limit: int, cursor: Cursor | None) -> Page[ChangeRecord]:

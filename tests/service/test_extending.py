@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from service.errors import ConflictError
 from service.storage.artifacts import Artifacts
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.invariants import violations
 from service.storage.records import StudyRecord
 from service.storage.reports import Reports
