@@ -25,15 +25,12 @@ from service.storage.reports import ReportFormat, Reports
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.trained_models import check_candidate, find_delivered, find_trial
-from service.views import (
-    change_view,
-    comparison_view,
-    one_study_view,
-    project_view,
-    study_views,
-    trial_view,
-    workers_view,
-)
+from service.views.changes import change_view
+from service.views.comparisons import comparison_view
+from service.views.projects import project_view
+from service.views.studies import one_study_view, study_views
+from service.views.trials import trial_view
+from service.views.workers import workers_view
 from studies.spec.budget import extension
 from studies.spec.name import NAME_RULE, is_name, normalize
 

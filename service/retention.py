@@ -23,7 +23,8 @@ from service.storage.datasets import DatasetStore
 from service.storage.records import DatasetRecord, StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
-from service.views import one_study_view, trial_view
+from service.views.studies import one_study_view
+from service.views.trials import trial_view
 
 _log = structlog.get_logger(__name__)
 DAY = 86_400.0

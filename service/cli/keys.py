@@ -101,7 +101,7 @@ def list_sessions(
     """List the browsers that are logged in with a key: id, when, until when, last seen, what it says of itself."""
     from service.storage.keys import KeyStore
     from service.storage.sessions import SessionStore
-    from service.views import sessions_view
+    from service.views.sessions import sessions_view
 
     with _store(database_url, must_exist=True) as store:
         found, sessions = KeyStore(store).find(key), SessionStore(store)

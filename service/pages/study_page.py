@@ -18,7 +18,8 @@ from service.schemas.studies import EngineView, SeedsView, StudyView
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState, TrialState
 from service.storage.store import Store
-from service.views import change_view, one_study_view
+from service.views.changes import change_view
+from service.views.studies import one_study_view
 from studies.analysis.labels import OWN_SEARCH_COLOR, color, label, params_text
 from studies.analysis.report_facts import study_links
 from studies.datasets import summary

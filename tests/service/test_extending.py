@@ -18,7 +18,7 @@ from service.storage.reports import Reports
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
-from service.views import one_study_view
+from service.views.studies import one_study_view
 from studies.errors import InvalidSpecError, LeaseLostError
 from studies.search.mirror import Mirror
 from studies.study_file import parse

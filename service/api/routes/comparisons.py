@@ -22,7 +22,7 @@ from service.schemas.comparisons import ComparisonView
 from service.storage.artifacts import study_folder
 from service.storage.comparison_store import ComparisonStore
 from service.trained_models import find_delivered
-from service.views import comparison_view
+from service.views.comparisons import comparison_view
 from studies.spec.comparison import ComparisonSpec
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"], route_class=JsonRoute)

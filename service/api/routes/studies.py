@@ -11,7 +11,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from service import limits, submission, views
+from service import limits, submission
 from service.api.authentication import access_of
 from service.api.dependencies import (
     ArtifactsDependency,
@@ -42,6 +42,8 @@ from service.storage.pagination import Cursor
 from service.storage.records import KeyRecord, StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.views.changes import change_view
+from service.views.studies import new_study_view, one_study_view, study_views
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
@@ -71,7 +73,7 @@ def submit(
     def accept(session: Session) -> Answer:
         lifecycle.check_room(session, settings.max_active_studies)
         study = store.accept(session, named, project)
-        view = views.new_study_view(store, session, study)
+        view = new_study_view(store, session, study)
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
 
     return created_response(run_once(store, idempotency_key, _fingerprint(spec, document, project), accept))
@@ -87,7 +89,7 @@ def list_studies(
 ) -> ListView[StudyView]:
     """List studies, newest first."""
     page = store.studies(state, limit, None if cursor is None else Cursor.decode(cursor), project=project)
-    return ListView(items=views.study_views(store, page.items), next=page.next)
+    return ListView(items=study_views(store, page.items), next=page.next)
 
 
 @router.get("/{name}", response_model=StudyView)
@@ -102,7 +104,7 @@ async def read(name: str, request: Request) -> Response:
     def read_study() -> tuple[str, str]:
         store = lazy_store.get().accessed_by(access_of(key, settings))
         study = store.study(name)
-        return views.one_study_view(store, study).model_dump_json(), study.etag
+        return one_study_view(store, study).model_dump_json(), study.etag
 
     content, etag = await reads.read(("study", name, None if key is None else key.id), read_study)
     return Response(content, headers={"ETag": f'"{etag}"'}, media_type="application/json")
@@ -114,7 +116,7 @@ def list_changes(
 ) -> ListView[ChangeView]:
     """List what was done with a study, and who did it, the latest first."""
     page = store.changes(name, limit, None if cursor is None else Cursor.decode(cursor))
-    return ListView(items=[views.change_view(change) for change in page.items], next=page.next)
+    return ListView(items=[change_view(change) for change in page.items], next=page.next)
 
 
 @router.patch("/{name}")
@@ -185,4 +187,4 @@ def _fingerprint(spec: StudySpec, document: Mapping[str, Any], project: str | No
 def _with_etag(store: Store, study: StudyRecord, response: Response) -> StudyView:
     """Give the response the study's ETag; return the study."""
     response.headers["ETag"] = f'"{study.etag}"'
-    return views.one_study_view(store, study)
+    return one_study_view(store, study)

@@ -39,7 +39,7 @@ from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import SORTS, Cursor, Sort
 from service.storage.records import TrialRecord
 from service.storage.states import OPEN_TRIAL, TrialState
-from service.views import attempt_view, trial_view, weights_view
+from service.views.trials import attempt_view, trial_view, weights_view
 from studies.objectives import curve_metric
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"], route_class=JsonRoute)
