@@ -132,12 +132,13 @@ def _study_check(
 
 def _known(spec: StudySpec, store: Store | None) -> tuple[Speed, str | None]:
     """What a database knows for a study: how fast others were trained, and who has its name."""
+    from service.storage.accepting import name_conflict
     from service.storage.speed import Speed, read_speed
 
     if store is None:
         return Speed((), alike=False, other_active_studies=0), None
     with store.reading() as session:
-        conflict = store.name_conflict(session, spec)
+        conflict = name_conflict(session, spec)
         return read_speed(session, spec), None if conflict is None else str(conflict)
 
 
