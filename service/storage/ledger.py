@@ -25,7 +25,7 @@ from service.storage import (
     claiming,
     comparisons,
     kept_models,
-    lifecycle,
+    locking,
     optuna_history,
     optuna_tables,
     transactions,
@@ -34,7 +34,7 @@ from service.storage import (
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.claiming import Holder
 from service.storage.clock import unix_now
-from service.storage.lifecycle import lock_trials
+from service.storage.locking import lock_trials
 from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
@@ -96,7 +96,7 @@ class TrialLedger:
         if self._leaving():
             return []
         with transactions.transaction(self._rdb) as session:
-            study = lifecycle.lock_standing(session, self._study_id, self._parent_id)
+            study = locking.lock_standing(session, self._study_id, self._parent_id)
             if study is None or study.state not in LIVE_STUDY or self._end_when_overdue(session):
                 return []
             if not self._is_in_optuna(session):
@@ -347,7 +347,7 @@ class TrialLedger:
         self._nothing_changed = False
         with transactions.transaction(self._rdb) as session:
             if locks_study:
-                lifecycle.hold_standing(session, self._study_id, self._parent_id)
+                locking.hold_standing(session, self._study_id, self._parent_id)
             if not update_claimed(session, claim, columns or {"token": claim.token}, ended=ended):
                 number = self._opened_numbers.get(claim.trial_id) if claim.number is None else claim.number
                 self._awaited |= set() if number is None else {number}
@@ -356,7 +356,7 @@ class TrialLedger:
 
     def _end_when_overdue(self, session: Session) -> bool:
         """End the study when its time has run out, and return whether it has."""
-        if not self._is_overdue(session) or (study := lifecycle.lock_study(session, self._study_id)) is None:
+        if not self._is_overdue(session) or (study := locking.lock_study(session, self._study_id)) is None:
             return False
         self._timeout_seconds = study.spec["budget"]["timeout_seconds"]  # it may have got more since
         if self._timeout_seconds is None or not self._is_overdue(session):

@@ -22,7 +22,9 @@ from service.storage import (
     comparisons,
     database_errors,
     lifecycle,
+    locking,
     optuna_tables,
+    slots,
     transactions,
     trial_attributes,
 )
@@ -59,7 +61,7 @@ def _mend_study(store: Store, study_id: int) -> list[str]:
     name = str(study_id)
     try:
         with transactions.transaction(store.optuna) as session:
-            study = lifecycle.lock_study(session, study_id)
+            study = locking.lock_study(session, study_id)
             if study is None:
                 return []
             name = study.name
@@ -175,7 +177,7 @@ def _slots(session: Session, store: Store, study: StudyRecord) -> Iterator[str]:
             comparisons.settle(session, store.optuna, study)
             yield f"{count} slots that waited after its end were closed"
         return
-    if added := lifecycle.add_missing_slots(session, study):
+    if added := slots.add_missing_slots(session, study):
         yield f"{added} slots of its budget were missing and were added"
     is_open = sa.exists().where(TrialRecord.study_id == study.id, TrialRecord.state.in_(OPEN_TRIAL))
     if study.state != StudyState.PAUSED and not session.scalar(sa.select(is_open)):

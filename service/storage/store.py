@@ -19,6 +19,7 @@ from service.storage import (
     history,
     lifecycle,
     listings,
+    locking,
     missing_from_optuna,
     pausing,
     progress,
@@ -62,7 +63,7 @@ class Store(Connections):
     def study(self, name: str) -> StudyRecord:
         """One study."""
         with self.reading() as session:
-            return lifecycle.find(session, name)
+            return locking.find(session, name)
 
     def studies(
         self,
@@ -106,8 +107,8 @@ class Store(Connections):
         Raises ConflictError when its state does not allow that, PreconditionError when no etag is its own.
         """
         with self.transaction() as session:
-            study = lifecycle.find(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            study = locking.find(session, name, lock=True)
+            locking.check_etag(study, etags)
             pausing.set_state(session, self.optuna, study, to, self.access.name)
         return self.study(name)
 
@@ -125,8 +126,8 @@ class Store(Connections):
         Raises PreconditionError when no etag is its own.
         """
         with self.transaction() as session:
-            study = lifecycle.find(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            study = locking.find(session, name, lock=True)
+            locking.check_etag(study, etags)
             if budget:
                 before = study.spec["budget"]
                 with quotas.admitting(session, self.access, study.project):
@@ -154,8 +155,8 @@ class Store(Connections):
         Raises PreconditionError when no etag is its own.
         """
         with self.transaction() as session:
-            study = lifecycle.find(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            study = locking.find(session, name, lock=True)
+            locking.check_etag(study, etags)
             if study.parent_id is not None:
                 raise ConflictError(f"'{name}' is a part of a comparison; delete the comparison of its study instead")
             active = study.state if study.state in ACTIVE_STUDY else study.comparison_state
@@ -177,7 +178,7 @@ class Store(Connections):
         Raises OtherListingError when the cursor is not of this listing.
         """
         with self.reading() as session:
-            return listings.list_trials(session, lifecycle.find(session, name), states, sort, limit, cursor)
+            return listings.list_trials(session, locking.find(session, name), states, sort, limit, cursor)
 
     def trial(self, name: str, number: int) -> TrialRecord:
         """One trial.
@@ -186,7 +187,7 @@ class Store(Connections):
         """
         with self.reading() as session:
             trial = session.scalar(
-                listings.asked_trials(lifecycle.find(session, name)).where(TrialRecord.number == number)
+                listings.asked_trials(locking.find(session, name)).where(TrialRecord.number == number)
             )
         if trial is None:
             raise NotFoundError(f"study '{name}' has no trial {number}")
@@ -233,8 +234,8 @@ class Store(Connections):
         Raises PreconditionError when no etag is the study's, else as user_trials.mark_invalid.
         """
         with self.transaction() as session:
-            study = lifecycle.find(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            study = locking.find(session, name, lock=True)
+            locking.check_etag(study, etags)
             user_trials.mark_invalid(session, study, number, reason)
             history.record(session, study, self.access.name, Change.INVALIDATED, f"{number}: {reason}")
             transactions.note(session, "trial.invalidated", study.id, study=study.name, trial=number)
@@ -246,7 +247,7 @@ class Store(Connections):
         Raises OtherListingError when the cursor is not of this listing.
         """
         with self.reading() as session:
-            return history.read(session, lifecycle.find(session, name), limit, cursor)
+            return history.read(session, locking.find(session, name), limit, cursor)
 
 
 def _say_budget(study: StudyRecord) -> str:

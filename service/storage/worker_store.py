@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from service.storage import attempts, comparisons, database_errors, lifecycle, scheduling, transactions, workers
+from service.storage import attempts, comparisons, database_errors, locking, scheduling, transactions, workers
 from service.storage.clock import unix_now
 from service.storage.records import StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Activity, Ending, StudyState
@@ -51,7 +51,7 @@ class WorkerStore:
     def fail_study(self, study_id: int, reason: str, worker: str) -> None:
         """End a study that cannot be run at all, and the attempts of this worker."""
         with transactions.transaction(self._store.optuna) as session:
-            study = lifecycle.lock_study(session, study_id)
+            study = locking.lock_study(session, study_id)
             if study is not None:
                 comparisons.end(session, self._store.optuna, study, StudyState.FAILED, reason)
         if study is not None:
@@ -63,7 +63,7 @@ class WorkerStore:
         """Renew every lease of a worker; return their number."""
         condition = sa.and_(TrialRecord.worker == worker, running())
         with self._store.writing() as session:
-            ids = [trial_id for trial_id, _ in lifecycle.lock_trials(session, condition)]
+            ids = [trial_id for trial_id, _ in locking.lock_trials(session, condition)]
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
             session.execute(update.values(lease_expires_at=unix_now() + lease_seconds))
             return len(ids)

@@ -34,7 +34,7 @@ from service.schemas.changes import ChangeView
 from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
 from service.settings import Settings
-from service.storage import lifecycle
+from service.storage import locking
 from service.storage.artifacts import study_folder
 from service.storage.dataset_files import check_file_kept
 from service.storage.idempotency import Answer, run_once
@@ -71,7 +71,7 @@ def submit(
     named = submission.with_name(spec, uuid4().hex)
 
     def accept(session: Session) -> Answer:
-        lifecycle.check_room(session, settings.max_active_studies)
+        locking.check_room(session, settings.max_active_studies)
         study = store.accept(session, named, project)
         view = new_study_view(store, session, study)
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
