@@ -23,6 +23,7 @@ from service.storage import (
     database_errors,
     lifecycle,
     locking,
+    optuna_reading,
     optuna_tables,
     slots,
     transactions,
@@ -89,7 +90,7 @@ def _optuna_half(session: Session, store: Store, study: StudyRecord) -> Iterator
             _make_again(session, study, optuna_id, trial)
         yield f"was missing from Optuna's tables and was made again there, with {len(trials)} trials"
         return
-    theirs = {trial.number: trial for trial in optuna_tables.read_trials(session, optuna_id, -1, ())}
+    theirs = {trial.number: trial for trial in optuna_reading.read_trials(session, optuna_id, -1, ())}
     for trial in trials:
         yield from _optuna_trial(session, study, optuna_id, trial, theirs.get(trial.number or 0))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from service.storage import optuna_tables, transactions
+from service.storage import optuna_reading, optuna_tables, transactions
 from service.storage.store import Store
 from studies.search.mirror import Mirror, as_template
 from tests.service.documents import study
@@ -85,6 +85,6 @@ def test_trials_are_read_as_optuna_reads_them(store: Store, folder: Path) -> Non
                 optuna_tables.finish_trial(session, trial_id, TrialState.COMPLETE, [number / 10])
     theirs = shown(store, "read")
     with store.reading() as session:
-        assert optuna_tables.read_trials(session, id_, -1, ()) == theirs
-        assert optuna_tables.read_trials(session, id_, 9, (2, 5)) == [theirs[n] for n in (2, 5, 10, 11, 12, 13)]
-        assert optuna_tables.read_trials(session, id_, 13, ()) == []
+        assert optuna_reading.read_trials(session, id_, -1, ()) == theirs
+        assert optuna_reading.read_trials(session, id_, 9, (2, 5)) == [theirs[n] for n in (2, 5, 10, 11, 12, 13)]
+        assert optuna_reading.read_trials(session, id_, 13, ()) == []
