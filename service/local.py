@@ -16,7 +16,7 @@ from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
 from service.settings import Settings
-from service.storage.artifacts import Artifacts, study_folder
+from service.storage.artifacts import Artifacts
 from service.storage.dataset_files import check_file_kept
 from service.storage.pagination import Cursor, Page, Sort
 from service.storage.projects import ProjectStore
@@ -148,8 +148,7 @@ class LocalStudies:
 
         Raises ConflictError when it has not ended, unless `force`.
         """
-        for study_id in self._store.delete_study(name, force=force):
-            self._artifacts.remove_folder(study_folder(study_id))
+        self._artifacts.remove_studies(self._store.delete_study(name, force=force))
 
     def changes(self, name: str) -> Iterator[ChangeView]:
         """What was done with a study, the latest first."""

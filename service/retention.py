@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import structlog
 
 from service.errors import BackupError, ConflictError, DatasetInUseError, NotFoundError, PreconditionError
-from service.storage.artifacts import Artifacts, study_folder
+from service.storage.artifacts import Artifacts
 from service.storage.clock import unix_now
 from service.storage.dataset_files import FIRST_VERSION
 from service.storage.datasets import DatasetStore
@@ -58,8 +58,7 @@ def prune(store: Store, artifacts: Artifacts, days: float, archive: Path | None 
         except (ConflictError, NotFoundError, PreconditionError) as error:  # it was extended or deleted meanwhile
             _log.info("a study is kept, for it has changed", study=study.name, error=str(error))
             continue
-        for study_id in deleted:
-            artifacts.remove_folder(study_folder(study_id))
+        artifacts.remove_studies(deleted)
         yield study.name
 
 

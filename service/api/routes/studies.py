@@ -35,7 +35,6 @@ from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
 from service.settings import Settings
 from service.storage import locking
-from service.storage.artifacts import study_folder
 from service.storage.dataset_files import check_file_kept
 from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import Cursor
@@ -170,8 +169,7 @@ def delete(
     """Delete a study with its trials, its comparison and its models; an active study only with `force`."""
     deleted = store.delete_study(name, force=force, etags=etags)
     dashboard.forget()
-    for study_id in deleted:
-        artifacts.remove_folder(study_folder(study_id))
+    artifacts.remove_studies(deleted)
 
 
 def _fingerprint(spec: StudySpec, document: Mapping[str, Any], project: str | None) -> str:
