@@ -6,7 +6,6 @@ that another program has told or deleted in Optuna's tables goes on, and what wa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,16 +33,17 @@ from service.storage import (
 from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
 from service.storage.claiming import Holder
 from service.storage.clock import unix_now
+from service.storage.deadline import Deadline
 from service.storage.locking import lock_trials
 from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
 from service.storage.trial_rows import keep_curve, keep_running_curves, remove_curves, trial_columns, update_claimed
+from service.storage.turn import Turn
 from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.search import warm_start
-from studies.spec.budget import seconds_text
 from studies.sweep.ledger import Claim, Order, Outcome, Report, Setback, Standing
 
 
@@ -58,13 +58,12 @@ class TrialLedger:
     """studies.sweep.ledger.Ledger on the database, for one study and one worker."""
 
     def __init__(self, store: Store, artifacts: Artifacts, study: StudyRecord, holder: Holder) -> None:
-        self._store, self._worker_store = store, WorkerStore(store)
+        self._store = store
         self._rdb = store.optuna
         self._artifacts = artifacts
         self._study = study
-        self._study_id, self._parent_id, self._root_id = study.id, study.parent_id, study.root_id
+        self._study_id, self._parent_id = study.id, study.parent_id
         self._spec = study.parsed_spec
-        self._timeout_seconds = self._spec.budget.timeout_seconds
         self._warm_start_trials = study.warm_start_trials
         with store.reading() as session:
             optuna_id = optuna_tables.find_study(session, study.name)
@@ -78,8 +77,8 @@ class TrialLedger:
         self._last_number = -1  # the highest that was read or opened
         self._awaited = set[int]()  # numbers of other workers' trials that had not ended when last read
         self._holder = holder
-        self._turn_ends_at: float | None = None  # a turn begins with its first claim, once the program is ready
-        self._gives_way = False
+        self._turn = Turn(WorkerStore(store), study, holder)
+        self._deadline = Deadline(store.optuna, study)
         self._invalidated_count = 0  # of the study, when last read
         self._nothing_changed = False  # as a claim found that came just before
 
@@ -97,7 +96,7 @@ class TrialLedger:
             return []
         with transactions.transaction(self._rdb) as session:
             study = locking.lock_standing(session, self._study_id, self._parent_id)
-            if study is None or study.state not in LIVE_STUDY or self._end_when_overdue(session):
+            if study is None or study.state not in LIVE_STUDY or self._deadline.end_when_over(session):
                 return []
             if not self._is_in_optuna(session):
                 return []
@@ -117,17 +116,7 @@ class TrialLedger:
         return optuna_tables.find_study(session, self._study.name) == self._optuna_id
 
     def _leaving(self) -> bool:
-        return self._holder.leaving() or self._check_turn()
-
-    def _check_turn(self) -> bool:
-        """Return True, and from then on, when this worker's turn is over and another study comes next."""
-        if self._turn_ends_at is None:
-            self._turn_ends_at = time.monotonic() + self._holder.turn_seconds
-        if not self._gives_way and time.monotonic() >= self._turn_ends_at:
-            study = self._worker_store.next_study(self._holder.only, self._holder.name, self._study_id)
-            self._gives_way = study is not None and study.root_id != self._root_id
-            self._turn_ends_at = time.monotonic() + self._holder.turn_seconds
-        return self._gives_way
+        return self._holder.leaving() or self._turn.is_over()
 
     def is_blocked(self) -> bool:
         """Return whether slots of a reproducible study wait only for other workers to end a generation."""
@@ -211,7 +200,7 @@ class TrialLedger:
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
         with transactions.transaction(self._rdb) as session:
-            self._end_when_overdue(session)
+            self._deadline.end_when_over(session)
             kept = {trial_id for trial_id, _ in lock_trials(session, condition)}
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
             session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
@@ -353,24 +342,3 @@ class TrialLedger:
                 self._awaited |= set() if number is None else {number}
                 raise LeaseLostError("another worker runs this trial now, or its study was deleted")
             yield session
-
-    def _end_when_overdue(self, session: Session) -> bool:
-        """End the study when its time has run out, and return whether it has."""
-        if not self._is_overdue(session) or (study := locking.lock_study(session, self._study_id)) is None:
-            return False
-        self._timeout_seconds = study.spec["budget"]["timeout_seconds"]  # it may have got more since
-        if self._timeout_seconds is None or not self._is_overdue(session):
-            return False
-        reason = f"budget.timeout_seconds of {seconds_text(self._timeout_seconds)} ran out"
-        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
-        return True
-
-    def _is_overdue(self, session: Session) -> bool:
-        if self._timeout_seconds is None:
-            return False
-        # Paused time does not count, and a paused study does not end.
-        spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
-        overdue = sa.select(sa.true()).where(
-            StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > self._timeout_seconds
-        )
-        return bool(session.scalar(overdue))
