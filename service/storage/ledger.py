@@ -10,14 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
-from service.errors import NotFoundError
 from service.storage import (
     attempts,
     changes,
@@ -30,7 +28,7 @@ from service.storage import (
     transactions,
     trial_attributes,
 )
-from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
+from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.clock import unix_now
 from service.storage.deadline import Deadline
@@ -38,6 +36,7 @@ from service.storage.locking import lock_trials
 from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
+from service.storage.trial_files import TrialFiles
 from service.storage.trial_rows import keep_curve, keep_running_curves, remove_curves, trial_columns, update_claimed
 from service.storage.turn import Turn
 from service.storage.worker_store import WorkerStore
@@ -60,7 +59,7 @@ class TrialLedger:
     def __init__(self, store: Store, artifacts: Artifacts, study: StudyRecord, holder: Holder) -> None:
         self._store = store
         self._rdb = store.optuna
-        self._artifacts = artifacts
+        self._files = TrialFiles(artifacts, study.id, self._fenced)
         self._study = study
         self._study_id, self._parent_id = study.id, study.parent_id
         self._spec = study.parsed_spec
@@ -72,8 +71,6 @@ class TrialLedger:
         self._optuna_id = optuna_id
         self._optuna_trial_ids: dict[int, int] = {}  # by number
         self._opened_numbers: dict[int, int] = {}  # of trials that were opened here, by trial id
-        self._checkpoints: dict[tuple[str, int], str] = {}  # paths that this worker kept, by claim
-        self._with_models = set[tuple[str, int]]()  # claims of trials of which this worker kept a model
         self._last_number = -1  # the highest that was read or opened
         self._awaited = set[int]()  # numbers of other workers' trials that had not ended when last read
         self._holder = holder
@@ -227,44 +224,16 @@ class TrialLedger:
 
     def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
         """Keep the training state of a trial, and remove the one kept before."""
-        with self._fenced(claim):
-            pass
-        path = f"{checkpoints_folder(self._study_id)}/{number}-{claim.token[:8]}-{uuid4().hex[:8]}"
-        self._put(claim, path, state, checkpoint=path, setbacks=0)
-        self._drop_checkpoint(claim)
-        self._checkpoints[claim.token, claim.trial_id] = path
-
-    def _drop_checkpoint(self, claim: Claim) -> None:
-        path = self._checkpoints.pop((claim.token, claim.trial_id), claim.checkpoint)
-        if path is not None:
-            self._artifacts.remove(path)
+        self._files.keep_checkpoint(claim, number, state)
 
     def checkpoint(self, claim: Claim) -> bytes | None:
         """The training state that an earlier attempt kept; None when there is none."""
-        try:
-            return None if claim.checkpoint is None else self._artifacts.read(claim.checkpoint)
-        except NotFoundError:
-            return None
+        return self._files.checkpoint(claim)
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:
         """Keep the model of the best trial so far; the record points to it once it is there."""
-        with self._fenced(claim):
-            pass
-        # With the token, a worker that loses its lease just now cannot write over its successor's file.
-        path = f"{study_folder(self._study_id)}/trials/{number}-{claim.token[:8]}.keras"
-        self._put(claim, path, model, model=path, model_bytes=model.stat().st_size)
-        self._with_models.add((claim.token, claim.trial_id))
+        self._files.keep_model(claim, number, model)
         faults.point("model written")
-
-    def _put(self, claim: Claim, path: str, file: Path, **columns: Any) -> None:
-        """Put a file into the artifacts, then record its path; remove it when the claim is no longer held."""
-        self._artifacts.put(path, file)
-        try:
-            with self._fenced(claim, **columns):
-                pass
-        except LeaseLostError:
-            self._artifacts.remove(path)
-            raise
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record its results; remove the models that its own makes too many."""
@@ -279,16 +248,13 @@ class TrialLedger:
             if failed or not comparisons.goes_on(session, self._study_id):
                 study = session.get_one(StudyRecord, self._study_id)
                 comparisons.end_when_done(session, self._rdb, study, failed=failed)
-            if (claim.token, claim.trial_id) in self._with_models:
+            if self._files.has_model(claim):
                 surplus = kept_models.drop_surplus(session, self._study_id, self._spec.directions)
             if not claim.is_repeat and (ids := self._optuna_trial_ids_of(session, [number])):
                 self._tell_optuna(session, ids[number], outcome)
             faults.point("before the tell commits")
         faults.point("after the tell commits")
-        self._with_models.discard((claim.token, claim.trial_id))
-        self._drop_checkpoint(claim)
-        for path in surplus:
-            self._artifacts.remove(path)
+        self._files.close(claim, surplus)
 
     def _tell_optuna(self, session: Session, optuna_trial_id: int, outcome: Outcome) -> None:
         steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]
