@@ -126,7 +126,9 @@ class SyntheticDataset(FrozenModel):
     label_noise: Annotated[float, Field(ge=0, le=0.5), NotBool] | None = Field(
         None, description="Share of labels flipped; for a regression, noise as a share of the target's deviation."
     )
-    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = Field(0, description="Seed of the data, apart from the study's.")
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = Field(
+        0, description="Seed of the data, apart from the study's."
+    )
 
     @model_validator(mode="after")
     def _informative_fits(self) -> Self:
