@@ -105,6 +105,8 @@ class Readiness:
             raise NotReadyError("no worker is alive")
         if silent[0] > self._lease_seconds:
             raise NotReadyError(f"no worker gave a sign of life in the last {silent[0]:.0f} seconds")
+        if len(silent) == 1:
+            return f"1 alive; its last sign of life was {silent[0]:.0f} seconds ago"
         return f"{len(silent)} alive; their last signs of life were {silent[0]:.0f} to {silent[-1]:.0f} seconds ago"
 
 

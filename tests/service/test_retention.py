@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import zipfile
 from pathlib import Path
 
@@ -80,7 +81,9 @@ def test_the_command_lists_first_and_archives_before_it_deletes(
     done = run_command("db", "prune", "--older-than", "12w", "--yes", "--json", *archive, *urls)
     assert json.loads(done.stdout) == {"studies": ["old"], "deleted": ["old"]}
     assert names(aged) == {"young", "runs"}
-    with zipfile.ZipFile(tmp_path / "kept" / f"study-{study_id}.zip") as bundle:
+    kept = tmp_path / "kept" / f"study-{study_id}.zip"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (kept.parent, kept)] == [0o700, 0o600]
+    with zipfile.ZipFile(kept) as bundle:
         assert {"study.json", "report.html", "report.json", "trials/study/trial-0.json"} <= set(bundle.namelist())
         assert any(name.startswith("models/study/") for name in bundle.namelist())
         assert json.loads(bundle.read("study.json"))["name"] == "old"
