@@ -7,6 +7,8 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
@@ -200,7 +202,20 @@ async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Outcome:
         status += ", which is not followed"
     shown = _printable(text[:_ANSWER_BYTES].decode(errors="replace"))
     answer = f"{_printable(status)}: {shown}" if shown else _printable(status)
-    return Outcome(response.is_success, answer, gone=response.status_code == _GONE)
+    wait = _retry_after(response.headers.get("retry-after", "").strip())
+    return Outcome(response.is_success, answer, gone=response.status_code == _GONE, retry_after=wait)
+
+
+def _retry_after(text: str) -> float:
+    """The seconds that a Retry-After asks to wait (RFC 9110: seconds or a date); 0 where it is neither."""
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return 0.0
+    # A date whose zone is "-0000" comes without one.
+    return max(0.0, ((date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds())
 
 
 def _printable(text: str) -> str:

@@ -24,6 +24,7 @@ from service.storage.store import Store
 
 #: Seconds before the second attempt and those after it; then a delivery is given up.
 PAUSES = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0)
+MAX_RETRY_AFTER = PAUSES[-1]  # of what a receiver asks to wait
 KEPT_SECONDS = 30 * 86400.0
 _LEASE_SECONDS = 60.0  # more than an attempt lasts: the delivery of a server that died is free again then
 _JITTER = 0.2  # share of a pause that is added at most, so that many do not come back at once
@@ -58,6 +59,7 @@ class Outcome:
     delivered: bool
     answer: str  # the receiver's status and the beginning of its text, or why there is none
     gone: bool = False  # the receiver wants nothing any more
+    retry_after: float = 0.0  # seconds that the receiver asks to wait, of any size
 
 
 class DeliveryStore:
@@ -115,8 +117,9 @@ class DeliveryStore:
                 delivery.status = DeliveryStatus.DELIVERED if outcome.delivered else DeliveryStatus.FAILED
                 delivery.ended_at = now
             else:
-                # Not for secrets.
-                delivery.next_at = now + PAUSES[delivery.attempts - 1] * (1 + _JITTER * random.random())  # noqa: S311
+                # Never sooner than without a wish: who asks for a second each time would soon be given up.
+                pause = max(PAUSES[delivery.attempts - 1], min(outcome.retry_after, MAX_RETRY_AFTER))
+                delivery.next_at = now + pause * (1 + _JITTER * random.random())  # noqa: S311  # not for secrets
             if delivery.status == DeliveryStatus.FAILED and delivery.event != Event.TEST:
                 disabled_for = _disable(session, delivery, outcome, now)
             webhook_id = delivery.webhook_id

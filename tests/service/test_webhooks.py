@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,36 @@ def test_what_is_not_answered_with_2xx_is_sent_again_with_growing_pauses_until_i
     assert receiver.came
     sending.clock.ahead = 31 * 86400
     assert (sending.deliveries.sweep(), statuses(sending, webhook)) == (2, [])
+
+
+def test_a_receiver_that_says_when_to_come_again_is_left_alone_until_then_and_no_longer_than_ten_hours(
+    store: Store, receiver: Receiver
+) -> None:
+    sending = Sending(store)
+    webhook, _ = sending.add(receiver.url())
+    receiver.statuses = [503]
+    end(store)
+
+    def wait(retry_after: str) -> float:
+        """The seconds until the next attempt, after one that was answered so."""
+        receiver.headers = {"Retry-After": retry_after}
+        assert sending.send() == 1
+        [told] = sending.webhooks.deliveries(webhook, 50)
+        with store.reading() as session:
+            left = told.next_at - sending.clock(session)
+        sending.clock.ahead += left + 1
+        return left
+
+    def date(seconds: float) -> str:
+        return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+    # A fifth longer at most, and never sooner than without: 5 seconds, 5 minutes, 30 minutes, 2, 5, 10 hours.
+    assert 590 < wait("600") <= 720
+    assert 3580 < wait(date(3600)) <= 4320
+    assert 1790 < wait("1") <= 2160
+    assert 7190 < wait("soon") <= 8640
+    assert 35900 < wait("9" * 400) <= 43200
+    assert 35900 < wait(date(90 * 86400).replace("GMT", "-0000")) <= 43200
 
 
 def test_a_receiver_that_is_gone_is_told_no_more_and_a_redirect_is_not_followed(
