@@ -262,6 +262,7 @@ def webhook_view(webhook: WebhookRecord, waiting: int) -> WebhookView:
         waiting=waiting,
         created_by=webhook.created_by,
         created_at=_utc(webhook.created_at),
+        old_secret_until=_utc_or_none(webhook.old_until),
     )
 
 

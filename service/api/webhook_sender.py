@@ -140,9 +140,9 @@ class WebhookSender:
     async def attempt(self, claimed: Claimed) -> Outcome:
         """Send a delivery once; what goes wrong is part of the outcome."""
         try:
-            secret = await asyncio.to_thread(lambda: open_wrapper(self._settings).unwrap(claimed.wrapped_secret))
+            secrets = await asyncio.to_thread(self._unwrap, claimed.wrapped_secrets)
             async with asyncio.timeout(self._attempt_seconds):
-                return await self._send(claimed, secret)
+                return await self._send(claimed, secrets)
         except TimeoutError:
             return Outcome(delivered=False, answer=f"no answer within {self._attempt_seconds:g} seconds")
         except ValueError as error:
@@ -150,13 +150,17 @@ class WebhookSender:
         except (SecretKeyError, OSError, httpx.HTTPError) as error:
             return Outcome(delivered=False, answer=_printable(str(error) or type(error).__name__))
 
-    async def _send(self, claimed: Claimed, secret: str) -> Outcome:
+    def _unwrap(self, wrapped: Sequence[str]) -> list[str]:
+        wrapper = open_wrapper(self._settings)
+        return [wrapper.unwrap(secret) for secret in wrapped]
+
+    async def _send(self, claimed: Claimed, secrets: Sequence[str]) -> Outcome:
         target = check_url(claimed.url, self._allowed)
         addresses = await self._resolve(target.host, target.port)
         for address in addresses:
             check_address(target.host, address, self._allowed)
         url = httpx.URL(claimed.url)
-        headers = webhook_signature.headers(secret, claimed.id, claimed.timestamp, claimed.body) | {
+        headers = webhook_signature.headers(secrets, claimed.id, claimed.timestamp, claimed.body) | {
             "Host": url.netloc.decode(),
             "Content-Type": "application/json",
             "User-Agent": f"regsweep/{VERSION}",

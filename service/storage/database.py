@@ -26,7 +26,7 @@ from service.storage.private_files import create_private_file, create_private_fo
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-HEAD = "0015"  # the newest revision in migrations/versions
+HEAD = "0016"  # the newest revision in migrations/versions
 _SCHEMA_LOCK = 0x72656773  # of PostgreSQL's advisory locks; any number that no other program in this database takes
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
 _NOTES = "audit"  # of a session's info

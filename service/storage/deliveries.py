@@ -48,7 +48,7 @@ class Claimed:
     attempt: int
     timestamp: int
     url: str
-    wrapped_secret: str
+    wrapped_secrets: tuple[str, ...]  # the webhook's, and the one before while that is good
     body: bytes
 
 
@@ -132,9 +132,12 @@ class DeliveryStore:
             return session.get_one(DeliveryRecord, delivery_id)
 
     def sweep(self) -> int:
-        """Delete the deliveries of more than 30 days ago; return their number."""
+        """Delete the deliveries of more than 30 days ago, which are counted, and old secrets that sign no more."""
         with self._store.writing() as session:
-            old = DeliveryRecord.created_at < self._clock(session) - KEPT_SECONDS
+            now = self._clock(session)
+            ended = sa.update(WebhookRecord).where(WebhookRecord.old_until <= now)
+            session.execute(ended.values(old_secret=None, old_until=None))
+            old = DeliveryRecord.created_at < now - KEPT_SECONDS
             return len(session.scalars(sa.delete(DeliveryRecord).where(old).returning(DeliveryRecord.id)).all())
 
 
@@ -148,7 +151,10 @@ def _claim(delivery: DeliveryRecord, webhook: WebhookRecord, now: float) -> Clai
     delivery.attempts += 1
     delivery.next_at = now + _LEASE_SECONDS
     body = json.dumps(delivery.payload, separators=(",", ":")).encode()
-    return Claimed(delivery.id, delivery.attempts, int(now), webhook.url, webhook.secret, body)
+    secrets: tuple[str, ...] = (webhook.secret,)
+    if webhook.old_secret is not None and now < (webhook.old_until or 0.0):
+        secrets += (webhook.old_secret,)
+    return Claimed(delivery.id, delivery.attempts, int(now), webhook.url, secrets, body)
 
 
 def _complete(session: Session, delivery: DeliveryRecord, now: float) -> bool:
