@@ -46,6 +46,7 @@ EVENTS: Mapping[str, str] = {
     "login.refused": "a login was refused",
     "webhook.created": "a webhook was added",
     "webhook.changed": "its URL, events or project was changed, or it was disabled or enabled by a user",
+    "webhook.rotated": "it got a new secret",
     "webhook.disabled": "it was disabled, for its receiver is gone or has not answered for long",
     "webhook.deleted": "a webhook was deleted",
     "request.refused": "a request was refused: 401, 403 or 429",

@@ -69,9 +69,7 @@ def test_a_study_stays_while_its_comparison_goes_on_or_is_younger(store: Store, 
     assert [record.name for record in retention.ended_before(store, 90)] == ["iris"]
 
 
-def test_the_command_lists_first_and_archives_before_it_deletes(
-    aged: Store, database: Path, folder: Path, tmp_path: Path
-) -> None:
+def test_the_command_lists_first_and_archives_before_it_deletes(aged: Store, folder: Path, tmp_path: Path) -> None:
     urls = "--database-url", aged.url, "--artifacts-url", f"file://{folder}"
     listed = run_command("db", "prune", "--older-than", "90d", *urls)
     assert (listed.stdout.split(), "add --yes" in listed.stderr) == (["old"], True)
@@ -91,8 +89,8 @@ def test_the_command_lists_first_and_archives_before_it_deletes(
     assert (wrong.returncode, "as in 90d or 12w" in " ".join(wrong.stderr.replace("│", " ").split())) == (2, True)
 
 
-def test_datasets_that_no_study_is_about_any_more_go_where_asked(store: Store, database: Path) -> None:
-    settings = settings_in(database.parent)
+def test_datasets_that_no_study_is_about_any_more_go_where_asked(store: Store, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, store.url)
     urls = "--database-url", settings.database_url, "--artifacts-url", str(settings.artifacts_url)
     with served(settings) as api:
         for name in ("used", "pruned", "free", "young"):
