@@ -16,14 +16,16 @@ import sqlalchemy as sa
 import structlog
 
 from service.errors import BackupError, ConflictError, DatasetInUseError, NotFoundError, PreconditionError
-from service.storage.artifacts import Artifacts, study_folder
-from service.storage.database import unix_now
+from service.storage.artifacts import Artifacts
+from service.storage.clock import unix_now
 from service.storage.dataset_files import FIRST_VERSION
 from service.storage.datasets import DatasetStore
+from service.storage.private_files import create_private_file, create_private_folder
 from service.storage.records import DatasetRecord, StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
-from service.views import one_study_view, trial_view
+from service.views.studies import one_study_view
+from service.views.trials import trial_view
 
 _log = structlog.get_logger(__name__)
 DAY = 86_400.0
@@ -57,8 +59,7 @@ def prune(store: Store, artifacts: Artifacts, days: float, archive: Path | None 
         except (ConflictError, NotFoundError, PreconditionError) as error:  # it was extended or deleted meanwhile
             _log.info("a study is kept, for it has changed", study=study.name, error=str(error))
             continue
-        for study_id in deleted:
-            artifacts.remove_folder(study_folder(study_id))
+        artifacts.remove_studies(deleted)
         yield study.name
 
 
@@ -94,8 +95,9 @@ def _archive(store: Store, artifacts: Artifacts, study: StudyRecord, folder: Pat
     file, found = folder / f"study-{study.id}.zip", findings(store, study)
     partial = file.with_name(f"{file.name}.partial")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        create_private_folder(folder)
         try:
+            create_private_file(partial)
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as bundle:
                 bundle.writestr("study.json", one_study_view(store, study).model_dump_json(indent=2))
                 bundle.writestr("report.html", as_html(found))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from getpass import getuser
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from service import audit
 from service.cli.options import api_key_of, load_settings, refuse
 from service.cli.output import say
 from service.errors import UnreachableError
@@ -139,14 +140,14 @@ def _finds_server(settings: Settings) -> bool:
         say(f"regsweep: asking the server at {settings.server_url}", file=sys.stderr)
         return True
     try:
-        from service.storage import database
+        from service.storage import database, schema
     except ModuleNotFoundError as error:
         if extra_of(error) is None:
             raise
         reason = 'no answer, and a database is read only with: pip install "regsweep[server]"'
         raise UnreachableError(settings.server_url, reason) from error
     place = database.place(settings.database_url)
-    if not database.exists(settings.database_url):
+    if not schema.exists(settings.database_url):
         refuse(
             f"no server answers at {settings.server_url}, and there is no database at {place}; name one with --server "
             "or --database-url, or run this in the folder where `regsweep run` or `regsweep serve` was"
@@ -166,12 +167,17 @@ def _server(settings: Settings, flags: str) -> Iterator[Source]:
 @contextmanager
 def _database(settings: Settings, flags: str) -> Iterator[Source]:
     from service.local import LocalStudies
-    from service.storage import database
+    from service.storage import schema
     from service.storage.artifacts import Artifacts
+    from service.storage.keys import KeyStore
     from service.storage.store import Store
 
-    database.check(settings.database_url, must_exist=True)
-    with closing(Store(settings.database_url, user_access(settings))) as store:
+    schema.check(settings.database_url, must_exist=True)
+    with (
+        closing(Store(settings.database_url, user_access(settings))) as store,
+        # Without keys it is one user's own, who knows what they do.
+        audit.by_user(user_name()) if KeyStore(store).has_keys() else nullcontext(),
+    ):
         yield Source(LocalStudies(store, Artifacts(settings.artifacts_url), settings), None, settings, flags)
 
 
@@ -179,11 +185,15 @@ def user_access(settings: Settings) -> Access:
     """What the user of this command line may use: every project, under their name on this machine."""
     from service.storage.access import Access, Quotas
 
+    return Access(user_name(), quotas=Quotas.of(settings))
+
+
+def user_name() -> str | None:
+    """Who runs this command, by the name on this machine; a container's user may have none."""
     try:
-        name: str | None = getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        name = None
-    return Access(name, quotas=Quotas.of(settings))
+        return getuser()
+    except (KeyError, OSError):
+        return None
 
 
 def server_flag(server: str | None) -> str:
@@ -205,7 +215,7 @@ def database_flags(settings: Settings) -> str:
 
 def say_if_new(settings: Settings) -> None:
     """Say on standard error that a database is made, and where, when there is none yet."""
-    from service.storage import database
+    from service.storage import database, schema
 
-    if not database.exists(settings.database_url):
+    if not schema.exists(settings.database_url):
         say(f"regsweep: a new database is made: {database.place(settings.database_url)}", file=sys.stderr)

@@ -145,6 +145,7 @@ DELETE /v1/webhooks/{webhook_id}                             401 403 403 204 403
 GET    /v1/webhooks/{webhook_id}                             401 403 403 200 403 404
 PATCH  /v1/webhooks/{webhook_id}                             401 403 403 200 403 404
 GET    /v1/webhooks/{webhook_id}/deliveries                  401 403 403 200 403 404
+POST   /v1/webhooks/{webhook_id}/rotate                      401 403 403 200 403 404
 POST   /v1/webhooks/{webhook_id}/test                        401 403 403 200 403 404
 GET    /v1/workers                                           401 200 200 200 200 200
 """
