@@ -28,9 +28,9 @@ from service.trained_models import check_candidate, find_delivered, find_trial
 from service.views import (
     change_view,
     comparison_view,
+    listed_views,
     one_study_view,
     project_view,
-    study_views,
     trial_view,
     workers_view,
 )
@@ -59,7 +59,7 @@ class LocalStudies:
         cursor: Cursor | None = None
         while True:
             page = self._store.studies(None, _PAGE, cursor, project=project)
-            yield from study_views(self._store, page.items)
+            yield from listed_views(self._store, page.items)
             if page.next is None:
                 return
             cursor = Cursor.decode(page.next)

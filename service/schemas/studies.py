@@ -86,7 +86,9 @@ class StudyView(BaseModel):
         description="What keeps workers or the dashboard from the study, and what to do about it: another program "
         "deleted or renamed it in Optuna's tables. Null where nothing does.",
     )
-    spec: dict[str, Any] = Field(description="The StudySpec as accepted, with every default.")
+    spec: dict[str, Any] = Field(
+        description="The StudySpec as accepted, with every default; in listings without the config of a Keras model."
+    )
     warnings: list[str] = Field(
         default=[], description="What was accepted and does nothing, such as a pruner that can never prune."
     )

@@ -85,9 +85,9 @@ def list_studies(
     limit: Limit = 50,
     cursor: CursorParameter = None,
 ) -> ListView[StudyView]:
-    """List studies, newest first."""
+    """List studies, newest first. The `config` of a Keras model in a `spec` is null here; one study has it."""
     page = store.studies(state, limit, None if cursor is None else Cursor.decode(cursor), project=project)
-    return ListView(items=views.study_views(store, page.items), next=page.next)
+    return ListView(items=views.listed_views(store, page.items), next=page.next)
 
 
 @router.get("/{name}", response_model=StudyView)
