@@ -5,6 +5,7 @@ Who did it stands beside the event's own ids: the request's id and key, or the w
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -73,6 +74,11 @@ class _Bound:
 
 
 _refusals = _Bound()
+
+
+def set_shown(is_shown: bool) -> None:
+    """Write lines, as from the start, or write none from now on."""
+    logging.getLogger("audit").setLevel(logging.NOTSET if is_shown else logging.CRITICAL)
 
 
 def record(event: str, **ids: object) -> None:

@@ -26,11 +26,16 @@ class Completed:
     stderr: str
 
 
-def run_command(*arguments: str, **variables: str) -> Completed:
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def run_command(*arguments: str, is_at_terminal: bool = False, **variables: str) -> Completed:
     """Run `regsweep …` with these variables, and no other of ours, in its environment."""
     # xdist gives its workers COLUMNS.
     theirs = {name: value for name, value in os.environ.items() if not name.startswith(("REGSWEEP_", "COLUMNS"))}
-    out, err, status = io.StringIO(), io.StringIO(), 0
+    out, err, status = io.StringIO(), _Terminal() if is_at_terminal else io.StringIO(), 0
     root = logging.getLogger()
     with (
         patch.dict(os.environ, theirs | variables, clear=True),

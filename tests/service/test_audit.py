@@ -164,6 +164,14 @@ def test_keys_that_commands_make_and_revoke_are_lines(database: Path, store: Sto
     assert "key.revoked" in run_command("keys", "revoke", key_id, "--database-url", url).stderr
 
 
+def test_at_a_terminal_a_command_says_its_own_words_alone(store: Store) -> None:
+    command = ("keys", "create", "--database-url", store.url)
+    seen = run_command(*command, "dora", is_at_terminal=True)
+    assert (seen.returncode, "rgs_" in seen.stdout, "key.created" in seen.stderr) == (0, True, False)
+    kept = run_command(*command, "emil", is_at_terminal=True, REGSWEEP_LOG_FORMAT="json")
+    assert "key.created" in kept.stderr
+
+
 def test_an_event_that_is_in_no_table_is_refused() -> None:
     with pytest.raises(ValueError, match="is no event of the audit"):
         audit.record("study.vanished")
