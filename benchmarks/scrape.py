@@ -21,7 +21,7 @@ import httpx
 import sqlalchemy as sa
 
 from benchmarks.server import server_process
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, table_of
 from service.storage.states import Ending, StudyState, TrialState
 from service.storage.store import Store

@@ -16,7 +16,7 @@ from service.schemas.studies import StudyView
 from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
 from service.settings import Settings
-from service.storage.artifacts import Artifacts, study_folder
+from service.storage.artifacts import Artifacts
 from service.storage.dataset_files import check_file_kept
 from service.storage.pagination import Cursor, Page, Sort
 from service.storage.projects import ProjectStore
@@ -25,15 +25,12 @@ from service.storage.reports import ReportFormat, Reports
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.trained_models import check_candidate, find_delivered, find_trial
-from service.views import (
-    change_view,
-    comparison_view,
-    listed_views,
-    one_study_view,
-    project_view,
-    trial_view,
-    workers_view,
-)
+from service.views.changes import change_view
+from service.views.comparisons import comparison_view
+from service.views.projects import project_view
+from service.views.studies import listed_views, one_study_view
+from service.views.trials import trial_view
+from service.views.workers import workers_view
 from studies.spec.budget import extension
 from studies.spec.name import NAME_RULE, is_name, normalize
 
@@ -151,8 +148,7 @@ class LocalStudies:
 
         Raises ConflictError when it has not ended, unless `force`.
         """
-        for study_id in self._store.delete_study(name, force=force):
-            self._artifacts.remove_folder(study_folder(study_id))
+        self._artifacts.remove_studies(self._store.delete_study(name, force=force))
 
     def changes(self, name: str) -> Iterator[ChangeView]:
         """What was done with a study, the latest first."""

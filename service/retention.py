@@ -16,14 +16,15 @@ import sqlalchemy as sa
 import structlog
 
 from service.errors import BackupError, ConflictError, DatasetInUseError, NotFoundError, PreconditionError
-from service.storage.artifacts import Artifacts, study_folder
-from service.storage.database import unix_now
+from service.storage.artifacts import Artifacts
+from service.storage.clock import unix_now
 from service.storage.dataset_files import FIRST_VERSION
 from service.storage.datasets import DatasetStore
 from service.storage.records import DatasetRecord, StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
-from service.views import one_study_view, trial_view
+from service.views.studies import one_study_view
+from service.views.trials import trial_view
 
 _log = structlog.get_logger(__name__)
 DAY = 86_400.0
@@ -57,8 +58,7 @@ def prune(store: Store, artifacts: Artifacts, days: float, archive: Path | None 
         except (ConflictError, NotFoundError, PreconditionError) as error:  # it was extended or deleted meanwhile
             _log.info("a study is kept, for it has changed", study=study.name, error=str(error))
             continue
-        for study_id in deleted:
-            artifacts.remove_folder(study_folder(study_id))
+        artifacts.remove_studies(deleted)
         yield study.name
 
 

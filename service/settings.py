@@ -5,53 +5,19 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import shlex
-import stat
-import tempfile
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-)
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.webhook_addresses import AllowList
-
-#: The file in a URL of SQLAlchemy's, which a light install does not have.
-_SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
+from service.setting_defaults import DATABASE, count_cores, default_artifacts_url, default_cache_folder, file_of_sqlite
+from service.setting_files import read_files, variable_of
 
 _ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
-
-_URL = re.compile(r"[\w+]+://")
-#: Which run in threads, as we do.
-_DRIVERS = frozenset({"sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg"})
-#: What stands behind `sqlite://` of a database that has no file.
-_IN_MEMORY = re.compile(r"/?(\?.*)?$|/:memory:|/file:[^?]*:memory:|/[^?]*\?(.*&)?mode=memory")
-
-_WRAPPING_VARIABLE = "REGSWEEP_SECRET_KEY"
-_DATABASE, _ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
-
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cache_folder() -> Path:
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "regsweep")
-    except RuntimeError:  # a container's user without a home
-        return Path(tempfile.gettempdir(), "regsweep")
 
 
 def _check_root_path(path: str) -> str:
@@ -72,59 +38,14 @@ def _split_proxies(value: Any) -> Any:
     return tuple(proxies)
 
 
-def _default_artifacts_url(settings: dict[str, Any]) -> str:
-    file = _sqlite_file(settings.get("database_url", ""))
-    return f"file://{_ARTIFACTS if file is None else _folder_beside(file)}"
-
-
-def _sqlite_file(url: str) -> Path | None:
-    match = _SQLITE_FILE.match(url)
-    return None if match is None else Path(match[1])
-
-
-def _folder_beside(database: Path) -> Path:
-    """The folder of a database's files where none is named: beside it, and never that of another database.
-
-    Files are named by the ids of studies, so that two databases with one folder would overwrite each other's.
-    """
-    if database.name == _DATABASE.name:
-        return database.with_name("artifacts")
-    is_plain = database.suffix == ".db"
-    return database.with_suffix(".artifacts") if is_plain else database.with_name(f"{database.name}-artifacts")
-
-
-def _from_files(names: Iterable[str]) -> dict[str, str]:
-    """Read the settings whose variable with _FILE names a file, so that no secret need stand in the environment."""
-    files = {name: os.environ.get(f"{_variable(name)}_FILE") for name in names}
-    return {name: _read_file(_variable(name), Path(file)) for name, file in files.items() if file is not None}
-
-
-def _read_file(variable: str, file: Path) -> str:
-    if variable in os.environ:
-        raise SettingsError(f"{variable} and {variable}_FILE are both set; set one of them")
-    try:
-        # The group may, as of files that Kubernetes mounts for a user who is not root.
-        if variable == _WRAPPING_VARIABLE and stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO:
-            raise SettingsError(f"{variable}_FILE: others may read {file}; chmod 600 {file}")
-        return file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"{variable}_FILE: cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{variable}_FILE: {file} is not UTF-8: {error}") from error
-
-
-def _variable(name: str) -> str:
-    return f"REGSWEEP_{name.upper()}"
-
-
 class Settings(BaseSettings):
     """The settings, each with the meaning of its value."""
 
     model_config = SettingsConfigDict(env_prefix="REGSWEEP_", frozen=True)
 
-    database_url: str = Field(f"sqlite:///{_DATABASE}", description="SQLAlchemy URL of the database.")
+    database_url: str = Field(f"sqlite:///{DATABASE}", description="SQLAlchemy URL of the database.")
     artifacts_url: str = Field(
-        default_factory=_default_artifacts_url,
+        default_factory=default_artifacts_url,
         description="fsspec URL of the folder for models and datasets, also s3://…; default `artifacts` beside "
         "`regsweep.db`, `NAME.artifacts` beside another SQLite file `NAME.db`, else `data/artifacts`.",
     )
@@ -143,7 +64,7 @@ class Settings(BaseSettings):
     server_url: str = Field("http://127.0.0.1:8000", description="URL of the server that the commands talk to.")
     key: SecretStr | None = Field(None, description="The API key that commands send to a server.")
     workers: Annotated[int, Field(ge=0)] = Field(
-        default_factory=_cores, description="Worker processes beside the server; default one per core."
+        default_factory=count_cores, description="Worker processes beside the server; default one per core."
     )
     lanes: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None, description="Trials a worker trains at once in one compiled program; chosen by study when left out."
@@ -157,7 +78,7 @@ class Settings(BaseSettings):
         "it trains on is kept whatever its size.",
     )
     cache_folder: Path = Field(
-        default_factory=_cache_folder,
+        default_factory=default_cache_folder,
         description="Folder of compiled programs and their measurements; may be emptied at any time.",
     )
     heartbeat_path: Path | None = Field(
@@ -275,7 +196,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Add the files to the library's own sources, as the last."""
-        files = InitSettingsSource(settings_cls, _from_files(cls.model_fields))
+        files = InitSettingsSource(settings_cls, read_files(cls.model_fields))
         return init_settings, env_settings, dotenv_settings, file_secret_settings, files
 
     @property
@@ -286,64 +207,17 @@ class Settings(BaseSettings):
     @property
     def sqlite_file(self) -> Path | None:
         """The file of an SQLite database; None of another."""
-        return _sqlite_file(self.database_url)
-
-    def check_database(self) -> None:
-        """Check that the database's URL is one, and not a path.
-
-        Raises SettingsError, without the text where that may hold a password.
-        """
-        wrong = "--database-url (or REGSWEEP_DATABASE_URL):"
-        if _URL.match(self.database_url):
-            driver, _, rest = self.database_url.partition("://")
-            if driver not in _DRIVERS:
-                raise SettingsError(f"{wrong} '{driver}' is not served; use sqlite:///FILE or postgresql+psycopg://…")
-            if driver.startswith("sqlite") and _IN_MEMORY.match(rest):
-                raise SettingsError(
-                    f"{wrong} a database in memory ends with its process, and workers would have others; name a file, "
-                    f"as sqlite:///{_DATABASE}"
-                )
-            return
-        if "@" in self.database_url:
-            raise SettingsError(f"{wrong} no URL; begin it with sqlite:/// or postgresql+psycopg://")
-        right = f"sqlite:///{self.database_url or _DATABASE}"
-        raise SettingsError(f"{wrong} '{self.database_url}' is no URL; write {right}")
-
-    def check_webhooks(self) -> None:
-        """Check the hosts that webhooks may reach.
-
-        Raises SettingsError when one is neither a host nor an address nor a network.
-        """
-        try:
-            AllowList.parse(self.webhook_allow)
-        except ValueError as error:
-            raise SettingsError(f"REGSWEEP_WEBHOOK_ALLOW: {error}") from error
-
-    def check_artifacts(self) -> None:
-        """Check that no command goes on without the files that an earlier version kept for its database.
-
-        Raises SettingsError when no folder is named, the database has none beside it, and `data/artifacts` is there
-        without a database of its own.
-        """
-        file = None if "artifacts_url" in self.model_fields_set else _sqlite_file(self.database_url)
-        if file is None or not file.exists() or _folder_beside(file).exists():
-            return
-        if _ARTIFACTS.exists() and not _DATABASE.exists():
-            move = shlex.join(["mv", str(_ARTIFACTS), str(_folder_beside(file))])
-            raise SettingsError(
-                f"REGSWEEP_ARTIFACTS_URL: an earlier version kept the files of {file} in {_ARTIFACTS}; move them with "
-                f"`{move}`, or name their folder by REGSWEEP_ARTIFACTS_URL or --artifacts-url"
-            )
+        return file_of_sqlite(self.database_url)
 
     def environment(self) -> dict[str, str]:
         """The environment that gives a child process these settings, without the secrets."""
         others = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
         values = self.model_dump(exclude={"key", "metrics_token", "secret_key"})
         values["trusted_proxies"] = ",".join(self.trusted_proxies)
-        return others | {_variable(name): str(value) for name, value in values.items() if value is not None}
+        return others | {variable_of(name): str(value) for name, value in values.items() if value is not None}
 
 
 @cache
 def variables() -> dict[str, str]:
     """Each environment variable with its description."""
-    return {_variable(name): field.description or "" for name, field in Settings.model_fields.items()}
+    return {variable_of(name): field.description or "" for name, field in Settings.model_fields.items()}

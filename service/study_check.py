@@ -10,6 +10,7 @@ from service.estimation import estimate
 from service.schemas.checks import StudyCheck
 from service.settings import Settings
 from service.storage import user_trials, workers
+from service.storage.accepting import name_conflict
 from service.storage.datasets import DatasetStore
 from service.storage.profiles import summary_of
 from service.storage.speed import read_speed
@@ -39,7 +40,7 @@ def check_study(document: Mapping[str, Any], settings: Settings, store: Store, d
         if spec.warm_start is not None:
             user_trials.find_warm_start(session, spec)
         summary = summary_of(session, spec.dataset)
-        conflict = store.name_conflict(session, spec)
+        conflict = name_conflict(session, spec)
         speed = read_speed(session, spec)
         alive = len(workers.alive(session))
     return StudyCheck(

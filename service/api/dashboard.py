@@ -20,7 +20,7 @@ from service.api.problems import answer, problem
 from service.api.responses import asset_response
 from service.errors import ForbiddenError, NotFoundError, ServiceError
 from service.scopes import READS
-from service.storage import database
+from service.storage import transactions
 from service.storage.records import KeyRecord
 from studies.errors import InvalidSpecError
 
@@ -115,7 +115,7 @@ class Dashboard:
     @cached_property
     def _storage(self) -> RDBStorage:
         # The store first: two threads that make Optuna's tables at once get in each other's way.
-        return database.optuna_storage(self._lazy_store.get().url, reads=not self._writes)
+        return transactions.optuna_storage(self._lazy_store.get().url, reads=not self._writes)
 
     @cached_property
     def _wsgi(self) -> WSGIMiddleware:
@@ -130,7 +130,7 @@ class Dashboard:
     def _listing_storage(self) -> RDBStorage:
         from service.api.users_studies import UsersStudies
 
-        return database.optuna_storage(self._lazy_store.get().url, reads=True, kind=UsersStudies)
+        return transactions.optuna_storage(self._lazy_store.get().url, reads=True, kind=UsersStudies)
 
     @cached_property
     def _listing_wsgi(self) -> WSGIMiddleware:

@@ -10,12 +10,14 @@ from typing import Any
 from fastapi.sse import format_sse_event
 from pydantic import BaseModel
 
-from service import views
 from service.errors import NotFoundError
 from service.storage import following
 from service.storage.following import Standing
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.store import Store
+from service.views.comparisons import comparison_view
+from service.views.studies import study_views
+from service.views.trials import curve_event, trial_view
 
 _MAX_TRIALS = 500  # of one look, or of one part of a backlog
 _REST = 50.0  # times as long as it takes to count a large study, it is not counted again
@@ -78,7 +80,7 @@ class StudyFeed:
 
     def _grown(self, curves: Mapping[int, Mapping[str, Any]]) -> list[bytes]:
         before = self._curves
-        self._curves = {number: _event("curve", views.curve_event(number, curve)) for number, curve in curves.items()}
+        self._curves = {number: _event("curve", curve_event(number, curve)) for number, curve in curves.items()}
         return [event for number, event in self._curves.items() if before.get(number) != event]
 
     def _changed(self, study: StudyRecord, last: int) -> Iterator[bytes]:
@@ -88,10 +90,10 @@ class StudyFeed:
         """
         began = time.monotonic()
         try:
-            view = views.study_views(self._store, [study])[0]
+            view = study_views(self._store, [study])[0]
             shown = view.model_copy(update={"last_event_id": following.event_id(study.id, last)}).model_dump_json()
             compared = study.comparison is not None
-            comparison = views.comparison_view(self._store, study.name).model_dump_json() if compared else ""
+            comparison = comparison_view(self._store, study.name).model_dump_json() if compared else ""
         except NotFoundError:  # deleted just now, study or comparison; the next look finds which
             return
         now = time.monotonic()
@@ -120,7 +122,7 @@ def backlog(store: Store, study_id: int, after: int) -> tuple[bytes, int | None]
 def trial_events(study_id: int, trials: Sequence[TrialRecord]) -> Iterator[bytes]:
     """An event of each trial, with an id."""
     for trial in trials:
-        yield _event("trial", views.trial_view(trial), following.event_id(study_id, trial.changed or 0))
+        yield _event("trial", trial_view(trial), following.event_id(study_id, trial.changed or 0))
 
 
 def _event(kind: str, data: BaseModel | str, event_id: str | None = None) -> bytes:

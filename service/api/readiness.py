@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.lazy_store import LazyStore
 from service.errors import StorageError
-from service.storage import database, workers
+from service.storage import schema, workers
 from service.storage.artifacts import Artifacts
 
 _log = structlog.get_logger(__name__)
@@ -87,12 +87,12 @@ class Readiness:
             return Check(False, str(getattr(error, "orig", error)))
 
     def _check_database(self) -> str:
-        database.check_writable(self._lazy_store.get().engine)
+        schema.check_writable(self._lazy_store.get().engine)
         return "a row was written"
 
     def _check_schema(self) -> str:
-        database.check_current(self._lazy_store.get().engine)
-        return f"the schema is {database.HEAD}"
+        schema.check_current(self._lazy_store.get().engine)
+        return f"the schema is {schema.HEAD}"
 
     def _check_artifacts(self) -> str:
         self._artifacts.check_reachable()

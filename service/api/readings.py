@@ -29,6 +29,7 @@ _WAIT_SECONDS = 30.0
 _MAX_RECEIVED = 16  # files at once, each on the disk until it is read
 
 T = TypeVar("T")
+Profile = TypeVar("Profile", DatasetProfile, InputsProfile)
 
 
 class Turns:
@@ -115,17 +116,22 @@ class Readings:
         self, request: Request, file: Path, file_format: TableFormat, options: TableOptions
     ) -> tuple[TableOptions, DatasetProfile]:
         """Read and profile a file, see `ingestion.describe`."""
-        task = {"format": file_format, "options": options.model_dump(mode="json"), "inputs_alone": False}
-        found = await self._ask(request, "describe", file, task)
-        return _options(found), await run_in_threadpool(DatasetProfile.model_validate, found["profile"])
+        return await self._describe(request, file, file_format, options, DatasetProfile)
 
     async def describe_inputs(
         self, request: Request, file: Path, file_format: TableFormat, options: TableOptions
     ) -> tuple[TableOptions, InputsProfile]:
         """Read and profile a file without a target, see `ingestion.describe_inputs`."""
-        task = {"format": file_format, "options": options.model_dump(mode="json"), "inputs_alone": True}
+        return await self._describe(request, file, file_format, options, InputsProfile)
+
+    async def _describe(
+        self, request: Request, file: Path, file_format: TableFormat, options: TableOptions, profile: type[Profile]
+    ) -> tuple[TableOptions, Profile]:
+        inputs_alone = profile is InputsProfile
+        task = {"format": file_format, "options": options.model_dump(mode="json"), "inputs_alone": inputs_alone}
         found = await self._ask(request, "describe", file, task)
-        return _options(found), await run_in_threadpool(InputsProfile.model_validate, found["profile"])
+        read = TableOptions.model_validate(found["options"])
+        return read, await run_in_threadpool(profile.model_validate, found["profile"])
 
     async def preview(
         self,
@@ -175,7 +181,3 @@ class Readings:
 def _key_name(request: Request) -> str | None:
     key = getattr(request.state, "key", None)
     return None if key is None else str(key.name)
-
-
-def _options(found: Mapping[str, Any]) -> TableOptions:
-    return TableOptions.model_validate(found["options"])

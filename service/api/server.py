@@ -22,7 +22,7 @@ from service.api.hub import Hub
 from service.api.log_bound import OnceAMinute
 from service.errors import AddressError, NoKeyError
 from service.settings import Settings
-from service.storage import database
+from service.storage import database, schema
 from service.storage.keys import KeyStore
 from service.storage.store import Store
 from service.worker.fleet import Fleet
@@ -39,7 +39,7 @@ def run(settings: Settings) -> None:
     Raises AddressError when the address cannot be bound, NoKeyError when other machines can reach it and no key exists.
     """
     tracing.configure("regsweep")
-    database.check(settings.database_url)
+    schema.check(settings.database_url)
     with _bind(settings) as listener:
         host, port = listener.getsockname()[:2]
         if settings.is_behind_proxy:
@@ -49,7 +49,7 @@ def run(settings: Settings) -> None:
         fleet = Fleet(settings, settings.workers) if settings.workers else None
         logging.getLogger("uvicorn.error").addFilter(OnceAMinute())
         server = Server(create_app(settings, fleet), bounds_of(settings.max_connections))
-        if not database.exists(settings.database_url):
+        if not schema.exists(settings.database_url):
             _log.info("a new database is made", at=database.place(settings.database_url))
         url = f"http://{host}:{port}{settings.root_path}"
         others = {"api": f"{url}/docs", "dashboard": f"{url}/dashboard"}

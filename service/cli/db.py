@@ -15,6 +15,7 @@ from service.cli.output import say
 
 if TYPE_CHECKING:
     from service.settings import Settings
+    from service.storage.artifacts import Artifacts
     from service.storage.records import DatasetRecord
     from service.storage.store import Store
 
@@ -46,12 +47,9 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Check that the records agree: budgets, leases, attempts, Optuna's tables, files; exit 1 if they do not."""
-    from service.storage.artifacts import Artifacts
     from service.storage.invariants import violations
 
-    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
-    with _existing_store(settings) as store:
-        artifacts = Artifacts(settings.artifacts_url)
+    with _store_and_files(database_url, artifacts_url) as (store, artifacts):
         broken = violations(store, artifacts)
         repaired = list(_repaired(store)) if repair and broken else []
         if repaired:
@@ -64,12 +62,12 @@ def check(
 
 
 def _repaired(store: Store) -> Iterator[str]:
-    from service.storage import database
+    from service.storage import database, schema
     from service.storage.repair import mend
 
     file = database.sqlite_file(store.url)
     if file is not None:
-        copy = database.copy_of(store.engine.url, file.with_name(f"{file.name}.before-repair.backup"))
+        copy = schema.copy_of(store.engine.url, file.with_name(f"{file.name}.before-repair.backup"))
         yield f"the database as it was is copied to {copy}"
     yield from mend(store)
 
@@ -105,14 +103,11 @@ def prune(
 ) -> None:
     """List the studies that ended so long ago, or delete them with their comparisons, trials and models."""
     from service import retention
-    from service.storage.artifacts import Artifacts
 
-    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
-    with _existing_store(settings) as store:
+    with _store_and_files(database_url, artifacts_url) as (store, artifacts):
         studies = retention.ended_before(store, older_than)
         found = [study.name for study in studies]
         unused = retention.unused_datasets(store, older_than, [study.id for study in studies]) if datasets else []
-        artifacts = Artifacts(settings.artifacts_url)
         deleted = list(retention.prune(store, artifacts, older_than, archive)) if yes else []
         gone = list(retention.prune_datasets(store, artifacts, older_than)) if yes and datasets else []
     if as_json:
@@ -158,11 +153,8 @@ def orphans(
 ) -> None:
     """List the files of models, checkpoints and datasets that no record points to; exit 1 if one cannot be removed."""
     from service.storage import orphans as storage_orphans
-    from service.storage.artifacts import Artifacts
 
-    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
-    with _existing_store(settings) as store:
-        artifacts = Artifacts(settings.artifacts_url)
+    with _store_and_files(database_url, artifacts_url) as (store, artifacts):
         paths = storage_orphans.find(store, artifacts, 3600 * hours)
         listed = storage_orphans.remove(store, artifacts, paths) if remove else paths
     if as_json:
@@ -173,12 +165,21 @@ def orphans(
 
 
 @contextmanager
+def _store_and_files(database_url: str | None, artifacts_url: str | None) -> Iterator[tuple[Store, Artifacts]]:
+    from service.storage.artifacts import Artifacts
+
+    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url)
+    with _existing_store(settings) as store:
+        yield store, Artifacts(settings.artifacts_url)
+
+
+@contextmanager
 def _existing_store(settings: Settings) -> Iterator[Store]:
     """Open the store of a database that must exist: looking after it must not make one."""
-    from service.storage import database
+    from service.storage import schema
     from service.storage.store import Store
 
-    database.check(settings.database_url, must_exist=True)
+    schema.check(settings.database_url, must_exist=True)
     store = Store(settings.database_url)
     try:
         yield store

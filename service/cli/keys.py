@@ -101,7 +101,7 @@ def list_sessions(
     """List the browsers that are logged in with a key: id, when, until when, last seen, what it says of itself."""
     from service.storage.keys import KeyStore
     from service.storage.sessions import SessionStore
-    from service.views import sessions_view
+    from service.views.sessions import sessions_view
 
     with _store(database_url, must_exist=True) as store:
         found, sessions = KeyStore(store).find(key), SessionStore(store)
@@ -165,12 +165,12 @@ def _keys(database_url: str | None, *, must_exist: bool = False) -> Iterator[Key
 
 @contextmanager
 def _store(database_url: str | None, *, must_exist: bool) -> Iterator[Store]:
-    from service.storage import database
+    from service.storage import schema
     from service.storage.store import Store
 
     settings = load_settings(database_url=database_url)  # making and revoking are lines of the audit
     if must_exist:
-        database.check(settings.database_url, must_exist=True)
+        schema.check(settings.database_url, must_exist=True)
     else:
         say_if_new(settings)
     with closing(Store(settings.database_url)) as store:

@@ -27,7 +27,7 @@ from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.datasets import DatasetStore
 from service.storage.store import Store
-from service.views import study_views
+from service.views.studies import study_views
 from service.worker.fleet import Fleet
 from studies.errors import InvalidSpecError
 from studies.spec.study import StudySpec

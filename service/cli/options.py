@@ -12,6 +12,7 @@ from pydantic_settings import SettingsError
 
 from service import audit, logs
 from service.cli.output import plain_json, say
+from service.setting_checks import check_artifacts, check_database, check_webhooks
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,9 +69,9 @@ def load_settings(*, asks_server: bool = False, is_service: bool = False, **flag
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
         if not asks_server:
-            settings.check_database()
-            settings.check_artifacts()
-            settings.check_webhooks()
+            check_database(settings)
+            check_artifacts(settings)
+            check_webhooks(settings)
     except SettingsError as error:
         refuse(str(error))
     except ValidationError as error:

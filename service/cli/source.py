@@ -139,14 +139,14 @@ def _finds_server(settings: Settings) -> bool:
         say(f"regsweep: asking the server at {settings.server_url}", file=sys.stderr)
         return True
     try:
-        from service.storage import database
+        from service.storage import database, schema
     except ModuleNotFoundError as error:
         if extra_of(error) is None:
             raise
         reason = 'no answer, and a database is read only with: pip install "regsweep[server]"'
         raise UnreachableError(settings.server_url, reason) from error
     place = database.place(settings.database_url)
-    if not database.exists(settings.database_url):
+    if not schema.exists(settings.database_url):
         refuse(
             f"no server answers at {settings.server_url}, and there is no database at {place}; name one with --server "
             "or --database-url, or run this in the folder where `regsweep run` or `regsweep serve` was"
@@ -166,11 +166,11 @@ def _server(settings: Settings, flags: str) -> Iterator[Source]:
 @contextmanager
 def _database(settings: Settings, flags: str) -> Iterator[Source]:
     from service.local import LocalStudies
-    from service.storage import database
+    from service.storage import schema
     from service.storage.artifacts import Artifacts
     from service.storage.store import Store
 
-    database.check(settings.database_url, must_exist=True)
+    schema.check(settings.database_url, must_exist=True)
     with closing(Store(settings.database_url, user_access(settings))) as store:
         yield Source(LocalStudies(store, Artifacts(settings.artifacts_url), settings), None, settings, flags)
 
@@ -205,7 +205,7 @@ def database_flags(settings: Settings) -> str:
 
 def say_if_new(settings: Settings) -> None:
     """Say on standard error that a database is made, and where, when there is none yet."""
-    from service.storage import database
+    from service.storage import database, schema
 
-    if not database.exists(settings.database_url):
+    if not schema.exists(settings.database_url):
         say(f"regsweep: a new database is made: {database.place(settings.database_url)}", file=sys.stderr)

@@ -68,10 +68,10 @@ def validate(
 @contextmanager
 def _existing_store(settings: Settings) -> Iterator[Store | None]:
     """Open the store of the database; None where there is none of this version, for a check makes and upgrades none."""
-    from service.storage import database
+    from service.storage import schema
     from service.storage.store import Store
 
-    if not database.is_current(settings.database_url):
+    if not schema.is_current(settings.database_url):
         yield None
         return
     with closing(Store(settings.database_url)) as store:
@@ -132,12 +132,13 @@ def _study_check(
 
 def _known(spec: StudySpec, store: Store | None) -> tuple[Speed, str | None]:
     """What a database knows for a study: how fast others were trained, and who has its name."""
+    from service.storage.accepting import name_conflict
     from service.storage.speed import Speed, read_speed
 
     if store is None:
         return Speed((), alike=False, other_active_studies=0), None
     with store.reading() as session:
-        conflict = store.name_conflict(session, spec)
+        conflict = name_conflict(session, spec)
         return read_speed(session, spec), None if conflict is None else str(conflict)
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from service.pages import phrases
 from service.schemas.comparisons import ComparisonView, PartView
 from service.storage.store import Store
-from service.views import comparison_view
+from service.views.comparisons import comparison_view
 from studies.analysis import report_tables
 from studies.analysis.labels import color, label
 from studies.analysis.results import Comparison, TechniqueResult

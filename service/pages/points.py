@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.storage import lifecycle
+from service.storage import locking
 from service.storage.records import TrialRecord
 from service.storage.store import Store
 from studies.analysis.params import first_penalty
@@ -19,7 +19,7 @@ def points(store: Store, name: str, first: int) -> list[dict[str, Any]]:
     """
     columns = TrialRecord.number, TrialRecord.state, TrialRecord.value, TrialRecord.params, TrialRecord.weights
     with store.reading() as session:
-        study = lifecycle.find(session, name)
+        study = locking.find(session, name)
         query = sa.select(*columns).where(TrialRecord.study_id == study.id, TrialRecord.number >= first)
         rows = session.execute(query.order_by(TrialRecord.number)).all()
     return [_point(*row) for row in rows]

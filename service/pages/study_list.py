@@ -16,7 +16,7 @@ from service.storage.projects import ProjectStore
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
-from service.views import study_views
+from service.views.studies import study_views
 from studies.analysis.labels import label
 
 PAGE_SIZE = 50

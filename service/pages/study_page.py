@@ -15,10 +15,12 @@ from service.pages.trial_table import TrialTable, trial_table
 from service.pages.viewer import Viewer
 from service.pages.worker_section import worker_section
 from service.schemas.studies import EngineView, SeedsView, StudyView
+from service.storage.pausing import possible_states
 from service.storage.records import StudyRecord
 from service.storage.states import StudyState, TrialState
 from service.storage.store import Store
-from service.views import change_view, one_study_view
+from service.views.changes import change_view
+from service.views.studies import one_study_view
 from studies.analysis.labels import OWN_SEARCH_COLOR, color, label, params_text
 from studies.analysis.report_facts import study_links
 from studies.datasets import summary
@@ -103,7 +105,7 @@ def study_page(
         facts=_facts(view, spec),
         warnings=_warnings(store, view),
         data=summary.lines(view.data) if view.data else (),
-        actions=study_actions(study, store.possible_states(study), view.active, viewer),
+        actions=study_actions(study, possible_states(study), view.active, viewer),
         links=_links(view, links, viewer),
         snippet=links.get("snippet", ""),
         comparison=comparison,

@@ -15,7 +15,7 @@ from service.storage import kept_models
 from service.storage.records import AttemptRecord, StudyRecord
 from service.storage.states import Ending, TrialState
 from service.storage.store import Store
-from service.views import attempt_view, trial_view, weights_view
+from service.views.trials import attempt_view, trial_view, weights_view
 from studies.analysis.labels import param_label
 from studies.spec.dataset import UploadedDataset
 

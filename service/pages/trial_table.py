@@ -12,7 +12,7 @@ from service.storage.pagination import Cursor, Sort
 from service.storage.records import StudyRecord
 from service.storage.states import TrialState
 from service.storage.store import Store
-from service.views import trial_view
+from service.views.trials import trial_view
 from studies.analysis.labels import params_text
 
 PAGE_SIZE = 25

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from service.pages import phrases
 from service.schemas.workers import WorkerView
 from service.storage.store import Store
-from service.views import workers_view
+from service.views.workers import workers_view
 
 
 @dataclass(frozen=True, slots=True)

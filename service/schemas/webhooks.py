@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 WebhookEvent = Literal["study.ended", "comparison.ended"]
 EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
@@ -32,7 +32,7 @@ class WebhookChange(BaseModel):
 
     url: str | None = Field(None, description=_URL)
     events: Events | None = None
-    enabled: bool | None = Field(None, description="False: it is told nothing until it is enabled again.")
+    enabled: StrictBool | None = Field(None, description="False: it is told nothing until it is enabled again.")
 
 
 class WebhookView(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -158,6 +158,11 @@ class Artifacts:
     def remove_folder(self, path: str) -> bool:
         """Remove a folder and all in it; return whether it is gone."""
         return self._remove(path, lambda target: self._files.rm(target, recursive=True))
+
+    def remove_studies(self, study_ids: Iterable[int]) -> None:
+        """Remove all files of studies that were deleted."""
+        for study_id in study_ids:
+            self.remove_folder(study_folder(study_id))
 
     def _remove(self, path: str, remove: Callable[[str], None]) -> bool:
         try:

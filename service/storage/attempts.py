@@ -1,6 +1,6 @@
 """Ends attempts at trials that gave nothing: by a dead or hung worker, by an error, or handed back.
 
-All inside a `database.transaction`. An attempt that gave a result ends with its trial, see TrialLedger.close.
+All inside a `transactions.transaction`. An attempt that gave a result ends with its trial, see TrialLedger.close.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage import comparisons, lifecycle
-from service.storage.database import unix_now
+from service.storage import comparisons, lifecycle, locking
+from service.storage.clock import unix_now
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running, table_of
 from service.storage.states import ACTIVE_STUDY, Ending, TrialState
 from service.storage.trial_rows import remove_curves
@@ -62,11 +62,11 @@ def end_attempts(
 
 
 def _free(session: Session, condition: sa.ColumnElement[bool], changes: Mapping[str, Any]) -> Sequence[Any]:
-    """Free running trials, locked in the order of lifecycle.lock_study; return their rows."""
+    """Free running trials, locked in the order of locking.lock_study; return their rows."""
     study_ids = session.scalars(sa.select(TrialRecord.study_id).where(running(), condition).distinct())
     for study_id in sorted(study_ids):
-        lifecycle.lock_study(session, study_id)
-    ids = [trial_id for trial_id, _ in lifecycle.lock_trials(session, sa.and_(running(), condition))]
+        locking.lock_study(session, study_id)
+    ids = [trial_id for trial_id, _ in locking.lock_trials(session, sa.and_(running(), condition))]
     remove_curves(session, ids)
     columns = ("study_id", "id", "number", "slot", "attempt", "setbacks", "plan")
     update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids)).values(_FREE | dict(changes))

@@ -1,4 +1,4 @@
-"""Claims budget slots for a worker; inside a `database.transaction` that has locked the study and found it live."""
+"""Claims budget slots for a worker; inside a `transactions.transaction` that has locked the study and found it live."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import AttemptRecord, TrialRecord, table_of
 from service.storage.states import OPEN_TRIAL, TrialState
 from studies.plan import Plan

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
-from service.storage import comparisons, database, history, lifecycle, quotas
+from service.storage import comparisons, history, lifecycle, locking, quotas, transactions
 from service.storage.history import Change
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, TrialState
@@ -40,8 +40,8 @@ class ComparisonStore:
         Raises InvalidSpecError when the comparison does not suit the study.
         """
         with self._store.transaction() as session:
-            study = lifecycle.find(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            study = locking.find(session, name, lock=True)
+            locking.check_etag(study, etags)
             if study.parent_id is not None:
                 raise ConflictError(
                     f"'{name}' is a part of a comparison itself; ask for one of the study it belongs to"
@@ -52,7 +52,7 @@ class ComparisonStore:
                     "it, and DELETE its /comparison makes room for another"
                 )
             if max_active is not None and study.state not in ACTIVE_STUDY:
-                lifecycle.check_room(session, max_active)
+                locking.check_room(session, max_active)
             with quotas.admitting(session, self._store.access, study.project):
                 comparisons.begin(session, self._store.optuna, study, comparison)
             study.compared_by = self._store.access.name
@@ -63,7 +63,7 @@ class ComparisonStore:
         """End a study's comparison with the results it has; do nothing when it has ended."""
         with self._store.transaction() as session:
             study = _compared_study(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            locking.check_etag(study, etags)
             if study.comparison_state in ACTIVE_COMPARISON:
                 self._record(session, study, Change.COMPARISON_STOPPED)
             comparisons.stop(session, self._store.optuna, study)
@@ -73,11 +73,11 @@ class ComparisonStore:
         """Delete a study's comparison, also one that has not ended; return the ids of its parts."""
         with self._store.transaction() as session:
             study = _compared_study(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            locking.check_etag(study, etags)
             study.comparison, study.comparison_state = None, None
             study.published, study.answer, study.compared_by = None, None, None
             self._record(session, study, Change.COMPARISON_DELETED)
-            database.note(session, "comparison.deleted", study.id, study=study.name)
+            transactions.note(session, "comparison.deleted", study.id, study=study.name)
             return [lifecycle.remove(session, self._store.optuna, part) for part in comparisons.parts(session, study)]
 
     def _record(self, session: Session, study: StudyRecord, what: Change) -> None:
@@ -128,7 +128,7 @@ class ComparisonStore:
 
 
 def _compared_study(session: Session, name: str, *, lock: bool = False) -> StudyRecord:
-    study = lifecycle.find(session, name, lock=lock)
+    study = locking.find(session, name, lock=lock)
     if study.comparison is None:
         raise NotFoundError(f"study '{name}' has no comparison; POST to its /comparison asks for one")
     return study

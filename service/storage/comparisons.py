@@ -16,8 +16,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
-from service.storage import confirmation, failures, lifecycle, outbox, ranking, repeats
-from service.storage.database import note
+from service.storage import confirmation, failures, lifecycle, outbox, ranking, repeats, slots
 from service.storage.records import StudyRecord, TrialRecord, table_of
 from service.storage.states import (
     ACTIVE_COMPARISON,
@@ -28,6 +27,7 @@ from service.storage.states import (
     StudyState,
     TrialState,
 )
+from service.storage.transactions import note
 from studies.analysis import techniques
 from studies.plan import Plan
 from studies.spec.comparison import ComparisonSpec
@@ -160,10 +160,10 @@ def _add_planned(session: Session, study: StudyRecord) -> bool:
         return False
     if parent is None:
         plans = repeats.plan(session, study)
-        lifecycle.add_repeats(session, study, plans)
+        slots.add_repeats(session, study, plans)
     elif study.technique is None:
         plans = confirmation.next_round(session, parent, study)
-        lifecycle.add_slots(session, study, plans)
+        slots.add_slots(session, study, plans)
     return bool(plans)
 
 

@@ -14,7 +14,7 @@ from service.errors import ConflictError, DatasetInUseError, NotFoundError, Quot
 from service.storage import quotas
 from service.storage.access import EVERY_PROJECT
 from service.storage.artifacts import Artifacts
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.dataset_files import FIRST_VERSION, file_path, lock_dataset_file, lock_dataset_name
 from service.storage.records import DatasetRecord, StudyRecord, has_name
 from service.storage.store import Store

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from service import audit
 from service.errors import NotFoundError
 from service.storage import outbox, ranking
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import DeliveryRecord, StudyRecord, TrialRecord, WebhookRecord, running
 from service.storage.states import ComparisonState, DeliveryStatus, Event
 from service.storage.store import Store

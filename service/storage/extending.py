@@ -1,4 +1,4 @@
-"""Extends a study by trials or by time, also one that has ended; inside a `database.transaction` that has locked it.
+"""Extends a study by trials or by time, also one that has ended; inside a `transaction` that has locked it.
 
 Trials that the study's end cut stay as they are, and slots that it removed come back, without the params that a user
 had enqueued in them. Repeats of the best trial go, for they stand where new slots belong; they are planned again when
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError
-from service.storage import comparisons, dataset_files, lifecycle, repeats
+from service.storage import comparisons, dataset_files, lifecycle, locking, repeats, slots
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState
 from studies.errors import FieldError, InvalidSpecError
@@ -49,7 +49,7 @@ def extend(session: Session, study: StudyRecord, changes: Mapping[str, Any], max
     if has_more_trials:
         repeats.remove(session, study)
     study.spec = {**study.spec, "budget": after.budget.model_dump(mode="json")}
-    added = lifecycle.add_missing_slots(session, study)
+    added = slots.add_missing_slots(session, study)
     if not has_ended:
         return
     if not added:
@@ -101,7 +101,7 @@ def _check_reproducible(session: Session, study: StudyRecord, after: StudySpec) 
 def _check_can_run_again(session: Session, study: StudyRecord, spec: StudySpec, max_active: int | None) -> None:
     # The room first and the dataset's file then, as whoever submits a study locks them.
     if max_active is not None and study.comparison_state not in ACTIVE_COMPARISON:
-        lifecycle.check_room(session, max_active)
+        locking.check_room(session, max_active)
     try:
         dataset_files.check_dataset_exists(session, spec.dataset, study.project)
     except InvalidSpecError as error:

@@ -7,7 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.pagination import Cursor, Page, listing_id
 from service.storage.records import ChangeRecord, StudyRecord
 

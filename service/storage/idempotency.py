@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from service.errors import KeyReusedError
 from service.storage.access import Access
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import RequestRecord
 from service.storage.store import Store
 from studies import faults

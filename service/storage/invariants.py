@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.artifacts import Artifacts
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.dataset_files import file_path
 from service.storage.records import AttemptRecord, DatasetRecord, StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_STUDY, ENDED_TRIAL, Ending, StudyState, TrialState
@@ -107,13 +107,13 @@ def _attempts(session: Session, trials: Sequence[TrialRecord]) -> Iterator[str]:
 
 def _optuna_tables(session: Session, study: StudyRecord, trials: Sequence[TrialRecord]) -> Iterator[str]:
     """Compare with Optuna's tables."""
-    from service.storage import optuna_tables
+    from service.storage import optuna_reading, optuna_tables
 
     optuna_id = optuna_tables.find_study(session, study.name)
     if optuna_id is None:
         yield "is not in Optuna's tables"
         return
-    optuna_trials = {trial.number: trial for trial in optuna_tables.read_trials(session, optuna_id, -1, ())}
+    optuna_trials = {trial.number: trial for trial in optuna_reading.read_trials(session, optuna_id, -1, ())}
     ours = {trial.number: trial for trial in trials if trial.number is not None}
     for number in optuna_trials.keys() ^ ours.keys():
         if number in ours:

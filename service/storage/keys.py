@@ -13,7 +13,7 @@ from service.api_keys import ApiKey
 from service.errors import ConflictError, NotFoundError, UnauthenticatedError
 from service.scopes import Scope
 from service.storage import quotas
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import KeyRecord, SessionRecord, has_name
 from service.storage.store import Store
 from studies.spec.name import normalize

@@ -1,49 +1,48 @@
 """The ledger in which a worker records the trials of one study, each write fenced by the token of its claim.
 
-A write changes our rows and Optuna's in one transaction (database.transaction), or neither. Our rows lead: a trial that
-another program has told or deleted in Optuna's tables goes on, and what was done there is written over at its end.
+A write changes our rows and Optuna's in one transaction (transactions.transaction), or neither. Our rows lead: a trial
+that another program has told or deleted in Optuna's tables goes on, and what was done there is written over at its end.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import sqlalchemy as sa
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
-from service.errors import NotFoundError
 from service.storage import (
     attempts,
     changes,
     claiming,
     comparisons,
-    database,
     kept_models,
-    lifecycle,
+    locking,
     optuna_history,
     optuna_tables,
+    transactions,
     trial_attributes,
 )
-from service.storage.artifacts import Artifacts, checkpoints_folder, study_folder
+from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
-from service.storage.database import unix_now
-from service.storage.lifecycle import lock_trials
+from service.storage.clock import unix_now
+from service.storage.deadline import Deadline
+from service.storage.locking import lock_trials
 from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
+from service.storage.trial_files import TrialFiles
 from service.storage.trial_rows import keep_curve, keep_running_curves, remove_curves, trial_columns, update_claimed
+from service.storage.turn import Turn
 from service.storage.worker_store import WorkerStore
 from studies import faults
 from studies.errors import LeaseLostError, NumberTakenError
 from studies.search import warm_start
-from studies.spec.budget import seconds_text
 from studies.sweep.ledger import Claim, Order, Outcome, Report, Setback, Standing
 
 
@@ -58,13 +57,12 @@ class TrialLedger:
     """studies.sweep.ledger.Ledger on the database, for one study and one worker."""
 
     def __init__(self, store: Store, artifacts: Artifacts, study: StudyRecord, holder: Holder) -> None:
-        self._store, self._worker_store = store, WorkerStore(store)
+        self._store = store
         self._rdb = store.optuna
-        self._artifacts = artifacts
+        self._files = TrialFiles(artifacts, study.id, self._fenced)
         self._study = study
-        self._study_id, self._parent_id, self._root_id = study.id, study.parent_id, study.root_id
+        self._study_id, self._parent_id = study.id, study.parent_id
         self._spec = study.parsed_spec
-        self._timeout_seconds = self._spec.budget.timeout_seconds
         self._warm_start_trials = study.warm_start_trials
         with store.reading() as session:
             optuna_id = optuna_tables.find_study(session, study.name)
@@ -73,13 +71,11 @@ class TrialLedger:
         self._optuna_id = optuna_id
         self._optuna_trial_ids: dict[int, int] = {}  # by number
         self._opened_numbers: dict[int, int] = {}  # of trials that were opened here, by trial id
-        self._checkpoints: dict[tuple[str, int], str] = {}  # paths that this worker kept, by claim
-        self._with_models = set[tuple[str, int]]()  # claims of trials of which this worker kept a model
         self._last_number = -1  # the highest that was read or opened
         self._awaited = set[int]()  # numbers of other workers' trials that had not ended when last read
         self._holder = holder
-        self._turn_ends_at: float | None = None  # a turn begins with its first claim, once the program is ready
-        self._gives_way = False
+        self._turn = Turn(WorkerStore(store), study, holder)
+        self._deadline = Deadline(store.optuna, study)
         self._invalidated_count = 0  # of the study, when last read
         self._nothing_changed = False  # as a claim found that came just before
 
@@ -95,9 +91,9 @@ class TrialLedger:
         self._nothing_changed = False
         if self._leaving():
             return []
-        with database.transaction(self._rdb) as session:
-            study = lifecycle.lock_standing(session, self._study_id, self._parent_id)
-            if study is None or study.state not in LIVE_STUDY or self._end_when_overdue(session):
+        with transactions.transaction(self._rdb) as session:
+            study = locking.lock_standing(session, self._study_id, self._parent_id)
+            if study is None or study.state not in LIVE_STUDY or self._deadline.end_when_over(session):
                 return []
             if not self._is_in_optuna(session):
                 return []
@@ -117,17 +113,7 @@ class TrialLedger:
         return optuna_tables.find_study(session, self._study.name) == self._optuna_id
 
     def _leaving(self) -> bool:
-        return self._holder.leaving() or self._check_turn()
-
-    def _check_turn(self) -> bool:
-        """Return True, and from then on, when this worker's turn is over and another study comes next."""
-        if self._turn_ends_at is None:
-            self._turn_ends_at = time.monotonic() + self._holder.turn_seconds
-        if not self._gives_way and time.monotonic() >= self._turn_ends_at:
-            study = self._worker_store.next_study(self._holder.only, self._holder.name, self._study_id)
-            self._gives_way = study is not None and study.root_id != self._root_id
-            self._turn_ends_at = time.monotonic() + self._holder.turn_seconds
-        return self._gives_way
+        return self._holder.leaving() or self._turn.is_over()
 
     def is_blocked(self) -> bool:
         """Return whether slots of a reproducible study wait only for other workers to end a generation."""
@@ -210,8 +196,8 @@ class TrialLedger:
         self._nothing_changed = False
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
-        with database.transaction(self._rdb) as session:
-            self._end_when_overdue(session)
+        with transactions.transaction(self._rdb) as session:
+            self._deadline.end_when_over(session)
             kept = {trial_id for trial_id, _ in lock_trials(session, condition)}
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
             session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
@@ -238,44 +224,16 @@ class TrialLedger:
 
     def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
         """Keep the training state of a trial, and remove the one kept before."""
-        with self._fenced(claim):
-            pass
-        path = f"{checkpoints_folder(self._study_id)}/{number}-{claim.token[:8]}-{uuid4().hex[:8]}"
-        self._put(claim, path, state, checkpoint=path, setbacks=0)
-        self._drop_checkpoint(claim)
-        self._checkpoints[claim.token, claim.trial_id] = path
-
-    def _drop_checkpoint(self, claim: Claim) -> None:
-        path = self._checkpoints.pop((claim.token, claim.trial_id), claim.checkpoint)
-        if path is not None:
-            self._artifacts.remove(path)
+        self._files.keep_checkpoint(claim, number, state)
 
     def checkpoint(self, claim: Claim) -> bytes | None:
         """The training state that an earlier attempt kept; None when there is none."""
-        try:
-            return None if claim.checkpoint is None else self._artifacts.read(claim.checkpoint)
-        except NotFoundError:
-            return None
+        return self._files.checkpoint(claim)
 
     def keep_model(self, claim: Claim, number: int, model: Path) -> None:
         """Keep the model of the best trial so far; the record points to it once it is there."""
-        with self._fenced(claim):
-            pass
-        # With the token, a worker that loses its lease just now cannot write over its successor's file.
-        path = f"{study_folder(self._study_id)}/trials/{number}-{claim.token[:8]}.keras"
-        self._put(claim, path, model, model=path, model_bytes=model.stat().st_size)
-        self._with_models.add((claim.token, claim.trial_id))
+        self._files.keep_model(claim, number, model)
         faults.point("model written")
-
-    def _put(self, claim: Claim, path: str, file: Path, **columns: Any) -> None:
-        """Put a file into the artifacts, then record its path; remove it when the claim is no longer held."""
-        self._artifacts.put(path, file)
-        try:
-            with self._fenced(claim, **columns):
-                pass
-        except LeaseLostError:
-            self._artifacts.remove(path)
-            raise
 
     def close(self, claim: Claim, number: int, outcome: Outcome) -> None:
         """Tell the trial and record its results; remove the models that its own makes too many."""
@@ -290,16 +248,13 @@ class TrialLedger:
             if failed or not comparisons.goes_on(session, self._study_id):
                 study = session.get_one(StudyRecord, self._study_id)
                 comparisons.end_when_done(session, self._rdb, study, failed=failed)
-            if (claim.token, claim.trial_id) in self._with_models:
+            if self._files.has_model(claim):
                 surplus = kept_models.drop_surplus(session, self._study_id, self._spec.directions)
             if not claim.is_repeat and (ids := self._optuna_trial_ids_of(session, [number])):
                 self._tell_optuna(session, ids[number], outcome)
             faults.point("before the tell commits")
         faults.point("after the tell commits")
-        self._with_models.discard((claim.token, claim.trial_id))
-        self._drop_checkpoint(claim)
-        for path in surplus:
-            self._artifacts.remove(path)
+        self._files.close(claim, surplus)
 
     def _tell_optuna(self, session: Session, optuna_trial_id: int, outcome: Outcome) -> None:
         steps = [(optuna_trial_id, step, value) for step, value in outcome.unreported]
@@ -345,32 +300,11 @@ class TrialLedger:
         """
         self._holder.note_progress()
         self._nothing_changed = False
-        with database.transaction(self._rdb) as session:
+        with transactions.transaction(self._rdb) as session:
             if locks_study:
-                lifecycle.hold_standing(session, self._study_id, self._parent_id)
+                locking.hold_standing(session, self._study_id, self._parent_id)
             if not update_claimed(session, claim, columns or {"token": claim.token}, ended=ended):
                 number = self._opened_numbers.get(claim.trial_id) if claim.number is None else claim.number
                 self._awaited |= set() if number is None else {number}
                 raise LeaseLostError("another worker runs this trial now, or its study was deleted")
             yield session
-
-    def _end_when_overdue(self, session: Session) -> bool:
-        """End the study when its time has run out, and return whether it has."""
-        if not self._is_overdue(session) or (study := lifecycle.lock_study(session, self._study_id)) is None:
-            return False
-        self._timeout_seconds = study.spec["budget"]["timeout_seconds"]  # it may have got more since
-        if self._timeout_seconds is None or not self._is_overdue(session):
-            return False
-        reason = f"budget.timeout_seconds of {seconds_text(self._timeout_seconds)} ran out"
-        comparisons.end(session, self._rdb, study, StudyState.COMPLETED, reason)
-        return True
-
-    def _is_overdue(self, session: Session) -> bool:
-        if self._timeout_seconds is None:
-            return False
-        # Paused time does not count, and a paused study does not end.
-        spent = unix_now() - StudyRecord.started_at - StudyRecord.paused_seconds
-        overdue = sa.select(sa.true()).where(
-            StudyRecord.id == self._study_id, StudyRecord.state.in_(LIVE_STUDY), spent > self._timeout_seconds
-        )
-        return bool(session.scalar(overdue))

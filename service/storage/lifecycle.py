@@ -1,132 +1,26 @@
-"""Begins and ends the rows of studies, here and in Optuna's tables; all inside a `database.transaction`."""
+"""Begins and ends the rows of studies, here and in Optuna's tables; all inside a `transactions.transaction`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service import tracing
-from service.errors import ConflictError, NotFoundError, PreconditionError
 from service.storage import outbox
-from service.storage.access import EVERY_PROJECT
-from service.storage.database import note, unix_now
-from service.storage.records import StudyRecord, TrialRecord, has_name, table_of
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Event, StudyState, TrialState
+from service.storage.clock import unix_now
+from service.storage.locking import lock_trials
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.slots import insert_slots
+from service.storage.states import ACTIVE_STUDY, Event, StudyState, TrialState
+from service.storage.transactions import note
 from studies.plan import Plan
 from studies.spec.study import StudySpec
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
-
-_ADMISSION_LOCK = 0x72656761  # PostgreSQL's advisory locks are numbers; another than that of the schema
-
-
-# Reading and locking
-
-
-def find(session: Session, name: str, *, lock: bool = False) -> StudyRecord:
-    """Find the study of a name, and lock it if asked.
-
-    Raises NotFoundError when there is none.
-    """
-    study = session.scalar(sa.select(StudyRecord).where(has_name(StudyRecord.name, name)))
-    if study is not None and lock:
-        study = lock_study(session, study.id)
-    if study is None:
-        raise NotFoundError(f"there is no study named '{name}'")
-    return study
-
-
-def lock_study(session: Session, study_id: int) -> StudyRecord | None:
-    """Lock a study, where the database has row locks, and return it; None when there is none.
-
-    Everybody locks in one order, or two would wait for each other: a part's study, the part, then trials by their id.
-    """
-    parent_id = session.scalar(sa.select(StudyRecord.parent_id).where(StudyRecord.id == study_id))
-    if parent_id is not None:
-        _lock(session, parent_id)
-    return _lock(session, study_id)
-
-
-def _lock(session: Session, study_id: int) -> StudyRecord | None:
-    # Rows that only refer to the study need not wait.
-    return session.get(StudyRecord, study_id, with_for_update={"key_share": True}, populate_existing=True)
-
-
-class StudyStanding(NamedTuple):
-    """What a worker needs of its study at every trial."""
-
-    state: StudyState
-    invalidated_count: int
-
-
-def lock_standing(session: Session, study_id: int, parent_id: int | None) -> StudyStanding | None:
-    """Lock a study as lock_study does, and return its standing alone; None when there is none.
-
-    Every claim and every end of a trial reads it, and a study's row holds documents that take longer to read.
-    """
-    connection = session.connection()
-    if parent_id is not None:
-        connection.execute(_select_standing(), {"of_study": parent_id})
-    row = connection.execute(_select_standing(), {"of_study": study_id}).first()
-    return None if row is None else StudyStanding(*row)
-
-
-def hold_standing(session: Session, study_id: int, parent_id: int | None) -> None:
-    """Lock a study as lock_standing does, where the database has row locks; SQLite has one writer anyway."""
-    if session.connection().dialect.name != "sqlite":
-        lock_standing(session, study_id, parent_id)
-
-
-@cache
-def _select_standing() -> sa.Select[Any]:
-    studies = table_of(StudyRecord)
-    standing = sa.select(studies.c.state, studies.c.forgotten).where(studies.c.id == sa.bindparam("of_study"))
-    return standing.with_for_update(key_share=True)
-
-
-def lock_trials(session: Session, condition: sa.ColumnElement[bool]) -> Sequence[tuple[int, int | None]]:
-    """Lock trials that are about to change; return their ids and numbers."""
-    query = sa.select(TrialRecord.id, TrialRecord.number).where(condition).order_by(TrialRecord.id)
-    return [(row.id, row.number) for row in session.execute(query.with_for_update())]
-
-
-def check_etag(study: StudyRecord, etags: Collection[str] | None) -> None:
-    """Refuse to go on with a study that a user has not seen as it is; None and `*` accept any.
-
-    Raises PreconditionError when none of the etags is the study's.
-    """
-    if etags is not None and "*" not in etags and study.etag not in etags:
-        raise PreconditionError(
-            f"study '{study.name}' has changed since: If-Match does not name its ETag \"{study.etag}\"; read it again"
-        )
-
-
-def lock_admission(session: Session) -> None:
-    """Lock the admission of studies and datasets until commit; a study that exists is locked before."""
-    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
-        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADMISSION_LOCK)))
-
-
-def check_room(session: Session, max_active: int) -> None:
-    """Lock the admission of studies, and count those that have not ended, or whose comparison has not.
-
-    Raises ConflictError when they are `max_active` or more.
-    """
-    lock_admission(session)
-    active = sa.or_(StudyRecord.state.in_(ACTIVE_STUDY), StudyRecord.comparison_state.in_(ACTIVE_COMPARISON))
-    query = sa.select(sa.func.count()).select_from(StudyRecord).where(active, StudyRecord.parent_id.is_(None))
-    if (count := session.scalar(query, execution_options=EVERY_PROJECT) or 0) >= max_active:
-        raise ConflictError(
-            f"{count} studies have not ended, and REGSWEEP_MAX_ACTIVE_STUDIES allows {max_active}; stop one, or wait"
-        )
-
-
-# Beginning
 
 
 def create(
@@ -157,7 +51,7 @@ def create(
     )
     session.add(study)
     session.flush()
-    _insert_slots(session, study, plans if plans is not None else [None] * spec.budget.trials, 0)
+    insert_slots(session, study, plans if plans is not None else [None] * spec.budget.trials, 0)
     create_optuna_study(session, optuna, study, None if parent is None else parent.name)
     return study
 
@@ -184,45 +78,6 @@ def create_optuna_study(session: Session, optuna: RDBStorage, study: StudyRecord
     return optuna_id
 
 
-def add_slots(session: Session, study: StudyRecord, plans: Sequence[Plan]) -> None:
-    """Add planned trials to the budget of a locked study."""
-    if plans:
-        budget = study.spec["budget"]
-        _insert_slots(session, study, plans, budget["trials"])
-        study.spec = {**study.spec, "budget": {**budget, "trials": budget["trials"] + len(plans)}}
-
-
-def add_repeats(session: Session, study: StudyRecord, plans: Sequence[Plan]) -> None:
-    """Add repeats of a locked study's best trial; their slots stand beyond its budget."""
-    if plans:
-        _insert_slots(session, study, plans, study.spec["budget"]["trials"])
-
-
-def _insert_slots(session: Session, study: StudyRecord, plans: Sequence[Plan | None], first: int) -> None:
-    slots = [_new_slot(study, first + index, plan) for index, plan in enumerate(plans)]
-    session.execute(sa.insert(TrialRecord), slots)
-
-
-def _new_slot(study: StudyRecord, slot: int, plan: Plan | None = None) -> dict[str, Any]:
-    return {
-        "study_id": study.id,
-        "slot": slot,
-        "state": TrialState.WAITING,
-        "attempt": 0,
-        "setbacks": 0,
-        "plan": None if plan is None else plan.document(),
-    }
-
-
-def add_missing_slots(session: Session, study: StudyRecord) -> int:
-    """Add the slots of a locked study's budget that are not there; return their number."""
-    there = set(session.scalars(sa.select(TrialRecord.slot).where(TrialRecord.study_id == study.id)))
-    missing = [slot for slot in range(study.spec["budget"]["trials"]) if slot not in there]
-    if missing:
-        session.execute(sa.insert(TrialRecord), [_new_slot(study, slot) for slot in missing])
-    return len(missing)
-
-
 def run_again(session: Session, study: StudyRecord) -> None:
     """Let a locked study that has ended go on; the time since counts as a pause."""
     now = session.scalar(sa.select(unix_now())) or 0.0
@@ -242,9 +97,6 @@ def seconds_spent(study: StudyRecord) -> float:
 def _worked_until(study: StudyRecord) -> float | None:
     """When a study that has ended ran last: it may have been paused then, or its comparison alone since."""
     return min((at for at in (study.ended_at, study.paused_at) if at is not None), default=None)
-
-
-# Pausing and ending
 
 
 def count_pause(session: Session, study: StudyRecord, to: StudyState) -> None:

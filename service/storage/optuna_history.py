@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution, check_distribution_compatibil
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.orm import Session
 
-from service.storage import optuna_tables
+from service.storage import optuna_reading
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ENDED_TRIAL
 
@@ -36,7 +36,7 @@ def known_trials(
     follow each other. A reproducible study, whose numbers are its slots, has none of those that were added.
     """
     spec = study.parsed_spec
-    theirs = {trial.number: trial for trial in optuna_tables.read_trials(session, optuna_id, after, also)}
+    theirs = {trial.number: trial for trial in optuna_reading.read_trials(session, optuna_id, after, also)}
     ours = _kept(session, study.id, after, also)
     numbers = ours.keys() if spec.reproducible else ours.keys() | theirs.keys()
     if not spec.reproducible and numbers:

@@ -10,22 +10,19 @@ written replaces what somebody else has put there.
 from __future__ import annotations
 
 import json
-import math
-from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 _to_json: Any = lru_cache(256)(distribution_to_json)
-_from_json: Any = lru_cache(256)(json_to_distribution)
 _PARTS_OF_TRIALS = (
     models.TrialParamModel,
     models.TrialValueModel,
@@ -37,18 +34,19 @@ _PARTS_OF_TRIALS = (
 
 
 @cache
-def _table(model: Hashable) -> Any:
+def table_of_model(model: Hashable) -> Any:
+    """The table of one of Optuna's models."""
     return sa.inspect(model).local_table
 
 
 @cache
 def _insert(model: Hashable) -> Any:
-    return sa.insert(_table(model))
+    return sa.insert(table_of_model(model))
 
 
 @cache
 def _insert_trial() -> Any:
-    return _insert(models.TrialModel).returning(_table(models.TrialModel).c.trial_id)
+    return _insert(models.TrialModel).returning(table_of_model(models.TrialModel).c.trial_id)
 
 
 def find_study(session: Session, name: str) -> int | None:
@@ -59,7 +57,7 @@ def find_study(session: Session, name: str) -> int | None:
 
 @cache
 def _select_study() -> Any:
-    studies = _table(models.StudyModel)
+    studies = table_of_model(models.StudyModel)
     return sa.select(studies.c.study_id).where(studies.c.study_name == sa.bindparam("of_name"))
 
 
@@ -69,7 +67,7 @@ def find_trial(session: Session, study_id: int, number: int) -> int | None:
     Where another program has made a trial of the same number, ours is the later one: a number that it took before is
     seen, and one that it takes afterwards is a higher one.
     """
-    trials = _table(models.TrialModel)
+    trials = table_of_model(models.TrialModel)
     newest = sa.select(sa.func.max(trials.c.trial_id)).where(trials.c.study_id == study_id, trials.c.number == number)
     trial_id: int | None = session.scalar(newest)
     return trial_id
@@ -86,7 +84,7 @@ def trials_still_there(session: Session, study_id: int, name: str, trial_ids: Co
 
 @cache
 def _select_still_there() -> Any:
-    studies, trials = _table(models.StudyModel), _table(models.TrialModel)
+    studies, trials = table_of_model(models.StudyModel), table_of_model(models.TrialModel)
     of_study = sa.and_(studies.c.study_id == sa.bindparam("of_study"), studies.c.study_name == sa.bindparam("of_name"))
     query = sa.select(trials.c.trial_id).join(studies, sa.and_(studies.c.study_id == trials.c.study_id, of_study))
     chosen = query.where(trials.c.trial_id.in_(sa.bindparam("ids", expanding=True)))
@@ -120,7 +118,7 @@ def create_trial(session: Session, study_id: int, template: FrozenTrial) -> int:
 
 def next_number(session: Session, study_id: int) -> int:
     """The number of the study's next trial."""
-    trials = _table(models.TrialModel)
+    trials = table_of_model(models.TrialModel)
     highest = sa.select(sa.func.max(trials.c.number)).where(trials.c.study_id == study_id)
     number = session.scalar(highest)
     return 0 if number is None else int(number) + 1
@@ -151,7 +149,7 @@ def _add_attributes(session: Session, model: Hashable, owner: Mapping[str, int],
 @cache
 def _upsert(model: Hashable, dialect: str, keys: tuple[str, ...], changed: tuple[str, ...]) -> Any:
     insert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    table = _table(model)
+    table = table_of_model(model)
     statement = insert(table)
     changes = {name: statement.excluded[name] for name in changed}
     return statement.on_conflict_do_update(index_elements=[table.c[key] for key in keys], set_=changes)
@@ -159,7 +157,7 @@ def _upsert(model: Hashable, dialect: str, keys: tuple[str, ...], changed: tuple
 
 def remove_study_attributes(session: Session, study_id: int, prefix: str) -> None:
     """Remove the system attributes of a study whose keys begin with a prefix, such as the dashboard's figures."""
-    attributes = _table(models.StudySystemAttributeModel)
+    attributes = table_of_model(models.StudySystemAttributeModel)
     of_study = attributes.c.study_id == study_id
     session.execute(sa.delete(attributes).where(of_study, attributes.c.key.startswith(prefix, autoescape=True)))
 
@@ -216,20 +214,20 @@ def reopen_trial(session: Session, trial_id: int) -> None:
 
 @cache
 def _update_trial() -> Any:
-    trials = _table(models.TrialModel)
+    trials = table_of_model(models.TrialModel)
     return sa.update(trials).where(trials.c.trial_id == sa.bindparam("of_trial"))
 
 
 @cache
 def _delete_values() -> Any:
-    values = _table(models.TrialValueModel)
+    values = table_of_model(models.TrialValueModel)
     return sa.delete(values).where(values.c.trial_id == sa.bindparam("of_trial"))
 
 
 def delete_trial(session: Session, trial_id: int) -> None:
     """Delete a trial with all that belongs to it."""
     for model in (*_PARTS_OF_TRIALS, models.TrialModel):
-        table = _table(model)
+        table = table_of_model(model)
         session.execute(sa.delete(table).where(table.c.trial_id == trial_id))
 
 
@@ -239,104 +237,25 @@ def delete_orphans(session: Session) -> int:
     Plain Optuna on SQLite leaves them when it deletes a study to which another process adds a trial. Return the number
     of trials.
     """
-    studies, trials = _table(models.StudyModel), _table(models.TrialModel)
+    studies, trials = table_of_model(models.StudyModel), table_of_model(models.TrialModel)
     lost = sa.select(trials.c.trial_id).where(trials.c.study_id.not_in(sa.select(studies.c.study_id)))
     orphans = session.scalars(lost).all()
     for trial_id in orphans:
         delete_trial(session, trial_id)
     for model in _PARTS_OF_TRIALS:
-        table = _table(model)
+        table = table_of_model(model)
         session.execute(sa.delete(table).where(table.c.trial_id.not_in(sa.select(trials.c.trial_id))))
     return len(orphans)
 
 
 def fail_finished_trial(session: Session, trial_id: int, reason: str) -> None:
     """Make a finished trial a failed one without values, which samplers ignore."""
-    trials = _table(models.TrialModel)
+    trials = table_of_model(models.TrialModel)
     session.execute(sa.update(trials).where(trials.c.trial_id == trial_id).values(state=TrialState.FAIL))
     session.connection().execute(_delete_values(), {"of_trial": trial_id})
     add_user_attributes(session, trial_id, {"reason": reason})
 
 
-def read_trials(session: Session, study_id: int, after: int, also: Collection[int]) -> list[FrozenTrial]:
-    """The study's trials with a number above `after` or in `also`, by number, without user attributes.
-
-    One whose rows another program has made unreadable is left out; of two with one number the later comes last.
-    """
-    connection = session.connection()
-    which = {"of_study": study_id, "after": after, "also": list(also)}
-    trial_rows = connection.execute(_select_trials(), which).all()
-    if not trial_rows:
-        return []
-
-    def rows(model: Hashable, *columns: str) -> dict[int, list[Any]]:
-        by_trial: dict[int, list[Any]] = defaultdict(list)
-        for trial_id, *rest in connection.execute(_select_of_trials(model, columns), which):
-            by_trial[trial_id].append(rest)
-        return by_trial
-
-    params = rows(models.TrialParamModel, "param_name", "param_value", "distribution_json")
-    values = rows(models.TrialValueModel, "objective", "value")
-    steps = rows(models.TrialIntermediateValueModel, "step", "intermediate_value")
-    attributes = rows(models.TrialSystemAttributeModel, "key", "value_json")
-    read = (
-        _frozen(row, params[row.trial_id], values[row.trial_id], steps[row.trial_id], attributes[row.trial_id])
-        for row in trial_rows
-    )
-    return [trial for trial in read if trial is not None]
-
-
-def _chosen() -> Any:
-    trials = _table(models.TrialModel)
-    also = trials.c.number.in_(sa.bindparam("also", expanding=True))
-    by_number = sa.or_(trials.c.number > sa.bindparam("after"), also)
-    return sa.and_(trials.c.study_id == sa.bindparam("of_study"), by_number)
-
-
-@cache
-def _select_trials() -> Any:
-    trials = _table(models.TrialModel)
-    return sa.select(trials).where(_chosen()).order_by(trials.c.number, trials.c.trial_id)
-
-
-@cache
-def _select_of_trials(model: Hashable, columns: tuple[str, ...]) -> Any:
-    """The rows of another table that belong to the chosen trials, in the order they were written."""
-    table, trials = _table(model), _table(models.TrialModel)
-    selected = [table.c[column] for column in ("trial_id", *columns)]
-    query = sa.select(*selected).join(trials, trials.c.trial_id == table.c.trial_id).where(_chosen())
-    return query.order_by(sa.inspect(model).primary_key[0])
-
-
-def _frozen(
-    row: Any, params: list[Any], values: list[Any], steps: list[Any], attributes: list[Any]
-) -> FrozenTrial | None:
-    """A trial of its rows; None where they hold what Optuna would not write."""
-    try:
-        distributions: dict[str, BaseDistribution] = {name: _from_json(text) for name, _, text in params}
-        return FrozenTrial(
-            number=row.number,
-            state=row.state,
-            value=None,
-            values=[math.nan if value is None else value for _, value in sorted(values)] or None,
-            datetime_start=_local(row.datetime_start),
-            datetime_complete=_local(row.datetime_complete),
-            params={name: distributions[name].to_external_repr(value) for name, value, _ in params},
-            distributions=distributions,
-            user_attrs={},
-            system_attrs={key: json.loads(text) for key, text in attributes},
-            intermediate_values={step: math.nan if value is None else value for step, value in steps},
-            trial_id=row.trial_id,
-        )
-    # As many kinds as there are ways to write nonsense: a choice that is not there, no JSON, another type.
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-        return None
-
-
 def _utc(local: datetime) -> datetime:
     """Naive UTC, as Optuna keeps it in the database, of a naive local time, as it returns it."""
     return local.astimezone(UTC).replace(tzinfo=None)
-
-
-def _local(utc: datetime | None) -> datetime | None:
-    return None if utc is None else utc.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import DeliveryRecord, StudyRecord, WebhookRecord
 from service.storage.states import DeliveryStatus, Event
 

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import StudyRecord, TrialRecord, in_budget
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, OPEN_TRIAL, TrialState
 from studies.spec.comparison import MAX_DELIVERED

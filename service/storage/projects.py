@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from service.errors import BadRequestError, ConflictError, ForbiddenError
 from service.names import DEFAULT_PROJECT
 from service.storage import quotas
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.keys import is_usable
 from service.storage.pagination import NO_CURSOR, Page
 from service.storage.records import DatasetRecord, KeyRecord, ProjectRecord, StudyRecord, WebhookRecord

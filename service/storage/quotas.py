@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.errors import QuotaError
-from service.storage import lifecycle
+from service.storage import locking
 from service.storage.access import EVERY_PROJECT, Access, Quotas, unknown_project
 from service.storage.records import DatasetRecord, ProjectRecord, StudyRecord, TrialRecord, has_name
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, TrialState
@@ -87,7 +87,7 @@ def admitting(session: Session, access: Access, project: str) -> Iterator[None]:
 
     Raises NotFoundError when there is no such project, QuotaError when it has more than a quota.
     """
-    lifecycle.lock_admission(session)
+    locking.lock_admission(session)
     record = find_project(session, access, project, lock=True)
     project, defaults = record.name, access.quotas
     limits = {name: limit for name, limit in limits_of(record, defaults).items() if limit is not None}

@@ -17,8 +17,19 @@ from optuna.trial import FrozenTrial, create_trial
 from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
-from service.storage import attempts, comparisons, database, lifecycle, optuna_tables, trial_attributes
-from service.storage.database import unix_now
+from service.storage import (
+    attempts,
+    comparisons,
+    database_errors,
+    lifecycle,
+    locking,
+    optuna_reading,
+    optuna_tables,
+    slots,
+    transactions,
+    trial_attributes,
+)
+from service.storage.clock import unix_now
 from service.storage.invariants import differs_in_optuna, lacking_params
 from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_STUDY, ENDED_TRIAL, OPEN_TRIAL, Ending, StudyState, TrialState
@@ -39,7 +50,7 @@ def mend(store: Store) -> list[str]:
 
     Studies may run meanwhile: whoever loses a lease here hands in nothing any more.
     """
-    with database.transaction(store.optuna) as session:
+    with transactions.transaction(store.optuna) as session:
         orphans = optuna_tables.delete_orphans(session)
     with store.reading() as session:
         ids = session.scalars(sa.select(StudyRecord.id).order_by(StudyRecord.id)).all()
@@ -50,18 +61,18 @@ def mend(store: Store) -> list[str]:
 def _mend_study(store: Store, study_id: int) -> list[str]:
     name = str(study_id)
     try:
-        with database.transaction(store.optuna) as session:
-            study = lifecycle.lock_study(session, study_id)
+        with transactions.transaction(store.optuna) as session:
+            study = locking.lock_study(session, study_id)
             if study is None:
                 return []
             name = study.name
             steps = _optuna_half, _leases, _slots
             done = [sentence for step in steps for sentence in step(session, store, study)]
             if done:
-                database.note(session, "study.repaired", study_id, study=name, what="; ".join(done))
+                transactions.note(session, "study.repaired", study_id, study=name, what="; ".join(done))
     # One study that cannot be mended must not keep the others from it.
     except Exception as error:
-        if database.may_pass(error):
+        if database_errors.may_pass(error):
             raise
         _log.exception("a study cannot be mended", study=name)
         return [f"study '{name}' cannot be mended, and nothing of it was changed ({error}); it can be deleted"]
@@ -79,7 +90,7 @@ def _optuna_half(session: Session, store: Store, study: StudyRecord) -> Iterator
             _make_again(session, study, optuna_id, trial)
         yield f"was missing from Optuna's tables and was made again there, with {len(trials)} trials"
         return
-    theirs = {trial.number: trial for trial in optuna_tables.read_trials(session, optuna_id, -1, ())}
+    theirs = {trial.number: trial for trial in optuna_reading.read_trials(session, optuna_id, -1, ())}
     for trial in trials:
         yield from _optuna_trial(session, study, optuna_id, trial, theirs.get(trial.number or 0))
 
@@ -167,7 +178,7 @@ def _slots(session: Session, store: Store, study: StudyRecord) -> Iterator[str]:
             comparisons.settle(session, store.optuna, study)
             yield f"{count} slots that waited after its end were closed"
         return
-    if added := lifecycle.add_missing_slots(session, study):
+    if added := slots.add_missing_slots(session, study):
         yield f"{added} slots of its budget were missing and were added"
     is_open = sa.exists().where(TrialRecord.study_id == study.id, TrialRecord.state.in_(OPEN_TRIAL))
     if study.state != StudyState.PAUSED and not session.scalar(sa.select(is_open)):

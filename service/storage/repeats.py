@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage import lifecycle, ranking
+from service.storage import locking, ranking
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import TrialState
 from studies.plan import Plan
@@ -32,7 +32,7 @@ def remove(session: Session, study: StudyRecord) -> None:
     A worker that trains one knows the budget before, and claims none of the new slots: to it the numbers of their
     trials are those of the repeats.
     """
-    lifecycle.lock_trials(session, sa.and_(*_repeats(study)))
+    locking.lock_trials(session, sa.and_(*_repeats(study)))
     session.execute(sa.delete(TrialRecord).where(*_repeats(study)))
 
 

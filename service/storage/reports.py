@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 
 from service.errors import ArtifactError, NotFoundError
-from service.storage import comparisons, lifecycle
+from service.storage import comparisons, locking
 from service.storage.artifacts import Artifacts, report_folder
 from service.storage.findings import findings
 from service.storage.records import StudyRecord, TrialRecord, running
@@ -51,7 +51,7 @@ class Reports:
         Raises NotFoundError when there is no study of this name.
         """
         with self._store.reading() as session:
-            study = lifecycle.find(session, name)
+            study = locking.find(session, name)
             with_parts = [study, *comparisons.parts(session, study)]
             runs = sa.exists().where(TrialRecord.study_id.in_([member.id for member in with_parts]), running())
             settled = _ended(study) and not session.scalar(sa.select(runs))

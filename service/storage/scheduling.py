@@ -7,7 +7,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.missing_from_optuna import in_optuna
 from service.storage.records import StudyRecord, TrialRecord, claimable, running
 from service.storage.states import LIVE_STUDY

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service import audit
 from service.api_keys import SessionToken
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.keys import is_usable
 from service.storage.records import KeyRecord, SessionRecord, has_name
 from service.storage.store import Store

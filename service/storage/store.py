@@ -5,110 +5,45 @@ Those about comparisons are in comparison_store.py, those of workers in worker_s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from copy import copy
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
-from service.errors import ConflictError, NameInUseError, NotFoundError
+from service.errors import ConflictError, NotFoundError
 from service.storage import (
+    accepting,
     comparisons,
-    database,
-    dataset_files,
     extending,
     history,
     lifecycle,
+    listings,
+    locking,
     missing_from_optuna,
+    pausing,
     progress,
     quotas,
     ranking,
     repeats,
+    transactions,
     user_trials,
 )
-from service.storage.access import Access
+from service.storage.connections import Connections
 from service.storage.history import Change
-from service.storage.pagination import Cursor, Page, Sort, listing_id
+from service.storage.pagination import Cursor, Page, Sort
 from service.storage.progress import Progress
-from service.storage.records import AttemptRecord, ChangeRecord, CurveRecord, StudyRecord, TrialRecord, asked
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, StudyState, TrialState
+from service.storage.records import AttemptRecord, ChangeRecord, CurveRecord, StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState, TrialState
 from studies.spec.budget import seconds_text
-from studies.spec.differences import differences
-from studies.spec.name import normalize
 from studies.spec.study import StudySpec
 
-if TYPE_CHECKING:
-    from optuna.storages import RDBStorage
 
-
-#: For each state that a user may put a study into: the states it may come from, and the verb.
-_CHANGES: dict[StudyState, tuple[Sequence[StudyState], Change]] = {
-    StudyState.PAUSED: (LIVE_STUDY, Change.PAUSED),
-    StudyState.RUNNING: ((StudyState.PAUSED,), Change.RESUMED),
-    StudyState.STOPPED: (ACTIVE_STUDY, Change.STOPPED),
-}
-
-
-class Store:
+class Store(Connections):
     """Studies and trials in the database, of the projects that its `access` sees.
 
     Every method is one transaction. Methods that take a name raise NotFoundError when no study has it.
     """
-
-    def __init__(self, url: str, access: Access | None = None) -> None:
-        self.url, self.access = url, access or Access()
-        self._opened = self  # which has Optuna's storage, also for those who share the connections
-        self.engine = database.connect(url)
-        try:
-            database.prepare(self.engine)
-        finally:
-            # A store that could not be made has no owner to close it; one that was made connects again.
-            self.engine.dispose()
-        self._write = sessionmaker(self.engine, expire_on_commit=False)
-        self._read = sessionmaker(database.reading(self.engine), expire_on_commit=False)
-
-    def accessed_by(self, access: Access) -> Store:
-        """The same store as somebody else may use it."""
-        store = copy(self)
-        store.access = access
-        return store
-
-    @property
-    def optuna(self) -> RDBStorage:
-        """Optuna's storage on the same database; made when first needed, for Optuna is slow to import."""
-        return self._opened._optuna
-
-    @cached_property
-    def _optuna(self) -> RDBStorage:
-        return database.optuna_storage(self.url)
-
-    def reading(self) -> Session:
-        """A session that only reads; it never waits for writers."""
-        session = self._read()
-        self.access.limit(session)
-        return session
-
-    @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """A transaction over our tables alone; commits at the block's end."""
-        with self._write.begin() as session:
-            self.access.limit(session)
-            yield session
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """A transaction over our tables and Optuna's; commits at the block's end."""
-        with database.transaction(self.optuna) as session, self.access.limiting(session):
-            yield session
-
-    def close(self) -> None:
-        """Close all connections."""
-        self.engine.dispose()
-        if "_optuna" in self.__dict__:
-            self.optuna.engine.dispose()
 
     # Studies
 
@@ -119,54 +54,16 @@ class Store:
         return self.study(name)
 
     def accept(self, session: Session, spec: StudySpec, project: str | None = None) -> StudyRecord:
-        """Add a study to a `transaction`: its record, its whole budget, its Optuna study, and its comparison.
+        """Add a study to a `transaction`; see accepting.accept.
 
         Without a project it goes where `Access.choose` says.
-
-        Raises NotFoundError when there is no such project, QuotaError when that has as much as it may.
-        Raises NameInUseError when a study has its name.
-        Raises InvalidSpecError when it names a dataset, a study to start warm from or a technique that it cannot use.
         """
-        from optuna.exceptions import DuplicatedStudyError
-
-        if spec.name is None:
-            raise ValueError("a study needs a name before it is stored")
-        project = self.access.choose(project)
-        with quotas.admitting(session, self.access, project):
-            dataset_files.check_dataset_exists(session, spec.dataset, project)
-            conflict = self.name_conflict(session, spec)
-            if conflict is not None:
-                raise conflict
-            try:
-                study = lifecycle.create(session, self.optuna, spec, spec.name, project)
-                study.created_by = self.access.name
-                history.record(session, study, self.access.name, Change.SUBMITTED)
-                user_trials.copy_warm_start_trials(session, study)
-                if spec.comparison is not None:
-                    study.compared_by = self.access.name
-                    comparisons.begin(session, self.optuna, study, spec.comparison)
-                session.flush()
-                database.note(session, "study.submitted", study.id, study=study.name)
-            except (sa.exc.IntegrityError, DuplicatedStudyError):
-                raise NameInUseError(spec.name, is_seen=False) from None
-        return study
-
-    def name_conflict(self, session: Session, spec: StudySpec) -> NameInUseError | None:
-        """The error that says which study has a new one's name, and how they differ; None while the name is free."""
-        if spec.name is None:
-            return None
-        study = session.scalar(sa.select(StudyRecord).where(StudyRecord.name == spec.name))
-        if study is None and comparisons.name_in_use(session, [spec.name]) is None:
-            return None
-        # Where only Optuna has a study of that name, or another project has, nothing is said of it.
-        if study is None:
-            return NameInUseError(spec.name, is_seen=False)
-        return NameInUseError(spec.name, differences(study.parsed_spec, spec))
+        return accepting.accept(session, self.optuna, self.access, spec, self.access.choose(project))
 
     def study(self, name: str) -> StudyRecord:
         """One study."""
         with self.reading() as session:
-            return lifecycle.find(session, name)
+            return locking.find(session, name)
 
     def studies(
         self,
@@ -180,24 +77,10 @@ class Store:
 
         Raises OtherListingError when the cursor is not of this listing, NotFoundError when there is no such project.
         """
-        name_part = normalize(name_part)
-        named = [] if project is None else [f"of {project}"]
-        listing = listing_id("studies", state, *([name_part] if name_part else []), *named)
-        query = sa.select(StudyRecord).where(StudyRecord.parent_id.is_(None))
-        query = query.order_by(StudyRecord.id.desc()).limit(limit + 1)
-        if state is not None:
-            query = query.where(StudyRecord.state == state)
-        if name_part:
-            holds = StudyRecord.name.icontains(name_part, autoescape=True)
-            query = query.where(holds if name_part.isprintable() else sa.false())
-        if cursor is not None:
-            cursor.check(listing)
-            query = query.where(StudyRecord.id < cursor.after)
         with self.reading() as session:
             if project is not None:
-                query = query.where(StudyRecord.project == quotas.find_project(session, self.access, project).name)
-            studies = session.scalars(query).all()
-        return Page.cut(studies, limit, lambda study: Cursor(listing, 0, None, study.id))
+                project = quotas.find_project(session, self.access, project).name
+            return listings.list_studies(session, state, limit, cursor, name_part, project)
 
     def dashboard_ids(self, names: Iterable[str]) -> dict[str, int]:
         """Optuna's id of each study, by name; the dashboard's addresses hold it."""
@@ -223,37 +106,11 @@ class Store:
 
         Raises ConflictError when its state does not allow that, PreconditionError when no etag is its own.
         """
-        allowed, verb = _CHANGES[to]
         with self.transaction() as session:
-            study = lifecycle.find(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
-            comparing = study.comparison_state in ACTIVE_COMPARISON
-            if study.state not in (to, *allowed) and not comparing:
-                raise ConflictError(
-                    f"study '{name}' is {study.state} and cannot be {verb}; only a {' or '.join(allowed)} one can"
-                )
-            if to in self.possible_states(study):
-                history.record(session, study, self.access.name, verb)
-            lifecycle.count_pause(session, study, to)
-            if to == StudyState.STOPPED:
-                comparisons.stop(session, self.optuna, study)
-                comparisons.end(session, self.optuna, study, StudyState.STOPPED, "stopped by the user")
-            else:
-                comparisons.set_parts_state(session, study, to)
-                if study.state in allowed or comparing:
-                    event = "study.paused" if to == StudyState.PAUSED else "study.resumed"
-                    database.note(session, event, study.id, study=study.name)
-                if study.state in allowed:
-                    study.state = StudyState.QUEUED if to == StudyState.RUNNING and study.started_at is None else to
+            study = locking.find(session, name, lock=True)
+            locking.check_etag(study, etags)
+            pausing.set_state(session, self.optuna, study, to, self.access.name)
         return self.study(name)
-
-    def possible_states(self, study: StudyRecord) -> frozenset[StudyState]:
-        """The states that `set_state` would change something with: PAUSED, RUNNING (to resume) and STOPPED."""
-        comparing = study.comparison_state in ACTIVE_COMPARISON
-        possible = {to for to, (allowed, _) in _CHANGES.items() if study.state in allowed or comparing}
-        # Once it has ended, its comparison alone is paused.
-        is_paused = study.state == StudyState.PAUSED or (comparing and study.paused_at is not None)
-        return frozenset(possible - {StudyState.PAUSED if is_paused else StudyState.RUNNING})
 
     def change(
         self,
@@ -269,8 +126,8 @@ class Store:
         Raises PreconditionError when no etag is its own.
         """
         with self.transaction() as session:
-            study = lifecycle.find(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            study = locking.find(session, name, lock=True)
+            locking.check_etag(study, etags)
             if budget:
                 before = study.spec["budget"]
                 with quotas.admitting(session, self.access, study.project):
@@ -284,7 +141,7 @@ class Store:
                 session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
             changed = dict(budget or {}) | ({} if priority is None else {"priority": priority})
             if changed:
-                database.note(session, "study.changed", study.id, study=study.name, **changed)
+                transactions.note(session, "study.changed", study.id, study=study.name, **changed)
         return self.study(name)
 
     def delete_study(
@@ -298,8 +155,8 @@ class Store:
         Raises PreconditionError when no etag is its own.
         """
         with self.transaction() as session:
-            study = lifecycle.find(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            study = locking.find(session, name, lock=True)
+            locking.check_etag(study, etags)
             if study.parent_id is not None:
                 raise ConflictError(f"'{name}' is a part of a comparison; delete the comparison of its study instead")
             active = study.state if study.state in ACTIVE_STUDY else study.comparison_state
@@ -308,7 +165,7 @@ class Store:
                     f"study '{name}' is {active}; stop it first, or delete with ?force=true and lose its trials"
                 )
             together = *comparisons.parts(session, study), study
-            database.note(session, "study.deleted", study.id, study=study.name, reason=reason)
+            transactions.note(session, "study.deleted", study.id, study=study.name, reason=reason)
             return [lifecycle.remove(session, self.optuna, each) for each in together]
 
     # Trials
@@ -321,24 +178,7 @@ class Store:
         Raises OtherListingError when the cursor is not of this listing.
         """
         with self.reading() as session:
-            study = lifecycle.find(session, name)
-            listing = listing_id("trials", study.id, sort, *sorted(set(states)))
-            order = sort.towards(study.parsed_spec.directions[0])
-            query = _asked_trials(study).order_by(*order.order())
-            if states:
-                query = query.where(TrialRecord.state.in_(states))
-            if cursor is not None:
-                cursor.check(listing)
-            trials: list[TrialRecord] = []
-            for group, condition in order.groups(states).items():
-                lacking = limit + 1 - len(trials)
-                of_group = query.where(condition).limit(lacking)
-                if not lacking or (cursor is not None and group < cursor.group):
-                    continue
-                if cursor is not None and group == cursor.group:
-                    of_group = of_group.where(order.beyond(cursor))
-                trials += session.scalars(of_group)
-        return Page.cut(trials, limit, lambda trial: order.cursor(trial, listing))
+            return listings.list_trials(session, locking.find(session, name), states, sort, limit, cursor)
 
     def trial(self, name: str, number: int) -> TrialRecord:
         """One trial.
@@ -346,7 +186,9 @@ class Store:
         Raises NotFoundError when the study has none of this number.
         """
         with self.reading() as session:
-            trial = session.scalar(_asked_trials(lifecycle.find(session, name)).where(TrialRecord.number == number))
+            trial = session.scalar(
+                listings.asked_trials(locking.find(session, name)).where(TrialRecord.number == number)
+            )
         if trial is None:
             raise NotFoundError(f"study '{name}' has no trial {number}")
         return trial
@@ -392,11 +234,11 @@ class Store:
         Raises PreconditionError when no etag is the study's, else as user_trials.mark_invalid.
         """
         with self.transaction() as session:
-            study = lifecycle.find(session, name, lock=True)
-            lifecycle.check_etag(study, etags)
+            study = locking.find(session, name, lock=True)
+            locking.check_etag(study, etags)
             user_trials.mark_invalid(session, study, number, reason)
             history.record(session, study, self.access.name, Change.INVALIDATED, f"{number}: {reason}")
-            database.note(session, "trial.invalidated", study.id, study=study.name, trial=number)
+            transactions.note(session, "trial.invalidated", study.id, study=study.name, trial=number)
         return self.trial(name, number)
 
     def changes(self, name: str, limit: int, cursor: Cursor | None) -> Page[ChangeRecord]:
@@ -405,14 +247,10 @@ class Store:
         Raises OtherListingError when the cursor is not of this listing.
         """
         with self.reading() as session:
-            return history.read(session, lifecycle.find(session, name), limit, cursor)
+            return history.read(session, locking.find(session, name), limit, cursor)
 
 
 def _say_budget(study: StudyRecord) -> str:
     budget = study.parsed_spec.budget
     time = "" if budget.timeout_seconds is None else f" and {seconds_text(budget.timeout_seconds)} seconds"
     return f"to {budget.trials} trials{time}"
-
-
-def _asked_trials(study: StudyRecord) -> sa.Select[TrialRecord]:
-    return sa.select(TrialRecord).where(TrialRecord.study_id == study.id, asked())

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import CurveRecord, TrialRecord, table_of
 from service.storage.states import TrialState
 from studies.sweep.ledger import Claim, Outcome

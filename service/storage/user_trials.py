@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
 from service.storage import missing_from_optuna
-from service.storage.database import note
 from service.storage.records import MARKED_INVALID, StudyRecord, TrialRecord, has_name
 from service.storage.states import ACTIVE_STUDY, TrialState
+from service.storage.transactions import note
 from studies.errors import FieldError, InvalidSpecError
 from studies.spec.study import StudySpec
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from service import audit
 from service.errors import ConflictError, InvalidWebhookError, NotFoundError
 from service.storage import quotas
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import DeliveryRecord, WebhookRecord, has_name
 from service.storage.states import DeliveryStatus, Event
 from service.storage.store import Store

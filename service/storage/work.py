@@ -10,7 +10,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import (
     AttemptRecord,
     StudyRecord,

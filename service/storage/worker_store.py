@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from service.storage import attempts, comparisons, database, lifecycle, scheduling, workers
-from service.storage.database import unix_now
+from service.storage import attempts, comparisons, database_errors, locking, scheduling, transactions, workers
+from service.storage.clock import unix_now
 from service.storage.records import StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Activity, Ending, StudyState
 from service.storage.store import Store
@@ -50,8 +50,8 @@ class WorkerStore:
 
     def fail_study(self, study_id: int, reason: str, worker: str) -> None:
         """End a study that cannot be run at all, and the attempts of this worker."""
-        with database.transaction(self._store.optuna) as session:
-            study = lifecycle.lock_study(session, study_id)
+        with transactions.transaction(self._store.optuna) as session:
+            study = locking.lock_study(session, study_id)
             if study is not None:
                 comparisons.end(session, self._store.optuna, study, StudyState.FAILED, reason)
         if study is not None:
@@ -63,7 +63,7 @@ class WorkerStore:
         """Renew every lease of a worker; return their number."""
         condition = sa.and_(TrialRecord.worker == worker, running())
         with self._store.writing() as session:
-            ids = [trial_id for trial_id, _ in lifecycle.lock_trials(session, condition)]
+            ids = [trial_id for trial_id, _ in locking.lock_trials(session, condition)]
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
             session.execute(update.values(lease_expires_at=unix_now() + lease_seconds))
             return len(ids)
@@ -95,10 +95,10 @@ class WorkerStore:
         Raises what the database raised where another try may do: then it would raise the same for every trial.
         """
         try:
-            with database.transaction(self._store.optuna) as session:
+            with transactions.transaction(self._store.optuna) as session:
                 return free(session, self._store.optuna, which)
         except Exception as error:
-            if database.may_pass(error):
+            if database_errors.may_pass(error):
                 raise
             _log.exception("trials are freed one by one, for one of them cannot be")
         with self._store.reading() as session:
@@ -107,10 +107,10 @@ class WorkerStore:
 
     def _free_one(self, trial_id: int, which: sa.ColumnElement[bool], free: Callable[..., int]) -> int:
         try:
-            with database.transaction(self._store.optuna) as session:
+            with transactions.transaction(self._store.optuna) as session:
                 return free(session, self._store.optuna, sa.and_(which, TrialRecord.id == trial_id))
         except Exception as error:
-            if database.may_pass(error):
+            if database_errors.may_pass(error):
                 raise
             _log.exception("a trial cannot be freed", trial=trial_id)
             return 0

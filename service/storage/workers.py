@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.progress import Overall
 from service.storage.records import StudyRecord, TrialRecord, WorkerRecord, running
 from service.storage.states import ACTIVE_COMPARISON, LIVE_STUDY, Activity, ComparisonState

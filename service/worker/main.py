@@ -11,7 +11,7 @@ from types import FrameType
 
 from service import logs, tracing
 from service.settings import Settings
-from service.storage import database
+from service.storage import schema
 from service.storage.states import Activity
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
@@ -27,7 +27,7 @@ _LEAVING_SECONDS = 8.0  # for the running epoch to end; then a worker leaves in 
 def main(settings: Settings, study: str | None, attached: bool, name: str | None = None) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
     tracing.configure("regsweep-worker")
-    database.check(settings.database_url)
+    schema.check(settings.database_url)
     name = name or worker_name()
     store = Store(settings.database_url)
     presence = Presence(WorkerStore(store), name, settings.lease_seconds)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 from urllib.parse import quote
 
-from service.storage import comparisons, database
+from service.storage import comparisons, transactions
 from service.storage.artifacts import Artifacts
 from service.storage.findings import findings
 from service.storage.records import StudyRecord
@@ -52,7 +52,7 @@ def _show_in_dashboard(store: Store, study: StudyRecord, study_findings: Finding
 
     from service.storage import optuna_tables
 
-    with database.transaction(store.optuna) as session:
+    with transactions.transaction(store.optuna) as session:
         optuna_id = optuna_tables.find_study(session, study.name)
         if optuna_id is None:  # another program deleted it there
             return

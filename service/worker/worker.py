@@ -20,7 +20,7 @@ from service import tracing
 from service.settings import Settings
 from service.storage.artifacts import Artifacts, checkpoints_folder, preparation_path
 from service.storage.claiming import Holder
-from service.storage.database import exceeds_limit
+from service.storage.database_errors import exceeds_limit
 from service.storage.dataset_files import DatasetFiles
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord

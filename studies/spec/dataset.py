@@ -118,15 +118,17 @@ class SyntheticDataset(FrozenModel):
 
     kind: Literal["synthetic"]
     name: SyntheticName = Field(description="Which recipe.")
-    rows: Annotated[int, Field(ge=30, le=1_000_000)] | None = Field(None, description="Rows, at least 30.")
-    features: Annotated[int, Field(ge=1, le=100_000)] | None = Field(None, description="Columns.")
-    informative: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+    rows: Annotated[int, Field(ge=30, le=1_000_000, strict=True)] | None = Field(None, description="Rows, at least 30.")
+    features: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(None, description="Columns.")
+    informative: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
         None, description="Columns the target depends on, at most `features`; the rest are noise."
     )
     label_noise: Annotated[float, Field(ge=0, le=0.5), IsNumber] | None = Field(
         None, description="Share of labels flipped; for a regression, noise as a share of the target's deviation."
     )
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="Seed of the data, apart from the study's.")
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = Field(
+        0, description="Seed of the data, apart from the study's."
+    )
 
     @model_validator(mode="after")
     def _informative_fits(self) -> Self:

@@ -19,7 +19,7 @@ from uuid import uuid4
 import httpx
 import sqlalchemy as sa
 
-from service.storage import lifecycle
+from service.storage import locking
 from service.storage.invariants import violations
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.repair import mend
@@ -92,7 +92,7 @@ def zombie(place: Place) -> str:
     eventually(WorkerStore(place.store).leases, 30)
     # A process that stands inside a write holds SQLite's only lock, or the study's, and no lease helps: not tried here.
     with place.store.writing() as session:
-        lifecycle.find(session, "study", lock=True)
+        locking.find(session, "study", lock=True)
         os.kill(_pid(first), signal.SIGSTOP)
     held = len(WorkerStore(place.store).leases())
     second = place.worker()

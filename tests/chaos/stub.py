@@ -147,7 +147,7 @@ def _set_clock(seconds: float) -> None:
     """SQLite's clock is that of the process it is in."""
     from sqlalchemy.ext.compiler import compiles
 
-    from service.storage.database import unix_now
+    from service.storage.clock import unix_now
 
     @compiles(unix_now, "sqlite")
     def _wrong(*_: Any, **__: Any) -> str:

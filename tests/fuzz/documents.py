@@ -59,8 +59,11 @@ class Findings:
         self.statuses[str(answer.status_code)] += 1
         self.slowest, self.largest = max(self.slowest, seconds), max(self.largest, len(answer.content))
         what = f"{answer.request.method} {answer.request.url.path} {answer.status_code}"
-        if answer.status_code >= 500 or len(answer.content) > MAX_BYTES or seconds > MAX_SECONDS:
-            found = f"{what}: {len(answer.content)} bytes, {seconds:.2f} s: {answer.text[:120]!r} for {sent[:300]!r}"
+        # An answer shows the document again, with its defaults: it may be as long, never many times that.
+        too_long = len(answer.content) > MAX_BYTES + 2 * len(sent)
+        if answer.status_code >= 500 or too_long or seconds > MAX_SECONDS:
+            lengths = f"{len(answer.content)} bytes for {len(sent)}"
+            found = f"{what}: {lengths}, {seconds:.2f} s: {answer.text[:120]!r} for {sent[:300]!r}"
             self.faults.append(found)
             print(found, flush=True)
 

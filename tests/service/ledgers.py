@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.store import Store

@@ -16,7 +16,7 @@ from service.storage.invariants import violations
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
-from service.views import one_study_view
+from service.views.studies import one_study_view
 from studies.analysis.report import as_html
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import InvalidSpecError

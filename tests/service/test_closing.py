@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from service.storage.store import Store
-from service.views import trial_view
+from service.views.trials import trial_view
 from studies.sweep.ledger import Order
 from tests.service.documents import study, trial_result
 from tests.service.ledgers import claimed, expire, ledger, opened, outcome, report, run, set_back, shown

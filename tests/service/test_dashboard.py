@@ -17,7 +17,7 @@ import pytest
 from service.scopes import READS, needed_scope
 from service.storage.artifacts import Artifacts
 from service.storage.store import Store
-from service.views import trial_view
+from service.views.trials import trial_view
 from service.worker.publishing import publish
 from tests.service.comparing import CONFIRMATION, PARTS, compared_document, work
 from tests.service.conftest import served, settings_in

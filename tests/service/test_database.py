@@ -12,8 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from service.errors import MigrationError, StorageError
-from service.storage.database import VERSION_TABLE
 from service.storage.records import Record
+from service.storage.schema import VERSION_TABLE
 from service.storage.store import Store
 from tests.service.contenders import prepare_schema, processes, sweep_here
 from tests.service.documents import study

@@ -29,11 +29,14 @@ from service.settings import Settings
 from service.storage import following
 from service.storage.artifacts import Artifacts
 from service.storage.backup import backup, holds_the_same
-from service.storage.database import HEAD, connect, may_pass, optuna_storage
+from service.storage.database import connect
+from service.storage.database_errors import may_pass
 from service.storage.invariants import violations
 from service.storage.pagination import Sort
 from service.storage.records import TrialRecord
+from service.storage.schema import HEAD
 from service.storage.store import Store
+from service.storage.transactions import optuna_storage
 from service.worker.fleet import Fleet
 from tests.acceptance.polling import eventually
 from tests.postgresql import PostgreSQL

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 
 from service.errors import ConflictError
 from service.storage.artifacts import Artifacts
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.invariants import violations
 from service.storage.records import StudyRecord
 from service.storage.reports import Reports
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
-from service.views import one_study_view
+from service.views.studies import one_study_view
 from studies.errors import InvalidSpecError, LeaseLostError
 from studies.search.mirror import Mirror
 from studies.study_file import parse

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from service.storage import database, optuna_tables
+from service.storage import optuna_reading, optuna_tables, transactions
 from service.storage.store import Store
 from studies.search.mirror import Mirror, as_template
 from tests.service.documents import study
@@ -47,7 +47,7 @@ def test_rows_are_those_of_optunas_storage(store: Store, sampler: str, state: Tr
         store.create_study(study(name))
     ours, theirs = (store.optuna.get_study_id_from_name(name) for name in ("ours", "theirs"))
     for template in templates(sampler):
-        with database.transaction(store.optuna) as session:
+        with transactions.transaction(store.optuna) as session:
             trial_id = optuna_tables.create_trial(session, ours, template)
             optuna_tables.set_intermediate_values(session, [(trial_id, 4, 9.9)])
             optuna_tables.set_intermediate_values(session, [(trial_id, step, value) for step, value in STEPS])
@@ -78,13 +78,13 @@ def test_trials_are_read_as_optuna_reads_them(store: Store, folder: Path) -> Non
     store.create_study(study("read"))
     id_ = store.optuna.get_study_id_from_name("read")
     for number, template in enumerate(templates("tpe")):
-        with database.transaction(store.optuna) as session:
+        with transactions.transaction(store.optuna) as session:
             trial_id = optuna_tables.create_trial(session, id_, template)
             optuna_tables.set_intermediate_values(session, [(trial_id, step, value) for step, value in STEPS])
             if number % 3:
                 optuna_tables.finish_trial(session, trial_id, TrialState.COMPLETE, [number / 10])
     theirs = shown(store, "read")
     with store.reading() as session:
-        assert optuna_tables.read_trials(session, id_, -1, ()) == theirs
-        assert optuna_tables.read_trials(session, id_, 9, (2, 5)) == [theirs[n] for n in (2, 5, 10, 11, 12, 13)]
-        assert optuna_tables.read_trials(session, id_, 13, ()) == []
+        assert optuna_reading.read_trials(session, id_, -1, ()) == theirs
+        assert optuna_reading.read_trials(session, id_, 9, (2, 5)) == [theirs[n] for n in (2, 5, 10, 11, 12, 13)]
+        assert optuna_reading.read_trials(session, id_, 13, ()) == []

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service.storage.records import StudyRecord
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
-from service.views import one_study_view, study_views
+from service.views.studies import one_study_view, study_views
 from studies.datasets.preprocessing import PreparedData
 from studies.spec.comparison import DELIVERY_FOLDS, DELIVERY_REPEATS
 from studies.training.result import Job, OnEpoch, Trained

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service.storage.database import unix_now
+from service.storage.clock import unix_now
 from service.storage.records import RequestRecord
 from service.storage.store import Store
 from tests.service.documents import document

@@ -108,7 +108,7 @@ def test_a_turn_ends_when_another_study_waited_for_longer(three: Store, folder: 
 def test_a_turn_begins_when_the_program_is_ready(three: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     WorkerStore(three).begin_turn(three.study("first"))
-    monkeypatch.setattr("service.storage.ledger.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("service.storage.turn.time", SimpleNamespace(monotonic=lambda: now[0]))
     holder = Holder("a", 600.0, turn_seconds=60.0)
     book = TrialLedger(three, Artifacts(f"file://{folder}"), three.study("first"), holder)
     now[0] = 300.0  # compiling took five minutes

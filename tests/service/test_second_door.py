@@ -18,7 +18,7 @@ from service.storage.repair import mend
 from service.storage.states import ACTIVE_STUDY, StudyState, TrialState
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
-from service.views import one_study_view
+from service.views.studies import one_study_view
 from studies.analysis.report import as_html
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import InvalidSpecError

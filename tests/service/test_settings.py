@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsError
 
+from service.setting_checks import check_artifacts
 from service.settings import Settings
 from service.storage.artifacts import Artifacts, study_folder
 from service.storage.store import Store
@@ -169,4 +170,4 @@ def test_a_database_whose_files_lie_nowhere_else_is_opened(
         Path("data", "regsweep.db").touch()
     if there != "the database is new":
         Path("mine.db").touch()
-    Settings(database_url="sqlite:///mine.db").check_artifacts()
+    check_artifacts(Settings(database_url="sqlite:///mine.db"))

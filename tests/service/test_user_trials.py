@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from service.errors import ConflictError
-from service.storage import database, lifecycle, user_trials
+from service.storage import locking, transactions, user_trials
 from service.storage.artifacts import Artifacts
 from service.storage.invariants import violations
 from service.storage.pagination import Sort
@@ -55,8 +55,8 @@ def errors(response: httpx.Response) -> dict[str, str]:
 
 def enqueue(store: Store, params: dict[str, Any]) -> int:
     """What the route does, without a server; the place."""
-    with database.transaction(store.optuna) as session:
-        return user_trials.enqueue(session, lifecycle.find(session, "iris"), params).slot
+    with transactions.transaction(store.optuna) as session:
+        return user_trials.enqueue(session, locking.find(session, "iris"), params).slot
 
 
 # Params that are wanted

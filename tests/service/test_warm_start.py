@@ -17,7 +17,7 @@ from service.storage.invariants import violations
 from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
 from service.storage.store import Store
-from service.views import study_views
+from service.views.studies import study_views
 from studies.errors import InvalidSpecError
 from studies.search.mirror import Mirror, as_template
 from studies.seeds import ask_seed

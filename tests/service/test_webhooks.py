@@ -28,7 +28,7 @@ from service.api.webhook_sender import Resolve, WebhookSender, look_up
 from service.errors import SecretKeyError
 from service.secret_wrapping import Wrapper, open_wrapper
 from service.settings import Settings
-from service.storage import database, outbox
+from service.storage import outbox, transactions
 from service.storage.deliveries import PAUSES, Claimed, DeliveryStore, Outcome, database_now
 from service.storage.keys import KeyStore
 from service.storage.projects import ProjectStore
@@ -187,7 +187,7 @@ def test_an_end_that_is_rolled_back_is_told_to_nobody_and_one_before_a_crash_is_
     sending = Sending(store)
     webhook, secret = sending.add(receiver.url())
     record = store.create_study(study("lost"))
-    with pytest.raises(ZeroDivisionError), database.transaction(store.optuna) as session:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), transactions.transaction(store.optuna) as session:  # noqa: PT012
         outbox.record_end(session, Event.STUDY_ENDED, record, "completed")
         _ = 1 / 0
     assert statuses(sending, webhook) == []

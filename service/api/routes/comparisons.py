@@ -19,10 +19,9 @@ from service.api.model_choice import CandidateParameter
 from service.api.responses import download_response
 from service.export import bundle, model_path
 from service.schemas.comparisons import ComparisonView
-from service.storage.artifacts import study_folder
 from service.storage.comparison_store import ComparisonStore
 from service.trained_models import find_delivered
-from service.views import comparison_view
+from service.views.comparisons import comparison_view
 from studies.spec.comparison import ComparisonSpec
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["comparison"], route_class=JsonRoute)
@@ -94,5 +93,4 @@ def delete(
     """Delete a comparison, also a running one, so that the study can be compared anew."""
     deleted = ComparisonStore(store).delete(name, etags)
     dashboard.forget()
-    for study_id in deleted:
-        artifacts.remove_folder(study_folder(study_id))
+    artifacts.remove_studies(deleted)

@@ -23,7 +23,7 @@ from service.api.uploads import Description, body_schema, declared_bytes, receiv
 from service.names import make_name
 from service.schemas.datasets import DatasetDetail, DatasetVersion, DatasetView, FileProfile, UploadOptions
 from service.storage.dataset_files import DatasetFiles, file_path
-from service.views import dataset_detail, dataset_version, find_dataset_view, list_dataset_views
+from service.views.datasets import dataset_detail, dataset_version, find_dataset_view, list_dataset_views
 from studies.datasets.profile import InputsProfile
 from studies.datasets.table import NO_TARGET
 from studies.spec.dataset import MAX_VERSION

@@ -12,7 +12,7 @@ from service.pages.predict_page import predict_page
 from service.pages.rendering import render
 from service.pages.viewer import Viewer
 from service.scopes import needed_scope
-from service.views import list_dataset_views
+from service.views.datasets import list_dataset_views
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

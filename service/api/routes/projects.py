@@ -10,7 +10,7 @@ from service.api.dependencies import CursorParameter, Limit, ProjectsDependency
 from service.api.json_route import JsonRoute
 from service.schemas.pages import ListView
 from service.schemas.projects import NewProject, ProjectQuotas, ProjectView
-from service.views import project_view
+from service.views.projects import project_view
 
 router = APIRouter(prefix="/v1/projects", tags=["projects"], route_class=JsonRoute)
 

@@ -17,7 +17,7 @@ from service.storage.keys import KeyStore
 from service.storage.records import KeyRecord
 from service.storage.sessions import SessionStore
 from service.storage.store import Store
-from service.views import sessions_view
+from service.views.sessions import sessions_view
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 pages = APIRouter(include_in_schema=False, route_class=PageRoute)

@@ -11,7 +11,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from service import limits, submission, views
+from service import limits, submission
 from service.api.authentication import access_of
 from service.api.dependencies import (
     ArtifactsDependency,
@@ -34,14 +34,15 @@ from service.schemas.changes import ChangeView
 from service.schemas.pages import ListView
 from service.schemas.studies import StudyChanges, StudyView
 from service.settings import Settings
-from service.storage import lifecycle
-from service.storage.artifacts import study_folder
+from service.storage import locking
 from service.storage.dataset_files import check_file_kept
 from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import Cursor
 from service.storage.records import KeyRecord, StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
+from service.views.changes import change_view
+from service.views.studies import listed_views, new_study_view, one_study_view
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
@@ -69,9 +70,9 @@ def submit(
     named = submission.with_name(spec, uuid4().hex)
 
     def accept(session: Session) -> Answer:
-        lifecycle.check_room(session, settings.max_active_studies)
+        locking.check_room(session, settings.max_active_studies)
         study = store.accept(session, named, project)
-        view = views.new_study_view(store, session, study)
+        view = new_study_view(store, session, study)
         return Answer(view.model_dump_json(), f"/v1/studies/{quote(study.name)}")
 
     return created_response(run_once(store, idempotency_key, _fingerprint(spec, document, project), accept))
@@ -87,7 +88,7 @@ def list_studies(
 ) -> ListView[StudyView]:
     """List studies, newest first. The `config` of a Keras model in a `spec` is null here; one study has it."""
     page = store.studies(state, limit, None if cursor is None else Cursor.decode(cursor), project=project)
-    return ListView(items=views.listed_views(store, page.items), next=page.next)
+    return ListView(items=listed_views(store, page.items), next=page.next)
 
 
 @router.get("/{name}", response_model=StudyView)
@@ -102,7 +103,7 @@ async def read(name: str, request: Request) -> Response:
     def read_study() -> tuple[str, str]:
         store = lazy_store.get().accessed_by(access_of(key, settings))
         study = store.study(name)
-        return views.one_study_view(store, study).model_dump_json(), study.etag
+        return one_study_view(store, study).model_dump_json(), study.etag
 
     content, etag = await reads.read(("study", name, None if key is None else key.id), read_study)
     return Response(content, headers={"ETag": f'"{etag}"'}, media_type="application/json")
@@ -114,7 +115,7 @@ def list_changes(
 ) -> ListView[ChangeView]:
     """List what was done with a study, and who did it, the latest first."""
     page = store.changes(name, limit, None if cursor is None else Cursor.decode(cursor))
-    return ListView(items=[views.change_view(change) for change in page.items], next=page.next)
+    return ListView(items=[change_view(change) for change in page.items], next=page.next)
 
 
 @router.patch("/{name}")
@@ -168,8 +169,7 @@ def delete(
     """Delete a study with its trials, its comparison and its models; an active study only with `force`."""
     deleted = store.delete_study(name, force=force, etags=etags)
     dashboard.forget()
-    for study_id in deleted:
-        artifacts.remove_folder(study_folder(study_id))
+    artifacts.remove_studies(deleted)
 
 
 def _fingerprint(spec: StudySpec, document: Mapping[str, Any], project: str | None) -> str:
@@ -185,4 +185,4 @@ def _fingerprint(spec: StudySpec, document: Mapping[str, Any], project: str | No
 def _with_etag(store: Store, study: StudyRecord, response: Response) -> StudyView:
     """Give the response the study's ETag; return the study."""
     response.headers["ETag"] = f'"{study.etag}"'
-    return views.one_study_view(store, study)
+    return one_study_view(store, study)

@@ -33,13 +33,13 @@ from service.schemas.trials import (
     WantedTrial,
     WeightsView,
 )
-from service.storage import history, lifecycle, quotas, user_trials
+from service.storage import history, locking, quotas, user_trials
 from service.storage.history import Change
 from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import SORTS, Cursor, Sort
 from service.storage.records import TrialRecord
 from service.storage.states import OPEN_TRIAL, TrialState
-from service.views import attempt_view, trial_view, weights_view
+from service.views.trials import attempt_view, trial_view, weights_view
 from studies.objectives import curve_metric
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"], route_class=JsonRoute)
@@ -85,8 +85,8 @@ def enqueue(
     """Enqueue params: they are tried in the next free slot of the budget, before the sampler is asked again."""
 
     def act(session: Session) -> Answer:
-        study = lifecycle.find(session, name, lock=True)
-        lifecycle.check_etag(study, etags)
+        study = locking.find(session, name, lock=True)
+        locking.check_etag(study, etags)
         with quotas.admitting(session, store.access, study.project):
             slot = user_trials.enqueue(session, study, wanted.params).slot
         history.record(session, study, store.access.name, Change.ENQUEUED, wanted.model_dump_json(include={"params"}))

@@ -26,7 +26,7 @@ from service.secret_wrapping import open_wrapper
 from service.settings import Settings
 from service.storage.states import Event
 from service.storage.webhooks import WebhookChanges, WebhookStore
-from service.views import delivery_view, webhook_view
+from service.views.webhooks import delivery_view, webhook_view
 from service.webhook_addresses import AllowList, check_url
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=JsonRoute)

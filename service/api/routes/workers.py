@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from service.api.dependencies import StoreDependency
 from service.schemas.workers import WorkersView
-from service.views import workers_view
+from service.views.workers import workers_view
 
 router = APIRouter(prefix="/v1/workers", tags=["workers"])
 

@@ -1,1 +1,1 @@
-"""Schema versions; database.prepare brings any older database to the newest."""
+"""Schema versions; schema.prepare brings any older database to the newest."""

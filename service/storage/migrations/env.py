@@ -1,9 +1,9 @@
-"""Alembic's door: runs the migrations on the connection that database.prepare hands over."""
+"""Alembic's door: runs the migrations on the connection that schema.prepare hands over."""
 
 from alembic import context
 
-from service.storage.database import VERSION_TABLE
 from service.storage.records import Record
+from service.storage.schema import VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,0 +1,67 @@
+"""Trials, their attempts, curves and weights as the API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.schemas.events import CurveEvent
+from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
+from service.storage.records import AttemptRecord, TrialRecord
+from service.storage.states import TrialState
+from service.views.instants import utc, utc_or_none
+from service.views.reasons import shown_reason
+
+
+def trial_view(trial: TrialRecord) -> TrialView:
+    """One trial."""
+    return TrialView(
+        number=trial.number,
+        state=trial.state,
+        value=trial.value,
+        values=trial.values,
+        params=trial.params or {},
+        metrics=trial.metrics or {},
+        weights=trial.weights or {},
+        epochs=trial.epochs,
+        best_epoch=trial.best_epoch,
+        stopped_early=trial.stopped_early,
+        cut=trial.state == TrialState.COMPLETE and trial.reason is not None,
+        reason=shown_reason(trial.reason),
+        attempt=trial.attempt,
+        enqueued=trial.enqueued_params,
+        has_model=trial.model is not None,
+        started_at=utc_or_none(trial.started_at),
+        ended_at=utc_or_none(trial.ended_at),
+    )
+
+
+def curve_event(number: int, curve: Mapping[str, list[float | None]]) -> CurveEvent:
+    """The curve so far of a running trial: the epochs, and one metric."""
+    [values] = [column for name, column in curve.items() if name != "epoch"]
+    return CurveEvent(number=number, steps=curve["epoch"], values=values)
+
+
+def attempt_view(attempt: AttemptRecord) -> AttemptView:
+    """One attempt at a trial."""
+    return AttemptView(
+        attempt=attempt.attempt,
+        worker=attempt.worker,
+        started_at=utc(attempt.started_at),
+        ended_at=utc_or_none(attempt.ended_at),
+        ending=attempt.ending,
+        reason=shown_reason(attempt.reason),
+    )
+
+
+def weights_view(trial: TrialRecord, detail: Mapping[str, Any], feature_names: Sequence[str]) -> WeightsView:
+    """A trial's weights by layer and, when features have names, by feature."""
+    norms = dict(zip(feature_names, detail.get("feature_norms", []), strict=False)) if feature_names else None
+    return WeightsView(
+        number=trial.number,
+        all_layers=trial.weights or {},
+        layers=detail.get("layers", []),
+        feature_norms=norms,
+        trained_on=None if "trained_on" not in detail else TrainedOnView.model_validate(detail["trained_on"]),
+        nonzero_features=None if norms is None else [name for name, norm in norms.items() if norm],
+    )
