@@ -82,6 +82,11 @@ class _Bound:
 _refusals = _Bound()
 
 
+def set_shown(is_shown: bool) -> None:
+    """Write lines, as from the start, or write none from now on."""
+    logging.getLogger("audit").setLevel(logging.NOTSET if is_shown else logging.CRITICAL)
+
+
 def record(event: str, **ids: object) -> None:
     """Write one line about an event of EVENTS, with the ids it is about; those that are None are left out.
 

@@ -93,6 +93,7 @@ REFUSALS: Mapping[int, frozenset[str]] = {
             "add_webhook",
         }
     ),
+    413: frozenset({"read_split"}),  # its dataset takes more memory or time than it may
     501: frozenset({"predict", "add_webhook", "rotate_webhook"}),
     507: frozenset({"upload_dataset", "profile_dataset", "read_model", "predict"}),
 }

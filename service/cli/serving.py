@@ -38,6 +38,7 @@ def serve(
     from service.api.server import run
 
     settings = load_settings(
+        is_service=True,
         host=host,
         port=port,
         root_path=root_path,
@@ -65,7 +66,9 @@ def worker(
     log_level: LogLevelOption = None,
 ) -> None:
     """Run one worker alone."""
-    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
+    settings = load_settings(
+        is_service=True, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level
+    )
     if check:
         from service.worker.liveness import missing_sign_of_life
 

@@ -16,7 +16,7 @@ from service import audit
 from service.storage.keys import KeyStore
 from service.storage.store import Store
 from tests.acceptance.polling import eventually
-from tests.service.commanding import run_command
+from tests.service.commanding import run_at_terminal, run_command
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document, study
 from tests.service.working import working
@@ -177,6 +177,14 @@ def test_commands_on_the_database_are_lines_that_name_their_user(database: Path,
     store.create_study(study(trials=2))
     for command in (["pause"], ["delete", "--force"]):
         assert "user=carol" in run_command(*command, "iris", *at, LOGNAME="carol").stderr
+
+
+def test_at_a_terminal_a_command_says_its_own_words_alone(store: Store) -> None:
+    command = ("keys", "create", "--database-url", store.url)
+    seen = run_at_terminal(*command, "dora")
+    assert (seen.returncode, "rgs_" in seen.stdout, "key.created" in seen.stderr) == (0, True, False)
+    kept = run_at_terminal(*command, "emil", REGSWEEP_LOG_FORMAT="json")
+    assert "key.created" in kept.stderr
 
 
 def test_an_event_that_is_in_no_table_is_refused() -> None:

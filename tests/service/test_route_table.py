@@ -78,7 +78,7 @@ POST   /incompatible-rdb-schema                              401 403 403 403 403
 GET    /login                                                200 200 200 200 200 200
 POST   /login                                                401 303 303 303 303 303
 POST   /logout                                               303 303 303 303 303 303
-GET    /metrics                                              401 200 200 200 200 200
+GET    /metrics                                              401 200 200 200 403 403
 GET    /new                                                  401 403 200 200 200 200
 GET    /openapi.json                                         401 200 200 200 200 200
 GET    /readyz                                               200 200 200 200 200 200
