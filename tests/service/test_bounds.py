@@ -110,6 +110,15 @@ def test_a_model_that_is_code_says_so(shared_api: httpx.Client) -> None:
     assert "is Python code, which is not run" in refused.json()["detail"]
 
 
+def test_a_listing_leaves_the_config_of_a_model_to_the_study(api: httpx.Client) -> None:
+    config = sequential(INPUT, OUTPUT)
+    created = api.post("/v1/studies", json=document(model={"kind": "keras", "config": config})).raise_for_status()
+    [listed] = api.get("/v1/studies").json()["items"]
+    alone = api.get("/v1/studies/iris").json()["spec"]
+    assert (created.json()["spec"], listed["spec"]) == (alone, {**alone, "model": {**alone["model"], "config": None}})
+    assert alone["model"]["config"]["class_name"] == "Sequential"
+
+
 def test_no_escape_of_a_stranger_reaches_the_terminal() -> None:
     assert plain("a\x1b[31mb\u202e\x9b\tc\n") == "a\\x1b[31mb\\u202e\\x9b\tc\n"
     assert json.loads(plain_json('"a\x9bb"')) == "a\x9bb"
