@@ -277,7 +277,10 @@ def test_the_dashboard_changes_notes_of_our_studies_and_nothing_else(tmp_path: P
         assert [answer.status_code for answer in refused] == [403] * len(refused)
         assert all("'iris' is a study of regsweep's" in answer.json()["reason"] for answer in refused)
         unknown = api.post("/incompatible-rdb-schema", json={})
-        assert (unknown.status_code, "no write" in unknown.json()["detail"]) == (403, True)
+        assert (unknown.status_code, unknown.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+        assert "DELETE" not in api.options(f"/api/studies/{ours}/note").headers["allow"]
+        kept = api.post(f"/api/artifacts/{ours}", json={"file": "data:text/html;base64,PHNjcmlwdD4="})
+        assert (kept.status_code, "keeps no artifacts" in kept.json()["reason"]) == (403, True)
         note = {"body": "ours, as always", "version": 1}
         assert api.put(f"/api/studies/{ours}/note", json=note).status_code == 204
         assert api.put(f"/api/studies/{ours}/{trial}/note", json=note).status_code == 204
