@@ -55,6 +55,7 @@ EVENTS: Mapping[str, str] = {
 _log = structlog.get_logger("audit")
 _WINDOW_SECONDS = 60.0
 _MAX_REFUSALS = 60  # lines of one event a window; strangers must not fill the disk
+_NO_LINES = logging.CRITICAL  # a level that no line of the audit has
 
 
 class _Bound:
@@ -84,7 +85,7 @@ _refusals = _Bound()
 
 def set_shown(is_shown: bool) -> None:
     """Write lines, as from the start, or write none from now on."""
-    logging.getLogger("audit").setLevel(logging.NOTSET if is_shown else logging.CRITICAL)
+    logging.getLogger("audit").setLevel(logging.NOTSET if is_shown else _NO_LINES)
 
 
 def record(event: str, **ids: object) -> None:
@@ -99,10 +100,14 @@ def record(event: str, **ids: object) -> None:
 
 @contextmanager
 def by_user(name: str | None) -> Iterator[None]:
-    """Name the user of a command that changes a database in its lines, which are written whatever the log's level."""
+    """Name the user of a command that changes a database in its lines.
+
+    They are written whatever the log's level, but where `set_shown` said that none are.
+    """
     logger = logging.getLogger("audit")
     before = logger.level
-    logger.setLevel(logging.INFO)
+    if before != _NO_LINES:
+        logger.setLevel(logging.INFO)
     try:
         with structlog.contextvars.bound_contextvars(**({} if name is None else {"user": name})):
             yield

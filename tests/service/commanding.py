@@ -48,7 +48,7 @@ def _run(arguments: Sequence[str], variables: Mapping[str, str], err: io.StringI
     out, status = io.StringIO(), 0
     root = logging.getLogger()
     with (
-        patch.dict(os.environ, theirs | variables, clear=True),
+        patch.dict(os.environ, {**theirs, **variables}, clear=True),
         patch("sys.argv", ["regsweep", *arguments]),
         patch.object(root, "handlers", root.handlers[:]),  # a command that logs puts one on its own standard error
         redirect_stdout(out),
