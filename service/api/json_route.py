@@ -12,12 +12,15 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from service.api.turns import Turns, key_name
 from service.errors import CutOffError, NotJsonError
 from studies.document_bounds import MAX_VALUES, check_document, too_many_values
 from studies.errors import FieldError, InvalidSpecError, shorten
 from studies.study_file import unique_keys
 
 _SMALL = 100_000  # bytes
+#: Documents that are not small and are read at once, half of them of one key.
+MAX_LARGE = 2
 _MAX_DIGITS = 300  # of a number that becomes a whole one; Python's own reading fails at 4,300
 
 
@@ -33,9 +36,16 @@ class JsonRoute(APIRoute):
 
         async def handle_json(request: Request) -> Response:
             read = _ReadRequest(request.scope, request.receive)
-            if self.body_field is not None:
-                await read.read()
-            return await handle(read)
+            body = await read.receive_body() if self.body_field is not None else b""
+            if len(body) < _SMALL:
+                read.read(body)
+                return await handle(read)
+            # A large one takes ten times its size until it is answered.
+            turns: Turns = request.app.state.large_bodies
+            async with turns.take(key_name(request)):
+                # In a thread, or who sends a large document would keep all others waiting.
+                await run_in_threadpool(read.read, body)
+                return await handle(read)
 
         return handle_json
 
@@ -45,20 +55,22 @@ class _ReadRequest(Request):
 
     _document: Any = None
 
-    async def read(self) -> None:
-        """Read and check the body, if there is one."""
+    async def receive_body(self) -> bytes:
+        """Wait until the body is whole."""
         try:
-            body = await self.body()
+            return await self.body()
         except ClientDisconnect as error:
             raise CutOffError("the body was cut off") from error
+
+    def read(self, body: bytes) -> None:
+        """Read and check the body, if there is one."""
         if not body:
             return
         content_type = self.headers.get("content-type", "")
         if content_type and not _is_json(content_type):
             said = f"the body's Content-Type is '{shorten(content_type, 60)}'; send JSON, as 'application/json'"
             raise InvalidSpecError([FieldError("", said)])
-        # In a thread, or who sends a large document would keep all others waiting.
-        self._document = read_json(body) if len(body) < _SMALL else await run_in_threadpool(read_json, body)
+        self._document = read_json(body)
 
     async def json(self) -> Any:
         return self._document
