@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from service.api import freed_memory
 from service.api.turns import Turns, key_name
 from service.errors import CutOffError, NotJsonError
 from studies.document_bounds import MAX_VALUES, check_document, too_many_values
@@ -44,8 +45,12 @@ class JsonRoute(APIRoute):
             turns: Turns = request.app.state.large_bodies
             async with turns.take(key_name(request)):
                 # In a thread, or who sends a large document would keep all others waiting.
-                await run_in_threadpool(read.read, body)
-                return await handle(read)
+                try:
+                    await run_in_threadpool(read.read, body)
+                    return await handle(read)
+                finally:
+                    del read, body
+                    await run_in_threadpool(freed_memory.give_back)
 
         return handle_json
 
