@@ -69,6 +69,14 @@ def test_thousands_of_unknown_fields_are_a_short_answer(shared_api: httpx.Client
     assert len(refused.content) < 20_000
 
 
+@pytest.mark.parametrize("path", ["/v1/studies/{}", "/v1/datasets/{}", "/studies/{}", "/{}", "/v1/studies?project={}"])
+def test_no_refusal_repeats_a_long_name(shared_api: httpx.Client, path: str) -> None:
+    for method in ("GET", "DELETE"):
+        refused = shared_api.request(method, path.format("x" * 9000))
+        assert refused.status_code in (404, 405, 422), refused.text
+        assert len(refused.content) < 3000
+
+
 def test_texts_with_nul_are_refused_wherever_they_stand(api: httpx.Client) -> None:
     api.post("/v1/studies", json=document())
     asked: list[tuple[str, Any]] = [
