@@ -79,7 +79,7 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-# Break everything that may break (about a quarter of an hour); the short ones are in `make test`.
+# Break everything that may break (about a quarter of an hour), on both databases; `make test` has the short ones, each on one.
 chaos: setup
 	$(BIN)/python -m tests.chaos
 

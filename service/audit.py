@@ -1,14 +1,17 @@
 """The audit: one log line for each change, each refusal and each login, of the logger `audit` at the level info.
 
-Who did it stands beside the event's own ids: the request's id and key, or the worker. docs/operation.md has a table.
+Who did it stands beside the event's own ids: the request's id and key, the worker, or the user of a command.
+docs/operation.md has a table.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import structlog
 
@@ -31,6 +34,9 @@ EVENTS: Mapping[str, str] = {
     "dataset.deleted": "a dataset, or a version of it, was deleted",
     "dashboard.changed": "the Optuna dashboard changed something",
     "dashboard.refused": "a write of the Optuna dashboard was refused",
+    "project.created": "a project was made",
+    "project.changed": "it was given quotas of its own, or the server's again",
+    "project.deleted": "it was deleted with its webhooks",
     "key.created": "an API key was made",
     "key.rotated": "an API key got a new secret",
     "key.revoked": "an API key was revoked",
@@ -40,6 +46,7 @@ EVENTS: Mapping[str, str] = {
     "login.refused": "a login was refused",
     "webhook.created": "a webhook was added",
     "webhook.changed": "its URL, events or project was changed, or it was disabled or enabled by a user",
+    "webhook.rotated": "it got a new secret",
     "webhook.disabled": "it was disabled, for its receiver is gone or has not answered for long",
     "webhook.deleted": "a webhook was deleted",
     "request.refused": "a request was refused: 401, 403 or 429",
@@ -48,6 +55,7 @@ EVENTS: Mapping[str, str] = {
 _log = structlog.get_logger("audit")
 _WINDOW_SECONDS = 60.0
 _MAX_REFUSALS = 60  # lines of one event a window; strangers must not fill the disk
+_NO_LINES = logging.CRITICAL  # a level that no line of the audit has
 
 
 class _Bound:
@@ -75,6 +83,11 @@ class _Bound:
 _refusals = _Bound()
 
 
+def set_shown(is_shown: bool) -> None:
+    """Write lines, as from the start, or write none from now on."""
+    logging.getLogger("audit").setLevel(logging.NOTSET if is_shown else _NO_LINES)
+
+
 def record(event: str, **ids: object) -> None:
     """Write one line about an event of EVENTS, with the ids it is about; those that are None are left out.
 
@@ -83,6 +96,23 @@ def record(event: str, **ids: object) -> None:
     if event not in EVENTS:
         raise ValueError(f"'{event}' is no event of the audit; choose from {', '.join(EVENTS)}")
     _log.info(event, **{name: value for name, value in ids.items() if value is not None})
+
+
+@contextmanager
+def by_user(name: str | None) -> Iterator[None]:
+    """Name the user of a command that changes a database in its lines.
+
+    They are written whatever the log's level, but where `set_shown` said that none are.
+    """
+    logger = logging.getLogger("audit")
+    before = logger.level
+    if before != _NO_LINES:
+        logger.setLevel(logging.INFO)
+    try:
+        with structlog.contextvars.bound_contextvars(**({} if name is None else {"user": name})):
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def record_refusal(event: str, **ids: object) -> None:

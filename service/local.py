@@ -28,7 +28,7 @@ from service.trained_models import check_candidate, find_delivered, find_trial
 from service.views.changes import change_view
 from service.views.comparisons import comparison_view
 from service.views.projects import project_view
-from service.views.studies import one_study_view, study_views
+from service.views.studies import listed_views, one_study_view
 from service.views.trials import trial_view
 from service.views.workers import workers_view
 from studies.spec.budget import extension
@@ -56,7 +56,7 @@ class LocalStudies:
         cursor: Cursor | None = None
         while True:
             page = self._store.studies(None, _PAGE, cursor, project=project)
-            yield from study_views(self._store, page.items)
+            yield from listed_views(self._store, page.items)
             if page.next is None:
                 return
             cursor = Cursor.decode(page.next)

@@ -25,7 +25,7 @@ from studies.errors import FieldError, InvalidSpecError
 _log = structlog.get_logger(__name__)
 
 _BLOCK = 1 << 20
-_MAX_ANSWER = 1 << 24  # bytes: a profile of 5,000 columns has a third
+MAX_ANSWER = 1 << 24  # bytes: a profile of 5,000 columns has a third
 _END_SECONDS = 5.0
 #: The bytes that a process may hold, as `service/reader.py` takes them.
 _MEMORY = struct.Struct("!Q")
@@ -46,40 +46,40 @@ class ReadingLimits:
         return self.memory // 2
 
 
-async def ask(task: Mapping[str, Any], limits: ReadingLimits) -> dict[str, Any]:
-    """Have a file read. A cancelled caller ends the process.
+async def ask(task: Mapping[str, Any], limits: ReadingLimits, max_answer: int = MAX_ANSWER) -> dict[str, Any]:
+    """Have a file read, with an answer of so many bytes at most. A cancelled caller ends the process.
 
     Raises InvalidDatasetError or InvalidSpecError, which name what is wrong in the file, FileLimitError, and
     ReaderDiedError.
     """
     try:
-        return await _ask(task, limits)
+        return await _ask(task, limits, max_answer)
     except ReaderDiedError:  # it may have been about to end when it was asked; another is started now
-        return await _ask(task, limits)
+        return await _ask(task, limits, max_answer)
 
 
-async def _ask(task: Mapping[str, Any], limits: ReadingLimits) -> dict[str, Any]:
+async def _ask(task: Mapping[str, Any], limits: ReadingLimits, max_answer: int) -> dict[str, Any]:
     connection = await asyncio.to_thread(_reader().connect, limits.memory)
     connection.setblocking(False)
     reader, writer = await asyncio.open_unix_connection(sock=connection)
     try:
         async with asyncio.timeout(limits.seconds):
             writer.write(json.dumps({**task, "seconds": limits.seconds}).encode() + b"\n")
-            answered = bytes(await _read_answer(reader))
+            answered = bytes(await _read_answer(reader, max_answer))
     except TimeoutError as error:
         raise FileLimitError.of_time(limits.seconds) from error
     except ConnectionError:
         answered = b""
     finally:
         writer.transport.abort()
-    if len(answered) > _MAX_ANSWER:
-        raise FileLimitError.of_answer(_MAX_ANSWER)
+    if len(answered) > max_answer:
+        raise FileLimitError.of_answer(max_answer)
     return await asyncio.to_thread(_understand, answered, limits)
 
 
-async def _read_answer(reader: asyncio.StreamReader) -> bytearray:
+async def _read_answer(reader: asyncio.StreamReader, max_answer: int) -> bytearray:
     answer = bytearray()
-    while (block := await reader.read(_BLOCK)) and len(answer) <= _MAX_ANSWER:
+    while (block := await reader.read(_BLOCK)) and len(answer) <= max_answer:
         answer += block
     return answer
 

@@ -20,6 +20,7 @@ from service.storage.artifacts import Artifacts
 from service.storage.clock import unix_now
 from service.storage.dataset_files import FIRST_VERSION
 from service.storage.datasets import DatasetStore
+from service.storage.private_files import create_private_file, create_private_folder
 from service.storage.records import DatasetRecord, StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
@@ -94,8 +95,9 @@ def _archive(store: Store, artifacts: Artifacts, study: StudyRecord, folder: Pat
     file, found = folder / f"study-{study.id}.zip", findings(store, study)
     partial = file.with_name(f"{file.name}.partial")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        create_private_folder(folder)
         try:
+            create_private_file(partial)
             with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as bundle:
                 bundle.writestr("study.json", one_study_view(store, study).model_dump_json(indent=2))
                 bundle.writestr("report.html", as_html(found))

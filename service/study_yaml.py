@@ -10,6 +10,14 @@ import yaml
 
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
+from studies.study_file import EXPONENTS
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the texts that a study file has for numbers."""
+
+
+_Dumper.add_implicit_resolver(*EXPONENTS)
 
 
 def write_yaml(document: Mapping[str, Any], spec: StudySpec, file: str | None = None) -> str:
@@ -22,7 +30,7 @@ def write_yaml(document: Mapping[str, Any], spec: StudySpec, file: str | None = 
         fields["model"] = {**document["model"], "config": json.loads(config)}
     in_order = {name: fields[name] for name in type(spec).model_fields if fields.get(name) is not None}
     # What holds plain values alone stands in one line.
-    return yaml.safe_dump(in_order, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
+    return yaml.dump(in_order, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)
 
 
 def _dataset(dataset: Mapping[str, Any], spec: StudySpec, file: str | None) -> dict[str, Any]:

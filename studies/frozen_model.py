@@ -20,14 +20,14 @@ MAX_FIELDS = 1000
 _MAX_NAMED_ITEMS = 100  # of a list in which each wrong item is named; of a longer one the first is
 
 
-def _refuse_bool(value: Any) -> Any:
-    if isinstance(value, bool):
+def _refuse_others(value: Any) -> Any:
+    if isinstance(value, bool | str):
         raise PydanticKnownError("float_type")
     return value
 
 
-#: Beside the type of a number that may have a point: pydantic reads true as 1. Texts pass: YAML takes 1e-5 for one.
-NotBool = BeforeValidator(_refuse_bool)
+#: Beside the type of a number that may have a point: pydantic reads true as 1, and the text "0.5" as 0.5.
+IsNumber = BeforeValidator(_refuse_others)
 
 
 def check_few_fields(value: Any) -> Any:

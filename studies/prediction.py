@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from studies import weights_file
 from studies.datasets import arrays
 from studies.datasets.casting import to_text
 from studies.datasets.column_roles import quote_names
@@ -134,6 +135,8 @@ def _check_expanded(path: Path, name: str, max_bytes: int) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             _check_size(f"the archive {name}", sum(member.file_size for member in archive.infolist()), max_bytes)
+            if name == MODEL:  # whose weights may be compressed once more
+                _check_size(f"the weights file in {name}", weights_file.expanded_bytes(archive), max_bytes)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{name}: {error}") from error
 

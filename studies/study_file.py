@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,15 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         if len(node.value) > _MAX_KEYS:
             message = f"has more than {_MAX_KEYS:,} fields in line {node.start_mark.line + 1}, with those it merges"
             raise InvalidSpecError([FieldError("", message)])
+
+
+#: Numbers of YAML 1.2 and of JSON, as 1e-5, that YAML 1.1 takes for texts; for `add_implicit_resolver`.
+EXPONENTS = (
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+_UniqueKeyLoader.add_implicit_resolver(*EXPONENTS)
 
 
 def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

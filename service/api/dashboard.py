@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -18,10 +18,11 @@ from service.api.failed_keys import REASON
 from service.api.lazy_store import LazyStore
 from service.api.problems import answer, problem
 from service.api.responses import asset_response
-from service.errors import ForbiddenError, NotFoundError
+from service.errors import ForbiddenError, NotFoundError, ServiceError
 from service.scopes import READS
 from service.storage import transactions
 from service.storage.records import KeyRecord
+from studies.errors import InvalidSpecError
 
 if TYPE_CHECKING:
     from a2wsgi import WSGIMiddleware
@@ -32,6 +33,7 @@ _PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/csv", "/favicon.ico",
 _READS, _WRITES = ["GET", "HEAD", "OPTIONS"], ["DELETE", "PATCH", "POST", "PUT"]
 #: Its code: large, so that it is asked for anew and not sent anew.
 _FILES = ("/static/", "/favicon.ico")
+_READS_ALONE = "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
 _LIST = "/api/studies"  # a study's own page reads it from /api/studies/{id}
 
 
@@ -50,12 +52,12 @@ class Dashboard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        app = await self._answer(scope)
+        app = await self._answer(scope, receive)
         if self._root_path and scope["path"].startswith("/dashboard"):
             send = _rewritten(send, partial(dashboard_files.page_under, self._root_path))
         await app(scope, receive, send)
 
-    async def _answer(self, scope: Scope) -> ASGIApp:
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         path: str = scope["path"]
         if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
             missing = f"there is nothing at {path}; {self._root_path}/docs lists what there is"
@@ -67,11 +69,7 @@ class Dashboard:
             sentence = "the dashboard shows the studies of every project, and this key is limited to some"
             return answer(Request(scope), ForbiddenError.status, ForbiddenError.title, sentence)
         if scope["method"] not in READS:
-            reason = await run_in_threadpool(self._why_refused, scope["method"], path)
-            if reason is not None:
-                scope[REASON] = reason
-                # Where the dashboard shows a reason, it shows `reason`.
-                return problem(403, "Forbidden", reason, reason=reason)
+            return await self._write(scope, receive)
         if path.startswith(_FILES):
             return await run_in_threadpool(self._file_response, Request(scope))
         lists = scope["method"] in READS and path.rstrip("/") == _LIST
@@ -85,11 +83,24 @@ class Dashboard:
             return answer(request, NotFoundError.status, NotFoundError.title, f"there is no file at {path}")
         return asset_response(request, found, {"Cache-Control": "private, no-cache"})
 
-    def _why_refused(self, method: str, path: str) -> str | None:
-        if not self._writes:
-            return "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
+    async def _write(self, scope: Scope, receive: Receive) -> ASGIApp:
+        """The dashboard, with what was checked for its body; or a refusal."""
+        request = Request(scope, receive)
+        try:
+            if not self._writes:
+                raise ForbiddenError(_READS_ALONE)
+            body = await run_in_threadpool(self._check_write, request, await request.body())
+        except (ServiceError, InvalidSpecError) as error:
+            reason = scope[REASON] = str(error)
+            title = "Invalid request" if isinstance(error, InvalidSpecError) else error.title
+            # Where the dashboard shows a reason, it shows `reason`.
+            return problem(error.status, title, reason, error.fields, reason=reason)
+        return _with_body(await run_in_threadpool(lambda: cast(ASGIApp, self._wsgi)), body)
+
+    def _check_write(self, request: Request, body: bytes) -> bytes:
+        content_type = request.headers.get("content-type", "")
         with self._lazy_store.get().reading() as session:
-            return dashboard_writes.why_refused(session, method, path)
+            return dashboard_writes.check(session, request.method, request.scope["path"], content_type, body)
 
     def forget(self) -> None:
         """Drop the dashboard's cache: SQLite gives the number of a deleted Optuna study to the next one."""
@@ -134,6 +145,23 @@ def _is_limited(scope: Scope) -> bool:
     """Return whether a request came with a key that is limited to projects."""
     record: KeyRecord | None = Request(scope).state.key  # as the guard has left it
     return record is not None and record.projects is not None
+
+
+def _with_body(app: ASGIApp, body: bytes) -> ASGIApp:
+    """The app, which reads another body than the one that came."""
+
+    async def answer_body(scope: Scope, receive: Receive, send: Send) -> None:
+        messages: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive_body() -> Message:
+            return next(messages, None) or await receive()
+
+        headers = MutableHeaders(raw=list(scope["headers"]))
+        del headers["transfer-encoding"]
+        headers["content-type"], headers["content-length"] = dashboard_writes.JSON, str(len(body))
+        await app({**scope, "headers": headers.raw}, receive_body, send)
+
+    return answer_body
 
 
 def _rewritten(send: Send, rewrite: Callable[[bytes], bytes]) -> Send:

@@ -43,6 +43,7 @@ REQUEST_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "profile_dataset": {"text/csv": _ROWS},
     "predict": {"text/csv": "age,town\n41,Ulm\n58,Bonn\n"},
     "add_webhook": {"application/json": {"url": "https://example.org/hooks/regsweep", "events": ["study.ended"]}},
+    "rotate_webhook": {"application/json": {"grace_seconds": 3600}},
     "read_model": {"text/plain": json.dumps(_MODEL)},
 }
 

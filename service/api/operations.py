@@ -64,6 +64,7 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/webhooks/{webhook_id}"): "read_webhook",
     ("PATCH", "/v1/webhooks/{webhook_id}"): "change_webhook",
     ("DELETE", "/v1/webhooks/{webhook_id}"): "delete_webhook",
+    ("POST", "/v1/webhooks/{webhook_id}/rotate"): "rotate_webhook",
     ("POST", "/v1/webhooks/{webhook_id}/test"): "try_webhook",
     ("GET", "/v1/webhooks/{webhook_id}/deliveries"): "list_deliveries",
     ("GET", "/v1/workers"): "list_workers",
@@ -92,7 +93,8 @@ REFUSALS: Mapping[int, frozenset[str]] = {
             "add_webhook",
         }
     ),
-    501: frozenset({"predict", "add_webhook"}),
+    413: frozenset({"read_split"}),  # its dataset takes more memory or time than it may
+    501: frozenset({"predict", "add_webhook", "rotate_webhook"}),
     507: frozenset({"upload_dataset", "profile_dataset", "read_model", "predict"}),
 }
 

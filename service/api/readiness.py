@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import monotonic
@@ -14,13 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.lazy_store import LazyStore
 from service.errors import StorageError
-from service.storage import schema, workers
+from service.storage import orphans, schema, workers
 from service.storage.artifacts import Artifacts
 
 _log = structlog.get_logger(__name__)
 
 _BOUND_SECONDS = 3.0  # for all checks together; one that lasts longer has failed
 _FRESH_SECONDS = 3.0  # in which an answer is given again
+_LOOKED_FOR = 5  # datasets and models, of which one at least must be there: a single lost file stops no server
 
 
 Name = Literal["database", "schema", "artifacts", "workers"]
@@ -95,8 +96,24 @@ class Readiness:
         return f"the schema is {schema.HEAD}"
 
     def _check_artifacts(self) -> str:
+        paths = self._kept_paths()
         self._artifacts.check_reachable()
+        # A folder that is not mounted can be written all the same. Twice, for they may be deleted at this moment.
+        if self._lacks(paths) and self._lacks(self._kept_paths()):
+            raise NotReadyError(
+                "none of the files that the database names is there; see whether REGSWEEP_ARTIFACTS_URL names the "
+                "right place, and whether it is mounted"
+            )
         return "they can be reached"
+
+    def _kept_paths(self) -> list[str]:
+        try:
+            return orphans.oldest_paths(self._lazy_store.get(), _LOOKED_FOR)
+        except (StorageError, SQLAlchemyError):  # which the check of the database tells
+            return []
+
+    def _lacks(self, paths: Sequence[str]) -> bool:
+        return bool(paths) and not any(map(self._artifacts.has, paths))
 
     def _check_workers(self) -> str:
         with self._lazy_store.get().reading() as session:
@@ -105,6 +122,8 @@ class Readiness:
             raise NotReadyError("no worker is alive")
         if silent[0] > self._lease_seconds:
             raise NotReadyError(f"no worker gave a sign of life in the last {silent[0]:.0f} seconds")
+        if len(silent) == 1:
+            return f"1 alive; its last sign of life was {silent[0]:.0f} seconds ago"
         return f"{len(silent)} alive; their last signs of life were {silent[0]:.0f} to {silent[-1]:.0f} seconds ago"
 
 

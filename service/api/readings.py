@@ -14,11 +14,12 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api.turns import Turns, key_name
 from service.errors import CutOffError, InvalidModelFileError
-from service.reading_process import ReadingLimits, ask
+from service.reading_process import MAX_ANSWER, ReadingLimits, ask
 from service.schemas.models import ModelView
 from service.settings import Settings
 from studies.datasets.profile import DatasetProfile, InputsProfile
 from studies.errors import InvalidSpecError
+from studies.spec.study import StudySpec
 from studies.spec.table import TableFormat, TableOptions
 
 _LARGE_BYTES = 50_000_000
@@ -127,8 +128,14 @@ class Readings:
         except InvalidSpecError as error:
             raise InvalidModelFileError(error.errors) from error
 
-    async def _ask(self, request: Request, kind: str, file: Path, task: Mapping[str, Any]) -> dict[str, Any]:
-        size = file.stat().st_size
+    async def split(self, request: Request, file: Path | None, spec: StudySpec, max_answer: int) -> dict[str, Any]:
+        """Find the rows of a study's parts and folds; without a file its dataset is none of a user's."""
+        return await self._ask(request, "split", file, {"spec": spec.model_dump(mode="json")}, max_answer)
+
+    async def _ask(
+        self, request: Request, kind: str, file: Path | None, task: Mapping[str, Any], max_answer: int = MAX_ANSWER
+    ) -> dict[str, Any]:
+        size = 0 if file is None else file.stat().st_size
         async with self._turns.take(key_name(request), is_large=size > _LARGE_BYTES):
             limits = self._limits(size)
             task = {"task": kind, "file": str(file), "table": limits.table, **task}
@@ -136,7 +143,7 @@ class Readings:
                 from service import reading_tasks
 
                 return await run_in_threadpool(reading_tasks.find, task)
-            return await while_connected(request, ask(task, limits))
+            return await while_connected(request, ask(task, limits, max_answer))
 
     def _limits(self, size: int) -> ReadingLimits:
         small = min(self._memory, max(int(self._memory * _SMALL_SHARE), _ENOUGH_BYTES))

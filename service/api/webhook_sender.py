@@ -7,6 +7,8 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
@@ -138,9 +140,9 @@ class WebhookSender:
     async def attempt(self, claimed: Claimed) -> Outcome:
         """Send a delivery once; what goes wrong is part of the outcome."""
         try:
-            secret = await asyncio.to_thread(lambda: open_wrapper(self._settings).unwrap(claimed.wrapped_secret))
+            secrets = await asyncio.to_thread(self._unwrap, claimed.wrapped_secrets)
             async with asyncio.timeout(self._attempt_seconds):
-                return await self._send(claimed, secret)
+                return await self._send(claimed, secrets)
         except TimeoutError:
             return Outcome(delivered=False, answer=f"no answer within {self._attempt_seconds:g} seconds")
         except ValueError as error:
@@ -148,13 +150,17 @@ class WebhookSender:
         except (SecretKeyError, OSError, httpx.HTTPError) as error:
             return Outcome(delivered=False, answer=_printable(str(error) or type(error).__name__))
 
-    async def _send(self, claimed: Claimed, secret: str) -> Outcome:
+    def _unwrap(self, wrapped: Sequence[str]) -> list[str]:
+        wrapper = open_wrapper(self._settings)
+        return [wrapper.unwrap(secret) for secret in wrapped]
+
+    async def _send(self, claimed: Claimed, secrets: Sequence[str]) -> Outcome:
         target = check_url(claimed.url, self._allowed)
         addresses = await self._resolve(target.host, target.port)
         for address in addresses:
             check_address(target.host, address, self._allowed)
         url = httpx.URL(claimed.url)
-        headers = webhook_signature.headers(secret, claimed.id, claimed.timestamp, claimed.body) | {
+        headers = webhook_signature.headers(secrets, claimed.id, claimed.timestamp, claimed.body) | {
             "Host": url.netloc.decode(),
             "Content-Type": "application/json",
             "User-Agent": f"regsweep/{VERSION}",
@@ -200,7 +206,20 @@ async def _answer(client: httpx.AsyncClient, request: httpx.Request) -> Outcome:
         status += ", which is not followed"
     shown = _printable(text[:_ANSWER_BYTES].decode(errors="replace"))
     answer = f"{_printable(status)}: {shown}" if shown else _printable(status)
-    return Outcome(response.is_success, answer, gone=response.status_code == _GONE)
+    wait = _retry_after(response.headers.get("retry-after", "").strip())
+    return Outcome(response.is_success, answer, gone=response.status_code == _GONE, retry_after=wait)
+
+
+def _retry_after(text: str) -> float:
+    """The seconds that a Retry-After asks to wait (RFC 9110: seconds or a date); 0 where it is neither."""
+    if text.isascii() and text.isdecimal():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return 0.0
+    # A date whose zone is "-0000" comes without one.
+    return max(0.0, ((date if date.tzinfo else date.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds())
 
 
 def _printable(text: str) -> str:

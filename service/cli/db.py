@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service import audit
 from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, JsonOption, load_settings, print_json
 from service.cli.output import say
+from service.cli.source import user_name
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -180,8 +182,5 @@ def _existing_store(settings: Settings) -> Iterator[Store]:
     from service.storage.store import Store
 
     schema.check(settings.database_url, must_exist=True)
-    store = Store(settings.database_url)
-    try:
+    with closing(Store(settings.database_url)) as store, audit.by_user(user_name()):
         yield store
-    finally:
-        store.close()

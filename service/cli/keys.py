@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service import audit
 from service.cli.durations import parse_duration
 from service.cli.options import DatabaseUrlOption, JsonOption, load_settings, print_json, refuse
-from service.cli.source import say_if_new
+from service.cli.source import say_if_new, user_name
 from service.scopes import Scope
 
 if TYPE_CHECKING:
@@ -168,10 +169,10 @@ def _store(database_url: str | None, *, must_exist: bool) -> Iterator[Store]:
     from service.storage import schema
     from service.storage.store import Store
 
-    settings = load_settings(database_url=database_url)  # making and revoking are lines of the audit
+    settings = load_settings(database_url=database_url)
     if must_exist:
         schema.check(settings.database_url, must_exist=True)
     else:
         say_if_new(settings)
-    with closing(Store(settings.database_url)) as store:
+    with closing(Store(settings.database_url)) as store, audit.by_user(user_name()):
         yield store

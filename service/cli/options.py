@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from service import logs
+from service import audit, logs
 from service.cli.output import plain_json, say
 from service.setting_checks import check_artifacts, check_database, check_webhooks
 from service.settings import Settings
@@ -60,10 +60,11 @@ def refuse(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def load_settings(*, asks_server: bool = False, **flags: Any) -> Settings:
+def load_settings(*, asks_server: bool = False, is_service: bool = False, **flags: Any) -> Settings:
     """Load the settings, set up the log; flags that are not None go first. A wrong setting ends the command.
 
-    A command that only `asks_server` needs no database, so those settings may be what they like.
+    A command that only `asks_server` needs no database, so those settings may be what they like. One that `is_service`
+    shows the lines of the audit at a terminal too.
     """
     try:
         settings = Settings(**{name: value for name, value in flags.items() if value is not None})
@@ -78,6 +79,8 @@ def load_settings(*, asks_server: bool = False, **flags: Any) -> Settings:
 
         refuse("\n".join(f"REGSWEEP_{e.field.upper()}: {e.message}" for e in field_errors(error.errors())))
     logs.configure(settings.log_level, settings.log_format)
+    # Its user sees what a command says itself; the database's history has the change all the same.
+    audit.set_shown(is_service or settings.log_format == "json" or not sys.stderr.isatty())
     return settings
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
+import structlog
 import typer
 
 from service.cli.options import (
@@ -16,6 +18,9 @@ from service.cli.options import (
     load_settings,
 )
 from service.cli.source import say_if_new
+from service.settings import variables
+
+_log = structlog.get_logger(__name__)
 
 
 def serve(
@@ -33,6 +38,7 @@ def serve(
     from service.api.server import run
 
     settings = load_settings(
+        is_service=True,
         host=host,
         port=port,
         root_path=root_path,
@@ -41,6 +47,7 @@ def serve(
         artifacts_url=artifacts_url,
         log_level=log_level,
     )
+    _warn_of_strange_variables()
     run(settings)
 
 
@@ -59,7 +66,9 @@ def worker(
     log_level: LogLevelOption = None,
 ) -> None:
     """Run one worker alone."""
-    settings = load_settings(database_url=database_url, artifacts_url=artifacts_url, log_level=log_level)
+    settings = load_settings(
+        is_service=True, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level
+    )
     if check:
         from service.worker.liveness import missing_sign_of_life
 
@@ -68,7 +77,15 @@ def worker(
 
     if not attached:  # to a process that has said so
         say_if_new(settings)
+        _warn_of_strange_variables()
     main(settings, study, attached, name)
+
+
+def _warn_of_strange_variables() -> None:
+    """Warn of what looks like a setting in the environment and is none, such as a misspelled one."""
+    for name in sorted(os.environ):
+        if name.startswith("REGSWEEP_") and name.removesuffix("_FILE") not in variables():
+            _log.warning("a variable is no setting and does nothing", variable=name)
 
 
 def demo(

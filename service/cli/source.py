@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from getpass import getuser
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from service import audit
 from service.cli.options import api_key_of, load_settings, refuse
 from service.cli.output import say
 from service.errors import UnreachableError
@@ -168,10 +169,15 @@ def _database(settings: Settings, flags: str) -> Iterator[Source]:
     from service.local import LocalStudies
     from service.storage import schema
     from service.storage.artifacts import Artifacts
+    from service.storage.keys import KeyStore
     from service.storage.store import Store
 
     schema.check(settings.database_url, must_exist=True)
-    with closing(Store(settings.database_url, user_access(settings))) as store:
+    with (
+        closing(Store(settings.database_url, user_access(settings))) as store,
+        # Without keys it is one user's own, who knows what they do.
+        audit.by_user(user_name()) if KeyStore(store).has_keys() else nullcontext(),
+    ):
         yield Source(LocalStudies(store, Artifacts(settings.artifacts_url), settings), None, settings, flags)
 
 
@@ -179,11 +185,15 @@ def user_access(settings: Settings) -> Access:
     """What the user of this command line may use: every project, under their name on this machine."""
     from service.storage.access import Access, Quotas
 
+    return Access(user_name(), quotas=Quotas.of(settings))
+
+
+def user_name() -> str | None:
+    """Who runs this command, by the name on this machine; a container's user may have none."""
     try:
-        name: str | None = getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        name = None
-    return Access(name, quotas=Quotas.of(settings))
+        return getuser()
+    except (KeyError, OSError):
+        return None
 
 
 def server_flag(server: str | None) -> str:

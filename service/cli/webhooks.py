@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.durations import parse_duration
 from service.cli.options import JsonOption, KeyOption, ServerOption, open_client, print_json, refuse
 from service.cli.output import say
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from service.schemas.webhooks import DeliveryView
 
 webhooks = typer.Typer(
-    help="Add, list, test and remove addresses that the server tells when a study or a comparison ends.",
+    help="Add, list, rotate, test and remove addresses that the server tells when a study or a comparison ends.",
     no_args_is_help=True,
 )
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As `regsweep webhooks list` shows it.")]
@@ -77,6 +78,29 @@ def enable_webhook(
         changed = client.change_webhook(webhook_id, enabled=True)
     if as_json:
         print_json(changed)
+
+
+@webhooks.command("rotate")
+def rotate_webhook(
+    webhook_id: IdArgument,
+    grace: Annotated[
+        str, typer.Option(metavar="24h", help="Time for which the old secret signs too, at most 30d; 0s: none.")
+    ] = "24h",
+    server: ServerOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a webhook a new secret and print it; the old one signs its messages too until the grace period is over."""
+    grace_seconds = parse_duration("--grace", grace, least=0.0)
+    with open_client(server, key) as client:
+        rotated = client.rotate_webhook(webhook_id, grace_seconds)
+    if as_json:
+        print_json(rotated)
+        return
+    say(rotated.secret)
+    if rotated.old_secret_until is not None:
+        until = f"{rotated.old_secret_until:%Y-%m-%d %H:%M} UTC"
+        say(f"regsweep: messages are signed with the old secret too until {until}", file=sys.stderr)
 
 
 @webhooks.command("test")

@@ -10,10 +10,12 @@ from urllib.parse import quote
 import httpx
 
 from service import errors
-from service.errors import RefusedError, ServiceError
+from service.errors import RefusedError, ServiceError, UnreachableError
 from studies.errors import FieldError, InvalidSpecError
 
 _INVALID = 422
+#: Answers while the server, or its database, is away; a proxy gives the first and the last of a server that restarts.
+AWAY = frozenset({502, 503, 504})
 _KINDS = {"/v1/datasets/": "dataset", "/v1/projects/": "project", "/v1/sessions/": "session"}  # else a study
 
 
@@ -65,8 +67,8 @@ def refusal(response: httpx.Response) -> ServiceError | InvalidSpecError:
         problem = response.json()
         detail, wrong = str(problem["detail"]), problem.get("errors", [])
         fields = [FieldError(str(one["field"]), str(one["message"])) for one in wrong]
-    except (ValueError, KeyError, TypeError):  # a proxy's page, or another server's answer
-        return RefusedError.told(f"the server answered {status}: {response.text[:200]}", status)
+    except (ValueError, KeyError, TypeError):
+        return _of_another(response)
     kind = _BY_TITLE.get(str(problem.get("title")), _BY_STATUS.get(status, RefusedError))
     if status == _INVALID and fields and kind is RefusedError:
         return InvalidSpecError(fields)
@@ -75,3 +77,17 @@ def refusal(response: httpx.Response) -> ServiceError | InvalidSpecError:
     if isinstance(error, errors.RateLimitedError) and seconds.isdecimal():
         error.retry_after = int(seconds)
     return error
+
+
+def _of_another(response: httpx.Response) -> ServiceError:
+    """The error that a proxy's page stands for, or the answer of another server than regsweep's."""
+    status, asked = f"{response.status_code} {response.reason_phrase}", response.request.url
+    if response.has_redirect_location:
+        text = f"{asked} leads to {response.headers['location']}; name the server by where that is"
+    elif response.status_code in AWAY:
+        return UnreachableError.told(f"no server behind {asked} (a proxy answered {status})", response.status_code)
+    elif "html" in response.headers.get("content-type", ""):
+        text = f"{asked} is not regsweep's ({status}); give the URL with the path under which a proxy shows it"
+    else:
+        text = f"the server answered {status}: {response.text[:200]}"
+    return RefusedError.told(text, response.status_code)

@@ -15,7 +15,8 @@ class UnauthenticatedError(ServiceError):
     def __init__(self, reason: str | None = None) -> None:
         """Say what is wrong with the key or login that was sent; None when none was."""
         self.reason = reason or "a key is needed"
-        super().__init__(f"{self.reason}; send one as 'Authorization: Bearer rgs_…', or log in at /login")
+        one = "one" if reason is None else "a key"
+        super().__init__(f"{self.reason}; send {one} as 'Authorization: Bearer rgs_…', or log in at /login")
         self.challenge = 'Bearer realm="regsweep"' + (', error="invalid_token"' if reason else "")
 
 

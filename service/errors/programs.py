@@ -67,7 +67,8 @@ class UnreachableError(ServiceError):
     title = "No answer"
 
     def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"no server at {url} ({reason})")
+        hint = "; SSL_CERT_FILE names a certificate to trust" if "certificate verify failed" in reason else ""
+        super().__init__(f"no server at {url} ({reason}{hint})")
 
 
 class RefusedError(ServiceError):

@@ -13,7 +13,7 @@ from service.schemas.progress import OverallView, ProgressView
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, ComparisonState, StudyState
 from studies.analysis.labels import number
 from studies.datasets.summary import DataSummary
-from studies.frozen_model import FrozenModel, NotBool
+from studies.frozen_model import FrozenModel, IsNumber
 from studies.spec.comparison import Technique
 from studies.spec.sampler import PrunerName
 from studies.spec.training import EngineName
@@ -86,7 +86,9 @@ class StudyView(BaseModel):
         description="What keeps workers or the dashboard from the study, and what to do about it: another program "
         "deleted or renamed it in Optuna's tables. Null where nothing does.",
     )
-    spec: dict[str, Any] = Field(description="The StudySpec as accepted, with every default.")
+    spec: dict[str, Any] = Field(
+        description="The StudySpec as accepted, with every default; in listings without the config of a Keras model."
+    )
     warnings: list[str] = Field(
         default=[], description="What was accepted and does nothing, such as a pruner that can never prune."
     )
@@ -188,7 +190,7 @@ class BudgetChanges(FrozenModel):
     trials: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
         None, description="Trials in all, those that ended included; not fewer than now."
     )
-    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), NotBool] | None = Field(
+    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), IsNumber] | None = Field(
         None, description="Seconds in all, those that passed included; null for no limit. Not fewer than now."
     )
 

@@ -14,6 +14,8 @@ EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 Events = Annotated[
     list[WebhookEvent], AtMost(2), Field(min_length=1, description="What it is told of; each at most once.")
 ]
+GRACE_SECONDS = 86400.0
+MAX_GRACE_SECONDS = 30 * 86400.0
 _URL = "https://…, or http://… of a host that REGSWEEP_WEBHOOK_ALLOW lists."
 
 
@@ -33,6 +35,18 @@ class WebhookChange(FrozenModel):
     enabled: StrictBool | None = Field(None, description="False: it is told nothing until it is enabled again.")
 
 
+class WebhookRotation(FrozenModel):
+    """How a webhook gets a new secret."""
+
+    grace_seconds: float = Field(
+        GRACE_SECONDS,
+        ge=0,
+        le=MAX_GRACE_SECONDS,
+        strict=True,
+        description="How long the old secret signs beside the new one.",
+    )
+
+
 class WebhookView(BaseModel):
     """A webhook."""
 
@@ -46,10 +60,13 @@ class WebhookView(BaseModel):
     waiting: int = Field(description="Deliveries that are not over.")
     created_by: str | None = Field(description="The name of the key that added it; null where none was needed.")
     created_at: datetime
+    old_secret_until: datetime | None = Field(
+        description="Until when the secret before the last rotation signs too; null: none does."
+    )
 
 
 class NewWebhookView(WebhookView):
-    """A webhook that was added."""
+    """A webhook with its new secret."""
 
     secret: str = Field(description="What its messages are signed with; shown now, and never again.")
 

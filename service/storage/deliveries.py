@@ -24,6 +24,7 @@ from service.storage.store import Store
 
 #: Seconds before the second attempt and those after it; then a delivery is given up.
 PAUSES = (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0)
+MAX_RETRY_AFTER = PAUSES[-1]  # of what a receiver asks to wait
 KEPT_SECONDS = 30 * 86400.0
 _LEASE_SECONDS = 60.0  # more than an attempt lasts: the delivery of a server that died is free again then
 _JITTER = 0.2  # share of a pause that is added at most, so that many do not come back at once
@@ -47,7 +48,7 @@ class Claimed:
     attempt: int
     timestamp: int
     url: str
-    wrapped_secret: str
+    wrapped_secrets: tuple[str, ...]  # the webhook's, and the one before while that is good
     body: bytes
 
 
@@ -58,6 +59,7 @@ class Outcome:
     delivered: bool
     answer: str  # the receiver's status and the beginning of its text, or why there is none
     gone: bool = False  # the receiver wants nothing any more
+    retry_after: float = 0.0  # seconds that the receiver asks to wait, of any size
 
 
 class DeliveryStore:
@@ -115,8 +117,9 @@ class DeliveryStore:
                 delivery.status = DeliveryStatus.DELIVERED if outcome.delivered else DeliveryStatus.FAILED
                 delivery.ended_at = now
             else:
-                # Not for secrets.
-                delivery.next_at = now + PAUSES[delivery.attempts - 1] * (1 + _JITTER * random.random())  # noqa: S311
+                # Never sooner than without a wish: who asks for a second each time would soon be given up.
+                pause = max(PAUSES[delivery.attempts - 1], min(outcome.retry_after, MAX_RETRY_AFTER))
+                delivery.next_at = now + pause * (1 + _JITTER * random.random())  # noqa: S311  # not for secrets
             if delivery.status == DeliveryStatus.FAILED and delivery.event != Event.TEST:
                 disabled_for = _disable(session, delivery, outcome, now)
             webhook_id = delivery.webhook_id
@@ -129,9 +132,12 @@ class DeliveryStore:
             return session.get_one(DeliveryRecord, delivery_id)
 
     def sweep(self) -> int:
-        """Delete the deliveries of more than 30 days ago; return their number."""
+        """Delete the deliveries of more than 30 days ago, which are counted, and old secrets that sign no more."""
         with self._store.writing() as session:
-            old = DeliveryRecord.created_at < self._clock(session) - KEPT_SECONDS
+            now = self._clock(session)
+            ended = sa.update(WebhookRecord).where(WebhookRecord.old_until <= now)
+            session.execute(ended.values(old_secret=None, old_until=None))
+            old = DeliveryRecord.created_at < now - KEPT_SECONDS
             return len(session.scalars(sa.delete(DeliveryRecord).where(old).returning(DeliveryRecord.id)).all())
 
 
@@ -145,7 +151,10 @@ def _claim(delivery: DeliveryRecord, webhook: WebhookRecord, now: float) -> Clai
     delivery.attempts += 1
     delivery.next_at = now + _LEASE_SECONDS
     body = json.dumps(delivery.payload, separators=(",", ":")).encode()
-    return Claimed(delivery.id, delivery.attempts, int(now), webhook.url, webhook.secret, body)
+    secrets: tuple[str, ...] = (webhook.secret,)
+    if webhook.old_secret is not None and now < (webhook.old_until or 0.0):
+        secrets += (webhook.old_secret,)
+    return Claimed(delivery.id, delivery.attempts, int(now), webhook.url, secrets, body)
 
 
 def _complete(session: Session, delivery: DeliveryRecord, now: float) -> bool:

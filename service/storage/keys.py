@@ -55,7 +55,8 @@ class KeyStore:
                 f"there is a key '{name}', or was one; choose another name, or give it a new secret: "
                 "`regsweep keys rotate`"
             ) from None
-        audit.record("key.created", key_id=api_key.id, name=record.name, scope=scope, seconds=seconds)
+        told = {"name": record.name, "scope": scope, "projects": record.projects, "seconds": seconds}
+        audit.record("key.created", key_id=api_key.id, **told)
         return api_key
 
     def rotate(self, name_or_id: str, grace_seconds: float, seconds: float | None = None) -> ApiKey:
@@ -70,7 +71,9 @@ class KeyStore:
             now = session.scalar(sa.select(unix_now())) or 0.0
             is_expired = record.expires_at is not None and record.expires_at <= now
             if record.revoked_at is not None:
-                raise ConflictError(f"the key '{record.name}' was revoked; make another with `regsweep keys create`")
+                raise ConflictError(
+                    f"the key '{record.name}' was revoked; make another, of another name, with `regsweep keys create`"
+                )
             if is_expired and seconds is None:
                 raise ConflictError(
                     f"the key '{record.name}' has expired; say with --expires how long the new one lasts"
@@ -144,10 +147,12 @@ class KeyStore:
         """
         with self._store.writing() as session:
             record = _find(session, name_or_id, lock=True)
-            if record.revoked_at is None:
+            is_new = record.revoked_at is None
+            if is_new:
                 record.revoked_at = session.scalar(sa.select(unix_now()))
             session.execute(sa.delete(SessionRecord).where(SessionRecord.key_id == record.id))
-        audit.record("key.revoked", key_id=record.id, name=record.name)
+        if is_new:
+            audit.record("key.revoked", key_id=record.id, name=record.name)
 
     def note_use(self, key_id: str) -> None:
         """Record that a key was used now."""

@@ -55,6 +55,14 @@ def remove(store: Store, artifacts: Artifacts, paths: Sequence[str]) -> list[str
     return list(filter(remove_one, paths))
 
 
+def oldest_paths(store: Store, count: int) -> list[str]:
+    """The paths of the oldest files that records point to: so many datasets, then so many models."""
+    datasets = sa.select(DatasetRecord.digest).order_by(DatasetRecord.created_at).limit(count)
+    models = sa.select(TrialRecord.model).where(TrialRecord.model.is_not(None)).order_by(TrialRecord.id).limit(count)
+    with store.reading() as session:
+        return [*map(file_path, session.scalars(datasets)), *(path for path in session.scalars(models) if path)]
+
+
 def _records(store: Store) -> tuple[set[str], set[int]]:
     """All paths that records point to, and the ids of all studies."""
     with store.reading() as session:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from service import audit
 from service.errors import BadRequestError, ConflictError, ForbiddenError
 from service.names import DEFAULT_PROJECT
 from service.storage import quotas
@@ -81,6 +82,7 @@ class ProjectStore:
                 session.add(ProjectRecord(name=name, created_by=self._access.name, created_at=unix_now(), **own))
         except sa.exc.IntegrityError:
             raise ConflictError(f"a project named '{name}' exists; choose another name") from None
+        audit.record("project.created", project=name, **own)
         return self.project(name)
 
     def change(self, name: str, own: Mapping[str, int | None]) -> ProjectState:
@@ -90,7 +92,11 @@ class ProjectStore:
             self._check_unlimited()
             for quota, limit in own.items():
                 setattr(record, quota, limit)
-        return self.project(name)
+            known = record.name
+        # As the command line says it.
+        told = {quota: "none" if limit is None else limit for quota, limit in own.items()}
+        audit.record("project.changed", project=known, **told)
+        return self.project(known)
 
     def delete(self, name: str) -> None:
         """Delete a project with its webhooks.
@@ -110,6 +116,8 @@ class ProjectStore:
                 raise ConflictError(f"the project '{name}' is that of the keys {', '.join(keys)}; revoke those first")
             session.execute(sa.delete(WebhookRecord).where(WebhookRecord.project == record.name))
             session.delete(record)
+            known = record.name
+        audit.record("project.deleted", project=known)
 
     def _state(self, session: Session, record: ProjectRecord) -> ProjectState:
         name = record.name

@@ -116,8 +116,9 @@ def _check(project: str, quota: str, limit: int, before: int, after: int) -> Non
     """Raise QuotaError when a project would have more than its quota."""
     if after > limit:
         _, counted, frees = _COUNTED[quota]
+        room = f"{frees}, makes room" if after - before <= limit else "alone it is more than the quota"
         raise QuotaError(
             f"project '{project}' has {before:,} of at most {limit:,} {counted} (quota {quota}), and would "
-            f"have {after:,}; {frees}, makes room",
+            f"have {after:,}; {room}",
             _RETRY_SECONDS,
         )

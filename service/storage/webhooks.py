@@ -86,6 +86,16 @@ class WebhookStore:
         audit.record("webhook.changed", webhook_id=webhook_id)
         return record
 
+    def rotate(self, webhook_id: str, wrapped_secret: str, grace_seconds: float) -> WebhookRecord:
+        """Give a webhook a new secret; the one before signs beside it for the grace, one still before no more."""
+        with self._store.writing() as session:
+            record = self._find(session, webhook_id, lock=True)
+            until = (session.scalar(sa.select(unix_now())) or 0.0) + grace_seconds
+            record.old_secret, record.old_until = (record.secret, until) if grace_seconds > 0 else (None, None)
+            record.secret = wrapped_secret
+        audit.record("webhook.rotated", webhook_id=webhook_id, grace_seconds=grace_seconds)
+        return record
+
     def delete(self, webhook_id: str) -> None:
         """Delete a webhook with all that waits for it."""
         with self._store.writing() as session:
@@ -98,6 +108,7 @@ class WebhookStore:
             records = session.scalars(sa.select(WebhookRecord).order_by(WebhookRecord.id).with_for_update()).all()
             for record in records:
                 record.secret = rewrap(record.secret)
+                record.old_secret = None if record.old_secret is None else rewrap(record.old_secret)
         audit.record("secrets.rewrapped", secrets=len(records))
         return len(records)
 

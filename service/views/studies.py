@@ -63,6 +63,16 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
     ]
 
 
+def listed_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
+    """Studies as in a listing: without the configs of their Keras models, which have up to 2 MB each."""
+    return [
+        view.model_copy(update={"spec": {**view.spec, "model": {**view.spec["model"], "config": None}}})
+        if view.spec["model"]["kind"] == "keras"
+        else view
+        for view in study_views(store, studies)
+    ]
+
+
 def new_study_view(store: Store, session: Session, study: StudyRecord) -> StudyView:
     """A study in the transaction that accepts it."""
     trials = study.spec["budget"]["trials"]

@@ -20,6 +20,7 @@ def webhook_view(webhook: WebhookRecord, waiting: int) -> WebhookView:
         waiting=waiting,
         created_by=webhook.created_by,
         created_at=utc(webhook.created_at),
+        old_secret_until=utc_or_none(webhook.old_until),
     )
 
 

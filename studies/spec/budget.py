@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from studies.frozen_model import FrozenModel, NotBool
+from studies.frozen_model import FrozenModel, IsNumber
 
 
 def seconds_text(seconds: float) -> str:
@@ -28,7 +28,7 @@ class Budget(FrozenModel):
         50, description="Trials: exactly so many are run, whatever the number of workers."
     )
     epochs: Annotated[int, Field(ge=1, le=100_000, strict=True)] = Field(100, description="Most epochs a trial trains.")
-    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), NotBool] | None = Field(
+    timeout_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), IsNumber] | None = Field(
         None, description="Seconds from the first trial's start until the study is ended with what it has."
     )
     max_failed_trials: Annotated[int, Field(ge=0, le=100_000, strict=True)] | None = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StrictBool, model_validator
 
-from studies.frozen_model import AtMost, FrozenModel, NotBool
+from studies.frozen_model import AtMost, FrozenModel, IsNumber
 
 Technique = Literal["none", "l1", "l2", "elastic_net", "dropout", "early_stopping", "combined"]
 TECHNIQUES: tuple[Technique, ...] = get_args(Technique)
@@ -51,7 +51,7 @@ class ComparisonSpec(FrozenModel):
         "on the folds, in one Keras model; refit: one trained on all rows, for as many epochs as on the folds; split: "
         "the one that is trained on the study's own split, as of every candidate.",
     )
-    rope: Annotated[float, Field(gt=0, allow_inf_nan=False), NotBool] | None = Field(
+    rope: Annotated[float, Field(gt=0, allow_inf_nan=False), IsNumber] | None = Field(
         None,
         description="Region of practical equivalence: a difference of the first objective up to this much does not "
         "matter; 0.01 when left out, for val_mae, epochs and nonzero_weights a hundredth of the best mean.",

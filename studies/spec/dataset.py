@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from studies.frozen_model import FEW_FIELDS, AtMost, FrozenModel, NotBool
+from studies.frozen_model import FEW_FIELDS, AtMost, FrozenModel, IsNumber
 from studies.objectives import Task
 from studies.spec.name import MAX_NAME, normalize
 from studies.spec.table import TableFormat, TableOptions
@@ -126,7 +126,7 @@ class SyntheticDataset(FrozenModel):
     informative: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
         None, description="Columns the target depends on, at most `features`; the rest are noise."
     )
-    label_noise: Annotated[float, Field(ge=0, le=0.5), NotBool] | None = Field(
+    label_noise: Annotated[float, Field(ge=0, le=0.5), IsNumber] | None = Field(
         None, description="Share of labels flipped; for a regression, noise as a share of the target's deviation."
     )
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = Field(

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool
 
-from studies.frozen_model import FrozenModel, NotBool
+from studies.frozen_model import FrozenModel, IsNumber
 
-Decay = Annotated[float, Field(ge=0, lt=1), NotBool]
-Epsilon = Annotated[float, Field(gt=0), NotBool]
+Decay = Annotated[float, Field(ge=0, lt=1), IsNumber]
+Epsilon = Annotated[float, Field(gt=0), IsNumber]
 
 
 class AdamSpec(FrozenModel):
@@ -26,7 +26,7 @@ class AdamWSpec(FrozenModel):
     """keras.optimizers.AdamW: Adam with decoupled weight decay."""
 
     name: Literal["adamw"] = Field(description="Which optimizer.")
-    weight_decay: Annotated[float, Field(ge=0), NotBool] = Field(
+    weight_decay: Annotated[float, Field(ge=0), IsNumber] = Field(
         0.004, description="Share of a weight, times the rate, a step."
     )
     beta_1: Decay = Field(0.9, description="Decay of the gradient's mean.")
@@ -38,7 +38,7 @@ class SgdSpec(FrozenModel):
     """keras.optimizers.SGD."""
 
     name: Literal["sgd"] = Field(description="Which optimizer.")
-    momentum: Annotated[float, Field(ge=0, le=1), NotBool] = Field(
+    momentum: Annotated[float, Field(ge=0, le=1), IsNumber] = Field(
         0.0, description="Share of the last move that goes on."
     )
     nesterov: StrictBool = Field(False, description="Look ahead along the momentum.")
@@ -66,7 +66,7 @@ class CosineSpec(FrozenModel):
     """keras.optimizers.schedules.CosineDecay over all epochs of the budget."""
 
     name: Literal["cosine"] = Field(description="Which schedule.")
-    alpha: Annotated[float, Field(ge=0, le=1), NotBool] = Field(
+    alpha: Annotated[float, Field(ge=0, le=1), IsNumber] = Field(
         0.0, description="Share of the learning rate that is left."
     )
 
@@ -75,7 +75,7 @@ class ExponentialSpec(FrozenModel):
     """keras.optimizers.schedules.ExponentialDecay, a little with every step."""
 
     name: Literal["exponential"] = Field(description="Which schedule.")
-    decay_rate: Annotated[float, Field(gt=0, le=1), NotBool] = Field(
+    decay_rate: Annotated[float, Field(gt=0, le=1), IsNumber] = Field(
         0.96, description="What an epoch multiplies the rate by."
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, Type
 
 from pydantic import BeforeValidator, Discriminator, Field, StrictBool, Tag, ValidationInfo, model_validator
 
-from studies.frozen_model import AtMost, FrozenModel, NotBool
+from studies.frozen_model import AtMost, FrozenModel, IsNumber
 from studies.regularization import REGULARIZERS, Regularizer
 
 Number = TypeVar("Number", int, float)
@@ -58,11 +58,11 @@ def greatest(parameter: Any) -> float:
     return float(max(parameter)) if isinstance(parameter, tuple) else float(parameter)
 
 
-Lambda = Annotated[float, Field(ge=0, allow_inf_nan=False), NotBool]
-Ratio = Annotated[float, Field(ge=0, le=1), NotBool]
-Rate = Annotated[float, Field(ge=0, lt=1), NotBool]
+Lambda = Annotated[float, Field(ge=0, allow_inf_nan=False), IsNumber]
+Ratio = Annotated[float, Field(ge=0, le=1), IsNumber]
+Rate = Annotated[float, Field(ge=0, lt=1), IsNumber]
 Patience = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
-LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False), NotBool]
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False), IsNumber]
 BatchSize = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
 

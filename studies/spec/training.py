@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool
 
-from studies.frozen_model import FrozenModel, NotBool
+from studies.frozen_model import FrozenModel, IsNumber
 from studies.objectives import MonitorName
 from studies.spec.optimizer import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
 
@@ -19,7 +19,7 @@ class EarlyStoppingSpec(FrozenModel):
     """Ends a training before its epochs are used up, as keras.callbacks.EarlyStopping; patience is searched."""
 
     monitor: MonitorName = Field("val_loss", description="What must improve; val_loss is without the penalty.")
-    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False), NotBool] = Field(
+    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False), IsNumber] = Field(
         0.0, description="Least change that counts as an improvement, in the monitor's unit."
     )
     start_from_epoch: Annotated[int, Field(ge=0, le=100_000, strict=True)] = Field(

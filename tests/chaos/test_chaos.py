@@ -1,4 +1,4 @@
-"""The short scenarios of `make chaos`."""
+"""The short scenarios of `make chaos`, each on one database."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +27,28 @@ class Completed:
     stderr: str
 
 
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def run_command(*arguments: str, **variables: str) -> Completed:
     """Run `regsweep …` with these variables, and no other of ours, in its environment."""
+    return _run(arguments, variables, io.StringIO())
+
+
+def run_at_terminal(*arguments: str, **variables: str) -> Completed:
+    """Run it as `run_command` does, its standard error a terminal."""
+    return _run(arguments, variables, _Terminal())
+
+
+def _run(arguments: Sequence[str], variables: Mapping[str, str], err: io.StringIO) -> Completed:
     # xdist gives its workers COLUMNS.
     theirs = {name: value for name, value in os.environ.items() if not name.startswith(("REGSWEEP_", "COLUMNS"))}
-    out, err, status = io.StringIO(), io.StringIO(), 0
+    out, status = io.StringIO(), 0
     root = logging.getLogger()
     with (
-        patch.dict(os.environ, theirs | variables, clear=True),
+        patch.dict(os.environ, {**theirs, **variables}, clear=True),
         patch("sys.argv", ["regsweep", *arguments]),
         patch.object(root, "handlers", root.handlers[:]),  # a command that logs puts one on its own standard error
         redirect_stdout(out),

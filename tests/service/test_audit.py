@@ -16,9 +16,9 @@ from service import audit
 from service.storage.keys import KeyStore
 from service.storage.store import Store
 from tests.acceptance.polling import eventually
-from tests.service.commanding import run_command
+from tests.service.commanding import run_at_terminal, run_command
 from tests.service.conftest import served, settings_in
-from tests.service.documents import document
+from tests.service.documents import document, study
 from tests.service.working import working
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -65,20 +65,23 @@ def test_every_change_over_rest_is_one_line_with_its_request_its_key_and_its_stu
         assert all(line["request_id"] == "r-1" and line["key"] == key[4:16] for line in lines), lines
         return events(lines)
 
-    study = "/v1/studies/iris"
+    path_of_study = "/v1/studies/iris"
     steps: list[tuple[str, str, dict[str, Any], list[str]]] = [
         ("POST", "/v1/studies", {"json": document(trials=3)}, ["study.submitted"]),
-        ("POST", f"{study}/trials", {"json": {"params": {"dropout": 0.1}}}, ["trial.enqueued"]),
-        ("PATCH", study, {"json": {"priority": 3}}, ["study.changed"]),
-        ("POST", f"{study}/pause", {}, ["study.paused"]),
-        ("POST", f"{study}/resume", {}, ["study.resumed"]),
-        ("POST", f"{study}/comparison", {"json": {"techniques": ["none", "l1"]}}, ["comparison.begun"]),
-        ("POST", f"{study}/comparison/stop", {}, ["comparison.ended", *["comparison.part_ended"] * 2]),
-        ("DELETE", f"{study}/comparison", {}, ["comparison.deleted"]),
-        ("POST", f"{study}/stop", {}, ["study.ended"]),
-        ("DELETE", study, {}, ["study.deleted"]),
+        ("POST", f"{path_of_study}/trials", {"json": {"params": {"dropout": 0.1}}}, ["trial.enqueued"]),
+        ("PATCH", path_of_study, {"json": {"priority": 3}}, ["study.changed"]),
+        ("POST", f"{path_of_study}/pause", {}, ["study.paused"]),
+        ("POST", f"{path_of_study}/resume", {}, ["study.resumed"]),
+        ("POST", f"{path_of_study}/comparison", {"json": {"techniques": ["none", "l1"]}}, ["comparison.begun"]),
+        ("POST", f"{path_of_study}/comparison/stop", {}, ["comparison.ended", *["comparison.part_ended"] * 2]),
+        ("DELETE", f"{path_of_study}/comparison", {}, ["comparison.deleted"]),
+        ("POST", f"{path_of_study}/stop", {}, ["study.ended"]),
+        ("DELETE", path_of_study, {}, ["study.deleted"]),
         ("POST", "/v1/datasets?target=y&name=rows&format=csv", {"content": CSV}, ["dataset.added"]),
         ("DELETE", "/v1/datasets/rows", {}, ["dataset.deleted"]),
+        ("POST", "/v1/projects", {"json": {"name": "alpha"}}, ["project.created"]),
+        ("PATCH", "/v1/projects/alpha", {"json": {"active_studies": 3}}, ["project.changed"]),
+        ("DELETE", "/v1/projects/alpha", {}, ["project.deleted"]),
     ]
     for method, path, more, expected in steps:
         assert sent(method, path, **more) == expected, path
@@ -162,6 +165,26 @@ def test_keys_that_commands_make_and_revoke_are_lines(database: Path, store: Sto
     assert "key.created" in made.stderr
     assert made.stdout.strip()[17:] not in made.stderr
     assert "key.revoked" in run_command("keys", "revoke", key_id, "--database-url", url).stderr
+    assert "key.revoked" not in run_command("keys", "revoke", key_id, "--database-url", url).stderr
+
+
+def test_commands_on_the_database_are_lines_that_name_their_user(database: Path, store: Store) -> None:
+    at = "--database-url", store.url
+    assert not run_command("projects", "create", "private", *at).stderr  # nobody else's, where there is no key
+    assert "user=carol" in run_command("keys", "create", "me", *at, LOGNAME="carol").stderr
+    done = run_command("projects", "create", "alpha", *at, LOGNAME="carol")
+    assert ("project.created" in done.stderr, "user=carol" in done.stderr) == (True, True)
+    store.create_study(study(trials=2))
+    for command in (["pause"], ["delete", "--force"]):
+        assert "user=carol" in run_command(*command, "iris", *at, LOGNAME="carol").stderr
+
+
+def test_at_a_terminal_a_command_says_its_own_words_alone(store: Store) -> None:
+    command = ("keys", "create", "--database-url", store.url)
+    seen = run_at_terminal(*command, "dora")
+    assert (seen.returncode, "rgs_" in seen.stdout, "key.created" in seen.stderr) == (0, True, False)
+    kept = run_at_terminal(*command, "emil", REGSWEEP_LOG_FORMAT="json")
+    assert "key.created" in kept.stderr
 
 
 def test_an_event_that_is_in_no_table_is_refused() -> None:

@@ -162,6 +162,69 @@ def test_what_may_not_be_repeated_is_sent_once(stuttering: int) -> None:
         assert Stuttering.keys == [None]
 
 
+class Gateway(BaseHTTPRequestHandler):
+    """A proxy: its own answers while the server behind it is away, then the server's."""
+
+    answers: list[int]
+    stream = b"event: end\ndata: {}\n\n"
+
+    def do_GET(self) -> None:
+        status = type(self).answers.pop(0)
+        is_stream = status == 200 and self.path.endswith("/events")
+        self.send_response(status)
+        self.send_header("Content-Type", "text/event-stream" if is_stream else "text/html")
+        if status == 308:
+            self.send_header("Location", "https://elsewhere/regsweep")
+        self.end_headers()
+        self.wfile.write(self.stream if is_stream else b"<html>Bad Gateway</html>")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def gateway() -> Iterator[int]:
+    with HTTPServer(("127.0.0.1", 0), Gateway) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def test_a_server_that_restarts_behind_a_proxy_is_waited_for(gateway: int) -> None:
+    Gateway.answers = [200, 502, 504, 200, 502, 200]
+    with client(gateway) as here:
+        here.report("iris")
+        assert "Bad Gateway" in here.report("iris")  # the last answer's body
+        assert [type(event).__name__ for event in here.events("iris")] == ["EndEvent"]
+    assert not Gateway.answers
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (
+            502,
+            UnreachableError,
+            r"no server behind http\S+/iris/report \(a proxy answered 502 Bad Gateway\)",
+        ),
+        (308, RefusedError, "leads to https://elsewhere/regsweep; name the server by where that is"),
+        (404, RefusedError, r"is not regsweep's \(404 Not Found\); give the URL with the path"),
+    ],
+)
+def test_the_page_of_a_proxy_is_told_in_a_sentence(
+    gateway: int, status: int, error: type[Exception], words: str
+) -> None:
+    Gateway.answers = [status]
+    with client(gateway) as here, pytest.raises(error, match=words):
+        here.report("iris")
+
+
+def test_who_does_not_know_a_certificate_is_told_how_to_trust_it() -> None:
+    untrusted = UnreachableError("https://localhost", "[SSL] certificate verify failed: self-signed certificate")
+    assert str(untrusted).endswith("self-signed certificate; SSL_CERT_FILE names a certificate to trust)")
+
+
 def test_whether_something_has_a_name_is_asked_of_the_server_whose_unicode_may_be_newer(stuttering: int) -> None:
     with client(stuttering) as here:
         assert here.report("no Python prints \ue000") == ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import regsweep
 from service.api.app import create_app
 from service.cli import main
 from service.cli.datasets import datasets
@@ -123,3 +124,11 @@ def test_every_field_of_a_file_beside_the_study_is_documented() -> None:
 @pytest.mark.parametrize("file", sorted((DOCS / "examples").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_example_study_is_valid(file: Path) -> None:
     assert read(file).name
+
+
+def test_python_has_every_error_that_its_page_names_and_its_page_every_method_of_the_client() -> None:
+    page = (DOCS / "python.md").read_text()
+    named = set(re.findall(r"`(\w+Error)`", page))
+    assert {name for name in named if not hasattr(regsweep, name)} == set()
+    methods = {name for name in dir(regsweep.Client) if not name.startswith("_")}
+    assert {name for name in methods if f"`{name}`" not in page} == {"close"}, "which stands as `close()`"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from optuna.trial import TrialState
 
 from service.storage.artifacts import Artifacts
@@ -31,8 +32,8 @@ def kept_of(folder: Path, store: Store, objectives: list[str], values: list[list
     return [trial.number or 0 for trial in trials if trial.model is not None]
 
 
-def why_not(folder: Path, trial: int) -> str:
-    with served(settings_in(folder)) as api:
+def why_not(folder: Path, url: str, trial: int) -> str:
+    with served(settings_in(folder, url)) as api:
         answer = api.get("/v1/studies/iris/model", params={"trial": trial})
         assert answer.status_code == 404
         sentence = str(answer.json()["detail"])
@@ -41,8 +42,7 @@ def why_not(folder: Path, trial: int) -> str:
     return sentence
 
 
-def test_of_one_objective_the_best_five_are_kept_and_of_ties_the_earliest(tmp_path: Path) -> None:
-    store = Store(settings_in(tmp_path).database_url)
+def test_of_one_objective_the_best_five_are_kept_and_of_ties_the_earliest(store: Store, tmp_path: Path) -> None:
     assert kept_of(tmp_path, store, ["val_loss"], [[float(value)] for value in (9, 8, 3, 3, 3, 2, 2, 2)]) == [
         2,
         3,
@@ -50,20 +50,18 @@ def test_of_one_objective_the_best_five_are_kept_and_of_ties_the_earliest(tmp_pa
         6,
         7,
     ]
-    store.close()
-    assert why_not(tmp_path, 1) == (
+    assert why_not(tmp_path, store.url, 1) == (
         "trial 1 has no model: a study keeps those of the trials that were the best when they ended, the best 5 of "
         "them; see has_model"
     )
 
 
-def test_of_several_objectives_twenty_are_kept_with_both_ends_and_spread(tmp_path: Path) -> None:
-    store = Store(settings_in(tmp_path).database_url)
+@pytest.mark.usefixtures("database")  # SQLite's alone: which of the front stay is worked out without SQL
+def test_of_several_objectives_twenty_are_kept_with_both_ends_and_spread(store: Store, tmp_path: Path) -> None:
     dominated: list[list[float]] = [[50.0, 50.0]] * 3
     order = [7 * place % 40 for place in range(40)]  # along the front, and no neighbours one after the other
     kept = kept_of(tmp_path, store, ["val_loss", "epochs"], dominated + [[float(x), 39.0 - x] for x in order])
-    store.close()
     places = sorted(order[number - 3] for number in kept)
     assert (len(places), places[0], places[-1]) == (20, 0, 39)  # none that was dominated is among them
     assert max(after - before for before, after in pairwise(places)) <= 5
-    assert "spread over it" in why_not(tmp_path, 0)
+    assert "spread over it" in why_not(tmp_path, store.url, 0)

@@ -24,7 +24,7 @@ NO_LIMITS = {
     "service/api/uploads.py: _MAX_SHOWN_NAME",
     "service/cli/init.py: _MAX_COMMENT",
     "service/cli/init.py: _MAX_SHOWN_COLUMNS",
-    "service/errors.py: _MAX_LISTED",
+    "service/errors/service_error.py: MAX_LISTED",
     "service/storage/deliveries.py: _MAX_ANSWER",
     "service/storage/failures.py: _MAX_REASON",
     "service/storage/missing_from_optuna.py: _MAX_NAMED",

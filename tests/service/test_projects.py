@@ -14,6 +14,7 @@ import regsweep
 from service.api.app import create_app
 from service.errors import ServiceError
 from service.scopes import SCOPES
+from service.settings import Settings
 from service.storage import workers
 from service.storage.comparison_store import ComparisonStore
 from service.storage.keys import KeyStore
@@ -35,10 +36,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("projects")
 
 
+@pytest.fixture(scope="module", params=["SQLite", "PostgreSQL"])
+def settings(folder: Path, request: pytest.FixtureRequest) -> Settings:
+    """Of one service for each database: what a key sees is worked out in SQL."""
+    if request.param == "SQLite":
+        return settings_in(folder)
+    return settings_in(folder, request.getfixturevalue("postgresql_template").url("projects", "prepared"))
+
+
 @pytest.fixture(scope="module")
-def opened(folder: Path) -> Iterator[Store]:
+def opened(settings: Settings) -> Iterator[Store]:
     """A store with two projects beside `default`."""
-    store = Store(settings_in(folder).database_url)
+    store = Store(settings.database_url)
     for name in ("alpha", "beta"):
         ProjectStore(store).create(name, {})
     yield store
@@ -53,9 +62,9 @@ def keys(opened: Store) -> Mapping[str, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def api(folder: Path, opened: Store, keys: Mapping[str, dict[str, str]]) -> Iterator[httpx.Client]:
+def api(folder: Path, settings: Settings, opened: Store, keys: Mapping[str, dict[str, str]]) -> Iterator[httpx.Client]:
     """A service on which the project alpha has a dataset and a compared study of it, with a trial that runs."""
-    with served(settings_in(folder)) as client:
+    with served(settings) as client:
         upload = {"name": "rows", "target": "y", "format": "csv"}
         assert client.post("/v1/datasets", params=upload, content=CSV, headers=keys["alpha"]).status_code == 201
         of_rows = document("secret", dataset={"kind": "uploaded", "name": "rows"})
@@ -274,7 +283,9 @@ def test_an_idempotency_key_belongs_to_its_api_key(api: httpx.Client, keys: Mapp
     assert (reused.status_code, reused.json()["title"]) == (422, "Key reused")
 
 
-def test_who_did_what_is_kept_and_shown(api: httpx.Client, keys: Mapping[str, dict[str, str]], folder: Path) -> None:
+def test_who_did_what_is_kept_and_shown(
+    api: httpx.Client, keys: Mapping[str, dict[str, str]], settings: Settings
+) -> None:
     assert api.post("/v1/studies", json=document("steered"), headers=keys["alpha"]).status_code == 201
     path = "/v1/studies/steered"
     for key, method, action, body in (
@@ -289,7 +300,6 @@ def test_who_did_what_is_kept_and_shown(api: httpx.Client, keys: Mapping[str, di
     ):
         answer = api.request(method, f"{path}{action}", json=body, headers=keys[key])
         assert answer.is_success, answer.text
-    settings = settings_in(folder)
     place = ("--database-url", settings.database_url, "--artifacts-url", settings.artifacts_url)
     assert run_command("extend", "steered", "--trials", "7", *place, LOGNAME="grace").returncode == 0
     page = api.get(f"{path}/changes", params={"limit": 2}, headers=keys["alpha"]).json()

@@ -123,6 +123,7 @@ def test_every_operation_of_the_document_is_one_of_a_method(
     webhook = client.add_webhook("https://example.org/").id
     assert client.webhooks() == [client.webhook(webhook)]
     assert not client.change_webhook(webhook, enabled=False).enabled
+    assert client.rotate_webhook(webhook).old_secret_until is not None
     assert client.webhook_deliveries(webhook) == []
     client.delete_webhook(webhook)
     for call in lacking:  # of this study there are none, or another part brings the route

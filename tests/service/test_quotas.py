@@ -60,7 +60,9 @@ def test_waiting_trials_are_counted_with_the_comparisons_and_at_every_way_to_mor
     ):
         held.create_study(study("two", 5))
     assert [one.name for one in held.studies(None, 9, None).items] == ["one"]
-    with pytest.raises(QuotaError, match="and would have 12"):
+    with pytest.raises(QuotaError, match="and would have 19; alone it is more than the quota"):
+        held.create_study(study("three", 13))
+    with pytest.raises(QuotaError, match="would have 12; a trial that runs, or a study that is stopped, makes"):
         held.change("one", budget={"trials": 12})
     with pytest.raises(QuotaError, match="and would have 11"):
         ComparisonStore(held).begin("one", ComparisonSpec(techniques=("none", "l1"), trials_per_technique=4))
@@ -97,7 +99,7 @@ def test_an_upload_that_has_no_place_is_refused_before_it_comes(tmp_path: Path, 
 
 
 def test_a_refused_upload_leaves_no_file_and_the_answer_says_when_to_come_again(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path).model_copy(update={"quota_stored_bytes": len(CSV) + 10})
+    settings = settings_in(tmp_path).model_copy(update={"quota_stored_bytes": len(CSV) + 20})
     upload = {"name": "rows", "target": "y", "format": "csv"}
     other = tmp_path / "other.csv"
     other.write_bytes(CSV + b"3,3,1\n4,4,0\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def test_the_age_of_workers_is_told(store: Store, artifacts_url: str) -> None:
     with readiness(store.url, artifacts_url) as checks:
         found = checks.check()
     assert {name: check.is_ok for name, check in found.items()} == dict.fromkeys(found, True)
-    assert re.fullmatch(r"1 alive; their last signs of life were \d to \d seconds ago", found["workers"].detail)
+    assert re.fullmatch(r"1 alive; its last sign of life was \d seconds ago", found["workers"].detail)
 
 
 def test_only_who_may_read_sees_what_is_wrong(store: Store, tmp_path: Path) -> None:
@@ -94,6 +95,38 @@ def test_artifacts_that_cannot_be_reached_are_not_ready(store: Store, tmp_path: 
     for url in (f"file://{tmp_path}/file/artifacts", "s3://no-such-bucket/artifacts"):
         with readiness(store.url, url) as checks:
             assert not checks.check()["artifacts"].is_ok, url
+
+
+def test_a_folder_that_has_none_of_the_files_that_were_kept_is_not_ready(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.api.readiness._FRESH_SECONDS", 0.0)
+    with served(settings_in(tmp_path, store.url)) as api:
+
+        def artifacts() -> Any:
+            return api.get("/readyz").json()["checks"][2]
+
+        for name in ("lost", "remains"):
+            upload = {"name": name, "target": "y", "format": "csv"}
+            content = f"x,y\n{'1,0 2,1 '.replace(' ', chr(10)) * 20}9,{len(name) % 2}\n{len(name)},1\n"
+            api.post("/v1/datasets", params=upload, content=content).raise_for_status()
+            assert artifacts()["status"] == "ok"
+        files = sorted((tmp_path / "artifacts" / "datasets").iterdir())
+        files[0].unlink()
+        assert artifacts()["status"] == "ok"
+        (tmp_path / "artifacts").rename(tmp_path / "mounted")
+        assert artifacts() == {
+            "name": "artifacts",
+            "status": "failed",
+            "detail": "none of the files that the database names is there; see whether REGSWEEP_ARTIFACTS_URL names "
+            "the right place, and whether it is mounted",
+        }
+        shutil.rmtree(tmp_path / "artifacts")
+        (tmp_path / "mounted").rename(tmp_path / "artifacts")
+        assert artifacts()["status"] == "ok"
+        for name in ("lost", "remains"):
+            api.delete(f"/v1/datasets/{name}").raise_for_status()
+        assert artifacts()["status"] == "ok"
 
 
 def test_a_check_that_hangs_fails_and_is_not_begun_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import zipfile
 from pathlib import Path
 
@@ -68,9 +69,7 @@ def test_a_study_stays_while_its_comparison_goes_on_or_is_younger(store: Store, 
     assert [record.name for record in retention.ended_before(store, 90)] == ["iris"]
 
 
-def test_the_command_lists_first_and_archives_before_it_deletes(
-    aged: Store, database: Path, folder: Path, tmp_path: Path
-) -> None:
+def test_the_command_lists_first_and_archives_before_it_deletes(aged: Store, folder: Path, tmp_path: Path) -> None:
     urls = "--database-url", aged.url, "--artifacts-url", f"file://{folder}"
     listed = run_command("db", "prune", "--older-than", "90d", *urls)
     assert (listed.stdout.split(), "add --yes" in listed.stderr) == (["old"], True)
@@ -80,7 +79,9 @@ def test_the_command_lists_first_and_archives_before_it_deletes(
     done = run_command("db", "prune", "--older-than", "12w", "--yes", "--json", *archive, *urls)
     assert json.loads(done.stdout) == {"studies": ["old"], "deleted": ["old"]}
     assert names(aged) == {"young", "runs"}
-    with zipfile.ZipFile(tmp_path / "kept" / f"study-{study_id}.zip") as bundle:
+    kept = tmp_path / "kept" / f"study-{study_id}.zip"
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (kept.parent, kept)] == [0o700, 0o600]
+    with zipfile.ZipFile(kept) as bundle:
         assert {"study.json", "report.html", "report.json", "trials/study/trial-0.json"} <= set(bundle.namelist())
         assert any(name.startswith("models/study/") for name in bundle.namelist())
         assert json.loads(bundle.read("study.json"))["name"] == "old"
@@ -88,8 +89,8 @@ def test_the_command_lists_first_and_archives_before_it_deletes(
     assert (wrong.returncode, "as in 90d or 12w" in " ".join(wrong.stderr.replace("│", " ").split())) == (2, True)
 
 
-def test_datasets_that_no_study_is_about_any_more_go_where_asked(store: Store, database: Path) -> None:
-    settings = settings_in(database.parent)
+def test_datasets_that_no_study_is_about_any_more_go_where_asked(store: Store, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, store.url)
     urls = "--database-url", settings.database_url, "--artifacts-url", str(settings.artifacts_url)
     with served(settings) as api:
         for name in ("used", "pruned", "free", "young"):

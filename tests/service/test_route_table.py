@@ -78,7 +78,7 @@ POST   /incompatible-rdb-schema                              401 403 403 403 403
 GET    /login                                                200 200 200 200 200 200
 POST   /login                                                401 303 303 303 303 303
 POST   /logout                                               303 303 303 303 303 303
-GET    /metrics                                              401 200 200 200 200 200
+GET    /metrics                                              401 200 200 200 403 403
 GET    /new                                                  401 403 200 200 200 200
 GET    /openapi.json                                         401 200 200 200 200 200
 GET    /readyz                                               200 200 200 200 200 200
@@ -145,6 +145,7 @@ DELETE /v1/webhooks/{webhook_id}                             401 403 403 204 403
 GET    /v1/webhooks/{webhook_id}                             401 403 403 200 403 404
 PATCH  /v1/webhooks/{webhook_id}                             401 403 403 200 403 404
 GET    /v1/webhooks/{webhook_id}/deliveries                  401 403 403 200 403 404
+POST   /v1/webhooks/{webhook_id}/rotate                      401 403 403 200 403 404
 POST   /v1/webhooks/{webhook_id}/test                        401 403 403 200 403 404
 GET    /v1/workers                                           401 200 200 200 200 200
 """

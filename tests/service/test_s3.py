@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from service.settings import Settings
 from service.storage import orphans
@@ -69,7 +70,7 @@ def test_a_study_of_an_uploaded_dataset_runs_from_upload_to_export(
     assert not folder.exists()
 
 
-def test_a_model_that_s3_does_not_take_now_fails_no_trial(
+def test_a_model_that_s3_does_not_take_now_fails_no_trial_and_is_tried_again_with_growing_pauses(
     s3: S3, store: Store, settings: Settings, folder: Path
 ) -> None:
     trainings: list[int] = []
@@ -79,14 +80,15 @@ def test_a_model_that_s3_does_not_take_now_fails_no_trial(
         trainings.append(job.number)
         if len(trainings) == 1:
             outage.enter_context(s3.away())
-        else:
+        if len(trainings) == 4:
             outage.close()
         return train(job, data, on_epoch)
 
     store.create_study(study(trials=3))
-    with outage, working(store, folder, engine, artifacts_url=settings.artifacts_url):
+    with outage, capture_logs() as lines, working(store, folder, engine, artifacts_url=settings.artifacts_url):
         eventually(lambda: store.study("iris").state == "completed", 20)
-    assert trainings[:2] == [0, 0]
+    assert trainings[:4] == [0] * 4
+    assert [line["seconds"] for line in lines if "set aside" in line["event"]] == [0.05, 0.1, 0.2]
     trials = store.trials("iris", (), Sort.parse("number"), 10, None).items
     assert [(trial.state, trial.attempt) for trial in trials] == [("COMPLETE", 1)] * 3
 

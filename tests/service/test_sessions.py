@@ -138,14 +138,13 @@ def test_a_session_has_an_end_and_no_later_one_than_its_key(api: httpx.Client, k
         assert connection.execute(count, [day.id]).fetchone() == (0,)  # swept
 
 
-def test_a_key_has_at_most_a_hundred_sessions(keys: KeyStore, folder: Path) -> None:
-    store = Store(settings_in(folder).database_url)
-    key, sessions = keys.find(keys.create("many", "read").id), SessionStore(store)
+def test_a_key_has_at_most_a_hundred_sessions(store: Store) -> None:
+    keys, sessions = KeyStore(store), SessionStore(store)
+    key = keys.find(keys.create("many", "read").id)
     tokens = [sessions.begin(key, "") for _ in range(102)]
     found = [sessions.find_key(token) is not None for token in tokens]
     # Two that begin within a millisecond are as old as each other.
     assert (found.count(True), found[10:]) == (100, [True] * 92)
-    store.close()
 
 
 def test_a_page_shows_where_a_key_is_logged_in_and_nothing_where_there_is_none(

@@ -171,3 +171,11 @@ def test_a_database_whose_files_lie_nowhere_else_is_opened(
     if there != "the database is new":
         Path("mine.db").touch()
     check_artifacts(Settings(database_url="sqlite:///mine.db"))
+
+
+def test_a_misspelled_setting_is_warned_of(database: Path) -> None:
+    named = {"REGSWEEP_DATABASE_URL": f"sqlite:///{database}", "REGSWEEP_LEASE_SECOND": "5"}
+    refused = run_command("serve", "--host", "0.0.0.0", "--port", "0", **named)  # noqa: S104  # it needs a key
+    assert refused.returncode == 2
+    assert "a variable is no setting and does nothing" in refused.stderr
+    assert [name in refused.stderr for name in named] == [False, True]

@@ -13,6 +13,7 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from service.storage.store import Store
+from studies.datasets import catalog
 from studies.datasets.preprocessing import PreparedData
 from studies.training.result import Job, OnEpoch, Trained
 from tests.service.comparing import sweep_as_worker
@@ -68,7 +69,9 @@ def test_the_value_of_a_trial_is_recomputed_from_the_rows(
     assert value == pytest.approx(mean([recomputed(y, fold["train"], fold["validation"]) for fold in judged]), rel=1e-5)
 
 
-def test_rows_of_a_file_are_those_behind_its_header_and_of_one_group_on_one_side(api: httpx.Client) -> None:
+def test_rows_of_a_file_are_those_behind_its_header_and_of_one_group_on_one_side(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = [f"{i},g{i // 6},{'' if i % 10 == 0 else i % 2}" for i in range(120)]
     options: dict[str, Any] = {
         "target": "y",
@@ -79,6 +82,7 @@ def test_rows_of_a_file_are_those_behind_its_header_and_of_one_group_on_one_side
     }
     api.post("/v1/datasets", params=options, content="\n".join(["a,g,y", *lines])).raise_for_status()
     api.post("/v1/studies", json=document("of mine", dataset={"kind": "uploaded", "name": "mine"})).raise_for_status()
+    monkeypatch.setattr(catalog, "load", lambda *_: pytest.fail("the server read a stranger's file itself"))
     found = api.get("/v1/studies/of mine/split").json()
     assert (found["strategy"], found["rows"]) == ("group", 108)
     assert found["file_rows"] == [row for row in range(120) if row % 10]

@@ -17,7 +17,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
-from service.api import routes
+from service.api import dashboard_bodies, routes
 from studies.errors import InvalidSpecError
 from studies.frozen_model import AtMost, FrozenModel, check_few_fields
 from studies.spec.study import StudySpec
@@ -91,7 +91,11 @@ def _growing(schema: Any, path: str, definitions: dict[str, Any], seen: set[str 
             yield from _growing(value, shown, definitions, seen)
 
 
-@pytest.mark.parametrize(("name", "body"), list(_bodies()))
+#: Strict as a whole, so that they are not looked at for that.
+_OF_DASHBOARD = [(f"dashboard {body.__name__}", body) for body in dashboard_bodies.DashboardBody.__subclasses__()]
+
+
+@pytest.mark.parametrize(("name", "body"), [*_bodies(), *_OF_DASHBOARD])
 def test_no_body_makes_an_error_of_each_of_many_items(name: str, body: Any) -> None:
     schema = TypeAdapter(body).core_schema
     definitions = {item["ref"]: item for item in schema.get("definitions", ())}

@@ -6,10 +6,11 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from service import webhook_signature
 from service.api.lazy_store import LazyStore
@@ -97,6 +99,14 @@ class Sending:
         return asyncio.run(once())
 
 
+def refused(error: type[Exception], call: Callable[[str], object], argument: str) -> bool:
+    try:
+        call(argument)
+    except error:
+        return True
+    return False
+
+
 def end(store: Store, name: str = "iris", state: StudyState = StudyState.STOPPED) -> None:
     store.create_study(study(name))
     store.set_state(name, state)
@@ -119,8 +129,10 @@ def test_secrets_are_wrapped_with_the_first_key_so_that_the_old_one_can_be_dropp
     refused = rewrap(new)
     assert (refused.returncode, "wrapped with another key" in refused.stderr) == (2, True)
     assert secret(old) == "whsec_x"
+    WebhookStore(store).rotate(WebhookStore(store).list_webhooks()[0].id, Wrapper(old).wrap("whsec_y"), 60)
     assert rewrap(f"{new},{old}").stdout == "1 secret is wrapped with the first key\n"
-    assert secret(new) == "whsec_x"
+    assert secret(new) == "whsec_y"
+    assert Wrapper(new).unwrap(WebhookStore(store).list_webhooks()[0].old_secret or "") == "whsec_x"
 
 
 def test_a_receiver_is_told_of_a_study_that_ended_in_a_message_that_the_official_package_verifies(
@@ -262,6 +274,67 @@ def test_what_is_not_answered_with_2xx_is_sent_again_with_growing_pauses_until_i
     assert (sending.deliveries.sweep(), statuses(sending, webhook)) == (2, [])
 
 
+def test_after_a_rotation_the_official_package_verifies_with_either_secret_until_the_grace_is_over(
+    store: Store, receiver: Receiver
+) -> None:
+    sending = Sending(store)
+    webhook, old = sending.add(receiver.url())
+
+    def rotate(grace_seconds: float) -> str:
+        secret = webhook_signature.make_secret()
+        sending.webhooks.rotate(webhook, open_wrapper(sending.settings).wrap(secret), grace_seconds)
+        return secret
+
+    def verified_by(*secrets: str) -> list[bool]:
+        """Whether each secret verifies what came of a study that ends now."""
+        receiver.came = []
+        end(store, f"study-{len(sending.webhooks.deliveries(webhook, 99))}")
+        assert sending.send() == 1
+        return [not refused(WebhookVerificationError, receiver.verified, secret) for secret in secrets]
+
+    new = rotate(100)
+    assert verified_by(old, new) == [True, True]
+    assert len(receiver.came[0][0]["webhook-signature"].split()) == 2
+    sending.clock.ahead = 101  # the package takes five minutes at most
+    assert verified_by(old, new) == [False, True]
+    sending.deliveries.sweep()
+    assert (sending.webhooks.find(webhook).old_secret, sending.webhooks.find(webhook).old_until) == (None, None)
+    sending.clock.ahead = 0
+    newer = rotate(100)
+    newest = rotate(0)  # none may sign with one that others know
+    assert verified_by(new, newer, newest) == [False, False, True]
+
+
+def test_a_receiver_that_says_when_to_come_again_is_left_alone_until_then_and_no_longer_than_ten_hours(
+    store: Store, receiver: Receiver
+) -> None:
+    sending = Sending(store)
+    webhook, _ = sending.add(receiver.url())
+    receiver.statuses = [503]
+    end(store)
+
+    def wait(retry_after: str) -> float:
+        """The seconds until the next attempt, after one that was answered so."""
+        receiver.headers = {"Retry-After": retry_after}
+        assert sending.send() == 1
+        [told] = sending.webhooks.deliveries(webhook, 50)
+        with store.reading() as session:
+            left = told.next_at - sending.clock(session)
+        sending.clock.ahead += left + 1
+        return left
+
+    def date(seconds: float) -> str:
+        return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+    # A fifth longer at most, and never sooner than without: 5 seconds, 5 minutes, 30 minutes, 2, 5, 10 hours.
+    assert 590 < wait("600") <= 720
+    assert 3580 < wait(date(3600)) <= 4320
+    assert 1790 < wait("1") <= 2160
+    assert 7190 < wait("soon") <= 8640
+    assert 35900 < wait("9" * 400) <= 43200
+    assert 35900 < wait(date(90 * 86400).replace("GMT", "-0000")) <= 43200
+
+
 def test_a_receiver_that_is_gone_is_told_no_more_and_a_redirect_is_not_followed(
     store: Store, receiver: Receiver
 ) -> None:
@@ -353,7 +426,7 @@ def outcome_at(url: str, addresses: Sequence[Address], allow: str = "") -> Outco
     settings = Settings(webhook_allow=allow, secret_key=SECRET_KEY)
     sender = WebhookSender(LazyStore("sqlite:///never-opened.db"), settings, resolve)
     secret = open_wrapper(settings).wrap(webhook_signature.make_secret())
-    return asyncio.run(sender.attempt(Claimed("msg_1", 1, int(datetime.now(UTC).timestamp()), url, secret, b"{}")))
+    return asyncio.run(sender.attempt(Claimed("msg_1", 1, int(datetime.now(UTC).timestamp()), url, (secret,), b"{}")))
 
 
 @pytest.mark.parametrize("number", ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "localhost"])
@@ -362,7 +435,7 @@ def test_other_spellings_of_this_machine_are_refused_once_they_are_looked_up(num
     sender = WebhookSender(LazyStore("sqlite:///never-opened.db"), settings)
     secret = open_wrapper(settings).wrap(webhook_signature.make_secret())
     url = f"https://{number}:{receiver.port}/"
-    outcome = asyncio.run(sender.attempt(Claimed("msg_1", 1, 1, url, secret, b"{}")))
+    outcome = asyncio.run(sender.attempt(Claimed("msg_1", 1, 1, url, (secret,), b"{}")))
     assert "which is not public" in outcome.answer
     assert receiver.came == []
 
@@ -405,7 +478,7 @@ def test_the_connection_is_made_to_the_address_that_was_checked(receiver: Receiv
     secret = webhook_signature.make_secret()
     wrapped = open_wrapper(settings).wrap(secret)
     url = receiver.url("/a?b=c", "inside.example")
-    claimed = Claimed("msg_1", 1, int(datetime.now(UTC).timestamp()), url, wrapped, b"{}")
+    claimed = Claimed("msg_1", 1, int(datetime.now(UTC).timestamp()), url, (wrapped,), b"{}")
     assert asyncio.run(sender.attempt(claimed)).delivered
     assert asked == ["inside.example"]
     assert receiver.came[0][0]["Host"] == f"inside.example:{receiver.port}"
@@ -430,7 +503,7 @@ def test_a_receiver_that_does_not_answer_or_never_ends_its_answer_is_left(answer
         sender = WebhookSender(LazyStore("sqlite:///never-opened.db"), settings, attempt_seconds=0.2)
         wrapped = open_wrapper(settings).wrap(webhook_signature.make_secret())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        outcome = asyncio.run(sender.attempt(Claimed("msg_1", 1, 1, url, wrapped, b"{}")))
+        outcome = asyncio.run(sender.attempt(Claimed("msg_1", 1, 1, url, (wrapped,), b"{}")))
         thread.join()
     assert (outcome.delivered, said in outcome.answer) == (False, True)
 
@@ -482,10 +555,18 @@ def test_what_a_user_sees_and_does_by_command(
         tested = webhooks("test", listed[0])
         assert (tested.returncode, tested.stdout) == (0, "delivered (1 attempt): 204 No Content\n")
         assert [message["type"] for message in receiver.verified(secret)] == ["webhook.test"]
+        rotated = webhooks("rotate", listed[0], "--grace", "1h")
+        assert "signed with the old secret too until " in rotated.stderr
+        assert webhooks("test", listed[0]).returncode == 0
+        assert receiver.verified(secret)[1]["type"] == "webhook.test"
+        del receiver.came[0]
+        assert receiver.verified(rotated.stdout.strip())[0]["type"] == "webhook.test"
+        refused = webhooks("rotate", listed[0], "--grace", "31d")
+        assert (refused.returncode, "grace_seconds" in refused.stderr) == (2, True)
         receiver.statuses = [503]
         tested = webhooks("test", listed[0], "--json")
         assert (tested.returncode, '"status": "failed"' in tested.stdout) == (1, True)
-        assert len(webhooks("deliveries", listed[0]).stdout.splitlines()) == 2
+        assert len(webhooks("deliveries", listed[0]).stdout.splitlines()) == 3
         assert webhooks("list", "--json").stdout.count('"enabled": true') == 1
         assert webhooks("remove", listed[0]).returncode == 0
         gone = webhooks("test", listed[0])

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given
 
+from service.study_yaml import write_yaml
 from studies import study_file
 from studies.errors import InvalidSpecError
 from studies.spec.study import StudySpec
@@ -29,6 +30,19 @@ def test_a_study_survives_the_way_through_json_and_yaml(document: Document) -> N
     spec = study_file.parse(document)
     assert study_file.parse(json.loads(spec.model_dump_json())) == spec
     assert study_file.parse(yaml.safe_load(yaml.safe_dump(spec.model_dump(mode="json")))) == spec
+
+
+def test_a_study_file_takes_numbers_with_an_exponent_and_writes_such_texts_in_quotes(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    dataset = "dataset: {kind: builtin, name: iris}\n"
+    file.write_text(
+        f"{dataset}name: '1e5'\nspace: {{learning_rate: 1e-5, lambda: [1E-3, .5e-1, 2.e-2]}}\n", encoding="utf-8"
+    )
+    document = study_file.read_document(file)
+    assert document["space"] == {"learning_rate": 1e-5, "lambda": [1e-3, 0.05, 0.02]}
+    spec = study_file.parse(document)
+    file.write_text(write_yaml(document, spec), encoding="utf-8")
+    assert study_file.read(file) == spec
 
 
 def test_a_dataset_alone_is_a_study(tmp_path: Path) -> None:
@@ -60,6 +74,8 @@ def test_a_dataset_alone_is_a_study(tmp_path: Path) -> None:
         ({"space": {"batch_size": {"low": 1, "high": 10**30}}}, "space.batch_size.high", "less than or equal to"),
         ({"space": {"dropout": 1.0}}, "space.dropout", "less than 1"),
         ({"space": {"lambda": True}}, "space.lambda", "must be a number"),
+        ({"space": {"dropout": "0.5"}}, "space.dropout", "must be a number"),
+        ({"space": {"lambda": {"low": "1e-5", "high": 0.1}}}, "space.lambda.low", "must be a number"),
         ({"early_stopping": {"min_delta": False}}, "early_stopping.min_delta", "must be a number"),
         ({"space": {"dropout": [0.2, 1.5]}}, "space.dropout.1", "less than 1"),
         ({"space": {"regularizer": ["l1", "l3"]}}, "space.regularizer.1", "'l3' is not known.*'elastic_net'"),

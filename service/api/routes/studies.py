@@ -42,7 +42,7 @@ from service.storage.records import KeyRecord, StudyRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.views.changes import change_view
-from service.views.studies import new_study_view, one_study_view, study_views
+from service.views.studies import listed_views, new_study_view, one_study_view
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 
@@ -86,9 +86,9 @@ def list_studies(
     limit: Limit = 50,
     cursor: CursorParameter = None,
 ) -> ListView[StudyView]:
-    """List studies, newest first."""
+    """List studies, newest first. The `config` of a Keras model in a `spec` is null here; one study has it."""
     page = store.studies(state, limit, None if cursor is None else Cursor.decode(cursor), project=project)
-    return ListView(items=study_views(store, page.items), next=page.next)
+    return ListView(items=listed_views(store, page.items), next=page.next)
 
 
 @router.get("/{name}", response_model=StudyView)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Body, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service import audit, webhook_signature
@@ -19,6 +19,7 @@ from service.schemas.webhooks import (
     NewWebhook,
     NewWebhookView,
     WebhookChange,
+    WebhookRotation,
     WebhooksView,
     WebhookView,
 )
@@ -73,6 +74,22 @@ def change_webhook(
     webhooks = WebhookStore(store)
     changes = WebhookChanges(body.url, None if body.events is None else _events(body.events), body.enabled)
     return webhook_view(webhooks.change(webhook_id, changes), webhooks.waiting().get(webhook_id, 0))
+
+
+@router.post("/{webhook_id}/rotate")
+def rotate_webhook(
+    webhook_id: WebhookId,
+    store: StoreDependency,
+    settings: SettingsDependency,
+    rotation: Annotated[WebhookRotation | None, Body()] = None,
+) -> NewWebhookView:
+    """Give a webhook a new secret, shown here alone. For a day, or as asked, the old one signs its messages too."""
+    secret = webhook_signature.make_secret()
+    wrapped = open_wrapper(settings).wrap(secret)
+    webhooks = WebhookStore(store)
+    record = webhooks.rotate(webhook_id, wrapped, (rotation or WebhookRotation()).grace_seconds)
+    shown = webhook_view(record, webhooks.waiting().get(webhook_id, 0))
+    return NewWebhookView(**shown.model_dump(), secret=secret)
 
 
 @router.delete("/{webhook_id}", status_code=204)

@@ -86,10 +86,10 @@ class FollowingCalls(StudyCalls):
                             yield event
                         if isinstance(event, LAST_EVENTS):
                             return
-            except (httpx.TransportError, StorageError) as error:
+            except (httpx.TransportError, StorageError, UnreachableError) as error:
                 failing_since = monotonic() if failing_since is None else failing_since
                 if monotonic() - failing_since >= patience:
-                    if isinstance(error, StorageError):  # the server is there, and its database is not
+                    if not isinstance(error, httpx.TransportError):  # a proxy or a server answers
                         raise
                     raise UnreachableError(self.url, str(error) or type(error).__name__) from error
             sleep(_POLL_SECONDS)

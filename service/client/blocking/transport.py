@@ -11,13 +11,12 @@ import httpx
 from pydantic import BaseModel
 
 from service.client.address import server_and_key
-from service.client.answers import query, refusal
+from service.client.answers import AWAY, query, refusal
 from service.client.data import Data, open_data
 from service.errors import UnreachableError
 
 View = TypeVar("View", bound=BaseModel)
 
-_UNAVAILABLE = 503
 _RETRY_SECONDS = 0.5
 _BLOCK_BYTES = 1 << 20
 _PAGE_ITEMS = 1000
@@ -111,7 +110,7 @@ class Transport:
                 self._has_answered = True
                 if response.is_success:
                     return response
-                if response.status_code != _UNAVAILABLE or monotonic() >= deadline:
+                if response.status_code not in AWAY or monotonic() >= deadline:
                     raise refusal(response)
             sleep(_RETRY_SECONDS)
 

@@ -48,6 +48,11 @@ class WebhookCalls(Transport):
         body = query(url=url, events=None if events is None else list(events), enabled=enabled)
         return self._read(WebhookView, "PATCH", fill(_PATH, webhook_id=webhook_id), json=body)
 
+    def rotate_webhook(self, webhook_id: str, grace_seconds: float | None = None) -> NewWebhookView:
+        """Give a webhook a new secret, which the answer alone has; the old one signs too for a day, or as asked."""
+        path = fill(_PATH + "/rotate", webhook_id=webhook_id)
+        return self._read(NewWebhookView, "POST", path, json=query(grace_seconds=grace_seconds))
+
     def delete_webhook(self, webhook_id: str) -> None:
         """Remove a webhook, and what waits for it."""
         self._send("DELETE", fill(_PATH, webhook_id=webhook_id))

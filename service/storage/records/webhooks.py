@@ -21,6 +21,8 @@ class WebhookRecord(Record):
     events: Mapped[list[Any]]  # of states.Event
     project: Mapped[str | None] = mapped_column(sa.String(100))  # whose studies it is told of; None for all
     secret: Mapped[str]  # wrapped, see service/secret_wrapping.py
+    old_secret: Mapped[str | None]  # the one before the last rotation, wrapped too; it signs until then
+    old_until: Mapped[float | None]
     created_by: Mapped[str | None] = mapped_column(sa.String(100))  # name of the key; None where none was needed
     created_at: Mapped[float]
     disabled_at: Mapped[float | None]

@@ -1,0 +1,58 @@
+"""Checks the weights in a .keras archive before Keras expands them: what they hold, and that they stand in the file."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from math import prod
+from typing import IO, Any
+
+_WEIGHTS = "model.weights.h5"  # within a .keras archive
+
+
+def expanded_bytes(archive: zipfile.ZipFile) -> int:
+    """The bytes that the weights in a .keras archive take once they are expanded; 0 where it has none.
+
+    Whether the archive itself is too large has been checked before.
+
+    Raises ValueError when they stand elsewhere than in it, or are no numbers; OSError when they are damaged.
+    """
+    if _WEIGHTS not in archive.namelist():
+        return 0
+    with archive.open(_WEIGHTS) as member, tempfile.TemporaryFile() as file:  # each step back expands a member anew
+        shutil.copyfileobj(member, file)
+        return _sum(file)
+
+
+def _sum(file: IO[bytes]) -> int:
+    import h5py  # Keras has it
+
+    links: dict[str, Any] = {}
+    items: dict[str, Any] = {}
+    try:
+        with h5py.File(file, "r") as weights:
+            # Looked at afterwards: h5py bears no error in what it calls.
+            weights.visititems_links(lambda name, link: links.update({name: link}))
+            for name, link in links.items():
+                _check_link(name, link)
+            weights.visititems(lambda name, item: items.update({name: item}))
+            return sum(_check_dataset(name, item) for name, item in items.items() if isinstance(item, h5py.Dataset))
+    except (KeyError, RuntimeError, TypeError) as error:  # of h5py, about damaged files
+        raise OSError(f"{_WEIGHTS} is damaged: {error}") from error
+
+
+def _check_link(name: str, link: Any) -> None:
+    import h5py
+
+    if type(link) is not h5py.HardLink:
+        raise ValueError(f"{_WEIGHTS} has a link at '{name}', where weights must stand themselves")
+
+
+def _check_dataset(name: str, dataset: Any) -> int:
+    """The bytes of a dataset, or of one of its chunks, which is expanded as a whole."""
+    if dataset.is_virtual or dataset.external:
+        raise ValueError(f"'{name}' of {_WEIGHTS} stands in another file")
+    if dataset.dtype.kind == "O":
+        raise ValueError(f"'{name}' of {_WEIGHTS} holds no numbers")
+    return max(int(dataset.nbytes), prod(dataset.chunks or ()) * int(dataset.dtype.itemsize))
