@@ -169,7 +169,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
         # routes/pages.py has a page that needs no other host.
         docs_url=None,
         redoc_url=None,
-        # A body without a content type is taken for JSON.
+        # JsonRoute looks at it, and says what is wrong.
         strict_content_type=False,
         generate_unique_id_function=operation_id,
     )

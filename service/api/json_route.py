@@ -16,7 +16,7 @@ from service.api import freed_memory
 from service.api.turns import Turns, key_name
 from service.errors import CutOffError, NotJsonError
 from studies.document_bounds import MAX_VALUES, check_document, too_many_values
-from studies.errors import FieldError, InvalidSpecError, shorten
+from studies.errors import shorten
 from studies.study_file import unique_keys
 
 _SMALL = 100_000  # bytes
@@ -28,8 +28,8 @@ _MAX_DIGITS = 300  # of a number that becomes a whole one; Python's own reading 
 class JsonRoute(APIRoute):
     """A route that takes a document as JSON: every route with a body that is no file.
 
-    Raises NotJsonError when the body is none, and InvalidSpecError when a key stands twice, when `check_document`
-    refuses it, and when its Content-Type is of something else.
+    Raises NotJsonError when the body is none or its Content-Type does not say that it is, and InvalidSpecError when a
+    key stands twice and when `check_document` refuses it.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -72,9 +72,9 @@ class _ReadRequest(Request):
         if not body:
             return
         content_type = self.headers.get("content-type", "")
-        if content_type and not _is_json(content_type):
-            said = f"the body's Content-Type is '{shorten(content_type, 60)}'; send JSON, as 'application/json'"
-            raise InvalidSpecError([FieldError("", said)])
+        if not _is_json(content_type):
+            said = f"its Content-Type is '{shorten(content_type, 60)}'" if content_type else "it has no Content-Type"
+            raise NotJsonError(f"{said}; send 'application/json'")
         self._document = read_json(body)
 
     async def json(self) -> Any:

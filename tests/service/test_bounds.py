@@ -52,14 +52,19 @@ def test_a_body_that_no_document_is_is_told_what_is_wrong(
     assert message in refused.json()["detail"]
 
 
-def test_a_body_of_another_content_type_is_told_so(shared_api: httpx.Client) -> None:
+def test_a_body_of_another_content_type_or_of_none_is_told_so(shared_api: httpx.Client) -> None:
     body = json.dumps(document()).encode()
-    assert post(shared_api, body, None).status_code == 200
-    refused = post(shared_api, body, "application/x-www-form-urlencoded")
-    assert refused.status_code == 422
-    assert refused.json()["detail"] == (
-        "the body's Content-Type is 'application/x-www-form-urlencoded'; send JSON, as 'application/json'"
-    )
+    assert post(shared_api, body, "application/merge-patch+json").status_code == 200
+    for path in ("/v1/studies/check", "/v1/studies", "/v1/webhooks"):
+        for content_type, said in (
+            ("text/plain", "its Content-Type is 'text/plain'"),
+            ("application/x-www-form-urlencoded", "its Content-Type is 'application/x-www-form-urlencoded'"),
+            (None, "it has no Content-Type"),
+        ):
+            headers = {} if content_type is None else {"Content-Type": content_type}
+            refused = shared_api.post(path, content=body, headers=headers)
+            assert (refused.status_code, refused.json()["title"]) == (400, "Not JSON")
+            assert refused.json()["detail"] == f"the body is not JSON: {said}; send 'application/json'"
 
 
 def test_thousands_of_unknown_fields_are_a_short_answer(shared_api: httpx.Client) -> None:
