@@ -16,12 +16,14 @@ from service.api import freed_memory
 from service.api.turns import Turns, key_name
 from service.errors import CutOffError, NotJsonError
 from studies.document_bounds import MAX_VALUES, check_document, too_many_values
-from studies.errors import shorten
+from studies.errors import FieldError, InvalidSpecError, shorten
 from studies.study_file import unique_keys
 
 _SMALL = 100_000  # bytes
 #: Documents that are not small and are read at once, half of them of one key.
 MAX_LARGE = 2
+#: Of a document, at least as many as it has fields: each takes 200 bytes before any is looked at.
+MAX_COLONS = 50_000
 _MAX_DIGITS = 300  # of a number that becomes a whole one; Python's own reading fails at 4,300
 
 
@@ -94,6 +96,8 @@ def read_json(body: bytes) -> Any:
     # Before they are made: a value takes a hundred bytes and more. Commas of texts count too, hence twice as many.
     if sum(map(body.count, (b",", b"[", b"{"))) > 2 * MAX_VALUES:
         raise too_many_values()
+    if body.count(b":") > MAX_COLONS:
+        raise InvalidSpecError([FieldError("", f"has more than {MAX_COLONS:,} fields")])
     try:
         document = json.loads(body, object_pairs_hook=unique_keys, parse_int=_read_whole)
         check_document(document)

@@ -40,6 +40,8 @@ def post(api: httpx.Client, body: bytes, content_type: str | None = "application
         (b'{"a":' * 5000, 400, "nested too deep"),
         (b'{"a":1,"a":2}', 422, "a: stands twice"),
         (b"[" + b"[]," * 3_300_000 + b"[]]", 422, "more than 200,000 values"),
+        (b"{" + b",".join(b'"%d":1' % each for each in range(60_000)) + b"}", 422, "more than 50,000 fields"),
+        (b"{" + b",".join(b'"%d":1' % each for each in range(20_000)) + b"}", 422, "more than 10,000 fields"),
         (b"\xff\xff", 400, "not UTF-8"),
         (b"{", 400, "expecting property name"),
     ],
