@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastapi.routing import APIRoute
 
 from service.api.app import create_app
 from service.api.json_route import JsonRoute
+from service.api.turns import Turns
 from service.cli.output import PlainConsole, plain, plain_json
 from service.csv_cells import escape_formulas
 from tests.service.commanding import run_command
@@ -172,3 +174,23 @@ def test_a_database_that_is_not_served_is_refused_in_a_sentence(url: str) -> Non
 def test_a_name_or_a_number_that_is_none_is_one_line(arguments: list[str], said: str) -> None:
     refused = run_command(*arguments, "--server", "http://127.0.0.1:9")
     assert (refused.returncode, refused.stderr) == (2, f"regsweep: {said}\n")
+
+
+def test_large_documents_of_a_key_wait_for_each_other_and_small_ones_do_not(tmp_path: Path) -> None:
+    app = create_app(settings_in(tmp_path))
+    large = json.dumps(document() | {"seed": "x" * 100_000}).encode()
+    headers = {"Content-Type": "application/json"}
+
+    async def go() -> None:
+        app.state.large_bodies = Turns(2, "2 large documents are read at once", wait_seconds=0.01)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as api:
+            async with app.state.large_bodies.take(None):
+                waited = await api.post("/v1/studies/check", content=large)
+                assert waited.status_code == 503
+                assert "2 large documents are read at once and this one has waited" in waited.json()["detail"]
+                assert (await api.post("/v1/studies/check", json=document())).status_code == 200
+            assert (await api.post("/v1/studies/check", content=large)).status_code == 422
+
+    asyncio.run(go())
+    app.state.lazy_store.close()
