@@ -38,10 +38,12 @@ def too_many_values() -> InvalidSpecError:
 
 
 def _errors(document: Any) -> Iterator[FieldError]:
-    waiting: list[tuple[_Path, Any]] = [((), document)]
+    # No recursion: a document may be as deep as its writer likes, or hold itself.
+    waiting: list[tuple[_Path, Iterator[tuple[Any, Any]]]] = []
+    path: _Path = ()
+    value = document
     count = 0
-    while waiting:  # no recursion: a document may be as deep as its writer likes, or hold itself
-        path, value = waiting.pop()
+    while True:
         count += 1
         if count > MAX_VALUES:
             yield _TOO_MANY
@@ -50,9 +52,15 @@ def _errors(document: Any) -> Iterator[FieldError]:
             if len(path) >= MAX_DEPTH:
                 yield FieldError(_name(path[:4]), f"lies in itself or is more than {MAX_DEPTH} levels deep")
                 return
-            waiting += [((*path, key), inner) for key, inner in reversed(list(_items(value)))]
+            waiting.append((path, _items(value)))
         if (path and (message := _wrong_key(path[-1]))) or (message := _wrong_value(value)):
             yield FieldError(_name(path), message)
+        item = None
+        while waiting and (item := next(waiting[-1][1], None)) is None:
+            waiting.pop()
+        if item is None:
+            return
+        path, value = (*waiting[-1][0], item[0]), item[1]
 
 
 def _items(value: Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:

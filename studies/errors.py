@@ -19,7 +19,7 @@ from typing import Self
 
 #: Errors that one refusal names; it says how many more there are.
 MAX_ERRORS = 50
-_MAX_FIELD, _MAX_MESSAGE = 200, 1000  # characters
+_MAX_FIELD, MAX_MESSAGE = 200, 1000  # characters
 
 
 class StudiesError(Exception):
@@ -39,7 +39,7 @@ def bounded(errors: Iterable[FieldError]) -> tuple[FieldError, ...]:
     errors = tuple(errors)
     if len(errors) > MAX_ERRORS + 1:  # or the last is of `count_more` already
         errors = (*errors[:MAX_ERRORS], count_more(len(errors) - MAX_ERRORS))
-    return tuple(FieldError(shorten(each.field, _MAX_FIELD), shorten(each.message, _MAX_MESSAGE)) for each in errors)
+    return tuple(FieldError(shorten(each.field, _MAX_FIELD), shorten(each.message, MAX_MESSAGE)) for each in errors)
 
 
 def count_more(count: int) -> FieldError:

@@ -19,6 +19,8 @@ from studies.datasets.column_roles import quote_names
 from studies.datasets.formats import open_columns
 from studies.datasets.preparation import Preparation, PreparedRows
 from studies.errors import DatasetError, InvalidTableError
+from studies.keras_config.errors import ConfigError
+from studies.keras_config.exported import check_size
 from studies.predictions import Predictions
 from studies.reasons import one_line
 from studies.spec.table import TableFormat
@@ -30,6 +32,7 @@ _BLOCK_BYTES = 1 << 20
 _PARAMETER_BYTES = 40
 _ROOM_BYTES = 64_000_000  # for the graph, and for a table's preprocessing
 _MAX_PARAMETERS = 50_000_000
+_CONFIG, _MAX_CONFIG_BYTES = "config.json", 40_000_000  # a mean of 20 models has 20 configs
 MODEL, PREPARATION = "model.keras", "preparation.skops"
 
 
@@ -90,10 +93,24 @@ def _unpack(bundle: Path, folder: Path, max_parameters: int) -> None:
                 with content.open(name) as member, Path(folder, name).open("wb") as file:
                     _copy(member, file, name, max_bytes)
                 _check_expanded(Path(folder, name), name, max_bytes)
+        with zipfile.ZipFile(folder / MODEL) as archive:
+            check_size(_read_config(archive), max_bytes)
+    except ConfigError as error:
+        raise DatasetError(f"{bundle} holds no model that can be loaded: {error}") from error
     except KeyError as error:
         raise DatasetError(f"{bundle} is no exported model: it holds no {error.args[0].split(chr(39))[1]}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise DatasetError(f"{bundle} is no exported model: {one_line(str(error))}") from error
+
+
+def _read_config(archive: zipfile.ZipFile) -> bytes:
+    if _CONFIG not in archive.namelist():
+        raise ConfigError(f"{MODEL} holds no {_CONFIG}")
+    with archive.open(_CONFIG) as member:
+        config = member.read(_MAX_CONFIG_BYTES + 1)
+    if len(config) > _MAX_CONFIG_BYTES:
+        raise ConfigError(f"its {_CONFIG} has more than {_MAX_CONFIG_BYTES:,} bytes")
+    return config
 
 
 def _check_size(name: str, size: int, max_bytes: int) -> None:

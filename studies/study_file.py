@@ -64,8 +64,10 @@ _UniqueKeyLoader.add_implicit_resolver(*EXPONENTS)
 def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of JSON from its pairs, for `json.loads`, which takes the last of two equal keys.
 
-    Raises InvalidSpecError when a key stands twice.
+    Raises InvalidSpecError when a key stands twice, or there are more than a study could have.
     """
+    if len(pairs) > _MAX_KEYS:
+        raise InvalidSpecError([FieldError("", f"has an object of more than {_MAX_KEYS:,} fields")])
     document = dict(pairs)
     if len(document) == len(pairs):
         return document

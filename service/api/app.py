@@ -20,6 +20,7 @@ from service.api.dashboard import Dashboard
 from service.api.guard import Guard
 from service.api.head_and_options import HeadAndOptions
 from service.api.hub import Hub
+from service.api.json_route import MAX_LARGE
 from service.api.lazy_store import LazyStore
 from service.api.lease_watch import LeaseWatch
 from service.api.observer import Observer
@@ -53,6 +54,7 @@ from service.api.routes import (
 )
 from service.api.security_headers import SecurityHeaders
 from service.api.shared_reads import SharedReads
+from service.api.turns import Turns
 from service.api.unknown_parameters import UnknownParameters
 from service.api.waking import WakesWorkers
 from service.api.webhook_sender import WebhookSender
@@ -167,7 +169,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
         # routes/pages.py has a page that needs no other host.
         docs_url=None,
         redoc_url=None,
-        # A body without a content type is taken for JSON.
+        # JsonRoute looks at it, and says what is wrong.
         strict_content_type=False,
         generate_unique_id_function=operation_id,
     )
@@ -183,6 +185,7 @@ def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: boo
     _add_operation(app, settings, lazy_store)
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes, root_path=settings.root_path)
     app.state.readings = Readings(settings, own_files=own_files)
+    app.state.large_bodies = Turns(MAX_LARGE, f"{MAX_LARGE} large documents are read at once")
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.router.default = app.state.dashboard
     _add_middleware(app, settings)

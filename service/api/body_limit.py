@@ -19,8 +19,8 @@ from service.storage.records import KeyRecord
 _OTHERS = re.compile(r"/v1/datasets(?:/profile)?|/v1/models/read|/v1/studies/[^/]+/predict|/login|/logout")
 
 
-#: Seconds in which such a body comes as a whole: 1.4 Mbit/s for the largest.
-_SECONDS = 60
+#: In which such a body comes as a whole, for memory holds it meanwhile: 1.4 Mbit/s for the largest.
+SECONDS = 60.0
 
 
 class BodyLimit:
@@ -30,8 +30,8 @@ class BodyLimit:
     Half of it is for the requests of one key.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_held_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
+    def __init__(self, app: ASGIApp, max_bytes: int, max_held_bytes: int, seconds: float = SECONDS) -> None:
+        self._app, self._max_bytes, self._seconds = app, max_bytes, seconds
         self._max_held_bytes = max(max_bytes, max_held_bytes)
         self._max_of_key = max(max_bytes, max_held_bytes // 2)
         self._held_bytes: Counter[str] = Counter()  # by key
@@ -45,7 +45,7 @@ class BodyLimit:
             await problems.answer_service_error(Request(scope), self._too_large())(scope, receive, send)
             return
         key = _key_id(Request(scope))
-        deadline = asyncio.get_running_loop().time() + _SECONDS
+        deadline = asyncio.get_running_loop().time() + self._seconds
         own_bytes = 0
         is_whole = False
 
@@ -57,7 +57,7 @@ class BodyLimit:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError as error:
-                raise HTTPException(408, f"the body did not come within {_SECONDS} seconds") from error
+                raise HTTPException(408, f"the body did not come within {self._seconds:g} seconds") from error
             is_whole = not message.get("more_body", False)
             size = len(message.get("body", b""))
             # By what has come, not by what is declared: who sends slowly would hold the room of all others.

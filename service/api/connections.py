@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import resource
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, cast
+from uuid import uuid4
 
 import h11
 import structlog
+from structlog.contextvars import bound_contextvars
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from service.api import problems
 from service.api.log_bound import OnceAMinute
 
 _log, _once = structlog.get_logger(__name__), OnceAMinute()
 
 _RESERVED_DESCRIPTORS = 256  # for the database, files, pipes to workers, and connections that were just accepted
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 5\r\n"
-    b"connection: close\r\ncontent-length: 45\r\n\r\nThe server has as many connections as it may.\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +88,39 @@ class Connection(H11Protocol):
             self._unsent, self._unsent_at = unsent, now
         if self._is_overdue(now):
             self.transport.abort()
+        elif self._is_body_overdue(now):
+            if self.cycle.response_started:
+                self.transport.abort()
+            else:
+                self.refuse(408, "the body did not come in time; send 1,000 bytes a second at least")
 
     def _is_overdue(self, now: float) -> bool:
         bounds = self._bounds
         if self._unsent and now - self._unsent_at > bounds.answer_seconds:
             return True
-        if self._begun_at is not None:
-            return now - self._begun_at > bounds.header_seconds
-        seconds = bounds.body_seconds + self._body_bytes / bounds.body_rate
+        return self._begun_at is not None and now - self._begun_at > bounds.header_seconds
+
+    def _is_body_overdue(self, now: float) -> bool:
+        seconds = self._bounds.body_seconds + self._body_bytes / self._bounds.body_rate
         return self._body_at is not None and now - self._body_at > seconds
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request of HTTP."""
+        self.refuse(400, f"this is no request of HTTP that can be read: {msg.rstrip('.').lower()}")
+
+    def refuse(self, status: int, detail: str, retry_after: str = "") -> None:
+        """Answer with a problem for which no app is asked, and close."""
+        state = {} if self.cycle is None or self.cycle.response_complete else self.cycle.scope.get("state", {})
+        request_id = state.get("request_id") or uuid4().hex  # the observer's, if it saw the request
+        with bound_contextvars(request_id=request_id):
+            answer = problems.problem(status, HTTPStatus(status).phrase, detail)
+        answer.headers["X-Request-ID"], answer.headers["Connection"] = request_id, "close"
+        if retry_after:
+            answer.headers["Retry-After"] = retry_after
+        head = [b"HTTP/1.1 %d %s" % (status, HTTPStatus(status).phrase.encode())]
+        head += [name + b": " + value for name, value in answer.raw_headers]
+        self.transport.write(b"\r\n".join(head) + b"\r\n\r\n" + bytes(answer.body))
+        self.transport.close()
 
 
 def _make_room(new: Connection, others: list[Connection]) -> None:
@@ -109,8 +133,7 @@ def _make_room(new: Connection, others: list[Connection]) -> None:
         oldest.connections.discard(oldest)  # before it is told: others come in the same turn of the loop
         oldest.transport.abort()
     else:
-        new.transport.write(_FULL)
-        new.transport.close()
+        new.refuse(503, "the server has as many connections as it may", retry_after=problems.RETRY_SECONDS)
 
 
 def bounds_of(connections: int) -> Bounds:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from studies.frozen_model import FrozenModel
+from studies.frozen_model import AtMost, FrozenModel
 
 _MAX_TEXT = 512  # characters of a name or of an attribute's, in Optuna's tables
 _MAX_DIRECTIONS = 100
@@ -32,7 +32,7 @@ class NewStudy(DashboardBody):
     """A study is made."""
 
     study_name: _Name
-    directions: list[_Direction] = Field(min_length=1, max_length=_MAX_DIRECTIONS)
+    directions: Annotated[list[_Direction], Field(min_length=1), AtMost(_MAX_DIRECTIONS)]
 
 
 class NewName(DashboardBody):
@@ -58,7 +58,7 @@ class Preference(DashboardBody):
     """Of some trials, by their numbers, the one that was clicked is the worst."""
 
     mode: Literal["ChooseWorst"]
-    candidates: list[_Number] = Field(max_length=_MAX_CANDIDATES)
+    candidates: Annotated[list[_Number], AtMost(_MAX_CANDIDATES)]
     clicked: _Number
 
 
@@ -73,7 +73,7 @@ class Told(DashboardBody):
     """A trial has ended."""
 
     state: Annotated[Literal["complete", "fail"], BeforeValidator(_lower)]
-    values: list[float] | None = None
+    values: Annotated[list[float], AtMost(_MAX_DIRECTIONS)] | None = None
 
 
 class UserAttributes(DashboardBody):

@@ -12,20 +12,26 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from service.api import freed_memory
+from service.api.turns import Turns, key_name
 from service.errors import CutOffError, NotJsonError
 from studies.document_bounds import MAX_VALUES, check_document, too_many_values
 from studies.errors import FieldError, InvalidSpecError, shorten
 from studies.study_file import unique_keys
 
 _SMALL = 100_000  # bytes
+#: Documents that are not small and are read at once, half of them of one key.
+MAX_LARGE = 2
+#: Of a document, at least as many as it has fields: each takes 200 bytes before any is looked at.
+MAX_COLONS = 50_000
 _MAX_DIGITS = 300  # of a number that becomes a whole one; Python's own reading fails at 4,300
 
 
 class JsonRoute(APIRoute):
     """A route that takes a document as JSON: every route with a body that is no file.
 
-    Raises NotJsonError when the body is none, and InvalidSpecError when a key stands twice, when `check_document`
-    refuses it, and when its Content-Type is of something else.
+    Raises NotJsonError when the body is none or its Content-Type does not say that it is, and InvalidSpecError when a
+    key stands twice and when `check_document` refuses it.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -33,9 +39,20 @@ class JsonRoute(APIRoute):
 
         async def handle_json(request: Request) -> Response:
             read = _ReadRequest(request.scope, request.receive)
-            if self.body_field is not None:
-                await read.read()
-            return await handle(read)
+            body = await read.receive_body() if self.body_field is not None else b""
+            if len(body) < _SMALL:
+                read.read(body)
+                return await handle(read)
+            # A large one takes ten times its size until it is answered.
+            turns: Turns = request.app.state.large_bodies
+            async with turns.take(key_name(request)):
+                # In a thread, or who sends a large document would keep all others waiting.
+                try:
+                    await run_in_threadpool(read.read, body)
+                    return await handle(read)
+                finally:
+                    del read, body
+                    await run_in_threadpool(freed_memory.give_back)
 
         return handle_json
 
@@ -45,20 +62,22 @@ class _ReadRequest(Request):
 
     _document: Any = None
 
-    async def read(self) -> None:
-        """Read and check the body, if there is one."""
+    async def receive_body(self) -> bytes:
+        """Wait until the body is whole."""
         try:
-            body = await self.body()
+            return await self.body()
         except ClientDisconnect as error:
             raise CutOffError("the body was cut off") from error
+
+    def read(self, body: bytes) -> None:
+        """Read and check the body, if there is one."""
         if not body:
             return
         content_type = self.headers.get("content-type", "")
-        if content_type and not _is_json(content_type):
-            said = f"the body's Content-Type is '{shorten(content_type, 60)}'; send JSON, as 'application/json'"
-            raise InvalidSpecError([FieldError("", said)])
-        # In a thread, or who sends a large document would keep all others waiting.
-        self._document = read_json(body) if len(body) < _SMALL else await run_in_threadpool(read_json, body)
+        if not _is_json(content_type):
+            said = f"its Content-Type is '{shorten(content_type, 60)}'" if content_type else "it has no Content-Type"
+            raise NotJsonError(f"{said}; send 'application/json'")
+        self._document = read_json(body)
 
     async def json(self) -> Any:
         return self._document
@@ -77,6 +96,8 @@ def read_json(body: bytes) -> Any:
     # Before they are made: a value takes a hundred bytes and more. Commas of texts count too, hence twice as many.
     if sum(map(body.count, (b",", b"[", b"{"))) > 2 * MAX_VALUES:
         raise too_many_values()
+    if body.count(b":") > MAX_COLONS:
+        raise InvalidSpecError([FieldError("", f"has more than {MAX_COLONS:,} fields")])
     try:
         document = json.loads(body, object_pairs_hook=unique_keys, parse_int=_read_whole)
         check_document(document)

@@ -46,6 +46,7 @@ class Observer:
             return
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
+        scope.setdefault("state", {})["request_id"] = request_id
         span = _begin_span(scope, headers, request_id)
         status, began = 500, perf_counter()  # of a request that has no answer
 

@@ -20,7 +20,8 @@ from service.scopes import needed_scope
 
 DESCRIPTION = (
     "Errors are `application/problem+json` (RFC 9457). HEAD is where GET is; OPTIONS, and a 405, tell the methods of a "
-    "path in `Allow`. While no key was ever made, a server on a loopback address asks its own machine for none."
+    "path in `Allow`. A connection that brings no HTTP is answered 400, and one too many 503, before any operation is "
+    "known. While no key was ever made, a server on a loopback address asks its own machine for none."
 )
 _SCHEMAS = "#/components/schemas/"
 _PROBLEM_TYPE = "application/problem+json"
@@ -28,12 +29,13 @@ _PROBLEM_TYPE = "application/problem+json"
 _NAMING, _READ_LATER = frozenset({"project", "key"}), frozenset({"cursor", "sort"})
 #: What each refusal means, wherever it occurs.
 _MEANINGS = {
-    400: "The body is not JSON, or a parameter is not one of its values.",
+    400: "The body is not JSON, its Content-Type does not say that it is, or a parameter is not one of its values.",
     401: "No key came with the request, or one that is not usable.",
     403: "The key's scope does not allow this, or the request comes from another site's page.",
     404: "There is no such thing.",
     409: "The request does not fit the present state.",
     412: "If-Match does not name the present version.",
+    405: "The path does not take this method; `Allow` names those that it takes.",
     408: "The body did not come in time.",
     413: "The body is larger than the server's limit.",
     422: "A field or a parameter is wrong; `errors` names each.",
@@ -45,10 +47,10 @@ _MEANINGS = {
 _REFUSAL_HEADERS = {
     401: ("WWW-Authenticate",),
     403: ("WWW-Authenticate",),
+    405: ("Allow",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
-_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _BINARY = {"type": "string", "format": "binary"}
 #: Bodies whose routes do not say what is in them.
 _BODIES: Mapping[str, dict[str, Any]] = {
@@ -159,10 +161,12 @@ def _refusals(operation: _Operation) -> set[int]:
         statuses.add(400)
     if "if-match" in headers:
         statuses.add(412)
-    if operation.method in _WRITES:
-        statuses.add(413)
-    if set(operation.said.get("requestBody", {}).get("content", {})) == {"application/json"}:
-        statuses |= {400, 408}
+    statuses.add(413)  # of a body that is declared too large, also where none is read
+    content = set(operation.said.get("requestBody", {}).get("content", {}))
+    if content:
+        statuses.add(408)
+    if content == {"application/json"}:
+        statuses.add(400)
     return statuses
 
 

@@ -106,6 +106,7 @@ HEADERS: Mapping[str, dict[str, Any]] = {
         "description": "`true` where the answer is that of an earlier request with this Idempotency-Key.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Allow": {"description": "The methods that the path takes.", "required": True, "schema": _TEXT},
     "Content-Disposition": {"description": "The name of the file.", "schema": _TEXT},
     "Regsweep-Unfamiliar": {
         "description": "What training never saw, JSON: column, what and count of the first 20; missing where nothing.",

@@ -30,11 +30,13 @@ from service.errors import (
     StorageError,
     UnauthenticatedError,
 )
-from studies.errors import FieldError, InvalidSpecError
+from studies.errors import MAX_MESSAGE, FieldError, InvalidSpecError, bounded, shorten
 from studies.field_errors import field_errors
 
 _log = structlog.get_logger(__name__)
 RETRY_SECONDS = "5"
+#: Characters of a sentence that names several errors; any other has those of a message.
+MAX_DETAIL = 10_000
 
 #: What SQLAlchemy raises when the database does not answer.
 DATABASE_ERRORS = (OperationalError, InterfaceError, PoolTimeoutError)
@@ -46,11 +48,17 @@ _DETAILS: dict[type[Exception], str] = {
 
 def problem(status: int, title: str, detail: str, errors: Sequence[FieldError] = (), **more: str) -> JSONResponse:
     """A problem+json answer; `errors` name the fields that are wrong, `more` are members beside the standard's."""
+    detail = _bounded(detail, errors)
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
-    body["errors"] = [{"field": error.field, "message": error.message} for error in errors]
+    body["errors"] = [{"field": error.field, "message": error.message} for error in bounded(errors)]
     if (request_id := get_contextvars().get("request_id")) is not None:
         body["request_id"] = request_id  # under which the server's log has more of it
     return _ProblemResponse(body, status, media_type="application/problem+json")
+
+
+def _bounded(detail: str, errors: Sequence[FieldError]) -> str:
+    """A sentence that repeats no more of a request than a person reads."""
+    return shorten(detail, MAX_DETAIL if errors else MAX_MESSAGE)
 
 
 class _ProblemResponse(JSONResponse):
@@ -70,7 +78,7 @@ def answer(
 ) -> Response:
     """Answer a request that failed: with a page where a browser shows it, else with a problem."""
     if wants_page(request):
-        return error_page(request, status, title, detail, may_pass=may_pass)
+        return error_page(request, status, title, _bounded(detail, errors), may_pass=may_pass)
     return problem(status, title, detail, errors)
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from service.errors import BusyError, CutOffError, InvalidModelFileError
+from service.api.turns import Turns, key_name
+from service.errors import CutOffError, InvalidModelFileError
 from service.reading_process import MAX_ANSWER, ReadingLimits, ask
 from service.schemas.models import ModelView
 from service.settings import Settings
@@ -25,38 +25,10 @@ from studies.spec.table import TableFormat, TableOptions
 _LARGE_BYTES = 50_000_000
 _SMALL_SHARE = 1 / 4  # of the memory that a large file may take
 _ENOUGH_BYTES = 1_000_000_000
-_WAIT_SECONDS = 30.0
 _MAX_RECEIVED = 16  # files at once, each on the disk until it is read
 
 T = TypeVar("T")
 Profile = TypeVar("Profile", DatasetProfile, InputsProfile)
-
-
-class Turns:
-    """Lets so many requests do something at once, half of them of one API key, and one that is large."""
-
-    def __init__(self, most: int, what: str, wait_seconds: float = _WAIT_SECONDS) -> None:
-        self._what, self._wait_seconds = what, wait_seconds
-        self._all, self._large = asyncio.Semaphore(most), asyncio.Semaphore(1)
-        self._most_of_key = max(1, most // 2)
-        self._of_key: WeakValueDictionary[str | None, asyncio.Semaphore] = WeakValueDictionary()
-
-    @asynccontextmanager
-    async def take(self, key_name: str | None, *, is_large: bool = False) -> AsyncIterator[None]:
-        """Wait for a turn, which lasts as long as the block.
-
-        Raises BusyError when none comes.
-        """
-        of_key = self._of_key.setdefault(key_name, asyncio.Semaphore(self._most_of_key))
-        async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(self._wait_seconds):
-                    for turn in (of_key, *([self._large] if is_large else []), self._all):
-                        await stack.enter_async_context(turn)
-            except TimeoutError as error:
-                waited = f"this one has waited for {self._wait_seconds:.0f} seconds; send it again later"
-                raise BusyError(f"{self._what} and {waited}") from error
-            yield
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -105,11 +77,11 @@ class Readings:
 
         Raises BusyError when none comes.
         """
-        return self._receptions.take(_key_name(request))
+        return self._receptions.take(key_name(request))
 
     async def predict(self, request: Request, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Predict a file when its turn comes."""
-        async with self._predictions.take(_key_name(request)):
+        async with self._predictions.take(key_name(request)):
             return await while_connected(request, work())
 
     async def describe(
@@ -164,7 +136,7 @@ class Readings:
         self, request: Request, kind: str, file: Path | None, task: Mapping[str, Any], max_answer: int = MAX_ANSWER
     ) -> dict[str, Any]:
         size = 0 if file is None else file.stat().st_size
-        async with self._turns.take(_key_name(request), is_large=size > _LARGE_BYTES):
+        async with self._turns.take(key_name(request), is_large=size > _LARGE_BYTES):
             limits = self._limits(size)
             task = {"task": kind, "file": str(file), "table": limits.table, **task}
             if self._in_process:
@@ -176,8 +148,3 @@ class Readings:
     def _limits(self, size: int) -> ReadingLimits:
         small = min(self._memory, max(int(self._memory * _SMALL_SHARE), _ENOUGH_BYTES))
         return self.largest if size > _LARGE_BYTES else ReadingLimits(small, self._seconds)
-
-
-def _key_name(request: Request) -> str | None:
-    key = getattr(request.state, "key", None)
-    return None if key is None else str(key.name)

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service import tracing
+from service.api import freed_memory
 from service.api.app import create_app
 from service.api.connections import Bounds, Connection, bounds_of, close_overdue, log_accept_errors
 from service.api.hub import Hub
@@ -59,6 +60,7 @@ def run(settings: Settings) -> None:
         others = {"api": f"{url}/docs", "dashboard": f"{url}/dashboard"}
         _log.info(f"regsweep listens: the pages are on {url}", **others, workers=settings.workers)
         sys.meta_path.insert(0, _WithoutPandas())
+        freed_memory.bound_arenas()
         try:
             server.run(sockets=[listener])
         finally:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from studies.frozen_model import FrozenModel
 from studies.spec.name import NAME_RULE, Name
 
 Limit = Annotated[int, Field(ge=0, le=2**53, strict=True)]
 Count = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 
 
-class ProjectQuotas(BaseModel):
+class ProjectQuotas(FrozenModel):
     """A project's own quotas; what is null, or left out of a new project, is the server's."""
-
-    model_config = ConfigDict(extra="forbid")
 
     active_studies: Count | None = Field(
         None, description="Most studies that have not ended, or whose comparison has not."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from service.names import DEFAULT_PROJECT
 from service.schemas import notebook
@@ -13,7 +13,7 @@ from service.schemas.progress import OverallView, ProgressView
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, ComparisonState, StudyState
 from studies.analysis.labels import number
 from studies.datasets.summary import DataSummary
-from studies.frozen_model import IsNumber
+from studies.frozen_model import FrozenModel, IsNumber
 from studies.spec.comparison import Technique
 from studies.spec.sampler import PrunerName
 from studies.spec.training import EngineName
@@ -184,10 +184,8 @@ class StudyView(BaseModel):
         )
 
 
-class BudgetChanges(BaseModel):
+class BudgetChanges(FrozenModel):
     """What a study may cost more."""
-
-    model_config = ConfigDict(extra="forbid")
 
     trials: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = Field(
         None, description="Trials in all, those that ended included; not fewer than now."
@@ -203,10 +201,8 @@ class BudgetChanges(BaseModel):
         return self
 
 
-class StudyChanges(BaseModel):
+class StudyChanges(FrozenModel):
     """The fields of a study that can be changed; at least one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] | None = Field(
         None, description="Workers serve the studies of the highest priority first."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from service.storage.states import Ending, TrialState
+from studies.frozen_model import AtMost, FrozenModel
 
 
 class TrialView(BaseModel):
@@ -105,12 +106,14 @@ class WeightsView(BaseModel):
     )
 
 
-class WantedTrial(BaseModel):
+#: Of a trial; a layer has four of its own.
+MAX_PARAMS = 10_000
+
+
+class WantedTrial(FrozenModel):
     """Params that a user enqueues."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    params: dict[str, str | float | int | None] = Field(
+    params: Annotated[dict[str, str | float | int | None], AtMost(MAX_PARAMS)] = Field(
         description="By their names in the search space; the sampler chooses those that are missing."
     )
 
@@ -123,10 +126,8 @@ class EnqueuedView(BaseModel):
     params: dict[str, Any]
 
 
-class Invalidation(BaseModel):
+class Invalidation(FrozenModel):
     """The reason to mark a trial invalid."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, Field(min_length=1, max_length=1000)] = Field(
         "by the user", description="Shown with the trial."

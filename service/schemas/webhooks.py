@@ -5,42 +5,38 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool
+
+from studies.frozen_model import AtMost, FrozenModel
 
 WebhookEvent = Literal["study.ended", "comparison.ended"]
 EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 Events = Annotated[
-    list[WebhookEvent], Field(min_length=1, max_length=2, description="What it is told of; each at most once.")
+    list[WebhookEvent], AtMost(2), Field(min_length=1, description="What it is told of; each at most once.")
 ]
 GRACE_SECONDS = 86400.0
 MAX_GRACE_SECONDS = 30 * 86400.0
 _URL = "https://…, or http://… of a host that REGSWEEP_WEBHOOK_ALLOW lists."
 
 
-class NewWebhook(BaseModel):
+class NewWebhook(FrozenModel):
     """A webhook to add."""
 
-    model_config = ConfigDict(extra="forbid")
-
     url: str = Field(description=_URL)
-    events: Events = ["study.ended", "comparison.ended"]
+    events: Events = Field(["study.ended", "comparison.ended"])
     project: str | None = Field(None, description="Whose studies it is told of; left out, all.")
 
 
-class WebhookChange(BaseModel):
+class WebhookChange(FrozenModel):
     """What of a webhook to change; what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: str | None = Field(None, description=_URL)
     events: Events | None = None
     enabled: StrictBool | None = Field(None, description="False: it is told nothing until it is enabled again.")
 
 
-class WebhookRotation(BaseModel):
+class WebhookRotation(FrozenModel):
     """How a webhook gets a new secret."""
-
-    model_config = ConfigDict(extra="forbid")
 
     grace_seconds: float = Field(
         GRACE_SECONDS,

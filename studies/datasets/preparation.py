@@ -242,6 +242,8 @@ class Preparation:
             return cls._read(load(path, trusted=_TRUSTED), path)
         except DatasetError:
             raise
+        except RecursionError:
+            raise DatasetError(f"{path.name} holds no preprocessing: it is nested too deep") from None
         # What skops raises of a damaged file depends on where the damage is.
         except Exception as error:
             raise DatasetError(f"{path.name} holds no preprocessing: {one_line(str(error))}") from error

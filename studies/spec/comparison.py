@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StrictBool, model_validator
 
-from studies.frozen_model import FrozenModel, IsNumber
+from studies.frozen_model import AtMost, FrozenModel, IsNumber
 
 Technique = Literal["none", "l1", "l2", "elastic_net", "dropout", "early_stopping", "combined"]
 TECHNIQUES: tuple[Technique, ...] = get_args(Technique)
@@ -23,7 +23,8 @@ class ComparisonSpec(FrozenModel):
     techniques: (
         Annotated[
             tuple[Technique, ...],
-            Field(min_length=2, max_length=len(TECHNIQUES), json_schema_extra={"uniqueItems": True}),
+            Field(min_length=2, json_schema_extra={"uniqueItems": True}),
+            AtMost(len(TECHNIQUES)),
         ]
         | None
     ) = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from studies.frozen_model import FrozenModel, IsNumber
+from studies.frozen_model import FEW_FIELDS, AtMost, FrozenModel, IsNumber
 from studies.objectives import Task
 from studies.spec.name import MAX_NAME, normalize
 from studies.spec.table import TableFormat, TableOptions
@@ -37,7 +37,8 @@ class DatasetFacts:
     rows: Annotated[int, Field(ge=0, le=_MAX_ROWS, description="Rows of all parts together.")]
     shape: Annotated[
         tuple[Annotated[int, Field(ge=0, le=_MAX_SIZE)], ...],
-        Field(max_length=3, description="Of one row as a model takes it: [inputs] or [height, width, channels]."),
+        AtMost(3),
+        Field(description="Of one row as a model takes it: [inputs] or [height, width, channels]."),
     ]
     classes: Annotated[int, Field(ge=0, le=_MAX_SIZE, description="Number of classes; 0 for a regression.")]
     about: Annotated[_Sentence, Field(description="What the data is, in words.")]
@@ -49,10 +50,12 @@ class DatasetFacts:
         _Sentence, Field(description="Why its rows cannot be split in the order of time; empty where they can.")
     ] = ""
     time_folds: Annotated[
-        FoldLimit | None, Field(description="Of folds in the order of time; null where it is not known.")
+        Annotated[FoldLimit, FEW_FIELDS] | None,
+        Field(description="Of folds in the order of time; null where it is not known."),
     ] = None
     nested_time_folds: Annotated[
-        FoldLimit | None, Field(description="The same where a share of each fold's training rows stops the training.")
+        Annotated[FoldLimit, FEW_FIELDS] | None,
+        Field(description="The same where a share of each fold's training rows stops the training."),
     ] = None
     highest: Annotated[
         int | None,
@@ -179,7 +182,9 @@ class UploadedDataset(FrozenModel):
     digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(None, description="SHA-256 of the file.")
     format: TableFormat | None = Field(None, description="The file's format.")
     options: TableOptions | None = Field(None, description="What its columns are for.")
-    known: DatasetFacts | None = Field(None, description="What its profile says: task, rows, shape of a row, classes.")
+    known: Annotated[DatasetFacts, FEW_FIELDS] | None = Field(
+        None, description="What its profile says: task, rows, shape of a row, classes."
+    )
 
     @model_validator(mode="after")
     def _filled_in(self) -> Self:

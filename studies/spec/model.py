@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, StrictBool, WithJsonSchema
 
-from studies.frozen_model import FrozenModel
+from studies.frozen_model import AtMost, FrozenModel
 from studies.keras_config import reading
 from studies.keras_config.dropout import insert_dropout
 from studies.keras_config.graph import Graph
@@ -19,7 +19,7 @@ class MlpSpec(FrozenModel):
     """Dense layers for tables; images are flattened. No hidden layer gives a linear model."""
 
     kind: Literal["mlp"] = "mlp"
-    hidden_units: tuple[Units, ...] = Field((64, 64), max_length=64, description="Units of each hidden layer.")
+    hidden_units: Annotated[tuple[Units, ...], AtMost(64)] = Field((64, 64), description="Units of each hidden layer.")
     activation: Activation = Field("relu", description="Keras activation of the hidden layers.")
     batch_norm: StrictBool = Field(
         False, description="Batch normalization between each hidden layer and its activation."
@@ -50,13 +50,15 @@ class CnnSpec(FrozenModel):
     """Convolutions, each followed by 2×2 max pooling while the image is large enough, then dense layers."""
 
     kind: Literal["cnn"]
-    filters: tuple[Units, ...] = Field(
-        (16, 32), min_length=1, max_length=16, description="Filters of each convolution."
+    filters: Annotated[tuple[Units, ...], Field(min_length=1), AtMost(16)] = Field(
+        (16, 32), description="Filters of each convolution."
     )
     kernel_size: Annotated[int, Field(ge=1, le=31, strict=True)] = Field(
         3, description="Side of each kernel in pixels."
     )
-    hidden_units: tuple[Units, ...] = Field((64,), max_length=64, description="Units of the dense layers behind them.")
+    hidden_units: Annotated[tuple[Units, ...], AtMost(64)] = Field(
+        (64,), description="Units of the dense layers behind them."
+    )
     activation: Activation = Field("relu", description="Keras activation of the hidden layers.")
     batch_norm: StrictBool = Field(
         False, description="Batch normalization between each hidden layer and its activation."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeAlias, Type
 
 from pydantic import BeforeValidator, Discriminator, Field, StrictBool, Tag, ValidationInfo, model_validator
 
-from studies.frozen_model import FrozenModel, IsNumber
+from studies.frozen_model import AtMost, FrozenModel, IsNumber
 from studies.regularization import REGULARIZERS, Regularizer
 
 Number = TypeVar("Number", int, float)
@@ -105,7 +105,7 @@ else:
                 Annotated[ranged, Tag("range")]
                 | Annotated[
                     tuple[number, ...],
-                    Field(min_length=1, json_schema_extra={"maxItems": MAX_CHOICES}),
+                    Field(min_length=1, fail_fast=True, json_schema_extra={"maxItems": MAX_CHOICES}),
                     BeforeValidator(_check_few),
                     Tag("choices"),
                 ]
@@ -117,7 +117,7 @@ else:
 _MAX_KINDS = len(REGULARIZERS)
 #: Kinds of regularizer: some to choose from, or one.
 Kinds = Annotated[
-    Annotated[tuple[Regularizer, ...], Field(min_length=1, max_length=_MAX_KINDS), Tag("choices")]
+    Annotated[tuple[Regularizer, ...], Field(min_length=1), AtMost(_MAX_KINDS), Tag("choices")]
     | Annotated[Regularizer, Tag("fixed")],
     Discriminator(notation_of),
 ]

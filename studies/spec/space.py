@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from studies.frozen_model import FrozenModel
+from studies.frozen_model import AtMost, FrozenModel
 from studies.hyperparameters import Hyperparameters, layer_prefixes
 from studies.keras_config.reading import MAX_LAYERS
 from studies.regularization import REGULARIZERS, L1Mode, LayerRegularization, Penalty, Regularization
@@ -53,7 +53,7 @@ class SearchSpace(FrozenModel):
         "shared",
         description="shared: one regularizer, λ, l1_ratio and dropout for all hidden layers; per_layer: each its own.",
     )
-    layers: Annotated[tuple[LayerSpace, ...], Field(max_length=MAX_LAYERS)] | None = Field(
+    layers: Annotated[tuple[LayerSpace, ...], AtMost(MAX_LAYERS)] | None = Field(
         None, description="With scope per_layer: what each hidden layer has of its own, from the input on."
     )
     regularizer: Kinds = Field(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_validator
 
 from studies import seeds
-from studies.frozen_model import FrozenModel
+from studies.frozen_model import AtMost, FrozenModel
 from studies.keras_config import compatibility
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.lanes import find_lane_obstacle
@@ -42,7 +42,7 @@ class StudySpec(FrozenModel):
         description="The architecture: {kind: mlp, …}, {kind: cnn, …} or {kind: keras, config}.",
     )
     space: SearchSpace = Field(default_factory=SearchSpace, description="What is searched.")
-    objectives: Annotated[tuple[ObjectiveName, ...], Field(min_length=1, max_length=4)] = Field(
+    objectives: Annotated[tuple[ObjectiveName, ...], Field(min_length=1), AtMost(4)] = Field(
         ("val_loss",),
         description="What is optimised, each in its own direction; several give a Pareto front. "
         + "; ".join(f"{name}: {objective.meaning}" for name, objective in OBJECTIVES.items()),

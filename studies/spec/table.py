@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 
-from studies.frozen_model import FrozenModel
+from studies.frozen_model import AtMost, FrozenModel
 from studies.objectives import Task
 
 TableFormat = Literal["csv", "tsv", "parquet", "npz", "xlsx", "jsonl", "feather"]
@@ -71,7 +71,7 @@ class ColumnOptions(FrozenModel):
     format: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None, description="Of a date, as Python's strptime takes it: '%d.%m.%Y', '%m/%d/%Y %H:%M'."
     )
-    missing: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Field(max_length=100)] | None = Field(
+    missing: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], AtMost(100)] | None = Field(
         None, description="The texts that stand for a missing value, and no others; an empty text always does."
     )
     decimal: Literal[".", ","] | None = Field(None, description="The decimal point of a number.")
@@ -124,7 +124,7 @@ class TableOptions(FrozenModel):
 
     target: ColumnName = Field(description="The column that is to be predicted.")
     task: Task | None = Field(None, description="What is asked of the target; seen from its values when left out.")
-    ignore: Annotated[tuple[ColumnName, ...], Field(max_length=MAX_NAMED)] = Field(
+    ignore: Annotated[tuple[ColumnName, ...], AtMost(MAX_NAMED)] = Field(
         (), description="Columns that are not read, such as identifiers."
     )
     weight: ColumnName | None = Field(None, description="How much each row counts in training, above or equal to 0.")
@@ -132,7 +132,7 @@ class TableOptions(FrozenModel):
     time: ColumnName | None = Field(None, description="When a row came about: training rows come before those judged.")
     encoding: Encoding | None = Field(None, description="Of a text file, as cp1252; seen from the file when left out.")
     sheet: SheetName | None = Field(None, description="Of a workbook; the first that is shown when left out.")
-    columns: Annotated[Mapping[ColumnName, ColumnOptions], Field(max_length=MAX_NAMED)] = Field(
+    columns: Annotated[Mapping[ColumnName, ColumnOptions], AtMost(MAX_NAMED)] = Field(
         default_factory=dict, description="How columns are to be read, by name; all others are seen from their values."
     )
     drop_missing_target: StrictBool = Field(False, description="Rows without a target are left out.")

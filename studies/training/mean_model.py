@@ -10,6 +10,7 @@ import numpy as np
 
 from studies.datasets import pipeline
 from studies.datasets.preprocessing import PreparedData
+from studies.keras_config.exported import MEAN
 
 
 def write_mean(members: Sequence[tuple[PreparedData, Path]], full: PreparedData, path: Path) -> None:
@@ -28,7 +29,7 @@ def write_mean(members: Sequence[tuple[PreparedData, Path]], full: PreparedData,
         member_outputs = member(member_inputs)
         outputs.append(_rescale(member_outputs, _target_scaling(data), _target_scaling(full), f"outputs_{index}"))
     mean = keras.layers.Average(name="mean")(outputs) if len(outputs) > 1 else outputs[0]
-    keras.Model(inputs, mean, name="mean_of_folds").save(path)
+    keras.Model(inputs, mean, name=MEAN).save(path)
 
 
 def _rescale(values: Any, from_: tuple[Any, Any], to: tuple[Any, Any], name: str) -> Any:

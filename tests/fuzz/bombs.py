@@ -181,7 +181,17 @@ def keras_of_depth(depth: int = 400_000) -> bytes:
     return b'{"config": ' + b"[" * depth + b"]" * depth + b"}"
 
 
-#: Each with the format as which it is sent; "keras" is sent as a model.
+_STUDY = {"name": "bomb", "dataset": {"kind": "builtin", "name": "iris"}, "budget": {"trials": 2, "epochs": 2}}
+_NAMES = [f"r{index}" for index in range(190_000)]
+
+
+def study_of(**parts: object) -> Callable[[], bytes]:
+    """A study's document of about two megabytes."""
+    return lambda: json.dumps({**_STUDY, **parts}).encode()
+
+
+#: Each with the format as which it is sent; "keras" is sent as a model,
+#: and "study" is checked as one, and sent often at once.
 BOMBS: Mapping[str, tuple[str, Callable[[], bytes]]] = {
     "npz of 5,000 members": ("npz", npz_of_many),
     "npz of 700 MB of zeros": ("npz", npz_of_zeros),
@@ -197,4 +207,12 @@ BOMBS: Mapping[str, tuple[str, Callable[[], bytes]]] = {
     "xlsx of one text": ("xlsx", xlsx_of_one_text),
     "keras of zeros": ("keras", keras_of_zeros),
     "keras nested deeply": ("keras", keras_of_depth),
+    "study of many regularizers": ("study", study_of(space={"regularizer": _NAMES})),
+    "study of many objectives": ("study", study_of(objectives=_NAMES)),
+    "study of many techniques": ("study", study_of(comparison={"techniques": _NAMES})),
+    "study of many layers": ("study", study_of(space={"layers": [{"regularizer": ["x"], "lambda": 1}] * 24_000})),
+    "study of many choices": ("study", study_of(space={"lambda": [each / 1e6 for each in range(190_000)]})),
+    "study of many units": ("study", study_of(model={"kind": "mlp", "hidden_units": [8] * 190_000})),
+    "study of many fields": ("study", study_of(**dict.fromkeys(_NAMES[:49_000], 1))),
+    "study of a large config": ("study", study_of(model={"kind": "keras", "config": {"a": ["x"] * 190_000}})),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastapi.routing import APIRoute
 
 from service.api.app import create_app
 from service.api.json_route import JsonRoute
+from service.api.turns import Turns
 from service.cli.output import PlainConsole, plain, plain_json
 from service.csv_cells import escape_formulas
 from tests.service.commanding import run_command
@@ -40,6 +42,8 @@ def post(api: httpx.Client, body: bytes, content_type: str | None = "application
         (b'{"a":' * 5000, 400, "nested too deep"),
         (b'{"a":1,"a":2}', 422, "a: stands twice"),
         (b"[" + b"[]," * 3_300_000 + b"[]]", 422, "more than 200,000 values"),
+        (b"{" + b",".join(b'"%d":1' % each for each in range(60_000)) + b"}", 422, "more than 50,000 fields"),
+        (b"{" + b",".join(b'"%d":1' % each for each in range(20_000)) + b"}", 422, "more than 10,000 fields"),
         (b"\xff\xff", 400, "not UTF-8"),
         (b"{", 400, "expecting property name"),
     ],
@@ -52,21 +56,35 @@ def test_a_body_that_no_document_is_is_told_what_is_wrong(
     assert message in refused.json()["detail"]
 
 
-def test_a_body_of_another_content_type_is_told_so(shared_api: httpx.Client) -> None:
+def test_a_body_of_another_content_type_or_of_none_is_told_so(shared_api: httpx.Client) -> None:
     body = json.dumps(document()).encode()
-    assert post(shared_api, body, None).status_code == 200
-    refused = post(shared_api, body, "application/x-www-form-urlencoded")
-    assert refused.status_code == 422
-    assert refused.json()["detail"] == (
-        "the body's Content-Type is 'application/x-www-form-urlencoded'; send JSON, as 'application/json'"
-    )
+    assert post(shared_api, body, "application/merge-patch+json").status_code == 200
+    for path in ("/v1/studies/check", "/v1/studies", "/v1/webhooks"):
+        for content_type, said in (
+            ("text/plain", "its Content-Type is 'text/plain'"),
+            ("application/x-www-form-urlencoded", "its Content-Type is 'application/x-www-form-urlencoded'"),
+            (None, "it has no Content-Type"),
+        ):
+            headers = {} if content_type is None else {"Content-Type": content_type}
+            refused = shared_api.post(path, content=body, headers=headers)
+            assert (refused.status_code, refused.json()["title"]) == (400, "Not JSON")
+            assert refused.json()["detail"] == f"the body is not JSON: {said}; send 'application/json'"
 
 
 def test_thousands_of_unknown_fields_are_a_short_answer(shared_api: httpx.Client) -> None:
-    refused = shared_api.post("/v1/studies", json=document() | {f"seeds{index}": 1 for index in range(10_000)})
+    refused = shared_api.post("/v1/studies", json=document() | {f"seeds{index}": 1 for index in range(900)})
     assert refused.status_code == 422
     assert len(refused.json()["errors"]) == 51
     assert len(refused.content) < 20_000
+
+
+@pytest.mark.parametrize("path", ["/v1/studies/{}", "/v1/datasets/{}", "/studies/{}", "/{}", "/v1/studies?project={}"])
+def test_no_refusal_repeats_a_long_name(shared_api: httpx.Client, path: str) -> None:
+    for method in ("GET", "DELETE"):
+        refused = shared_api.request(method, path.format("x" * 9000))
+        assert refused.status_code in (404, 405, 422), refused.text
+        if "problem" in refused.headers["content-type"]:  # a page's links repeat its path
+            assert len(refused.content) < 3000
 
 
 def test_texts_with_nul_are_refused_wherever_they_stand(api: httpx.Client) -> None:
@@ -156,3 +174,23 @@ def test_a_database_that_is_not_served_is_refused_in_a_sentence(url: str) -> Non
 def test_a_name_or_a_number_that_is_none_is_one_line(arguments: list[str], said: str) -> None:
     refused = run_command(*arguments, "--server", "http://127.0.0.1:9")
     assert (refused.returncode, refused.stderr) == (2, f"regsweep: {said}\n")
+
+
+def test_large_documents_of_a_key_wait_for_each_other_and_small_ones_do_not(tmp_path: Path) -> None:
+    app = create_app(settings_in(tmp_path))
+    large = json.dumps(document() | {"seed": "x" * 100_000}).encode()
+    headers = {"Content-Type": "application/json"}
+
+    async def go() -> None:
+        app.state.large_bodies = Turns(2, "2 large documents are read at once", wait_seconds=0.01)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as api:
+            async with app.state.large_bodies.take(None):
+                waited = await api.post("/v1/studies/check", content=large)
+                assert waited.status_code == 503
+                assert "2 large documents are read at once and this one has waited" in waited.json()["detail"]
+                assert (await api.post("/v1/studies/check", json=document())).status_code == 200
+            assert (await api.post("/v1/studies/check", content=large)).status_code == 422
+
+    asyncio.run(go())
+    app.state.lazy_store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
 
+from service.api.body_limit import BodyLimit
 from service.api.connections import Bounds, bounds_of, log_accept_errors
 from service.api.log_bound import OnceAMinute
 from service.storage.keys import KeyStore
@@ -55,14 +60,67 @@ def answer(connection: socket.socket) -> bytes:
         b"",
         b"GET /healthz HT",
         b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n",
-        _POST + b"Content-Length: 1000\r\n\r\n{",
-        _POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
-        b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nkey=",
     ],
 )
 def test_a_connection_whose_request_does_not_come_is_closed(api: httpx.Client, sent: bytes) -> None:
     with connected(api, sent) as connection:
         assert answer(connection) == b""
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        _POST + b"Content-Length: 1000\r\n\r\n{",
+        _POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+        b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nkey=",
+        b"POST /v1/datasets?target=y&format=csv&name=a HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\na,y",
+    ],
+)
+def test_a_body_that_does_not_come_is_told_so_before_its_connection_is_closed(api: httpx.Client, sent: bytes) -> None:
+    with connected(api, sent) as connection:
+        said = problem_of(answer(connection), b"408 Request Timeout")
+    assert said["detail"] == "the body did not come in time; send 1,000 bytes a second at least"
+
+
+def problem_of(answered: bytes, status: bytes) -> dict[str, object]:
+    """The problem that stands in an answer, and the id in its header."""
+    head, _, body = answered.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 " + status
+    headers = dict(line.lower().split(b": ", 1) for line in lines[1:])
+    said: dict[str, object] = json.loads(body)
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert (headers[b"x-request-id"].decode(), headers[b"connection"]) == (said["request_id"], b"close")
+    assert said["status"] == int(status[:3])
+    return said
+
+
+def test_what_is_no_http_is_told_so_as_a_problem(api: httpx.Client) -> None:
+    with connected(api, b"no http\r\n\r\n") as connection:
+        assert str(problem_of(answer(connection), b"400 Bad Request")["detail"]).startswith(
+            "this is no request of HTTP"
+        )
+
+
+def test_a_body_that_memory_holds_comes_within_a_minute_however_steadily_it_comes() -> None:
+    answered: list[Message] = []
+
+    async def read(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await Request(scope, receive).body()
+        except HTTPException as error:
+            await send({"type": "told", "status": error.status_code, "detail": error.detail})
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def keep(message: Message) -> None:
+        answered.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/studies", "headers": [], "query_string": b""}
+    asyncio.run(BodyLimit(read, 1000, 1000, seconds=0.01)(scope, never, keep))
+    assert answered == [{"type": "told", "status": 408, "detail": "the body did not come within 0.01 seconds"}]
 
 
 def test_a_second_request_that_does_not_come_is_closed_too(api: httpx.Client) -> None:

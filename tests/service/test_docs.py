@@ -98,7 +98,12 @@ def test_every_event_of_webhooks_is_documented(event: str) -> None:
 def test_every_error_is_documented_with_its_status_and_title() -> None:
     found = {kind for parent in (ServiceError, InvalidSpecError) for kind in _kinds(parent)} - NO_ANSWERS
     titles = {(str(kind.status), kind.title) for kind in found if kind.status != 500}  # type: ignore[attr-defined]
-    titles |= {("405", "Method Not Allowed"), ("500", ServiceError.title)}
+    titles |= {
+        ("400", "Bad Request"),
+        ("405", "Method Not Allowed"),
+        ("408", "Request Timeout"),
+        ("500", ServiceError.title),
+    }
     section = _section("## Errors")
     assert set(re.findall(r"^\| (\d{3}) \| ([^|]+) \|", section, re.MULTILINE)) == titles
 

@@ -137,6 +137,8 @@ def test_a_dataset_that_nothing_can_be_called_is_not_found(shared_api: httpx.Cli
         document(warm_start={"study": dataset}),
         document(dataset),
     ):
-        answer = shared_api.post("/v1/studies", content=json.dumps(wanted))
+        answer = shared_api.post(
+            "/v1/studies", content=json.dumps(wanted), headers={"Content-Type": "application/json"}
+        )
         assert answer.status_code == 422, answer.text
         assert answer.json()["errors"]

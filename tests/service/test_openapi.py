@@ -212,3 +212,16 @@ def test_a_missing_key_and_a_low_scope_are_answered_as_documented(
         client.headers["authorization"] = f"Bearer {key}"
         assert _send(client, "submit_study").status_code == 403
         assert _send(client, "list_studies").status_code == 200
+
+
+def test_every_refusal_before_an_operation_is_in_the_document(shared_api: httpx.Client) -> None:
+    said = shared_api.get("/openapi.json").json()
+    too_large = shared_api.request("GET", "/v1/studies", content=bytes(10_000_001))
+    assert too_large.status_code == 413
+    operations = [each for path in said["paths"].values() for name, each in path.items() if name != "parameters"]
+    assert all("413" in each["responses"] for each in operations)
+    assert all("408" in each["responses"] for each in operations if "requestBody" in each)
+    wrong = shared_api.request("PUT", "/v1/studies")
+    assert wrong.status_code == 405
+    assert "allow" in wrong.headers
+    assert set(said["components"]["responses"]["MethodNotAllowed"]["headers"]) == {"Allow", "X-Request-ID"}

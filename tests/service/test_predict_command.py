@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,13 +105,70 @@ BAD: list[tuple[str, str]] = [
     ("empty", "File is not a zip file"),
     ("large", "model.keras holds 70,000,000 bytes and a model at most 64,000,040"),
     ("large within", "the archive model.keras holds 70,000,000 bytes"),
+    ("wide", r"units: 1073741824 is not a whole number from 1 to 65536"),
+    ("heavy", r"has [\d,]+ parameters, which take [\d,]+ bytes; at most 64,000,040 are allowed"),
+    ("active", r"has [\d,]+ activations of one row, which take [\d,]+ bytes; at most 64,000,040 are allowed"),
+    ("code", "Lambda is not taken, for it runs code"),
+    ("deep", "its config.json is nested too deep"),
+    ("deep preparation", "preparation.skops holds no preprocessing: it is nested too deep"),
 ]
+
+
+def reconfigured(of_model: bytes, file: Path, change: Callable[[Any], None]) -> bytes:
+    """The bytes of a .keras file whose config is changed, and whose weights are as they were."""
+    with zipfile.ZipFile(io.BytesIO(of_model)) as good, zipfile.ZipFile(file, "w") as bad:
+        for name in good.namelist():
+            content = good.read(name)
+            if name == "config.json":
+                config = json.loads(content)
+                change(config)
+                content = json.dumps(config).encode()
+            bad.writestr(name, content)
+    return file.read_bytes()
+
+
+def with_units(units: int, layers: int = 1) -> Callable[[Any], None]:
+    """Make the first Dense layer so wide, and let it stand so often."""
+
+    def change(config: Any) -> None:
+        every = config["config"]["layers"]
+        at = next(index for index, layer in enumerate(every) if layer["class_name"] == "Dense")
+        every[at]["config"]["units"] = units
+        every[at + 1 : at + 1] = [
+            {**every[at], "config": {**every[at]["config"], "name": f"more_{index}"}} for index in range(layers - 1)
+        ]
+
+    return change
+
+
+def upsampled(config: Any) -> None:
+    """Put layers before the last that repeat each value, and need no weights."""
+    layers = [
+        {"class_name": "Reshape", "config": {"name": "images", "target_shape": [-1, 1]}},
+        *({"class_name": "UpSampling1D", "config": {"name": f"up_{i}", "size": 64}} for i in range(4)),
+        {"class_name": "GlobalAveragePooling1D", "config": {"name": "mean"}},
+    ]
+    config["config"]["layers"][-1:-1] = [{"module": "keras.layers", "registered_name": None} | one for one in layers]
+
+
+def to_lambda(config: Any) -> None:
+    config["config"]["layers"][-1]["class_name"] = "Lambda"
+
+
+def nested(file: Path, name: str) -> bytes:
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, b"[" * 100_000)
+    return file.read_bytes()
 
 
 @pytest.mark.parametrize(("kind", "said"), BAD, ids=[kind for kind, _ in BAD])
 def test_a_zip_that_is_no_model_is_one_line(model: Path, tmp_path: Path, kind: str, said: str) -> None:
     good, file = zipfile.ZipFile(model), tmp_path / "bad.zip"
     of_model, of_preparation = good.read("model.keras"), good.read("preparation.skops")
+
+    def rezipped(model: bytes) -> bytes:
+        return zipped(file, model=model, preparation=of_preparation)
+
     makers: dict[str, Callable[[], bytes]] = {
         "lacks model": lambda: zipped(file, model=None),
         "lacks preparation": lambda: zipped(file, preparation=None),
@@ -119,6 +178,12 @@ def test_a_zip_that_is_no_model_is_one_line(model: Path, tmp_path: Path, kind: s
         "no zip": lambda: b"age,sex\n1,2\n",
         "empty": lambda: b"",
         "large": lambda: zipped(file, model=bytes(70_000_000)),
+        "wide": lambda: rezipped(reconfigured(of_model, file, with_units(2**30))),
+        "heavy": lambda: rezipped(reconfigured(of_model, file, with_units(5000, 3))),
+        "active": lambda: rezipped(reconfigured(of_model, file, upsampled)),
+        "code": lambda: rezipped(reconfigured(of_model, file, to_lambda)),
+        "deep": lambda: rezipped(nested(file, "config.json")),
+        "deep preparation": lambda: zipped(file, model=of_model, preparation=nested(file, "schema.json")),
         "large within": lambda: zipped(file, model=zipped(file, model=bytes(70_000_000), preparation=None)),
     }
     file.write_bytes(makers[kind]())

@@ -17,7 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service import ingestion
-from service.api.readings import Turns
+from service.api.turns import Turns
 from service.errors import BusyError, InvalidDatasetError
 from service.settings import Settings
 from studies.datasets.table import NO_TARGET

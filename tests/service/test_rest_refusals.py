@@ -122,16 +122,21 @@ def test_a_key_that_stands_twice_is_refused(shared_api: httpx.Client, body: str,
     assert _problem(response, 422) == [{"field": key, "message": "stands twice; keep one of them"}]
 
 
+_JSON = {"Content-Type": "application/json"}
+
+
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_body_that_is_too_large_is_refused_before_it_is_held(shared_api: httpx.Client, declared: bool) -> None:
     before = _studies(shared_api)
     most = Settings().max_body_bytes
     body = json.dumps(document()).encode().ljust(most + 1)
-    response = shared_api.post("/v1/studies", content=body if declared else iter([body[:most], body[most:]]))
+    response = shared_api.post(
+        "/v1/studies", content=body if declared else iter([body[:most], body[most:]]), headers=_JSON
+    )
     _problem(response, 413)
     assert "the body is larger than 10,000,000 bytes, which REGSWEEP_MAX_BODY_BYTES allows" in response.text
     assert _studies(shared_api) == before
-    assert shared_api.post("/v1/studies", content=b"{}".ljust(most)).status_code == 422
+    assert shared_api.post("/v1/studies", content=b"{}".ljust(most), headers=_JSON).status_code == 422
 
 
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(shared_api: httpx.Client) -> None:
