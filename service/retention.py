@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import structlog
 
 from service.errors import BackupError, ConflictError, DatasetInUseError, NotFoundError, PreconditionError
+from service.names import make_name
 from service.storage.artifacts import Artifacts
 from service.storage.clock import unix_now
 from service.storage.dataset_files import FIRST_VERSION
@@ -92,7 +93,7 @@ def _archive(store: Store, artifacts: Artifacts, study: StudyRecord, folder: Pat
     from service.storage.findings import findings
     from studies.analysis.report import as_html, as_json
 
-    file, found = folder / f"study-{study.id}.zip", findings(store, study)
+    file, found = folder / f"{make_name(study.name)}-{study.id}.zip", findings(store, study)
     partial = file.with_name(f"{file.name}.partial")
     try:
         create_private_folder(folder)

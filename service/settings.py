@@ -175,7 +175,7 @@ class Settings(BaseSettings):
     )
     dashboard_writes: bool = Field(
         False,
-        description="Let the Optuna dashboard change notes, preferences and artifacts, and studies that are not "
+        description="Let the Optuna dashboard change notes and preferences, and studies that are not "
         "regsweep's; otherwise only GET and HEAD reach it.",
     )
     cache_bytes: Annotated[int, Field(ge=0)] = Field(

@@ -11,12 +11,17 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Self
 from urllib.parse import urlsplit
 
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
+#: How programs end what they read as an IPv4 address (WHATWG's URL), however it is written: 127.1, 0x7f.1, 2130706433.
+_NUMBER_LAST = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _MAX_LENGTH = 2000
 #: The addresses that are given out, of which some are no hosts; beyond it stand addresses that lead on to IPv4.
 _GIVEN_OUT = IPv6Network("2000::/3")
-_TUNNELS = (IPv6Network("2001::/32"), IPv6Network("2002::/16"))  # Teredo and 6to4 lead to an IPv4 address in them
-_SPECIAL = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))  # of protocols and tunnels, not of hosts
+#: Teredo and 6to4, which lead to an IPv4 address in them; and what is for documents, new to Python (RFC 9637).
+_NO_HOSTS = (IPv6Network("2001::/32"), IPv6Network("2002::/16"), IPv6Network("3fff::/20"))
+#: Of protocols and tunnels, not of hosts; and the machine that Azure's machines run on, which gives out their secrets.
+_SPECIAL = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"), IPv4Network("168.63.129.16"))
 
 Address = IPv4Address | IPv6Address
 
@@ -24,7 +29,7 @@ Address = IPv4Address | IPv6Address
 def is_public(address: Address) -> bool:
     """Return whether an address is one that anybody can reach."""
     if isinstance(address, IPv6Address):
-        if address not in _GIVEN_OUT or any(address in tunnel for tunnel in _TUNNELS):
+        if address not in _GIVEN_OUT or any(address in network for network in _NO_HOSTS):
             return False
     elif any(address in network for network in _SPECIAL):
         return False
@@ -50,7 +55,7 @@ class AllowList:
                 networks.append(str(ip_network(entry.strip("[]"))))
             except ValueError as error:
                 host = entry.lower().rstrip(".")
-                if "/" in entry or host[-1:].isdigit() or not _HOST.fullmatch(host):
+                if not _is_host(host):
                     wrong = f"'{entry}' is no host, address or network, as hooks.internal, 10.0.0.5 or 10.0.0.0/8"
                     raise ValueError(wrong) from error
                 hosts.add(host)
@@ -81,11 +86,19 @@ class Target:
     port: int
 
 
+def _is_host(name: str) -> bool:
+    """Return whether it is the name of a host, and no number that could be read as an address."""
+    name = name.rstrip(".")
+    return _HOST.fullmatch(name) is not None and _NUMBER_LAST.fullmatch(name) is None
+
+
 def check_url(url: str, allowed: AllowList) -> Target:
     """Check the URL of a webhook, whose host is not looked up here.
 
-    Raises ValueError, without the URL in its text, when it may not be sent to.
+    Raises ValueError, without the URL in its text, when it may not or cannot be sent to.
     """
+    import httpx  # the settings, which look at the list alone, do without it
+
     if len(url) > _MAX_LENGTH or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise ValueError(f"must have at most {_MAX_LENGTH} characters, of ASCII without blanks and backslashes")
     try:
@@ -104,10 +117,17 @@ def check_url(url: str, allowed: AllowList) -> Target:
     try:
         literal = ip_address(host)
     except ValueError:
-        if not _HOST.fullmatch(host.rstrip(".")):
-            raise ValueError("must have a host of letters, digits, dots and hyphens") from None
+        if not _is_host(host):
+            wrong = (
+                "must have a host of letters, digits, dots and hyphens, or an address as 203.0.113.5 or [2001:db8::5]"
+            )
+            raise ValueError(wrong) from None
     else:
         check_address(host, literal, allowed)
+    try:
+        httpx.URL(url)  # which sends it
+    except httpx.InvalidURL as error:
+        raise ValueError(f"is no URL: {error}") from error
     return Target(host, (443 if parts.scheme == "https" else 80) if port is None else port)
 
 

@@ -14,6 +14,7 @@ from studies.spec.parameter import NOTATIONS
 #: Names of union members, which pydantic puts into the location of an error.
 _TAGS = NOTATIONS | {"builtin", "synthetic", "uploaded", "mlp", "cnn", "keras", "adam", "adamw", "sgd", "rmsprop"}
 
+_LIKE = 0.65  # of 1; at the usual 0.6 "patience" is like "space"
 _MAX_SHOWN, _MAX_PART = 60, 80  # characters of a value, and of a field's name, that a message repeats
 _MAX_LISTED = 12  # fields that a message lists
 _OBJECT, _NUMBER, _WHOLE = "must be a JSON object (a mapping in YAML)", "must be a number", "must be a whole number"
@@ -92,7 +93,7 @@ def _in_our_words(message: str) -> str:
 
 
 def _instead(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name[:_MAX_SHOWN], known, n=1)
+    near = get_close_matches(name[:_MAX_SHOWN], known, n=1, cutoff=_LIKE)
     if near:
         return f"; did you mean {near[0]}?"
     if 0 < len(known) <= _MAX_LISTED:

@@ -49,10 +49,9 @@ class Authenticator:
 
         Raises UnauthenticatedError when it has none, or one that is not usable.
         """
-        authorization = request.headers.get("authorization")
-        if authorization is not None:
-            scheme, _, text = authorization.partition(" ")
-            return self._find_key(text.strip() if scheme.lower() == "bearer" else "")
+        sent = sent_key(request)
+        if sent is not None:
+            return self._find_key(sent)
         token = session_token(request)
         key = None if token is None else self._sessions.find_key(token)
         if key is None:
@@ -113,3 +112,11 @@ def access_of(record: KeyRecord | None, settings: Settings) -> Access:
 def session_token(request: HTTPConnection) -> SessionToken | None:
     """What the cookie of a request holds; None when it has none."""
     return SessionToken.parse(request.cookies.get(COOKIE, ""))
+
+
+def sent_key(request: HTTPConnection) -> str | None:
+    """What a request sends as its key; None for nothing, and for "Bearer" alone, as a client without a key may send."""
+    scheme, _, text = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return text.strip() or None
+    return "" if scheme else None

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api import dashboard_files, dashboard_writes
+from service.api import dashboard_files, dashboard_reads, dashboard_writes
 from service.api.failed_keys import REASON
 from service.api.lazy_store import LazyStore
+from service.api.log_bound import OnceAMinute
 from service.api.problems import answer, problem
 from service.api.responses import asset_response
 from service.errors import ForbiddenError, NotFoundError, ServiceError
@@ -28,9 +31,10 @@ if TYPE_CHECKING:
     from a2wsgi import WSGIMiddleware
     from optuna.storages import RDBStorage
 
-#: The dashboard cannot live under a sub-path; these are the paths it answers.
-_PATHS = ("/dashboard", "/static", "/api", "/artifacts", "/csv", "/favicon.ico", "/incompatible-rdb-schema")
-_READS, _WRITES = ["GET", "HEAD", "OPTIONS"], ["DELETE", "PATCH", "POST", "PUT"]
+_log, _once = structlog.get_logger(__name__), OnceAMinute()
+_MAX_SHOWN = 200
+#: Where it has no page.
+_DATA = ("/api/", "/artifacts/", "/csv/")
 #: Its code: large, so that it is asked for anew and not sent anew.
 _FILES = ("/static/", "/favicon.ico")
 _READS_ALONE = "the dashboard may only read here; set REGSWEEP_DASHBOARD_WRITES=true to let it write"
@@ -52,28 +56,52 @@ class Dashboard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        app = await self._answer(scope, receive)
+        app = _contained(await self._answer(scope, receive))
         if self._root_path and scope["path"].startswith("/dashboard"):
             send = _rewritten(send, partial(dashboard_files.page_under, self._root_path))
         await app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
-        path: str = scope["path"]
-        if not any(path == known or path.startswith(f"{known}/") for known in _PATHS):
-            missing = f"there is nothing at {path}; {self._root_path}/docs lists what there is"
-            return answer(Request(scope), NotFoundError.status, NotFoundError.title, missing)
+        place: str = scope["path"].rstrip("/")  # as the dashboard reads it
+        allowed = self._methods(place)
+        if allowed is None:
+            return _nothing(scope, self._root_path)
         scope["is_dashboard"] = True
         if scope["method"] == "OPTIONS":
-            return Response(status_code=204, headers={"Allow": ", ".join(_READS + _WRITES if self._writes else _READS)})
+            return Response(status_code=204, headers={"Allow": ", ".join(allowed)})
         if _is_limited(scope):
             sentence = "the dashboard shows the studies of every project, and this key is limited to some"
             return answer(Request(scope), ForbiddenError.status, ForbiddenError.title, sentence)
         if scope["method"] not in READS:
-            return await self._write(scope, receive)
-        if path.startswith(_FILES):
+            return await self._write(scope, receive, allowed)
+        return await self._read(scope, place, allowed)
+
+    def _methods(self, place: str) -> list[str] | None:
+        """The methods of a path, whatever is there; None when the dashboard has no such path."""
+        reads = {"GET", "HEAD"} if dashboard_reads.is_read(place) else set()
+        writes = dashboard_writes.methods_at(place)
+        if not reads and not writes and not dashboard_writes.is_withheld(place):
+            return None
+        return sorted({"OPTIONS"} | reads | (writes if self._writes else set()))
+
+    async def _read(self, scope: Scope, place: str, allowed: Sequence[str]) -> ASGIApp:
+        """The dashboard, with what was checked for its query, or a file of its page; or a refusal."""
+        if scope["method"] not in allowed:
+            return _no_method(scope["method"], allowed)
+        if place.startswith(_FILES):
             return await run_in_threadpool(self._file_response, Request(scope))
-        lists = scope["method"] in READS and path.rstrip("/") == _LIST
-        return await run_in_threadpool(lambda: cast(ASGIApp, self._listing_wsgi if lists else self._wsgi))
+        query = b""
+        if not dashboard_reads.is_plain(place):
+            try:
+                query = await run_in_threadpool(self._check_read, place, scope["query_string"])
+            except (NotFoundError, InvalidSpecError) as error:
+                return _refused(error)
+        shown = await run_in_threadpool(lambda: self._listing_wsgi if place == _LIST else self._wsgi)
+        return _with_body(cast(ASGIApp, shown), b"", query)
+
+    def _check_read(self, place: str, query: bytes) -> bytes:
+        with self._lazy_store.get().reading() as session:
+            return dashboard_reads.check(session, place, query)
 
     def _file_response(self, request: Request) -> Response:
         """A file of the page. Its own app fails where a request names no Accept-Encoding."""
@@ -83,18 +111,18 @@ class Dashboard:
             return answer(request, NotFoundError.status, NotFoundError.title, f"there is no file at {path}")
         return asset_response(request, found, {"Cache-Control": "private, no-cache"})
 
-    async def _write(self, scope: Scope, receive: Receive) -> ASGIApp:
+    async def _write(self, scope: Scope, receive: Receive, allowed: Sequence[str]) -> ASGIApp:
         """The dashboard, with what was checked for its body; or a refusal."""
         request = Request(scope, receive)
         try:
             if not self._writes:
                 raise ForbiddenError(_READS_ALONE)
+            if scope["method"] not in allowed and len(allowed) > 1:
+                return _no_method(scope["method"], allowed)
             body = await run_in_threadpool(self._check_write, request, await request.body())
         except (ServiceError, InvalidSpecError) as error:
-            reason = scope[REASON] = str(error)
-            title = "Invalid request" if isinstance(error, InvalidSpecError) else error.title
-            # Where the dashboard shows a reason, it shows `reason`.
-            return problem(error.status, title, reason, error.fields, reason=reason)
+            scope[REASON] = str(error)
+            return _refused(error)
         return _with_body(await run_in_threadpool(lambda: cast(ASGIApp, self._wsgi)), body)
 
     def _check_write(self, request: Request, body: bytes) -> bytes:
@@ -124,7 +152,8 @@ class Dashboard:
         from optuna.storages import get_storage
 
         place = SimpleNamespace(base_url=self._root_path)  # the only way to tell it where artifacts are
-        return WSGIMiddleware(optuna_dashboard.wsgi(get_storage(self._storage), jupyterlab_extension_context=place))
+        app = optuna_dashboard.wsgi(get_storage(self._storage), jupyterlab_extension_context=place)
+        return WSGIMiddleware(_silent(app))
 
     @cached_property
     def _listing_storage(self) -> RDBStorage:
@@ -138,7 +167,7 @@ class Dashboard:
         import optuna_dashboard
         from a2wsgi import WSGIMiddleware
 
-        return WSGIMiddleware(optuna_dashboard.wsgi(self._listing_storage))
+        return WSGIMiddleware(_silent(optuna_dashboard.wsgi(self._listing_storage)))
 
 
 def _is_limited(scope: Scope) -> bool:
@@ -147,8 +176,60 @@ def _is_limited(scope: Scope) -> bool:
     return record is not None and record.projects is not None
 
 
-def _with_body(app: ASGIApp, body: bytes) -> ASGIApp:
-    """The app, which reads another body than the one that came."""
+def _contained(app: ASGIApp) -> ASGIApp:
+    """The app; an error that it has answered with a 500 is logged at most once a minute, and its connection goes on."""
+
+    async def answer_whole(scope: Scope, receive: Receive, send: Send) -> None:
+        is_answered = False
+
+        async def watch(message: Message) -> None:
+            nonlocal is_answered
+            await send(message)
+            is_answered = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        try:
+            await app(scope, receive, watch)
+        except Exception:
+            if not is_answered:
+                raise
+            if _once.may("failed"):
+                _log.exception("the dashboard failed at a request", path=scope["path"][:_MAX_SHOWN])
+
+    return answer_whole
+
+
+def _silent(app: Callable[..., Any]) -> Callable[..., Any]:
+    """A WSGI app that writes no traceback anywhere: the error is raised too."""
+
+    def run(environ: dict[str, Any], start_response: Any) -> Any:
+        return app({**environ, "wsgi.errors": io.StringIO()}, start_response)
+
+    return run
+
+
+def _nothing(scope: Scope, root_path: str) -> Response:
+    missing = f"there is nothing at {scope['path']}; {root_path}/docs lists what there is"
+    if scope["path"].startswith(_DATA):
+        return problem(NotFoundError.status, NotFoundError.title, missing, reason=missing)
+    return answer(Request(scope), NotFoundError.status, NotFoundError.title, missing)
+
+
+def _no_method(method: str, allowed: Sequence[str]) -> Response:
+    takes = ", ".join(allowed)
+    sentence = f"{method} is not possible here; this path takes {takes}"
+    response = problem(405, "Method Not Allowed", sentence, reason=sentence)
+    response.headers["Allow"] = takes
+    return response
+
+
+def _refused(error: ServiceError | InvalidSpecError) -> Response:
+    title = "Invalid request" if isinstance(error, InvalidSpecError) else error.title
+    # Where the dashboard shows a reason, it shows `reason`.
+    return problem(error.status, title, str(error), error.fields, reason=str(error))
+
+
+def _with_body(app: ASGIApp, body: bytes, query: bytes = b"") -> ASGIApp:
+    """The app, which reads another body and another query than those that came."""
 
     async def answer_body(scope: Scope, receive: Receive, send: Send) -> None:
         messages: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
@@ -159,7 +240,7 @@ def _with_body(app: ASGIApp, body: bytes) -> ASGIApp:
         headers = MutableHeaders(raw=list(scope["headers"]))
         del headers["transfer-encoding"]
         headers["content-type"], headers["content-length"] = dashboard_writes.JSON, str(len(body))
-        await app({**scope, "headers": headers.raw}, receive_body, send)
+        await app({**scope, "headers": headers.raw, "query_string": query}, receive_body, send)
 
     return answer_body
 

@@ -18,7 +18,7 @@ from structlog.contextvars import bind_contextvars
 
 from service import scopes
 from service.api import problems
-from service.api.authentication import COOKIE, Authenticator, session_token
+from service.api.authentication import COOKIE, Authenticator, sent_key, session_token
 from service.api.request_rates import RequestRates
 from service.api.shared_reads import SharedReads
 from service.errors import ForbiddenError, ServiceError, UnauthenticatedError
@@ -119,7 +119,7 @@ def check_key(authenticator: Authenticator, request: Request, needed: scopes.Sco
 def _check_open(authenticator: Authenticator, request: Request, error: UnauthenticatedError) -> None:
     """Raise an error unless a request without a usable key is of this machine's user, who needs none."""
     if not authenticator.is_open() or not _over_loopback(request) or _is_forwarded(request):
-        if "authorization" in request.headers:  # logins end by themselves, and browsers go on to ask
+        if sent_key(request) is not None:  # logins end by themselves, and browsers go on to ask
             authenticator.count_failure(request, error)
         raise error
     _check_host(request)

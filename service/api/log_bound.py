@@ -10,14 +10,17 @@ _MAX_KEPT = 100
 
 
 class OnceAMinute(logging.Filter):
-    """Passes each warning of a logger at most once a minute; errors pass."""
+    """Passes each warning of a logger at most once a minute; errors pass, or with `all_alike` one record in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, all_alike: bool = False) -> None:
         super().__init__()
+        self._all_alike = all_alike
         self._passed_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is logged."""
+        if self._all_alike:
+            return self.may(record.name)
         return record.levelno != logging.WARNING or self.may(str(record.msg))
 
     def may(self, what: str) -> bool:

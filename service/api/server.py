@@ -49,6 +49,10 @@ def run(settings: Settings) -> None:
             _check_key(settings.database_url, host)
         fleet = Fleet(settings, settings.workers) if settings.workers else None
         logging.getLogger("uvicorn.error").addFilter(OnceAMinute())
+        # It tells operators to install what the server does without.
+        logging.getLogger("uvicorn.error").addFilter(lambda record: "WebSocket library" not in record.getMessage())
+        for name in ("_app", "_bottle_util"):  # which log each of its errors with a traceback
+            logging.getLogger(f"optuna_dashboard.{name}").addFilter(OnceAMinute(all_alike=True))
         server = Server(create_app(settings, fleet), bounds_of(settings.max_connections))
         if not schema.exists(settings.database_url):
             _log.info("a new database is made", at=database.place(settings.database_url))

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address
 from time import monotonic
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -126,16 +127,15 @@ class WebhookSender:
 
     async def _deliver(self, claimed: Claimed) -> None:
         outcome = await self.attempt(claimed)
+        await asyncio.to_thread(self._store().settle, claimed, outcome)
         if not outcome.delivered:
-            host = httpx.URL(claimed.url).host
             _log.warning(
                 "webhook not delivered",
                 delivery=claimed.id,
-                host=host,
+                host=urlsplit(claimed.url).hostname,
                 attempt_number=claimed.attempt,
                 answer=outcome.answer,
             )
-        await asyncio.to_thread(self._store().settle, claimed, outcome)
 
     async def attempt(self, claimed: Claimed) -> Outcome:
         """Send a delivery once; what goes wrong is part of the outcome."""
@@ -149,6 +149,10 @@ class WebhookSender:
             return Outcome(delivered=False, answer=f"the URL {error}")
         except (SecretKeyError, OSError, httpx.HTTPError) as error:
             return Outcome(delivered=False, answer=_printable(str(error) or type(error).__name__))
+        # A delivery without an outcome would be claimed again each minute, for ever.
+        except Exception as error:  # noqa: BLE001
+            _log.exception("an attempt at a webhook raised an error", delivery=claimed.id)
+            return Outcome(delivered=False, answer=_printable(f"{type(error).__name__}: {error}"))
 
     def _unwrap(self, wrapped: Sequence[str]) -> list[str]:
         wrapper = open_wrapper(self._settings)

@@ -43,7 +43,10 @@ def create_key(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key and print it; it is never shown again."""
-    if not 0 < len(name) <= _MAX_NAME_LENGTH or not name.isprintable():
+    from studies.spec.name import is_printable
+
+    name = name.strip(" ")
+    if not 0 < len(name) <= _MAX_NAME_LENGTH or not is_printable(name):
         refuse(f"NAME: must be 1 to {_MAX_NAME_LENGTH} printable characters")
     if days is not None and (expires is not None or not 0 < days < float("inf")):
         refuse("--days: must be more than 0, and not with --expires")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import get_close_matches
 from typing import Annotated
 
 import structlog
@@ -20,6 +21,7 @@ from service.cli.options import (
 from service.cli.source import say_if_new
 from service.settings import variables
 
+_OF_TESTS = "REGSWEEP_FAULT"
 _log = structlog.get_logger(__name__)
 
 
@@ -84,8 +86,10 @@ def worker(
 def _warn_of_strange_variables() -> None:
     """Warn of what looks like a setting in the environment and is none, such as a misspelled one."""
     for name in sorted(os.environ):
-        if name.startswith("REGSWEEP_") and name.removesuffix("_FILE") not in variables():
-            _log.warning("a variable is no setting and does nothing", variable=name)
+        if name.startswith("REGSWEEP_") and name.removesuffix("_FILE") not in variables() and name != _OF_TESTS:
+            near = get_close_matches(name, variables(), n=1, cutoff=0.8)
+            instead = {"did_you_mean": near[0]} if near else {}
+            _log.warning("a variable is no setting and does nothing", variable=name, **instead)
 
 
 def demo(

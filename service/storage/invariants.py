@@ -20,7 +20,7 @@ from service.storage.store import Store
 def violations(store: Store, artifacts: Artifacts) -> list[str]:
     """Check every invariant; return a sentence for each violation."""
     with store.reading() as session:
-        sentences = [*_database_file(session), *_datasets(session, artifacts)]
+        sentences = [*_database_file(session), *_datasets(store, session, artifacts)]
         if unknown := [*_unknown_states(session)]:
             return sentences + unknown  # no record with such a state can be read
         for study in session.scalars(sa.select(StudyRecord).order_by(StudyRecord.id)):
@@ -30,7 +30,7 @@ def violations(store: Store, artifacts: Artifacts) -> list[str]:
                 _leases(session, trials),
                 _attempts(session, trials),
                 _optuna_tables(session, study, trials),
-                _files(artifacts, trials),
+                _files(store, artifacts, trials),
             )
             sentences += [f"study '{study.name}': {violation}" for check in checks for violation in check]
     return sentences
@@ -55,9 +55,10 @@ def _unknown_states(session: Session) -> Iterator[str]:
                 yield f"the table {table} holds the {column.key} '{state}', which is none of its states"
 
 
-def _datasets(session: Session, artifacts: Artifacts) -> Iterator[str]:
+def _datasets(store: Store, session: Session, artifacts: Artifacts) -> Iterator[str]:
     for dataset in session.scalars(sa.select(DatasetRecord).order_by(DatasetRecord.id)):
-        if not artifacts.has(file_path(dataset.digest)):
+        recorded = DatasetRecord.id == dataset.id, DatasetRecord.digest == dataset.digest
+        if _lacks(store, artifacts, file_path(dataset.digest), sa.and_(*recorded)):
             of_version = f"dataset '{dataset.name}', version {dataset.version}"
             yield f"{of_version}: its file, {file_path(dataset.digest)}, is not there"
 
@@ -145,8 +146,21 @@ def lacking_params(study: StudyRecord, ours: TrialRecord, theirs: Any) -> list[s
     return sorted(study.parsed_spec.space.distributions().keys() - theirs.params.keys())
 
 
-def _files(artifacts: Artifacts, trials: Sequence[TrialRecord]) -> Iterator[str]:
+def _files(store: Store, artifacts: Artifacts, trials: Sequence[TrialRecord]) -> Iterator[str]:
     for trial in trials:
-        for kind, path in (("model", trial.model), ("checkpoint", trial.checkpoint)):
-            if path is not None and not artifacts.has(path):
+        for kind, column in (("model", TrialRecord.model), ("checkpoint", TrialRecord.checkpoint)):
+            path: str | None = getattr(trial, column.key)
+            if path is not None and _lacks(store, artifacts, path, sa.and_(TrialRecord.id == trial.id, column == path)):
                 yield f"the {kind} of slot {trial.slot}, {path}, is not there"
+
+
+def _lacks(store: Store, artifacts: Artifacts, path: str, recorded: sa.ColumnElement[bool]) -> bool:
+    """Return whether a file is missing while a record points to it, also now.
+
+    Workers remove files while the records are checked, and those were read at the beginning.
+    """
+    if artifacts.has(path):
+        return False
+    with store.reading() as session:
+        is_recorded = session.scalar(sa.select(sa.exists().where(recorded)))
+    return bool(is_recorded) and not artifacts.has(path)

@@ -14,6 +14,7 @@ from service.errors import ConflictError, NotFoundError, UnauthenticatedError
 from service.scopes import Scope
 from service.storage import quotas
 from service.storage.clock import unix_now
+from service.storage.locking import name_like
 from service.storage.records import KeyRecord, SessionRecord, has_name
 from service.storage.store import Store
 from studies.spec.name import normalize
@@ -32,29 +33,29 @@ class KeyStore:
 
         It is limited to the projects, if any are named.
 
-        Raises ConflictError when a key of this name was made before, also one that was revoked.
+        Raises ConflictError when a key of this name, in letters of whatever case, was made before, also one that was
+        revoked.
         Raises NotFoundError when one of the projects does not exist.
         """
         api_key = ApiKey.make()
         record = KeyRecord(
             id=api_key.id,
-            name=normalize(name),
+            name=normalize(name.strip()),
             scope=scope,
             projects=sorted(projects) if projects else None,
             digest=api_key.digest,
             created_at=unix_now(),
             expires_at=None if seconds is None else unix_now() + seconds,
         )
-        try:
-            with self._store.writing() as session:
-                for project in projects or ():
-                    quotas.find_project(session, self._store.access, project, lock=True)
-                session.add(record)
-        except sa.exc.IntegrityError:
-            raise ConflictError(
-                f"there is a key '{name}', or was one; choose another name, or give it a new secret: "
-                "`regsweep keys rotate`"
-            ) from None
+        with self._store.writing() as session:
+            if (known := name_like(session, KeyRecord.name, name)) is not None:
+                raise ConflictError(
+                    f"there is a key '{known}', or was one; choose another name, or give it a new secret: "
+                    "`regsweep keys rotate`"
+                )
+            for project in projects or ():
+                quotas.find_project(session, self._store.access, project, lock=True)
+            session.add(record)
         told = {"name": record.name, "scope": scope, "projects": record.projects, "seconds": seconds}
         audit.record("key.created", key_id=api_key.id, **told)
         return api_key

@@ -13,6 +13,7 @@ from service.errors import ConflictError, NotFoundError, PreconditionError
 from service.storage.access import EVERY_PROJECT
 from service.storage.records import StudyRecord, TrialRecord, has_name, table_of
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, StudyState
+from studies.spec.name import spoken
 
 _ADMISSION_LOCK = 0x72656761  # PostgreSQL's advisory locks are numbers; another than that of the schema
 
@@ -96,9 +97,15 @@ def check_etag(study: StudyRecord, etags: Collection[str] | None) -> None:
 
 
 def lock_admission(session: Session) -> None:
-    """Lock the admission of studies and datasets until commit; a study that exists is locked before."""
+    """Lock the admission of studies, datasets, keys and projects until commit; a study that exists is locked before."""
     if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADMISSION_LOCK)))
+
+
+def name_like(session: Session, column: sa.orm.InstrumentedAttribute[str], name: str) -> str | None:
+    """Lock the admission, and find a name of the column that people take for this one, as Alice for alice."""
+    lock_admission(session)
+    return next((known for known in session.scalars(sa.select(column)) if spoken(known) == spoken(name)), None)
 
 
 def check_room(session: Session, max_active: int) -> None:

@@ -14,6 +14,7 @@ from service.names import DEFAULT_PROJECT
 from service.storage import quotas
 from service.storage.clock import unix_now
 from service.storage.keys import is_usable
+from service.storage.locking import name_like
 from service.storage.pagination import NO_CURSOR, Page
 from service.storage.records import DatasetRecord, KeyRecord, ProjectRecord, StudyRecord, WebhookRecord
 from service.storage.store import Store
@@ -74,14 +75,13 @@ class ProjectStore:
     def create(self, name: str, own: Mapping[str, int | None]) -> ProjectState:
         """Make a project with quotas of its own, where some are given.
 
-        Raises ConflictError when there is one of this name.
+        Raises ConflictError when there is one of this name, in letters of whatever case.
         """
         self._check_unlimited()
-        try:
-            with self._store.writing() as session:
-                session.add(ProjectRecord(name=name, created_by=self._access.name, created_at=unix_now(), **own))
-        except sa.exc.IntegrityError:
-            raise ConflictError(f"a project named '{name}' exists; choose another name") from None
+        with self._store.writing() as session:
+            if (known := name_like(session, ProjectRecord.name, name)) is not None:
+                raise ConflictError(f"a project named '{known}' exists; choose another name")
+            session.add(ProjectRecord(name=name, created_by=self._access.name, created_at=unix_now(), **own))
         audit.record("project.created", project=name, **own)
         return self.project(name)
 

@@ -38,6 +38,11 @@ def normalize(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def spoken(text: str) -> str:
+    """What is the same of two names that people take for one: without the case of letters and outer blanks."""
+    return normalize(normalize(text).strip().casefold())
+
+
 def is_printable(text: str) -> bool:
     """Return whether people see every character of a text; so none is a control character or half of one."""
     return text.isprintable() and _INVISIBLE.search(text) is None

@@ -104,7 +104,8 @@ def test_every_path_of_the_dashboard_reaches_it_or_is_refused_as_a_write(
     answer = shared_api.request(method, path, json={} if method not in READS else None)
     ours = answer.headers["content-type"] == "application/problem+json"
     if method in READS:
-        assert not ours, answer.text
+        assert answer.status_code in ({405, 404} if ours else {200, 302}), answer.text
+        assert "there is nothing at" not in answer.text
         assert needed_scope(method, path) == "read"
     else:
         assert (ours, answer.status_code, needed_scope(method, path)) == (True, 403, "admin")

@@ -40,6 +40,9 @@ def test_keys_that_fail_too_often_are_slowed_and_one_that_is_right_is_not(
         assert api.get("/v1/studies", headers=mine).status_code == 200
         # What comes without a key, and a login that has ended, are no tries.
         assert api.get("/v1/studies").status_code == 401
+        for _ in range(4):  # more than may fail
+            empty = api.get("/v1/studies", headers={"Authorization": "Bearer"})
+            assert (empty.status_code, empty.headers["www-authenticate"]) == (401, 'Bearer realm="regsweep"')
         assert api.get("/v1/studies", headers={"Cookie": "regsweep_login=x"}).status_code == 401
     store.close()
     lines = [line for line in (capfd.readouterr().out + caplog.text).splitlines() if "this key is not known" in line]

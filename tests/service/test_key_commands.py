@@ -113,6 +113,9 @@ def test_the_commands_say_the_same_as_json(folder: Path) -> None:
             (("create", "x", "--expires", text), f"--expires: {DURATION}")
             for text in ("0d", "90", "-1d", "nand", "101000w")
         ),
+        (("create", " "), "NAME: must be 1 to 100 printable characters"),
+        (("create", "fir\u180bst"), "NAME: must be 1 to 100 printable characters"),
+        *((("create", name), f"there is a key 'first', or was one; {OTHER_NAME}") for name in (" first", "FIRST ")),
         (("create", "first"), f"there is a key 'first', or was one; {OTHER_NAME}"),
         (("rotate", "first", "--grace", "soon"), f"--grace: {DURATION}"),
         (("rotate", "nobody"), "there is no key 'nobody'; `regsweep keys list` shows names and ids"),

@@ -187,6 +187,23 @@ def test_the_state_of_a_trial_that_still_runs_stays_when_its_study_is_stopped(
     assert found.name == "iris"
 
 
+def test_a_file_that_a_worker_removes_while_the_records_are_checked_is_not_missed(
+    store: Store, stepped: Artifacts, folder: Path, tmp_path: Path
+) -> None:
+    datasets, upload = DatasetStore(store, stepped), table(tmp_path)
+    add(datasets, upload)
+    store.create_study(spec := about(datasets))
+    book = ledger(store, folder, "iris")
+    claim, number = opened(book, spec)
+    write_model(tmp_path / "state")
+    book.keep_checkpoint(claim, number, tmp_path / "state")
+    with between(once("exists", lambda: book.close(claim, number, outcome()))):
+        assert violations(store, stepped) == []
+    stepped.remove(file_path(upload.digest))
+    [sentence] = violations(store, stepped)
+    assert sentence.endswith("is not there")
+
+
 STRANGERS = ["notes.txt", "datasets/readme", "studies/1/thesis.tex"]
 
 

@@ -244,7 +244,12 @@ def test_projects_are_made_changed_and_deleted_by_keys_of_all(
     made = api.post("/v1/projects", json={"name": "gamma", "stored_bytes": 5}, headers=keys["all"])
     assert (made.status_code, made.headers["location"]) == (201, "/v1/projects/gamma")
     assert made.json()["stored_bytes"] == {"limit": 5, "own": True, "used": 0}
-    assert api.post("/v1/projects", json={"name": "gamma"}, headers=keys["all"]).status_code == 409
+    for name in ("gamma", "Gamma"):
+        refused = api.post("/v1/projects", json={"name": name}, headers=keys["all"])
+        assert (refused.status_code, refused.json()["detail"]) == (
+            409,
+            "a project named 'gamma' exists; choose another name",
+        )
     page = api.get("/v1/projects?limit=2", headers=keys["all"]).json()
     rest = api.get("/v1/projects", params={"limit": 2, "cursor": page["next"]}, headers=keys["all"]).json()
     named = [[one["name"] for one in each["items"]] for each in (page, rest)]

@@ -79,7 +79,7 @@ def test_the_command_lists_first_and_archives_before_it_deletes(aged: Store, fol
     done = run_command("db", "prune", "--older-than", "12w", "--yes", "--json", *archive, *urls)
     assert json.loads(done.stdout) == {"studies": ["old"], "deleted": ["old"]}
     assert names(aged) == {"young", "runs"}
-    kept = tmp_path / "kept" / f"study-{study_id}.zip"
+    kept = tmp_path / "kept" / f"old-{study_id}.zip"
     assert [stat.S_IMODE(path.stat().st_mode) for path in (kept.parent, kept)] == [0o700, 0o600]
     with zipfile.ZipFile(kept) as bundle:
         assert {"study.json", "report.html", "report.json", "trials/study/trial-0.json"} <= set(bundle.namelist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -65,6 +66,16 @@ def test_the_files_of_the_dashboard_come_however_they_are_asked_for(api: httpx.C
         assert api.get(path, headers={"If-None-Match": found.headers["etag"]}).status_code == 304
     assert api.get("/static/nothing").status_code == 404
     assert api.get("/static/../index.html").status_code == 404
+
+
+@pytest.mark.parametrize("page", ["/", "/studies/mine", "/new", "/docs", "/redoc", "/sessions", "/login"])
+def test_a_page_leads_nowhere_outside_of_the_prefix(api: httpx.Client, page: str) -> None:
+    asked = api.get(page, headers={"Accept": "text/html"})
+    assert asked.status_code == 200
+    leads = re.findall(r'(?:href|src|action)="(/[^"]*)"', asked.text)
+    assert [lead for lead in leads if not lead.startswith(f"{ROOT}/")] == []
+    for script in re.findall(r'<script type="module" src="([^"]+)"', asked.text):
+        assert re.findall(r"""(?<!at\()["'`]/openapi""", api.get(script).text) == []
 
 
 def test_the_dashboard_asks_for_nothing_outside_of_the_prefix(api: httpx.Client) -> None:

@@ -174,8 +174,9 @@ def test_a_database_whose_files_lie_nowhere_else_is_opened(
 
 
 def test_a_misspelled_setting_is_warned_of(database: Path) -> None:
-    named = {"REGSWEEP_DATABASE_URL": f"sqlite:///{database}", "REGSWEEP_LEASE_SECOND": "5"}
+    named = {"REGSWEEP_DATABASE_URL": f"sqlite:///{database}", "REGSWEEP_LEASE_SECOND": "5", "REGSWEEP_FAULT": ""}
     refused = run_command("serve", "--host", "0.0.0.0", "--port", "0", **named)  # noqa: S104  # it needs a key
     assert refused.returncode == 2
     assert "a variable is no setting and does nothing" in refused.stderr
-    assert [name in refused.stderr for name in named] == [False, True]
+    assert [f"variable={name}" in refused.stderr for name in named] == [False, True, False]
+    assert "did_you_mean=REGSWEEP_LEASE_SECONDS" in refused.stderr

@@ -179,3 +179,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_the_schema_knows_every_field_of_a_study() -> None:
     assert set(study_file.schema()["properties"]) == set(StudySpec.model_fields)
+
+
+def test_no_field_is_suggested_that_is_another_word() -> None:
+    with pytest.raises(InvalidSpecError) as refusal:
+        study_file.parse({"patience": 3})
+    assert "did you mean" not in str(refusal.value)
