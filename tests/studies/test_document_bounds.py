@@ -56,8 +56,8 @@ def test_a_document_with_thousands_of_faults_is_told_the_first_fifty_and_how_man
     assert len(error.errors) == MAX_ERRORS + 1
     assert error.errors[-1].message == "and 850 more"
     assert len(str(error)) < 20_000
-    (error,) = refused({"dataset": IRIS} | {f"seeds{index}": 1 for index in range(10_000)}).errors
-    assert error.message == "has 10,001 fields; at most 1,000 are read, see GET /v1/schema"
+    (only,) = refused({"dataset": IRIS} | {f"seeds{index}": 1 for index in range(10_000)}).errors
+    assert only.message == "has 10,001 fields; at most 1,000 are read, see GET /v1/schema"
 
 
 def test_an_unknown_field_is_answered_with_the_names_of_its_own_level() -> None:
