@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OPTUNA = {
+    "service/storage/optuna_reading.py": {"optuna.storages._rdb"},
     "service/storage/optuna_tables.py": {"optuna.storages._rdb"},
     "service/storage/repair.py": {"_trial_id"},
     "studies/search/history.py": {"_storage", "_study_id"},

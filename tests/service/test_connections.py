@@ -7,7 +7,7 @@ import json
 import logging
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -181,9 +181,7 @@ def test_where_no_connection_idles_one_more_is_told_to_come_later(tmp_path: Path
 def test_bodies_at_once_are_bounded_and_the_bound_is_free_again_afterwards(tmp_path: Path) -> None:
     settings = settings_in(tmp_path).model_copy(update={"max_body_bytes": 5000, "max_bodies_bytes": 5000})
     with served(settings) as api:
-        with connected(api, _POST + b"Content-Length: 5000\r\n\r\n{" + b" " * 4990) as held:
-            refused = eventually(lambda: _busy(api), 20)
-            assert refused is not None
+        with held_body(api) as (held, refused):
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
             held.shutdown(socket.SHUT_RDWR)
         eventually(lambda: api.post("/v1/studies/check", json=document("small")).status_code == 200, 20)
@@ -199,11 +197,29 @@ def test_one_key_leaves_half_of_the_room_for_bodies_to_others(tmp_path: Path) ->
     settings = settings_in(tmp_path).model_copy(update={"max_body_bytes": 5000, "max_bodies_bytes": 10_000})
     keys = KeyStore(Store(settings.database_url))
     ours, others = (bearer(keys.create(name, "submit").text) for name in ("ours", "others"))
-    with served(settings) as api:
-        head = _POST + f"Authorization: {ours['Authorization']}\r\n".encode()
-        with connected(api, head + b"Content-Length: 5000\r\n\r\n{" + b" " * 4990):
-            eventually(lambda: _busy(api, ours) is not None, 20)
-            assert api.post("/v1/studies/check", json=document("small"), headers=others).status_code == 200
+    with served(settings) as api, held_body(api, ours):
+        assert api.post("/v1/studies/check", json=document("small"), headers=others).status_code == 200
+
+
+@contextmanager
+def held_body(
+    api: httpx.Client, headers: Mapping[str, str] | None = None
+) -> Iterator[tuple[socket.socket, httpx.Response]]:
+    """A body that lacks its last bytes and leaves no room for another; and the refusal of another."""
+    head = _POST + "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items()).encode()
+
+    def hold() -> tuple[ExitStack, socket.socket, httpx.Response] | None:
+        with ExitStack() as stack:
+            held = stack.enter_context(connected(api, head + b"Content-Length: 5000\r\n\r\n{" + b" " * 4990))
+            for _ in range(20):
+                if (refused := _busy(api, headers)) is not None:
+                    return stack.pop_all(), held, refused
+        return None  # it came while another was there, and was refused itself
+
+    found = eventually(hold, 20)
+    assert found is not None
+    with found[0]:
+        yield found[1:]
 
 
 def _busy(api: httpx.Client, headers: Mapping[str, str] | None = None) -> httpx.Response | None:
