@@ -6,7 +6,6 @@ A write passes when what it names is there and its body is as the dashboard expe
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,7 +95,7 @@ def check(session: Session, method: str, path: str, content_type: str, body: byt
             _check_preference(session, ids["study"], said, ours)
         case bodies.Told(state="complete"):
             _check_values(session, ids["trial"], said)
-    return json.dumps(document).encode()
+    return said.model_dump_json(exclude_unset=True).encode()
 
 
 def methods_at(path: str) -> set[str]:
