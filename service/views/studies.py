@@ -91,7 +91,8 @@ def new_study_view(store: Store, session: Session, study: StudyRecord) -> StudyV
     overall = progress.count_with_comparisons(session, [study])[study.id]
     dashboard_id = store.optuna.get_study_id_from_name(study.name)
     view = _study_view(study, Progress(trials, waiting=trials), overall, None, dashboard_id)
-    return view.model_copy(update={"data": summary_of(session, study.parsed_spec.dataset)})
+    waits = _waits_for(view, study, workers.alive(session))
+    return view.model_copy(update={"data": summary_of(session, study.parsed_spec.dataset), "waits_for": waits})
 
 
 def _study_view(
