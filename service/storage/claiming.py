@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -30,6 +31,7 @@ class Holder:
     only: str | None = None  # the one study it serves
     leaving: Callable[[], bool] = lambda: False
     note_progress: Callable[[], None] = lambda: None  # called when a training went on
+    clock: Callable[[], float] = time.monotonic  # of its turns
 
 
 def claim_slots(
