@@ -32,8 +32,10 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two reports to the ledger; in between, epochs cost no transaction.
 REPORT_SECONDS = 0.25
-#: Seconds between two reports that bring the curves of running trials; a trial that ends before brings its whole curve.
+#: Seconds between two reports that bring what running trials have got; a trial that ends before brings all of it.
 CURVE_SECONDS = 1.0
+#: Both grow to this share of the longest running trial's age, so that a long trial costs little more than a short one.
+_SHARE_OF_AGE, _MAX_GROWTH = 0.05, 8
 
 
 def sweep(
@@ -125,7 +127,7 @@ class _SweptTrials:
     def _start(self, running: RunningTrial) -> list[Job]:
         """Return the trainings of a trial that an earlier attempt has not ended."""
         self._running[running.number] = running
-        running.state_kept_at = self._clock.monotonic()
+        running.begun_at = running.state_kept_at = self._clock.monotonic()
         content = self._ledger.checkpoint(running.claim)
         if content is not None:
             running.restore(checkpoint.read(content))
@@ -158,7 +160,7 @@ class _SweptTrials:
             if report.fold == running.kept_fold:
                 running.curve.add(report.epoch, report.metrics[self._curve_of])
         faults.point("mid-epoch")
-        if self._order is Order.GO_ON and self._clock.monotonic() - self._last_report >= self._report_seconds:
+        if self._order is Order.GO_ON and self._is_due(self._last_report, self._report_seconds):
             self._report()
         self._keep_states(reports)
         if self._order is Order.END:
@@ -169,19 +171,27 @@ class _SweptTrials:
             return ending | {report.number for report in reports if report.may_stop}
         return ending
 
-    def _report(self) -> None:
+    def _is_due(self, last: float, seconds: float) -> bool:
         now = self._clock.monotonic()
-        curves_are_due = now - self._last_curves >= self._curve_seconds
-        self._last_curves = now if curves_are_due else self._last_curves
+        age = max((now - running.begun_at for running in self._running.values()), default=0.0)
+        return now - last >= max(seconds, min(_MAX_GROWTH * seconds, _SHARE_OF_AGE * age))
+
+    def _report(self) -> None:
+        """Learn how the trials are to go on; now and then, record what they have got."""
+        brings = self._is_due(self._last_curves, self._curve_seconds)
         reports = [
-            Report(r.claim, number, r.unreported, r.curve.columns(self._curve_of) if curves_are_due else None)
+            Report(r.claim, number, r.unreported, r.curve.columns(self._curve_of))
+            if brings
+            else Report(r.claim, number, [])
             for number, r in self._running.items()
         ]
         standing = self._ledger.report(reports)
         self._order = standing.order
         for running in self._running.values():
-            running.unreported, running.lost = [], running.lost or running.number in standing.lost
+            running.lost = running.lost or running.number in standing.lost
+            running.unreported = [] if brings else running.unreported
         self._last_report = self._clock.monotonic()
+        self._last_curves = self._last_report if brings else self._last_curves
 
     def _keep_states(self, reports: Sequence[EpochReport]) -> None:
         """Keep the state of trials that are handed back, or whose state was kept `checkpoint_seconds` ago."""
