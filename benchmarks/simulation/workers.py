@@ -141,7 +141,8 @@ class SimulatedWorker:
         with crowd.meter.part("renew"):
             crowd.worker_store.renew(self.name, crowd.conduct.lease_seconds)
         with crowd.meter.part("look at leases"):
-            crowd.reaped += self._reaper.look()
+            if crowd.worker_store.watches_leases(self.name):
+                crowd.reaped += self._reaper.look()
         self._write()
 
     def _show(self, activity: Activity, study_id: int | None = None) -> None:
