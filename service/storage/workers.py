@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.clock import unix_now
+from service.storage.offers import Offer
 from service.storage.progress import Overall
 from service.storage.records import StudyRecord, TrialRecord, WorkerRecord, running
 from service.storage.states import ACTIVE_COMPARISON, LIVE_STUDY, Activity, ComparisonState
@@ -24,11 +25,17 @@ _WATCHERS = 3  # of all leases; that all die at once costs their leases' length 
 
 
 def show(
-    session: Session, name: str, activity: Activity, study_id: int | None, seconds: float, memory_bytes: int | None
+    session: Session,
+    name: str,
+    activity: Activity,
+    study_id: int | None,
+    seconds: float,
+    memory_bytes: int | None,
+    offer: Offer | None = None,
 ) -> None:
-    """Record what a worker does; it counts as alive for so many seconds. Remove those that are long gone."""
+    """Record what a worker does and offers; it counts as alive for so many seconds. Remove those that are long gone."""
     seen = {"seen_at": unix_now(), "expires_at": unix_now() + seconds, "memory_bytes": memory_bytes}
-    values = {"activity": activity, "study_id": study_id, **seen}
+    values = {"activity": activity, "study_id": study_id, **seen, **asdict(offer or Offer())}
     update = sa.update(WorkerRecord).where(WorkerRecord.name == name).values(values)
     if not session.execute(update.returning(WorkerRecord.name)).all():
         session.execute(sa.insert(WorkerRecord).values(name=name, started_at=unix_now(), **values))
@@ -43,8 +50,8 @@ def remove(session: Session, name: str) -> None:
 def watches_leases(session: Session, name: str) -> bool:
     """Return whether a worker is to watch all leases: it is one of the three oldest that live, or fewer are known.
 
-    If each of a thousand watched, every lease would be read a thousand times. On SQLite each does, for there a row holds
-    the time of its worker's own clock, by which one that died may seem to live.
+    If each of a thousand watched, every lease would be read a thousand times. On SQLite each does, for there a row
+    holds the time of its worker's own clock, by which one that died may seem to live.
     """
     if session.get_bind().dialect.name == "sqlite":
         return True
@@ -65,6 +72,7 @@ class Seen:
     root_id: int | None  # the study whose comparison that one is a part of, else the same
     started_at: float
     seen_at: float
+    offer: Offer
 
 
 def alive(session: Session) -> list[Seen]:
@@ -76,7 +84,16 @@ def alive(session: Session) -> list[Seen]:
         .order_by(WorkerRecord.started_at, WorkerRecord.name)
     )
     return [
-        Seen(worker.name, worker.activity, study, study_id, parent_id or study_id, worker.started_at, worker.seen_at)
+        Seen(
+            worker.name,
+            worker.activity,
+            study,
+            study_id,
+            parent_id or study_id,
+            worker.started_at,
+            worker.seen_at,
+            Offer(worker.cpus, worker.gpus, worker.memory, worker.node, worker.fleet),
+        )
         for worker, study, study_id, parent_id in session.execute(query)
     ]
 
@@ -102,10 +119,9 @@ def trials_a_minute(session: Session) -> float:
 
 
 def activities(
-    session: Session, studies: Sequence[StudyRecord], overall: Mapping[int, Overall]
+    workers: Sequence[Seen], studies: Sequence[StudyRecord], overall: Mapping[int, Overall]
 ) -> dict[int, str | None]:
-    """What workers do now for each study, in a word or two, by its id; None where none serves it."""
-    workers = alive(session)
+    """What these workers do now for each study, in a word or two, by its id; None where none serves it."""
     return {study.id: _describe(study, overall[study.id], workers) for study in studies}
 
 

@@ -166,7 +166,8 @@ class Worker:
         """Sweep or publish one study; return False when there is none, or the storage does not answer."""
         study: StudyRecord | None = None
         try:
-            study = self._worker_store.next_study(self._study, self.name, without=self._set_aside.ids())
+            offer = self._presence.offer
+            study = self._worker_store.take_up(self._study, self.name, self._set_aside.ids(), offer)
             if study is None:
                 return self._publish()
             with bound_contextvars(study=study.name, study_id=study.id, **tracing.ids(study.traceparent)):
@@ -225,7 +226,6 @@ class Worker:
         """Sweep a study for a turn; return the number of trials closed, or of attempts that ran out of memory."""
         self._note_progress()
         self._swept.add(study.id)
-        self._worker_store.begin_turn(study)
         self._presence.show(Activity.LOADING_DATA, study.id)
         settings = self._settings
         holder = Holder(
@@ -235,6 +235,7 @@ class Worker:
             self._study,
             self._leaving.is_set,
             self._note_progress,
+            self._presence.offer,
         )
         try:
             spec = study.parsed_spec
