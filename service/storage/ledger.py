@@ -208,16 +208,16 @@ class TrialLedger:
     def report(self, reports: Sequence[Report]) -> Standing:
         """Record values and curves, in one transaction; return the lost trials and the order.
 
-        Leases are renewed with what is recorded, and otherwise three times a lease: to learn the order alone, which
-        every worker does several times a second, is one statement that writes nothing.
+        Leases are renewed three times a lease. To learn the order alone, as every worker does several times a second, is
+        one statement that writes nothing.
         """
         self._holder.note_progress()
         self._nothing_changed = False
         now = self._holder.clock()
         renews = now - self._renewed_at >= self._holder.lease_seconds / 3
         if renews or any(report.values or report.curve is not None for report in reports) or self._is_overdue():
-            self._renewed_at = now
-            state, kept = self._record(reports)
+            state, kept = self._record(reports, renews=renews)
+            self._renewed_at = now if renews else self._renewed_at
         else:
             with self._store.reading() as session:
                 state, kept = read_standing(session, self._study_id, [report.claim for report in reports])
@@ -229,15 +229,16 @@ class TrialLedger:
         with self._store.reading() as session:
             return self._deadline.is_over(session)
 
-    def _record(self, reports: Sequence[Report]) -> tuple[StudyState | None, Set[int]]:
+    def _record(self, reports: Sequence[Report], *, renews: bool) -> tuple[StudyState | None, Set[int]]:
         """Record reports of the trials that are still held; return the study's state and the ids of those."""
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
         condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
         with transactions.transaction(self._rdb) as session:
             self._deadline.end_when_over(session)
             kept = {trial_id for trial_id, _ in lock_trials(session, condition)}
-            update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
-            session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
+            if renews:
+                update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
+                session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
             told = [report for report in reports if report.claim.trial_id in kept and report.values]
             ids = self._optuna_trial_ids_of(session, [report.number for report in told])
