@@ -77,7 +77,7 @@ def _fill(store: Store, folder: str, filling: Filling) -> None:
     store.create_study(parse(document))
     crowd = Crowd(store, Artifacts(f"file://{folder}"), Conduct(slower=1.0))
     crowd.start(1)
-    crowd.time.run(lambda: crowd.idle > 0)
+    crowd.time.run(lambda: crowd.is_done(1))
     fill(store, TEMPLATE, filling)
 
 
@@ -97,7 +97,7 @@ def _simulate(crowd: Crowd, parsed: argparse.Namespace) -> None:
         )
 
         def is_over() -> bool:
-            enough = crowd.closed - closed >= parsed.window if parsed.window else crowd.idle >= parsed.workers
+            enough = crowd.closed - closed >= parsed.window if parsed.window else crowd.is_done(parsed.workers)
             return enough or time.perf_counter() - began >= parsed.seconds
 
         crowd.time.run(is_over)

@@ -10,15 +10,18 @@ from functools import partial
 from itertools import count
 from typing import Any, cast
 
+import sqlalchemy as sa
+
 from benchmarks.simulation.meter import Meter
 from benchmarks.simulation.recordings import Player
 from benchmarks.simulation.virtual_time import VirtualTime
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.ledger import TrialLedger
+from service.storage.offers import Offer
 from service.storage.reaper import Reaper
 from service.storage.records import StudyRecord
-from service.storage.states import Activity
+from service.storage.states import LIVE_STUDY, Activity
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from studies.datasets.preprocessing import PreparedData, prepare
@@ -27,6 +30,7 @@ from studies.sweep.ledger import Ledger
 from studies.sweep.loop import sweep
 
 _MEMORY = 500_000_000  # bytes that a worker says it holds
+_SHOWN_SECONDS = 1e6  # by the database's clock, which knows nothing of virtual time; see Crowd.add
 
 
 @dataclass(frozen=True)
@@ -99,11 +103,21 @@ class Crowd:
                     self.died += 1
                     self.time.kill(task)
                     self.add(after=self.conduct.replaced_seconds)
+                    self.time.sleep(self.conduct.lease_seconds)
+                    self.worker_store.remove_worker(worker.name)  # nobody has seen it for its lease
                     return
                 worker.beat()
                 self.time.sleep(seconds)
 
         self.time.start(beat, after)
+
+    def is_done(self, workers: int) -> bool:
+        """Return whether so many workers are idle, and no study is live: a trial may wait for a lease to run out."""
+        if self.idle < workers:
+            return False
+        live = sa.select(sa.exists().where(StudyRecord.state.in_(LIVE_STUDY)))
+        with self.store.reading() as session:
+            return not session.scalar(live)
 
     def data(self, spec: DatasetSpec) -> list[PreparedData]:
         """The prepared data, once for all."""
@@ -119,21 +133,25 @@ class SimulatedWorker:
     def __init__(self, crowd: Crowd, name: str) -> None:
         self._crowd, self.name = crowd, name
         self._reaper = Reaper(crowd.worker_store, crowd.conduct.lease_seconds, crowd.time.monotonic)
+        self._offer = Offer(cpus=1.0, gpus=0, memory=_MEMORY, node=name)
         self._shown: tuple[Activity, int | None] = Activity.IDLE, None
 
     def work(self) -> None:
         """Serve study after study, until nothing is left anywhere."""
         crowd = self._crowd
+        self._show(Activity.LOADING_TENSORFLOW)
         while not crowd.retired:
             with crowd.meter.part("next study"):
-                study = crowd.worker_store.next_study(None, self.name)
+                study = crowd.worker_store.take_up(None, self.name, (), self._offer)
             if study is not None:
                 self._sweep(study)
             elif not self._publish():
                 self._show(Activity.IDLE)
                 crowd.idle += 1
-                crowd.time.sleep(crowd.conduct.poll_seconds)
-                crowd.idle -= 1
+                try:
+                    crowd.time.sleep(crowd.conduct.poll_seconds)
+                finally:  # also when it dies
+                    crowd.idle -= 1
 
     def beat(self) -> None:
         """Do what the heartbeat does."""
@@ -153,7 +171,7 @@ class SimulatedWorker:
     def _write(self) -> None:
         crowd = self._crowd
         with crowd.meter.part("show"):
-            crowd.worker_store.show_worker(self.name, *self._shown, crowd.conduct.lease_seconds, _MEMORY)
+            crowd.worker_store.show_worker(self.name, *self._shown, _SHOWN_SECONDS, _MEMORY, self._offer)
 
     def _publish(self) -> bool:
         crowd = self._crowd
@@ -167,10 +185,9 @@ class SimulatedWorker:
         crowd, conduct = self._crowd, self._crowd.conduct
         holder = Holder(
             self.name, conduct.lease_seconds, conduct.turn_seconds, leaving=lambda: crowd.retired,
-            clock=crowd.time.monotonic,
+            offer=self._offer, clock=crowd.time.monotonic,
         )  # fmt: skip
-        with crowd.meter.part("begin a turn"):
-            crowd.worker_store.begin_turn(study)
+        with crowd.meter.part("record the engine"):
             shape = {"engine": "lanes", "lanes": conduct.lanes, "epochs_a_call": 1, "xla": False, "why": "recorded"}
             crowd.worker_store.record_engine(study.id, shape, {"feature_names": [], "rows": {}})
         self._show(Activity.TRAINING, study.id)

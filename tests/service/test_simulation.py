@@ -1,0 +1,29 @@
+"""The simulation of benchmarks/simulation, small, held to the promise of the chaos tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.simulation.recordings import value_of
+from benchmarks.simulation.workers import Conduct, Crowd
+from service.storage.artifacts import Artifacts
+from service.storage.store import Store
+from studies.study_file import parse
+from tests.chaos.oracle import verify
+
+STUDIES, TRIALS, WORKERS = 3, 8, 5
+
+
+def test_whatever_nodes_die_every_budget_is_used_up_exactly(store: Store, folder: Path) -> None:
+    for number in range(STUDIES):
+        document = {"name": f"study {number}", "dataset": {"kind": "builtin", "name": "digits"}}
+        budget = {"trials": TRIALS, "epochs": 12, "max_attempts": 20}
+        store.create_study(parse({**document, "budget": budget, "seed": number}))
+    artifacts = Artifacts(f"file://{folder}")
+    crowd = Crowd(store, artifacts, Conduct(lanes=2, slower=4_000.0, deaths=0.1, poll_seconds=5.0), seed=1)
+    crowd.start(WORKERS)
+    crowd.time.run(lambda: crowd.is_done(WORKERS))
+    count = verify(store, artifacts, value_of)
+    assert (crowd.died > 0, crowd.reaped > 0) == (True, True)
+    assert count.attempts["lost"] == crowd.reaped
+    assert count.attempts["told"] == sum(count.trials.values())
