@@ -44,7 +44,7 @@ class Recording:
         """How far its values are from others."""
         params, layer = self.document["params"], hyperparameters.regularization.layer(0)
         lambda_ = max(layer.kernel.lambda_, 1e-9)
-        return (
+        return float(
             (params["regularizer"] != layer.kernel.kind) * 10
             + abs(math.log10((params["lambda"] or 1e-9) / lambda_))
             + 4 * abs((params["dropout"] or 0.0) - layer.dropout)
@@ -61,7 +61,7 @@ def recordings() -> Sequence[Recording]:
 def value_of(model: bytes) -> float:
     """The value of the trial whose model this is."""
     kept = json.loads(model)
-    return _value(recordings()[kept["recording"]], kept["epochs"], kept["factor"])
+    return _value(recordings()[kept["recording"]], int(kept["epochs"]), float(kept["factor"]))
 
 
 def _value(recording: Recording, epochs: int, factor: float) -> float:

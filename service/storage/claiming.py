@@ -32,8 +32,8 @@ class Holder:
     only: str | None = None  # the one study it serves
     leaving: Callable[[], bool] = lambda: False
     note_progress: Callable[[], None] = lambda: None  # called when a training went on
-    clock: Callable[[], float] = time.monotonic  # of its turns
     offer: Offer | None = None
+    clock: Callable[[], float] = time.monotonic  # of its turns
 
 
 def has_room(session: Session, root_id: int, max_workers: int | None, worker: str) -> bool:

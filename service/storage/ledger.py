@@ -208,8 +208,8 @@ class TrialLedger:
     def report(self, reports: Sequence[Report]) -> Standing:
         """Record values and curves, in one transaction; return the lost trials and the order.
 
-        Leases are renewed three times a lease. To learn the order alone, as every worker does several times a second, is
-        one statement that writes nothing.
+        Leases are renewed three times a lease. To learn the order alone, which every worker does several times a
+        second, is one statement that writes nothing.
         """
         self._holder.note_progress()
         self._nothing_changed = False

@@ -48,7 +48,7 @@ def read_standing(session: Session, study_id: int, claims: Collection[Claim]) ->
 @cache
 def _select_held() -> sa.Select[Any]:
     studies, trials = table_of(StudyRecord), table_of(TrialRecord)
-    ids = sa.bindparam("ids", expanding=True)
+    ids: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
     held = sa.and_(trials.c.study_id == studies.c.id, trials.c.state == TrialState.RUNNING, trials.c.id.in_(ids))
     query = sa.select(studies.c.state.label("study_state"), trials.c.id, trials.c.token)
     return query.outerjoin(trials, held).where(studies.c.id == sa.bindparam("of_study"))
