@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.simulation.fairness import share
 from benchmarks.simulation.recordings import value_of
 from benchmarks.simulation.workers import Conduct, Crowd
 from service.storage.artifacts import Artifacts
@@ -27,3 +28,11 @@ def test_whatever_nodes_die_every_budget_is_used_up_exactly(store: Store, folder
     assert (crowd.died > 0, crowd.reaped > 0) == (True, True)
     assert count.attempts["lost"] == crowd.reaped
     assert count.attempts["told"] == sum(count.trials.values())
+
+
+def test_a_large_study_keeps_to_its_workers_and_lets_small_ones_through(store: Store, folder: Path) -> None:
+    crowd = Crowd(store, Artifacts(f"file://{folder}"), Conduct(lanes=2, poll_seconds=2.0))
+    seen = share(crowd, workers=5, large=60, small=["small 0", "small 1"], trials=4, max_workers=2)
+    assert seen.most_workers == 2
+    assert store.progress([large := store.study("large")])[large.id].waiting > 0  # it goes on behind them
+    assert max(seen.ended_after.values()) < 60.0  # virtual seconds: three free workers, four trials of 15 seconds
