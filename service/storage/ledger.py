@@ -34,7 +34,7 @@ from service.storage.claiming import Holder
 from service.storage.clock import unix_now
 from service.storage.deadline import Deadline
 from service.storage.locking import lock_trials
-from service.storage.records import StudyRecord, TrialRecord, claimable, running
+from service.storage.records import StudyRecord, TrialRecord, claimable
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
 from service.storage.trial_files import TrialFiles
@@ -232,7 +232,8 @@ class TrialLedger:
     def _record(self, reports: Sequence[Report], *, renews: bool) -> tuple[StudyState | None, Set[int]]:
         """Record reports of the trials that are still held; return the study's state and the ids of those."""
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
-        condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
+        # A trial that waits or has ended has no token; with `running()` PostgreSQL may read the leases of all workers.
+        condition = sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims)
         with transactions.transaction(self._rdb) as session:
             self._deadline.end_when_over(session)
             kept = {trial_id for trial_id, _ in lock_trials(session, condition)}

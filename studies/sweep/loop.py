@@ -35,7 +35,7 @@ REPORT_SECONDS = 0.25
 #: Seconds between two reports that bring what running trials have got; a trial that ends before brings all of it.
 CURVE_SECONDS = 1.0
 #: Both grow to this share of the longest running trial's age, so that a long trial costs little more than a short one.
-_SHARE_OF_AGE, _MAX_GROWTH = 0.05, 8
+_SHARE_OF_AGE, _MAX_GROWTH = 0.1, 8
 
 
 def sweep(

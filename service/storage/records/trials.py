@@ -30,8 +30,9 @@ class TrialRecord(Record):
         sa.UniqueConstraint("study_id", "place"),
         sa.UniqueConstraint("study_id", "number"),
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
-        # Finds every lease, and those of one worker, without reading trials that have ended.
-        _partial_index("running", "worker", where=_RUNNING),
+        # Finds every lease of every study without reading trials that have ended, and those of one worker.
+        _partial_index("running", "id", where=_RUNNING),
+        _partial_index("held", "worker", where=_RUNNING),
         _partial_index("changed", "study_id", "changed", where="changed IS NOT NULL"),
         _partial_index("ended_at", "ended_at", where="ended_at IS NOT NULL"),
         # Each sort of a listing, see pagination.py; the first finds the best trial as well.

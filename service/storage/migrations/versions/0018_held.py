@@ -10,8 +10,7 @@ _RUNNING = sa.text("state = 'RUNNING'")
 
 
 def upgrade() -> None:
-    """Make the index of running trials anew, by their workers."""
-    op.drop_index("ix_regsweep_trials_running", "regsweep_trials")
+    """Add an index of running trials by their workers."""
     op.create_index(
-        "ix_regsweep_trials_running", "regsweep_trials", ["worker"], sqlite_where=_RUNNING, postgresql_where=_RUNNING
+        "ix_regsweep_trials_held", "regsweep_trials", ["worker"], sqlite_where=_RUNNING, postgresql_where=_RUNNING
     )
