@@ -81,6 +81,7 @@ def worker(
     log_level: LogLevelOption = None,
 ) -> None:
     """Run one worker alone."""
+    memory_bytes = _read_memory(memory)
     settings = load_settings(
         is_service=True, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level
     )
@@ -94,7 +95,7 @@ def worker(
     if not attached:  # to a process that has said so
         say_if_new(settings)
         _warn_of_strange_variables()
-    main(settings, study, attached, offer_of(cpus, gpus, _read_memory(memory), fleet), name)
+    main(settings, study, attached, offer_of(cpus, gpus, memory_bytes, fleet), name)
 
 
 def _read_memory(text: str | None) -> int | None:

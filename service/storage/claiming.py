@@ -36,6 +36,12 @@ class Holder:
     clock: Callable[[], float] = time.monotonic  # of its turns
 
 
+def holds_any(session: Session, study_id: int, worker: str) -> bool:
+    """Return whether a worker holds a trial of a study."""
+    held = sa.select(TrialRecord.id).where(TrialRecord.worker == worker, TrialRecord.study_id == study_id, running())
+    return session.scalar(held.limit(1)) is not None
+
+
 def has_room(session: Session, root_id: int, max_workers: int | None, worker: str) -> bool:
     """Return whether fewer than `max_workers` other workers hold trials of a study and its comparison.
 

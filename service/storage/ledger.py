@@ -85,6 +85,7 @@ class TrialLedger:
         self._turn = Turn(WorkerStore(store), study, holder)
         self._deadline = Deadline(store.optuna, study)
         self._invalidated_count = 0  # of the study, when last read
+        self._admitted_under: int | None = None  # the max_workers that its last claims were within
         self._nothing_changed = False  # as a claim found that came just before
         self._renewed_at = -math.inf  # by the holder's clock, when a report last renewed leases
 
@@ -106,7 +107,7 @@ class TrialLedger:
             study = locking.lock_standing(session, self._study_id, self._parent_id)
             if study is None or study.state not in LIVE_STUDY or self._deadline.end_when_over(session):
                 return []
-            if not self._is_in_optuna(session) or not self._has_room(session, study.max_workers):
+            if not self._is_in_optuna(session) or not self._may_claim(session, study.max_workers):
                 return []
             claims = claiming.claim_slots(session, self._spec, self._study_id, self._holder, count, idle=idle)
             if claims and study.state == StudyState.QUEUED:
@@ -119,6 +120,17 @@ class TrialLedger:
             )
         faults.point("claimed")
         return claims
+
+    def _may_claim(self, session: Session, max_workers: int | None) -> bool:
+        """Return whether the study, which is locked, may have this worker among its `max_workers`."""
+        if max_workers is None:
+            return True
+        # One that came to hold a trial under this limit is counted already: with another trial there are no more.
+        if self._admitted_under == max_workers and claiming.holds_any(session, self._study_id, self._holder.name):
+            return True
+        has_room = self._has_room(session, max_workers)
+        self._admitted_under = max_workers if has_room else None
+        return has_room
 
     def _has_room(self, session: Session, max_workers: int | None) -> bool:
         return claiming.has_room(session, self._study.root_id, max_workers, self._holder.name)

@@ -57,4 +57,5 @@ def waits_for(needs: Resources, offers: Sequence[Offer]) -> str | None:
         return None
     if not offers:
         return NO_WORKER
-    return f"No worker that is running offers {needs}, so the study waits. Start one where they are: regsweep worker"
+    start = "Start one on a machine that does: regsweep worker"
+    return f"No worker that is running offers {needs}, so the study waits. {start}"

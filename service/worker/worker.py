@@ -71,7 +71,7 @@ class Worker:
         self._settings, self._engine, self._study = settings, engine, study
         self._store = Store(settings.database_url)
         self._worker_store = WorkerStore(self._store)
-        self._presence = presence or Presence(self._worker_store, self.name, settings.lease_seconds)
+        self.presence = presence or Presence(self._worker_store, self.name, settings.lease_seconds)
         self._artifacts = Artifacts(settings.artifacts_url)
         files = DatasetFiles(self._artifacts, settings.cache_folder, settings.cache_bytes)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
@@ -113,7 +113,7 @@ class Worker:
             return
         try:
             freed = self._worker_store.hand_back(self.name)
-            self._presence.remove()
+            self.presence.remove()
             _log.warning("worker leaves in the middle of an epoch", worker=self.name, trials=freed)
         finally:
             os._exit(0)
@@ -130,15 +130,15 @@ class Worker:
             settings.hung_seconds,
             self._exit_hung,
             settings.heartbeat_path,
-            self._presence,
+            self.presence,
         ) as heartbeat:
             self._note_progress = heartbeat.note_progress
             while not self._leaving.is_set() and not self.has_grown:
                 self._awake.clear()  # before looking, so that no call in between is lost
                 if not self._work() and not self._leaving.is_set():
-                    self._presence.show(Activity.IDLE)
+                    self.presence.show(Activity.IDLE)
                     self._awake.wait(settings.poll_seconds)
-        self._presence.remove()
+        self.presence.remove()
         self._left.set()
         self._store.close()
         _log.info("worker starts anew, for it has grown" if self.has_grown else "worker has left", worker=self.name)
@@ -166,7 +166,7 @@ class Worker:
         """Sweep or publish one study; return False when there is none, or the storage does not answer."""
         study: StudyRecord | None = None
         try:
-            offer = self._presence.offer
+            offer = self.presence.offer
             study = self._worker_store.take_up(self._study, self.name, self._set_aside.ids(), offer)
             if study is None:
                 return self._publish()
@@ -191,7 +191,7 @@ class Worker:
         study = self._worker_store.claim_unpublished(self._study)
         if study is None:
             return False
-        self._presence.show(Activity.PUBLISHING, study.id)
+        self.presence.show(Activity.PUBLISHING, study.id)
         # A process that ended a trial may have been unable to remove its checkpoint.
         for study_id in self._worker_store.ids_with_parts(study):
             self._artifacts.remove_folder(checkpoints_folder(study_id))
@@ -226,7 +226,7 @@ class Worker:
         """Sweep a study for a turn; return the number of trials closed, or of attempts that ran out of memory."""
         self._note_progress()
         self._swept.add(study.id)
-        self._presence.show(Activity.LOADING_DATA, study.id)
+        self.presence.show(Activity.LOADING_DATA, study.id)
         settings = self._settings
         holder = Holder(
             self.name,
@@ -235,16 +235,16 @@ class Worker:
             self._study,
             self._leaving.is_set,
             self._note_progress,
-            self._presence.offer,
+            self.presence.offer,
         )
         try:
             spec = study.parsed_spec
             data = self._prepare(spec.dataset, spec.seed, spec.resampling, spec.lookups)
             self._keep_preparations(study, data)
-            with self._presence.compiling():
+            with self.presence.compiling():
                 engine, choice = self._engine(spec, data)
             self._worker_store.record_engine(study.id, choice, facts(spec, data))
-            self._presence.show(Activity.TRAINING, study.id)
+            self.presence.show(Activity.TRAINING, study.id)
             ledger = self._ledger(study, holder, choice)
             return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
         except _PASSING as error:

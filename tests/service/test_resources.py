@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from service.storage.artifacts import Artifacts
+from service.storage.claiming import Holder
+from service.storage.ledger import TrialLedger
 from service.storage.offers import NO_WORKER, Offer
+from service.storage.pagination import Sort
 from service.storage.states import Activity, FleetKind
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
+from service.worker.offering import offer_of
 from studies.errors import InvalidSpecError
+from studies.sweep.ledger import Order
+from studies.training.machine import memory_bytes
+from tests.acceptance.polling import eventually
+from tests.service.commanding import run_command
 from tests.service.comparing import PARTS, compared_study
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document, study
 from tests.service.ledgers import claimed, ledger
 from tests.service.test_metrics import scraped, value
+from tests.service.working import working
 
 GIB = 2**30
 SMALL, LARGE = Offer(cpus=2, gpus=0, memory=4 * GIB), Offer(cpus=16, gpus=1, memory=64 * GIB)
-NEEDY = {"resources": {"gpus": 1, "memory": "32 GiB"}}
+NEEDY: dict[str, Any] = {"resources": {"gpus": 1, "memory": "32 GiB"}}
 
 
 def next_name(store: Store, offer: Offer | None, worker: str = "") -> str | None:
@@ -46,6 +59,39 @@ def test_a_study_goes_only_to_a_worker_that_offers_what_it_needs(store: Store, n
     store.create_study(study("plain"))
     assert [next_name(store, offer) for offer in (SMALL, LARGE)] == ["plain", "needy"]
     assert next_name(store, None) == "needy"  # a worker that says nothing of itself gets any
+
+
+def test_a_worker_leaves_no_study_for_one_that_it_cannot_serve(store: Store, folder: Path) -> None:
+    store.create_study(study("plain"))
+    store.create_study(study("needy", priority=9, **NEEDY))
+    plain = store.study("plain")
+    for offer, order in ((SMALL, Order.GO_ON), (LARGE, Order.HAND_BACK)):
+        holder = Holder("a", 600.0, turn_seconds=0.0, offer=offer)
+        assert TrialLedger(store, Artifacts(f"file://{folder}"), plain, holder).report([]).order is order
+
+
+def test_workers_of_two_machines_run_what_each_can(store: Store, folder: Path) -> None:
+    store.create_study(study("plain"))
+    with working(store, folder, offer=SMALL) as small:
+        eventually(lambda: store.study("plain").state == "completed", 20)
+        store.create_study(study("needy", **NEEDY))
+        with working(store, folder, offer=LARGE) as large:
+            eventually(lambda: store.study("needy").state == "completed", 20)
+    names = {name: store.trials(name, (), Sort.parse("number"), 9, None).items for name in ("plain", "needy")}
+    ran = {name: {store.attempts(trial)[0].worker for trial in trials} for name, trials in names.items()}
+    assert ran == {"plain": {small.name}, "needy": {large.name}}
+
+
+def test_an_offer_that_is_none_is_refused(tmp_path: Path) -> None:
+    refused = run_command("worker", "--memory", "lots", REGSWEEP_DATABASE_URL=f"sqlite:///{tmp_path / 'a.db'}")
+    says = "regsweep: --memory must be a size such as 2 GiB, or a whole number of bytes, at most 1 PiB\n"
+    assert (refused.returncode, refused.stderr) == (2, says)
+
+
+def test_a_worker_offers_its_machine_unless_it_is_told_otherwise() -> None:
+    own, told = offer_of(None, None, None, FleetKind.LOCAL), offer_of(0.5, 0, GIB, FleetKind.OWN)
+    assert (own.cpus, own.gpus, own.memory) == (len(os.sched_getaffinity(0)), None, memory_bytes())
+    assert (told.cpus, told.gpus, told.memory, told.node) == (0.5, 0, GIB, socket.gethostname())
 
 
 def test_a_worker_that_offers_just_enough_is_enough(store: Store) -> None:
@@ -89,8 +135,8 @@ def test_a_study_that_no_worker_can_serve_says_so_everywhere(store: Store, tmp_p
         assert (created["spec"]["resources"]["memory"], created["waits_for"]) == (32 * GIB, NO_WORKER)
         show(store, "a", SMALL)
         says = (
-            "No worker that is running offers 1 GPU and 32 GiB of memory, so the study waits. Start one where they "
-            "are: regsweep worker"
+            "No worker that is running offers 1 GPU and 32 GiB of memory, so the study waits. Start one on a "
+            "machine that does: regsweep worker"
         )
         assert api.get("/v1/studies/iris").json()["waits_for"] == says
         assert says in api.get("/studies/iris").text
