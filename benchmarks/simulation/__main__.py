@@ -42,7 +42,7 @@ def main() -> None:
         store = Store(url)
         crowd = Crowd(store, Artifacts(f"file://{folder}"), Conduct(parsed.lanes, parsed.slower, parsed.deaths))
         began = time.perf_counter()
-        _fill(store, folder, Filling(parsed.studies, parsed.trials, parsed.ended))
+        fill_from_template(store, folder, Filling(parsed.studies, parsed.trials, parsed.ended))
         print(f"filled in {time.perf_counter() - began:.0f} s", flush=True)
         _simulate(crowd, parsed)
         _print_reads(store)
@@ -70,7 +70,7 @@ def _database(url: str | None) -> Iterator[str]:
         yield url or server.url()  # type: ignore[union-attr]
 
 
-def _fill(store: Store, folder: str, filling: Filling) -> None:
+def fill_from_template(store: Store, folder: str, filling: Filling) -> None:
     """Run one small study to its end, and copy it and its trials."""
     document: dict[str, Any] = {"name": TEMPLATE, "dataset": {"kind": "builtin", "name": "digits"}}
     document["budget"] = {"trials": TEMPLATE_TRIALS, "epochs": 60, "best_seeds": 1, "max_attempts": 20}
