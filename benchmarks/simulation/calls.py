@@ -84,9 +84,7 @@ def main() -> None:
         for name, before in empty.times.items():
             after = full.times[name]
             ratio = median(after) / median(before)
-            print(
-                f"{name:20} {median(before):7.2f} ms, behind {parsed.ended:,} {median(after):7.2f} ms: {ratio:.2f} times"
-            )
+            print(f"{name:20} {median(before):7.2f} ms, with ended trials {median(after):7.2f} ms: {ratio:.2f} times")
         empty.store.close()
         full.store.close()
 
