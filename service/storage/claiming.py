@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +33,7 @@ class Holder:
     leaving: Callable[[], bool] = lambda: False
     note_progress: Callable[[], None] = lambda: None  # called when a training went on
     offer: Offer | None = None
+    clock: Callable[[], float] = time.monotonic  # of its turns
 
 
 def holds_any(session: Session, study_id: int, worker: str) -> bool:

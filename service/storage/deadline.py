@@ -26,16 +26,17 @@ class Deadline:
 
     def end_when_over(self, session: Session) -> bool:
         """End the study when its time has run out, and return whether it has."""
-        if not self._is_over(session) or (study := locking.lock_study(session, self._study_id)) is None:
+        if not self.is_over(session) or (study := locking.lock_study(session, self._study_id)) is None:
             return False
         self._timeout_seconds = study.spec["budget"]["timeout_seconds"]  # it may have got more since
-        if self._timeout_seconds is None or not self._is_over(session):
+        if self._timeout_seconds is None or not self.is_over(session):
             return False
         reason = f"budget.timeout_seconds of {seconds_text(self._timeout_seconds)} ran out"
         comparisons.end(session, self._optuna, study, StudyState.COMPLETED, reason)
         return True
 
-    def _is_over(self, session: Session) -> bool:
+    def is_over(self, session: Session) -> bool:
+        """Return whether the study's time has run out, as far as its budget was when it was last read."""
         if self._timeout_seconds is None:
             return False
         # Paused time does not count, and a paused study does not end.

@@ -6,7 +6,8 @@ that another program has told or deleted in Optuna's tables goes on, and what wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,18 @@ from service.storage.claiming import Holder
 from service.storage.clock import unix_now
 from service.storage.deadline import Deadline
 from service.storage.locking import lock_trials
-from service.storage.records import StudyRecord, TrialRecord, claimable, running
+from service.storage.records import StudyRecord, TrialRecord, claimable
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
 from service.storage.trial_files import TrialFiles
-from service.storage.trial_rows import keep_curve, keep_running_curves, remove_curves, trial_columns, update_claimed
+from service.storage.trial_rows import (
+    keep_curve,
+    keep_running_curves,
+    read_standing,
+    remove_curves,
+    trial_columns,
+    update_claimed,
+)
 from service.storage.turn import Turn
 from service.storage.worker_store import WorkerStore
 from studies import faults
@@ -79,6 +87,7 @@ class TrialLedger:
         self._invalidated_count = 0  # of the study, when last read
         self._admitted_under: int | None = None  # the max_workers that its last claims were within
         self._nothing_changed = False  # as a claim found that came just before
+        self._renewed_at = -math.inf  # by the holder's clock, when a report last renewed leases
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
         """Claim slots that nobody runs; the study starts with its first claim.
@@ -209,16 +218,40 @@ class TrialLedger:
         faults.point("params written")
 
     def report(self, reports: Sequence[Report]) -> Standing:
-        """Record values and curves and renew the leases, in one transaction; return the lost ones and the order."""
+        """Record values and curves, in one transaction; return the lost trials and the order.
+
+        Leases are renewed three times a lease. To learn the order alone, which every worker does several times a
+        second, is one statement that writes nothing.
+        """
         self._holder.note_progress()
         self._nothing_changed = False
+        now = self._holder.clock()
+        renews = now - self._renewed_at >= self._holder.lease_seconds / 3
+        if renews or any(report.values or report.curve is not None for report in reports) or self._is_overdue():
+            state, kept = self._record(reports, renews=renews)
+            self._renewed_at = now if renews else self._renewed_at
+        else:
+            with self._store.reading() as session:
+                state, kept = read_standing(session, self._study_id, [report.claim for report in reports])
+        lost = frozenset(report.number for report in reports if report.claim.trial_id not in kept)
+        self._awaited |= lost
+        return Standing(self._order(state), lost)
+
+    def _is_overdue(self) -> bool:
+        with self._store.reading() as session:
+            return self._deadline.is_over(session)
+
+    def _record(self, reports: Sequence[Report], *, renews: bool) -> tuple[StudyState | None, Set[int]]:
+        """Record reports of the trials that are still held; return the study's state and the ids of those."""
         claims = [(report.claim.trial_id, report.claim.token) for report in reports]
-        condition = sa.and_(sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims), running())
+        # A trial that waits or has ended has no token; with `running()` PostgreSQL may read the leases of all workers.
+        condition = sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims)
         with transactions.transaction(self._rdb) as session:
             self._deadline.end_when_over(session)
             kept = {trial_id for trial_id, _ in lock_trials(session, condition)}
-            update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
-            session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
+            if renews:
+                update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
+                session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
             state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
             told = [report for report in reports if report.claim.trial_id in kept and report.values]
             ids = self._optuna_trial_ids_of(session, [report.number for report in told])
@@ -231,9 +264,7 @@ class TrialLedger:
             optuna_tables.set_intermediate_values(session, values)
             curves = {r.claim.trial_id: r.curve for r in reports if r.curve is not None and r.claim.trial_id in kept}
             keep_running_curves(session, curves)
-        lost = frozenset(report.number for report in reports if report.claim.trial_id not in kept)
-        self._awaited |= lost
-        return Standing(self._order(state), lost)
+        return state, kept
 
     def _order(self, state: StudyState | None) -> Order:
         if state not in ACTIVE_STUDY:

@@ -12,8 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.storage.clock import unix_now
-from service.storage.records import CurveRecord, TrialRecord, table_of
-from service.storage.states import TrialState
+from service.storage.records import CurveRecord, StudyRecord, TrialRecord, table_of
+from service.storage.states import StudyState, TrialState
 from studies.sweep.ledger import Claim, Outcome
 from studies.training.result import Curve, TrialResult
 
@@ -34,6 +34,25 @@ def _update_claimed(*, ended: bool) -> sa.Update:
         trials.c.state == TrialState.RUNNING,
     )
     return update.values(ended_at=unix_now()) if ended else update
+
+
+def read_standing(session: Session, study_id: int, claims: Collection[Claim]) -> tuple[StudyState | None, set[int]]:
+    """Read a study's state, and the ids of the trials whose claims are still held; one statement that locks nothing."""
+    which = {"of_study": study_id, "ids": [claim.trial_id for claim in claims]}
+    rows = session.connection().execute(_select_held(), which).all()
+    tokens = {row.id: row.token for row in rows}
+    held = {claim.trial_id for claim in claims if tokens.get(claim.trial_id) == claim.token}
+    return (rows[0].study_state if rows else None), held
+
+
+@cache
+def _select_held() -> sa.Select[Any]:
+    studies, trials = table_of(StudyRecord), table_of(TrialRecord)
+    ids: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+    # By their ids alone: with their state PostgreSQL may read the leases of all workers, and a token says as much.
+    held = trials.c.id.in_(ids)
+    query = sa.select(studies.c.state.label("study_state"), trials.c.id, trials.c.token)
+    return query.outerjoin(trials, held).where(studies.c.id == sa.bindparam("of_study"))
 
 
 def trial_columns(outcome: Outcome) -> dict[str, Any]:

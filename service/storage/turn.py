@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from service.storage.claiming import Holder
 from service.storage.records import StudyRecord
 from service.storage.worker_store import WorkerStore
@@ -21,10 +19,10 @@ class Turn:
     def is_over(self) -> bool:
         """Return True, and from then on, when the turn has ended and another study comes next."""
         if self._ends_at is None:
-            self._ends_at = time.monotonic() + self._holder.turn_seconds
-        if not self._is_over and time.monotonic() >= self._ends_at:
+            self._ends_at = self._holder.clock() + self._holder.turn_seconds
+        if not self._is_over and self._holder.clock() >= self._ends_at:
             holder = self._holder
             study = self._store.next_study(holder.only, holder.name, self._study_id, offer=holder.offer)
             self._is_over = study is not None and study.root_id != self._root_id
-            self._ends_at = time.monotonic() + self._holder.turn_seconds
+            self._ends_at = self._holder.clock() + self._holder.turn_seconds
         return self._is_over

@@ -93,6 +93,11 @@ class WorkerStore:
         """End every attempt of a worker; return their number."""
         return self._free(TrialRecord.worker == worker, partial(attempts.end_attempts, ending=ending, reason=reason))
 
+    def watches_leases(self, worker: str) -> bool:
+        """Return whether a worker is to watch all leases; see workers.watches_leases."""
+        with self._store.reading() as session:
+            return workers.watches_leases(session, worker)
+
     def leases(self) -> dict[int, Lease]:
         """Every lease, by its trial."""
         query = sa.select(TrialRecord.id, TrialRecord.token, TrialRecord.lease_expires_at).where(running())

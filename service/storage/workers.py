@@ -1,7 +1,7 @@
 """Workers as they show themselves: what each does now, and how much they get done together.
 
 A worker that died is gone when nobody has seen it for its lease; only its leases of trials, which the reaper watches,
-decide what becomes of its work.
+decide what becomes of its work. Who is seen decides no more than who watches those leases.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from service.storage.states import ACTIVE_COMPARISON, LIVE_STUDY, Activity, Comp
 
 _KEPT_SECONDS = 3600.0  # rows of workers that are gone
 _RATE_SECONDS = 60.0
+_WATCHERS = 3  # of all leases; that all die at once costs their leases' length once more
 
 
 def show(
@@ -44,6 +45,20 @@ def show(
 def remove(session: Session, name: str) -> None:
     """Remove a worker that has ended."""
     session.execute(sa.delete(WorkerRecord).where(WorkerRecord.name == name))
+
+
+def watches_leases(session: Session, name: str) -> bool:
+    """Return whether a worker is to watch all leases: it is one of the three oldest that live, or fewer are known.
+
+    If each of a thousand watched, every lease would be read a thousand times. On SQLite each does, for there a row
+    holds the time of its worker's own clock, by which one that died may seem to live.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return True
+    beats = WorkerRecord.expires_at > unix_now(), WorkerRecord.activity != Activity.LOADING_TENSORFLOW
+    oldest = sa.select(WorkerRecord.name).where(*beats).order_by(WorkerRecord.started_at, WorkerRecord.name)
+    watchers = session.scalars(oldest.limit(_WATCHERS)).all()
+    return len(watchers) < _WATCHERS or name in watchers
 
 
 @dataclass(frozen=True, slots=True)

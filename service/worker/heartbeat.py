@@ -1,4 +1,4 @@
-"""Renews a worker's leases beside its training, notices when the training hangs, and watches all leases."""
+"""Renews a worker's leases beside its training, notices when the training hangs, and may watch all leases."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Heartbeat:
             self._store.end_attempts(self._worker, Ending.HUNG, reason)
             _log.error("the training hangs", worker=self._worker, trials=renewed)
             self._on_hung()
-        lost = self._reaper.look()
+        lost = self._reaper.look() if self._store.watches_leases(self._worker) else 0
         if lost:
             _log.warning("trials of lost workers wait again", trials=lost)
         if self._presence is not None:

@@ -1,4 +1,4 @@
-"""Shows what a worker does, in the database: to users, and to nobody who decides anything by it."""
+"""Shows what a worker does, in the database: to users, and to workers that ask who watches the leases."""
 
 from __future__ import annotations
 

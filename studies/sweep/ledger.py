@@ -111,7 +111,10 @@ class Ledger(Protocol):
         """
 
     def report(self, reports: Sequence[Report]) -> Standing:
-        """Record intermediate values and curves, renew the leases, and learn how the study's trials are to go on."""
+        """Record intermediate values and curves, renew the leases, and learn how the study's trials are to go on.
+
+        Reports that bring neither cost little: they may renew the leases only now and then.
+        """
 
     def keep_checkpoint(self, claim: Claim, number: int, state: Path) -> None:
         """Keep the state of a trial's trainings in place of the one kept before."""

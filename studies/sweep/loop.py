@@ -19,6 +19,7 @@ from studies.errors import LeaseLostError, ParamsMissingError, TrainingError, ra
 from studies.objectives import curve_metric
 from studies.reasons import describe
 from studies.spec.study import StudySpec
+from studies.sweep.clock import Clock
 from studies.sweep.ledger import Claim, Ledger, Order, Outcome, Report, Setback
 from studies.sweep.model_writing import trained_on, write_model
 from studies.sweep.opening import TrialOpener
@@ -31,8 +32,10 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two reports to the ledger; in between, epochs cost no transaction.
 REPORT_SECONDS = 0.25
-#: Seconds between two reports that bring the curves of running trials; a trial that ends before brings its whole curve.
+#: Seconds between two reports that bring what running trials have got; a trial that ends before brings all of it.
 CURVE_SECONDS = 1.0
+#: Both grow to this share of the longest running trial's age, so that a long trial costs little more than a short one.
+_SHARE_OF_AGE, _MAX_GROWTH = 0.1, 8
 
 
 def sweep(
@@ -43,13 +46,14 @@ def sweep(
     report_seconds: float = REPORT_SECONDS,
     checkpoint_seconds: float = math.inf,
     curve_seconds: float = CURVE_SECONDS,
+    clock: Clock = time,
 ) -> int:
     """Run trials of a study until there is nothing to claim; return the number of trials closed.
 
     The state of a trial is kept every `checkpoint_seconds`. A trial whose lease was lost is dropped: another worker has
     it now.
     """
-    trials = _SweptTrials(spec, data, ledger, report_seconds, checkpoint_seconds, curve_seconds)
+    trials = _SweptTrials(spec, data, ledger, report_seconds, checkpoint_seconds, curve_seconds, clock)
     engine(data, trials)
     return trials.closed
 
@@ -65,8 +69,9 @@ class _SweptTrials:
         report_seconds: float,
         checkpoint_seconds: float,
         curve_seconds: float,
+        clock: Clock,
     ) -> None:
-        self._spec, self._data, self._ledger = spec, data, ledger
+        self._spec, self._data, self._ledger, self._clock = spec, data, ledger, clock
         self._report_seconds, self._checkpoint_seconds = report_seconds, checkpoint_seconds
         self._curve_seconds = curve_seconds
         self._curve_of = curve_metric(spec.objectives)
@@ -74,7 +79,7 @@ class _SweptTrials:
         self._running: dict[int, RunningTrial] = {}
         self._waiting: deque[Job] = deque()  # trainings of running trials that found no lane yet
         self._order = Order.GO_ON
-        self._last_report = self._last_curves = time.monotonic()
+        self._last_report = self._last_curves = self._clock.monotonic()
         self._claim_again_at = 0.0
         self.closed = 0
 
@@ -93,16 +98,16 @@ class _SweptTrials:
 
     def _claim(self, count: int) -> list[Claim]:
         # While other lanes train, an empty budget is asked again only now and then.
-        if self._running and time.monotonic() < self._claim_again_at:
+        if self._running and self._clock.monotonic() < self._claim_again_at:
             return []
         claims = self._ledger.claim(count, idle=not self._running)
         while not claims and not self._running and self._ledger.is_blocked():
-            time.sleep(self._report_seconds)
+            self._clock.sleep(self._report_seconds)
             claims = self._ledger.claim(count)
         if claims and claims[0].plan is None:
             self._opener.take_in_changes()
         if not claims:
-            self._claim_again_at = time.monotonic() + self._report_seconds
+            self._claim_again_at = self._clock.monotonic() + self._report_seconds
         return claims
 
     def _begin(self, claim: Claim) -> list[Job]:
@@ -122,6 +127,7 @@ class _SweptTrials:
     def _start(self, running: RunningTrial) -> list[Job]:
         """Return the trainings of a trial that an earlier attempt has not ended."""
         self._running[running.number] = running
+        running.begun_at = running.state_kept_at = self._clock.monotonic()
         content = self._ledger.checkpoint(running.claim)
         if content is not None:
             running.restore(checkpoint.read(content))
@@ -154,7 +160,7 @@ class _SweptTrials:
             if report.fold == running.kept_fold:
                 running.curve.add(report.epoch, report.metrics[self._curve_of])
         faults.point("mid-epoch")
-        if self._order is Order.GO_ON and time.monotonic() - self._last_report >= self._report_seconds:
+        if self._order is Order.GO_ON and self._is_due(self._last_report, self._report_seconds):
             self._report()
         self._keep_states(reports)
         if self._order is Order.END:
@@ -165,23 +171,31 @@ class _SweptTrials:
             return ending | {report.number for report in reports if report.may_stop}
         return ending
 
+    def _is_due(self, last: float, seconds: float) -> bool:
+        now = self._clock.monotonic()
+        age = max((now - running.begun_at for running in self._running.values()), default=0.0)
+        return now - last >= max(seconds, min(_MAX_GROWTH * seconds, _SHARE_OF_AGE * age))
+
     def _report(self) -> None:
-        now = time.monotonic()
-        curves_are_due = now - self._last_curves >= self._curve_seconds
-        self._last_curves = now if curves_are_due else self._last_curves
+        """Learn how the trials are to go on; now and then, record what they have got."""
+        brings = self._is_due(self._last_curves, self._curve_seconds)
         reports = [
-            Report(r.claim, number, r.unreported, r.curve.columns(self._curve_of) if curves_are_due else None)
+            Report(r.claim, number, r.unreported, r.curve.columns(self._curve_of))
+            if brings
+            else Report(r.claim, number, [])
             for number, r in self._running.items()
         ]
         standing = self._ledger.report(reports)
         self._order = standing.order
         for running in self._running.values():
-            running.unreported, running.lost = [], running.lost or running.number in standing.lost
-        self._last_report = time.monotonic()
+            running.lost = running.lost or running.number in standing.lost
+            running.unreported = [] if brings else running.unreported
+        self._last_report = self._clock.monotonic()
+        self._last_curves = self._last_report if brings else self._last_curves
 
     def _keep_states(self, reports: Sequence[EpochReport]) -> None:
         """Keep the state of trials that are handed back, or whose state was kept `checkpoint_seconds` ago."""
-        leaving, now = self._order is Order.HAND_BACK, time.monotonic()
+        leaving, now = self._order is Order.HAND_BACK, self._clock.monotonic()
         due: dict[int, dict[int, TrainingState]] = {}
         for report in reports:
             running = self._running[report.number]

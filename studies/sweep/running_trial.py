@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
@@ -38,7 +37,8 @@ class RunningTrial:
     lacks_folds: bool = False  # for the study ended before it was trained on them
     unreported: list[tuple[int, float]] = field(default_factory=list)  # steps and intermediate values
     lost: bool = False  # another worker has it now
-    state_kept_at: float = field(default_factory=time.monotonic)
+    begun_at: float = 0.0  # by the sweep's clock
+    state_kept_at: float = 0.0
     states: dict[int, TrainingState] = field(default_factory=dict)  # as last kept, by fold
     curve: RunningCurve = field(default_factory=RunningCurve)  # of the kept fold
 

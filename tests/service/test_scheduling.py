@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,11 +104,10 @@ def test_a_turn_ends_when_another_study_waited_for_longer(three: Store, folder: 
     assert taken_up(three, "a") == "second"
 
 
-def test_a_turn_begins_when_the_program_is_ready(three: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_turn_begins_when_the_program_is_ready(three: Store, folder: Path) -> None:
     now = [0.0]
     WorkerStore(three).begin_turn(three.study("first"))
-    monkeypatch.setattr("service.storage.turn.time", SimpleNamespace(monotonic=lambda: now[0]))
-    holder = Holder("a", 600.0, turn_seconds=60.0)
+    holder = Holder("a", 600.0, turn_seconds=60.0, clock=lambda: now[0])
     book = TrialLedger(three, Artifacts(f"file://{folder}"), three.study("first"), holder)
     now[0] = 300.0  # compiling took five minutes
     assert len(book.claim(1)) == 1

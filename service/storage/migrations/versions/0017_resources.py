@@ -12,7 +12,7 @@ _RUNNING = sa.text("state = 'RUNNING'")
 def upgrade() -> None:
     """Add the columns; studies of before need nothing, and have any number of workers.
 
-    The index of running trials knows their workers from now on, or each heartbeat reads the trials of all workers.
+    An index finds the running trials of a worker, or each heartbeat reads the trials of all workers.
     """
     op.add_column("regsweep_workers", sa.Column("cpus", sa.Float))
     op.add_column("regsweep_workers", sa.Column("gpus", sa.Integer))
@@ -23,7 +23,7 @@ def upgrade() -> None:
     op.add_column("regsweep_studies", sa.Column("needs_gpus", sa.Integer, nullable=False, server_default="0"))
     op.add_column("regsweep_studies", sa.Column("needs_memory", sa.BigInteger))
     op.add_column("regsweep_studies", sa.Column("max_workers", sa.Integer))
-    name = "ix_regsweep_trials_running"
-    op.drop_index(name, "regsweep_trials")
     columns = ["worker", "study_id"]
-    op.create_index(name, "regsweep_trials", columns, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
+    op.create_index(
+        "ix_regsweep_trials_held", "regsweep_trials", columns, sqlite_where=_RUNNING, postgresql_where=_RUNNING
+    )
