@@ -1,0 +1,115 @@
+"""A real Ray cluster on this machine: a head without CPUs, nodes as processes, and all of it found by a mark."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.polling import eventually
+
+ROOT = Path(__file__).parents[2]
+_MARK = "TEST_RAY"
+_SMALL = {"include_dashboard": False, "object_store_memory": 80_000_000}
+
+
+class RayCluster:
+    """Its nodes; what they start inherits the mark of the cluster in its environment."""
+
+    def __init__(self, mark: str) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._mark = mark
+        self._cluster = Cluster(initialize_head=True, head_node_args=_SMALL | {"num_cpus": 0})
+        self.address = str(self._cluster.address)
+
+    def add_node(self) -> Any:
+        """Add a node of one CPU."""
+        return self._cluster.add_node(**_SMALL, num_cpus=1)
+
+    def end_node(self, node: Any) -> None:
+        """End a node as SIGTERM does."""
+        self._cluster.remove_node(node)
+
+    def kill_node(self, node: Any) -> None:
+        """End a node as a power cut does, with the workers on it: nobody says goodbye."""
+        kill([pid for pid in self._on(node) if b"worker" in _read(pid, "cmdline")])
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def workers(self, node: Any) -> list[str]:
+        """The names of the workers on a node."""
+        commands = [_read(pid, "cmdline") for pid in self._on(node)]
+        return [command[command.index(b"--name") + 1].decode() for command in commands if b"--name" in command]
+
+    def shutdown(self) -> None:
+        """End the nodes and the head."""
+        self._cluster.shutdown()
+
+    def _on(self, node: Any) -> list[int]:
+        """The processes that a node has started, and those that they have."""
+        [raylet] = node.all_processes["raylet"]
+        variable = f"RAY_RAYLET_PID={raylet.process.pid}".encode()
+        return [pid for pid in marked(self._mark) if variable in _read(pid, "environ")]
+
+
+def marked(mark: str) -> list[int]:
+    """The processes that are alive and have a mark in their environment; not this one."""
+    pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+    variable = f"{_MARK}={mark}".encode()
+    return [pid for pid in pids if pid != os.getpid() and variable in _read(pid, "environ")]
+
+
+def kill(pids: list[int]) -> None:
+    """End processes at once."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _read(pid: int, what: str) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/{what}").read_bytes().split(b"\0")
+    except OSError:  # ended meanwhile
+        return []
+
+
+@contextmanager
+def marking(epoch_seconds: float) -> Iterator[str]:
+    """Mark what is started in the block; its workers train by a formula, and its nodes know each other by a token.
+
+    Raises AssertionError when something marked runs on behind it.
+    """
+    mark = secrets.token_hex(8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(_MARK, mark)
+        patch.setenv("PYTHONPATH", f"{ROOT / 'tests/ray/formula'}:{ROOT}", prepend=":")
+        patch.setenv("PYTHONSAFEPATH", "1")
+        patch.setenv("EPOCH_SECONDS", str(epoch_seconds))
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # A dead node is noticed after a second in place of fifteen.
+        patch.setenv("RAY_health_check_period_ms", "300")
+        patch.setenv("RAY_health_check_failure_threshold", "3")
+        try:
+            yield mark
+            eventually(lambda: not marked(mark), 20)
+        finally:
+            kill(marked(mark))
+
+
+@contextmanager
+def cluster(epoch_seconds: float) -> Iterator[RayCluster]:
+    """A head without CPUs; nothing of it runs on behind the block."""
+    with marking(epoch_seconds) as mark:
+        started = RayCluster(mark)
+        try:
+            yield started
+        finally:
+            started.shutdown()
