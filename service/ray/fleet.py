@@ -87,5 +87,5 @@ class RayFleet:
                 status = keeper.process.wait()
         keeper.wait_until_read()
         if not self._stopping.is_set():
-            said = keeper.last_lines[-1] if keeper.last_lines else ""
-            _log.warning("the Ray cluster is out of reach and is tried again", status=status, last_line=said)
+            said = keeper.last_lines[-2:]  # Ray's own line often says why
+            _log.warning("the Ray cluster is out of reach and is tried again", status=status, last_lines=said)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from service.ray.connection import Cluster, amounts
+from service.ray.connection import Cluster, Node, amounts
 from service.ray.freeing import PASSING
 from service.ray.member import Member
 from service.storage.states import Activity
@@ -27,27 +27,32 @@ class Waiting:
         self._said: str | None = None
 
     def show(self, members: Sequence[Member], seen: Mapping[str, Activity]) -> None:
-        """Show those that have waited for longer than a start takes; `seen` is what workers show themselves."""
-        since = time.monotonic() - _START_SECONDS
+        """Show those that wait; `seen` is what workers show themselves."""
         waiting = [
             member
             for member in members
-            if member.status is None and not member.is_leaving and member.created_at < since
+            if member.status is None
+            and not member.is_leaving
             and seen.get(member.name) in {None, Activity.WAITING_FOR_NODE}
-        ]  # fmt: skip
-        sentence = self._why(waiting[0]) if waiting else None
+        ]
+        nodes = self._cluster.nodes() if waiting else []
+        reasons = {member.name: self._why(member, nodes) for member in waiting}
+        sentence = next((reason for reason in reasons.values() if reason is not None), None)
         if sentence is not None and sentence != self._said:
             _log.warning("a worker waits for a node", why=sentence, workers=len(waiting))
         self._said = sentence
         try:
-            for member in waiting:
-                self._worker_store.show_worker(member.name, Activity.WAITING_FOR_NODE, None, _SHOWN_SECONDS)
+            for name, reason in reasons.items():
+                if reason is not None:
+                    self._worker_store.show_worker(name, Activity.WAITING_FOR_NODE, None, _SHOWN_SECONDS)
         except PASSING as error:
             _log.warning("what a worker does is not shown", error=str(error))
 
-    def _why(self, member: Member) -> str:
+    def _why(self, member: Member, nodes: Sequence[Node]) -> str | None:
+        """Why it waits; None where it may be starting."""
         needs = amounts(member.resources, self._others)
         text = ", ".join([str(member.resources), *(f"{amount:g} {name}" for name, amount in self._others.items())])
-        if any(node.fits(needs) for node in self._cluster.nodes()):
-            return f"all that have {text} are in use"
-        return f"no node of the Ray cluster has {text}; add one, or ask for less"
+        if not any(node.fits(needs) for node in nodes):
+            return f"no node of the Ray cluster has {text}; add one, or ask for less"
+        starts = time.monotonic() - member.created_at < _START_SECONDS
+        return None if starts else f"all nodes that have {text} are in use"

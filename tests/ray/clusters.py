@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from service.cli.demo import free_port
 from tests.acceptance.polling import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +43,7 @@ class RayCluster:
 
     def kill_node(self, node: Any) -> None:
         """End a node as a power cut does, with the workers on it: nobody says goodbye."""
-        kill([pid for pid in self._on(node) if b"worker" in _read(pid, "cmdline")])
+        kill([_raylet(node), *self._on(node)])  # the node first, or Ray would hear that a worker died
         self._cluster.remove_node(node, allow_graceful=False)
 
     def workers(self, node: Any) -> list[str]:
@@ -53,9 +57,13 @@ class RayCluster:
 
     def _on(self, node: Any) -> list[int]:
         """The processes that a node has started, and those that they have."""
-        [raylet] = node.all_processes["raylet"]
-        variable = f"RAY_RAYLET_PID={raylet.process.pid}".encode()
+        variable = f"RAY_RAYLET_PID={_raylet(node)}".encode()
         return [pid for pid in marked(self._mark) if variable in _read(pid, "environ")]
+
+
+def _raylet(node: Any) -> int:
+    [raylet] = node.all_processes["raylet"]
+    return int(raylet.process.pid)
 
 
 def marked(mark: str) -> list[int]:
@@ -109,6 +117,74 @@ def cluster(epoch_seconds: float) -> Iterator[RayCluster]:
     """A head without CPUs; nothing of it runs on behind the block."""
     with marking(epoch_seconds) as mark:
         started = RayCluster(mark)
+        try:
+            yield started
+        finally:
+            started.shutdown()
+
+
+def _kind(cpus: int, most: int) -> dict[str, Any]:
+    return {"resources": {"CPU": cpus}, "node_config": {}, "min_workers": 0, "max_workers": most}
+
+
+#: What Ray's provider of nodes as processes needs.
+_AUTOSCALING: dict[str, Any] = {
+    "cluster_name": "fake_multinode",
+    "max_workers": 2,
+    "idle_timeout_minutes": 0.05,
+    "upscaling_speed": 1.0,
+    "provider": {
+        "type": "fake_multinode",
+        "use_node_id_as_ip": True,
+        "disable_node_updaters": True,
+        "disable_launch_config_check": True,
+    },
+    "available_node_types": {"ray.head.default": _kind(0, 0), "small": _kind(1, 2)},
+    "head_node_type": "ray.head.default",
+    **{name: {} for name in ("auth", "docker", "file_mounts")},
+    **{name: [] for name in ("initialization_commands", "setup_commands", "head_setup_commands")},
+    **{name: [] for name in ("worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands")},
+    **{name: [] for name in ("cluster_synced_files", "rsync_exclude", "rsync_filter")},
+    "file_mounts_sync_continuously": False,
+}
+
+
+class AutoscalingCluster:
+    """A head whose autoscaler starts up to two nodes of one CPU for what waits, and ends them when they are idle.
+
+    Ray's own class of this name ends every Ray of the machine, and reads a file that its wheel lacks.
+    """
+
+    def __init__(self, mark: str, folder: Path) -> None:
+        self._mark = mark
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
+        file = folder / "autoscaling.json"
+        provider = _AUTOSCALING["provider"] | {"gcs_address": self.address}
+        file.write_text(json.dumps(_AUTOSCALING | {"provider": provider}))
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
+        command += ["--num-cpus=0", "--object-store-memory=80000000", f"--autoscaling-config={file}"]
+        environment = os.environ | {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
+        with (folder / "ray.log").open("w") as log:
+            self._head = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def nodes(self) -> int:
+        """The nodes that run beside the head."""
+        raylets = [pid for pid in marked(self._mark) if (_read(pid, "cmdline") or [b""])[0].endswith(b"/raylet")]
+        return len(raylets) - 1
+
+    def shutdown(self) -> None:
+        """End all of it."""
+        self._head.terminate()
+        self._head.wait(30)
+        kill(marked(self._mark))
+
+
+@contextmanager
+def autoscaling_cluster(epoch_seconds: float, folder: Path) -> Iterator[AutoscalingCluster]:
+    """A head with an autoscaler; nothing of it runs on behind the block."""
+    with marking(epoch_seconds) as mark:
+        started = AutoscalingCluster(mark, folder)
         try:
             yield started
         finally:

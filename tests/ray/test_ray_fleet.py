@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from service.ray.fleet import RayFleet
 from service.settings import Settings
@@ -19,7 +20,7 @@ from tests.acceptance.polling import eventually
 from tests.chaos.oracle import verify
 from tests.chaos.place import Place
 from tests.postgresql import PostgreSQL, postgresql
-from tests.ray.clusters import RayCluster, cluster
+from tests.ray.clusters import RayCluster, autoscaling_cluster, cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
@@ -159,16 +160,23 @@ def test_a_worker_that_no_node_has_room_for_is_shown_and_said(
     assert "no node of the Ray cluster has 1 CPU and 1 GPU; add one, or ask for less" in said
 
 
-def test_another_token_is_refused(
-    ray_cluster: RayCluster, place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_another_token_is_refused(ray_cluster: RayCluster, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
-    with running(settings_of(place, ray_cluster.address)):
-        said = [""]
-
-        def is_refused() -> bool:
-            said[0] += capfd.readouterr().err
-            return "the Ray cluster is out of reach and is tried again" in said[0]
-
-        eventually(is_refused, 60)
+    monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "2")
+    event = "the Ray cluster is out of reach and is tried again"
+    with capture_logs() as logs, running(settings_of(place, ray_cluster.address)):
+        eventually(lambda: [line for line in logs if line["event"] == event], 60)
+    [line, *_] = [line for line in logs if line["event"] == event]
+    assert "Authentication token is missing or incorrect" in line["last_lines"][0]
     assert alive(place) == []
+
+
+def test_nodes_come_with_the_work_and_go_with_it(place: Place, tmp_path: Path) -> None:
+    with autoscaling_cluster(_EPOCH_SECONDS, tmp_path) as scaled:
+        eventually(lambda: scaled.nodes() == 0, 60)
+        with running(settings_of(place, scaled.address)):
+            place.study("study", trials=60, epochs=10)
+            eventually(lambda: scaled.nodes() == 2 and len(holding(place)) == 2, 60)
+            place.ended("study", seconds=60)
+            verify(place.store, place.artifacts)
+            eventually(lambda: scaled.nodes() == 0, 60)
