@@ -1,8 +1,8 @@
 """Trials an hour with one and two workers beside the server, against as many on a Ray cluster of this machine.
 
-`python -m benchmarks.fleet [--workload NAME] [--trials N] [--rounds N]`: all on PostgreSQL, with the same data and trials; the two
-fleets take turns, and the best round of each counts, for whatever else the machine does only slows it down. Loading
-TensorFlow and compiling are outside the clock.
+`python -m benchmarks.fleet [--workload NAME] [--trials N] [--rounds N]`: all on PostgreSQL, with the same data and
+trials. The two fleets take turns, and the best round of each counts, for whatever else the machine does only slows it
+down. Loading TensorFlow and compiling are outside the clock.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _serving(database: PostgreSQL, fleet: str, address: str, workers: int) -> It
     """A server whose workers have all trained something."""
     ray = {"fleet": "ray", "ray_address": address, "min_workers": str(workers), "max_workers": str(workers)}
     settings = {"database_url": database.url("fleet")} | (ray if fleet == "ray" else {})
-    with started(0 if fleet == "ray" else workers, **settings) as client:
+    with started(0 if fleet == "ray" else workers, None, **settings) as client:
         while len(client.workers().workers) < workers:
             time.sleep(0.1)
         warm_up(client)

@@ -14,6 +14,7 @@ _MARKS = {
     "pages": "service",
     "acceptance": "acceptance",
     "chaos": "acceptance",
+    "ray": "acceptance",
 }
 _FIRST = ("acceptance", "slow")
 

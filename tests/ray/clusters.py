@@ -33,9 +33,11 @@ class RayCluster:
         self._cluster = Cluster(initialize_head=True, head_node_args=_SMALL | {"num_cpus": 0})
         self.address = str(self._cluster.address)
 
-    def add_node(self) -> Any:
-        """Add a node of one CPU."""
-        return self._cluster.add_node(**_SMALL, num_cpus=1)
+    def add_nodes(self, count: int) -> list[Any]:
+        """Add nodes of one CPU."""
+        nodes = [self._cluster.add_node(wait=False, num_cpus=1, **_SMALL) for _ in range(count)]
+        self._cluster.wait_for_nodes()
+        return nodes
 
     def end_node(self, node: Any) -> None:
         """End a node as SIGTERM does."""
