@@ -18,7 +18,7 @@ import structlog
 #: Each event with what it says; names are stable.
 EVENTS: Mapping[str, str] = {
     "study.submitted": "a study was accepted",
-    "study.changed": "its priority or its budget was changed",
+    "study.changed": "its priority, its `max_workers` or its budget was changed",
     "study.paused": "it was paused",
     "study.resumed": "it was resumed",
     "study.ended": "it ended, with its state; again when an extension has ended, or its last trial left no result",

@@ -19,7 +19,6 @@ _ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _AMOUNT = re.compile(r"\d+(\.\d+)?")
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
-FleetKind = Literal["local", "ray"]
 
 
 def _check_root_path(path: str) -> str:
@@ -78,7 +77,7 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=0)] = Field(
         default_factory=count_cores, description="Worker processes beside the server; default one per core."
     )
-    fleet: FleetKind = Field(
+    fleet: Literal["local", "ray"] = Field(
         "local", description="Where `serve` has its workers: `local`, processes beside the server, or `ray`, a cluster."
     )
     ray_address: str = Field(

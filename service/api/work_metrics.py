@@ -115,6 +115,8 @@ def _metrics_now(now: WorkNow) -> Iterator[Metric]:
     studies: dict[_Labels, float] = {(str(state),): float(now.studies.get(state, 0)) for state in StudyState}
     yield _gauge("regsweep_studies", "Studies by state, without the parts of comparisons.", studies, "state")
     yield _gauge("regsweep_trials_waiting", "Trials that a worker could claim: the queue.", {(): float(now.waiting)})
+    text = "Studies whose trials wait, and that no worker which is alive offers the resources for."
+    yield _gauge("regsweep_studies_unserved", text, {(): float(now.unserved)})
     trials: dict[_Labels, float] = {(engine,): float(now.running[engine]) for engine in {*_ENGINES, *now.running}}
     yield _gauge("regsweep_trials_running", "Trials that workers hold, by engine.", trials, "engine")
     yield _gauge("regsweep_lanes", "Lanes of the programs that workers train with.", {(): float(now.lanes)})

@@ -24,6 +24,7 @@ from service.schemas.studies import StudyView
 from service.storage.states import StudyState
 from studies.analysis.labels import duration, label, number
 from studies.objectives import OBJECTIVES, cost_sign
+from studies.spec.study import StudySpec
 
 _POLL_SECONDS = 0.3
 _PATIENCE_SECONDS = 30.0  # without any worker; one that starts is known at once
@@ -144,6 +145,8 @@ def what_happens(look: Look) -> str:
         return f"waiting: {study.problem}"
     if look.workers == 0 and not study.progress.running:
         return "waiting, for no worker is running"
+    if study.waits_for is not None and (needs := str(StudySpec.read(study.spec).resources)):
+        return f"waiting for a worker that offers {needs}"
     begun = study.state != StudyState.QUEUED
     return "waiting for a worker" if not begun or study.comparison is None else f"{study.comparison.state}"
 

@@ -18,6 +18,7 @@ from service.schemas.trials import TrialView
 from service.schemas.workers import WorkersView
 from service.storage.states import ACTIVE_STUDY
 from studies.analysis.labels import duration, number, param_label
+from studies.spec.resources import size_text
 
 
 def show_studies(console: Console, studies: Iterable[StudyView]) -> None:
@@ -44,7 +45,7 @@ def _state(study: StudyView) -> str:
     """The study's state or, when only its comparison goes on, the comparison's."""
     comparison, ended = study.comparison, study.state not in ACTIVE_STUDY
     state = comparison.state if ended and comparison is not None and comparison.active else study.state
-    return f"{state}, problem" if study.problem else state
+    return f"{state}, problem" if study.problem else f"{state}, no worker for it" if study.waits_for else state
 
 
 def show_trials(console: Console, trials: Sequence[TrialView], objectives: Sequence[str]) -> None:
@@ -98,10 +99,21 @@ def show_workers(console: Console, workers: WorkersView) -> None:
         console.print("No worker is running; start one with `regsweep worker`, or `regsweep serve`.", highlight=False)
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for column in ("worker", "does", "study", "trials", "since"):
-        table.add_column(column, no_wrap=True, justify="right" if column == "trials" else "left")
+    for column in ("worker", "does", "study", "trials", "CPUs", "GPUs", "memory", "node", "fleet", "since"):
+        is_number = column in ("trials", "CPUs", "GPUs", "memory")
+        table.add_column(column, no_wrap=True, justify="right" if is_number else "left")
     for worker in workers.workers:
-        since = f"{worker.started_at:%Y-%m-%d %H:%M}"
-        table.add_row(escape(worker.name), worker.activity, escape(worker.study or ""), str(worker.lanes), since)
+        table.add_row(
+            escape(worker.name),
+            worker.activity,
+            escape(worker.study or ""),
+            str(worker.lanes),
+            "" if worker.cpus is None else f"{worker.cpus:g}",
+            "" if worker.gpus is None else str(worker.gpus),
+            "" if worker.memory is None else size_text(worker.memory),
+            escape(worker.node or ""),
+            worker.fleet or "",
+            f"{worker.started_at:%Y-%m-%d %H:%M}",
+        )
     _print_whole(console, table)
     console.print(f"{workers.trials_a_minute:.0f} trials ended in the last minute", highlight=False)

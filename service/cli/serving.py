@@ -17,9 +17,12 @@ from service.cli.options import (
     StudyFile,
     WorkersOption,
     load_settings,
+    refuse,
 )
 from service.cli.source import say_if_new
 from service.settings import variables
+from service.storage.states import FleetKind
+from studies.spec.resources import read_size
 
 _OF_TESTS = "REGSWEEP_FAULT"
 _log = structlog.get_logger(__name__)
@@ -69,6 +72,16 @@ def worker(
         bool, typer.Option("--attached", help="Leave when standard input closes; log to standard output once ready.")
     ] = False,
     name: Annotated[str | None, typer.Option(help="The worker's name; generated when left out.")] = None,
+    cpus: Annotated[
+        float | None, typer.Option(min=0.01, max=4096, help="CPUs that it offers; those it may use when left out.")
+    ] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=0, max=1024, help="GPUs that it offers; those that TensorFlow sees when left out.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help='Memory that it offers, as "16 GiB"; the machine\'s when left out.')
+    ] = None,
+    fleet: Annotated[FleetKind, typer.Option(hidden=True, help="Who started it.")] = FleetKind.OWN,
     check: Annotated[
         bool,
         typer.Option("--check", help="Check by REGSWEEP_HEARTBEAT_PATH that a worker lives: exit 0, or 1 and why not."),
@@ -76,6 +89,7 @@ def worker(
     log_level: LogLevelOption = None,
 ) -> None:
     """Run one worker alone."""
+    memory_bytes = _read_memory(memory)
     settings = load_settings(
         is_service=True, database_url=database_url, artifacts_url=artifacts_url, log_level=log_level
     )
@@ -84,11 +98,20 @@ def worker(
 
         sys.exit(missing_sign_of_life(settings.heartbeat_path, settings.lease_seconds))
     from service.worker.main import main
+    from service.worker.offering import offer_of
 
     if not attached:  # to a process that has said so
         say_if_new(settings)
         _warn_of_strange_variables()
-    main(settings, study, attached, name)
+    main(settings, study, attached, offer_of(cpus, gpus, memory_bytes, fleet), name)
+
+
+def _read_memory(text: str | None) -> int | None:
+    """Read a size; exit with 2 when it is none."""
+    try:
+        return None if text is None else read_size(text)
+    except ValueError as error:
+        refuse(f"--memory {error}")
 
 
 def _warn_of_strange_variables() -> None:

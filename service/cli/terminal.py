@@ -72,6 +72,8 @@ def show_study(
     )
     if study.problem:
         console.print(f"Problem: {study.problem}", highlight=False, markup=False)
+    if study.waits_for:
+        console.print(study.waits_for, highlight=False, markup=False)
     if study.earlier:
         console.print(_known_trials(study), highlight=False, markup=False)
     for warning in () if warned else study.warnings:

@@ -39,6 +39,7 @@ class StudyRow:
 
     name: str
     state: str
+    waits_for: str  # a worker that is not there
     problem: str  # that keeps workers or the dashboard from it
     done: int
     trials: int
@@ -101,6 +102,7 @@ def _row(view: StudyView, parts: Sequence[PartRow]) -> StudyRow:
     return StudyRow(
         name=view.name,
         state=view.state,
+        waits_for=view.waits_for or "",
         problem=view.problem or "",
         done=overall.done,
         trials=view.planned_trials,

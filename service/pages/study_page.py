@@ -13,11 +13,10 @@ from service.pages.actions import Action, study_actions
 from service.pages.comparison_section import ComparisonSection, comparison_section
 from service.pages.trial_table import TrialTable, trial_table
 from service.pages.viewer import Viewer
-from service.pages.worker_section import worker_section
 from service.schemas.studies import EngineView, SeedsView, StudyView
 from service.storage.pausing import possible_states
 from service.storage.records import StudyRecord
-from service.storage.states import StudyState, TrialState
+from service.storage.states import TrialState
 from service.storage.store import Store
 from service.views.changes import change_view
 from service.views.studies import one_study_view
@@ -103,7 +102,7 @@ def study_page(
         trials=view.planned_trials,
         progress=_progress(view),
         facts=_facts(view, spec),
-        warnings=_warnings(store, view),
+        warnings=_warnings(view),
         data=summary.lines(view.data) if view.data else (),
         actions=study_actions(study, possible_states(study), view.active, viewer),
         links=_links(view, links, viewer),
@@ -120,11 +119,9 @@ def _changes(store: Store, name: str) -> list[tuple[str, str, str, str]]:
     return [(phrases.time_tag(view.at), view.by or "", view.what, view.details) for view in views]
 
 
-def _warnings(store: Store, view: StudyView) -> list[str]:
+def _warnings(view: StudyView) -> list[str]:
     warnings = [*view.warnings, *(view.data.warnings if view.data else ())]
-    if view.active and view.state != StudyState.PAUSED and not worker_section(store).summary:
-        warnings.insert(0, "No worker is running, so the study waits. Start one where the server runs: regsweep worker")
-    return warnings
+    return [*filter(None, [view.waits_for]), *warnings]
 
 
 def _metric(spec: StudySpec) -> str:
@@ -157,6 +154,9 @@ def _facts(view: StudyView, spec: StudySpec) -> list[Fact]:
         facts.append(Fact("project", view.project))
     facts.append(Fact("data", spec.dataset.name, f"{dataset.rows:,} rows, {dataset.task}"))
     facts.append(Fact("model", spec.model.kind, _engine(view.engine)))
+    if spec.max_workers is not None or str(spec.resources):
+        most = "any number" if spec.max_workers is None else f"at most {spec.max_workers:,}"
+        facts.append(Fact("workers", most, f"with {spec.resources}" if str(spec.resources) else ""))
     budget = spec.budget
     facts.append(Fact("budget", phrases.count(budget.trials, "trial"), f"at most {budget.epochs:,} epochs each"))
     who = f", by {view.created_by}" if view.created_by else ""

@@ -9,6 +9,7 @@ from service.pages import phrases
 from service.schemas.workers import WorkerView
 from service.storage.store import Store
 from service.views.workers import workers_view
+from studies.spec.resources import resources_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class WorkerRow:
     activity: str
     study: str
     lanes: int
+    offers: str  # "8 CPUs and 64 GiB of memory"; empty of an earlier version's worker
+    node: str
     since: str
 
 
@@ -43,4 +46,6 @@ def worker_section(store: Store) -> WorkerSection:
 
 def _row(worker: WorkerView) -> WorkerRow:
     since = phrases.age(worker.started_at)
-    return WorkerRow(worker.name, worker.activity, worker.study or "", worker.lanes, since)
+    offers = resources_text(worker.cpus, worker.gpus or 0, worker.memory)
+    node = f"{worker.node or ''} ({worker.fleet})" if worker.fleet else worker.node or ""
+    return WorkerRow(worker.name, worker.activity, worker.study or "", worker.lanes, offers, node, since)

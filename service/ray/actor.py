@@ -23,10 +23,19 @@ _LOOK_SECONDS = 1.0
 _UNREAD_SECONDS = 30.0  # in which a server may still ask how the worker ended
 
 
+class Offers(TypedDict):
+    """What a worker offers, as its actor takes it of its node."""
+
+    cpus: float | None
+    gpus: int
+    memory: int | None  # bytes; None where Ray does not count it
+
+
 class Status(TypedDict):
     """What an actor answers: a dictionary, so that a server of another version reads it too."""
 
     host: str
+    offers: Offers
     node: str  # by Ray's id
     ending: str | None  # None while the worker runs
     was_ready: bool
@@ -39,7 +48,9 @@ class WorkerActor:
     Raises RuntimeError when this node has another version of regsweep than the server.
     """
 
-    def __init__(self, name: str, version: str, environment: dict[str, str], idle_seconds: float) -> None:
+    def __init__(
+        self, name: str, version: str, offers: Offers, environment: dict[str, str], idle_seconds: float
+    ) -> None:
         if version != VERSION:
             node = socket.gethostname()
             raise RuntimeError(f"the node {node} has regsweep {VERSION} and the server {version}: install one on both")
@@ -48,7 +59,9 @@ class WorkerActor:
         gpus = ",".join(context.get_accelerator_ids().get("GPU", []))
         # Whom Ray gave no GPU shall see none, whatever the node's own environment says.
         given = os.environ | environment | {"CUDA_VISIBLE_DEVICES": gpus}
-        self._worker = WorkerProcess(regsweep_command("worker", "--attached", "--name", name), given)
+        command = regsweep_command("worker", "--attached", "--fleet", "ray", "--name", name, *_options(offers))
+        self._worker = WorkerProcess(command, given)
+        self._offers = offers
         self._idle_seconds = idle_seconds
         self._asked_at = time.monotonic()
         threading.Thread(target=self._watch, name="worker watch", daemon=True).start()
@@ -61,6 +74,7 @@ class WorkerActor:
             self._worker.wait_until_read()
         return Status(
             host=socket.gethostname(),
+            offers=self._offers,
             node=self._node,
             ending=ending,
             was_ready=self._worker.was_ready,
@@ -86,6 +100,10 @@ class WorkerActor:
             time.sleep(_LOOK_SECONDS)
         time.sleep(_UNREAD_SECONDS)
         os._exit(0)  # no call of an actor's may end it from another thread
+
+
+def _options(offers: Offers) -> list[str]:
+    return [f"--{name}={value}" for name, value in offers.items() if value is not None]
 
 
 def _ending(process: subprocess.Popen[bytes]) -> str | None:

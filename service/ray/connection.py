@@ -10,7 +10,7 @@ import ray
 from ray.exceptions import ActorUnavailableError, ActorUnschedulableError, RayActorError, RayTaskError
 from ray.util import list_named_actors
 
-from service.ray.actor import Status, WorkerActor
+from service.ray.actor import Offers, Status, WorkerActor
 from service.version import VERSION
 from studies.spec.resources import Resources
 
@@ -65,7 +65,14 @@ class Cluster:
         except ValueError:
             return None
 
-    def create(self, name: str, needs: Mapping[str, float], environment: Mapping[str, str], idle_seconds: float) -> Any:
+    def create(
+        self,
+        name: str,
+        resources: Resources,
+        needs: Mapping[str, float],
+        environment: Mapping[str, str],
+        idle_seconds: float,
+    ) -> Any:
         """Start an actor as soon as a node has room for it; return its handle at once."""
         others = {kind: amount for kind, amount in needs.items() if kind not in {"CPU", "GPU", "memory"}}
         actor = ray.remote(WorkerActor).options(
@@ -81,7 +88,9 @@ class Cluster:
             memory=needs.get("memory"),
             resources=others or None,
         )
-        return actor.remote(name, VERSION, dict(environment), idle_seconds)
+        memory = None if resources.memory is None else int(resources.memory)
+        offers = Offers(cpus=resources.cpus, gpus=resources.gpus, memory=memory)
+        return actor.remote(name, VERSION, offers, dict(environment), idle_seconds)
 
     def ask(self, actor: Any) -> Any:
         """Ask an actor how its worker is; `answers` has what it says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -72,7 +73,7 @@ class Keeper:
         asked, usual = study.resources, self._usual
         cpus, gpus = asked.cpus or usual.cpus, max(asked.gpus, usual.gpus)
         resources = Resources(cpus=cpus, gpus=gpus, memory=asked.memory or usual.memory)
-        return Demand(study.trials, study.at_once, resources, study.max_workers)
+        return replace(study, resources=resources)
 
     def _look(self) -> None:
         """Ask every worker how it is; bury those that ended."""
@@ -87,6 +88,7 @@ class Keeper:
             elif answer is not None:
                 if member.status is None:
                     _log.info("a worker has a node", worker=member.name, host=answer["host"], node=answer["node"])
+                    member.resources = Resources(**answer["offers"])
                 member.status = answer
                 if answer["was_ready"]:
                     self._failed_starts = 0
@@ -142,7 +144,7 @@ class Keeper:
     def _start(self, resources: Resources) -> None:
         name, settings = self._launch.new_name(), self._settings
         needs = amounts(resources, settings.worker_resources)
-        handle = self._cluster.create(name, needs, self._launch.environment, settings.idle_seconds)
+        handle = self._cluster.create(name, resources, needs, self._launch.environment, settings.idle_seconds)
         self._members.append(Member(name, handle, resources))
         _log.info("a worker is asked for", worker=name, needs=needs)
 

@@ -10,7 +10,8 @@ import structlog
 from service.ray.connection import Cluster, Node, amounts
 from service.ray.freeing import PASSING
 from service.ray.member import Member
-from service.storage.states import Activity
+from service.storage.offers import Offer
+from service.storage.states import Activity, FleetKind
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 
@@ -42,11 +43,18 @@ class Waiting:
             _log.warning("a worker waits for a node", why=sentence, workers=len(waiting))
         self._said = sentence
         try:
-            for name, reason in reasons.items():
-                if reason is not None:
-                    self._worker_store.show_worker(name, Activity.WAITING_FOR_NODE, None, _SHOWN_SECONDS)
+            for member in waiting:
+                if reasons[member.name] is not None:
+                    self._show(member)
         except PASSING as error:
             _log.warning("what a worker does is not shown", error=str(error))
+
+    def _show(self, member: Member) -> None:
+        has = member.resources
+        offer = Offer(has.cpus, has.gpus, has.memory, None, FleetKind.RAY)
+        self._worker_store.show_worker(
+            member.name, Activity.WAITING_FOR_NODE, None, _SHOWN_SECONDS, memory_bytes=None, offer=offer
+        )
 
     def _why(self, member: Member, nodes: Sequence[Node]) -> str | None:
         """Why it waits; None where it may be starting."""

@@ -13,7 +13,7 @@ class ChangeView(BaseModel):
     at: datetime
     by: str | None = Field(description="Name of the key, or of a command line's user; null where no key was needed.")
     what: str = Field(
-        description="submitted, extended, priority set, paused, resumed, stopped, trial enqueued, trial invalidated, "
-        "comparison begun, comparison stopped or comparison deleted."
+        description="submitted, extended, priority set, max_workers set, paused, resumed, stopped, trial enqueued, "
+        "trial invalidated, comparison begun, comparison stopped or comparison deleted."
     )
     details: str = Field(description="In words; empty where there are none.")

@@ -16,6 +16,7 @@ from studies.datasets.summary import DataSummary
 from studies.frozen_model import FrozenModel, IsNumber
 from studies.spec.comparison import Technique
 from studies.spec.sampler import PrunerName
+from studies.spec.study import MAX_WORKERS
 from studies.spec.training import EngineName
 
 
@@ -85,6 +86,11 @@ class StudyView(BaseModel):
         None,
         description="What keeps workers or the dashboard from the study, and what to do about it: another program "
         "deleted or renamed it in Optuna's tables. Null where nothing does.",
+    )
+    waits_for: str | None = Field(
+        None,
+        description="What it waits for, in a sentence: no worker that is alive offers its `resources`, or none is "
+        "alive. Null where a worker can serve it.",
     )
     spec: dict[str, Any] = Field(
         description="The StudySpec as accepted, with every default; in listings without the config of a Keras model."
@@ -207,11 +213,14 @@ class StudyChanges(FrozenModel):
     priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] | None = Field(
         None, description="Workers serve the studies of the highest priority first."
     )
+    max_workers: Annotated[int, Field(ge=1, le=MAX_WORKERS, strict=True)] | None = Field(
+        None, description="Most workers that serve the study and its comparison at once; null for no limit."
+    )
     budget: BudgetChanges | None = Field(None, description="More trials or more time; an ended study runs again.")
 
     @model_validator(mode="after")
     def _check_given(self) -> Self:
         for name in self.model_fields_set or {"priority"}:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name}: give the priority, the budget, or both")
+            if getattr(self, name) is None and name != "max_workers":
+                raise ValueError(f"{name}: give the priority, max_workers, the budget, or several of them")
         return self

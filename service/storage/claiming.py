@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.clock import unix_now
-from service.storage.records import AttemptRecord, TrialRecord, table_of
+from service.storage.offers import Offer
+from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running, table_of
 from service.storage.states import OPEN_TRIAL, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
@@ -22,7 +23,7 @@ from studies.sweep.ledger import Claim
 
 @dataclass(frozen=True)
 class Holder:
-    """The worker that holds claims: its name, its lease, and when it leaves a study."""
+    """The worker that holds claims: its name, its lease, what it offers, and when it leaves a study."""
 
     name: str
     lease_seconds: float
@@ -30,6 +31,26 @@ class Holder:
     only: str | None = None  # the one study it serves
     leaving: Callable[[], bool] = lambda: False
     note_progress: Callable[[], None] = lambda: None  # called when a training went on
+    offer: Offer | None = None
+
+
+def holds_any(session: Session, study_id: int, worker: str) -> bool:
+    """Return whether a worker holds a trial of a study."""
+    held = sa.select(TrialRecord.id).where(TrialRecord.worker == worker, TrialRecord.study_id == study_id, running())
+    return session.scalar(held.limit(1)) is not None
+
+
+def has_room(session: Session, root_id: int, max_workers: int | None, worker: str) -> bool:
+    """Return whether fewer than `max_workers` other workers hold trials of a study and its comparison.
+
+    Where the study is locked it stays so until commit: nobody claims without its lock.
+    """
+    if max_workers is None:
+        return True
+    together = sa.or_(StudyRecord.id == root_id, StudyRecord.parent_id == root_id)
+    holders = sa.select(TrialRecord.worker).join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
+    holders = holders.where(together, running(), TrialRecord.worker != worker).distinct().limit(max_workers)
+    return len(session.scalars(holders).all()) < max_workers
 
 
 def claim_slots(

@@ -24,6 +24,7 @@ class Demand:
     at_once: int  # trials that a worker trains at once
     resources: Resources = field(default_factory=Resources)
     max_workers: int | None = None
+    root_id: int = 0  # of the study whose part it is, else its own: `max_workers` is for all parts together
 
 
 def read(session: Session) -> list[Demand]:
@@ -39,23 +40,31 @@ def read(session: Session) -> list[Demand]:
         .group_by(TrialRecord.study_id)
         .subquery()
     )
+    lanes = sa.func.coalesce(engine["lanes"].as_integer(), spec["training"]["lanes"].as_integer(), _UNKNOWN_LANES)
     query = (
         sa.select(
             open_trials.c.trials,
-            spec["resampling"],
-            sa.func.coalesce(engine["lanes"].as_integer(), spec["training"]["lanes"].as_integer(), _UNKNOWN_LANES),
-            spec["reproducible"].as_boolean(),
+            spec["resampling"].label("resampling"),
+            lanes.label("lanes"),
+            spec["reproducible"].as_boolean().label("reproducible"),
+            StudyRecord.needs_cpus,
+            StudyRecord.needs_gpus,
+            StudyRecord.needs_memory,
+            StudyRecord.max_workers,
+            sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id).label("root_id"),
         )
         .join(open_trials, open_trials.c.study_id == StudyRecord.id)
         .order_by(StudyRecord.priority.desc(), StudyRecord.id)
     )
     demands = [
         Demand(
-            trials,
-            max(1, lanes // Resampling.model_validate(resampling).fits),
-            max_workers=_REPRODUCIBLE_WORKERS if is_reproducible else None,
+            row.trials,
+            max(1, row.lanes // Resampling.model_validate(row.resampling).fits),
+            Resources(cpus=row.needs_cpus, gpus=row.needs_gpus, memory=row.needs_memory),
+            row.max_workers or (_REPRODUCIBLE_WORKERS if row.reproducible else None),
+            row.root_id,
         )
-        for trials, resampling, lanes, is_reproducible in session.execute(query)
+        for row in session.execute(query)
     ]
     return demands or [Demand(1, 1)] * _is_unpublished(session)
 

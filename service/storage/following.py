@@ -92,7 +92,13 @@ def _select_marks() -> Any:
     slots = sa.select(sa.func.max(TrialRecord.slot)).where(in_study)
     is_running = sa.exists().where(in_study, TrialRecord.state == TrialState.RUNNING)
     columns = (study.state, study.comparison_state, study.priority, study.started_at, study.ended_at, study.paused_at)
-    more = study.reason, study.engine.is_not(None), study.invalidated_count, study.spec["budget"].as_string()
+    more = (
+        study.max_workers,
+        study.reason,
+        study.engine.is_not(None),
+        study.invalidated_count,
+        study.spec["budget"].as_string(),
+    )
     marks = _last_change(), slots.scalar_subquery(), is_running.label("is_running")
     query = sa.select(study.id, *columns, *more, *marks)
     return query.where(sa.or_(study.id == of_study, study.parent_id == of_study)).order_by(study.id)

@@ -18,6 +18,7 @@ class Change(StrEnum):
     SUBMITTED = "submitted"
     EXTENDED = "extended"
     PRIORITY = "priority set"
+    MAX_WORKERS = "max_workers set"
     PAUSED = "paused"
     RESUMED = "resumed"
     STOPPED = "stopped"

@@ -77,10 +77,13 @@ class TrialLedger:
         self._turn = Turn(WorkerStore(store), study, holder)
         self._deadline = Deadline(store.optuna, study)
         self._invalidated_count = 0  # of the study, when last read
+        self._admitted_under: int | None = None  # the max_workers that its last claims were within
         self._nothing_changed = False  # as a claim found that came just before
 
     def claim(self, count: int, *, idle: bool = True) -> list[Claim]:
         """Claim slots that nobody runs; the study starts with its first claim.
+
+        Nothing is claimed while other workers fill the study up to its `max_workers`.
 
         A study that was extended meanwhile has more slots: whoever begins to sweep it anew, with its spec, claims them.
 
@@ -95,7 +98,7 @@ class TrialLedger:
             study = locking.lock_standing(session, self._study_id, self._parent_id)
             if study is None or study.state not in LIVE_STUDY or self._deadline.end_when_over(session):
                 return []
-            if not self._is_in_optuna(session):
+            if not self._is_in_optuna(session) or not self._may_claim(session, study.max_workers):
                 return []
             claims = claiming.claim_slots(session, self._spec, self._study_id, self._holder, count, idle=idle)
             if claims and study.state == StudyState.QUEUED:
@@ -109,6 +112,20 @@ class TrialLedger:
         faults.point("claimed")
         return claims
 
+    def _may_claim(self, session: Session, max_workers: int | None) -> bool:
+        """Return whether the study, which is locked, may have this worker among its `max_workers`."""
+        if max_workers is None:
+            return True
+        # One that came to hold a trial under this limit is counted already: with another trial there are no more.
+        if self._admitted_under == max_workers and claiming.holds_any(session, self._study_id, self._holder.name):
+            return True
+        has_room = self._has_room(session, max_workers)
+        self._admitted_under = max_workers if has_room else None
+        return has_room
+
+    def _has_room(self, session: Session, max_workers: int | None) -> bool:
+        return claiming.has_room(session, self._study.root_id, max_workers, self._holder.name)
+
     def _is_in_optuna(self, session: Session) -> bool:
         return optuna_tables.find_study(session, self._study.name) == self._optuna_id
 
@@ -120,13 +137,14 @@ class TrialLedger:
         if not self._spec.reproducible or self._leaving():
             return False
         waiting = (
-            sa.select(TrialRecord.id)
-            .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
+            sa.select(StudyRecord.max_workers)
+            .join(TrialRecord, TrialRecord.study_id == StudyRecord.id)
             .where(StudyRecord.id == self._study_id, claimable(), TrialRecord.slot < self._spec.budget.trials)
             .limit(1)
         )
         with self._store.reading() as session:
-            return session.scalar(waiting) is not None
+            row = session.execute(waiting).first()
+            return row is not None and self._has_room(session, row.max_workers)
 
     def trials(self) -> list[FrozenTrial]:
         """All trials of the study, by number."""

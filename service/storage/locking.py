@@ -52,6 +52,7 @@ class StudyStanding(NamedTuple):
 
     state: StudyState
     invalidated_count: int
+    max_workers: int | None
 
 
 def lock_standing(session: Session, study_id: int, parent_id: int | None) -> StudyStanding | None:
@@ -75,7 +76,9 @@ def hold_standing(session: Session, study_id: int, parent_id: int | None) -> Non
 @cache
 def _select_standing() -> sa.Select[Any]:
     studies = table_of(StudyRecord)
-    standing = sa.select(studies.c.state, studies.c.forgotten).where(studies.c.id == sa.bindparam("of_study"))
+    standing = sa.select(studies.c.state, studies.c.forgotten, studies.c.max_workers).where(
+        studies.c.id == sa.bindparam("of_study")
+    )
     return standing.with_for_update(key_share=True)
 
 

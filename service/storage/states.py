@@ -75,6 +75,14 @@ class Activity(StrEnum):
     PUBLISHING = "publishing"  # the report of an ended study
 
 
+class FleetKind(StrEnum):
+    """Who started a worker, and keeps it running."""
+
+    LOCAL = "local"  # a server or a command on the same machine
+    RAY = "ray"
+    OWN = "own"  # a person, a container, or whoever ran `regsweep worker`
+
+
 class Event(StrEnum):
     """What webhooks are told of."""
 

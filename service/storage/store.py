@@ -6,6 +6,7 @@ Those about comparisons are in comparison_store.py, those of workers in worker_s
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import isinf
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,7 @@ from service.storage import (
     repeats,
     transactions,
     user_trials,
+    worker_limit,
 )
 from service.storage.connections import Connections
 from service.storage.history import Change
@@ -117,11 +119,14 @@ class Store(Connections):
         name: str,
         *,
         priority: int | None = None,
+        max_workers: float | None = None,
         budget: Mapping[str, Any] | None = None,
         etags: Collection[str] | None = None,
         max_active: int | None = None,
     ) -> StudyRecord:
-        """Set the priority of a study and of its comparison's parts, extend its budget, or both; see extending.extend.
+        """Set priority and `max_workers` (inf: no limit) of a study and of its comparison's parts, extend its budget.
+
+        None leaves a field as it is. See worker_limit.set_max_workers and extending.extend for what they refuse.
 
         Raises PreconditionError when no etag is its own.
         """
@@ -139,7 +144,13 @@ class Store(Connections):
                     history.record(session, study, self.access.name, Change.PRIORITY, f"to {priority}")
                 together = sa.or_(StudyRecord.id == study.id, StudyRecord.parent_id == study.id)
                 session.execute(sa.update(StudyRecord).where(together).values(priority=priority))
+            limit = None if max_workers is None or isinf(max_workers) else int(max_workers)
+            if max_workers is not None and limit != study.max_workers:
+                worker_limit.set_max_workers(session, study, limit)
+                details = "to no limit" if limit is None else f"to {limit}"
+                history.record(session, study, self.access.name, Change.MAX_WORKERS, details)
             changed = dict(budget or {}) | ({} if priority is None else {"priority": priority})
+            changed |= {} if max_workers is None else {"max_workers": limit}
             if changed:
                 transactions.note(session, "study.changed", study.id, study=study.name, **changed)
         return self.study(name)

@@ -23,7 +23,8 @@ class Turn:
         if self._ends_at is None:
             self._ends_at = time.monotonic() + self._holder.turn_seconds
         if not self._is_over and time.monotonic() >= self._ends_at:
-            study = self._store.next_study(self._holder.only, self._holder.name, self._study_id)
+            holder = self._holder
+            study = self._store.next_study(holder.only, holder.name, self._study_id, offer=holder.offer)
             self._is_over = study is not None and study.root_id != self._root_id
             self._ends_at = time.monotonic() + self._holder.turn_seconds
         return self._is_over

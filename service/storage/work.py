@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.clock import unix_now
+from service.storage.offers import enough_for_study
 from service.storage.records import (
     AttemptRecord,
     StudyRecord,
@@ -20,7 +21,7 @@ from service.storage.records import (
     gave_nothing,
     running,
 )
-from service.storage.states import Activity, Ending, StudyState, TrialState
+from service.storage.states import LIVE_STUDY, Activity, Ending, StudyState, TrialState
 from studies.spec.resampling import Resampling
 
 
@@ -38,6 +39,7 @@ class WorkNow:
 
     studies: dict[StudyState, int]  # without the parts of comparisons
     waiting: int  # trials that a worker could claim
+    unserved: int  # studies whose trials wait, and that no worker which is alive offers enough for
     running: Counter[str]  # trials, by engine
     lanes: int  # of the programs that workers train with
     lanes_in_use: int
@@ -95,7 +97,16 @@ def work_now(session: Session) -> WorkNow:
         running_trials[engine.name] += count
         lanes += engine.lanes
         in_use += min(engine.lanes, count * engine.fits)
-    return WorkNow(studies, session.scalar(waiting) or 0, running_trials, lanes, in_use, _workers(session))
+    waits = session.scalar(waiting) or 0
+    return WorkNow(studies, waits, _unserved(session), running_trials, lanes, in_use, _workers(session))
+
+
+def _unserved(session: Session) -> int:
+    has_work = sa.exists().where(TrialRecord.study_id == StudyRecord.id, claimable())
+    enough = sa.exists().where(WorkerRecord.expires_at > unix_now(), enough_for_study())
+    root_id = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
+    query = sa.select(sa.func.count(root_id.distinct())).where(StudyRecord.state.in_(LIVE_STUDY), has_work, ~enough)
+    return session.scalar(query) or 0
 
 
 def _engines(session: Session, study_ids: Collection[int]) -> dict[int, _Engine]:

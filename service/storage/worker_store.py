@@ -11,11 +11,13 @@ import structlog
 
 from service.storage import attempts, comparisons, database_errors, locking, scheduling, transactions, workers
 from service.storage.clock import unix_now
+from service.storage.offers import Offer
 from service.storage.records import StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Activity, Ending, StudyState
 from service.storage.store import Store
 
 _log = structlog.get_logger(__name__)
+_TRIES = 3  # to begin a turn, where other workers come first each time
 _PUBLISHING_SECONDS = 600.0  # after which another worker may publish a study
 
 #: Token and end of a lease; each renewal changes the end.
@@ -31,16 +33,31 @@ class WorkerStore:
     # Scheduling
 
     def next_study(
-        self, only: str | None = None, worker: str = "", serving: int | None = None, without: Collection[int] = ()
+        self,
+        only: str | None = None,
+        worker: str = "",
+        serving: int | None = None,
+        without: Collection[int] = (),
+        offer: Offer | None = None,
     ) -> StudyRecord | None:
         """The next study for a worker; see scheduling.next_study."""
         with self._store.reading() as session:
-            return scheduling.next_study(session, only, worker, serving, without)
+            return scheduling.next_study(session, only, worker, serving, without, offer)
 
-    def begin_turn(self, study: StudyRecord) -> None:
-        """Record that a worker begins to serve a study now."""
+    def begin_turn(self, study: StudyRecord, worker: str = "") -> bool:
+        """Record that a worker begins to serve a study now; see scheduling.begin_turn."""
         with self._store.writing() as session:
-            scheduling.begin_turn(session, study)
+            return scheduling.begin_turn(session, study, worker)
+
+    def take_up(
+        self, only: str | None, worker: str, without: Collection[int], offer: Offer | None
+    ) -> StudyRecord | None:
+        """Begin a worker's turn at its next study, and return that; None when there is none for it now."""
+        for _ in range(_TRIES):
+            study = self.next_study(only, worker, without=without, offer=offer)
+            if study is None or self.begin_turn(study, worker):
+                return study
+        return None
 
     def record_engine(self, study_id: int, engine: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Record the engine that trains a study, and the facts of its data."""
@@ -118,11 +135,17 @@ class WorkerStore:
     # Showing what workers do
 
     def show_worker(
-        self, name: str, activity: Activity, study_id: int | None, seconds: float, memory_bytes: int | None = None
+        self,
+        name: str,
+        activity: Activity,
+        study_id: int | None,
+        seconds: float,
+        memory_bytes: int | None = None,
+        offer: Offer | None = None,
     ) -> None:
-        """Record what a worker does; see workers.show."""
+        """Record what a worker does and offers; see workers.show."""
         with self._store.writing() as session:
-            workers.show(session, name, activity, study_id, seconds, memory_bytes)
+            workers.show(session, name, activity, study_id, seconds, memory_bytes, offer)
 
     def remove_worker(self, name: str) -> None:
         """Remove a worker that has ended."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.clock import unix_now
+from service.storage.offers import Offer
 from service.storage.progress import Overall
 from service.storage.records import StudyRecord, TrialRecord, WorkerRecord, running
 from service.storage.states import ACTIVE_COMPARISON, LIVE_STUDY, Activity, ComparisonState
@@ -23,11 +24,17 @@ _RATE_SECONDS = 60.0
 
 
 def show(
-    session: Session, name: str, activity: Activity, study_id: int | None, seconds: float, memory_bytes: int | None
+    session: Session,
+    name: str,
+    activity: Activity,
+    study_id: int | None,
+    seconds: float,
+    memory_bytes: int | None,
+    offer: Offer | None = None,
 ) -> None:
-    """Record what a worker does; it counts as alive for so many seconds. Remove those that are long gone."""
+    """Record what a worker does and offers; it counts as alive for so many seconds. Remove those that are long gone."""
     seen = {"seen_at": unix_now(), "expires_at": unix_now() + seconds, "memory_bytes": memory_bytes}
-    values = {"activity": activity, "study_id": study_id, **seen}
+    values = {"activity": activity, "study_id": study_id, **seen, **asdict(offer or Offer())}
     update = sa.update(WorkerRecord).where(WorkerRecord.name == name).values(values)
     if not session.execute(update.returning(WorkerRecord.name)).all():
         session.execute(sa.insert(WorkerRecord).values(name=name, started_at=unix_now(), **values))
@@ -50,6 +57,7 @@ class Seen:
     root_id: int | None  # the study whose comparison that one is a part of, else the same
     started_at: float
     seen_at: float
+    offer: Offer
 
 
 def alive(session: Session) -> list[Seen]:
@@ -61,7 +69,16 @@ def alive(session: Session) -> list[Seen]:
         .order_by(WorkerRecord.started_at, WorkerRecord.name)
     )
     return [
-        Seen(worker.name, worker.activity, study, study_id, parent_id or study_id, worker.started_at, worker.seen_at)
+        Seen(
+            worker.name,
+            worker.activity,
+            study,
+            study_id,
+            parent_id or study_id,
+            worker.started_at,
+            worker.seen_at,
+            Offer(worker.cpus, worker.gpus, worker.memory, worker.node, worker.fleet),
+        )
         for worker, study, study_id, parent_id in session.execute(query)
     ]
 
@@ -87,10 +104,9 @@ def trials_a_minute(session: Session) -> float:
 
 
 def activities(
-    session: Session, studies: Sequence[StudyRecord], overall: Mapping[int, Overall]
+    workers: Sequence[Seen], studies: Sequence[StudyRecord], overall: Mapping[int, Overall]
 ) -> dict[int, str | None]:
-    """What workers do now for each study, in a word or two, by its id; None where none serves it."""
-    workers = alive(session)
+    """What these workers do now for each study, in a word or two, by its id; None where none serves it."""
     return {study.id: _describe(study, overall[study.id], workers) for study in studies}
 
 

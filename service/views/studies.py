@@ -9,15 +9,18 @@ from sqlalchemy.orm import Session
 
 from service.schemas.progress import OverallView, ProgressView
 from service.schemas.studies import BestView, ComparisonSummary, EngineView, PrunerView, SeedsView, StudyView
-from service.storage import following, progress, workers
+from service.storage import following, offers, progress, workers
 from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
 from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import StudyState
 from service.storage.store import Store
+from service.storage.workers import Seen
 from service.views.instants import utc, utc_or_none
 from service.views.reasons import shown_reason
 from studies.search.auto_pruner import choose_pruner
 from studies.search.idle import warnings_of
+from studies.spec.resources import Resources
 
 
 def one_study_view(store: Store, study: StudyRecord) -> StudyView:
@@ -46,7 +49,8 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
     dashboard, problems = store.dashboard_ids(study.name for study in studies), store.problems(studies)
     with store.reading() as session:
         overall = progress.count_with_comparisons(session, studies)
-        activities = workers.activities(session, studies, overall)
+        alive = workers.alive(session)
+    activities = workers.activities(alive, studies, overall)
     views = [
         _study_view(study, counts[study.id], overall[study.id], best.get(study.id), dashboard.get(study.name))
         for study in studies
@@ -55,12 +59,20 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
         view.model_copy(
             update={
                 "activity": activities[study.id],
+                "waits_for": _waits_for(view, study, alive),
                 "problem": problems.get(study.id),
                 "last_event_id": following.event_id(study.id, positions.get(study.id, 0)),
             }
         )
         for study, view in zip(studies, views, strict=True)
     ]
+
+
+def _waits_for(view: StudyView, study: StudyRecord, alive: Sequence[Seen]) -> str | None:
+    if not view.active or view.state == StudyState.PAUSED or view.progress.running:
+        return None
+    needs = Resources(cpus=study.needs_cpus, gpus=study.needs_gpus, memory=study.needs_memory)
+    return offers.waits_for(needs, [worker.offer for worker in alive])
 
 
 def listed_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
@@ -79,7 +91,8 @@ def new_study_view(store: Store, session: Session, study: StudyRecord) -> StudyV
     overall = progress.count_with_comparisons(session, [study])[study.id]
     dashboard_id = store.optuna.get_study_id_from_name(study.name)
     view = _study_view(study, Progress(trials, waiting=trials), overall, None, dashboard_id)
-    return view.model_copy(update={"data": summary_of(session, study.parsed_spec.dataset)})
+    waits = _waits_for(view, study, workers.alive(session))
+    return view.model_copy(update={"data": summary_of(session, study.parsed_spec.dataset), "waits_for": waits})
 
 
 def _study_view(

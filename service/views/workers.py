@@ -19,6 +19,11 @@ def workers_view(store: Store) -> WorkersView:
             activity=seen.activity,
             study=seen.study,
             lanes=lanes[seen.name],
+            cpus=seen.offer.cpus,
+            gpus=seen.offer.gpus,
+            memory=seen.offer.memory,
+            node=seen.offer.node,
+            fleet=seen.offer.fleet,
             started_at=utc(seen.started_at),
             seen_at=utc(seen.seen_at),
         )

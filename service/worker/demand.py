@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from service.storage.demand import Demand
@@ -11,10 +12,12 @@ from studies.spec.resources import Resources
 def wanted_workers(studies: Sequence[Demand]) -> dict[Resources, int]:
     """The workers that have work, by what they must offer: the open trials of each study over those that one trains."""
     wanted: dict[Resources, int] = {}
+    counted = Counter[int]()  # by study, with its comparison
     for study in studies:
         workers = -(-study.trials // study.at_once)
         if study.max_workers is not None:
-            workers = min(workers, study.max_workers)
+            workers = min(workers, max(0, study.max_workers - counted[study.root_id]))
+        counted[study.root_id] += workers
         if workers:
             wanted[study.resources] = wanted.get(study.resources, 0) + workers
     return wanted

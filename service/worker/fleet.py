@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.child_process import regsweep_command
 from service.errors import EngineMissingError, StorageError, WorkersFailedError
 from service.settings import Settings
-from service.storage.states import Ending
+from service.storage.states import Ending, FleetKind
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from service.worker.process import WorkerProcess
@@ -57,7 +57,9 @@ class Fleet:
         if find_spec("tensorflow") is None:
             raise EngineMissingError
         self._settings = settings
-        self._command = regsweep_command("worker", "--attached", *([] if study is None else ["--study", study]))
+        self._command = regsweep_command(
+            "worker", "--attached", "--fleet", FleetKind.LOCAL, *([] if study is None else ["--study", study])
+        )
         self._members = [_Member() for _ in range(workers)]
         self._failure: WorkersFailedError | None = None
         self._fleet, self._spawned = f"{socket.gethostname()}-{uuid4().hex[:6]}", 0

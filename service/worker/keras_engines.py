@@ -59,6 +59,12 @@ class KerasEngines:
         choice = self._engines.choose(spec, data)
         return self._engines.make(choice, spec), asdict(choice)
 
+    def count_gpus(self) -> int:
+        """Number of GPUs that TensorFlow sees; CUDA_VISIBLE_DEVICES may hide some."""
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))
+
     def compiled_programs(self) -> int:
         """Number of programs that XLA has compiled in this process, which never frees one."""
         return self._engines.compiled_programs

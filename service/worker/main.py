@@ -7,11 +7,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 
 from service import logs, tracing
 from service.settings import Settings
 from service.storage import schema
+from service.storage.offers import Offer
 from service.storage.states import Activity
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
@@ -24,16 +26,18 @@ from studies import faults
 _LEAVING_SECONDS = 8.0  # for the running epoch to end; then a worker leaves in the middle of it
 
 
-def main(settings: Settings, study: str | None, attached: bool, name: str | None = None) -> None:
+def main(settings: Settings, study: str | None, attached: bool, offer: Offer, name: str | None = None) -> None:
     """Run a worker in this process until SIGTERM, SIGINT or, when attached, the end of standard input."""
     tracing.configure("regsweep-worker")
     schema.check(settings.database_url)
     name = name or worker_name()
     store = Store(settings.database_url)
-    presence = Presence(WorkerStore(store), name, settings.lease_seconds)
+    presence = Presence(WorkerStore(store), name, settings.lease_seconds, offer)
     try:
         presence.show(Activity.LOADING_TENSORFLOW)
         engines = keras_engines(settings, presence.compiling)
+        if offer.gpus is None:
+            presence.offer = replace(offer, gpus=engines.count_gpus())
         worker = Worker(settings, engines, study, name, engines.compiled_programs, presence)
         if attached:
             announce_ready()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.storage.offers import Offer
 from service.storage.states import Activity
 from service.storage.worker_store import WorkerStore
 from studies.training.machine import resident_bytes
@@ -22,8 +23,9 @@ _START_SECONDS = 60.0  # in which TensorFlow is loaded, and no heart beats
 class Presence:
     """A worker as others see it; each sign of life lasts for `seconds`. A database that is away is no error here."""
 
-    def __init__(self, store: WorkerStore, worker: str, seconds: float) -> None:
+    def __init__(self, store: WorkerStore, worker: str, seconds: float, offer: Offer | None = None) -> None:
         self._store, self._worker, self._seconds = store, worker, seconds
+        self.offer = offer  # shown from the next sign of life on
         self._lock = threading.Lock()  # the heartbeat must not write what was before
         self._shown: tuple[Activity, int | None] | None = None
 
@@ -68,6 +70,6 @@ class Presence:
         starts = activity == Activity.LOADING_TENSORFLOW
         try:
             seconds = max(self._seconds, _START_SECONDS) if starts else self._seconds
-            self._store.show_worker(self._worker, activity, study_id, seconds, resident_bytes())
+            self._store.show_worker(self._worker, activity, study_id, seconds, resident_bytes(), self.offer)
         except SQLAlchemyError as error:  # the next beat tries again
             _log.warning("what a worker does is not shown", error=str(error))

@@ -71,7 +71,7 @@ class Worker:
         self._settings, self._engine, self._study = settings, engine, study
         self._store = Store(settings.database_url)
         self._worker_store = WorkerStore(self._store)
-        self._presence = presence or Presence(self._worker_store, self.name, settings.lease_seconds)
+        self.presence = presence or Presence(self._worker_store, self.name, settings.lease_seconds)
         self._artifacts = Artifacts(settings.artifacts_url)
         files = DatasetFiles(self._artifacts, settings.cache_folder, settings.cache_bytes)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
@@ -118,7 +118,7 @@ class Worker:
             return
         try:
             freed = self._worker_store.hand_back(self.name)
-            self._presence.remove()
+            self.presence.remove()
             _log.warning("worker leaves in the middle of an epoch", worker=self.name, trials=freed)
         finally:
             os._exit(0)
@@ -135,7 +135,7 @@ class Worker:
             settings.hung_seconds,
             self._exit_hung,
             settings.heartbeat_path,
-            self._presence,
+            self.presence,
         ) as heartbeat:
             self._note_progress = heartbeat.note_progress
             while not self._leaving.is_set() and not self.has_grown:
@@ -143,9 +143,9 @@ class Worker:
                 if not self._work() and not self._leaving.is_set():
                     if self._leaves_when_idle:
                         break
-                    self._presence.show(Activity.IDLE)
+                    self.presence.show(Activity.IDLE)
                     self._awake.wait(settings.poll_seconds)
-        self._presence.remove()
+        self.presence.remove()
         self._left.set()
         self._store.close()
         _log.info("worker starts anew, for it has grown" if self.has_grown else "worker has left", worker=self.name)
@@ -173,7 +173,8 @@ class Worker:
         """Sweep or publish one study; return False when there is none, or the storage does not answer."""
         study: StudyRecord | None = None
         try:
-            study = self._worker_store.next_study(self._study, self.name, without=self._set_aside.ids())
+            offer = self.presence.offer
+            study = self._worker_store.take_up(self._study, self.name, self._set_aside.ids(), offer)
             if study is None:
                 return self._publish()
             with bound_contextvars(study=study.name, study_id=study.id, **tracing.ids(study.traceparent)):
@@ -197,7 +198,7 @@ class Worker:
         study = self._worker_store.claim_unpublished(self._study)
         if study is None:
             return False
-        self._presence.show(Activity.PUBLISHING, study.id)
+        self.presence.show(Activity.PUBLISHING, study.id)
         # A process that ended a trial may have been unable to remove its checkpoint.
         for study_id in self._worker_store.ids_with_parts(study):
             self._artifacts.remove_folder(checkpoints_folder(study_id))
@@ -232,8 +233,7 @@ class Worker:
         """Sweep a study for a turn; return the number of trials closed, or of attempts that ran out of memory."""
         self._note_progress()
         self._swept.add(study.id)
-        self._worker_store.begin_turn(study)
-        self._presence.show(Activity.LOADING_DATA, study.id)
+        self.presence.show(Activity.LOADING_DATA, study.id)
         settings = self._settings
         holder = Holder(
             self.name,
@@ -242,15 +242,16 @@ class Worker:
             self._study,
             self._leaving.is_set,
             self._note_progress,
+            self.presence.offer,
         )
         try:
             spec = study.parsed_spec
             data = self._prepare(spec.dataset, spec.seed, spec.resampling, spec.lookups)
             self._keep_preparations(study, data)
-            with self._presence.compiling():
+            with self.presence.compiling():
                 engine, choice = self._engine(spec, data)
             self._worker_store.record_engine(study.id, choice, facts(spec, data))
-            self._presence.show(Activity.TRAINING, study.id)
+            self.presence.show(Activity.TRAINING, study.id)
             ledger = self._ledger(study, holder, choice)
             return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
         except _PASSING as error:

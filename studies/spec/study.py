@@ -21,6 +21,7 @@ from studies.spec.dataset import DatasetFacts, DatasetSpec, UploadedDataset
 from studies.spec.model import KerasSpec, MlpSpec, ModelSpec
 from studies.spec.name import NAME_RULE, Name
 from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds, min_test_rows
+from studies.spec.resources import Resources
 from studies.spec.sampler import LEARNING_SAMPLERS, PrunerSpec, SamplerSpec, WarmStartSpec
 from studies.spec.space import SearchSpace
 from studies.spec.table import TableOptions
@@ -28,6 +29,9 @@ from studies.spec.training import REPRODUCIBLE_LANES, EarlyStoppingSpec, Trainin
 
 #: A spread needs two values at least; the repeats cost at most a tenth of the trials.
 _TRIALS_A_REPEAT, _MIN_DEFAULT_REPEATS, _MAX_DEFAULT_REPEATS = 10, 2, 4
+MAX_WORKERS = 10_000
+#: Workers of a reproducible study that names no number, for the fleet must not choose it.
+_REPRODUCIBLE_WORKERS = 2
 
 
 class StudySpec(FrozenModel):
@@ -66,16 +70,26 @@ class StudySpec(FrozenModel):
         0, description="Seed of the splits, the sampler, initial weights, data order and dropout."
     )
 
+    resources: Resources = Field(
+        default_factory=Resources,
+        description="What a worker must offer to be given the study: {cpus, gpus, memory}; any worker when left out.",
+    )
+    max_workers: Annotated[int, Field(ge=1, le=MAX_WORKERS, strict=True)] | None = Field(
+        None,
+        description="Most workers that serve the study and its comparison at once; no limit when left out. In a "
+        "reproducible study it settles the generations as well, see `reproducible`.",
+    )
     reproducible: StrictBool = Field(
         False,
         description="The same table of trials for any number of workers, on machines with the same processor: trials "
-        "are asked in generations of twice `training.lanes` (8), each ended before the next is asked.",
+        "are asked in generations of `training.lanes` (8) times `max_workers` (2), each ended before the next is "
+        "asked.",
     )
 
     @property
     def generation(self) -> int:
-        """Trials of a reproducible study that are asked before any of them is told: two fillings of the lanes."""
-        return 2 * (self.training.lanes or REPRODUCIBLE_LANES)
+        """Trials of a reproducible study that are asked before any of them is told: the lanes of all its workers."""
+        return (self.max_workers or _REPRODUCIBLE_WORKERS) * (self.training.lanes or REPRODUCIBLE_LANES)
 
     @property
     def task(self) -> Task:

@@ -32,8 +32,8 @@ def table(folder: Path, more_workers: int, database_url: str | None = None) -> t
                 house.start("worker")
             eventually(lambda: house.log().count("worker is ready") == 1 + more_workers, 120)
             document = yaml.safe_load(EXAMPLE.read_text()) | {"reproducible": True, "comparison": None}
-            # Generations of four: what is alike in five of them is alike in fifteen.
-            document |= {"training": {"lanes": 2}, "pruner": "median"}
+            # Generations of six, for three workers: what is alike in four of them is alike in fifteen.
+            document |= {"training": {"lanes": 2}, "max_workers": 3, "pruner": "median"}
             document["budget"]["trials"] = TRIALS
             submit(server.api, document)
             ended(server.api, name := document["name"], 240)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import ByteSize
 
 from service.settings import Settings
 from service.storage import demand
@@ -29,8 +30,18 @@ def read(store: Store) -> list[Demand]:
 
 
 def test_a_study_wants_its_open_trials_over_those_that_one_worker_trains_at_once() -> None:
-    studies = [Demand(17, 8, USUAL), Demand(4, 2, LARGE), Demand(100, 1, USUAL, max_workers=3), Demand(0, 8, USUAL)]
+    studies = [
+        Demand(17, 8, USUAL, root_id=1),
+        Demand(4, 2, LARGE, root_id=2),
+        Demand(100, 1, USUAL, max_workers=3, root_id=3),
+        Demand(0, 8, USUAL, root_id=4),
+    ]
     assert wanted_workers(studies) == {USUAL: 3 + 3, LARGE: 2}
+
+
+def test_the_parts_of_a_study_share_its_limit() -> None:
+    parts = [Demand(16, 8, USUAL, max_workers=3, root_id=1), Demand(16, 8, USUAL, max_workers=3, root_id=1)]
+    assert wanted_workers([*parts, Demand(16, 8, USUAL, root_id=2)]) == {USUAL: 3 + 2}
 
 
 @pytest.mark.parametrize(
@@ -55,9 +66,14 @@ def test_what_a_study_asks_for_is_known_before_a_worker_has_begun_it(store: Stor
     store.create_study(study("lanes", trials=6, training={"lanes": 3}))
     store.create_study(study("folds", trials=5, resampling=folds, priority=1))
     store.create_study(study("fixed", trials=90, reproducible=True, training={"lanes": 4}))
+    store.create_study(study("large", trials=9, resources={"gpus": 1, "memory": "2 GiB"}, max_workers=4))
     store.create_study(study("paused", trials=9))
     store.set_state("paused", StudyState.PAUSED)
-    assert read(store) == [Demand(5, 2), Demand(20, 8), Demand(6, 3), Demand(90, 4, max_workers=2)]
+    assert [(one.trials, one.at_once, one.max_workers) for one in read(store)] == [
+        (5, 2, None), (20, 8, None), (6, 3, None), (90, 4, 2), (9, 8, 4),
+    ]  # fmt: skip
+    assert read(store)[-1].resources == Resources(gpus=1, memory=ByteSize(2**31))
+    assert read(store)[0].resources == Resources()
 
 
 def test_trials_that_ended_ask_for_nothing_and_a_report_that_waits_for_one_worker(store: Store, folder: Path) -> None:

@@ -43,6 +43,17 @@ def test_one_worker_and_four_have_the_same_table(tmp_path: Path, sampler: str) -
         assert len({str(params) for _, params, *_ in one[:-1]}) > 12
 
 
+def test_one_worker_two_and_four_have_the_same_table_where_four_have_work(tmp_path: Path) -> None:
+    one, two, four = (table(tmp_path, workers, sampler={"name": "tpe"}, max_workers=4) for workers in (1, 2, 4))
+    assert one == two == four
+
+
+def test_the_workers_that_a_study_may_have_all_fill_their_lanes(store: Store, folder: Path) -> None:
+    store.create_study(study(trials=40, reproducible=True, training={"lanes": 3}, max_workers=4))
+    claims = [ledger(store, folder, "iris", worker).claim(3) for worker in "abcde"]
+    assert [[claim.slot for claim in each] for each in claims] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11], []]
+
+
 @pytest.mark.parametrize("pruner", ["median", "successive_halving", "hyperband"])
 def test_what_is_pruned_is_the_same(tmp_path: Path, pruner: str) -> None:
     one, four = (table(tmp_path, workers, sampler={"name": "tpe"}, pruner={"name": pruner}) for workers in (1, 4))

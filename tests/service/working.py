@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.settings import Settings
+from service.storage.offers import Offer
 from service.storage.store import Store
 from service.worker.worker import Worker
 from studies.training.sequential import Train, sequential
@@ -24,13 +25,16 @@ def worker_on(
     engine: Train,
     only: str | None = None,
     compiled_programs: Callable[[], int] = int,
+    offer: Offer | None = None,
     **changes: Any,
 ) -> Worker:
     """A worker that trains by a function; `changes` are settings."""
     plain: dict[str, Any] = {"lease_seconds": LEASE_SECONDS, "poll_seconds": 0.05, "workers": 0}
     plain["artifacts_url"] = f"file://{folder}"
     settings = Settings(database_url=url, **plain | changes)
-    return Worker(settings, lambda *_: (sequential(engine), SHOWN), only, compiled_programs=compiled_programs)
+    worker = Worker(settings, lambda *_: (sequential(engine), SHOWN), only, compiled_programs=compiled_programs)
+    worker.presence.offer = offer
+    return worker
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import inf
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -128,13 +129,19 @@ def change(
     response: Response,
     etags: IfMatchDependency,
 ) -> StudyView:
-    """Change a study's priority, or extend its budget: a study that has ended runs again, with what it knows."""
+    """Change a study's priority or max_workers, or extend its budget: an ended study runs again with what it knows."""
     budget = None if changes.budget is None else changes.budget.model_dump(exclude_unset=True)
     if budget is not None:
         limits.check_trials(budget.get("trials", 0), settings)
         check_file_kept(artifacts, store.study(name).parsed_spec.dataset)
+    unlimited = "max_workers" in changes.model_fields_set and changes.max_workers is None
     study = store.change(
-        name, priority=changes.priority, budget=budget, etags=etags, max_active=settings.max_active_studies
+        name,
+        priority=changes.priority,
+        max_workers=inf if unlimited else changes.max_workers,
+        budget=budget,
+        etags=etags,
+        max_active=settings.max_active_studies,
     )
     return _with_etag(store, study, response)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -63,12 +64,17 @@ class StudyCalls(Transport):
         name: str,
         *,
         priority: int | None = None,
+        max_workers: float | None = None,
         trials: int | None = None,
         timeout_seconds: float | None = None,
     ) -> StudyView:
-        """Change a study's priority, or extend its budget to so many trials, or seconds, in all; `inf` is no limit."""
+        """Change a study's priority or its most workers, or extend its budget to so many trials, or seconds, in all.
+
+        `inf` is no limit, of workers or of seconds.
+        """
         budget = extension(trials, timeout_seconds)
         changes = query(priority=priority) | ({"budget": budget} if budget else {})
+        changes |= {} if max_workers is None else {"max_workers": None if max_workers == inf else max_workers}
         return await self._read(StudyView, "PATCH", fill("/v1/studies/{name}", name=name), json=changes)
 
     async def changes(self, name: str) -> list[ChangeView]:

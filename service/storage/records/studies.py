@@ -48,6 +48,10 @@ class StudyRecord(Record):
     #: Another study's trials that its sampler knows, see studies.search.warm_start; of earlier versions a list of them.
     warm_start: Mapped[Any | None] = mapped_column("earlier", sa.JSON(none_as_null=True))
     priority: Mapped[int] = mapped_column(default=0)  # workers serve the highest first
+    needs_cpus: Mapped[float | None]  # of a worker, as the spec's `resources`; see storage.offers
+    needs_gpus: Mapped[int] = mapped_column(default=0, server_default="0")
+    needs_memory: Mapped[int | None] = mapped_column(sa.BigInteger)  # bytes
+    max_workers: Mapped[int | None]  # at once, of the study with its comparison; None: no limit
     served_at: Mapped[float | None]  # when a worker last began to serve it or a part of it
     invalidated_count: Mapped[int] = mapped_column("forgotten", default=0)  # changes whenever a trial is marked invalid
     paused_at: Mapped[float | None]
@@ -93,7 +97,8 @@ class StudyRecord(Record):
         """The entity tag for If-Match: changes with what users can change, and not with progress."""
         # Plain strings: the repr of an enum is another.
         comparison_state = None if self.comparison_state is None else str(self.comparison_state)
-        parts = self.id, str(self.state), self.priority, comparison_state, self.invalidated_count, self.ended_at
+        counts = self.priority, self.max_workers, self.invalidated_count
+        parts = self.id, str(self.state), comparison_state, *counts, self.ended_at
         # A confirmation's budget grows round by round.
         budget = None if self.parent_id is not None else sorted(self.spec["budget"].items())
         return sha256(repr((*parts, budget)).encode()).hexdigest()[:16]

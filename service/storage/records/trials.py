@@ -30,8 +30,8 @@ class TrialRecord(Record):
         sa.UniqueConstraint("study_id", "place"),
         sa.UniqueConstraint("study_id", "number"),
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
-        # Finds every lease of every study without reading trials that have ended.
-        _partial_index("running", "id", where=_RUNNING),
+        # Finds every lease of every study, and those of a worker, without reading trials that have ended.
+        _partial_index("running", "worker", "study_id", where=_RUNNING),
         _partial_index("changed", "study_id", "changed", where="changed IS NOT NULL"),
         _partial_index("ended_at", "ended_at", where="ended_at IS NOT NULL"),
         # Each sort of a listing, see pagination.py; the first finds the best trial as well.

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.storage.records.table import Record, one_of
-from service.storage.states import Activity
+from service.storage.states import Activity, FleetKind
 
 
 class WorkerRecord(Record):
@@ -18,6 +18,11 @@ class WorkerRecord(Record):
     activity: Mapped[Activity] = mapped_column(one_of(Activity, 20))
     study_id: Mapped[int | None]  # that it serves; of a deleted study until it finds out
     memory_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)  # that its process holds
+    cpus: Mapped[float | None]  # that it offers; see storage.offers. Of an earlier version's worker all are None
+    gpus: Mapped[int | None]
+    memory: Mapped[int | None] = mapped_column(sa.BigInteger)  # bytes
+    node: Mapped[str | None] = mapped_column(sa.String(255))  # the name of its machine
+    fleet: Mapped[FleetKind | None] = mapped_column(one_of(FleetKind, 10))
     started_at: Mapped[float]
     seen_at: Mapped[float]
     expires_at: Mapped[float]  # when it counts as gone, unless it is seen again

@@ -1,0 +1,61 @@
+"""What workers offer, against what studies need of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from service.storage.records import StudyRecord, WorkerRecord
+from service.storage.states import FleetKind
+from studies.spec.resources import Resources
+
+NO_WORKER = "No worker is running, so the study waits. Start one where the server runs: regsweep worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a worker offers, and where it runs."""
+
+    cpus: float | None = None
+    gpus: int | None = None  # None until TensorFlow is loaded
+    memory: int | None = None  # bytes
+    node: str | None = None  # the name of its machine
+    fleet: FleetKind | None = None
+
+    def is_enough(self, needs: Resources) -> bool:
+        """Return whether a study with these needs may be given to the worker; what is not known is no obstacle."""
+        pairs = (needs.cpus, self.cpus), (needs.gpus or None, self.gpus), (needs.memory, self.memory)
+        return all(need is None or offered is None or offered >= need for need, offered in pairs)
+
+
+def may_serve(offer: Offer) -> sa.ColumnElement[bool]:
+    """Studies that need no more than a worker offers, as Offer.is_enough; in a query of StudyRecord."""
+    pairs = (
+        (StudyRecord.needs_cpus, offer.cpus),
+        (StudyRecord.needs_gpus, offer.gpus),
+        (StudyRecord.needs_memory, offer.memory),
+    )
+    limits = [sa.or_(need.is_(None), need <= offered) for need, offered in pairs if offered is not None]
+    return sa.and_(sa.true(), *limits)
+
+
+def enough_for_study() -> sa.ColumnElement[bool]:
+    """Workers that offer what a study needs, as Offer.is_enough; in a query of WorkerRecord beside StudyRecord."""
+    pairs = (
+        (StudyRecord.needs_cpus, WorkerRecord.cpus),
+        (StudyRecord.needs_gpus, WorkerRecord.gpus),
+        (StudyRecord.needs_memory, WorkerRecord.memory),
+    )
+    return sa.and_(*(sa.or_(need.is_(None), offered.is_(None), offered >= need) for need, offered in pairs))
+
+
+def waits_for(needs: Resources, offers: Sequence[Offer]) -> str | None:
+    """Say what a study waits for that none of the workers can serve; None where one can."""
+    if any(offer.is_enough(needs) for offer in offers):
+        return None
+    if not offers:
+        return NO_WORKER
+    start = "Start one on a machine that does: regsweep worker"
+    return f"No worker that is running offers {needs}, so the study waits. {start}"
