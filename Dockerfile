@@ -1,5 +1,7 @@
 # Two images from the locks: `server`, without TensorFlow, and `worker`.   docker build --target server .
 ARG BASE=python:3.11-slim-bookworm
+# Set to 1 for images that speak to a Ray cluster, or are a node of one.
+ARG RAY=
 
 # Lay the project over the packages' environment, so that a new version is a small layer on the same packages.
 FROM ${BASE} AS build
@@ -19,17 +21,19 @@ FROM ${BASE} AS packages
 RUN python -m venv --without-pip /opt/regsweep
 
 FROM packages AS server-packages
-COPY requirements/server.txt /
+ARG RAY
+COPY requirements/server.txt requirements/ray.txt /
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/regsweep/bin/python install --require-hashes -r /server.txt \
+    pip --python /opt/regsweep/bin/python install --require-hashes -r /server.txt ${RAY:+-r /ray.txt} \
     && find /opt/regsweep -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 FROM packages AS worker-packages
 # `worker` trains on the processor, `worker-gpu` with CUDA.
 ARG WORKER_LOCK=worker
-COPY requirements/${WORKER_LOCK}.txt /
+ARG RAY
+COPY requirements/${WORKER_LOCK}.txt requirements/ray.txt /
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/regsweep/bin/python install --require-hashes -r /${WORKER_LOCK}.txt \
+    pip --python /opt/regsweep/bin/python install --require-hashes -r /${WORKER_LOCK}.txt ${RAY:+-r /ray.txt} \
     && find /opt/regsweep -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 # List what each image holds, Python's packages and the base's, in CycloneDX.

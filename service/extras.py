@@ -18,6 +18,7 @@ _MODULES = {
     ),
     "postgres": frozenset({"psycopg"}),
     "s3": frozenset({"s3fs"}),
+    "ray": frozenset({"ray"}),
     "tracing": frozenset({"opentelemetry.exporter", "opentelemetry.sdk"}),  # FastAPI brings the rest
 }  # fmt: skip
 

@@ -66,3 +66,22 @@ def check_artifacts(settings: Settings) -> None:
             f"REGSWEEP_ARTIFACTS_URL: an earlier version kept the files of {file} in {ARTIFACTS}; move them with "
             f"`{move}`, or name their folder by REGSWEEP_ARTIFACTS_URL or --artifacts-url"
         )
+
+
+def check_fleet(settings: Settings) -> None:
+    """Check that workers on Ray can reach the database.
+
+    Raises SettingsError when it is a file of this machine, or when the bounds of the workers leave nothing between.
+    """
+    if settings.fleet != "ray":
+        return
+    if settings.sqlite_file is not None:
+        raise SettingsError(
+            "--fleet ray (or REGSWEEP_FLEET): workers on Ray are on other machines, which no SQLite file reaches; "
+            "name a PostgreSQL database, as --database-url postgresql+psycopg://user@host/regsweep"
+        )
+    if settings.min_workers > settings.max_workers:
+        raise SettingsError(
+            f"REGSWEEP_MIN_WORKERS: {settings.min_workers} are more than REGSWEEP_MAX_WORKERS, which is "
+            f"{settings.max_workers}"
+        )

@@ -9,13 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.setting_defaults import DATABASE, count_cores, default_artifacts_url, default_cache_folder, file_of_sqlite
 from service.setting_files import read_files, variable_of
 
 _ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+_AMOUNT = re.compile(r"\d+(\.\d+)?")
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
@@ -36,6 +37,16 @@ def _split_proxies(value: Any) -> Any:
         except ValueError as error:
             raise ValueError(f"'{proxy}' is no address or network such as 127.0.0.1 or 172.16.0.0/12") from error
     return tuple(proxies)
+
+
+def _split_resources(value: Any) -> Any:
+    """Read `name=amount` with commas between them."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if wrong := [name for name, _, amount in pairs if not _AMOUNT.fullmatch(amount.strip())]:
+        raise ValueError(f"'{wrong[0].strip()}' has no amount; write names and amounts, such as fast_disk=1,team_a=0.5")
+    return {name.strip(): float(amount) for name, _, amount in pairs}
 
 
 class Settings(BaseSettings):
@@ -65,6 +76,33 @@ class Settings(BaseSettings):
     key: SecretStr | None = Field(None, description="The API key that commands send to a server.")
     workers: Annotated[int, Field(ge=0)] = Field(
         default_factory=count_cores, description="Worker processes beside the server; default one per core."
+    )
+    fleet: Literal["local", "ray"] = Field(
+        "local", description="Where `serve` has its workers: `local`, processes beside the server, or `ray`, a cluster."
+    )
+    ray_address: str = Field(
+        "auto",
+        description="The Ray cluster: `auto` for the one that this machine is a node of, or its head, "
+        "`ray://host:10001`.",
+    )
+    min_workers: Annotated[int, Field(ge=0)] = Field(
+        0, description="Workers on Ray at any time, also while there is no work."
+    )
+    max_workers: Annotated[int, Field(ge=1)] = Field(
+        10, description="Most workers on Ray; between both bounds it is the open trials that count."
+    )
+    worker_cpus: Annotated[float, Field(gt=0)] = Field(1.0, description="CPUs that a worker on Ray takes of its node.")
+    worker_gpus: Annotated[int, Field(ge=0)] = Field(0, description="GPUs that a worker on Ray takes of its node.")
+    worker_memory: ByteSize | None = Field(
+        None, description="Memory that a worker on Ray takes of its node, as `2GiB`; not counted when left out."
+    )
+    worker_resources: Annotated[dict[str, float], NoDecode, BeforeValidator(_split_resources)] = Field(
+        {}, description="Ray's custom resources that a worker takes of its node, as `fast_disk=1,team_a=0.5`."
+    )
+    idle_seconds: Annotated[float, Field(gt=0)] = Field(
+        60.0,
+        description="Seconds without work after which a worker on Ray ends that nobody asks for, or whose server is "
+        "gone.",
     )
     lanes: Annotated[int, Field(ge=1, le=1024)] | None = Field(
         None, description="Trials a worker trains at once in one compiled program; chosen by study when left out."
@@ -214,6 +252,7 @@ class Settings(BaseSettings):
         others = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in variables()}
         values = self.model_dump(exclude={"key", "metrics_token", "secret_key"})
         values["trusted_proxies"] = ",".join(self.trusted_proxies)
+        values["worker_resources"] = ",".join(f"{name}={n:g}" for name, n in self.worker_resources.items())
         return others | {variable_of(name): str(value) for name, value in values.items() if value is not None}
 
 

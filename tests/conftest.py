@@ -17,6 +17,7 @@ _MARKS = {
     "pages": "service",
     "acceptance": "acceptance",
     "chaos": "acceptance",
+    "ray": "acceptance",
 }
 _FIRST = ("acceptance", "slow")
 

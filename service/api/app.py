@@ -60,6 +60,7 @@ from service.api.waking import WakesWorkers
 from service.api.webhook_sender import WebhookSender
 from service.api.work_metrics import WorkMetrics
 from service.errors import MigrationError, StorageError
+from service.ray.fleet import RayFleet
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
 from service.storage.keys import KeyStore
@@ -126,7 +127,7 @@ def _include_routers(app: FastAPI) -> None:
     app.include_router(sessions.pages)
 
 
-def create_app(settings: Settings, fleet: Fleet | None = None, *, own_files: bool = False) -> FastAPI:
+def create_app(settings: Settings, fleet: Fleet | RayFleet | None = None, *, own_files: bool = False) -> FastAPI:
     """Put the app together. A fleet, if there is one, starts once the database is open, and stops with the app.
 
     With `own_files` nobody but this process' user sends any, and they are read in this process.

@@ -22,6 +22,7 @@ from service.api.connections import Bounds, Connection, bounds_of, close_overdue
 from service.api.hub import Hub
 from service.api.log_bound import OnceAMinute
 from service.errors import AddressError, NoKeyError
+from service.ray.fleet import RayFleet
 from service.settings import Settings
 from service.storage import database, schema
 from service.storage.keys import KeyStore
@@ -47,7 +48,7 @@ def run(settings: Settings) -> None:
             _check_key(settings.database_url, "a proxy's clients")
         if not ipaddress.ip_address(host).is_loopback:
             _check_key(settings.database_url, host)
-        fleet = Fleet(settings, settings.workers) if settings.workers else None
+        fleet = _fleet(settings)
         logging.getLogger("uvicorn.error").addFilter(OnceAMinute())
         # It tells operators to install what the server does without.
         logging.getLogger("uvicorn.error").addFilter(lambda record: "WebSocket library" not in record.getMessage())
@@ -58,13 +59,23 @@ def run(settings: Settings) -> None:
             _log.info("a new database is made", at=database.place(settings.database_url))
         url = f"http://{host}:{port}{settings.root_path}"
         others = {"api": f"{url}/docs", "dashboard": f"{url}/dashboard"}
-        _log.info(f"regsweep listens: the pages are on {url}", **others, workers=settings.workers)
+        _log.info(f"regsweep listens: the pages are on {url}", **others, workers=_workers_text(settings))
         sys.meta_path.insert(0, _WithoutPandas())
         freed_memory.bound_arenas()
         try:
             server.run(sockets=[listener])
         finally:
             tracing.shut_down()
+
+
+def _workers_text(settings: Settings) -> int | str:
+    return f"{settings.min_workers} to {settings.max_workers} on Ray" if settings.fleet == "ray" else settings.workers
+
+
+def _fleet(settings: Settings) -> Fleet | RayFleet | None:
+    if settings.fleet == "ray":
+        return RayFleet(settings)
+    return Fleet(settings, settings.workers) if settings.workers else None
 
 
 class _WithoutPandas(MetaPathFinder):

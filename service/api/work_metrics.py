@@ -18,9 +18,11 @@ from sqlalchemy.orm import Session
 
 from service.api.lazy_store import LazyStore
 from service.errors import StorageError
-from service.storage import work
+from service.storage import demand, work
 from service.storage.states import Activity, Ending, StudyState, TrialState
 from service.storage.work import EndedTrial, LostAttempt, WorkNow
+from service.worker.demand import wanted_workers
+from studies.spec.resources import Resources
 
 _log = structlog.get_logger(__name__)
 
@@ -99,7 +101,8 @@ class WorkMetrics(Collector):
                 # Streams count from the first scrape on, or what ended before would look like a burst.
                 totals = self._totals = self._totals or _Totals(work.now(session))
                 totals.add_new(session)
-                metrics = [*_metrics_now(work.work_now(session)), *_metrics_of_totals(totals)]
+                wanted = wanted_workers(demand.read(session))
+                metrics = [*_metrics_now(work.work_now(session)), _wanted(wanted), *_metrics_of_totals(totals)]
         except (SQLAlchemyError, StorageError) as error:
             _log.warning("the work is not measured", error=str(error))
             yield _gauge("regsweep_database_up", "Whether the database answers.", {(): 0.0})
@@ -126,6 +129,16 @@ def _metrics_now(now: WorkNow) -> Iterator[Metric]:
     yield _gauge(name, text, {(): silent})
     memory = float(sum(worker.memory_bytes or 0 for worker in now.workers))
     yield _gauge("regsweep_workers_resident_memory_bytes", "Bytes that all workers hold.", {(): memory})
+
+
+def _wanted(wanted: Mapping[Resources, int]) -> Metric:
+    """By GPUs alone: a figure an autoscaler reads for each kind of its machines."""
+    by_gpus: dict[_Labels, float] = {("0",): 0.0}
+    for resources, count in wanted.items():
+        label = (str(resources.gpus),)
+        by_gpus[label] = by_gpus.get(label, 0.0) + count
+    text = "Workers that the open trials are worth, by the GPUs that their studies need."
+    return _gauge("regsweep_workers_wanted", text, by_gpus, "gpus")
 
 
 def _metrics_of_totals(totals: _Totals) -> Iterator[Metric]:

@@ -35,6 +35,12 @@ def serve(
         str | None, typer.Option(help="Path under which a proxy shows the server, as /regsweep [REGSWEEP_ROOT_PATH].")
     ] = None,
     workers: WorkersOption = None,
+    fleet: Annotated[
+        str | None, typer.Option(help="local: workers beside the server; ray: on a Ray cluster [REGSWEEP_FLEET].")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="The Ray cluster: auto, or ray://host:10001 [REGSWEEP_RAY_ADDRESS].")
+    ] = None,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
     log_level: LogLevelOption = None,
@@ -48,6 +54,8 @@ def serve(
         port=port,
         root_path=root_path,
         workers=workers,
+        fleet=fleet,
+        ray_address=ray_address,
         database_url=database_url,
         artifacts_url=artifacts_url,
         log_level=log_level,

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
+from filelock import FileLock
 from sqlalchemy.orm import Session
 
 from service.errors import ConflictError, NotFoundError
@@ -108,15 +109,24 @@ class DatasetFiles:
             return local
         target = self._cache / "datasets" / digest
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-                partial = Path(folder, digest)
-                self._artifacts.fetch(path, partial)
-                partial.rename(target)
-            self._prune(target.parent)
+            self._fetch(path, target)
         with suppress(OSError):  # another process may have pruned it just now; then opening it says so
             os.utime(target)
         return target
+
+    def _fetch(self, path: str, target: Path) -> None:
+        """Fetch a file once, however many workers of this machine ask for it at the same time."""
+        locks = self._cache / "dataset_locks"
+        for folder in (target.parent, locks):
+            folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / target.name):
+            if target.exists():
+                return
+            with tempfile.TemporaryDirectory(dir=target.parent) as partial_folder:
+                partial = Path(partial_folder, target.name)
+                self._artifacts.fetch(path, partial)
+                partial.rename(target)
+            self._prune(target.parent)
 
     def _prune(self, folder: Path) -> None:
         files = {path: path.stat() for path in folder.iterdir() if path.is_file()}

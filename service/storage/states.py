@@ -66,6 +66,7 @@ class Ending(StrEnum):
 class Activity(StrEnum):
     """What a worker does."""
 
+    WAITING_FOR_NODE = "waiting for a node"  # of a cluster, that has room for it
     LOADING_TENSORFLOW = "loading TensorFlow"  # it has just started
     IDLE = "idle"
     LOADING_DATA = "loading data"

@@ -137,5 +137,10 @@ def _describe(study: StudyRecord, overall: Overall, workers: Sequence[Seen]) -> 
     for activity in (Activity.COMPILING, Activity.LOADING_DATA, Activity.PUBLISHING):
         if activity in serving:
             return activity
-    starts = bool(workers) and all(worker.activity == Activity.LOADING_TENSORFLOW for worker in workers)
-    return Activity.LOADING_TENSORFLOW if awaits and starts else None
+    if not awaits:
+        return None
+    doing = {worker.activity for worker in workers}
+    if doing == {Activity.WAITING_FOR_NODE}:
+        return Activity.WAITING_FOR_NODE
+    starts = Activity.LOADING_TENSORFLOW in doing and doing <= {Activity.LOADING_TENSORFLOW, Activity.WAITING_FOR_NODE}
+    return Activity.LOADING_TENSORFLOW if starts else None

@@ -19,7 +19,7 @@ from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from service.worker.keras_engines import keras_engines
 from service.worker.presence import Presence
-from service.worker.process import announce_ready
+from service.worker.process import LEAVE_WHEN_IDLE, announce_ready
 from service.worker.worker import Worker, worker_name
 from studies import faults
 
@@ -62,7 +62,7 @@ def serve(worker: Worker, attached: bool) -> None:
 
     _leave_on_signals(leave)
     if attached:
-        threading.Thread(target=_follow_parent, args=(worker.wake, leave), name="parent", daemon=True).start()
+        threading.Thread(target=_follow_parent, args=(worker, leave), name="parent", daemon=True).start()
     worker.run()
     if worker.has_grown and not worker.is_leaving:
         tracing.shut_down()
@@ -84,9 +84,11 @@ def _leave_on_signals(leave: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, on_signal)
 
 
-def _follow_parent(wake: Callable[[], None], leave: Callable[[], None]) -> None:
-    """Wake at what the parent writes to standard input; leave when it closes, as it does when the parent dies."""
+def _follow_parent(worker: Worker, leave: Callable[[], None]) -> None:
+    """Do what the parent writes to standard input; leave when it closes, as it does when the parent dies."""
     # The bare descriptor: a thread that waits in sys.stdin would hold its lock when the interpreter ends.
-    while os.read(0, 1024):
-        wake()
+    while calls := os.read(0, 1024):
+        if LEAVE_WHEN_IDLE in calls:
+            worker.leave_when_idle()
+        worker.wake()
     leave()

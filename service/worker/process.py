@@ -18,6 +18,8 @@ from typing import IO, cast
 from service import logs
 
 READY = b"\0"
+#: What a parent writes to a worker's standard input: look for work now, or leave as soon as there is none.
+WAKE, LEAVE_WHEN_IDLE = b"\n", b"i"
 _MAX_LINES = 20  # kept of what a worker writes before it is ready
 _READ_SECONDS = 5.0  # for the rest of a dead worker's pipe
 
@@ -72,10 +74,17 @@ class WorkerProcess:
 
     def wake(self) -> None:
         """Let it look for work now; one that is busy or dead needs no call."""
+        self._write(WAKE)
+
+    def leave_when_idle(self) -> None:
+        """Let it leave as soon as it finds no work."""
+        self._write(LEAVE_WHEN_IDLE)
+
+    def _write(self, call: bytes) -> None:
         if self.process.stdin is not None:
             # Closed, or so full that it has calls enough; the lock is for its number, which may be another file's next.
             with self._stdin_lock, suppress(OSError, ValueError):
-                os.write(self.process.stdin.fileno(), b"\n")
+                os.write(self.process.stdin.fileno(), call)
 
     def close(self) -> None:
         """Close its standard input."""

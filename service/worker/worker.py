@@ -76,6 +76,7 @@ class Worker:
         files = DatasetFiles(self._artifacts, settings.cache_folder, settings.cache_bytes)
         self._prepare = PreparedCache(settings.dataset_memory_share * memory_bytes(), files)
         self._leaving, self._left, self._awake = threading.Event(), threading.Event(), threading.Event()
+        self._leaves_when_idle = False
         self._note_progress: Callable[[], None] = lambda: None  # the heartbeat's
         # Its shares lie beyond what TensorFlow, which is loaded by now, takes itself.
         shares = settings.memory_share + settings.dataset_memory_share
@@ -101,6 +102,10 @@ class Worker:
         """Hand running trials back at their next epoch, and return from `run`."""
         self._leaving.set()
         self._awake.set()
+
+    def leave_when_idle(self) -> None:
+        """Leave as soon as there is no work."""
+        self._leaves_when_idle = True
 
     def wake(self) -> None:
         """Look for work now rather than at the next poll."""
@@ -136,6 +141,8 @@ class Worker:
             while not self._leaving.is_set() and not self.has_grown:
                 self._awake.clear()  # before looking, so that no call in between is lost
                 if not self._work() and not self._leaving.is_set():
+                    if self._leaves_when_idle:
+                        break
                     self.presence.show(Activity.IDLE)
                     self._awake.wait(settings.poll_seconds)
         self.presence.remove()

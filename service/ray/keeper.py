@@ -1,0 +1,172 @@
+"""Keeps the workers on a Ray cluster: as many as the open trials are worth, each an actor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from service.ray.connection import Cluster, Death, amounts
+from service.ray.freeing import PASSING, Freeing
+from service.ray.launch import Launch
+from service.ray.member import Member
+from service.ray.waiting import Waiting
+from service.settings import Settings
+from service.storage import demand, workers
+from service.storage.demand import Demand
+from service.storage.states import Activity
+from service.storage.store import Store
+from service.worker.demand import bounded, wanted_workers
+from studies.spec.resources import Resources
+
+_log = structlog.get_logger(__name__)
+_ANSWER_SECONDS = 0.5
+_MAX_PAUSE_SECONDS = 60.0
+
+
+class Keeper:
+    """Adopts the workers that run on a cluster, starts and ends some by demand, and buries those that died."""
+
+    def __init__(self, settings: Settings, launch: Launch, cluster: Cluster, store: Store) -> None:
+        self._settings, self._launch, self._cluster, self._store = settings, launch, cluster, store
+        self._usual = Resources(cpus=settings.worker_cpus, gpus=settings.worker_gpus, memory=settings.worker_memory)
+        self._members: list[Member] = []
+        self._freeing = Freeing(store)
+        self._waiting = Waiting(cluster, store, settings.worker_resources)
+        self._failed_starts, self._starts_at = 0, 0.0  # in a row; by the monotonic clock
+
+    def adopt(self) -> None:
+        """Take over the workers that an earlier server started."""
+        for name in sorted(self._cluster.names()):
+            handle = self._cluster.find(name) if name.startswith(f"{self._launch.owner}-") else None
+            if handle is not None:
+                self._members.append(Member(name, handle, self._usual))
+        if self._members:
+            _log.info("workers that run on Ray are adopted", workers=len(self._members))
+
+    def keep(self) -> None:
+        """Look once at the workers and at the demand, and do what is due."""
+        self._look()
+        self._freeing.free()
+        try:
+            with self._store.reading() as session:
+                wanted = wanted_workers([self._filled(study) for study in demand.read(session)])
+                seen = {worker.name: worker.activity for worker in workers.alive(session)}
+        except PASSING as error:
+            _log.warning("the demand for workers is unknown, so none is started or ended", error=str(error))
+            return
+        self._note_idle(seen)
+        self._scale(bounded(wanted, self._settings.min_workers, self._settings.max_workers, self._usual))
+        self._replace_outdated()
+        self._waiting.show(self._members, seen)
+
+    def wake(self) -> None:
+        """Let idle workers look for work now."""
+        for member in self._members:
+            if member.idle_since is not None:
+                self._cluster.tell(member.handle, "wake")
+
+    def _filled(self, study: Demand) -> Demand:
+        """What a study asks for, and of what it leaves open the usual."""
+        asked, usual = study.resources, self._usual
+        cpus, gpus = asked.cpus or usual.cpus, max(asked.gpus, usual.gpus)
+        resources = Resources(cpus=cpus, gpus=gpus, memory=asked.memory or usual.memory)
+        return replace(study, resources=resources)
+
+    def _look(self) -> None:
+        """Ask every worker how it is; bury those that ended."""
+        for member in self._members:
+            if member.question is None:
+                member.question = self._cluster.ask(member.handle)
+        answers = self._cluster.answers([member.question for member in self._members], _ANSWER_SECONDS)
+        for member in [member for member in self._members if member.question in answers]:
+            answer, member.question = answers[member.question], None
+            if isinstance(answer, Death):
+                self._bury(member, answer.reason)
+            elif answer is not None:
+                if member.status is None:
+                    _log.info("a worker has a node", worker=member.name, host=answer["host"], node=answer["node"])
+                    member.resources = Resources(**answer["offers"])
+                member.status = answer
+                if answer["was_ready"]:
+                    self._failed_starts = 0
+                if answer["ending"] is not None:
+                    self._bury(member, f"its process ended with {answer['ending']}")
+
+    def _bury(self, member: Member, reason: str) -> None:
+        """Let an ended worker's trials go to others; after a failed start, the next one waits.
+
+        A worker that has lost its actor alone hands its trials back with their states, if it is given the time.
+        """
+        self._members.remove(member)
+        self._cluster.end(member.handle)
+        status = member.status
+        is_gone = status is None or status["ending"] is not None or self._cluster.has_lost(status["node"])
+        self._freeing.add(member.name, reason, is_gone=is_gone)
+        if member.is_leaving or member.ending == "status 0":
+            _log.info("a worker has left", worker=member.name)
+        elif member.was_ready:
+            _log.warning("a worker died", worker=member.name, reason=reason)
+        else:
+            self._failed_starts += 1
+            seconds = min(2.0 ** (self._failed_starts - 1), _MAX_PAUSE_SECONDS)
+            self._starts_at = time.monotonic() + seconds
+            lines = [] if status is None else status["last_lines"]
+            said = {"reason": reason, "last_line": lines[-1] if lines else ""}
+            _log.warning("a worker cannot start; another is tried", worker=member.name, **said, after_seconds=seconds)
+
+    def _note_idle(self, seen: Mapping[str, Activity]) -> None:
+        for member in self._members:
+            if seen.get(member.name) != Activity.IDLE:
+                member.idle_since = None
+            elif member.idle_since is None:
+                member.idle_since = time.monotonic()
+
+    def _scale(self, wanted: Mapping[Resources, int]) -> None:
+        """Start workers that are asked for, and end idle ones that are not."""
+        kinds = {resources: self._of(resources) for resources in [*wanted, *(one.resources for one in self._members)]}
+        missing = sum(max(0, count - len(kinds[resources])) for resources, count in wanted.items())
+        # What is idle ends at once where it takes the place of what is asked for.
+        is_crowded = missing > self._settings.max_workers - len(self._members)
+        for resources, members in kinds.items():
+            surplus = len(members) - wanted.get(resources, 0)
+            self._end(members, surplus, 0.0 if is_crowded else self._settings.idle_seconds)
+        for resources, count in wanted.items():
+            room = self._settings.max_workers - len(self._members)
+            for _ in range(min(count - len(self._of(resources)), room) if time.monotonic() >= self._starts_at else 0):
+                self._start(resources)
+
+    def _of(self, resources: Resources) -> list[Member]:
+        return [member for member in self._members if member.resources == resources and not member.is_leaving]
+
+    def _start(self, resources: Resources) -> None:
+        name, settings = self._launch.new_name(), self._settings
+        needs = amounts(resources, settings.worker_resources)
+        handle = self._cluster.create(name, resources, needs, self._launch.environment, settings.idle_seconds)
+        self._members.append(Member(name, handle, resources))
+        _log.info("a worker is asked for", worker=name, needs=needs)
+
+    def _end(self, members: Sequence[Member], surplus: int, patience: float) -> None:
+        """End workers that nobody asks for: those without a node, then those that were idle for `patience` seconds."""
+        since = time.monotonic() - patience
+        nowhere = [member for member in members if member.status is None]
+        idle = [member for member in members if member.idle_since is not None and member.idle_since <= since]
+        for member in [*nowhere, *idle][: max(0, surplus)]:
+            member.is_leaving = True
+            if member.status is None:
+                self._cluster.end(member.handle)
+            else:
+                self._cluster.tell(member.handle, "leave_when_idle")
+
+    def _replace_outdated(self) -> None:
+        """Let one worker of another version, or of other settings, leave; the next when its successor is ready."""
+        if self._failed_starts or any(member.is_leaving or not member.was_ready for member in self._members):
+            return
+        for member in self._members:
+            if not member.name.startswith(f"{self._launch.revision}-"):
+                _log.info("a worker of another version or of other settings is replaced", worker=member.name)
+                member.is_leaving = True
+                self._cluster.tell(member.handle, "leave")
+                return

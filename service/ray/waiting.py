@@ -1,0 +1,66 @@
+"""Shows the workers that no node has room for, and says why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from service.ray.connection import Cluster, Node, amounts
+from service.ray.freeing import PASSING
+from service.ray.member import Member
+from service.storage.offers import Offer
+from service.storage.states import Activity, FleetKind
+from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
+
+_log = structlog.get_logger(__name__)
+_START_SECONDS = 8.0  # in which an actor starts where a node has room
+_SHOWN_SECONDS = 20.0
+
+
+class Waiting:
+    """Shows members without a node among the workers; each new reason is one line of the log."""
+
+    def __init__(self, cluster: Cluster, store: Store, others: Mapping[str, float]) -> None:
+        self._cluster, self._worker_store, self._others = cluster, WorkerStore(store), others
+        self._said: str | None = None
+
+    def show(self, members: Sequence[Member], seen: Mapping[str, Activity]) -> None:
+        """Show those that wait; `seen` is what workers show themselves."""
+        waiting = [
+            member
+            for member in members
+            if member.status is None
+            and not member.is_leaving
+            and seen.get(member.name) in {None, Activity.WAITING_FOR_NODE}
+        ]
+        nodes = self._cluster.nodes() if waiting else []
+        reasons = {member.name: self._why(member, nodes) for member in waiting}
+        sentence = next((reason for reason in reasons.values() if reason is not None), None)
+        if sentence is not None and sentence != self._said:
+            _log.warning("a worker waits for a node", why=sentence, workers=len(waiting))
+        self._said = sentence
+        try:
+            for member in waiting:
+                if reasons[member.name] is not None:
+                    self._show(member)
+        except PASSING as error:
+            _log.warning("what a worker does is not shown", error=str(error))
+
+    def _show(self, member: Member) -> None:
+        has = member.resources
+        offer = Offer(has.cpus, has.gpus, has.memory, None, FleetKind.RAY)
+        self._worker_store.show_worker(
+            member.name, Activity.WAITING_FOR_NODE, None, _SHOWN_SECONDS, memory_bytes=None, offer=offer
+        )
+
+    def _why(self, member: Member, nodes: Sequence[Node]) -> str | None:
+        """Why it waits; None where it may be starting."""
+        needs = amounts(member.resources, self._others)
+        text = ", ".join([str(member.resources), *(f"{amount:g} {name}" for name, amount in self._others.items())])
+        if not any(node.fits(needs) for node in nodes):
+            return f"no node of the Ray cluster has {text}; add one, or ask for less"
+        starts = time.monotonic() - member.created_at < _START_SECONDS
+        return None if starts else f"all nodes that have {text} are in use"

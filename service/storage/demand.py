@@ -1,0 +1,77 @@
+"""What the studies that have not ended ask of workers, for who starts them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from service.storage.records import StudyRecord, TrialRecord
+from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, OPEN_TRIAL
+from studies.spec.resampling import Resampling
+from studies.spec.resources import Resources
+
+_UNKNOWN_LANES = 8  # of a study that no worker has begun and that names none
+_REPRODUCIBLE_WORKERS = 2  # have work with the lanes full, see studies.search.generations
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What one study, with its comparison, asks of workers."""
+
+    trials: int  # that are open: waiting or running
+    at_once: int  # trials that a worker trains at once
+    resources: Resources = field(default_factory=Resources)
+    max_workers: int | None = None
+    root_id: int = 0  # of the study whose part it is, else its own: `max_workers` is for all parts together
+
+
+def read(session: Session) -> list[Demand]:
+    """Read what each live study asks for, the highest priority first; a study's parts each ask for themselves.
+
+    Where a report is to be published and nothing else is asked for, that asks for one worker.
+    """
+    spec, engine = StudyRecord.spec, StudyRecord.engine
+    open_trials = (
+        sa.select(TrialRecord.study_id, sa.func.count().label("trials"))
+        .join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
+        .where(StudyRecord.state.in_(LIVE_STUDY), TrialRecord.state.in_(OPEN_TRIAL))
+        .group_by(TrialRecord.study_id)
+        .subquery()
+    )
+    lanes = sa.func.coalesce(engine["lanes"].as_integer(), spec["training"]["lanes"].as_integer(), _UNKNOWN_LANES)
+    query = (
+        sa.select(
+            open_trials.c.trials,
+            spec["resampling"].label("resampling"),
+            lanes.label("lanes"),
+            spec["reproducible"].as_boolean().label("reproducible"),
+            StudyRecord.needs_cpus,
+            StudyRecord.needs_gpus,
+            StudyRecord.needs_memory,
+            StudyRecord.max_workers,
+            sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id).label("root_id"),
+        )
+        .join(open_trials, open_trials.c.study_id == StudyRecord.id)
+        .order_by(StudyRecord.priority.desc(), StudyRecord.id)
+    )
+    demands = [
+        Demand(
+            row.trials,
+            max(1, row.lanes // Resampling.model_validate(row.resampling).fits),
+            Resources(cpus=row.needs_cpus, gpus=row.needs_gpus, memory=row.needs_memory),
+            row.max_workers or (_REPRODUCIBLE_WORKERS if row.reproducible else None),
+            row.root_id,
+        )
+        for row in session.execute(query)
+    ]
+    return demands or [Demand(1, 1)] * _is_unpublished(session)
+
+
+def _is_unpublished(session: Session) -> bool:
+    """Whether a report waits for a worker, see WorkerStore.claim_unpublished."""
+    compared = sa.or_(StudyRecord.comparison_state.is_(None), StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON))
+    ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None), compared)
+    query = sa.select(StudyRecord.id).where(ended, StudyRecord.published.is_(None)).limit(1)
+    return session.scalar(query) is not None
