@@ -23,10 +23,8 @@ from service.errors import StorageError
 _log = structlog.get_logger(__name__)
 #: File systems, as Linux names them, that several hosts may have mounted, with locks that reach all of them.
 _SHARED = frozenset(
-    {
-        "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "gfs2", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3"
-    }
-)  # fmt: skip
+    {"beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "gfs2", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3"}
+)
 #: Those whose locks may end at this host: whether another uses the database cannot be known.
 _WITHOUT_LOCKS = frozenset({"9p", "fuse.sshfs", "prl_fs", "vboxsf", "virtiofs"})
 _LOCAL_LOCKS = frozenset({"local_lock=all", "local_lock=flock", "nolock"})  # options of a mount
@@ -83,8 +81,8 @@ def _lock(descriptor: int, host: Host, path: Path, kind: str) -> None:
             if time.monotonic() > ends:
                 raise StorageError(
                     f"{path} is on {kind}, and the host {_holder(descriptor).name or 'that made it'} uses it: an "
-                    "SQLite database serves one host. Stop what runs there; or, for workers on several hosts, take PostgreSQL "
-                    "(REGSWEEP_DATABASE_URL) and S3 (REGSWEEP_ARTIFACTS_URL)"
+                    "SQLite database serves one host. Stop what runs there; or, for workers on several hosts, take "
+                    "PostgreSQL (REGSWEEP_DATABASE_URL) and S3 (REGSWEEP_ARTIFACTS_URL)"
                 ) from None
             time.sleep(0.05)
             continue
