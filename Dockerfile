@@ -19,15 +19,13 @@ FROM ${BASE} AS packages
 RUN python -m venv --without-pip /opt/regsweep
 
 FROM packages AS server-packages
-# `server`, or `server-ray` where Ray brings the workers.
-ARG SERVER_LOCK=server
-COPY requirements/${SERVER_LOCK}.txt /
+COPY requirements/server.txt /
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/regsweep/bin/python install --require-hashes -r /${SERVER_LOCK}.txt \
+    pip --python /opt/regsweep/bin/python install --require-hashes -r /server.txt \
     && find /opt/regsweep -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 FROM packages AS worker-packages
-# `worker` trains on the processor, `worker-gpu` with CUDA; on nodes of Ray `worker-ray` and `worker-gpu-ray`.
+# `worker` trains on the processor, `worker-gpu` with CUDA.
 ARG WORKER_LOCK=worker
 COPY requirements/${WORKER_LOCK}.txt /
 RUN --mount=type=cache,target=/root/.cache/pip \
