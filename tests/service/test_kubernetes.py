@@ -6,6 +6,8 @@ No cluster runs them here: the schemas are Kubernetes' own, and those of KubeRay
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -183,6 +185,22 @@ def test_the_secret_of_the_readme_has_each_key_that_is_used(folder: Path) -> Non
 
 
 @needs_kubectl
+def test_the_readmes_own_kustomization_names_the_registry_everywhere(tmp_path: Path) -> None:
+    shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+    (tmp_path / "mine").mkdir()
+    example = re.search(r"```yaml\n(apiVersion: kustomize.*?)```", README, re.DOTALL)
+    assert example is not None
+    (tmp_path / "mine" / "kustomization.yaml").write_text(example[1])
+    documents = rendered(tmp_path / "mine")
+    images = [
+        container["image"] for document in documents for pod in pod_templates(document) for container in pod.containers
+    ]
+    assert sorted(images) == [f"REGISTRY/regsweep-server:{VERSION}", f"REGISTRY/regsweep-worker:{VERSION}"]
+    (settings,) = (document["data"] for document in documents if document["kind"] == "ConfigMap")
+    assert settings["REGSWEEP_ARTIFACTS_URL"] == "s3://bucket/artifacts"
+
+
+@needs_kubectl
 def test_workers_do_not_see_the_secrets_of_servers() -> None:
     for folder in DEPLOYMENTS:
         for document in rendered(folder):
@@ -255,8 +273,40 @@ def test_each_autoscaler_scales_a_deployment_by_the_metric() -> None:
         ("gpu", "regsweep-worker-gpu"): "1",
         ("keda", "regsweep-worker"): "0",
     }
-    adapter = yaml.safe_load((KUBERNETES / "prometheus-adapter.yaml").read_text())
-    assert METRIC in adapter["rules"]["external"][0]["seriesQuery"]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_the_adapter_counts_workers_once_for_several_servers_and_none_where_nobody_asks(tmp_path: Path) -> None:
+    (rule,) = yaml.safe_load((KUBERNETES / "prometheus-adapter.yaml").read_text())["rules"]["external"]
+    assert f'__name__="{METRIC}"' in rule["seriesQuery"]
+    query = rule["metricsQuery"].replace("<<.Series>>", METRIC)
+    counted = {gpus: query.replace("<<.LabelMatchers>>", f'gpus="{gpus}",namespace="regsweep"') for gpus in (0, 1, 2)}
+    told = {0: 3, 1: 2}  # by each of two servers
+    series = [
+        {"series": f'{METRIC}{{gpus="{gpus}",namespace="regsweep",pod="{pod}"}}', "values": str(count)}
+        for gpus, count in told.items()
+        for pod in ("a", "b")
+    ]
+    expected = [  # the autoscaler adds up what it is given
+        {"expr": f"sum({expression})", "eval_time": "0s", "exp_samples": [{"labels": "{}", "value": told.get(gpus, 0)}]}
+        for gpus, expression in counted.items()
+    ]
+    tests = {"tests": [{"interval": "15s", "input_series": series, "promql_expr_test": expected}]}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(tests))
+    ended = subprocess.run(
+        ["promtool", "test", "rules", "tests.yml"], cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_cluster_has_the_version_of_ray_that_is_locked() -> None:
+    locked = re.search(
+        r"^ray(?:\[\w+\])?==(\S+)", (DOCKER.parent / "requirements" / "dev.txt").read_text(), re.MULTILINE
+    )
+    if locked is None:
+        pytest.skip("Ray comes with the fleets")
+    (cluster,) = (document for _, document in written() if document["kind"] == "RayCluster")
+    assert cluster["spec"]["rayVersion"] == locked[1]
 
 
 @pytest.mark.skipif("REGSWEEP_FLEET" not in variables(), reason="the metric comes with the fleets")
