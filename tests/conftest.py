@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 _TESTS = Path(__file__).parent
 _MARKS = {
@@ -48,6 +51,20 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _log_levels() -> Iterator[None]:
+    """Leave the log as it was: commands, and `regsweep.sweep`, set its level for their process."""
+    configured, config = structlog.is_configured(), structlog.get_config()
+    levels = [(logger, logger.level) for logger in (logging.getLogger(), logging.getLogger("audit"))]
+    yield
+    if configured:
+        structlog.configure(**config)
+    else:
+        structlog.reset_defaults()
+    for logger, level in levels:
+        logger.setLevel(level)
 
 
 def _order(item: pytest.Item) -> int:
