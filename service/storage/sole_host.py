@@ -23,10 +23,12 @@ from service.errors import StorageError
 _log = structlog.get_logger(__name__)
 #: File systems, as Linux names them, that several hosts may have mounted, with locks that reach all of them.
 _SHARED = frozenset(
-    {"beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "gfs2", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3"}
+    {"ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "gfs2", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3"}
 )
 #: Those whose locks may end at this host: whether another uses the database cannot be known.
-_WITHOUT_LOCKS = frozenset({"9p", "fuse.sshfs", "prl_fs", "vboxsf", "virtiofs"})
+_WITHOUT_LOCKS = frozenset(
+    {"9p", "beegfs", "fuse.gcsfuse", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "prl_fs", "vboxsf", "virtiofs"}
+)
 _LOCAL_LOCKS = frozenset({"local_lock=all", "local_lock=flock", "nolock"})  # options of a mount
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MOUNTS = Path("/proc/self/mounts")
