@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from sqlalchemy.engine import URL, make_url
 
 from service.errors import StorageError
 from service.extras import needing
+from service.storage import sole_host
 from service.storage.private_files import create_private_file, create_private_folder
 
 _BUSY_SECONDS = 30.0  # a writer waits for another at most; `?timeout=` of the URL overrides it
@@ -21,17 +24,21 @@ _BUSY_SECONDS = 30.0  # a writer waits for another at most; `?timeout=` of the U
 def connect(url: str) -> sa.Engine:
     """Make an engine; SQLite gets write-ahead logging and transactions that take the write lock when they begin.
 
-    Raises StorageError when the URL makes no sense or SQLite's folder cannot be made, and ExtraMissingError when the
-    driver is not installed.
+    Raises StorageError when the URL makes no sense, SQLite's folder cannot be made or another host uses its file, and
+    ExtraMissingError when the driver is not installed.
     """
     parsed = parse(url)
+    file = _file_of(parsed)
     try:
-        if parsed.get_backend_name() == "sqlite":
-            _make_file(parsed)
+        if file is not None:
+            _make_file(file)
         with needing(f"REGSWEEP_DATABASE_URL ({parsed.drivername})"):
             engine = sa.create_engine(parsed, **engine_options(url))
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
         raise StorageError(f"--database-url (or REGSWEEP_DATABASE_URL): {error}") from error
+    # For as long as the engine may connect.
+    if file is not None and (held := sole_host.hold(file)) is not None:
+        weakref.finalize(engine, os.close, held)
     begin_at_once(engine)
     return engine
 
@@ -105,11 +112,14 @@ def reading(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(**options)
 
 
-def _make_file(url: URL) -> None:
+def _file_of(url: URL) -> Path | None:
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith((":memory:", "file:")):
+        return None
+    return Path(url.database)
+
+
+def _make_file(path: Path) -> None:
     """Make an empty database that only its owner reads; SQLite would make one that all do."""
-    if not url.database or url.database.startswith((":memory:", "file:")):
-        return
-    path = Path(url.database)
     try:
         create_private_folder(path.parent)
     except OSError as error:
