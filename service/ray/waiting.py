@@ -37,15 +37,14 @@ class Waiting:
             and seen.get(member.name) in {None, Activity.WAITING_FOR_NODE}
         ]
         nodes = self._cluster.nodes() if waiting else []
-        reasons = {member.name: self._why(member, nodes) for member in waiting}
-        sentence = next((reason for reason in reasons.values() if reason is not None), None)
+        whys = [(member, why) for member in waiting if (why := self._why(member, nodes)) is not None]
+        sentence = whys[0][1] if whys else None
         if sentence is not None and sentence != self._said:
-            _log.warning("a worker waits for a node", why=sentence, workers=len(waiting))
+            _log.warning("a worker waits for a node", why=sentence, workers=[why for _, why in whys].count(sentence))
         self._said = sentence
         try:
-            for member in waiting:
-                if reasons[member.name] is not None:
-                    self._show(member)
+            for member, _ in whys:
+                self._show(member)
         except PASSING as error:
             _log.warning("what a worker does is not shown", error=str(error))
 
