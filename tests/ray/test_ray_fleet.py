@@ -17,7 +17,7 @@ from service.storage import workers
 from service.storage.invariants import violations
 from service.storage.pagination import Sort
 from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, WorkerRecord
-from service.storage.states import Activity, StudyState
+from service.storage.states import Activity, Ending, StudyState
 from service.version import VERSION
 from tests.acceptance.polling import eventually
 from tests.chaos.oracle import verify
@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 _EPOCH_SECONDS = 0.05
 REPRODUCIBLE: dict[str, Any] = {
-    "trials": 72,
-    "epochs": 10,
+    "trials": 30,
+    "epochs": 60,
     "reproducible": True,
     "sampler": {"name": "tpe"},
     "training": {"lanes": 3},
@@ -128,7 +128,7 @@ def checkpoints(place: Place) -> int:
 
 def lost(place: Place) -> list[str]:
     """Why attempts gave nothing."""
-    query = sa.select(AttemptRecord.reason).where(AttemptRecord.ending != "told")
+    query = sa.select(AttemptRecord.reason).where(AttemptRecord.ending != Ending.TOLD)
     with place.store.reading() as session:
         return [reason or "" for reason in session.scalars(query)]
 
@@ -223,34 +223,24 @@ def test_workers_outlive_their_server_and_the_next_one_adopts_them_and_replaces_
     assert lost(place) == []
 
 
-def test_a_study_has_the_trials_of_one_worker_and_of_four_on_a_cluster_of_which_a_node_dies(
+def test_a_study_has_the_trials_of_one_worker_and_of_four_though_one_node_dies_and_one_is_told_to_end(
     ray_cluster: RayCluster, nodes: list[Any], place: Place, tables_here: list[list[Any]]
 ) -> None:
     place.study("study", **REPRODUCIBLE)
-    with running(settings_of(place, ray_cluster.address)):
-        eventually(lambda: len(holding(place)) == 2, 60)
-        dead = min(holding(place))
-        ray_cluster.kill_node(take_node(ray_cluster, nodes, dead))
-        place.ended("study", seconds=60)  # its trials are free before their leases run out
-        eventually(lambda: alive(place) == [], 30)
-    assert verify(place.store, place.artifacts).attempts["lost"] == len(lost(place)) >= 1
-    assert all("node" in reason for reason in lost(place)), lost(place)
-    assert dead in served_by(place, "study")
-    assert len(served_by(place, "study")) == 3
-    assert [table(place)] * 2 == tables_here
-
-
-def test_a_node_that_is_told_to_end_hands_its_trials_back_with_their_states(
-    ray_cluster: RayCluster, nodes: list[Any], place: Place
-) -> None:
-    place.study("study", trials=6, epochs=200)
     # Only a trial that is handed back has a checkpoint.
-    with running(settings_of(place, ray_cluster.address, checkpoint_seconds=1000.0, max_workers=1)):
-        worker = min(eventually(lambda: holding(place), 60))
-        ray_cluster.end_node(take_node(ray_cluster, nodes, worker))
+    with running(settings_of(place, ray_cluster.address, checkpoint_seconds=1000.0)):
+        eventually(lambda: len(holding(place)) == 2, 60)
+        dead, ended = sorted(holding(place))
+        ray_cluster.kill_node(take_node(ray_cluster, nodes, dead))
+        eventually(lambda: lost(place), 30)  # before its leases run out
+        ray_cluster.end_node(take_node(ray_cluster, nodes, ended))
         eventually(lambda: checkpoints(place), 20)
         place.ended("study", seconds=60)
-        assert verify(place.store, place.artifacts).attempts == {"told": 6}
+        eventually(lambda: alive(place) == [], 30)
+    assert verify(place.store, place.artifacts).attempts["lost"] == len(lost(place))
+    assert all("node has died" in reason for reason in lost(place)), lost(place)
+    assert dead in served_by(place, "study")
+    assert [table(place)] * 2 == tables_here
 
 
 def test_another_token_is_refused(ray_cluster: RayCluster, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
