@@ -15,13 +15,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from benchmarks.server import regsweep, started, warm_up
 from benchmarks.workloads import WORKLOADS
 from service.client import Client
+from service.storage.states import Activity
 from tests.postgresql import PostgreSQL, postgresql
 from tests.ray.clusters import running_of
+
+_ROUNDS = count()
 
 
 def main() -> None:
@@ -82,7 +86,7 @@ def _difference(before: dict[int, tuple[str, float]], after: dict[int, tuple[str
 
 @contextmanager
 def _ray() -> Iterator[tuple[str, Path]]:
-    """A head and one node with all cores of this machine; its address, and the folder of its files."""
+    """A head and one node, for which the cores of this machine are 16; its address, and the folder of its files."""
     from ray.cluster_utils import Cluster
 
     folder = Path(tempfile.mkdtemp(prefix="ray-"))
@@ -91,7 +95,7 @@ def _ray() -> Iterator[tuple[str, Path]]:
     small = {"include_dashboard": False, "object_store_memory": 80_000_000}
     cluster = Cluster(initialize_head=True, head_node_args=small | {"num_cpus": 0})
     try:
-        cluster.add_node(num_cpus=os.cpu_count(), **small)
+        cluster.add_node(num_cpus=16, **small)  # room beside actors of the round before, which end after their workers
         yield str(cluster.address), folder
     finally:
         cluster.shutdown()
@@ -102,9 +106,11 @@ def _ray() -> Iterator[tuple[str, Path]]:
 def _serving(database: PostgreSQL, fleet: str, address: str, workers: int) -> Iterator[Client]:
     """A server whose workers have all trained something."""
     ray = {"fleet": "ray", "ray_address": address, "min_workers": str(workers), "max_workers": str(workers)}
-    settings = {"database_url": database.url("fleet")} | (ray if fleet == "ray" else {})
+    ray["idle_seconds"] = "5"  # so that those of the round before have left
+    # Another database each time, or a server would adopt the workers of the round before, and replace them meanwhile.
+    settings = {"database_url": database.url(f"fleet{next(_ROUNDS)}")} | (ray if fleet == "ray" else {})
     with started(0 if fleet == "ray" else workers, None, **settings) as client:
-        while len(client.workers().workers) < workers:
+        while sum(worker.activity == Activity.IDLE for worker in client.workers().workers) < workers:
             time.sleep(0.1)
         warm_up(client)
         yield client

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from service.ray.fleet import RayFleet
+from service.ray.keeper_lock import KeeperLock
 from service.settings import Settings
 from service.storage import workers
 from service.storage.invariants import violations
@@ -241,6 +244,22 @@ def test_a_study_has_the_trials_of_one_worker_and_of_four_though_one_node_dies_a
     assert all("node has died" in reason for reason in lost(place)), lost(place)
     assert dead in served_by(place, "study")
     assert [table(place)] * 2 == tables_here
+
+
+def test_one_server_keeps_the_workers_until_it_ends_or_the_database_forgets_it(place: Place) -> None:
+    one, other = KeeperLock(place.store), KeeperLock(place.store)
+    assert (one.take(), other.take()) == (True, False)
+    assert other.holder() == f"regsweep on {gethostname()}, process {os.getppid()}"
+    end_others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid != pg_backend_pid()"
+    )
+    with place.store.writing() as session:
+        session.execute(sa.text(end_others))
+    eventually(lambda: not one.is_held(), 20)
+    assert (other.take(), one.take()) == (True, False)
+    other.release()
+    eventually(one.take, 20)
+    one.release()
 
 
 def test_another_token_is_refused(ray_cluster: RayCluster, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
