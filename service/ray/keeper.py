@@ -36,6 +36,7 @@ class Keeper:
         self._freeing = Freeing(store)
         self._waiting = Waiting(cluster, store, settings.worker_resources)
         self._failed_starts, self._starts_at = 0, 0.0  # in a row; by the monotonic clock
+        self._unstarted: Member | None = None  # the last of them
 
     def adopt(self) -> None:
         """Take over the workers that an earlier server started."""
@@ -61,6 +62,9 @@ class Keeper:
         self._scale(bounded(studies, self._settings.min_workers, self._settings.max_workers, self._usual))
         self._replace_outdated()
         self._waiting.show(self._members, seen)
+        if (unstarted := self._unstarted) is not None:
+            self._waiting.show_unstarted(unstarted, is_over=not self._failed_starts)
+            self._unstarted = unstarted if self._failed_starts else None
 
     def wake(self) -> None:
         """Let idle workers look for work now."""
@@ -110,7 +114,9 @@ class Keeper:
         elif member.was_ready:
             _log.warning("a worker died", worker=member.name, reason=reason)
         else:
-            self._failed_starts += 1
+            if self._unstarted is not None:
+                self._waiting.show_unstarted(self._unstarted, is_over=True)
+            self._failed_starts, self._unstarted = self._failed_starts + 1, member
             seconds = min(2.0 ** (self._failed_starts - 1), _MAX_PAUSE_SECONDS)
             self._starts_at = time.monotonic() + seconds
             lines = [] if status is None else status["last_lines"]

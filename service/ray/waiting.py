@@ -1,4 +1,4 @@
-"""Shows the workers that no node has room for, and says why."""
+"""Shows the workers that no node has room for, and one that cannot start."""
 
 from __future__ import annotations
 
@@ -48,12 +48,20 @@ class Waiting:
         except PASSING as error:
             _log.warning("what a worker does is not shown", error=str(error))
 
-    def _show(self, member: Member) -> None:
+    def show_unstarted(self, member: Member, *, is_over: bool) -> None:
+        """Show the last worker that could not start, until one of its successors has: `is_over`."""
+        try:
+            if is_over:
+                self._worker_store.remove_worker(member.name)
+            else:
+                self._show(member, Activity.CANNOT_START)
+        except PASSING as error:
+            _log.warning("what a worker does is not shown", error=str(error))
+
+    def _show(self, member: Member, activity: Activity = Activity.WAITING_FOR_NODE) -> None:
         has = member.resources
         offer = Offer(has.cpus, has.gpus, has.memory, None, FleetKind.RAY)
-        self._worker_store.show_worker(
-            member.name, Activity.WAITING_FOR_NODE, None, _SHOWN_SECONDS, memory_bytes=None, offer=offer
-        )
+        self._worker_store.show_worker(member.name, activity, None, _SHOWN_SECONDS, memory_bytes=None, offer=offer)
 
     def _why(self, member: Member, nodes: Sequence[Node]) -> str | None:
         """Why it waits; None where it may be starting."""

@@ -215,6 +215,8 @@ def test_workers_outlive_their_server_and_the_next_one_adopts_them_and_replaces_
                 before.enter_context(running(settings))
             eventually(lambda: said.count("a worker cannot start; another is tried") >= 2, 60)
             assert said.count(f"has regsweep {VERSION} and the server 9.9.9: install one on both") >= 2
+            [unstarted] = alive(place, Activity.CANNOT_START)
+            assert unstarted not in first
             assert len(first & set(alive(place))) == 1  # the other one stays until a successor is ready
             changes = {"turn_seconds": 3.0, "idle_seconds": 1.5}
             servers.enter_context(running(settings.model_copy(update=changes)))
