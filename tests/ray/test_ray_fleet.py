@@ -213,7 +213,8 @@ def test_workers_outlive_their_server_and_the_next_one_adopts_them_and_replaces_
         with ExitStack() as before:
             with installed("9.9.9", tmp_path):
                 before.enter_context(running(settings))
-            eventually(lambda: said.count("a worker cannot start; another is tried") >= 2, 60)
+            # The pause grows though the worker of before, which runs, is ready at each look.
+            eventually(lambda: said.count("a worker cannot start; another is tried after_seconds=2.0"), 60)
             assert said.count(f"has regsweep {VERSION} and the server 9.9.9: install one on both") >= 2
             [unstarted] = alive(place, Activity.CANNOT_START)
             assert unstarted not in first
