@@ -18,6 +18,7 @@ from studies.spec.resources import Resources
 NAMESPACE = "regsweep"
 _THREADS = 4  # of an actor
 _MAX_REASON = 500
+_CREATION = "error raised in its creation task"  # of an actor, in Ray's words
 #: Ray's NodeDeathInfo.Reason of a node that said goodbye: it ended, was preempted, or was idle.
 _GOODBYES = frozenset({1, 3, 4})
 
@@ -133,7 +134,10 @@ def _answer(question: Any) -> Status | Death | None:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:_MAX_REASON]
+    text = str(error).strip()
+    if _CREATION in text:  # a traceback follows, and what was raised stands at its end
+        text = f"it cannot be made: {text.splitlines()[-1]}"
+    return " ".join(text.split())[:_MAX_REASON]
 
 
 def amounts(resources: Resources, others: Mapping[str, float]) -> dict[str, float]:

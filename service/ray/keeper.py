@@ -18,7 +18,7 @@ from service.storage import demand, workers
 from service.storage.demand import Demand
 from service.storage.states import Activity
 from service.storage.store import Store
-from service.worker.demand import bounded, wanted_workers
+from service.worker.demand import bounded
 from studies.spec.resources import Resources
 
 _log = structlog.get_logger(__name__)
@@ -36,6 +36,7 @@ class Keeper:
         self._freeing = Freeing(store)
         self._waiting = Waiting(cluster, store, settings.worker_resources)
         self._failed_starts, self._starts_at = 0, 0.0  # in a row; by the monotonic clock
+        self._unstarted: Member | None = None  # the last of them
 
     def adopt(self) -> None:
         """Take over the workers that an earlier server started."""
@@ -52,15 +53,18 @@ class Keeper:
         self._freeing.free()
         try:
             with self._store.reading() as session:
-                wanted = wanted_workers([self._filled(study) for study in demand.read(session)])
+                studies = [self._filled(study) for study in demand.read(session)]
                 seen = {worker.name: worker.activity for worker in workers.alive(session)}
         except PASSING as error:
             _log.warning("the demand for workers is unknown, so none is started or ended", error=str(error))
             return
         self._note_idle(seen)
-        self._scale(bounded(wanted, self._settings.min_workers, self._settings.max_workers, self._usual))
+        self._scale(bounded(studies, self._settings.min_workers, self._settings.max_workers, self._usual))
         self._replace_outdated()
         self._waiting.show(self._members, seen)
+        if (unstarted := self._unstarted) is not None:
+            self._waiting.show_unstarted(unstarted, is_over=not self._failed_starts)
+            self._unstarted = unstarted if self._failed_starts else None
 
     def wake(self) -> None:
         """Let idle workers look for work now."""
@@ -89,9 +93,9 @@ class Keeper:
                 if member.status is None:
                     _log.info("a worker has a node", worker=member.name, host=answer["host"], node=answer["node"])
                     member.resources = Resources(**answer["offers"])
+                if answer["was_ready"] and not member.was_ready and self._launch.is_current(member.name):
+                    self._failed_starts = 0  # a worker of before, which runs, says nothing of the next start
                 member.status = answer
-                if answer["was_ready"]:
-                    self._failed_starts = 0
                 if answer["ending"] is not None:
                     self._bury(member, f"its process ended with {answer['ending']}")
 
@@ -110,7 +114,9 @@ class Keeper:
         elif member.was_ready:
             _log.warning("a worker died", worker=member.name, reason=reason)
         else:
-            self._failed_starts += 1
+            if self._unstarted is not None:
+                self._waiting.show_unstarted(self._unstarted, is_over=True)
+            self._failed_starts, self._unstarted = self._failed_starts + 1, member
             seconds = min(2.0 ** (self._failed_starts - 1), _MAX_PAUSE_SECONDS)
             self._starts_at = time.monotonic() + seconds
             lines = [] if status is None else status["last_lines"]
@@ -133,10 +139,29 @@ class Keeper:
         for resources, members in kinds.items():
             surplus = len(members) - wanted.get(resources, 0)
             self._end(members, surplus, 0.0 if is_crowded else self._settings.idle_seconds)
+        if is_crowded and not self._failed_starts and not any(member.is_leaving for member in self._members):
+            self._make_room(kinds, wanted)
         for resources, count in wanted.items():
             room = self._settings.max_workers - len(self._members)
             for _ in range(min(count - len(self._of(resources)), room) if time.monotonic() >= self._starts_at else 0):
                 self._start(resources)
+
+    def _make_room(self, kinds: Mapping[Resources, Sequence[Member]], wanted: Mapping[Resources, int]) -> None:
+        """Let one busy worker leave where studies of equal right have none at all and a node could run theirs."""
+        starving = [amounts(kind, self._settings.worker_resources) for kind in wanted if not kinds[kind]]
+        if not any(node.fits(needs) for needs in starving for node in self._cluster.nodes()):
+            return
+        surplus = {kind: len(members) - wanted.get(kind, 0) for kind, members in kinds.items()}
+        largest = max(surplus, key=lambda kind: surplus[kind])
+        if surplus[largest] > 0:
+            member = kinds[largest][-1]
+            _log.info("a worker makes room for another kind of worker", worker=member.name)
+            self._leave(member)
+
+    def _leave(self, member: Member) -> None:
+        """Let a worker hand its trials back with their states, and end."""
+        member.is_leaving = True
+        self._cluster.tell(member.handle, "leave")
 
     def _of(self, resources: Resources) -> list[Member]:
         return [member for member in self._members if member.resources == resources and not member.is_leaving]
@@ -165,8 +190,7 @@ class Keeper:
         if self._failed_starts or any(member.is_leaving or not member.was_ready for member in self._members):
             return
         for member in self._members:
-            if not member.name.startswith(f"{self._launch.revision}-"):
+            if not self._launch.is_current(member.name):
                 _log.info("a worker of another version or of other settings is replaced", worker=member.name)
-                member.is_leaving = True
-                self._cluster.tell(member.handle, "leave")
+                self._leave(member)
                 return

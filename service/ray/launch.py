@@ -56,6 +56,10 @@ class Launch:
         """A name that no other worker has."""
         return f"{self.revision}-{uuid4().hex[:8]}"
 
+    def is_current(self, name: str) -> bool:
+        """Whether a worker of this name was started by this version with these settings."""
+        return name.startswith(f"{self.revision}-")
+
 
 def _absolute(artifacts_url: str) -> str:
     """The URL of a folder by its whole path, for a worker on a node has another working directory."""

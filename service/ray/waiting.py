@@ -1,4 +1,4 @@
-"""Shows the workers that no node has room for, and says why."""
+"""Shows the workers that no node has room for, and one that cannot start."""
 
 from __future__ import annotations
 
@@ -37,24 +37,31 @@ class Waiting:
             and seen.get(member.name) in {None, Activity.WAITING_FOR_NODE}
         ]
         nodes = self._cluster.nodes() if waiting else []
-        reasons = {member.name: self._why(member, nodes) for member in waiting}
-        sentence = next((reason for reason in reasons.values() if reason is not None), None)
+        whys = [(member, why) for member in waiting if (why := self._why(member, nodes)) is not None]
+        sentence = whys[0][1] if whys else None
         if sentence is not None and sentence != self._said:
-            _log.warning("a worker waits for a node", why=sentence, workers=len(waiting))
+            _log.warning("a worker waits for a node", why=sentence, workers=[why for _, why in whys].count(sentence))
         self._said = sentence
         try:
-            for member in waiting:
-                if reasons[member.name] is not None:
-                    self._show(member)
+            for member, _ in whys:
+                self._show(member)
         except PASSING as error:
             _log.warning("what a worker does is not shown", error=str(error))
 
-    def _show(self, member: Member) -> None:
+    def show_unstarted(self, member: Member, *, is_over: bool) -> None:
+        """Show the last worker that could not start, until one of its successors has: `is_over`."""
+        try:
+            if is_over:
+                self._worker_store.remove_worker(member.name)
+            else:
+                self._show(member, Activity.CANNOT_START)
+        except PASSING as error:
+            _log.warning("what a worker does is not shown", error=str(error))
+
+    def _show(self, member: Member, activity: Activity = Activity.WAITING_FOR_NODE) -> None:
         has = member.resources
         offer = Offer(has.cpus, has.gpus, has.memory, None, FleetKind.RAY)
-        self._worker_store.show_worker(
-            member.name, Activity.WAITING_FOR_NODE, None, _SHOWN_SECONDS, memory_bytes=None, offer=offer
-        )
+        self._worker_store.show_worker(member.name, activity, None, _SHOWN_SECONDS, memory_bytes=None, offer=offer)
 
     def _why(self, member: Member, nodes: Sequence[Node]) -> str | None:
         """Why it waits; None where it may be starting."""

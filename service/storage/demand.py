@@ -25,6 +25,7 @@ class Demand:
     resources: Resources = field(default_factory=Resources)
     max_workers: int | None = None
     root_id: int = 0  # of the study whose part it is, else its own: `max_workers` is for all parts together
+    priority: int = 0
 
 
 def read(session: Session) -> list[Demand]:
@@ -52,6 +53,7 @@ def read(session: Session) -> list[Demand]:
             StudyRecord.needs_memory,
             StudyRecord.max_workers,
             sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id).label("root_id"),
+            StudyRecord.priority,
         )
         .join(open_trials, open_trials.c.study_id == StudyRecord.id)
         .order_by(StudyRecord.priority.desc(), StudyRecord.id)
@@ -63,6 +65,7 @@ def read(session: Session) -> list[Demand]:
             Resources(cpus=row.needs_cpus, gpus=row.needs_gpus, memory=row.needs_memory),
             row.max_workers or (_REPRODUCIBLE_WORKERS if row.reproducible else None),
             row.root_id,
+            row.priority,
         )
         for row in session.execute(query)
     ]

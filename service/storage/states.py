@@ -67,6 +67,7 @@ class Activity(StrEnum):
     """What a worker does."""
 
     WAITING_FOR_NODE = "waiting for a node"  # of a cluster, that has room for it
+    CANNOT_START = "cannot start"  # it ended before it was ready, and another is tried; the log says why
     LOADING_TENSORFLOW = "loading TensorFlow"  # it has just started
     IDLE = "idle"
     LOADING_DATA = "loading data"

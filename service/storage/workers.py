@@ -155,7 +155,8 @@ def _describe(study: StudyRecord, overall: Overall, workers: Sequence[Seen]) -> 
     if not awaits:
         return None
     doing = {worker.activity for worker in workers}
-    if doing == {Activity.WAITING_FOR_NODE}:
-        return Activity.WAITING_FOR_NODE
+    for activity in (Activity.CANNOT_START, Activity.WAITING_FOR_NODE):
+        if activity in doing and doing <= {Activity.CANNOT_START, Activity.WAITING_FOR_NODE}:
+            return activity
     starts = Activity.LOADING_TENSORFLOW in doing and doing <= {Activity.LOADING_TENSORFLOW, Activity.WAITING_FOR_NODE}
     return Activity.LOADING_TENSORFLOW if starts else None

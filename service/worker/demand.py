@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import groupby
 
 from service.storage.demand import Demand
 from studies.spec.resources import Resources
@@ -23,14 +24,21 @@ def wanted_workers(studies: Sequence[Demand]) -> dict[Resources, int]:
     return wanted
 
 
-def bounded(wanted: Mapping[Resources, int], least: int, most: int, usual: Resources) -> dict[Resources, int]:
-    """The workers to have: `least` of the usual ones at any time, and `most` in all, those asked for first first."""
-    asked = dict(wanted)
-    lacking = least - sum(asked.values())
-    if lacking > 0:
-        asked[usual] = asked.get(usual, 0) + lacking
-    bounds, left = {}, most
-    for resources, workers in asked.items():
-        bounds[resources] = min(workers, left)
-        left -= bounds[resources]
-    return {resources: workers for resources, workers in bounds.items() if workers}
+def bounded(studies: Sequence[Demand], least: int, most: int, usual: Resources) -> dict[Resources, int]:
+    """The workers to have: `least` of the usual ones at any time, and `most` in all.
+
+    Studies of the highest priority come first; of one priority, each kind of worker gets one in turn, so that a large
+    study leaves room for one that needs others. `studies` are in the order of their priority.
+    """
+    bounds = Counter[Resources]()
+    for _, equals in groupby(studies, lambda study: study.priority):
+        lacking = wanted_workers(list(equals))
+        while lacking and bounds.total() < most:
+            for resources in list(lacking)[: most - bounds.total()]:
+                bounds[resources] += 1
+                lacking[resources] -= 1
+                if not lacking[resources]:
+                    del lacking[resources]
+    if bounds.total() < least:
+        bounds[usual] += least - bounds.total()
+    return dict(bounds)

@@ -1,13 +1,15 @@
-"""A real Ray cluster on this machine: a head without CPUs, nodes as processes, and all of it found by a mark."""
+"""A real Ray cluster on this machine: a head without CPUs, nodes as processes, and all of it found by its folder."""
 
 from __future__ import annotations
 
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,23 +21,21 @@ from service.cli.demo import free_port
 from tests.acceptance.polling import eventually
 
 ROOT = Path(__file__).parents[2]
-_MARK = "TEST_RAY"
-_SMALL = {"include_dashboard": False, "object_store_memory": 80_000_000}
+_SMALL = {"include_dashboard": False, "include_log_monitor": False, "object_store_memory": 80_000_000}
 
 
 class RayCluster:
-    """Its nodes; what they start inherits the mark of the cluster in its environment."""
+    """Its nodes."""
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
-        self._mark = mark
         self._cluster = Cluster(initialize_head=True, head_node_args=_SMALL | {"num_cpus": 0})
         self.address = str(self._cluster.address)
 
-    def add_nodes(self, count: int) -> list[Any]:
-        """Add nodes of one CPU."""
-        nodes = [self._cluster.add_node(wait=False, num_cpus=1, **_SMALL) for _ in range(count)]
+    def add_nodes(self, *kinds: dict[str, Any]) -> list[Any]:
+        """Add a node of one CPU for each kind, which says what else it has."""
+        nodes = [self._cluster.add_node(wait=False, num_cpus=1, **_SMALL, **kind) for kind in kinds]
         self._cluster.wait_for_nodes()
         return nodes
 
@@ -48,10 +48,15 @@ class RayCluster:
         kill([_raylet(node), *self._on(node)])  # the node first, or Ray would hear that a worker died
         self._cluster.remove_node(node, allow_graceful=False)
 
-    def workers(self, node: Any) -> list[str]:
-        """The names of the workers on a node."""
-        commands = [_read(pid, "cmdline") for pid in self._on(node)]
-        return [command[command.index(b"--name") + 1].decode() for command in commands if b"--name" in command]
+    def workers(self, node: Any) -> dict[str, str]:
+        """The names of the workers on a node, with the GPUs that they see."""
+        workers = {}
+        for pid in self._on(node):
+            command = _read(pid, "cmdline")
+            if b"--name" in command:
+                [seen] = [line for line in _read(pid, "environ") if line.startswith(b"CUDA_VISIBLE_DEVICES=")]
+                workers[command[command.index(b"--name") + 1].decode()] = seen.partition(b"=")[2].decode()
+        return workers
 
     def shutdown(self) -> None:
         """End the nodes and the head."""
@@ -59,8 +64,11 @@ class RayCluster:
 
     def _on(self, node: Any) -> list[int]:
         """The processes that a node has started, and those that they have."""
-        variable = f"RAY_RAYLET_PID={_raylet(node)}".encode()
-        return [pid for pid in marked(self._mark) if variable in _read(pid, "environ")]
+        parents = {pid: _parent(pid) for pid in _processes()}
+        found = {_raylet(node)}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return sorted(found - {_raylet(node)})
 
 
 def _raylet(node: Any) -> int:
@@ -68,11 +76,32 @@ def _raylet(node: Any) -> int:
     return int(raylet.process.pid)
 
 
-def marked(mark: str) -> list[int]:
-    """The processes that are alive and have a mark in their environment; not this one."""
-    pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
-    variable = f"{_MARK}={mark}".encode()
-    return [pid for pid in pids if pid != os.getpid() and variable in _read(pid, "environ")]
+def _processes() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:  # ended meanwhile
+        return 0
+
+
+def running_of(folder: Path) -> list[int]:
+    """The processes of the cluster that has a folder for its files; not this one.
+
+    Its name is in their environment, but Ray writes the names of some of its processes over theirs; those write logs.
+    """
+    variable = f"RAY_TMPDIR={folder}".encode()
+    others = [pid for pid in _processes() if pid != os.getpid()]
+    return [pid for pid in others if variable in _read(pid, "environ") or _has_open(pid, folder)]
+
+
+def _has_open(pid: int, folder: Path) -> bool:
+    try:
+        return any(str(file.readlink()).startswith(f"{folder}/") for file in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # ended meanwhile
+        return False
 
 
 def kill(pids: list[int]) -> None:
@@ -90,35 +119,37 @@ def _read(pid: int, what: str) -> list[bytes]:
 
 
 @contextmanager
-def marking(epoch_seconds: float) -> Iterator[str]:
-    """Mark what is started in the block; its workers train by a formula, and its nodes know each other by a token.
+def folder_of_cluster(epoch_seconds: float) -> Iterator[Path]:
+    """A folder for a cluster that the block starts: it trains by a formula, and its nodes know each other by a token.
 
-    Raises AssertionError when something marked runs on behind it.
+    Raises AssertionError when something of it runs on behind it.
     """
-    mark = secrets.token_hex(8)
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # not pytest's: a socket's path has 107 bytes at most
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(_MARK, mark)
+        patch.setenv("RAY_TMPDIR", str(folder))
         patch.setenv("PYTHONPATH", f"{ROOT / 'tests/ray/formula'}:{ROOT}", prepend=":")
         patch.setenv("PYTHONSAFEPATH", "1")
         patch.setenv("EPOCH_SECONDS", str(epoch_seconds))
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # 15 otherwise, which waits for all other tests
         # A dead node is noticed after a second in place of fifteen.
         patch.setenv("RAY_health_check_period_ms", "300")
         patch.setenv("RAY_health_check_failure_threshold", "3")
         try:
-            yield mark
-            eventually(lambda: not marked(mark), 20)
+            yield folder
+            eventually(lambda: not running_of(folder), 20)
         finally:
-            kill(marked(mark))
+            kill(running_of(folder))
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def cluster(epoch_seconds: float) -> Iterator[RayCluster]:
     """A head without CPUs; nothing of it runs on behind the block."""
-    with marking(epoch_seconds) as mark:
-        started = RayCluster(mark)
+    with folder_of_cluster(epoch_seconds):
+        started = RayCluster()
         try:
             yield started
         finally:
@@ -157,8 +188,8 @@ class AutoscalingCluster:
     Ray's own class of this name ends every Ray of the machine, and reads a file that its wheel lacks.
     """
 
-    def __init__(self, mark: str, folder: Path) -> None:
-        self._mark = mark
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         file = folder / "autoscaling.json"
@@ -172,21 +203,21 @@ class AutoscalingCluster:
 
     def nodes(self) -> int:
         """The nodes that run beside the head."""
-        raylets = [pid for pid in marked(self._mark) if (_read(pid, "cmdline") or [b""])[0].endswith(b"/raylet")]
+        raylets = [pid for pid in running_of(self._folder) if (_read(pid, "cmdline") or [b""])[0].endswith(b"/raylet")]
         return len(raylets) - 1
 
     def shutdown(self) -> None:
         """End all of it."""
         self._head.terminate()
         self._head.wait(30)
-        kill(marked(self._mark))
+        kill(running_of(self._folder))
 
 
 @contextmanager
-def autoscaling_cluster(epoch_seconds: float, folder: Path) -> Iterator[AutoscalingCluster]:
+def autoscaling_cluster(epoch_seconds: float) -> Iterator[AutoscalingCluster]:
     """A head with an autoscaler; nothing of it runs on behind the block."""
-    with marking(epoch_seconds) as mark:
-        started = AutoscalingCluster(mark, folder)
+    with folder_of_cluster(epoch_seconds) as folder:
+        started = AutoscalingCluster(folder)
         try:
             yield started
         finally:

@@ -47,17 +47,21 @@ def test_the_parts_of_a_study_share_its_limit() -> None:
 @pytest.mark.parametrize(
     ("wanted", "least", "most", "had"),
     [
-        ({}, 0, 10, {}),
-        ({}, 2, 10, {USUAL: 2}),
-        ({LARGE: 1}, 2, 10, {LARGE: 1, USUAL: 1}),
-        ({USUAL: 8, LARGE: 5}, 0, 10, {USUAL: 8, LARGE: 2}),
-        ({USUAL: 12, LARGE: 5}, 0, 10, {USUAL: 10}),
+        ([], 0, 10, {}),
+        ([], 2, 10, {USUAL: 2}),
+        ([(1, LARGE, 0)], 2, 10, {LARGE: 1, USUAL: 1}),
+        ([(3, USUAL, 0), (2, LARGE, 0)], 0, 10, {USUAL: 3, LARGE: 2}),
+        ([(12, USUAL, 0), (4, LARGE, 0)], 0, 10, {USUAL: 6, LARGE: 4}),
+        ([(12, USUAL, 0), (1, LARGE, 0)], 0, 3, {USUAL: 2, LARGE: 1}),
+        ([(2, LARGE, 1), (12, USUAL, 0)], 0, 3, {LARGE: 2, USUAL: 1}),
+        ([(12, USUAL, 1), (4, LARGE, 0)], 0, 10, {USUAL: 10}),
     ],
 )
-def test_the_workers_stay_between_their_bounds_and_the_first_go_first(
-    wanted: dict[Resources, int], least: int, most: int, had: dict[Resources, int]
+def test_the_workers_stay_between_their_bounds_and_kinds_of_one_priority_take_turns(
+    wanted: list[tuple[int, Resources, int]], least: int, most: int, had: dict[Resources, int]
 ) -> None:
-    assert bounded(wanted, least, most, USUAL) == had
+    studies = [Demand(n, 1, kind, root_id=i, priority=priority) for i, (n, kind, priority) in enumerate(wanted)]
+    assert bounded(studies, least, most, USUAL) == had
 
 
 def test_what_a_study_asks_for_is_known_before_a_worker_has_begun_it(store: Store) -> None:

@@ -18,6 +18,9 @@ from studies.spec.study import StudySpec
 
 Model = TypeVar("Model", bound=BaseModel)
 
+#: Queries must state it word for word.
+_UNPUBLISHED = sa.text("presented IS NULL AND parent_id IS NULL")
+
 
 class StudyRecord(Record):
     """A study. Instants are seconds since 1970, UTC, by the database's clock."""
@@ -27,6 +30,7 @@ class StudyRecord(Record):
         sa.Index("ix_regsweep_studies_parent", "parent_id"),
         sa.Index("ix_regsweep_studies_project", "project", "id"),
         sa.Index("ix_regsweep_studies_state", "state", "parent_id"),
+        sa.Index("ix_regsweep_studies_unpublished", "id", sqlite_where=_UNPUBLISHED, postgresql_where=_UNPUBLISHED),
         {"sqlite_autoincrement": True},  # a deleted study's id names its artifacts and is never reused
     )
 
