@@ -12,7 +12,7 @@ import structlog
 from service.storage import attempts, comparisons, database_errors, locking, scheduling, transactions, workers
 from service.storage.clock import unix_now
 from service.storage.offers import Offer
-from service.storage.records import StudyRecord, TrialRecord, running
+from service.storage.records import StudyRecord, TrialRecord, held_by, running
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Activity, Ending, StudyState
 from service.storage.store import Store
 
@@ -78,9 +78,8 @@ class WorkerStore:
 
     def renew(self, worker: str, lease_seconds: float) -> int:
         """Renew every lease of a worker; return their number."""
-        condition = sa.and_(TrialRecord.worker == worker, running())
         with self._store.writing() as session:
-            ids = [trial_id for trial_id, _ in locking.lock_trials(session, condition)]
+            ids = [trial_id for trial_id, _ in locking.lock_trials(session, held_by(worker))]
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
             session.execute(update.values(lease_expires_at=unix_now() + lease_seconds))
             return len(ids)

@@ -6,13 +6,14 @@ from alembic import op
 revision = "0017"
 down_revision = "0016"
 
-_RUNNING = sa.text("state = 'RUNNING'")
+_HELD, _WAITING = sa.text("token IS NOT NULL"), sa.text("state = 'WAITING'")
 
 
 def upgrade() -> None:
     """Add the columns; studies of before need nothing, and have any number of workers.
 
-    An index finds the running trials of a worker, or each heartbeat reads the trials of all workers.
+    An index finds the running trials of a worker in the order of their ids, or each heartbeat reads the trials of all
+    workers. Another finds the studies whose trials wait, or each idle worker asks every study.
     """
     op.add_column("regsweep_workers", sa.Column("cpus", sa.Float))
     op.add_column("regsweep_workers", sa.Column("gpus", sa.Integer))
@@ -23,7 +24,6 @@ def upgrade() -> None:
     op.add_column("regsweep_studies", sa.Column("needs_gpus", sa.Integer, nullable=False, server_default="0"))
     op.add_column("regsweep_studies", sa.Column("needs_memory", sa.BigInteger))
     op.add_column("regsweep_studies", sa.Column("max_workers", sa.Integer))
-    columns = ["worker", "study_id"]
-    op.create_index(
-        "ix_regsweep_trials_held", "regsweep_trials", columns, sqlite_where=_RUNNING, postgresql_where=_RUNNING
-    )
+    for name, columns, where in (("held", ["worker", "id"], _HELD), ("waiting", ["study_id"], _WAITING)):
+        index = f"ix_regsweep_trials_{name}"
+        op.create_index(index, "regsweep_trials", columns, sqlite_where=where, postgresql_where=where)
