@@ -167,7 +167,7 @@ class TrialLedger:
             return row is not None and self._has_room(session, row.max_workers)
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials of the study, by number; those that an earlier turn has read and that had ended are not read again."""
+        """All trials of the study, by number; what an earlier turn has read, and had ended, is not read again."""
         self._optuna_trial_ids, self._last_number, self._awaited = {}, -1, set()
         self._nothing_changed = False
         with self._store.reading() as session:

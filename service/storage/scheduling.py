@@ -35,7 +35,9 @@ def next_study(
     that is missing from Optuna's tables, nor one of the ids in `without`. The parts of a comparison count as one with
     their study, and are served in the order they began. None when no study beside `serving` has a trial to run.
     """
-    conditions = [StudyRecord.state.in_(LIVE_STUDY)]
+    if not session.scalar(sa.select(_any_waits(serving))):
+        return None
+    conditions: list[sa.ColumnElement[bool]] = [StudyRecord.state.in_(LIVE_STUDY)]
     if offer is not None:
         conditions.append(may_serve(offer))
     if without:
@@ -64,7 +66,7 @@ def _first(
     ordered = (
         sa.select(StudyRecord.id, StudyRecord.priority, *columns)
         .outerjoin(counted, counted.c.root_id == root_id)
-        .where(*conditions, has_room, _any_waits(serving))
+        .where(*conditions, has_room)
         .order_by(StudyRecord.priority.desc(), workers, unserved_for, root_id, StudyRecord.id)
         .subquery()
     ).c
@@ -99,7 +101,7 @@ def _shows(worker: str) -> sa.ColumnElement[bool]:
     return sa.and_(
         WorkerRecord.study_id.is_not(None),
         WorkerRecord.name != worker,
-        WorkerRecord.expires_at > unix_now(),
+        WorkerRecord.expires_at > sa.select(unix_now()).scalar_subquery(),  # once, and not for each row
         WorkerRecord.activity != Activity.PUBLISHING,
     )
 

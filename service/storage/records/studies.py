@@ -16,6 +16,8 @@ from service.storage.states import ComparisonState, StudyState
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
 
+_UNPUBLISHED = sa.text("parent_id IS NULL AND presented IS NULL")
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -27,6 +29,8 @@ class StudyRecord(Record):
         sa.Index("ix_regsweep_studies_parent", "parent_id"),
         sa.Index("ix_regsweep_studies_project", "project", "id"),
         sa.Index("ix_regsweep_studies_state", "state", "parent_id"),
+        # Idle workers ask for them again and again: those that have ended are most studies, and nearly all published.
+        sa.Index("ix_regsweep_studies_unpublished", "state", sqlite_where=_UNPUBLISHED, postgresql_where=_UNPUBLISHED),
         {"sqlite_autoincrement": True},  # a deleted study's id names its artifacts and is never reused
     )
 
