@@ -77,25 +77,32 @@ class Seen:
 
 def alive(session: Session) -> list[Seen]:
     """The workers that are alive, the oldest first."""
+    # Every view of a study reads all of them: a thousand records would take longer to make than all else of it.
     query = (
-        sa.select(WorkerRecord, StudyRecord.name, StudyRecord.id, StudyRecord.parent_id)
+        sa.select(
+            WorkerRecord.name,
+            WorkerRecord.activity,
+            StudyRecord.name,
+            StudyRecord.id,
+            sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id),
+            WorkerRecord.started_at,
+            WorkerRecord.seen_at,
+            WorkerRecord.cpus,
+            WorkerRecord.gpus,
+            WorkerRecord.memory,
+            WorkerRecord.node,
+            WorkerRecord.fleet,
+        )
         .outerjoin(StudyRecord, StudyRecord.id == WorkerRecord.study_id)
         .where(WorkerRecord.expires_at > unix_now())
         .order_by(WorkerRecord.started_at, WorkerRecord.name)
     )
     return [
-        Seen(
-            worker.name,
-            worker.activity,
-            study,
-            study_id,
-            parent_id or study_id,
-            worker.started_at,
-            worker.seen_at,
-            Offer(worker.cpus, worker.gpus, worker.memory, worker.node, worker.fleet),
-        )
-        for worker, study, study_id, parent_id in session.execute(query)
-    ]
+        Seen(name, activity, study, study_id, root_id, started_at, seen_at, Offer(cpus, gpus, memory, node, fleet))
+        for (
+            name, activity, study, study_id, root_id, started_at, seen_at, cpus, gpus, memory, node, fleet
+        ) in session.execute(query)
+    ]  # fmt: skip
 
 
 def silent_seconds(session: Session) -> list[float]:
