@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from optuna.trial import FrozenTrial
 
-_MAX_TRIALS = 5_000  # of all studies together, of about 5 kB each
+_MAX_TRIALS = 5_000  # of all studies together, of 2 kB and more each
 
 
 class Version(NamedTuple):
@@ -35,5 +35,6 @@ class EndedTrials:
         kept = self._kept.setdefault(version, {})
         self._kept.move_to_end(version)
         kept |= {trial.number: trial for trial in trials if trial.state.is_finished() and trial.params}
-        while sum(map(len, self._kept.values())) > self._max_trials:
+        # The last study stays: while it is served, its sampler has these trials anyway.
+        while len(self._kept) > 1 and sum(map(len, self._kept.values())) > self._max_trials:
             self._kept.popitem(last=False)
