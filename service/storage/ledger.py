@@ -34,7 +34,6 @@ from service.storage.claiming import Holder
 from service.storage.clock import unix_now
 from service.storage.deadline import Deadline
 from service.storage.ended_trials import EndedTrials, Version
-from service.storage.locking import lock_trials
 from service.storage.records import StudyRecord, TrialRecord, claimable
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
@@ -42,6 +41,7 @@ from service.storage.trial_files import TrialFiles
 from service.storage.trial_rows import (
     keep_curve,
     keep_running_curves,
+    lock_held,
     read_standing,
     remove_curves,
     trial_columns,
@@ -276,16 +276,12 @@ class TrialLedger:
 
     def _record(self, reports: Sequence[Report], *, renews: bool) -> tuple[StudyState | None, Set[int]]:
         """Record reports of the trials that are still held; return the study's state and the ids of those."""
-        claims = [(report.claim.trial_id, report.claim.token) for report in reports]
-        # A trial that waits or has ended has no token; with `running()` PostgreSQL may read the leases of all workers.
-        condition = sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims)
         with transactions.transaction(self._rdb) as session:
             self._deadline.end_when_over(session)
-            kept = {trial_id for trial_id, _ in lock_trials(session, condition)}
+            state, kept = lock_held(session, self._study_id, [report.claim for report in reports])
             if renews:
                 update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
                 session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
-            state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
             told = [report for report in reports if report.claim.trial_id in kept and report.values]
             ids = self._optuna_trial_ids_of(session, [report.number for report in told])
             values = [
