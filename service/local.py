@@ -132,15 +132,32 @@ class LocalStudies:
         """
         return one_study_view(self._store, self._store.set_state(name, _STATES[action]))
 
-    def change(self, name: str, *, trials: int | None = None, timeout_seconds: float | None = None) -> StudyView:
-        """Give a study more trials, or more time, in all; one that has ended runs again.
+    def change(
+        self,
+        name: str,
+        *,
+        priority: int | None = None,
+        max_workers: float | None = None,
+        trials: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> StudyView:
+        """Change a study's priority or its most workers, or give it more trials, or more time, in all.
+
+        `inf` is no limit, of workers or of seconds. One that has ended runs again when it is given more.
 
         Raises InvalidSpecError when the budget would shrink or exceed a limit, ConflictError when it cannot go on.
         """
         budget = extension(trials, timeout_seconds)
-        limits.check_trials(trials or 0, self._settings)
-        check_file_kept(self._artifacts, self._store.study(name).parsed_spec.dataset)
-        changed = self._store.change(name, budget=budget, max_active=self._settings.max_active_studies)
+        if budget:
+            limits.check_trials(trials or 0, self._settings)
+            check_file_kept(self._artifacts, self._store.study(name).parsed_spec.dataset)
+        changed = self._store.change(
+            name,
+            priority=priority,
+            max_workers=max_workers,
+            budget=budget,
+            max_active=self._settings.max_active_studies,
+        )
         return one_study_view(self._store, changed)
 
     def delete(self, name: str, *, force: bool) -> None:

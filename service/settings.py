@@ -143,7 +143,9 @@ class Settings(BaseSettings):
         10.0, description="Seconds that a worker serves one study before it checks whether another comes first."
     )
     poll_seconds: Annotated[float, Field(gt=0)] = Field(
-        0.2, description="Seconds between two queries of an idle worker for work."
+        0.2,
+        description="Seconds between two queries of an idle worker for work; on PostgreSQL they grow to 5 seconds "
+        "while nobody wakes it, but for the workers of one machine's server.",
     )
     max_upload_bytes: Annotated[int, Field(ge=1)] = Field(
         4_000_000_000, description="Largest file that can be uploaded as a dataset."

@@ -22,9 +22,10 @@ from service.storage.ledger import TrialLedger
 from service.storage.offers import Offer
 from service.storage.reaper import Reaper
 from service.storage.records import StudyRecord
-from service.storage.states import LIVE_STUDY, Activity
+from service.storage.states import LIVE_STUDY, Activity, FleetKind
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
+from service.worker.idle_pause import IdlePause
 from studies.datasets.preprocessing import PreparedData, prepare
 from studies.spec.dataset import DatasetSpec
 from studies.sweep.ledger import Ledger
@@ -142,16 +143,21 @@ class SimulatedWorker:
         """Serve study after study, until nothing is left anywhere."""
         crowd = self._crowd
         self._show(Activity.LOADING_TENSORFLOW)
+        chance = random.Random(self.name).random  # noqa: S311  # no secret
+        pause = IdlePause(crowd.conduct.poll_seconds, crowd.store.engine.dialect.name, FleetKind.OWN, chance)
         while not crowd.retired:
             with crowd.meter.part("next study"):
                 study = crowd.worker_store.take_up(None, self.name, (), self._offer)
             if study is not None:
                 self._sweep(study)
-            elif not self._publish():
+                pause.reset()
+            elif self._publish():
+                pause.reset()
+            else:
                 self._show(Activity.IDLE)
                 crowd.idle += 1
                 try:
-                    crowd.time.sleep(crowd.conduct.poll_seconds)
+                    crowd.time.sleep(pause.next())
                 finally:  # also when it dies
                     crowd.idle -= 1
 

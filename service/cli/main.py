@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import results, serving, studies, study_files
+from service.cli import changing, results, serving, studies, study_files
 from service.cli.compare import compare
 from service.cli.datasets import datasets
 from service.cli.db import db
@@ -43,7 +43,8 @@ for command in (
     studies.pause,
     studies.resume,
     studies.stop,
-    studies.extend,
+    changing.extend,
+    changing.change,
     studies.workers,
     studies.delete,
     serving.serve,

@@ -103,7 +103,7 @@ def worker(
     if not attached:  # to a process that has said so
         say_if_new(settings)
         _warn_of_strange_variables()
-    main(settings, study, attached, offer_of(cpus, gpus, memory_bytes, fleet), name)
+    main(settings, study, attached, offer_of(cpus, gpus, memory_bytes, fleet, study), name)
 
 
 def _read_memory(text: str | None) -> int | None:

@@ -68,8 +68,17 @@ class StudySource(Protocol):
     def set_state(self, name: str, action: Literal["pause", "resume", "stop"], /) -> StudyView:
         """Pause, resume or stop a study."""
 
-    def change(self, name: str, /, *, trials: int | None = None, timeout_seconds: float | None = None) -> StudyView:
-        """Give a study more trials, or more time."""
+    def change(
+        self,
+        name: str,
+        /,
+        *,
+        priority: int | None = None,
+        max_workers: float | None = None,
+        trials: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> StudyView:
+        """Change a study's priority or its most workers, or give it more trials, or more time."""
 
     def delete(self, name: str, /, *, force: bool) -> None:
         """Delete a study with all it has."""

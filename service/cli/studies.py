@@ -1,4 +1,4 @@
-"""Commands about studies by their names: `studies`, `show`, `trials`, `watch`, `pause`, `stop`, `extend` and others."""
+"""Commands about studies by their names: `studies`, `show`, `trials`, `watch`, `pause`, `stop`, `delete` and others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from service.cli.options import (
     ServerOption,
     StudyName,
     print_json,
-    refuse,
 )
 from service.cli.output import say
 from service.cli.source import open_source
@@ -143,37 +142,6 @@ def stop(
 ) -> None:
     """End a study and keep its results."""
     _move(name, "stop", server, key, database_url)
-
-
-def extend(
-    name: StudyName,
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials in all, those that have ended included; not fewer than now.")
-    ] = None,
-    timeout_seconds: Annotated[
-        float | None,
-        typer.Option(help="Seconds in all, those that have passed included; not fewer than now; inf for no limit."),
-    ] = None,
-    server: ServerOption = None,
-    key: KeyOption = None,
-    database_url: DatabaseUrlOption = None,
-    artifacts_url: ArtifactsUrlOption = None,
-) -> None:
-    """Give a study more trials or more time; one that has ended runs again, with all that it knows."""
-    from service.cli.next_step import next_step, next_step_here
-
-    if trials is None and timeout_seconds is None:
-        refuse("say what the study is to have in all: --trials, --timeout-seconds, or both")
-    if timeout_seconds is not None and not timeout_seconds > 0:  # nor NaN
-        refuse("--timeout-seconds: must be above 0; inf for no limit")
-    with open_source(server, key, database_url, artifacts_url) as source:
-        study = source.studies.change(name, trials=trials, timeout_seconds=timeout_seconds)
-        say(study.state)
-        idle = study.active and not source.studies.workers().workers
-        if idle:
-            say("regsweep: no worker is running; the study waits for one", file=sys.stderr)
-        step = next_step_here if source.server is None and (idle or not study.active) else next_step
-        say(step(study, source.flags), file=sys.stderr)
 
 
 def workers(

@@ -13,6 +13,7 @@ from service.storage.records import StudyRecord
 from service.storage.states import StudyState, TrialState
 from studies.spec.budget import seconds_text
 from studies.spec.comparison import ComparisonSpec
+from studies.spec.study import MAX_WORKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Field:
     value: object
     low: int = 0
     high: int | None = None
+    is_required: bool = True  # a number that may be left empty is null then
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def study_actions(
         ]
         actions.append(Action("compare", "Compare techniques", "POST", f"{path}/comparison", question, fields))
     actions.append(_extend(path, study.spec["budget"]))
+    if is_active:
+        actions.append(_change(path, study))
     question = f"Deletes '{study.name}' with its trials, models and comparison, for everybody and for ever."
     address = f"{path}?force=true" if is_active else path
     actions.append(Action("delete", "Delete", "DELETE", address, question, then="/", is_dangerous=True))
@@ -89,6 +93,19 @@ def _extend(path: str, budget: Mapping[str, Any]) -> Action:
         fields.append(Field("budget.timeout_seconds", "Seconds in all", "number", ceil(2 * seconds), ceil(seconds)))
         text, has = f"{text} or time", f"{has} and {seconds_text(seconds)} seconds"
     return Action("extend", text, "PATCH", path, f"The study has {has}. One that has ended runs again.", fields)
+
+
+def _change(path: str, study: StudyRecord) -> Action:
+    """Priority and most workers; of a reproducible study the latter settles its table, and stays."""
+    fields = [Field("priority", "Priority", "number", study.priority, -1000, 1000)]
+    text, question = "Priority", "Workers serve the studies of the highest priority first."
+    if not study.spec.get("reproducible"):
+        most = "" if study.max_workers is None else study.max_workers
+        label = "Most workers at once, empty for no limit"
+        fields.append(Field("max_workers", label, "number", most, 1, MAX_WORKERS, is_required=False))
+        text = "Priority and workers"
+        question += " Workers that are too many end their trials and claim no more."
+    return Action("change", text, "PATCH", path, question, fields)
 
 
 def trial_actions(study: StudyRecord, number: int, state: str, viewer: Viewer) -> list[Action]:

@@ -79,8 +79,7 @@ def standing(session: Session, study_id: int) -> Standing | None:
     if study is None:
         return None
     has_ended = study.state not in ACTIVE_STUDY and study.comparison_state not in ACTIVE_COMPARISON
-    alive = [(seen.name, seen.activity, seen.study_id) for seen in workers.alive(session)]
-    return Standing((*map(tuple, rows), *alive), has_ended and not any(row.is_running for row in rows))
+    return Standing((*map(tuple, rows), *workers.marks(session)), has_ended and not any(row.is_running for row in rows))
 
 
 @cache

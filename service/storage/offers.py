@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from service.storage.records import StudyRecord, WorkerRecord
 from service.storage.states import FleetKind
 from studies.spec.resources import Resources
 
 NO_WORKER = "No worker is running, so the study waits. Start one where the server runs: regsweep worker"
+ALL_ELSEWHERE = (
+    "Every worker that is running serves one other study (--study), so this one waits. Start one: regsweep worker"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Offer:
     memory: int | None = None  # bytes
     node: str | None = None  # the name of its machine
     fleet: FleetKind | None = None
+    only_study: str | None = None  # the name of the one that it serves, with its comparison; None: any
 
     def is_enough(self, needs: Resources) -> bool:
         """Return whether a study with these needs may be given to the worker; what is not known is no obstacle."""
@@ -42,20 +47,30 @@ def may_serve(offer: Offer) -> sa.ColumnElement[bool]:
 
 
 def enough_for_study() -> sa.ColumnElement[bool]:
-    """Workers that offer what a study needs, as Offer.is_enough; in a query of WorkerRecord beside StudyRecord."""
+    """Workers that serve a study and offer what it needs, as Offer.is_enough; of WorkerRecord beside StudyRecord."""
     pairs = (
         (StudyRecord.needs_cpus, WorkerRecord.cpus),
         (StudyRecord.needs_gpus, WorkerRecord.gpus),
         (StudyRecord.needs_memory, WorkerRecord.memory),
     )
-    return sa.and_(*(sa.or_(need.is_(None), offered.is_(None), offered >= need) for need, offered in pairs))
+    root = aliased(StudyRecord)
+    name = (
+        sa.select(root.name)
+        .where(root.id == sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id))
+        .correlate(StudyRecord)
+    )
+    serves = sa.or_(WorkerRecord.only_study.is_(None), WorkerRecord.only_study == name.scalar_subquery())
+    return sa.and_(serves, *(sa.or_(need.is_(None), offered.is_(None), offered >= need) for need, offered in pairs))
 
 
-def waits_for(needs: Resources, offers: Sequence[Offer]) -> str | None:
-    """Say what a study waits for that none of the workers can serve; None where one can."""
+def waits_for(needs: Resources, offers: Sequence[Offer], elsewhere: int = 0) -> str | None:
+    """Say what a study waits for that none of the workers can serve; None where one can.
+
+    The offers are of the workers that would serve it; so many more serve other studies alone.
+    """
     if any(offer.is_enough(needs) for offer in offers):
         return None
     if not offers:
-        return NO_WORKER
+        return ALL_ELSEWHERE if elsewhere else NO_WORKER
     start = "Start one on a machine that does: regsweep worker"
     return f"No worker that is running offers {needs}, so the study waits. {start}"

@@ -81,6 +81,8 @@ class WorkerStore:
         """Renew every lease of a worker; return their number."""
         with self._store.writing() as session:
             ids = [trial_id for trial_id, _ in locking.lock_trials(session, held_by(worker))]
+            if not ids:
+                return 0
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
             session.execute(update.values(lease_expires_at=unix_now() + lease_seconds))
             return len(ids)

@@ -72,7 +72,8 @@ def _waits_for(view: StudyView, study: StudyRecord, alive: Sequence[Seen]) -> st
     if not view.active or view.state == StudyState.PAUSED or view.progress.running:
         return None
     needs = Resources(cpus=study.needs_cpus, gpus=study.needs_gpus, memory=study.needs_memory)
-    return offers.waits_for(needs, [worker.offer for worker in alive])
+    may_serve = [worker.offer for worker in alive if worker.may_serve(study.root_id)]
+    return offers.waits_for(needs, may_serve, elsewhere=len(alive) - len(may_serve))
 
 
 def listed_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:

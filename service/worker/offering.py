@@ -10,8 +10,10 @@ from service.storage.states import FleetKind
 from studies.training.machine import memory_bytes
 
 
-def offer_of(cpus: float | None, gpus: int | None, memory: int | None, fleet: FleetKind) -> Offer:
+def offer_of(
+    cpus: float | None, gpus: int | None, memory: int | None, fleet: FleetKind, only_study: str | None = None
+) -> Offer:
     """The offer of a worker of this machine; `gpus` of None stays so until TensorFlow is loaded."""
     cpus = float(count_cores()) if cpus is None else cpus
     memory = memory_bytes() if memory is None else memory
-    return Offer(cpus, gpus, memory, socket.gethostname(), fleet)
+    return Offer(cpus, gpus, memory, socket.gethostname(), fleet, only_study)

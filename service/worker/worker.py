@@ -29,6 +29,7 @@ from service.storage.states import Activity, Ending
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from service.worker.heartbeat import Heartbeat
+from service.worker.idle_pause import IdlePause
 from service.worker.presence import Presence
 from service.worker.publishing import publish
 from service.worker.set_aside import SetAside
@@ -140,13 +141,19 @@ class Worker:
             self.presence,
         ) as heartbeat:
             self._note_progress = heartbeat.note_progress
+            offer = self.presence.offer
+            dialect, fleet = self._store.engine.dialect.name, None if offer is None else offer.fleet
+            pause = IdlePause(settings.poll_seconds, dialect, fleet)
             while not self._leaving.is_set() and not self.has_grown:
                 self._awake.clear()  # before looking, so that no call in between is lost
-                if not self._work() and not self._leaving.is_set():
+                if self._work():
+                    pause.reset()
+                elif not self._leaving.is_set():
                     if self._leaves_when_idle:
                         break
                     self.presence.show(Activity.IDLE)
-                    self._awake.wait(settings.poll_seconds)
+                    if self._awake.wait(pause.next()):
+                        pause.reset()
         self.presence.remove()
         self._left.set()
         self._store.close()

@@ -143,6 +143,20 @@ def test_buttons_that_appear_while_a_page_is_open_work(
         assert _state(api, "ended") == "stopped"
 
 
+def test_priority_and_most_workers_are_changed_and_the_limit_is_lifted(browser: Browser, api: httpx.Client) -> None:
+    _submit(api, "urgent")
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/studies/urgent")
+        for most in ("3", ""):
+            page.click(_button(page, "Priority and workers"))
+            page.fill("#dialog-change [name=priority]", "7")
+            page.fill("#dialog-change [name=max_workers]", most)
+            page.click("#dialog-change [type=submit]")
+            page.wait_for_selector(".facts dd:text-is('at most 3')", state="visible" if most else "detached")
+            study = api.get("/v1/studies/urgent").json()
+            assert (study["priority"], study["spec"]["max_workers"]) == (7, int(most) if most else None)
+
+
 def test_a_trial_that_is_marked_invalid_says_so_at_once(
     browser: Browser, api: httpx.Client, store: Store, folder: Path
 ) -> None:
@@ -239,8 +253,8 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Clie
 
 OFFERED: Mapping[Scope, set[str]] = {
     "read": set(),
-    "submit": {"Pause", "Stop …", "Compare techniques …", "More trials …"},
-    "admin": {"Pause", "Stop …", "Compare techniques …", "More trials …", "Delete …"},
+    "submit": {"Pause", "Stop …", "Compare techniques …", "More trials …", "Priority and workers …"},
+    "admin": {"Pause", "Stop …", "Compare techniques …", "More trials …", "Priority and workers …", "Delete …"},
 }
 
 

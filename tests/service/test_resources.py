@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.ledger import TrialLedger
-from service.storage.offers import NO_WORKER, Offer
+from service.storage.offers import ALL_ELSEWHERE, NO_WORKER, Offer
 from service.storage.pagination import Sort
 from service.storage.states import Activity, FleetKind
 from service.storage.store import Store
@@ -89,9 +90,9 @@ def test_an_offer_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_worker_offers_its_machine_unless_it_is_told_otherwise() -> None:
-    own, told = offer_of(None, None, None, FleetKind.LOCAL), offer_of(0.5, 0, GIB, FleetKind.OWN)
+    own, told = offer_of(None, None, None, FleetKind.LOCAL), offer_of(0.5, 0, GIB, FleetKind.OWN, "iris")
     assert (own.cpus, own.gpus, own.memory) == (len(os.sched_getaffinity(0)), None, memory_bytes())
-    assert (told.cpus, told.gpus, told.memory, told.node) == (0.5, 0, GIB, socket.gethostname())
+    assert told == Offer(0.5, 0, GIB, socket.gethostname(), FleetKind.OWN, "iris")
 
 
 def test_a_worker_that_offers_just_enough_is_enough(store: Store) -> None:
@@ -148,6 +149,25 @@ def test_a_study_that_no_worker_can_serve_says_so_everywhere(store: Store, tmp_p
         assert value(scraped(api), "regsweep_studies_unserved") == 0
         [_, worker] = api.get("/v1/workers").json()["workers"]
     assert (worker["cpus"], worker["gpus"], worker["memory"]) == (16, 1, 64 * GIB)
+
+
+def test_a_worker_of_one_study_counts_for_no_other(store: Store, tmp_path: Path) -> None:
+    with served(settings_in(tmp_path, store.url)) as api:
+        store.create_study(compared_study(trials=1, **NEEDY))
+        store.create_study(study("other"))
+        show(store, "a", replace(LARGE, only_study="iris"))
+        assert api.get("/v1/studies/iris").json()["waits_for"] is None
+        assert api.get("/v1/studies/other").json()["waits_for"] == ALL_ELSEWHERE
+        assert ALL_ELSEWHERE in api.get("/studies/other").text
+        assert value(scraped(api), "regsweep_studies_unserved") == 1
+        ledger(store, tmp_path, "iris").claim(9)  # all that its own search has
+        assert api.get(f"/v1/studies/{PARTS[0]}").json()["waits_for"] is None
+        assert value(scraped(api), "regsweep_studies_unserved") == 1
+        show(store, "b", replace(SMALL, only_study="of no such study"))
+        assert api.get("/v1/studies/other").json()["waits_for"] == ALL_ELSEWHERE
+        show(store, "c", SMALL)
+        assert api.get("/v1/studies/other").json()["waits_for"] is None
+        assert value(scraped(api), "regsweep_studies_unserved") == 0
 
 
 def test_workers_of_an_earlier_version_count_as_able_to_serve_any(store: Store, tmp_path: Path) -> None:

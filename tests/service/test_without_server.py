@@ -85,6 +85,24 @@ def test_a_study_is_extended_without_a_server_and_runs_again(store: Store, folde
     assert len(json.loads(_here(store, folder, "trials", "iris", "--json").stdout)["items"]) == 3
 
 
+def test_priority_and_most_workers_are_changed_with_a_server_and_without(
+    api: httpx.Client, store: Store, folder: Path
+) -> None:
+    store.create_study(study())
+    assert _here(store, folder, "change", "iris").returncode == 2
+    for wrong in ("0", "2.5", "10001", "nan"):
+        refused = _here(store, folder, "change", "iris", "--max-workers", wrong)
+        says = "regsweep: --max-workers: must be a whole number from 1 to 10,000; inf for no limit\n"
+        assert (refused.returncode, refused.stderr) == (2, says)
+    here = _here(store, folder, "change", "iris", "--priority", "3", "--max-workers", "4")
+    assert (here.returncode, here.stdout, here.stderr) == (0, "priority 3, at most 4 workers\n", "")
+    there = run_command("change", "iris", "--max-workers", "1", REGSWEEP_SERVER_URL=_server(api))
+    assert (there.returncode, there.stdout, there.stderr) == (0, "priority 3, at most 1 worker\n", "")
+    assert run_command("change", "iris", "--max-workers", "inf", REGSWEEP_SERVER_URL=_server(api)).returncode == 0
+    assert (store.study("iris").priority, store.study("iris").max_workers) == (3, None)
+    assert "max_workers set to no limit" in _here(store, folder, "show", "iris").stdout
+
+
 def test_the_files_beside_a_database_that_is_named_are_its_own(
     database: Path, store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

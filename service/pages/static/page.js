@@ -45,7 +45,7 @@ function bodyOf(form) {
     const last = keys.pop()
     let place = body
     for (const key of keys) place = place[key] ??= {}
-    place[last] = field.type === "number" ? field.valueAsNumber : field.value
+    place[last] = field.type === "number" ? field.valueAsNumber : field.value // NaN of an empty one is null in JSON
   }
   return body
 }

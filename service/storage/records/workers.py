@@ -23,6 +23,7 @@ class WorkerRecord(Record):
     memory: Mapped[int | None] = mapped_column(sa.BigInteger)  # bytes
     node: Mapped[str | None] = mapped_column(sa.String(255))  # the name of its machine
     fleet: Mapped[FleetKind | None] = mapped_column(one_of(FleetKind, 10))
+    only_study: Mapped[str | None] = mapped_column(sa.Text)  # the name of the one that it serves; None: any
     started_at: Mapped[float]
     seen_at: Mapped[float]
     expires_at: Mapped[float]  # when it counts as gone, unless it is seen again
