@@ -22,7 +22,7 @@ from service.storage.clock import unix_now
 from service.storage.dataset_files import FIRST_VERSION
 from service.storage.datasets import DatasetStore
 from service.storage.private_files import create_private_file, create_private_folder
-from service.storage.records import DatasetRecord, StudyRecord, TrialRecord, running
+from service.storage.records import DatasetRecord, StudyRecord, TrialRecord, running_in_study
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
 from service.views.studies import one_study_view
@@ -39,7 +39,7 @@ def ended_before(store: Store, days: float) -> list[StudyRecord]:
         part = sa.orm.aliased(StudyRecord)
         with_part = sa.or_(part.id == StudyRecord.id, part.parent_id == StudyRecord.id)
         has_ended = sa.and_(part.state.not_in(ACTIVE_STUDY), part.ended_at <= before)
-        runs = sa.exists().where(TrialRecord.study_id == part.id, running())
+        runs = sa.exists().where(TrialRecord.study_id == part.id, running_in_study())
         goes_on = sa.exists().where(with_part, sa.or_(~has_ended, part.ended_at.is_(None), runs))
         compares = StudyRecord.comparison_state.in_(ACTIVE_COMPARISON)
         ended = StudyRecord.parent_id.is_(None), ~goes_on, sa.or_(StudyRecord.comparison_state.is_(None), ~compares)

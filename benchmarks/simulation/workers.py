@@ -17,6 +17,7 @@ from benchmarks.simulation.recordings import Player
 from benchmarks.simulation.virtual_time import VirtualTime
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
+from service.storage.ended_trials import EndedTrials
 from service.storage.ledger import TrialLedger
 from service.storage.offers import Offer
 from service.storage.reaper import Reaper
@@ -136,6 +137,7 @@ class SimulatedWorker:
         self._reaper = Reaper(crowd.worker_store, crowd.conduct.lease_seconds, crowd.time.monotonic)
         self._offer = Offer(cpus=1.0, gpus=0, memory=_MEMORY, node=name)
         self._shown: tuple[Activity, int | None] = Activity.IDLE, None
+        self._ended_trials = EndedTrials()
 
     def work(self) -> None:
         """Serve study after study, until nothing is left anywhere."""
@@ -198,7 +200,7 @@ class SimulatedWorker:
             crowd.worker_store.record_engine(study.id, shape, {"feature_names": [], "rows": {}})
         self._show(Activity.TRAINING, study.id)
         spec = study.parsed_spec
-        ledger = TimedLedger(TrialLedger(crowd.store, crowd.artifacts, study, holder), crowd)
+        ledger = TimedLedger(TrialLedger(crowd.store, crowd.artifacts, study, holder, self._ended_trials), crowd)
         player = Player(crowd.time, conduct.lanes, conduct.slower)
         sweep(
             spec, crowd.data(spec.dataset), cast("Ledger", ledger), player,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from service.storage.clock import unix_now
 from service.storage.offers import Offer
-from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, running, table_of
+from service.storage.records import AttemptRecord, StudyRecord, TrialRecord, held_by, running_in_study, table_of
 from service.storage.states import OPEN_TRIAL, TrialState
 from studies.plan import Plan
 from studies.spec.study import StudySpec
@@ -38,7 +38,7 @@ class Holder:
 
 def holds_any(session: Session, study_id: int, worker: str) -> bool:
     """Return whether a worker holds a trial of a study."""
-    held = sa.select(TrialRecord.id).where(TrialRecord.worker == worker, TrialRecord.study_id == study_id, running())
+    held = sa.select(TrialRecord.id).where(held_by(worker), TrialRecord.study_id == study_id)
     return session.scalar(held.limit(1)) is not None
 
 
@@ -51,7 +51,7 @@ def has_room(session: Session, root_id: int, max_workers: int | None, worker: st
         return True
     together = sa.or_(StudyRecord.id == root_id, StudyRecord.parent_id == root_id)
     holders = sa.select(TrialRecord.worker).join(StudyRecord, StudyRecord.id == TrialRecord.study_id)
-    holders = holders.where(together, running(), TrialRecord.worker != worker).distinct().limit(max_workers)
+    holders = holders.where(together, running_in_study(), TrialRecord.worker != worker).distinct().limit(max_workers)
     return len(session.scalars(holders).all()) < max_workers
 
 

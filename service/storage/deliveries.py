@@ -18,7 +18,7 @@ from service import audit
 from service.errors import NotFoundError
 from service.storage import outbox, ranking
 from service.storage.clock import unix_now
-from service.storage.records import DeliveryRecord, StudyRecord, TrialRecord, WebhookRecord, running
+from service.storage.records import DeliveryRecord, StudyRecord, TrialRecord, WebhookRecord, running_in_study
 from service.storage.states import ComparisonState, DeliveryStatus, Event
 from service.storage.store import Store
 
@@ -173,7 +173,7 @@ def _complete(session: Session, delivery: DeliveryRecord, now: float) -> bool:
 def _is_settled(session: Session, delivery: DeliveryRecord, study: StudyRecord) -> bool:
     if delivery.event == Event.COMPARISON_ENDED:  # its answer is worked out with the report
         return bool(study.published) or study.comparison_state != ComparisonState.COMPLETED
-    return not session.scalar(sa.select(sa.exists().where(TrialRecord.study_id == study.id, running())))
+    return not session.scalar(sa.select(sa.exists().where(TrialRecord.study_id == study.id, running_in_study())))
 
 
 def _result(session: Session, study: StudyRecord) -> dict[str, Any]:

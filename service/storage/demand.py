@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from service.storage.records import StudyRecord, TrialRecord
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, LIVE_STUDY, OPEN_TRIAL
+from service.storage.states import ACTIVE_COMPARISON, ENDED_STUDY, LIVE_STUDY, OPEN_TRIAL
 from studies.spec.resampling import Resampling
 from studies.spec.resources import Resources
 
@@ -75,6 +75,6 @@ def read(session: Session) -> list[Demand]:
 def _is_unpublished(session: Session) -> bool:
     """Whether a report waits for a worker, see WorkerStore.claim_unpublished."""
     compared = sa.or_(StudyRecord.comparison_state.is_(None), StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON))
-    ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None), compared)
+    ended = sa.and_(StudyRecord.state.in_(ENDED_STUDY), StudyRecord.parent_id.is_(None), compared)
     query = sa.select(StudyRecord.id).where(ended, StudyRecord.published.is_(None)).limit(1)
     return session.scalar(query) is not None

@@ -33,7 +33,7 @@ from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.clock import unix_now
 from service.storage.deadline import Deadline
-from service.storage.locking import lock_trials
+from service.storage.ended_trials import EndedTrials, Version
 from service.storage.records import StudyRecord, TrialRecord, claimable
 from service.storage.states import ACTIVE_STUDY, LIVE_STUDY, Ending, StudyState
 from service.storage.store import Store
@@ -41,6 +41,7 @@ from service.storage.trial_files import TrialFiles
 from service.storage.trial_rows import (
     keep_curve,
     keep_running_curves,
+    lock_held,
     read_standing,
     remove_curves,
     trial_columns,
@@ -53,6 +54,8 @@ from studies.errors import LeaseLostError, NumberTakenError
 from studies.search import warm_start
 from studies.sweep.ledger import Claim, Order, Outcome, Report, Setback, Standing
 
+_MAX_MISSING = 1_000  # numbers that a statement names
+
 
 class MissingFromOptunaError(LeaseLostError):
     """The study was deleted, or another program has deleted or renamed it in Optuna's tables."""
@@ -64,9 +67,17 @@ class MissingFromOptunaError(LeaseLostError):
 class TrialLedger:
     """studies.sweep.ledger.Ledger on the database, for one study and one worker."""
 
-    def __init__(self, store: Store, artifacts: Artifacts, study: StudyRecord, holder: Holder) -> None:
+    def __init__(
+        self,
+        store: Store,
+        artifacts: Artifacts,
+        study: StudyRecord,
+        holder: Holder,
+        ended_trials: EndedTrials | None = None,
+    ) -> None:
         self._store = store
         self._rdb = store.optuna
+        self._ended_trials = ended_trials or EndedTrials()
         self._files = TrialFiles(artifacts, study.id, self._fenced)
         self._study = study
         self._study_id, self._parent_id = study.id, study.parent_id
@@ -156,10 +167,19 @@ class TrialLedger:
             return row is not None and self._has_room(session, row.max_workers)
 
     def trials(self) -> list[FrozenTrial]:
-        """All trials of the study, by number."""
+        """All trials of the study, by number; what an earlier turn has read, and had ended, is not read again."""
         self._optuna_trial_ids, self._last_number, self._awaited = {}, -1, set()
         self._nothing_changed = False
-        return self.changed_trials()
+        with self._store.reading() as session:
+            self._invalidated_count = changes.invalidated_count(session, self._study_id) or 0
+            kept = self._ended_trials.of(self._version)
+            missing = set(range(max(kept, default=-1))) - kept.keys()
+            if len(missing) > _MAX_MISSING:
+                kept, missing = {}, set()
+            kept |= {trial.number: trial for trial in self._read(session, max(kept, default=-1), missing)}
+        trials = [kept[number] for number in sorted(kept)]
+        self._know(trials)
+        return trials
 
     def changed_trials(self) -> list[FrozenTrial]:
         """The trials that other workers opened since the last read, or that had not ended then, by number."""
@@ -168,10 +188,23 @@ class TrialLedger:
             return []
         with self._store.reading() as session:
             also = self._awaited | self._failed_numbers(session)
-            trials = optuna_history.known_trials(session, self._study, self._optuna_id, self._last_number, also)
+            trials = self._read(session, self._last_number, also)
+        self._know(trials)
+        return trials
+
+    @property
+    def _version(self) -> Version:
+        return Version(self._study_id, self._optuna_id, self._invalidated_count)
+
+    def _read(self, session: Session, after: int, also: Set[int]) -> list[FrozenTrial]:
+        trials = optuna_history.known_trials(session, self._study, self._optuna_id, after, also)
+        self._ended_trials.add(self._version, trials)
+        return trials
+
+    def _know(self, trials: Sequence[FrozenTrial]) -> None:
+        """Await those of the trials that have not ended."""
         self._await_numbers(max([self._last_number, *(trial.number for trial in trials)]))
         self._awaited -= {trial.number for trial in trials if trial.state.is_finished()}
-        return trials
 
     def _failed_numbers(self, session: Session) -> set[int]:
         """The numbers of all failed trials, if users have marked trials invalid since this was last read."""
@@ -243,16 +276,12 @@ class TrialLedger:
 
     def _record(self, reports: Sequence[Report], *, renews: bool) -> tuple[StudyState | None, Set[int]]:
         """Record reports of the trials that are still held; return the study's state and the ids of those."""
-        claims = [(report.claim.trial_id, report.claim.token) for report in reports]
-        # A trial that waits or has ended has no token; with `running()` PostgreSQL may read the leases of all workers.
-        condition = sa.tuple_(TrialRecord.id, TrialRecord.token).in_(claims)
         with transactions.transaction(self._rdb) as session:
             self._deadline.end_when_over(session)
-            kept = {trial_id for trial_id, _ in lock_trials(session, condition)}
+            state, kept = lock_held(session, self._study_id, [report.claim for report in reports])
             if renews:
                 update = sa.update(TrialRecord).where(TrialRecord.id.in_(kept))
                 session.execute(update.values(lease_expires_at=unix_now() + self._holder.lease_seconds))
-            state = session.scalar(sa.select(StudyRecord.state).where(StudyRecord.id == self._study_id))
             told = [report for report in reports if report.claim.trial_id in kept and report.values]
             ids = self._optuna_trial_ids_of(session, [report.number for report in told])
             values = [

@@ -34,7 +34,7 @@ def read_trials(session: Session, study_id: int, after: int, also: Collection[in
 
     def rows(model: Hashable, *columns: str) -> dict[int, list[Any]]:
         by_trial: dict[int, list[Any]] = defaultdict(list)
-        for trial_id, *rest in connection.execute(_select_of_trials(model, columns), which):
+        for trial_id, *rest in connection.execute(_select_of_trials(model, columns), which).all():
             by_trial[trial_id].append(rest)
         return by_trial
 

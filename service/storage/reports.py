@@ -20,7 +20,7 @@ from service.errors import ArtifactError, NotFoundError
 from service.storage import comparisons, locking
 from service.storage.artifacts import Artifacts, report_folder
 from service.storage.findings import findings
-from service.storage.records import StudyRecord, TrialRecord, running
+from service.storage.records import StudyRecord, TrialRecord, running_in_study
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
 from service.version import VERSION
@@ -53,7 +53,7 @@ class Reports:
         with self._store.reading() as session:
             study = locking.find(session, name)
             with_parts = [study, *comparisons.parts(session, study)]
-            runs = sa.exists().where(TrialRecord.study_id.in_([member.id for member in with_parts]), running())
+            runs = sa.exists().where(TrialRecord.study_id.in_([member.id for member in with_parts]), running_in_study())
             settled = _ended(study) and not session.scalar(sa.select(runs))
         return ReportVersion(study, _etag(with_parts, kind) if settled else None)
 

@@ -20,6 +20,8 @@ class StudyState(StrEnum):
 LIVE_STUDY = (StudyState.QUEUED, StudyState.RUNNING)
 #: States of a study that has not ended.
 ACTIVE_STUDY = (*LIVE_STUDY, StudyState.PAUSED)
+#: States of a study that has.
+ENDED_STUDY = (StudyState.COMPLETED, StudyState.STOPPED, StudyState.FAILED)
 
 
 class ComparisonState(StrEnum):

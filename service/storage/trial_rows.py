@@ -55,6 +55,16 @@ def _select_held() -> sa.Select[Any]:
     return query.outerjoin(trials, held).where(studies.c.id == sa.bindparam("of_study"))
 
 
+def lock_held(session: Session, study_id: int, claims: Collection[Claim]) -> tuple[StudyState | None, set[int]]:
+    """Read the same, and lock the trials whose claims are still held."""
+    # A trial that waits or has ended has no token; with its state PostgreSQL may read the leases of all workers.
+    held = sa.tuple_(TrialRecord.id, TrialRecord.token).in_([(claim.trial_id, claim.token) for claim in claims])
+    state = sa.select(StudyRecord.state).where(StudyRecord.id == study_id)
+    query = sa.select(TrialRecord.id, state.scalar_subquery().label("study_state")).where(held).order_by(TrialRecord.id)
+    rows = session.execute(query.with_for_update(of=TrialRecord)).all()
+    return (rows[0].study_state if rows else session.scalar(state)), {row.id for row in rows}
+
+
 def trial_columns(outcome: Outcome) -> dict[str, Any]:
     """The columns of a TrialRecord that its outcome changes, beside the moment of its end."""
     columns: dict[str, Any] = {

@@ -8,12 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.orm import aliased
 
 from service.storage import attempts, comparisons, database_errors, locking, scheduling, transactions, workers
 from service.storage.clock import unix_now
 from service.storage.offers import Offer
-from service.storage.records import StudyRecord, TrialRecord, running
-from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY, Activity, Ending, StudyState
+from service.storage.records import StudyRecord, TrialRecord, held_by, running, running_in_study
+from service.storage.states import ACTIVE_COMPARISON, ENDED_STUDY, Activity, Ending, StudyState
 from service.storage.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -78,9 +79,8 @@ class WorkerStore:
 
     def renew(self, worker: str, lease_seconds: float) -> int:
         """Renew every lease of a worker; return their number."""
-        condition = sa.and_(TrialRecord.worker == worker, running())
         with self._store.writing() as session:
-            ids = [trial_id for trial_id, _ in locking.lock_trials(session, condition)]
+            ids = [trial_id for trial_id, _ in locking.lock_trials(session, held_by(worker))]
             if not ids:
                 return 0
             update = sa.update(TrialRecord).where(TrialRecord.id.in_(ids))
@@ -166,21 +166,24 @@ class WorkerStore:
 
         Nothing of the study runs any more, so its checkpoints may be removed.
         """
-        ended = sa.and_(StudyRecord.state.not_in(ACTIVE_STUDY), StudyRecord.parent_id.is_(None))
+        ended = sa.and_(StudyRecord.state.in_(ENDED_STUDY), StudyRecord.parent_id.is_(None))
         compared = sa.or_(
             StudyRecord.comparison_state.is_(None), StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON)
         )
         expired = StudyRecord.publishing_at < unix_now() - _PUBLISHING_SECONDS
         unclaimed = sa.or_(StudyRecord.publishing_at.is_(None), expired)
-        still_running = sa.select(sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)).join(
-            TrialRecord, sa.and_(TrialRecord.study_id == StudyRecord.id, running())
+        member = aliased(StudyRecord)
+        together = sa.or_(member.id == StudyRecord.id, member.parent_id == StudyRecord.id)
+        still_running = sa.exists().where(together, TrialRecord.study_id == member.id, running_in_study())
+        query = sa.select(StudyRecord.id).where(
+            ended, compared, StudyRecord.published.is_(None), unclaimed, ~still_running
         )
-        idle = StudyRecord.id.not_in(still_running)
-        query = sa.select(StudyRecord).where(ended, compared, StudyRecord.published.is_(None), unclaimed, idle)
         if only is not None:
             query = query.where(StudyRecord.name == only)
         with self._store.reading() as session:
-            study = session.scalar(query.order_by(StudyRecord.id).limit(1))
+            # In the order of their ids PostgreSQL would read all studies that ever ended.
+            oldest = min(session.scalars(query), default=None)
+            study = None if oldest is None else session.get(StudyRecord, oldest)
         if study is None:
             return None
         # The study may have been claimed, or have been extended, since it was read.

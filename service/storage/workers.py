@@ -90,8 +90,24 @@ class Seen:
 def alive(session: Session) -> list[Seen]:
     """The workers that are alive, the oldest first."""
     only = aliased(StudyRecord)
+    # Every view of a study reads all of them: a thousand records would take longer to make than all else of it.
     query = (
-        sa.select(WorkerRecord, StudyRecord.name, StudyRecord.id, StudyRecord.parent_id, only.id)
+        sa.select(
+            WorkerRecord.name,
+            WorkerRecord.activity,
+            StudyRecord.name,
+            StudyRecord.id,
+            sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id),
+            WorkerRecord.started_at,
+            WorkerRecord.seen_at,
+            WorkerRecord.cpus,
+            WorkerRecord.gpus,
+            WorkerRecord.memory,
+            WorkerRecord.node,
+            WorkerRecord.fleet,
+            WorkerRecord.only_study,
+            only.id,
+        )
         .outerjoin(StudyRecord, StudyRecord.id == WorkerRecord.study_id)
         .outerjoin(only, only.name == WorkerRecord.only_study)
         .where(WorkerRecord.expires_at > unix_now())
@@ -99,18 +115,14 @@ def alive(session: Session) -> list[Seen]:
     )
     return [
         Seen(
-            worker.name,
-            worker.activity,
-            study,
-            study_id,
-            parent_id or study_id,
-            worker.started_at,
-            worker.seen_at,
-            Offer(worker.cpus, worker.gpus, worker.memory, worker.node, worker.fleet, worker.only_study),
-            only_id,
+            name, activity, study, study_id, root_id, started_at, seen_at,
+            Offer(cpus, gpus, memory, node, fleet, only_study), only_id,
         )
-        for worker, study, study_id, parent_id, only_id in session.execute(query)
-    ]
+        for (
+            name, activity, study, study_id, root_id, started_at, seen_at,
+            cpus, gpus, memory, node, fleet, only_study, only_id,
+        ) in session.execute(query)
+    ]  # fmt: skip
 
 
 def silent_seconds(session: Session) -> list[float]:

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 from service import tracing
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
+from service.storage.ended_trials import EndedTrials
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.store import Store
@@ -24,9 +25,15 @@ class TracedLedger(TrialLedger):
     """As TrialLedger; a trial's span lasts from its claim to its end here, and has the engine that `choice` names."""
 
     def __init__(
-        self, store: Store, artifacts: Artifacts, study: StudyRecord, holder: Holder, choice: Mapping[str, Any]
+        self,
+        store: Store,
+        artifacts: Artifacts,
+        study: StudyRecord,
+        holder: Holder,
+        ended_trials: EndedTrials,
+        choice: Mapping[str, Any],
     ) -> None:
-        super().__init__(store, artifacts, study, holder)
+        super().__init__(store, artifacts, study, holder, ended_trials)
         self._traceparent = study.traceparent
         self._attributes = {
             "regsweep.study": study.name,

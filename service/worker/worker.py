@@ -22,6 +22,7 @@ from service.storage.artifacts import Artifacts, checkpoints_folder, preparation
 from service.storage.claiming import Holder
 from service.storage.database_errors import exceeds_limit
 from service.storage.dataset_files import DatasetFiles
+from service.storage.ended_trials import EndedTrials
 from service.storage.ledger import TrialLedger
 from service.storage.records import StudyRecord
 from service.storage.states import Activity, Ending
@@ -84,6 +85,7 @@ class Worker:
         self._max_bytes = resident_bytes() + shares * memory_bytes()
         self._swept = set[int]()  # ids of studies
         self._set_aside = SetAside(settings.poll_seconds)
+        self._ended_trials = EndedTrials()
 
     @property
     def has_grown(self) -> bool:
@@ -281,8 +283,8 @@ class Worker:
 
     def _ledger(self, study: StudyRecord, holder: Holder, choice: Mapping[str, Any]) -> TrialLedger:
         if tracing.is_on():
-            return TracedLedger(self._store, self._artifacts, study, holder, choice)
-        return TrialLedger(self._store, self._artifacts, study, holder)
+            return TracedLedger(self._store, self._artifacts, study, holder, self._ended_trials, choice)
+        return TrialLedger(self._store, self._artifacts, study, holder, self._ended_trials)
 
 
 def facts(spec: StudySpec, data: Sequence[PreparedData]) -> dict[str, Any]:

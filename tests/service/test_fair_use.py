@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -54,7 +53,7 @@ class SimulatedFleet:
         if not self._begin_trial(worker):
             found = WorkerStore(self._store).take_up(None, worker.name, (), None)
             if found is not None:
-                holder = Holder(worker.name, 600.0, TURN_SECONDS)
+                holder = Holder(worker.name, 600.0, TURN_SECONDS, clock=lambda: self.now)
                 worker.study, worker.book = found.name, TrialLedger(self._store, self._artifacts, found, holder)
                 self._begin_trial(worker)
         worker.free_at = self.now + (TRIAL_SECONDS if worker.held else 1.0)
@@ -70,10 +69,9 @@ class SimulatedFleet:
 
 
 @pytest.fixture
-def fleet(store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch) -> SimulatedFleet:
+def fleet(store: Store, folder: Path) -> SimulatedFleet:
     """Four workers that have served a large study for a minute."""
     fleet = SimulatedFleet(store, folder, 4)
-    monkeypatch.setattr("service.storage.turn.time", SimpleNamespace(monotonic=lambda: fleet.now))
     store.create_study(study("large", trials=10_000))
     fleet.run_until(60)
     assert fleet.ended == {"large": 45}

@@ -15,7 +15,7 @@ from service.storage.comparison_store import ComparisonStore
 from service.storage.ledger import TrialLedger
 from service.storage.pagination import Sort
 from service.storage.records import StudyRecord
-from service.storage.states import StudyState
+from service.storage.states import Activity, StudyState
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from studies.datasets.preprocessing import PreparedData
@@ -77,6 +77,17 @@ def test_a_worker_goes_where_the_fewest_others_are(three: Store, folder: Path) -
     claimed(ledger(three, folder, "second", "e"))
     assert following(three, "f") == "third"
     assert following(three, "c") == "third"  # itself does not count
+
+
+def test_workers_that_hold_trials_count_beside_those_that_show_what_they_serve(three: Store, folder: Path) -> None:
+    for worker, name in (("a", "first"), ("b", "second"), ("c", "second")):
+        WorkerStore(three).show_worker(worker, Activity.TRAINING, three.study(name).id, 600.0)
+    for worker in "de":
+        claimed(ledger(three, folder, "third", worker))
+    assert following(three, "f") == "first"
+    for worker in "gh":
+        claimed(ledger(three, folder, "first", worker))
+    assert following(three, "f") == "second"  # whose last turn was no longer ago than that of the third
 
 
 def test_two_workers_of_two_studies_do_not_change_places(three: Store, folder: Path) -> None:

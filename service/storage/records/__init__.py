@@ -20,8 +20,11 @@ from service.storage.records.trials import (
     claimable,
     complete,
     gave_nothing,
+    held_by,
     in_budget,
     running,
+    running_in_study,
+    waiting,
 )
 from service.storage.records.webhooks import DeliveryRecord, WebhookRecord
 from service.storage.records.workers import WorkerRecord
@@ -47,7 +50,10 @@ __all__ = [
     "complete",
     "gave_nothing",
     "has_name",
+    "held_by",
     "in_budget",
     "running",
+    "running_in_study",
     "table_of",
+    "waiting",
 ]

@@ -13,6 +13,8 @@ from service.storage.records.table import Record, one_of
 from service.storage.states import LIVE_STUDY, Ending, TrialState
 
 _RUNNING = "state = 'RUNNING'"
+_HELD = "token IS NOT NULL"
+_WAITING = "state = 'WAITING'"
 _ASKED = "number IS NOT NULL"
 
 
@@ -30,11 +32,13 @@ class TrialRecord(Record):
         sa.UniqueConstraint("study_id", "place"),
         sa.UniqueConstraint("study_id", "number"),
         sa.Index("ix_regsweep_trials_claim", "study_id", "state", "place"),
-        # Finds every lease of every study without reading trials that have ended, and those of one worker. Neither
-        # index does for the other: PostgreSQL's statistics often say that no trial runs, and then it takes either for
-        # the shortest way to a trial, and reads all of it where that does not begin with what is asked for.
+        # Finds every lease of every study without reading trials that have ended, and those of one worker. PostgreSQL's
+        # statistics often say that no trial runs: then it takes any index of running trials for the shortest way to
+        # one, and reads all of it where that does not begin with what is asked for. So each has its own condition,
+        # and a query names the one it means; see `running`, `held_by` and `running_in_study`.
         _partial_index("running", "id", where=_RUNNING),
-        _partial_index("held", "worker", "study_id", where=_RUNNING),
+        _partial_index("held", "worker", "id", where=_HELD),
+        _partial_index("waiting", "study_id", where=_WAITING),  # nothing to read when nothing waits
         _partial_index("changed", "study_id", "changed", where="changed IS NOT NULL"),
         _partial_index("ended_at", "ended_at", where="ended_at IS NOT NULL"),
         # Each sort of a listing, see pagination.py; the first finds the best trial as well.
@@ -88,6 +92,21 @@ def running() -> sa.ColumnElement[bool]:
     return TrialRecord.state == sa.literal_column("'RUNNING'")
 
 
+def held_by(worker: str) -> sa.ColumnElement[bool]:
+    """Trials that this worker holds: one that waits or has ended has no token."""
+    return sa.and_(TrialRecord.worker == worker, TrialRecord.token.is_not(None))
+
+
+def running_in_study() -> sa.ColumnElement[bool]:
+    """As `running`, in a query of a few studies: these words are not the condition of any index of running trials."""
+    return TrialRecord.state.between(sa.literal_column("'RUNNING'"), sa.literal_column("'RUNNING'"))
+
+
+def waiting() -> sa.ColumnElement[bool]:
+    """Slots that wait for a worker; a literal, as in `running`."""
+    return TrialRecord.state == sa.literal_column("'WAITING'")
+
+
 def asked() -> sa.ColumnElement[bool]:
     """Trials that have a number: neither slots that wait for their first worker nor repeats of the best."""
     return TrialRecord.number.is_not(None)
@@ -107,7 +126,7 @@ def in_budget(studies: Iterable[StudyRecord]) -> sa.ColumnElement[bool]:
 
 def claimable() -> sa.ColumnElement[bool]:
     """Trials that wait for a worker, in a join with their studies."""
-    return sa.and_(TrialRecord.state == TrialState.WAITING, StudyRecord.state.in_(LIVE_STUDY))
+    return sa.and_(waiting(), StudyRecord.state.in_(LIVE_STUDY))
 
 
 class CurveRecord(Record):

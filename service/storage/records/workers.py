@@ -16,7 +16,7 @@ class WorkerRecord(Record):
 
     name: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
     activity: Mapped[Activity] = mapped_column(one_of(Activity, 20))
-    study_id: Mapped[int | None]  # that it serves; of a deleted study until it finds out
+    study_id: Mapped[int | None] = mapped_column(index=True)  # that it serves; of a deleted study until it finds out
     memory_bytes: Mapped[int | None] = mapped_column(sa.BigInteger)  # that its process holds
     cpus: Mapped[float | None]  # that it offers; see storage.offers. Of an earlier version's worker all are None
     gpus: Mapped[int | None]
