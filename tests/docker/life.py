@@ -87,8 +87,10 @@ def _look_at_containers(deployment: Deployment) -> None:
             secrets = [word for word in container["Config"]["Env"] if "PASSWORD=" in word or "DATABASE_URL=" in word]
             assert not secrets, service
     [worker] = deployment.containers("worker")
-    seen = "from studies.training.machine import memory_bytes; print(memory_bytes())"
-    assert int(deployment.compose("exec", "-T", "worker", "python", "-c", seen)) == worker["HostConfig"]["Memory"]
+    seen = "from studies.training.machine import memory_bytes, usable_cpus as cpus; print(memory_bytes(), cpus())"
+    memory, cpus = deployment.compose("exec", "-T", "worker", "python", "-c", seen).split()
+    assert int(memory) == worker["HostConfig"]["Memory"]
+    assert float(cpus) == worker["HostConfig"]["NanoCpus"] / 1e9
 
 
 def _run_example(deployment: Deployment, api: httpx.Client, key: str) -> None:
