@@ -16,32 +16,33 @@ from tests.acceptance.studies import ended, ran_exactly, read, trials
 from tests.docker.deployment import ROOT, Deployment
 
 _STUDY, _TRIALS = "breast-cancer", 60  # docs/examples/breast_cancer.yaml
+EXAMPLE_RUN = "example study submitted, run by 3 workers of which one is killed and one stopped, and compared"
 _TOOLS = ["pip", "gcc", "cc", "make", "ld", "git"]
 
 
 def live(deployment: Deployment, variant: str) -> None:
     """All of it; AssertionError where something does not hold."""
-    with _step(f"{variant}: images built"):
+    with step(f"{variant}: images built"):
         deployment.compose("build")
     _look_at_images(deployment)
     if variant == "PostgreSQL":
         deployment.make_secrets()
-        with _step("bucket made"):
+        with step("bucket made"):
             deployment.follow("The bucket")
     key = deployment.make_key()
-    with _step("up"):
+    with step("up"):
         deployment.compose("up", "--detach", "--wait")
     _look_at_containers(deployment)
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=deployment.url, headers=headers, timeout=60) as api:
-        with _step("example study submitted, run by 3 workers of which one is killed and one stopped, and compared"):
-            _run_example(deployment, api, key)
+        with step(EXAMPLE_RUN):
+            run_example(deployment, deployment, api, key)
         results = _results(api)
-        with _step("down and up again, all results found"):
+        with step("down and up again, all results found"):
             deployment.compose("down")
             deployment.compose("up", "--detach", "--wait")
             assert _results(api) == results
-        with _step("backed up, everything deleted, restored, all results found"):
+        with step("backed up, everything deleted, restored, all results found"):
             deployment.follow(f"Back up, {variant}")
             deployment.follow(f"Restore, {variant}")
             assert _results(api) == results
@@ -49,7 +50,8 @@ def live(deployment: Deployment, variant: str) -> None:
 
 
 @contextmanager
-def _step(done: str) -> Iterator[None]:
+def step(done: str) -> Iterator[None]:
+    """Print what was done, once it is."""
     began = time.monotonic()
     yield
     print(f"{done} ({time.monotonic() - began:.0f} s)", flush=True)
@@ -93,10 +95,11 @@ def _look_at_containers(deployment: Deployment) -> None:
     assert float(cpus) == worker["HostConfig"]["NanoCpus"] / 1e9
 
 
-def _run_example(deployment: Deployment, api: httpx.Client, key: str) -> None:
+def run_example(deployment: Deployment, workers: Deployment, api: httpx.Client, key: str) -> None:
+    """Submit the example to a server, and lose two of the workers that run it."""
     deployment.regsweep("submit", str(ROOT / "docs/examples/breast_cancer.yaml"), key=key)
-    deployment.compose("up", "--detach", "--wait", "--no-recreate", "--scale", "worker=3")
-    assert len(deployment.containers("worker")) == 3
+    workers.compose("up", "--detach", "--wait", "--no-recreate", "--scale", "worker=3")
+    assert len(workers.containers("worker")) == 3
     killed = eventually(lambda: _holders(api), 120)[0]
     deployment.docker("kill", killed)
     stopped = eventually(lambda: [holder for holder in _holders(api) if holder != killed], 120)[0]

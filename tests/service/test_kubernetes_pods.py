@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from service.api import readiness
 from service.api.app import create_app
+from service.child_process import regsweep_command
 from service.settings import Settings
 from service.worker.main import _LEAVING_SECONDS
 from tests.service.commanding import run_command
@@ -105,3 +106,16 @@ def test_a_workers_probes_are_its_own_check_and_it_has_time_to_keep_its_state(po
                 assert folder in {mount["mountPath"] for mount in container["volumeMounts"]}
                 checked = run_command(*arguments, REGSWEEP_HEARTBEAT_PATH="/nowhere/heartbeat")
                 assert "no heartbeat yet" in checked.stderr
+
+
+@each_pod
+def test_a_node_of_ray_tells_its_worker_to_leave_and_waits_for_it(pod: PodTemplate) -> None:
+    for container in pod.containers:
+        if container["name"] == "ray-worker":
+            shell, option, script = container["lifecycle"]["preStop"]["exec"]["command"]
+            assert (shell, option) == ("sh", "-c")
+            (pattern,) = re.findall("grep -q '(.*)'", script)
+            assert re.search(pattern, " ".join(regsweep_command("worker", "--attached")))
+            assert not re.search(pattern, script)  # or the shell ends itself
+            (seconds,) = re.findall(r"^sleep (\d+)$", script, re.MULTILINE)
+            assert _LEAVING_SECONDS < int(seconds) < pod.spec["terminationGracePeriodSeconds"] / 2
