@@ -1,4 +1,4 @@
-"""`make test-docker`: docker/README.md is followed, on SQLite, on PostgreSQL, and with workers on another host.
+"""`make test-docker`: docker/README.md is followed, on SQLite, on PostgreSQL, with workers on another host, and on Ray.
 
 It prints what was done and seen.
 """
@@ -12,29 +12,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.docker import elsewhere
+from tests.docker import elsewhere, kuberay
 from tests.docker.deployment import Deployment
 from tests.docker.life import live
 
 _FILES = {"SQLite": ["compose.yaml"], "PostgreSQL": ["compose.yaml", "compose.postgres.yaml"]}
-_ELSEWHERE = "elsewhere"
+_VARIANTS = [*_FILES, "elsewhere", "KubeRay"]
 
 
 def main() -> int:
     """Run the variants that are named, or all; the exit status."""
-    for variant in sys.argv[1:] or [*_FILES, _ELSEWHERE]:
-        with tempfile.TemporaryDirectory() as name:
-            folder, port = Path(name), _free_port()
-            if variant == _ELSEWHERE:
-                home, workers = elsewhere.deployments(folder, port)
-                with _removed(home), _removed(workers):
-                    elsewhere.live(home, workers)
-            else:
-                deployment = Deployment(_FILES[variant], folder, port)
-                with _removed(deployment):
-                    live(deployment, variant)
+    for variant in sys.argv[1:] or _VARIANTS:
+        with tempfile.TemporaryDirectory() as folder:
+            _run(variant, Path(folder), _free_port())
         print(f"{variant}: everything holds", flush=True)
     return 0
+
+
+def _run(variant: str, folder: Path, port: int) -> None:
+    if variant == "elsewhere":
+        home, workers = elsewhere.deployments(folder, port)
+        with _removed(home), _removed(workers):
+            elsewhere.live(home, workers)
+    elif variant == "KubeRay":
+        ray = kuberay.deployment(folder, port)
+        with _removed(ray):
+            kuberay.live(ray)
+    else:
+        deployment = Deployment(_FILES[variant], folder, port)
+        with _removed(deployment):
+            live(deployment, variant)
 
 
 @contextmanager

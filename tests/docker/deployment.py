@@ -29,8 +29,8 @@ class Deployment:
     @property
     def environment(self) -> dict[str, str]:
         """What compose reads its files, its project and their variables from."""
-        own_files = [Path(__file__).with_name(name) for name in self.files]
-        files = [DOCKER / name for name in self.files] + [file for file in own_files if file.exists()]
+        own_files = [Path(__file__).parent / name for name in self.files]
+        files = dict.fromkeys([DOCKER / name for name in self.files] + [file for file in own_files if file.exists()])
         own = ("REGSWEEP_", "COMPOSE_")
         return {name: value for name, value in os.environ.items() if not name.startswith(own)} | {
             "COMPOSE_FILE": os.pathsep.join(map(str, files)),
