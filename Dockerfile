@@ -90,5 +90,6 @@ COPY --from=worker-packages /opt/regsweep /opt/regsweep
 COPY --from=build /opt/project /opt/regsweep
 COPY --from=worker-contents /sbom.cdx.json /opt/regsweep/share/
 ENV REGSWEEP_HEARTBEAT_PATH=/tmp/heartbeat
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=2s CMD ["regsweep", "worker", "--check"]
+# Ten seconds, for the check starts beside a training that takes the whole processor.
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --start-interval=2s CMD ["regsweep", "worker", "--check"]
 CMD ["regsweep", "worker"]

@@ -8,14 +8,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from studies.training.machine import usable_cpus
+
 #: The file in a URL of SQLAlchemy's, which a light install does not have.
 _SQLITE_FILE = re.compile(r"sqlite(?:\+\w+)?:///(?!:memory:|file:)([^?]+)")
 DATABASE, ARTIFACTS = Path("data/regsweep.db"), Path("data/artifacts")
 
 
 def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The whole cores that this process may use, at least one."""
+    return max(1, int(usable_cpus()))
 
 
 def default_cache_folder() -> Path:

@@ -1,4 +1,4 @@
-"""The machine that trains: its memory, and a name for its processor and TensorFlow."""
+"""The machine that trains: its processors, its memory, and a name for its processor and TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,15 +10,31 @@ from functools import cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
-#: A container's limit, by version 2 and version 1 of Linux' control groups.
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+#: Linux' control groups, where a container finds its limits.
+_GROUPS = Path("/sys/fs/cgroup")
 
 
-def memory_bytes() -> int:
+def usable_cpus(groups: Path = _GROUPS) -> float:
+    """The processors that this process may use, or less, also a fraction, where a container limits their time."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # By version 2, else by version 1: microseconds in each period.
+    words = _words(groups / "cpu.max") or (
+        _words(groups / "cpu/cpu.cfs_quota_us") + _words(groups / "cpu/cpu.cfs_period_us")
+    )
+    if len(words) != 2 or words[0] in {"max", "-1"}:
+        return float(cpus)
+    return min(float(cpus), int(words[0]) / int(words[1]))
+
+
+def memory_bytes(groups: Path = _GROUPS) -> int:
     """The machine's memory, or less where a container limits it."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [file.read_text().strip() for file in _LIMITS if file.exists()]
+    limits = _words(groups / "memory.max") or _words(groups / "memory/memory.limit_in_bytes")
     return min([machine, *(int(limit) for limit in limits if limit != "max")])
+
+
+def _words(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
 
 
 def resident_bytes() -> int:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,25 @@ DOCKER = ROOT / "docker"
 class Deployment:
     """Compose files with what they are told by the environment."""
 
-    files: Sequence[str]  # those of docker/, each with the one of the same name that the test lays over it
+    files: Sequence[str]  # those of docker/, each with the one of the same name that the test lays over it, if any
     folder: Path  # for passwords and backups
     port: int
+    project: str = "regsweep-test"
+    settings: Mapping[str, str] = field(default_factory=dict)  # more that a user would write into .env
 
     @property
     def environment(self) -> dict[str, str]:
         """What compose reads its files, its project and their variables from."""
-        files = [DOCKER / name for name in self.files] + [Path(__file__).with_name(name) for name in self.files]
+        own_files = [Path(__file__).parent / name for name in self.files]
+        files = dict.fromkeys([DOCKER / name for name in self.files] + [file for file in own_files if file.exists()])
         own = ("REGSWEEP_", "COMPOSE_")
         return {name: value for name, value in os.environ.items() if not name.startswith(own)} | {
             "COMPOSE_FILE": os.pathsep.join(map(str, files)),
-            "COMPOSE_PROJECT_NAME": "regsweep-test",
+            "COMPOSE_PROJECT_NAME": self.project,
             "REGSWEEP_TAG": "test",
             "REGSWEEP_PUBLISH": f"127.0.0.1:{self.port}",
             "REGSWEEP_SECRETS": str(self.folder / "secrets"),
+            **self.settings,
         }
 
     @property
@@ -62,6 +66,10 @@ class Deployment:
     def make_secrets(self) -> None:
         """The passwords of the PostgreSQL variant."""
         self._run(str(DOCKER / "make_secrets"), str(self.folder / "secrets"))
+
+    def make_tls(self, host: str) -> None:
+        """The certificate of the host that publishes, and what workers elsewhere need."""
+        self._run(str(DOCKER / "make_tls"), host, str(self.folder / "secrets"))
 
     def follow(self, heading: str) -> str:
         """Run the commands that stand under a heading of docker/README.md; what they print."""

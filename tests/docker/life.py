@@ -15,33 +15,34 @@ from tests.acceptance.polling import eventually
 from tests.acceptance.studies import ended, ran_exactly, read, trials
 from tests.docker.deployment import ROOT, Deployment
 
-_STUDY, _TRIALS = "breast-cancer", 60  # docs/examples/breast_cancer.yaml
+STUDY, TRIALS = "breast-cancer", 60  # docs/examples/breast_cancer.yaml
+EXAMPLE_RUN = "example study submitted, run by 3 workers of which one is killed and one stopped, and compared"
 _TOOLS = ["pip", "gcc", "cc", "make", "ld", "git"]
 
 
 def live(deployment: Deployment, variant: str) -> None:
     """All of it; AssertionError where something does not hold."""
-    with _step(f"{variant}: images built"):
+    with step(f"{variant}: images built"):
         deployment.compose("build")
     _look_at_images(deployment)
     if variant == "PostgreSQL":
         deployment.make_secrets()
-        with _step("bucket made"):
+        with step("bucket made"):
             deployment.follow("The bucket")
     key = deployment.make_key()
-    with _step("up"):
+    with step("up"):
         deployment.compose("up", "--detach", "--wait")
     _look_at_containers(deployment)
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=deployment.url, headers=headers, timeout=60) as api:
-        with _step("example study submitted, run by 3 workers of which one is killed and one stopped, and compared"):
-            _run_example(deployment, api, key)
+        with step(EXAMPLE_RUN):
+            run_example(deployment, deployment, api, key)
         results = _results(api)
-        with _step("down and up again, all results found"):
+        with step("down and up again, all results found"):
             deployment.compose("down")
             deployment.compose("up", "--detach", "--wait")
             assert _results(api) == results
-        with _step("backed up, everything deleted, restored, all results found"):
+        with step("backed up, everything deleted, restored, all results found"):
             deployment.follow(f"Back up, {variant}")
             deployment.follow(f"Restore, {variant}")
             assert _results(api) == results
@@ -49,7 +50,8 @@ def live(deployment: Deployment, variant: str) -> None:
 
 
 @contextmanager
-def _step(done: str) -> Iterator[None]:
+def step(done: str) -> Iterator[None]:
+    """Print what was done, once it is."""
     began = time.monotonic()
     yield
     print(f"{done} ({time.monotonic() - began:.0f} s)", flush=True)
@@ -87,31 +89,34 @@ def _look_at_containers(deployment: Deployment) -> None:
             secrets = [word for word in container["Config"]["Env"] if "PASSWORD=" in word or "DATABASE_URL=" in word]
             assert not secrets, service
     [worker] = deployment.containers("worker")
-    seen = "from studies.training.machine import memory_bytes; print(memory_bytes())"
-    assert int(deployment.compose("exec", "-T", "worker", "python", "-c", seen)) == worker["HostConfig"]["Memory"]
+    seen = "from studies.training.machine import memory_bytes, usable_cpus as cpus; print(memory_bytes(), cpus())"
+    memory, cpus = deployment.compose("exec", "-T", "worker", "python", "-c", seen).split()
+    assert int(memory) == worker["HostConfig"]["Memory"]
+    assert float(cpus) == worker["HostConfig"]["NanoCpus"] / 1e9
 
 
-def _run_example(deployment: Deployment, api: httpx.Client, key: str) -> None:
+def run_example(deployment: Deployment, workers: Deployment, api: httpx.Client, key: str) -> None:
+    """Submit the example to a server, and lose two of the workers that run it."""
     deployment.regsweep("submit", str(ROOT / "docs/examples/breast_cancer.yaml"), key=key)
-    deployment.compose("up", "--detach", "--wait", "--no-recreate", "--scale", "worker=3")
-    assert len(deployment.containers("worker")) == 3
+    workers.compose("up", "--detach", "--wait", "--no-recreate", "--scale", "worker=3")
+    assert len(workers.containers("worker")) == 3
     killed = eventually(lambda: _holders(api), 120)[0]
     deployment.docker("kill", killed)
     stopped = eventually(lambda: [holder for holder in _holders(api) if holder != killed], 120)[0]
     deployment.docker("stop", stopped)
     [container] = deployment.docker_json("inspect", stopped)
     assert container["State"]["ExitCode"] == 0, "SIGTERM did not end the worker in order"
-    eventually(lambda: read(api, _STUDY)["comparison"]["state"] == "completed", 900)
-    ended(api, _STUDY)
-    ran_exactly(api, _STUDY, _TRIALS)
-    endings = {holder: {a["ending"] for a in _attempts(api) if _container(a) == holder} for holder in (killed, stopped)}
+    eventually(lambda: read(api, STUDY)["comparison"]["state"] == "completed", 900)
+    ended(api, STUDY)
+    ran_exactly(api, STUDY, TRIALS)
+    endings = {holder: {a["ending"] for a in attempts(api) if _container(a) == holder} for holder in (killed, stopped)}
     assert "lost" in endings[killed]
     assert endings[stopped] <= {"told"}, "a worker that was stopped has not handed its trials back"
 
 
 def _holders(api: httpx.Client) -> list[str]:
     """The containers whose workers run trials of the example or of its comparison."""
-    return sorted({_container(attempt) for attempt in _attempts(api, "RUNNING") if attempt["ending"] is None})
+    return sorted({_container(attempt) for attempt in attempts(api, "RUNNING") if attempt["ending"] is None})
 
 
 def _container(attempt: dict[str, Any]) -> str:
@@ -119,10 +124,10 @@ def _container(attempt: dict[str, Any]) -> str:
     return container
 
 
-def _attempts(api: httpx.Client, state: str | None = None) -> Iterator[dict[str, Any]]:
+def attempts(api: httpx.Client, state: str | None = None) -> Iterator[dict[str, Any]]:
     """Every attempt at the trials of the example and of its comparison."""
-    parts = api.get(f"/v1/studies/{_STUDY}/comparison").json()["parts"]
-    for name in [_STUDY, *(part["name"] for part in parts)]:
+    parts = api.get(f"/v1/studies/{STUDY}/comparison").json()["parts"]
+    for name in [STUDY, *(part["name"] for part in parts)]:
         for trial in trials(api, name):
             if state in {None, trial["state"]}:
                 yield from api.get(f"/v1/studies/{name}/trials/{trial['number']}/attempts").json()
@@ -131,5 +136,5 @@ def _attempts(api: httpx.Client, state: str | None = None) -> Iterator[dict[str,
 def _results(api: httpx.Client) -> dict[str, bytes]:
     """What must be there for ever, as the server gives it."""
     paths = ["", "/trials.csv", "/model", "/comparison"]
-    answers = {path: api.get(f"/v1/studies/{_STUDY}{path}") for path in paths}
+    answers = {path: api.get(f"/v1/studies/{STUDY}{path}") for path in paths}
     return {path: answer.raise_for_status().content for path, answer in answers.items()}

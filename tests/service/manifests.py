@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 DOCKER = Path(__file__).parents[2] / "docker"
@@ -19,11 +20,8 @@ DEPLOYMENTS = (KUBERNETES / "cpu", KUBERNETES / "gpu", KUBERNETES / "keda", DOCK
 #: Whose schemas come with other programs than Kubernetes.
 OTHERS = {"PodMonitor", "RayCluster", "ScaledObject", "TriggerAuthentication"}
 Document = dict[str, Any]
-
-
-def has_kubectl() -> bool:
-    """Whether what renders the manifests is installed."""
-    return shutil.which("kubectl") is not None
+needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+each_deployment = pytest.mark.parametrize("folder", DEPLOYMENTS, ids=lambda folder: folder.name)
 
 
 @cache
@@ -89,3 +87,12 @@ def mounted_secret_files(pod: PodTemplate, container: Document) -> dict[str, str
             for item in source["secret"]["items"]:
                 files[f"{mount['mountPath']}/{item['path']}"] = item["key"]
     return files
+
+
+def all_pods() -> Iterator[PodTemplate]:
+    """Every pod as it is written; kustomize adds to some."""
+    for _, document in written():
+        yield from pod_templates(document)
+
+
+each_pod = pytest.mark.parametrize("pod", [*all_pods()], ids=lambda pod: pod.of)

