@@ -32,7 +32,7 @@ _BYTES: TypeAdapter[int] = TypeAdapter(ByteSize)
 
 
 #: Bytes of memory, as a number or as a text such as "2 GiB".
-Size = Annotated[ByteSize, BeforeValidator(read_size)]
+Size = Annotated[int, Field(strict=True), BeforeValidator(read_size)]
 
 
 def size_text(size: int) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import ByteSize
 
 from service.settings import Settings
 from service.storage import demand
@@ -76,7 +75,7 @@ def test_what_a_study_asks_for_is_known_before_a_worker_has_begun_it(store: Stor
     assert [(one.trials, one.at_once, one.max_workers) for one in read(store)] == [
         (5, 2, None), (20, 8, None), (6, 3, None), (90, 4, 2), (9, 8, 4),
     ]  # fmt: skip
-    assert read(store)[-1].resources == Resources(gpus=1, memory=ByteSize(2**31))
+    assert read(store)[-1].resources == Resources(gpus=1, memory=2**31)
     assert read(store)[0].resources == Resources()
 
 

@@ -1,4 +1,4 @@
-"""What workers offer, where they run and what they serve alone; what studies need, and how many workers they may have at once."""
+"""What workers offer, where they run and what they serve alone; what studies need, and their most workers."""
 
 import sqlalchemy as sa
 from alembic import op
