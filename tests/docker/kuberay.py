@@ -24,7 +24,7 @@ def deployment(folder: Path, port: int) -> Deployment:
     cpu, _ = cluster["workerGroupSpecs"]
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     fleet = {"REGSWEEP_FLEET": "ray", "REGSWEEP_RAY_ADDRESS": f"ray://{_HEAD}:10001", "REGSWEEP_MAX_WORKERS": "2"}
-    node = _service(cpu, f"--address={_HEAD}:6379 --num-cpus=1", token | {"FQ_RAY_IP": _HEAD})
+    node = _service(cpu, f"--address={_HEAD}:6379 --num-cpus=1", token)
     services = {
         "server": {"image": "regsweep-server-ray:test", "build": {"args": {"RAY": "1"}}, "environment": fleet | token},
         "worker": {"deploy": {"replicas": 0}},
@@ -40,7 +40,10 @@ def _service(group: Document, options: str, environment: dict[str, str]) -> dict
     """A pod's container as compose has it, started as KubeRay does."""
     pod = group["template"]["spec"]
     (container,) = pod["containers"]
-    context, probe = container["securityContext"], container["readinessProbe"]
+    context = container["securityContext"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    probed = ports[container["readinessProbe"]["tcpSocket"]["port"]]
+    connect = f"import socket; socket.create_connection((socket.gethostname(), {probed}), 5)"
     given = " ".join(f"--{name}={value}" for name, value in group["rayStartParams"].items())
     return {
         "image": "regsweep-worker-ray:test",
@@ -57,9 +60,9 @@ def _service(group: Document, options: str, environment: dict[str, str]) -> dict
         "mem_limit": container["resources"]["limits"]["memory"].lower().removesuffix("i"),
         "networks": ["inside"],
         "healthcheck": {
-            "test": ["CMD", *(word.replace("$", "$$") for word in probe["exec"]["command"])],
+            "test": ["CMD", "python", "-c", connect],
             "interval": "5s",
-            "timeout": f"{probe['timeoutSeconds']}s",
+            "timeout": "10s",
             "start_period": "120s",
         },
         "labels": {"leaves": json.dumps(container.get("lifecycle", {}).get("preStop")).replace("$", "$$")},

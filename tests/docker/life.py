@@ -100,7 +100,7 @@ def run_example(deployment: Deployment, workers: Deployment, api: httpx.Client, 
     deployment.regsweep("submit", str(ROOT / "docs/examples/breast_cancer.yaml"), key=key)
     workers.compose("up", "--detach", "--wait", "--no-recreate", "--scale", "worker=3")
     assert len(workers.containers("worker")) == 3
-    killed = eventually(lambda: _holders(api), 120)[0]
+    killed = eventually(lambda: _frozen_holder(deployment, api), 120)
     deployment.docker("kill", killed)
     stopped = eventually(lambda: [holder for holder in _holders(api) if holder != killed], 120)[0]
     deployment.docker("stop", stopped)
@@ -112,6 +112,16 @@ def run_example(deployment: Deployment, workers: Deployment, api: httpx.Client, 
     endings = {holder: {a["ending"] for a in attempts(api) if _container(a) == holder} for holder in (killed, stopped)}
     assert "lost" in endings[killed]
     assert endings[stopped] <= {"told"}, "a worker that was stopped has not handed its trials back"
+
+
+def _frozen_holder(deployment: Deployment, api: httpx.Client) -> str:
+    """A worker that runs trials and is frozen, for they could end before it is killed; none is an empty name."""
+    for holder in _holders(api):
+        deployment.docker("pause", holder)
+        if holder in _holders(api):
+            return holder
+        deployment.docker("unpause", holder)
+    return ""
 
 
 def _holders(api: httpx.Client) -> list[str]:
