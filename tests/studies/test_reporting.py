@@ -64,10 +64,10 @@ def reported(epoch_seconds: float) -> CountingLedger:
 
 def test_a_trial_that_takes_ten_times_as_long_brings_its_curve_little_more_often() -> None:
     short, long = reported(20 / EPOCHS), reported(200 / EPOCHS)
-    assert 10 <= short.curves <= 20  # about once a second
-    assert 20 <= short.reports <= 80
+    assert 5 <= short.curves <= 12
+    assert 10 <= short.reports <= 40
     assert short.curves < long.curves < 5 * short.curves
-    assert short.reports < long.reports < 5 * short.reports
+    assert short.reports < long.reports < 6 * short.reports
 
 
 def test_every_rung_is_reported_once_however_seldom_reports_bring_values() -> None:
