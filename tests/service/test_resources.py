@@ -208,6 +208,13 @@ def test_at_most_max_workers_turn_to_a_study_at_the_same_moment(store: Store) ->
         assert sum(pool.map(turn, "abcdefgh")) == 2
 
 
+def test_a_worker_that_has_just_published_a_report_counts_as_soon_as_it_turns_to_a_study(store: Store) -> None:
+    store.create_study(study(trials=32, max_workers=1))
+    workers = WorkerStore(store)
+    workers.show_worker("a", Activity.PUBLISHING, None, 600.0)
+    assert [workers.take_up(None, worker, (), None) is not None for worker in "ab"] == [True, False]
+
+
 def test_the_parts_of_a_comparison_share_the_workers_of_their_study(store: Store, folder: Path) -> None:
     store.create_study(compared_study(trials=1, max_workers=2))
     assert [len(ledger(store, folder, "iris", "a").claim(1)), len(ledger(store, folder, PARTS[0], "b").claim(1))] == [
