@@ -12,11 +12,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.names import DEFAULT_PROJECT
 from service.storage.records.table import Record, one_of
-from service.storage.states import ComparisonState, StudyState
+from service.storage.states import ACTIVE_COMPARISON, ENDED_STUDY, ComparisonState, StudyState
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
 
-#: Queries must state it word for word.
+#: Queries must state it word for word, see `unpublished`.
 _UNPUBLISHED = sa.text("parent_id IS NULL AND presented IS NULL")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -112,6 +112,13 @@ class StudyRecord(Record):
     def root_id(self) -> int:
         """The id of the study whose comparison it is a part of, else its own."""
         return self.parent_id or self.id
+
+
+def unpublished() -> sa.ColumnElement[bool]:
+    """Studies that have ended, with their comparison, and whose report is not published."""
+    compared = sa.or_(StudyRecord.comparison_state.is_(None), StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON))
+    ended = StudyRecord.state.in_(ENDED_STUDY), StudyRecord.parent_id.is_(None)  # as in _UNPUBLISHED
+    return sa.and_(*ended, StudyRecord.published.is_(None), compared)
 
 
 class ChangeRecord(Record):
