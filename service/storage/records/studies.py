@@ -31,7 +31,13 @@ class StudyRecord(Record):
         sa.Index("ix_regsweep_studies_project", "project", "id"),
         sa.Index("ix_regsweep_studies_state", "state", "parent_id"),
         # Idle workers ask for them again and again: those that have ended are most studies, and nearly all published.
-        sa.Index("ix_regsweep_studies_unpublished", "state", sqlite_where=_UNPUBLISHED, postgresql_where=_UNPUBLISHED),
+        # By the same columns as the index above, or SQLite takes that one.
+        sa.Index(
+            "ix_regsweep_studies_unpublished",
+            *("state", "parent_id"),
+            sqlite_where=_UNPUBLISHED,
+            postgresql_where=_UNPUBLISHED,
+        ),
         {"sqlite_autoincrement": True},  # a deleted study's id names its artifacts and is never reused
     )
 
