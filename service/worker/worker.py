@@ -241,6 +241,8 @@ class Worker:
     def _sweep(self, study: StudyRecord) -> bool:
         """Sweep a study for a turn, or end it; return False when there was nothing to claim."""
         self._note_progress()
+        # An error sets the study aside: a later version may have written it, whose workers can read it.
+        spec = study.parsed_spec
         self._swept.add(study.id)
         self.presence.show(Activity.LOADING_DATA, study.id)
         settings = self._settings
@@ -254,7 +256,6 @@ class Worker:
             self.presence.offer,
         )
         try:
-            spec = study.parsed_spec
             data = self._prepare(spec.dataset, spec.seed, spec.resampling, spec.lookups)
             self._keep_preparations(study, data)
             with self.presence.compiling():

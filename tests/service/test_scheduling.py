@@ -264,6 +264,17 @@ def test_a_worker_that_hands_its_trial_back_turns_to_the_next_study_without_a_pa
     assert entries == [[1], [1, 2, 3], [2, 3]]
 
 
+def test_a_study_of_a_later_version_waits_for_a_worker_that_can_read_it(store: Store, folder: Path) -> None:
+    store.create_study(study("later", trials=1, priority=9))
+    store.create_study(study("known", trials=1))
+    with store.engine.begin() as connection:
+        later = sa.update(StudyRecord).where(StudyRecord.name == "later")
+        connection.execute(later.values(spec=store.study("later").spec | {"not yet known": 1}))
+    with working(store, folder):
+        eventually(lambda: store.study("known").state == "completed", 20)
+    assert store.study("later").state == "queued"
+
+
 TIMEOUT = {"trials": 9, "epochs": 3, "timeout_seconds": 1000}
 
 
