@@ -14,7 +14,7 @@ from service.storage.states import ACTIVE_COMPARISON, StudyState
 from service.storage.store import Store
 from studies.analysis import techniques
 from studies.search.idle_parameters import without_idle_rates
-from studies.spec.budget import Budget, seconds_text
+from studies.spec.budget import seconds_text
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import UploadedDataset
 from studies.spec.differences import differences
@@ -43,7 +43,8 @@ def begin_or_resume(store: Store, spec: StudySpec, project: str | None = None) -
 def find_same(store: Store, spec: StudySpec) -> StudyRecord:
     """Find the study of this name, which must be the same; one without a comparison may get it.
 
-    A study that was extended has at least the trials and the time that are asked for, and is the same.
+    A study that was extended has at least the trials and the time that are asked for, and is the same; so is one whose
+    `max_workers` was changed.
 
     Raises NameInUseError when it is another study, ConflictError when it has another comparison.
     """
@@ -55,15 +56,15 @@ def find_same(store: Store, spec: StudySpec) -> StudyRecord:
     # A study of an earlier version may lack what is a default now, and search what does nothing.
     stored = [study.parsed_spec, StudySpec.model_validate(study.spec)]
     stored += [without_idle_rates(each) for each in stored]
-    kept = [_asking_no_more(_alone(each), spec.budget) for each in stored]
+    kept = [_asking_no_more(_alone(each), spec) for each in stored]
     if alone not in kept:
         raise NameInUseError(name, differences(kept[-1], alone))
     _check_comparison(study, spec)
     return study
 
 
-def more_than_asked(study: StudyRecord, spec: StudySpec) -> str:
-    """Say what a study has more of than its description asks for, as it was extended: empty where nothing."""
+def other_than_asked(study: StudyRecord, spec: StudySpec) -> str:
+    """Say what a study has other than its description asks for, as it was extended or changed: empty where nothing."""
     has, asked = study.parsed_spec.budget, spec.budget
     more = []
     if has.trials > asked.trials:
@@ -71,6 +72,10 @@ def more_than_asked(study: StudyRecord, spec: StudySpec) -> str:
     if asked.timeout_seconds is not None and (has.timeout_seconds or inf) > asked.timeout_seconds:
         time = "no time limit" if has.timeout_seconds is None else f"{seconds_text(has.timeout_seconds)} seconds"
         more.append(f"{time}, where {seconds_text(asked.timeout_seconds)} are asked for")
+    most, wanted = study.max_workers, spec.max_workers
+    if most != wanted:
+        limits = ["no max_workers" if limit is None else f"max_workers {limit}" for limit in (most, wanted)]
+        more.append(f"{limits[0]}, where {limits[1]} is asked for")
     return f"has {' and '.join(more)}" if more else ""
 
 
@@ -82,12 +87,13 @@ def _alone(spec: StudySpec) -> StudySpec:
     return spec.model_copy(update={"comparison": None, "dataset": dataset})
 
 
-def _asking_no_more(kept: StudySpec, asked: Budget) -> StudySpec:
-    """A study that is kept, with what is asked for where it has more of it."""
-    fewer: dict[str, Any] = {"trials": min(kept.budget.trials, asked.trials)}
-    if (kept.budget.timeout_seconds or inf) > (asked.timeout_seconds or inf):
-        fewer["timeout_seconds"] = asked.timeout_seconds
-    return kept.model_copy(update={"budget": kept.budget.model_copy(update=fewer)})
+def _asking_no_more(kept: StudySpec, asked: StudySpec) -> StudySpec:
+    """A study that is kept, with what is asked for where it has more of it, or where users may change it."""
+    fewer: dict[str, Any] = {"trials": min(kept.budget.trials, asked.budget.trials)}
+    if (kept.budget.timeout_seconds or inf) > (asked.budget.timeout_seconds or inf):
+        fewer["timeout_seconds"] = asked.budget.timeout_seconds
+    max_workers = kept.max_workers if kept.reproducible else asked.max_workers
+    return kept.model_copy(update={"budget": kept.budget.model_copy(update=fewer), "max_workers": max_workers})
 
 
 def _check_comparison(study: StudyRecord, spec: StudySpec) -> None:

@@ -112,7 +112,10 @@ def describe(document: Mapping[str, Any], study: StudyView, folder: Path) -> Stu
     described = parse(document)
     # A study of an earlier version may search dropout where nothing drops.
     specs = (without_idle_rates(on_server), described)
-    alone = [spec.model_copy(update={"comparison": None}) for spec in specs]
+    aside: dict[str, None] = {"comparison": None}
+    if not described.reproducible:  # then it may have been changed since, and does not make another study of it
+        aside["max_workers"] = None
+    alone = [spec.model_copy(update=aside) for spec in specs]
     if alone[0] != alone[1]:
         raise NameInUseError(study.name, differences(*alone))
     return described

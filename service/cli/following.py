@@ -24,7 +24,7 @@ from service.schemas.studies import StudyView
 from service.storage.states import StudyState
 from studies.analysis.labels import duration, label, number
 from studies.objectives import OBJECTIVES, cost_sign
-from studies.spec.study import StudySpec
+from studies.spec.resources import resources_text
 
 _POLL_SECONDS = 0.3
 _PATIENCE_SECONDS = 30.0  # without any worker; one that starts is known at once
@@ -145,10 +145,16 @@ def what_happens(look: Look) -> str:
         return f"waiting: {study.problem}"
     if look.workers == 0 and not study.progress.running:
         return "waiting, for no worker is running"
-    if study.waits_for is not None and (needs := str(StudySpec.read(study.spec).resources)):
+    if study.waits_for is not None and (needs := _needs(study)):
         return f"waiting for a worker that offers {needs}"
     begun = study.state != StudyState.QUEUED
     return "waiting for a worker" if not begun or study.comparison is None else f"{study.comparison.state}"
+
+
+def _needs(study: StudyView) -> str:
+    # Not by reading the spec, which a later server may have more fields in.
+    needs = study.spec["resources"]
+    return resources_text(needs["cpus"], needs["gpus"], needs["memory"])
 
 
 def _pace(look: Look, speed: float) -> str:

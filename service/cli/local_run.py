@@ -21,7 +21,7 @@ from service.cli.source import Source, database_flags, say_if_new, user_access
 from service.cli.summary import show_all
 from service.errors import ConflictError, NameInUseError, NotFoundError, QuotaError, WorkersFailedError
 from service.local import LocalStudies
-from service.resuming import begin_or_resume, more_than_asked
+from service.resuming import begin_or_resume, other_than_asked
 from service.schemas.studies import StudyView
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -62,7 +62,7 @@ def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model
             if error.extension:
                 error.add_note(f"extend it: regsweep extend {quote(str(spec.name))}{error.extension}{flags}")
             raise
-        if more := more_than_asked(store.study(name), spec):
+        if more := other_than_asked(store.study(name), spec):
             say(f"regsweep: '{name}' {more}; it goes on with these", file=sys.stderr)
         source = Source(LocalStudies(store, artifacts, settings), None, settings, flags)
         # Without its data, which does not change and is long to read of a wide table.

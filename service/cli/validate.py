@@ -172,10 +172,10 @@ def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> I
 def _say_run(spec: StudySpec, store: Store) -> str:
     """What `run` does with the study that has the name; it forgives more than submitting does."""
     from service.errors import ConflictError
-    from service.resuming import find_same, more_than_asked
+    from service.resuming import find_same, other_than_asked
 
     try:
-        more = more_than_asked(find_same(store, spec), spec)
+        more = other_than_asked(find_same(store, spec), spec)
     except ConflictError as error:
         return f"`regsweep run` refuses it: {error}"
     goes_on = f"A study named '{spec.name}' exists here: `regsweep run` goes on with it"

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from service.storage.records import StudyRecord, TrialRecord
-from service.storage.states import ACTIVE_COMPARISON, ENDED_STUDY, LIVE_STUDY, OPEN_TRIAL
+from service.storage.records import StudyRecord, TrialRecord, unpublished
+from service.storage.states import LIVE_STUDY, OPEN_TRIAL
 from studies.spec.resampling import Resampling
 from studies.spec.resources import Resources
+from studies.spec.training import REPRODUCIBLE_WORKERS
 
 _UNKNOWN_LANES = 8  # of a study that no worker has begun and that names none
-_REPRODUCIBLE_WORKERS = 2  # have work with the lanes full, see studies.search.generations
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def read(session: Session) -> list[Demand]:
             row.trials,
             max(1, row.lanes // Resampling.model_validate(row.resampling).fits),
             Resources(cpus=row.needs_cpus, gpus=row.needs_gpus, memory=row.needs_memory),
-            row.max_workers or (_REPRODUCIBLE_WORKERS if row.reproducible else None),
+            row.max_workers or (REPRODUCIBLE_WORKERS if row.reproducible else None),
             row.root_id,
             row.priority,
         )
@@ -74,7 +74,4 @@ def read(session: Session) -> list[Demand]:
 
 def _is_unpublished(session: Session) -> bool:
     """Whether a report waits for a worker, see WorkerStore.claim_unpublished."""
-    compared = sa.or_(StudyRecord.comparison_state.is_(None), StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON))
-    ended = sa.and_(StudyRecord.state.in_(ENDED_STUDY), StudyRecord.parent_id.is_(None), compared)
-    query = sa.select(StudyRecord.id).where(ended, StudyRecord.published.is_(None)).limit(1)
-    return session.scalar(query) is not None
+    return session.scalar(sa.select(StudyRecord.id).where(unpublished()).limit(1)) is not None

@@ -92,6 +92,7 @@ class TrialLedger:
         self._opened_numbers: dict[int, int] = {}  # of trials that were opened here, by trial id
         self._last_number = -1  # the highest that was read or opened
         self._awaited = set[int]()  # numbers of other workers' trials that had not ended when last read
+        self.has_claimed = False  # any trial, ever
         self._holder = holder
         self._turn = Turn(WorkerStore(store), study, holder)
         self._deadline = Deadline(store.optuna, study)
@@ -129,6 +130,7 @@ class TrialLedger:
             self._nothing_changed = study.invalidated_count == self._invalidated_count and not (
                 changes.has_changed(session, self._study_id, self._last_number, self._awaited)
             )
+        self.has_claimed |= bool(claims)
         faults.point("claimed")
         return claims
 

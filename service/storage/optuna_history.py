@@ -32,15 +32,16 @@ def known_trials(
 ) -> list[FrozenTrial]:
     """The study's trials with a number above `after` or in `also`, by number.
 
-    One that another program added is a failed one without params, as is an ended one that is gone there; so numbers
-    follow each other. A reproducible study, whose numbers are its slots, has none of those that were added.
+    One that another program added, also if it is gone again, is a failed one without params, as is an ended one that
+    is gone there; so numbers follow each other. A reproducible study, whose numbers are its slots, has none of those
+    that were added.
     """
     spec = study.parsed_spec
     theirs = {trial.number: trial for trial in optuna_reading.read_trials(session, optuna_id, after, also)}
     ours = _kept(session, study.id, after, also)
     numbers = ours.keys() if spec.reproducible else ours.keys() | theirs.keys()
-    if not spec.reproducible and numbers:
-        numbers |= set(range(after + 1, max(numbers)))
+    if not spec.reproducible:
+        numbers |= {*also, *range(after + 1, max(numbers, default=after))}
     space = spec.space.distributions()
     return [_known(number, theirs.get(number), ours.get(number), space) for number in sorted(numbers)]
 

@@ -149,6 +149,7 @@ def begin_turn(session: Session, study: StudyRecord, worker: str = "") -> bool:
     if limit is not None and _count_others(session, study.root_id, worker) >= limit:
         return False
     session.execute(sa.update(StudyRecord).where(_with_parts(study.root_id)).values(served_at=unix_now()))
-    # The others see it from now on, before it has loaded the data.
-    session.execute(sa.update(WorkerRecord).where(WorkerRecord.name == worker).values(study_id=study.id))
+    # The others see it from now on, before it has loaded the data, also if it has just published a report.
+    serves = {"study_id": study.id, "activity": Activity.LOADING_DATA}
+    session.execute(sa.update(WorkerRecord).where(WorkerRecord.name == worker).values(serves))
     return True

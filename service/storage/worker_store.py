@@ -13,8 +13,8 @@ from sqlalchemy.orm import aliased
 from service.storage import attempts, comparisons, database_errors, locking, scheduling, transactions, workers
 from service.storage.clock import unix_now
 from service.storage.offers import Offer
-from service.storage.records import StudyRecord, TrialRecord, held_by, running, running_in_study
-from service.storage.states import ACTIVE_COMPARISON, ENDED_STUDY, Activity, Ending, StudyState
+from service.storage.records import StudyRecord, TrialRecord, held_by, running, running_in_study, unpublished
+from service.storage.states import Activity, Ending, StudyState
 from service.storage.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -166,18 +166,12 @@ class WorkerStore:
 
         Nothing of the study runs any more, so its checkpoints may be removed.
         """
-        ended = sa.and_(StudyRecord.state.in_(ENDED_STUDY), StudyRecord.parent_id.is_(None))
-        compared = sa.or_(
-            StudyRecord.comparison_state.is_(None), StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON)
-        )
         expired = StudyRecord.publishing_at < unix_now() - _PUBLISHING_SECONDS
         unclaimed = sa.or_(StudyRecord.publishing_at.is_(None), expired)
         member = aliased(StudyRecord)
         together = sa.or_(member.id == StudyRecord.id, member.parent_id == StudyRecord.id)
         still_running = sa.exists().where(together, TrialRecord.study_id == member.id, running_in_study())
-        query = sa.select(StudyRecord.id).where(
-            ended, compared, StudyRecord.published.is_(None), unclaimed, ~still_running
-        )
+        query = sa.select(StudyRecord.id).where(unpublished(), unclaimed, ~still_running)
         if only is not None:
             query = query.where(StudyRecord.name == only)
         with self._store.reading() as session:
@@ -187,8 +181,8 @@ class WorkerStore:
         if study is None:
             return None
         # The study may have been claimed, or have been extended, since it was read.
-        still = ended, compared, StudyRecord.published.is_(None), unclaimed
-        claim = sa.update(StudyRecord).where(StudyRecord.id == study.id, *still).values(publishing_at=unix_now())
+        still = StudyRecord.id == study.id, unpublished(), unclaimed
+        claim = sa.update(StudyRecord).where(*still).values(publishing_at=unix_now())
         with self._store.writing() as session:
             claimed = session.execute(claim.returning(StudyRecord.id)).all()
         return study if claimed else None

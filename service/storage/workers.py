@@ -21,6 +21,8 @@ from service.storage.states import ACTIVE_COMPARISON, LIVE_STUDY, Activity, Comp
 
 _KEPT_SECONDS = 3600.0  # rows of workers that are gone
 _RATE_SECONDS = 60.0
+#: Of workers whose heart does not beat: they load TensorFlow, or Ray's fleet shows them, for they have no process.
+_BEATLESS = (Activity.LOADING_TENSORFLOW, Activity.WAITING_FOR_NODE, Activity.CANNOT_START)
 _WATCHERS = 3  # of all leases; that all die at once costs their leases' length once more
 
 
@@ -55,7 +57,7 @@ def watches_leases(session: Session, name: str) -> bool:
     """
     if session.get_bind().dialect.name == "sqlite":
         return True
-    beats = WorkerRecord.expires_at > unix_now(), WorkerRecord.activity != Activity.LOADING_TENSORFLOW
+    beats = WorkerRecord.expires_at > unix_now(), WorkerRecord.activity.not_in(_BEATLESS)
     oldest = sa.select(WorkerRecord.name).where(*beats).order_by(WorkerRecord.started_at, WorkerRecord.name)
     watchers = session.scalars(oldest.limit(_WATCHERS)).all()
     return len(watchers) < _WATCHERS or name in watchers

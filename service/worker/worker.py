@@ -179,7 +179,7 @@ class Worker:
         os._exit(os.EX_SOFTWARE)
 
     def _work(self) -> bool:
-        """Sweep or publish one study; return False when there is none, or the storage does not answer."""
+        """Sweep or publish one study; return False when there is nothing to do, or the storage does not answer."""
         study: StudyRecord | None = None
         try:
             offer = self.presence.offer
@@ -187,7 +187,7 @@ class Worker:
             if study is None:
                 return self._publish()
             with bound_contextvars(study=study.name, study_id=study.id, **tracing.ids(study.traceparent)):
-                closed = self._sweep(study)
+                went_on = self._sweep(study)
             self._set_aside.remove(study.id)
         except _PASSING as error:
             _log.error("the storage does not answer", worker=self.name, error=str(error))
@@ -195,7 +195,7 @@ class Worker:
         except Exception:  # noqa: BLE001
             _log.exception("a worker cannot go on with what it does", worker=self.name)
         else:
-            return closed > 0
+            return went_on
         if study is not None:
             seconds = self._set_aside.add(study.id)
             _log.warning("a study is set aside for a while", worker=self.name, study=study.name, seconds=seconds)
@@ -238,9 +238,11 @@ class Worker:
             except _PASSING as error:
                 _log.warning("leases not given up", worker=self.name, error=str(error))
 
-    def _sweep(self, study: StudyRecord) -> int:
-        """Sweep a study for a turn; return the number of trials closed, or of attempts that ran out of memory."""
+    def _sweep(self, study: StudyRecord) -> bool:
+        """Sweep a study for a turn, or end it; return False when there was nothing to claim."""
         self._note_progress()
+        # An error sets the study aside: a later version may have written it, whose workers can read it.
+        spec = study.parsed_spec
         self._swept.add(study.id)
         self.presence.show(Activity.LOADING_DATA, study.id)
         settings = self._settings
@@ -254,7 +256,6 @@ class Worker:
             self.presence.offer,
         )
         try:
-            spec = study.parsed_spec
             data = self._prepare(spec.dataset, spec.seed, spec.resampling, spec.lookups)
             self._keep_preparations(study, data)
             with self.presence.compiling():
@@ -262,24 +263,24 @@ class Worker:
             self._worker_store.record_engine(study.id, choice, facts(spec, data))
             self.presence.show(Activity.TRAINING, study.id)
             ledger = self._ledger(study, holder, choice)
-            return sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
+            sweep(spec, data, ledger, engine, checkpoint_seconds=settings.checkpoint_seconds)
         except _PASSING as error:
             if not exceeds_limit(error):
                 raise
             _log.exception("a study's rows are larger than the database takes", worker=self.name, study=study.name)
             self._worker_store.fail_study(study.id, f"the database refuses its rows: {error}"[:_MAX_REASON], self.name)
-            return 0
         except (MemoryError, OutOfMemoryError) as error:
             _log.exception("trials ran out of memory", worker=self.name, study=study.name)
             ended = self._worker_store.end_attempts(self.name, Ending.OUT_OF_MEMORY, one_line(str(error)))
             if not ended:  # the data alone does not fit
                 self._worker_store.fail_study(study.id, f"out of memory: {one_line(str(error))}", self.name)
-            return ended
         # Any other error would happen to every worker: the study ends with the reason, and the workers go on.
         except Exception as error:  # noqa: BLE001
             _log.exception("a study cannot go on", worker=self.name, study=study.name)
             self._worker_store.fail_study(study.id, describe(error), self.name)
-            return 0
+        else:
+            return ledger.has_claimed
+        return True
 
     def _ledger(self, study: StudyRecord, holder: Holder, choice: Mapping[str, Any]) -> TrialLedger:
         if tracing.is_on():

@@ -25,13 +25,11 @@ from studies.spec.resources import Resources
 from studies.spec.sampler import LEARNING_SAMPLERS, PrunerSpec, SamplerSpec, WarmStartSpec
 from studies.spec.space import SearchSpace
 from studies.spec.table import TableOptions
-from studies.spec.training import REPRODUCIBLE_LANES, EarlyStoppingSpec, Training
+from studies.spec.training import REPRODUCIBLE_LANES, REPRODUCIBLE_WORKERS, EarlyStoppingSpec, Training
 
 #: A spread needs two values at least; the repeats cost at most a tenth of the trials.
 _TRIALS_A_REPEAT, _MIN_DEFAULT_REPEATS, _MAX_DEFAULT_REPEATS = 10, 2, 4
 MAX_WORKERS = 10_000
-#: Workers of a reproducible study that names no number, for the fleet must not choose it.
-_REPRODUCIBLE_WORKERS = 2
 
 
 class StudySpec(FrozenModel):
@@ -89,7 +87,7 @@ class StudySpec(FrozenModel):
     @property
     def generation(self) -> int:
         """Trials of a reproducible study that are asked before any of them is told: the lanes of all its workers."""
-        return (self.max_workers or _REPRODUCIBLE_WORKERS) * (self.training.lanes or REPRODUCIBLE_LANES)
+        return (self.max_workers or REPRODUCIBLE_WORKERS) * (self.training.lanes or REPRODUCIBLE_LANES)
 
     @property
     def task(self) -> Task:

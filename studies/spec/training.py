@@ -11,8 +11,8 @@ from studies.objectives import MonitorName
 from studies.spec.optimizer import AdamSpec, ConstantSpec, OptimizerSpec, ScheduleSpec
 
 EngineName = Literal["lanes", "fit"]
-#: Lanes of a reproducible study that names none, for the machine must not choose them.
-REPRODUCIBLE_LANES = 8
+#: Lanes and workers of a reproducible study that names none, for neither the machine nor the fleet must choose them.
+REPRODUCIBLE_LANES, REPRODUCIBLE_WORKERS = 8, 2
 
 
 class EarlyStoppingSpec(FrozenModel):

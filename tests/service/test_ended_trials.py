@@ -9,6 +9,7 @@ from optuna.distributions import FloatDistribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from service.storage import optuna_tables, transactions
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.ended_trials import EndedTrials, Version
@@ -16,6 +17,7 @@ from service.storage.ledger import TrialLedger
 from service.storage.store import Store
 from tests.service.documents import study
 from tests.service.ledgers import ledger, opened, outcome, run
+from tests.service.meddling import add_trials
 
 SPEC = study(trials=9)
 
@@ -61,6 +63,23 @@ def test_what_had_ended_is_not_read_again(store: Store, folder: Path) -> None:
         connection.execute(sa.delete(models.TrialParamModel))
     assert facts(turn(store, folder, kept).trials()) == facts(before)
     assert [trial.params for trial in turn(store, folder, EndedTrials()).trials()] == [{}, {}]
+
+
+def test_no_number_is_missing_when_another_program_added_a_trial_and_deleted_it(store: Store, folder: Path) -> None:
+    store.create_study(SPEC)
+    kept, other = EndedTrials(), ledger(store, folder, "iris", "b")
+    run(other, SPEC, 0.3)
+    add_trials(store.optuna, "iris")
+    run(other, SPEC, 0.2)
+    before = turn(store, folder, kept).trials()
+    with transactions.transaction(store.optuna) as session:
+        of_added = models.TrialModel.number.in_([1, 2, 3])
+        added = session.scalars(sa.select(models.TrialModel.trial_id).where(of_added)).all()
+        for trial_id in added:
+            optuna_tables.delete_trial(session, trial_id)
+    assert len(added) == 3
+    assert facts(turn(store, folder, kept).trials()) == facts(before)
+    assert [trial.number for trial in before] == [0, 1, 2, 3, 4]
 
 
 def test_the_study_served_the_longest_ago_is_forgotten_first() -> None:

@@ -72,7 +72,7 @@ class SimulatedFleet:
 def fleet(store: Store, folder: Path) -> SimulatedFleet:
     """Four workers that have served a large study for a minute."""
     fleet = SimulatedFleet(store, folder, 4)
-    store.create_study(study("large", trials=10_000))
+    store.create_study(study("large", trials=400))
     fleet.run_until(60)
     assert fleet.ended == {"large": 45}
     return fleet
@@ -110,7 +110,7 @@ def test_a_small_study_of_a_lower_priority_waits_and_one_of_a_higher_takes_all(
 
 def test_a_large_study_of_few_workers_leaves_the_rest_of_the_fleet_free(store: Store, fleet: SimulatedFleet) -> None:
     store.change("large", max_workers=1)
-    fleet.run_until(80)
+    fleet.run_until(75)
     before = fleet.ended["large"]
-    fleet.run_until(180)
-    assert 18 <= fleet.ended["large"] - before <= 20  # of one worker; four would have had 80
+    fleet.run_until(125)
+    assert 9 <= fleet.ended["large"] - before <= 10  # of one worker; four would have had 40

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service.cli.following import what_happens
+from service.cli.looking import Look
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.ledger import TrialLedger
@@ -20,6 +22,7 @@ from service.storage.pagination import Sort
 from service.storage.states import Activity, FleetKind
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
+from service.views.studies import one_study_view
 from service.worker.offering import offer_of
 from studies.errors import InvalidSpecError
 from studies.sweep.ledger import Order
@@ -150,6 +153,17 @@ def test_a_study_that_no_worker_can_serve_says_so_everywhere(store: Store, tmp_p
     assert (worker["cpus"], worker["gpus"], worker["memory"]) == (16, 1, 64 * GIB)
 
 
+def test_who_watches_a_study_that_waits_learns_for_what(store: Store) -> None:
+    store.create_study(study(**NEEDY))
+    show(store, "a", SMALL)
+    view = one_study_view(store, store.study("iris"))
+    of_a_later_server = view.model_copy(update={"spec": view.spec | {"later": 1}})
+    for seen in view, of_a_later_server:
+        assert what_happens(Look(seen, None, 1)) == "waiting for a worker that offers 1 GPU and 32 GiB of memory"
+    show(store, "b", LARGE)
+    assert what_happens(Look(one_study_view(store, store.study("iris")), None, 2)) == "waiting for a worker"
+
+
 def test_a_worker_of_one_study_counts_for_no_other(store: Store, tmp_path: Path) -> None:
     with served(settings_in(tmp_path, store.url)) as api:
         store.create_study(compared_study(trials=1, **NEEDY))
@@ -206,6 +220,13 @@ def test_at_most_max_workers_turn_to_a_study_at_the_same_moment(store: Store) ->
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(turn, "abcdefgh")) == 2
+
+
+def test_a_worker_that_has_just_published_a_report_counts_as_soon_as_it_turns_to_a_study(store: Store) -> None:
+    store.create_study(study(trials=32, max_workers=1))
+    workers = WorkerStore(store)
+    workers.show_worker("a", Activity.PUBLISHING, None, 600.0)
+    assert [workers.take_up(None, worker, (), None) is not None for worker in "ab"] == [True, False]
 
 
 def test_the_parts_of_a_comparison_share_the_workers_of_their_study(store: Store, folder: Path) -> None:

@@ -245,6 +245,36 @@ def test_a_paused_trial_goes_on_from_the_epoch_it_stood_at(store: Store, folder:
     assert (trial.state, trial.epochs, trial.attempt) == ("COMPLETE", 3, 1)
 
 
+def test_a_worker_that_hands_its_trial_back_turns_to_the_next_study_without_a_pause(store: Store, folder: Path) -> None:
+    store.create_study(study("long", trials=1))
+    entries: list[list[int]] = []
+    engine = counting(entries)
+
+    def goes_back_once(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
+        def stands(epoch: int, metrics: Any, state: Any = None, /) -> bool:
+            if not entries[1:] and epoch == 1:
+                store.create_study(study("urgent", trials=1, priority=9))
+                return eventually(lambda: not on_epoch(epoch, metrics, state), 20) is None
+            return on_epoch(epoch, metrics, state)
+
+        return engine(job, data, stands)
+
+    with working(store, folder, goes_back_once, turn_seconds=0.01, poll_seconds=600.0):
+        eventually(lambda: [each.state for each in store.studies(None, 9, None).items] == ["completed"] * 2, 20)
+    assert entries == [[1], [1, 2, 3], [2, 3]]
+
+
+def test_a_study_of_a_later_version_waits_for_a_worker_that_can_read_it(store: Store, folder: Path) -> None:
+    store.create_study(study("later", trials=1, priority=9))
+    store.create_study(study("known", trials=1))
+    with store.engine.begin() as connection:
+        later = sa.update(StudyRecord).where(StudyRecord.name == "later")
+        connection.execute(later.values(spec=store.study("later").spec | {"not yet known": 1}))
+    with working(store, folder):
+        eventually(lambda: store.study("known").state == "completed", 20)
+    assert store.study("later").state == "queued"
+
+
 TIMEOUT = {"trials": 9, "epochs": 3, "timeout_seconds": 1000}
 
 

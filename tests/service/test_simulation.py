@@ -12,7 +12,7 @@ from service.storage.store import Store
 from studies.study_file import parse
 from tests.chaos.oracle import verify
 
-STUDIES, TRIALS, WORKERS = 3, 8, 5
+STUDIES, TRIALS, WORKERS = 2, 8, 5
 
 
 def test_whatever_nodes_die_every_budget_is_used_up_exactly(store: Store, folder: Path) -> None:
@@ -21,7 +21,7 @@ def test_whatever_nodes_die_every_budget_is_used_up_exactly(store: Store, folder
         budget = {"trials": TRIALS, "epochs": 12, "max_attempts": 20}
         store.create_study(parse({**document, "budget": budget, "seed": number}))
     artifacts = Artifacts(f"file://{folder}")
-    crowd = Crowd(store, artifacts, Conduct(lanes=2, slower=4_000.0, deaths=0.1, poll_seconds=5.0), seed=1)
+    crowd = Crowd(store, artifacts, Conduct(lanes=2, slower=2_000.0, deaths=0.1, poll_seconds=5.0), seed=1)
     crowd.start(WORKERS)
     crowd.time.run(lambda: crowd.is_done(WORKERS))
     count = verify(store, artifacts, value_of)

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from service.cli.compare import describe
 from service.errors import NameInUseError
-from service.resuming import begin_or_resume, more_than_asked
+from service.resuming import begin_or_resume, other_than_asked
 from service.storage.store import Store
+from service.views.studies import one_study_view
 from studies.spec.study import StudySpec
 from studies.study_file import read_document
 from tests.service.commanding import run_command, study_file
@@ -120,6 +122,19 @@ def test_run_of_a_file_that_asks_for_more_says_what_to_paste(tmp_path: Path) -> 
         assert begin_or_resume(store, study(name="wein daten", trials=30)) == "wein daten"
 
 
+def test_a_study_whose_most_workers_were_changed_goes_on_by_its_own_file(store: Store) -> None:
+    asked = study()
+    begin_or_resume(store, asked)
+    assert other_than_asked(store.study("iris"), asked) == ""
+    store.change("iris", max_workers=2)
+    assert begin_or_resume(store, asked) == "iris"
+    assert other_than_asked(store.study("iris"), asked) == "has max_workers 2, where no max_workers is asked for"
+    assert describe(document(), one_study_view(store, store.study("iris")), Path()) == asked
+    begin_or_resume(store, study("fixed", reproducible=True, max_workers=3))
+    with pytest.raises(NameInUseError, match=r"differs: max_workers: 3 there, null here"):
+        begin_or_resume(store, study("fixed", reproducible=True))
+
+
 def test_a_study_that_was_extended_goes_on_by_its_own_file(store: Store) -> None:
     def asked(trials: int, seconds: float | None) -> StudySpec:
         return study(budget={"trials": trials, "epochs": 3, "timeout_seconds": seconds})
@@ -127,7 +142,7 @@ def test_a_study_that_was_extended_goes_on_by_its_own_file(store: Store) -> None
     begin_or_resume(store, asked(4, 60))
     store.change("iris", budget={"trials": 9, "timeout_seconds": 90})
     assert begin_or_resume(store, asked(4, 60)) == begin_or_resume(store, asked(9, 90)) == "iris"
-    assert more_than_asked(store.study("iris"), asked(4, 60)) == (
+    assert other_than_asked(store.study("iris"), asked(4, 60)) == (
         "has 9 trials, where 4 are asked for and 90 seconds, where 60 are asked for"
     )
     with pytest.raises(NameInUseError, match=r"differs: budget\.timeout_seconds: 90\.0 there, null here; ") as refused:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from service.storage.records.datasets import DatasetRecord
 from service.storage.records.keys import KeyRecord, RequestRecord, SessionRecord
 from service.storage.records.projects import ProjectRecord
-from service.storage.records.studies import ChangeRecord, StudyRecord
+from service.storage.records.studies import ChangeRecord, StudyRecord, unpublished
 from service.storage.records.table import Record, has_name, table_of
 from service.storage.records.trials import (
     MARKED_INVALID,
@@ -55,5 +55,6 @@ __all__ = [
     "running",
     "running_in_study",
     "table_of",
+    "unpublished",
     "waiting",
 ]

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from service.names import DEFAULT_PROJECT
 from service.storage.records.table import Record, one_of
-from service.storage.states import ComparisonState, StudyState
+from service.storage.states import ACTIVE_COMPARISON, ENDED_STUDY, ComparisonState, StudyState
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.study import StudySpec
 
-#: Queries must state it word for word.
+#: Queries must state it word for word, see `unpublished`.
 _UNPUBLISHED = sa.text("parent_id IS NULL AND presented IS NULL")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -31,7 +31,13 @@ class StudyRecord(Record):
         sa.Index("ix_regsweep_studies_project", "project", "id"),
         sa.Index("ix_regsweep_studies_state", "state", "parent_id"),
         # Idle workers ask for them again and again: those that have ended are most studies, and nearly all published.
-        sa.Index("ix_regsweep_studies_unpublished", "state", sqlite_where=_UNPUBLISHED, postgresql_where=_UNPUBLISHED),
+        # By the same columns as the index above, or SQLite takes that one.
+        sa.Index(
+            "ix_regsweep_studies_unpublished",
+            *("state", "parent_id"),
+            sqlite_where=_UNPUBLISHED,
+            postgresql_where=_UNPUBLISHED,
+        ),
         {"sqlite_autoincrement": True},  # a deleted study's id names its artifacts and is never reused
     )
 
@@ -112,6 +118,13 @@ class StudyRecord(Record):
     def root_id(self) -> int:
         """The id of the study whose comparison it is a part of, else its own."""
         return self.parent_id or self.id
+
+
+def unpublished() -> sa.ColumnElement[bool]:
+    """Studies that have ended, with their comparison, and whose report is not published."""
+    compared = sa.or_(StudyRecord.comparison_state.is_(None), StudyRecord.comparison_state.not_in(ACTIVE_COMPARISON))
+    ended = StudyRecord.state.in_(ENDED_STUDY), StudyRecord.parent_id.is_(None)  # as in _UNPUBLISHED
+    return sa.and_(*ended, StudyRecord.published.is_(None), compared)
 
 
 class ChangeRecord(Record):

@@ -38,7 +38,8 @@ class TrialRecord(Record):
         # and a query names the one it means; see `running`, `held_by` and `running_in_study`.
         _partial_index("running", "id", where=_RUNNING),
         _partial_index("held", "worker", "id", where=_HELD),
-        _partial_index("waiting", "study_id", where=_WAITING),  # nothing to read when nothing waits
+        # Nothing to read when nothing waits. With the state, or SQLite reads the index of claims, which has all trials.
+        _partial_index("waiting", "study_id", "state", where=_WAITING),
         _partial_index("changed", "study_id", "changed", where="changed IS NOT NULL"),
         _partial_index("ended_at", "ended_at", where="ended_at IS NOT NULL"),
         # Each sort of a listing, see pagination.py; the first finds the best trial as well.

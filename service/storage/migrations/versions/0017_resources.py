@@ -31,10 +31,10 @@ def upgrade() -> None:
     op.create_index(
         "ix_regsweep_studies_unpublished",
         "regsweep_studies",
-        ["state"],
+        ["state", "parent_id"],
         sqlite_where=_UNPUBLISHED,
         postgresql_where=_UNPUBLISHED,
     )
-    for name, columns, where in (("held", ["worker", "id"], _HELD), ("waiting", ["study_id"], _WAITING)):
+    for name, columns, where in (("held", ["worker", "id"], _HELD), ("waiting", ["study_id", "state"], _WAITING)):
         index = f"ix_regsweep_trials_{name}"
         op.create_index(index, "regsweep_trials", columns, sqlite_where=where, postgresql_where=where)
