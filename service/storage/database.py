@@ -19,6 +19,7 @@ from service.storage import sole_host
 from service.storage.private_files import create_private_file, create_private_folder
 
 _BUSY_SECONDS = 30.0  # a writer waits for another at most; `?timeout=` of the URL overrides it
+_UNUSED_SECONDS = 1.0  # after which a connection is asked whether it is still there
 
 
 def connect(url: str) -> sa.Engine:
@@ -51,10 +52,25 @@ def engine_options(url: str) -> dict[str, Any]:
         options: dict[str, Any] = {"pool_events": [(_set_pragmas, "connect")]}
         arguments: dict[str, Any] = {"timeout": _BUSY_SECONDS}
     else:
-        options = {"pool_pre_ping": True}
+        options = {"pool_events": [(_note_use, "connect"), (_note_use, "checkin"), (_check_unused, "checkout")]}
         # A client that is stopped inside a transaction, as by SIGSTOP, would hold its rows until it goes on.
         arguments = {"options": f"-c idle_in_transaction_session_timeout={int(_BUSY_SECONDS)}s"}
     return options | {"connect_args": {key: value for key, value in arguments.items() if key not in parsed.query}}
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _check_unused(connection: Any, record: Any, _proxy: Any) -> None:
+    """Replace a connection that the server has closed; SQLAlchemy's own check would ask before every transaction."""
+    if time.monotonic() - record.info["used_at"] < _UNUSED_SECONDS:
+        return
+    try:
+        connection.cursor().execute("SELECT 1")
+        connection.rollback()
+    except connection.OperationalError as error:
+        raise sa.exc.DisconnectionError(str(error)) from error
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

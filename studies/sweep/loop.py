@@ -33,10 +33,9 @@ _log = logging.getLogger(__name__)
 #: Seconds between two reports to the ledger; in between, epochs cost no transaction.
 REPORT_SECONDS = 0.25
 #: Seconds between two reports that bring what running trials have got; a trial that ends before brings all of it.
-CURVE_SECONDS = 1.0
-#: They grow to these shares of the longest running trial's age, up to eightfold: a long trial costs little more than a
-#: short one.
-_REPORT_SHARE, _CURVE_SHARE, _MAX_GROWTH = 0.2, 0.3, 8
+CURVE_SECONDS = 2.0
+#: How both grow: to a share of the longest running trial's age, and so many times at most.
+_REPORT_GROWTH, _CURVE_GROWTH = (0.2, 8), (0.3, 4)
 
 
 def sweep(
@@ -161,7 +160,7 @@ class _SweptTrials:
             if report.fold == running.kept_fold:
                 running.curve.add(report.epoch, report.metrics[self._curve_of])
         faults.point("mid-epoch")
-        if self._order is Order.GO_ON and self._is_due(self._last_report, self._report_seconds, _REPORT_SHARE):
+        if self._order is Order.GO_ON and self._is_due(self._last_report, self._report_seconds, _REPORT_GROWTH):
             self._report()
         self._keep_states(reports)
         if self._order is Order.END:
@@ -172,14 +171,15 @@ class _SweptTrials:
             return ending | {report.number for report in reports if report.may_stop}
         return ending
 
-    def _is_due(self, last: float, seconds: float, share: float) -> bool:
+    def _is_due(self, last: float, seconds: float, growth: tuple[float, int]) -> bool:
+        share, times = growth
         now = self._clock.monotonic()
         age = max((now - running.begun_at for running in self._running.values()), default=0.0)
-        return now - last >= max(seconds, min(_MAX_GROWTH * seconds, share * age))
+        return now - last >= max(seconds, min(times * seconds, share * age))
 
     def _report(self) -> None:
         """Learn how the trials are to go on; now and then, record what they have got."""
-        brings = self._is_due(self._last_curves, self._curve_seconds, _CURVE_SHARE)
+        brings = self._is_due(self._last_curves, self._curve_seconds, _CURVE_GROWTH)
         reports = [
             Report(r.claim, number, r.unreported, r.curve.columns(self._curve_of))
             if brings
