@@ -88,4 +88,6 @@ class RayFleet:
         keeper.wait_until_read()
         if not self._stopping.is_set():
             said = keeper.last_lines[-2:]  # Ray's own line often says why
-            _log.warning("the Ray cluster is out of reach and is tried again", status=status, last_lines=said)
+            _log.warning(
+                "the keeper of the workers on Ray has ended and is started again", status=status, last_lines=said
+            )

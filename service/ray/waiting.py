@@ -18,6 +18,7 @@ from service.storage.worker_store import WorkerStore
 _log = structlog.get_logger(__name__)
 _START_SECONDS = 8.0  # in which an actor starts where a node has room
 _SHOWN_SECONDS = 20.0
+_SHOW_SECONDS = 5.0  # between two times: each is a write, and a thousand may wait
 
 
 class Waiting:
@@ -42,9 +43,12 @@ class Waiting:
         if sentence is not None and sentence != self._said:
             _log.warning("a worker waits for a node", why=sentence, workers=[why for _, why in whys].count(sentence))
         self._said = sentence
+        now = time.monotonic()
         try:
             for member, _ in whys:
-                self._show(member)
+                if member.shown_at is None or now - member.shown_at >= _SHOW_SECONDS:
+                    self._show(member)
+                    member.shown_at = now
         except PASSING as error:
             _log.warning("what a worker does is not shown", error=str(error))
 
