@@ -13,6 +13,7 @@ from service.ray.freeing import PASSING, Freeing
 from service.ray.launch import Launch
 from service.ray.member import Farewell, Member, offered
 from service.ray.replacing import Replacing
+from service.ray.starting import Starting
 from service.ray.waiting import Waiting
 from service.settings import Settings
 from service.storage import demand, workers
@@ -24,7 +25,6 @@ from studies.spec.resources import Resources
 
 _log = structlog.get_logger(__name__)
 _ANSWER_SECONDS = 0.5
-_MAX_PAUSE_SECONDS = 60.0
 
 
 class Keeper:
@@ -36,8 +36,8 @@ class Keeper:
         self._members: list[Member] = []
         self._freeing, self._replacing = Freeing(store), Replacing(launch)
         self._waiting = Waiting(cluster, store, settings.worker_resources)
-        self._failed_starts, self._starts_at = 0, 0.0  # in a row; by the monotonic clock
-        self._unstarted: Member | None = None  # the last of them
+        self._starting = Starting()
+        self._unstarted: Member | None = None  # the last that could not
 
     def adopt(self) -> None:
         """Take over the workers that an earlier server started."""
@@ -65,8 +65,8 @@ class Keeper:
         self._replace_outdated(sum(wanted.values()))
         self._waiting.show(self._members, seen)
         if (unstarted := self._unstarted) is not None:
-            self._waiting.show_unstarted(unstarted, is_over=not self._failed_starts)
-            self._unstarted = unstarted if self._failed_starts else None
+            self._waiting.show_unstarted(unstarted, is_over=not self._starting.fails)
+            self._unstarted = unstarted if self._starting.fails else None
 
     def wake(self) -> None:
         """Let idle workers look for work now."""
@@ -96,7 +96,7 @@ class Keeper:
                     _log.info("a worker has a node", worker=member.name, host=answer["host"], node=answer["node"])
                     member.resources = offered(answer)
                 if answer["was_ready"] and not member.was_ready and self._launch.is_current(member.name):
-                    self._failed_starts = 0  # a worker of before, which runs, says nothing of the next start
+                    self._starting.note_ready()  # a worker of before, which runs, says nothing of the next start
                 member.status = answer
                 if answer["ending"] is not None:
                     self._bury(member, f"its process ended with {answer['ending']}")
@@ -120,12 +120,12 @@ class Keeper:
         else:
             if self._unstarted is not None:
                 self._waiting.show_unstarted(self._unstarted, is_over=True)
-            self._failed_starts, self._unstarted = self._failed_starts + 1, member
-            seconds = min(2.0 ** (self._failed_starts - 1), _MAX_PAUSE_SECONDS)
-            self._starts_at = time.monotonic() + seconds
+            self._unstarted, seconds = member, self._starting.note_failure(member.created_at)
             lines = [] if status is None else status["last_lines"]
             said = {"reason": reason, "last_line": lines[-1] if lines else ""}
-            _log.warning("a worker cannot start; another is tried", worker=member.name, **said, after_seconds=seconds)
+            _log.warning(
+                "a worker cannot start; another is tried", worker=member.name, **said, after_seconds=round(seconds, 1)
+            )
 
     def _note_idle(self, seen: Mapping[str, Activity]) -> None:
         for member in self._members:
@@ -143,11 +143,11 @@ class Keeper:
         for resources, members in kinds.items():
             surplus = len(members) - wanted.get(resources, 0)
             self._end(members, surplus, 0.0 if is_crowded else self._settings.idle_seconds)
-        if is_crowded and not self._failed_starts and not any(one.farewell == "leave" for one in self._members):
+        if is_crowded and not self._starting.fails and not any(one.farewell == "leave" for one in self._members):
             self._make_room(kinds, wanted)
         for resources, count in wanted.items():
             room = self._settings.max_workers - len(self._members)
-            for _ in range(min(count - len(self._of(resources)), room) if time.monotonic() >= self._starts_at else 0):
+            for _ in range(self._starting.take(min(count - len(self._of(resources)), room))):
                 self._start(resources)
 
     def _make_room(self, kinds: Mapping[Resources, Sequence[Member]], wanted: Mapping[Resources, int]) -> None:
@@ -190,7 +190,7 @@ class Keeper:
 
     def _replace_outdated(self, wanted: int) -> None:
         """Let one worker of another version, or of other settings, leave, unless its successor could not start."""
-        member = None if self._failed_starts else self._replacing.choose(self._members, wanted)
+        member = None if self._starting.fails else self._replacing.choose(self._members, wanted)
         if member is not None:
             _log.info("a worker of another version or of other settings is replaced", worker=member.name)
             self._dismiss(member, "leave")

@@ -14,12 +14,14 @@ from service.ray.keeper import Keeper
 from service.ray.launch import Launch
 from service.ray.member import Member
 from service.ray.replacing import Replacing
+from service.ray.starting import Starting
 from service.settings import Settings
 from service.storage import workers
 from service.storage.states import Activity
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
 from studies.spec.resources import Resources
+from tests.acceptance.polling import eventually
 from tests.service.conftest import settings_in
 from tests.service.documents import study
 
@@ -178,3 +180,36 @@ def test_a_worker_that_waits_for_a_node_is_written_once_in_five_seconds(database
     assert [*first] == [name]
     kept.keep()
     assert seen_at() == first
+
+
+def test_workers_that_cannot_start_together_fail_once_and_then_one_is_tried_with_growing_pauses() -> None:
+    now = [100.0]
+    starting = Starting(lambda: now[0])
+    assert starting.take(10) == 10
+    now[0] = 101.0
+    pauses = [starting.note_failure(100.0) for _ in range(10)]
+    assert pauses == [1.0] * 10
+    tried = []
+    for _ in range(2000):  # a night, and more doublings than a float has
+        assert starting.take(10) == 0
+        now[0] += pauses[-1]
+        assert starting.take(10) == 1
+        pauses.append(starting.note_failure(now[0]))
+        tried.append(pauses[-1])
+    assert tried[:7] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    starting.note_ready()
+    assert (starting.fails, starting.take(10)) == (False, 10)
+
+
+def test_one_of_many_workers_that_cannot_start_is_tried_again_until_one_is_ready(database: Store) -> None:
+    database.create_study(study(trials=1000))
+    cluster = Ray(room=4)
+    kept, _ = keeper(database, cluster)
+    kept.keep()
+    assert len(cluster.actors) == 4
+    cluster.actors = {name: Death("no room here") for name in cluster.actors}
+    eventually(lambda: kept.keep() or cluster.actors, 20)  # type: ignore[func-returns-value]
+    assert len(cluster.actors) == 1
+    cluster.settle()  # a node has room, and it is ready
+    kept.keep()
+    assert len(cluster.actors) == 4
