@@ -286,6 +286,7 @@ def test_another_token_is_refused(ray_cluster: RayCluster, place: Place, monkeyp
         eventually(lambda: [line for line in logs if line["event"] == event], 60)
     [line, *_] = [line for line in logs if line["event"] == event]
     assert "Authentication token is missing or incorrect" in line["last_lines"][0]
+    assert logs[0]["event"] == "the artifacts are in a folder, which every node of the Ray cluster must have"
     assert alive(place) == []
 
 
