@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import structlog
 
-from service.ray.connection import Cluster, Node, amounts
+from service.ray.connection import Cluster, amounts
 from service.ray.freeing import PASSING
 from service.ray.member import Member
 from service.storage.offers import Offer
 from service.storage.states import Activity, FleetKind
 from service.storage.store import Store
 from service.storage.worker_store import WorkerStore
+from studies.spec.resources import Resources
 
 _log = structlog.get_logger(__name__)
 _START_SECONDS = 8.0  # in which an actor starts where a node has room
@@ -38,7 +39,9 @@ class Waiting:
             and seen.get(member.name) in {None, Activity.WAITING_FOR_NODE}
         ]
         nodes = self._cluster.nodes() if waiting else []
-        whys = [(member, why) for member in waiting if (why := self._why(member, nodes)) is not None]
+        kinds = {member.resources for member in waiting}  # few, where members and nodes are many
+        fitting = {kind for kind in kinds if any(node.fits(amounts(kind, self._others)) for node in nodes)}
+        whys = [(member, why) for member in waiting if (why := self._why(member, fitting)) is not None]
         sentence = whys[0][1] if whys else None
         if sentence is not None and sentence != self._said:
             _log.warning("a worker waits for a node", why=sentence, workers=[why for _, why in whys].count(sentence))
@@ -67,11 +70,10 @@ class Waiting:
         offer = Offer(has.cpus, has.gpus, has.memory, None, FleetKind.RAY)
         self._worker_store.show_worker(member.name, activity, None, _SHOWN_SECONDS, memory_bytes=None, offer=offer)
 
-    def _why(self, member: Member, nodes: Sequence[Node]) -> str | None:
+    def _why(self, member: Member, fitting: Set[Resources]) -> str | None:
         """Why it waits; None where it may be starting."""
-        needs = amounts(member.resources, self._others)
         text = ", ".join([str(member.resources), *(f"{amount:g} {name}" for name, amount in self._others.items())])
-        if not any(node.fits(needs) for node in nodes):
+        if member.resources not in fitting:
             return f"no node of the Ray cluster has {text}; add one, or ask for less"
         starts = time.monotonic() - member.created_at < _START_SECONDS
         return None if starts else f"all nodes that have {text} are in use"
