@@ -70,10 +70,11 @@ def _first(
         .order_by(StudyRecord.priority.desc(), workers, unserved_for, root_id, StudyRecord.id)
         .subquery()
     ).c
-    has_work = sa.exists().where(TrialRecord.study_id == ordered.id, waiting())
+    # Not `exists`, which PostgreSQL would answer for all studies at once, from every trial that waits.
+    has_work = sa.select(TrialRecord.id).where(TrialRecord.study_id == ordered.id, waiting()).limit(1).scalar_subquery()
     is_there = sa.exists().where(StudyRecord.id == ordered.id, in_optuna())
     first = sa.select(ordered.id, ordered.root_id, ordered.workers)
-    first = first.where(sa.or_(has_work, ordered.id == serving), is_there)
+    first = first.where(sa.or_(has_work.is_not(None), ordered.id == serving), is_there)
     order = ordered.priority.desc(), ordered.workers, ordered.unserved_for, ordered.root_id, ordered.id
     return first.order_by(*order).limit(1)
 

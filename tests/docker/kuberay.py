@@ -10,12 +10,14 @@ from typing import Any
 import httpx
 
 from tests.acceptance.polling import eventually
-from tests.acceptance.studies import ended, ran_exactly, read
+from tests.acceptance.studies import document, ran_exactly, read, trials
 from tests.docker.deployment import ROOT, Deployment
-from tests.docker.life import STUDY, TRIALS, attempts, step
+from tests.docker.life import step
 from tests.service.manifests import Document, written
 
 _HEAD = "ray-head"
+#: A trial for each node, that runs on while a node ends.
+_LONG = document("long", 2, 300, space={"patience": 300}, training={"engine": "fit"})
 
 
 def deployment(folder: Path, port: int) -> Deployment:
@@ -24,7 +26,7 @@ def deployment(folder: Path, port: int) -> Deployment:
     cpu, _ = cluster["workerGroupSpecs"]
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     fleet = {"REGSWEEP_FLEET": "ray", "REGSWEEP_RAY_ADDRESS": f"ray://{_HEAD}:10001", "REGSWEEP_MAX_WORKERS": "2"}
-    node = _service(cpu, f"--address={_HEAD}:6379 --num-cpus=1", token | {"FQ_RAY_IP": _HEAD})
+    node = _service(cpu, f"--address={_HEAD}:6379 --num-cpus=1", token)
     services = {
         "server": {"image": "regsweep-server-ray:test", "build": {"args": {"RAY": "1"}}, "environment": fleet | token},
         "worker": {"deploy": {"replicas": 0}},
@@ -40,7 +42,10 @@ def _service(group: Document, options: str, environment: dict[str, str]) -> dict
     """A pod's container as compose has it, started as KubeRay does."""
     pod = group["template"]["spec"]
     (container,) = pod["containers"]
-    context, probe = container["securityContext"], container["readinessProbe"]
+    context = container["securityContext"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    probed = ports[container["readinessProbe"]["tcpSocket"]["port"]]
+    connect = f"import socket; socket.create_connection((socket.gethostname(), {probed}), 5)"
     given = " ".join(f"--{name}={value}" for name, value in group["rayStartParams"].items())
     return {
         "image": "regsweep-worker-ray:test",
@@ -57,9 +62,9 @@ def _service(group: Document, options: str, environment: dict[str, str]) -> dict
         "mem_limit": container["resources"]["limits"]["memory"].lower().removesuffix("i"),
         "networks": ["inside"],
         "healthcheck": {
-            "test": ["CMD", *(word.replace("$", "$$") for word in probe["exec"]["command"])],
+            "test": ["CMD", "python", "-c", connect],
             "interval": "5s",
-            "timeout": f"{probe['timeoutSeconds']}s",
+            "timeout": "10s",
             "start_period": "120s",
         },
         "labels": {"leaves": json.dumps(container.get("lifecycle", {}).get("preStop")).replace("$", "$$")},
@@ -76,21 +81,29 @@ def live(ray: Deployment) -> None:
     with step("server, Ray's head and two nodes up"):
         ray.compose("up", "--detach", "--wait")
     with httpx.Client(base_url=ray.url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as api:
-        with step("example study run on both nodes, of which one is ended as Kubernetes ends it, and compared"):
-            ray.regsweep("submit", str(ROOT / "docs/examples/breast_cancer.yaml"), key=key)
-            eventually(lambda: len(_nodes(api)) == 2, 240)
-            left = eventually(lambda: [one for one in attempts(api, "RUNNING") if one["ending"] is None], 240)[0][
-                "worker"
-            ]
+        with step("study run on both nodes, of which one is ended as Kubernetes ends it"):
+            api.post("/v1/studies", json=_LONG).raise_for_status()
+            left = eventually(lambda: _both(api), 240)[0]
             node = _nodes(api)[left]
             [container] = ray.docker_json("inspect", node)
             before = json.loads(container["Config"]["Labels"]["leaves"])["exec"]["command"]
             ray.docker("exec", node, *before)
             ray.docker("stop", "--time", "10", node)
-            eventually(lambda: read(api, STUDY)["comparison"]["state"] == "completed", 900)
-            ended(api, STUDY)
-            ran_exactly(api, STUDY, TRIALS)
-        assert {one["ending"] for one in attempts(api) if one["worker"] == left} <= {"told"}, "it kept its trials"
+            eventually(lambda: read(api, "long")["state"] == "completed", 600)
+            ran_exactly(api, "long", 2)
+        handed_back = [one for one in _attempts(api) if one["worker"] == left]
+        assert {one["ending"] for one in handed_back} <= {"told", None}, "it kept its trials"
+
+
+def _both(api: httpx.Client) -> list[str]:
+    """The workers that run a trial each, once both do."""
+    workers = [one["worker"] for one in _attempts(api) if one["ending"] is None]
+    return workers if len(workers) == 2 else []
+
+
+def _attempts(api: httpx.Client) -> list[dict[str, Any]]:
+    paths = [f"/v1/studies/long/trials/{trial['number']}/attempts" for trial in trials(api, "long")]
+    return [attempt for path in paths for attempt in api.get(path).json()]
 
 
 def _nodes(api: httpx.Client) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.acceptance.polling import eventually
 from tests.acceptance.studies import ended, ran_exactly, read, trials
 from tests.docker.deployment import ROOT, Deployment
 
-STUDY, TRIALS = "breast-cancer", 60  # docs/examples/breast_cancer.yaml
+_STUDY, _TRIALS = "breast-cancer", 60  # docs/examples/breast_cancer.yaml
 EXAMPLE_RUN = "example study submitted, run by 3 workers of which one is killed and one stopped, and compared"
 _TOOLS = ["pip", "gcc", "cc", "make", "ld", "git"]
 
@@ -100,23 +100,33 @@ def run_example(deployment: Deployment, workers: Deployment, api: httpx.Client, 
     deployment.regsweep("submit", str(ROOT / "docs/examples/breast_cancer.yaml"), key=key)
     workers.compose("up", "--detach", "--wait", "--no-recreate", "--scale", "worker=3")
     assert len(workers.containers("worker")) == 3
-    killed = eventually(lambda: _holders(api), 120)[0]
+    killed = eventually(lambda: _frozen_holder(deployment, api), 120)
     deployment.docker("kill", killed)
     stopped = eventually(lambda: [holder for holder in _holders(api) if holder != killed], 120)[0]
     deployment.docker("stop", stopped)
     [container] = deployment.docker_json("inspect", stopped)
     assert container["State"]["ExitCode"] == 0, "SIGTERM did not end the worker in order"
-    eventually(lambda: read(api, STUDY)["comparison"]["state"] == "completed", 900)
-    ended(api, STUDY)
-    ran_exactly(api, STUDY, TRIALS)
-    endings = {holder: {a["ending"] for a in attempts(api) if _container(a) == holder} for holder in (killed, stopped)}
+    eventually(lambda: read(api, _STUDY)["comparison"]["state"] == "completed", 900)
+    ended(api, _STUDY)
+    ran_exactly(api, _STUDY, _TRIALS)
+    endings = {holder: {a["ending"] for a in _attempts(api) if _container(a) == holder} for holder in (killed, stopped)}
     assert "lost" in endings[killed]
     assert endings[stopped] <= {"told"}, "a worker that was stopped has not handed its trials back"
 
 
+def _frozen_holder(deployment: Deployment, api: httpx.Client) -> str:
+    """A worker that runs trials and is frozen, for they could end before it is killed; none is an empty name."""
+    for holder in _holders(api):
+        deployment.docker("pause", holder)
+        if holder in _holders(api):
+            return holder
+        deployment.docker("unpause", holder)
+    return ""
+
+
 def _holders(api: httpx.Client) -> list[str]:
     """The containers whose workers run trials of the example or of its comparison."""
-    return sorted({_container(attempt) for attempt in attempts(api, "RUNNING") if attempt["ending"] is None})
+    return sorted({_container(attempt) for attempt in _attempts(api, "RUNNING") if attempt["ending"] is None})
 
 
 def _container(attempt: dict[str, Any]) -> str:
@@ -124,10 +134,10 @@ def _container(attempt: dict[str, Any]) -> str:
     return container
 
 
-def attempts(api: httpx.Client, state: str | None = None) -> Iterator[dict[str, Any]]:
+def _attempts(api: httpx.Client, state: str | None = None) -> Iterator[dict[str, Any]]:
     """Every attempt at the trials of the example and of its comparison."""
-    parts = api.get(f"/v1/studies/{STUDY}/comparison").json()["parts"]
-    for name in [STUDY, *(part["name"] for part in parts)]:
+    parts = api.get(f"/v1/studies/{_STUDY}/comparison").json()["parts"]
+    for name in [_STUDY, *(part["name"] for part in parts)]:
         for trial in trials(api, name):
             if state in {None, trial["state"]}:
                 yield from api.get(f"/v1/studies/{name}/trials/{trial['number']}/attempts").json()
@@ -136,5 +146,5 @@ def attempts(api: httpx.Client, state: str | None = None) -> Iterator[dict[str, 
 def _results(api: httpx.Client) -> dict[str, bytes]:
     """What must be there for ever, as the server gives it."""
     paths = ["", "/trials.csv", "/model", "/comparison"]
-    answers = {path: api.get(f"/v1/studies/{STUDY}{path}") for path in paths}
+    answers = {path: api.get(f"/v1/studies/{_STUDY}{path}") for path in paths}
     return {path: answer.raise_for_status().content for path, answer in answers.items()}

@@ -103,9 +103,10 @@ def test_a_workers_probes_are_its_own_check_and_it_has_time_to_keep_its_state(po
             continue
         assert pod.spec["terminationGracePeriodSeconds"] > 2 * _LEAVING_SECONDS
         environment = {entry["name"]: entry.get("value") for entry in container["env"]}
-        for probe in ("readinessProbe", "livenessProbe"):
-            program, *arguments = container[probe]["exec"]["command"]
-            if program == "regsweep":
+        for probe in (container["readinessProbe"], container["livenessProbe"]):
+            if "exec" in probe:
+                program, *arguments = probe["exec"]["command"]
+                assert program == "regsweep"
                 folder = str(Path(environment["REGSWEEP_HEARTBEAT_PATH"] or "").parent)
                 assert folder in {mount["mountPath"] for mount in container["volumeMounts"]}
                 checked = run_command(*arguments, REGSWEEP_HEARTBEAT_PATH="/nowhere/heartbeat")
@@ -123,3 +124,13 @@ def test_a_node_of_ray_tells_its_worker_to_leave_and_waits_for_it(pod: PodTempla
             assert not re.search(pattern, script)  # or the shell ends itself
             (seconds,) = re.findall(r"^sleep (\d+)$", script, re.MULTILINE)
             assert _LEAVING_SECONDS < int(seconds) < pod.spec["terminationGracePeriodSeconds"] / 2
+
+
+def test_the_probes_of_rays_pods_ask_a_port_at_which_ray_answers() -> None:
+    (cluster,) = (document["spec"] for _, document in written() if document["kind"] == "RayCluster")
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+        answers = group["rayStartParams"].get("node-manager-port", "6379")  # the head's, of its GCS
+        for probe in (container["readinessProbe"], container["livenessProbe"]):
+            assert ports[probe["tcpSocket"]["port"]] == answers
