@@ -63,7 +63,8 @@ RUN pip uninstall --yes --root-user-action=ignore setuptools wheel pip \
 ENV PATH=/opt/regsweep/bin:$PATH \
     HOME=/tmp \
     TMPDIR=/data/tmp \
-    REGSWEEP_CACHE_FOLDER=/data/cache
+    REGSWEEP_CACHE_FOLDER=/data/cache \
+    RAY_USAGE_STATS_ENABLED=0
 # From here the settings' defaults, data/regsweep.db and data/artifacts, are on the volume.
 WORKDIR /
 VOLUME /data

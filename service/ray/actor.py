@@ -91,7 +91,7 @@ class WorkerActor:
 
     def leave(self) -> None:
         """Let the worker hand its trials back at their next epoch, with their states, and end."""
-        self._worker.process.terminate()
+        self._worker.leave()
 
     def _watch(self) -> None:
         while _ending(self._worker.process) is None:

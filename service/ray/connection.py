@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 import ray
-from ray.exceptions import ActorUnavailableError, ActorUnschedulableError, RayActorError, RayTaskError
+from ray.exceptions import ActorUnavailableError, ActorUnschedulableError, RayActorError, RayError, RayTaskError
 from ray.util import list_named_actors
 
 from service.ray.actor import Offers, Status, WorkerActor
@@ -84,6 +85,7 @@ class Cluster:
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=_THREADS,
+            enable_task_events=False,  # the head would keep one for each question, every second
             num_cpus=needs.get("CPU", 0),
             num_gpus=needs.get("GPU", 0),
             memory=needs.get("memory"),
@@ -102,6 +104,8 @@ class Cluster:
         if not questions:
             return {}
         ready, _ = ray.wait(list(questions), num_returns=len(questions), timeout=seconds)
+        with suppress(RayError):  # one has none
+            return dict(zip(ready, ray.get(ready), strict=True))  # each alone would be a way to the head and back
         return {question: _answer(question) for question in ready}
 
     def tell(self, actor: Any, what: str) -> None:

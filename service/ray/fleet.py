@@ -32,6 +32,7 @@ class RayFleet:
     def __init__(self, settings: Settings) -> None:
         if find_spec("ray") is None:
             raise ExtraMissingError("--fleet ray", "ray", "ray")
+        self._artifacts_url = settings.artifacts_url
         self._environment = settings.environment()
         if "cache_folder" not in settings.model_fields_set:  # each node has its own default
             self._environment.pop("REGSWEEP_CACHE_FOLDER", None)
@@ -41,6 +42,8 @@ class RayFleet:
 
     def start(self) -> None:
         """Start the keeper and keep it running."""
+        if self._artifacts_url.startswith("file://"):
+            _log.warning("the artifacts are in a folder, which every node of the Ray cluster must have")
         self._thread.start()
 
     def wake(self) -> None:
@@ -88,4 +91,6 @@ class RayFleet:
         keeper.wait_until_read()
         if not self._stopping.is_set():
             said = keeper.last_lines[-2:]  # Ray's own line often says why
-            _log.warning("the Ray cluster is out of reach and is tried again", status=status, last_lines=said)
+            _log.warning(
+                "the keeper of the workers on Ray has ended and is started again", status=status, last_lines=said
+            )

@@ -11,7 +11,9 @@ import structlog
 from service.ray.connection import Cluster, Death, amounts
 from service.ray.freeing import PASSING, Freeing
 from service.ray.launch import Launch
-from service.ray.member import Member
+from service.ray.member import Farewell, Member, offered
+from service.ray.replacing import Replacing
+from service.ray.starting import Starting
 from service.ray.waiting import Waiting
 from service.settings import Settings
 from service.storage import demand, workers
@@ -23,7 +25,6 @@ from studies.spec.resources import Resources
 
 _log = structlog.get_logger(__name__)
 _ANSWER_SECONDS = 0.5
-_MAX_PAUSE_SECONDS = 60.0
 
 
 class Keeper:
@@ -33,10 +34,10 @@ class Keeper:
         self._settings, self._launch, self._cluster, self._store = settings, launch, cluster, store
         self._usual = Resources(cpus=settings.worker_cpus, gpus=settings.worker_gpus, memory=settings.worker_memory)
         self._members: list[Member] = []
-        self._freeing = Freeing(store)
+        self._freeing, self._replacing = Freeing(store), Replacing(launch)
         self._waiting = Waiting(cluster, store, settings.worker_resources)
-        self._failed_starts, self._starts_at = 0, 0.0  # in a row; by the monotonic clock
-        self._unstarted: Member | None = None  # the last of them
+        self._starting = Starting()
+        self._unstarted: Member | None = None  # the last that could not
 
     def adopt(self) -> None:
         """Take over the workers that an earlier server started."""
@@ -59,12 +60,13 @@ class Keeper:
             _log.warning("the demand for workers is unknown, so none is started or ended", error=str(error))
             return
         self._note_idle(seen)
-        self._scale(bounded(studies, self._settings.min_workers, self._settings.max_workers, self._usual))
-        self._replace_outdated()
+        wanted = bounded(studies, self._settings.min_workers, self._settings.max_workers, self._usual)
+        self._scale(wanted)
+        self._replace_outdated(sum(wanted.values()))
         self._waiting.show(self._members, seen)
         if (unstarted := self._unstarted) is not None:
-            self._waiting.show_unstarted(unstarted, is_over=not self._failed_starts)
-            self._unstarted = unstarted if self._failed_starts else None
+            self._waiting.show_unstarted(unstarted, is_over=not self._starting.fails)
+            self._unstarted = unstarted if self._starting.fails else None
 
     def wake(self) -> None:
         """Let idle workers look for work now."""
@@ -92,12 +94,14 @@ class Keeper:
             elif answer is not None:
                 if member.status is None:
                     _log.info("a worker has a node", worker=member.name, host=answer["host"], node=answer["node"])
-                    member.resources = Resources(**answer["offers"])
+                    member.resources = offered(answer)
                 if answer["was_ready"] and not member.was_ready and self._launch.is_current(member.name):
-                    self._failed_starts = 0  # a worker of before, which runs, says nothing of the next start
+                    self._starting.note_ready()  # a worker of before, which runs, says nothing of the next start
                 member.status = answer
                 if answer["ending"] is not None:
                     self._bury(member, f"its process ended with {answer['ending']}")
+                elif member.farewell is not None:  # a call may be lost on its way
+                    self._dismiss(member, member.farewell)
 
     def _bury(self, member: Member, reason: str) -> None:
         """Let an ended worker's trials go to others; after a failed start, the next one waits.
@@ -116,12 +120,12 @@ class Keeper:
         else:
             if self._unstarted is not None:
                 self._waiting.show_unstarted(self._unstarted, is_over=True)
-            self._failed_starts, self._unstarted = self._failed_starts + 1, member
-            seconds = min(2.0 ** (self._failed_starts - 1), _MAX_PAUSE_SECONDS)
-            self._starts_at = time.monotonic() + seconds
+            self._unstarted, seconds = member, self._starting.note_failure(member.created_at)
             lines = [] if status is None else status["last_lines"]
             said = {"reason": reason, "last_line": lines[-1] if lines else ""}
-            _log.warning("a worker cannot start; another is tried", worker=member.name, **said, after_seconds=seconds)
+            _log.warning(
+                "a worker cannot start; another is tried", worker=member.name, **said, after_seconds=round(seconds, 1)
+            )
 
     def _note_idle(self, seen: Mapping[str, Activity]) -> None:
         for member in self._members:
@@ -132,18 +136,18 @@ class Keeper:
 
     def _scale(self, wanted: Mapping[Resources, int]) -> None:
         """Start workers that are asked for, and end idle ones that are not."""
-        kinds = {resources: self._of(resources) for resources in [*wanted, *(one.resources for one in self._members)]}
+        kinds = {kind: self._of(kind) for kind in dict.fromkeys([*wanted, *(one.resources for one in self._members)])}
         missing = sum(max(0, count - len(kinds[resources])) for resources, count in wanted.items())
         # What is idle ends at once where it takes the place of what is asked for.
         is_crowded = missing > self._settings.max_workers - len(self._members)
         for resources, members in kinds.items():
             surplus = len(members) - wanted.get(resources, 0)
             self._end(members, surplus, 0.0 if is_crowded else self._settings.idle_seconds)
-        if is_crowded and not self._failed_starts and not any(member.is_leaving for member in self._members):
+        if is_crowded and not self._starting.fails and not any(one.farewell == "leave" for one in self._members):
             self._make_room(kinds, wanted)
         for resources, count in wanted.items():
             room = self._settings.max_workers - len(self._members)
-            for _ in range(min(count - len(self._of(resources)), room) if time.monotonic() >= self._starts_at else 0):
+            for _ in range(self._starting.take(min(count - len(self._of(resources)), room))):
                 self._start(resources)
 
     def _make_room(self, kinds: Mapping[Resources, Sequence[Member]], wanted: Mapping[Resources, int]) -> None:
@@ -156,12 +160,15 @@ class Keeper:
         if surplus[largest] > 0:
             member = kinds[largest][-1]
             _log.info("a worker makes room for another kind of worker", worker=member.name)
-            self._leave(member)
+            self._dismiss(member, "leave")
 
-    def _leave(self, member: Member) -> None:
-        """Let a worker hand its trials back with their states, and end."""
-        member.is_leaving = True
-        self._cluster.tell(member.handle, "leave")
+    def _dismiss(self, member: Member, farewell: Farewell) -> None:
+        """Let a worker end: at once with its trials' states kept, once it is idle, or before it has a node."""
+        member.farewell = farewell
+        if farewell == "end":
+            self._cluster.end(member.handle)
+        else:
+            self._cluster.tell(member.handle, farewell)
 
     def _of(self, resources: Resources) -> list[Member]:
         return [member for member in self._members if member.resources == resources and not member.is_leaving]
@@ -179,18 +186,11 @@ class Keeper:
         nowhere = [member for member in members if member.status is None]
         idle = [member for member in members if member.idle_since is not None and member.idle_since <= since]
         for member in [*nowhere, *idle][: max(0, surplus)]:
-            member.is_leaving = True
-            if member.status is None:
-                self._cluster.end(member.handle)
-            else:
-                self._cluster.tell(member.handle, "leave_when_idle")
+            self._dismiss(member, "end" if member.status is None else "leave_when_idle")
 
-    def _replace_outdated(self) -> None:
-        """Let one worker of another version, or of other settings, leave; the next when its successor is ready."""
-        if self._failed_starts or any(member.is_leaving or not member.was_ready for member in self._members):
-            return
-        for member in self._members:
-            if not self._launch.is_current(member.name):
-                _log.info("a worker of another version or of other settings is replaced", worker=member.name)
-                self._leave(member)
-                return
+    def _replace_outdated(self, wanted: int) -> None:
+        """Let one worker of another version, or of other settings, leave, unless its successor could not start."""
+        member = None if self._starting.fails else self._replacing.choose(self._members, wanted)
+        if member is not None:
+            _log.info("a worker of another version or of other settings is replaced", worker=member.name)
+            self._dismiss(member, "leave")

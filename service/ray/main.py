@@ -25,6 +25,7 @@ from service.worker.process import announce_ready
 _log = structlog.get_logger(__name__)
 _ROUND_SECONDS = 1.0  # between two looks, unless the server calls
 _TURN_SECONDS = 2.0  # between two looks at whether another server has ended
+_MAX_REASON = 500
 
 
 def main() -> None:
@@ -34,9 +35,12 @@ def main() -> None:
     server = _Server()
     try:
         _run(settings, server)
+    except PASSING as error:
+        _log.error("the workers on Ray are not kept, for the database cannot be used", error=_line(error))
+        sys.exit(1)
     # The boundary: whatever Ray raises, the server's fleet starts another keeper, and says this line.
     except Exception as error:  # noqa: BLE001
-        _log.error("the Ray cluster is lost", error=f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+        _log.error("the Ray cluster is lost", error=f"{type(error).__name__}: {_line(error)}")
         sys.exit(1)
 
 
@@ -82,12 +86,15 @@ def _has_turn(lock: KeeperLock, server: _Server, settings: Settings) -> bool:
     """Wait until no other server keeps the workers; return False when this one has ended."""
     is_said = False
     while not server.ended:
-        if lock.take():
-            return True
-        if not is_said:
-            is_said = True
-            _be_heard(settings)
-            _log.info("another server keeps the workers on Ray; this one waits to take over", keeper=lock.holder())
+        try:
+            if lock.take():
+                return True
+            if not is_said:
+                is_said = True
+                _be_heard(settings)
+                _log.info("another server keeps the workers on Ray; this one waits to take over", keeper=lock.holder())
+        except PASSING as error:
+            _log.warning("the demand for workers is unknown, so none is started or ended", error=str(error))
         server.calls_within(_TURN_SECONDS)
     return False
 
@@ -110,9 +117,15 @@ def _connect(settings: Settings) -> Cluster:
 
 
 def _be_heard(settings: Settings) -> None:
-    """Log to the server's standard error, in colours where that is a terminal."""
+    """Log to the server's standard error, in colours where that is a terminal; from then on it is heard."""
+    if os.path.sameopenfile(1, 2):
+        return  # Python's own standard error may have been taken away since, see _connect
     announce_ready()
     logs.configure(settings.log_level, settings.log_format)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:_MAX_REASON]
 
 
 if __name__ == "__main__":

@@ -89,8 +89,9 @@ class StudyView(BaseModel):
     )
     waits_for: str | None = Field(
         None,
-        description="What it waits for, in a sentence: no worker that is alive offers its `resources`, or none is "
-        "alive. Null where a worker can serve it.",
+        description="What it waits for, in a sentence: no worker that is alive offers its `resources`, none is alive, "
+        "or the one that could serve it has no node of the Ray cluster, or cannot start there. Null where a worker can "
+        "serve it.",
     )
     spec: dict[str, Any] = Field(
         description="The StudySpec as accepted, with every default; in listings without the config of a Keras model."

@@ -9,10 +9,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from service.storage.records import StudyRecord, WorkerRecord
-from service.storage.states import FleetKind
+from service.storage.states import Activity, FleetKind
 from studies.spec.resources import Resources
 
-NO_WORKER = "No worker is running, so the study waits. Start one where the server runs: regsweep worker"
+NO_WORKER = (
+    "No worker is running, so the study waits. Where neither Ray nor Kubernetes starts one, start it where the server "
+    "runs: regsweep worker"
+)
+NO_NODE = (
+    "The study waits for a node of the Ray cluster with room for its worker; the server's log says what is missing"
+)
+NO_START = "The study waits for a worker on the Ray cluster that cannot start; the server's log says why"
 ALL_ELSEWHERE = (
     "Every worker that is running serves one other study (--study), so this one waits. Start one: regsweep worker"
 )
@@ -63,13 +70,19 @@ def enough_for_study() -> sa.ColumnElement[bool]:
     return sa.and_(serves, *(sa.or_(need.is_(None), offered.is_(None), offered >= need) for need, offered in pairs))
 
 
-def waits_for(needs: Resources, offers: Sequence[Offer], elsewhere: int = 0) -> str | None:
+def waits_for(
+    needs: Resources, offers: Sequence[Offer], unstarted: Sequence[tuple[Activity, Offer]] = (), elsewhere: int = 0
+) -> str | None:
     """Say what a study waits for that none of the workers can serve; None where one can.
 
-    The offers are of the workers that would serve it; so many more serve other studies alone.
+    The offers are of the workers that would serve it, and of those on Ray that have no process and what they do; so
+    many more serve other studies alone.
     """
     if any(offer.is_enough(needs) for offer in offers):
         return None
+    awaited = {activity for activity, offer in unstarted if offer.is_enough(needs)}
+    if awaited:
+        return NO_START if Activity.CANNOT_START in awaited else NO_NODE
     if not offers:
         return ALL_ELSEWHERE if elsewhere else NO_WORKER
     start = "Start one on a machine that does: regsweep worker"

@@ -100,3 +100,7 @@ class DeliveryStatus(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"  # answered with 2xx
     FAILED = "failed"  # given up
+
+
+#: What the keeper shows of workers on a cluster that have no process.
+UNSTARTED = frozenset({Activity.WAITING_FOR_NODE, Activity.CANNOT_START})

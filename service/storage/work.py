@@ -21,7 +21,7 @@ from service.storage.records import (
     gave_nothing,
     running,
 )
-from service.storage.states import LIVE_STUDY, Activity, Ending, StudyState, TrialState
+from service.storage.states import LIVE_STUDY, UNSTARTED, Activity, Ending, StudyState, TrialState
 from studies.spec.resampling import Resampling
 
 
@@ -103,7 +103,8 @@ def work_now(session: Session) -> WorkNow:
 
 def _unserved(session: Session) -> int:
     has_work = sa.exists().where(TrialRecord.study_id == StudyRecord.id, claimable())
-    enough = sa.exists().where(WorkerRecord.expires_at > unix_now(), enough_for_study())
+    started = WorkerRecord.activity.not_in(UNSTARTED)
+    enough = sa.exists().where(WorkerRecord.expires_at > unix_now(), started, enough_for_study())
     root_id = sa.func.coalesce(StudyRecord.parent_id, StudyRecord.id)
     query = sa.select(sa.func.count(root_id.distinct())).where(StudyRecord.state.in_(LIVE_STUDY), has_work, ~enough)
     return session.scalar(query) or 0

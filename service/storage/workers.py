@@ -17,12 +17,12 @@ from service.storage.clock import unix_now
 from service.storage.offers import Offer
 from service.storage.progress import Overall
 from service.storage.records import StudyRecord, TrialRecord, WorkerRecord, running
-from service.storage.states import ACTIVE_COMPARISON, LIVE_STUDY, Activity, ComparisonState
+from service.storage.states import ACTIVE_COMPARISON, LIVE_STUDY, UNSTARTED, Activity, ComparisonState
 
 _KEPT_SECONDS = 3600.0  # rows of workers that are gone
 _RATE_SECONDS = 60.0
 #: Of workers whose heart does not beat: they load TensorFlow, or Ray's fleet shows them, for they have no process.
-_BEATLESS = (Activity.LOADING_TENSORFLOW, Activity.WAITING_FOR_NODE, Activity.CANNOT_START)
+_BEATLESS = frozenset({Activity.LOADING_TENSORFLOW, *UNSTARTED})
 _WATCHERS = 3  # of all leases; that all die at once costs their leases' length once more
 
 
@@ -128,8 +128,9 @@ def alive(session: Session) -> list[Seen]:
 
 
 def silent_seconds(session: Session) -> list[float]:
-    """The seconds since the last sign of life of each worker that is alive."""
+    """The seconds since the last sign of life of each worker that is alive and has a process."""
     silent = sa.select(unix_now() - WorkerRecord.seen_at).where(WorkerRecord.expires_at > unix_now())
+    silent = silent.where(WorkerRecord.activity.not_in(UNSTARTED))
     return [max(0.0, seconds) for seconds in session.scalars(silent)]
 
 
@@ -170,7 +171,7 @@ def _describe(study: StudyRecord, overall: Overall, workers: Sequence[Seen]) -> 
         return None
     doing = {worker.activity for worker in workers}
     for activity in (Activity.CANNOT_START, Activity.WAITING_FOR_NODE):
-        if activity in doing and doing <= {Activity.CANNOT_START, Activity.WAITING_FOR_NODE}:
+        if activity in doing and doing <= UNSTARTED:
             return activity
     starts = Activity.LOADING_TENSORFLOW in doing and doing <= {Activity.LOADING_TENSORFLOW, Activity.WAITING_FOR_NODE}
     return Activity.LOADING_TENSORFLOW if starts else None

@@ -13,7 +13,7 @@ from service.storage import following, offers, progress, workers
 from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
 from service.storage.records import StudyRecord, TrialRecord
-from service.storage.states import StudyState
+from service.storage.states import UNSTARTED, StudyState
 from service.storage.store import Store
 from service.storage.workers import Seen
 from service.views.instants import utc, utc_or_none
@@ -72,8 +72,10 @@ def _waits_for(view: StudyView, study: StudyRecord, alive: Sequence[Seen]) -> st
     if not view.active or view.state == StudyState.PAUSED or view.progress.running:
         return None
     needs = Resources(cpus=study.needs_cpus, gpus=study.needs_gpus, memory=study.needs_memory)
-    may_serve = [worker.offer for worker in alive if worker.may_serve(study.root_id)]
-    return offers.waits_for(needs, may_serve, elsewhere=len(alive) - len(may_serve))
+    may_serve = [worker for worker in alive if worker.may_serve(study.root_id)]
+    unstarted = [(worker.activity, worker.offer) for worker in may_serve if worker.activity in UNSTARTED]
+    started = [worker.offer for worker in may_serve if worker.activity not in UNSTARTED]
+    return offers.waits_for(needs, started, unstarted, elsewhere=len(alive) - len(may_serve))
 
 
 def listed_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:

@@ -48,6 +48,7 @@ class WorkerProcess:
         if self.process.stdin is not None:
             os.set_blocking(self.process.stdin.fileno(), False)
         self._stdin_lock = threading.Lock()
+        self._was_told_to_leave = False
         self._lines: deque[bytes] = deque(maxlen=_MAX_LINES)
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, name="worker start", daemon=True)
@@ -79,6 +80,12 @@ class WorkerProcess:
     def leave_when_idle(self) -> None:
         """Let it leave as soon as it finds no work."""
         self._write(LEAVE_WHEN_IDLE)
+
+    def leave(self) -> None:
+        """Let it hand its trials back at their next epoch, and end; a second call changes nothing."""
+        if not self._was_told_to_leave:  # on a second signal it would exit at once
+            self._was_told_to_leave = True
+            self.process.terminate()
 
     def _write(self, call: bytes) -> None:
         if self.process.stdin is not None:

@@ -249,30 +249,44 @@ def test_a_study_has_the_trials_of_one_worker_and_of_four_though_one_node_dies_a
     assert [table(place)] * 2 == tables_here
 
 
-def test_one_server_keeps_the_workers_until_it_ends_or_the_database_forgets_it(place: Place) -> None:
+def test_one_server_keeps_the_workers_until_it_ends_or_the_database_forgets_it(
+    ray_cluster: RayCluster, place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
     one, other = KeeperLock(place.store), KeeperLock(place.store)
     assert (one.take(), other.take()) == (True, False)
     assert other.holder() == f"regsweep on {gethostname()}, process {os.getppid()}"
     end_others = (
         "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid != pg_backend_pid()"
     )
-    with place.store.writing() as session:
-        session.execute(sa.text(end_others))
+
+    def forget() -> bool:
+        with place.store.writing() as session:
+            session.execute(sa.text(end_others))
+        return False
+
+    forget()
     eventually(lambda: not one.is_held(), 20)
     assert (other.take(), one.take()) == (True, False)
     other.release()
     eventually(one.take, 20)
+    one.release()
+    said = Said(capfd)
+    with running(settings_of(place, ray_cluster.address)):
+        eventually(lambda: said.count("the Ray cluster is reached"), 60)
+        eventually(lambda: one.take() or forget(), 20)  # the keeper may be faster
+        eventually(lambda: said.count("another server keeps the workers on Ray; this one waits"), 20)
     one.release()
 
 
 def test_another_token_is_refused(ray_cluster: RayCluster, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "2")
-    event = "the Ray cluster is out of reach and is tried again"
+    event = "the keeper of the workers on Ray has ended and is started again"
     with capture_logs() as logs, running(settings_of(place, ray_cluster.address)):
         eventually(lambda: [line for line in logs if line["event"] == event], 60)
     [line, *_] = [line for line in logs if line["event"] == event]
     assert "Authentication token is missing or incorrect" in line["last_lines"][0]
+    assert logs[0]["event"] == "the artifacts are in a folder, which every node of the Ray cluster must have"
     assert alive(place) == []
 
 

@@ -50,6 +50,10 @@ def test_no_pod_has_rights_or_writes_outside_folders_of_its_own(pod: PodTemplate
         assert {"name": "TMPDIR", "value": "/tmp"} in container["env"]  # noqa: S108
 
 
+def test_no_image_lets_ray_tell_its_makers_how_it_is_used() -> None:
+    assert "RAY_USAGE_STATS_ENABLED=0" in (DOCKER.parent / "Dockerfile").read_text()
+
+
 @needs_kubectl
 def test_workers_do_not_see_the_secrets_of_servers() -> None:
     for folder in DEPLOYMENTS:

@@ -56,6 +56,7 @@ def test_the_folder_that_is_made_to_look_is_its_owners_alone(tmp_path: Path) -> 
 
 def test_the_age_of_workers_is_told(store: Store, artifacts_url: str) -> None:
     WorkerStore(store).show_worker("a", Activity.IDLE, None, 30.0)
+    WorkerStore(store).show_worker("b", Activity.WAITING_FOR_NODE, None, 30.0)  # it has no process
     with readiness(store.url, artifacts_url) as checks:
         found = checks.check()
     assert {name: check.is_ok for name, check in found.items()} == dict.fromkeys(found, True)

@@ -17,7 +17,7 @@ from service.cli.looking import Look
 from service.storage.artifacts import Artifacts
 from service.storage.claiming import Holder
 from service.storage.ledger import TrialLedger
-from service.storage.offers import ALL_ELSEWHERE, NO_WORKER, Offer
+from service.storage.offers import ALL_ELSEWHERE, NO_NODE, NO_START, NO_WORKER, Offer
 from service.storage.pagination import Sort
 from service.storage.states import Activity, FleetKind
 from service.storage.store import Store
@@ -162,6 +162,18 @@ def test_who_watches_a_study_that_waits_learns_for_what(store: Store) -> None:
         assert what_happens(Look(seen, None, 1)) == "waiting for a worker that offers 1 GPU and 32 GiB of memory"
     show(store, "b", LARGE)
     assert what_happens(Look(one_study_view(store, store.study("iris")), None, 2)) == "waiting for a worker"
+
+
+def test_a_study_whose_worker_has_no_node_or_cannot_start_says_so_beside_workers_that_train(
+    store: Store, tmp_path: Path
+) -> None:
+    store.create_study(study(**NEEDY))
+    show(store, "a", SMALL)
+    for activity, says in ((Activity.WAITING_FOR_NODE, NO_NODE), (Activity.CANNOT_START, NO_START)):
+        WorkerStore(store).show_worker("b", activity, None, 30.0, offer=LARGE)
+        with served(settings_in(tmp_path, store.url)) as api:
+            assert api.get("/v1/studies/iris").json()["waits_for"] == says
+            assert value(scraped(api), "regsweep_studies_unserved") == 1
 
 
 def test_a_worker_of_one_study_counts_for_no_other(store: Store, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def test_the_oldest_three_that_live_watch_and_on_sqlite_all(store: Store) -> Non
     assert watchers(workers) == (NAMES if on_sqlite else NAMES[:3])
     workers.show_worker(NAMES[1], Activity.TRAINING, None, -1.0)  # it gave no sign of life since
     assert watchers(workers) == (NAMES if on_sqlite else [NAMES[0], *NAMES[2:4]])
-    workers.show_worker(NAMES[2], Activity.LOADING_TENSORFLOW, None, 60.0)  # no heart beats yet
+    workers.show_worker(NAMES[2], Activity.WAITING_FOR_NODE, None, 60.0)  # no heart beats yet
+    assert watchers(workers) == (NAMES if on_sqlite else [NAMES[0], *NAMES[3:5]])
+    workers.show_worker(NAMES[2], Activity.LOADING_TENSORFLOW, None, 60.0)
     assert watchers(workers) == (NAMES if on_sqlite else [NAMES[0], *NAMES[3:5]])
     for ghost in (Activity.WAITING_FOR_NODE, Activity.CANNOT_START):  # of Ray's fleet, which shows them itself
         workers.show_worker(NAMES[0], ghost, None, 60.0)
