@@ -56,13 +56,15 @@ def _select_held() -> sa.Select[Any]:
 
 
 def lock_held(session: Session, study_id: int, claims: Collection[Claim]) -> tuple[StudyState | None, set[int]]:
-    """Read the same, and lock the trials whose claims are still held."""
-    # A trial that waits or has ended has no token; with its state PostgreSQL may read the leases of all workers.
-    held = sa.tuple_(TrialRecord.id, TrialRecord.token).in_([(claim.trial_id, claim.token) for claim in claims])
+    """Read the same, and lock the trials; those that another worker has by now only until this transaction ends."""
+    # By their ids alone, as in _select_held: the index of held trials was empty when PostgreSQL last counted it.
     state = sa.select(StudyRecord.state).where(StudyRecord.id == study_id)
-    query = sa.select(TrialRecord.id, state.scalar_subquery().label("study_state")).where(held).order_by(TrialRecord.id)
+    query = sa.select(TrialRecord.id, TrialRecord.token, state.scalar_subquery().label("study_state"))
+    query = query.where(TrialRecord.id.in_([claim.trial_id for claim in claims])).order_by(TrialRecord.id)
     rows = session.execute(query.with_for_update(of=TrialRecord)).all()
-    return (rows[0].study_state if rows else session.scalar(state)), {row.id for row in rows}
+    tokens = {claim.trial_id: claim.token for claim in claims}
+    held = {row.id for row in rows if row.token == tokens[row.id]}
+    return (rows[0].study_state if rows else session.scalar(state)), held
 
 
 def trial_columns(outcome: Outcome) -> dict[str, Any]:
