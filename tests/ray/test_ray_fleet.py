@@ -216,7 +216,7 @@ def test_workers_outlive_their_server_and_the_next_one_adopts_them_and_replaces_
             # The pause grows though the worker of before, which runs, is ready at each look.
             eventually(lambda: said.count("a worker cannot start; another is tried after_seconds=2.0"), 60)
             assert said.count(f"has regsweep {VERSION} and the server 9.9.9: install one on both") >= 2
-            [unstarted] = alive(place, Activity.CANNOT_START)
+            [unstarted] = eventually(lambda: alive(place, Activity.CANNOT_START), 20)
             assert unstarted not in first
             assert len(first & set(alive(place))) == 1  # the other one stays until a successor is ready
             changes = {"turn_seconds": 3.0, "idle_seconds": 1.5}
