@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +25,13 @@ _FIRST = ("acceptance", "slow")
 
 
 def pytest_configure() -> None:
-    """Keep the garbage collector from what is imported, which takes it a fifth of collecting the tests."""
+    """Keep the garbage collector from what is imported, which takes it a fifth of collecting the tests.
+
+    Ray reads once, when it is imported, whether its clusters want a token; some tests import it, some start clusters.
+    """
     gc.disable()
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for groups

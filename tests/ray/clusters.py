@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,36 +20,23 @@ from service.cli.demo import free_port
 from tests.acceptance.polling import eventually
 
 ROOT = Path(__file__).parents[2]
-_START_SECONDS = 120.0
 _SMALL = {"include_dashboard": False, "include_log_monitor": False, "object_store_memory": 80_000_000}
 
 
 class RayCluster:
     """Its nodes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
-        self._cluster: Any = _patiently(
-            lambda: Cluster(initialize_head=True, head_node_args=_SMALL | {"num_cpus": 0}),
-            lambda: kill(running_of(folder)),
-        )
+        self._cluster = Cluster(initialize_head=True, head_node_args=_SMALL | {"num_cpus": 0})
         self.address = str(self._cluster.address)
 
     def add_nodes(self, *kinds: dict[str, Any]) -> list[Any]:
         """Add a node of one CPU for each kind, which says what else it has."""
-        nodes = [self._add_node(kind) for kind in kinds]
-        self._cluster.wait_for_nodes(_START_SECONDS)
+        nodes = [self._cluster.add_node(wait=False, num_cpus=1, **_SMALL, **kind) for kind in kinds]
+        self._cluster.wait_for_nodes()
         return nodes
-
-    def _add_node(self, kind: dict[str, Any]) -> Any:
-        before = set(self._cluster.worker_nodes)
-
-        def remove() -> None:
-            for node in set(self._cluster.worker_nodes) - before:
-                self._cluster.remove_node(node, allow_graceful=False)
-
-        return _patiently(lambda: self._cluster.add_node(wait=False, num_cpus=1, **_SMALL, **kind), remove)
 
     def end_node(self, node: Any) -> None:
         """End a node as SIGTERM does."""
@@ -82,15 +68,6 @@ class RayCluster:
         while more := {pid for pid, parent in parents.items() if parent in found} - found:
             found |= more
         return sorted(found - {_raylet(node)})
-
-
-def _patiently(start: Callable[[], Any], tidy: Callable[[], None]) -> Any:
-    """Start a part of a cluster, and once more when it was not there within Ray's own 30 seconds."""
-    try:
-        return start()
-    except Exception:  # noqa: BLE001  # Ray raises no class of its own
-        tidy()
-        return start()
 
 
 def _raylet(node: Any) -> int:
@@ -142,7 +119,7 @@ def _read(pid: int, what: str) -> list[bytes]:
 
 @contextmanager
 def folder_of_cluster(epoch_seconds: float) -> Iterator[Path]:
-    """A folder for a cluster that the block starts: it trains by a formula, and its nodes know each other by a token.
+    """A folder for a cluster that the block starts: it trains by a formula; tests/conftest.py has its token.
 
     Raises AssertionError when something of it runs on behind it.
     """
@@ -152,8 +129,6 @@ def folder_of_cluster(epoch_seconds: float) -> Iterator[Path]:
         patch.setenv("PYTHONPATH", f"{ROOT / 'tests/ray/formula'}:{ROOT}", prepend=":")
         patch.setenv("PYTHONSAFEPATH", "1")
         patch.setenv("EPOCH_SECONDS", str(epoch_seconds))
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")  # 15 otherwise, which waits for all other tests
         # A dead node is noticed after a second in place of fifteen.
@@ -170,8 +145,8 @@ def folder_of_cluster(epoch_seconds: float) -> Iterator[Path]:
 @contextmanager
 def cluster(epoch_seconds: float) -> Iterator[RayCluster]:
     """A head without CPUs; nothing of it runs on behind the block."""
-    with folder_of_cluster(epoch_seconds) as folder:
-        started = RayCluster(folder)
+    with folder_of_cluster(epoch_seconds):
+        started = RayCluster()
         try:
             yield started
         finally:
