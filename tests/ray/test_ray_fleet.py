@@ -183,11 +183,11 @@ def test_workers_go_where_their_resources_are_and_a_study_to_workers_that_have_w
     with running(settings_of(place, ray_cluster.address, **changes)):
         eventually(lambda: len(alive(place, Activity.TRAINING)) == 3, 90)
         plain, spot, gpu = [ray_cluster.workers(node) for node in nodes]
-        [waiting] = eventually(lambda: alive(place, Activity.WAITING_FOR_NODE), 30)
+        [waiting] = eventually(lambda: alive(place, Activity.WAITING_FOR_NODE), 60)
         offers = {worker.name: (worker.cpus, worker.gpus, worker.memory) for worker in shown(place)}
-        place.ended("plain", "large", seconds=60)
+        place.ended("plain", "large", seconds=120)
         place.store.set_state("too large", StudyState.STOPPED)
-        eventually(lambda: alive(place) == [], 30)  # nobody asks for them any more
+        eventually(lambda: alive(place) == [], 60)  # nobody asks for them any more
     assert plain == {}
     assert list(spot.values()) == ["", ""]
     assert list(gpu.values()) == ["0"]
@@ -207,24 +207,24 @@ def test_workers_outlive_their_server_and_the_next_one_adopts_them_and_replaces_
     settings = settings_of(place, ray_cluster.address, idle_seconds=20.0)
     said = Said(capfd)
     with running(settings):
-        eventually(lambda: len(holding(place)) == 2, 60)
+        eventually(lambda: len(holding(place)) == 2, 120)
     first = set(alive(place))
     with ExitStack() as servers:
         with ExitStack() as before:
             with installed("9.9.9", tmp_path):
                 before.enter_context(running(settings))
             # The pause grows though the worker of before, which runs, is ready at each look.
-            eventually(lambda: said.count("a worker cannot start; another is tried after_seconds=2.0"), 60)
+            eventually(lambda: said.count("a worker cannot start; another is tried after_seconds=2.0"), 120)
             assert said.count(f"has regsweep {VERSION} and the server 9.9.9: install one on both") >= 2
-            [unstarted] = eventually(lambda: alive(place, Activity.CANNOT_START), 20)
+            [unstarted] = eventually(lambda: alive(place, Activity.CANNOT_START), 60)
             assert unstarted not in first
             assert len(first & set(alive(place))) == 1  # the other one stays until a successor is ready
             changes = {"turn_seconds": 3.0, "idle_seconds": 1.5}
             servers.enter_context(running(settings.model_copy(update=changes)))
-            eventually(lambda: said.count("another server keeps the workers on Ray; this one waits") == 1, 60)
-        eventually(lambda: not first & set(alive(place)) and len(holding(place)) == 2, 60)
+            eventually(lambda: said.count("another server keeps the workers on Ray; this one waits") == 1, 120)
+        eventually(lambda: not first & set(alive(place)) and len(holding(place)) == 2, 120)
     place.store.set_state("study", StudyState.STOPPED)
-    eventually(lambda: alive(place) == [], 30)  # their server is gone
+    eventually(lambda: alive(place) == [], 60)  # their server is gone
     assert violations(place.store, place.artifacts) == []
     assert lost(place) == []
 
@@ -235,14 +235,14 @@ def test_a_study_has_the_trials_of_one_worker_and_of_four_though_one_node_dies_a
     place.study("study", **REPRODUCIBLE)
     # Only a trial that is handed back has a checkpoint.
     with running(settings_of(place, ray_cluster.address, checkpoint_seconds=1000.0)):
-        eventually(lambda: len(holding(place)) == 2, 60)
+        eventually(lambda: len(holding(place)) == 2, 120)
         dead, ended = sorted(holding(place))
         ray_cluster.kill_node(take_node(ray_cluster, nodes, dead))
         eventually(lambda: lost(place), 30)  # before its leases run out
         ray_cluster.end_node(take_node(ray_cluster, nodes, ended))
-        eventually(lambda: checkpoints(place), 20)
-        place.ended("study", seconds=60)
-        eventually(lambda: alive(place) == [], 30)
+        eventually(lambda: checkpoints(place), 60)
+        place.ended("study", seconds=120)
+        eventually(lambda: alive(place) == [], 60)
     assert verify(place.store, place.artifacts).attempts["lost"] == len(lost(place))
     assert all("node has died" in reason for reason in lost(place)), lost(place)
     assert dead in served_by(place, "study")
@@ -265,16 +265,16 @@ def test_one_server_keeps_the_workers_until_it_ends_or_the_database_forgets_it(
         return False
 
     forget()
-    eventually(lambda: not one.is_held(), 20)
+    eventually(lambda: not one.is_held(), 60)
     assert (other.take(), one.take()) == (True, False)
     other.release()
-    eventually(one.take, 20)
+    eventually(one.take, 60)
     one.release()
     said = Said(capfd)
     with running(settings_of(place, ray_cluster.address)):
-        eventually(lambda: said.count("the Ray cluster is reached"), 60)
+        eventually(lambda: said.count("the Ray cluster is reached"), 120)
         eventually(lambda: one.take() or forget(), 20)  # the keeper may be faster
-        eventually(lambda: said.count("another server keeps the workers on Ray; this one waits"), 20)
+        eventually(lambda: said.count("another server keeps the workers on Ray; this one waits"), 60)
     one.release()
 
 
@@ -283,7 +283,7 @@ def test_another_token_is_refused(ray_cluster: RayCluster, place: Place, monkeyp
     monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "2")
     event = "the keeper of the workers on Ray has ended and is started again"
     with capture_logs() as logs, running(settings_of(place, ray_cluster.address)):
-        eventually(lambda: [line for line in logs if line["event"] == event], 60)
+        eventually(lambda: [line for line in logs if line["event"] == event], 120)
     [line, *_] = [line for line in logs if line["event"] == event]
     assert "Authentication token is missing or incorrect" in line["last_lines"][0]
     assert logs[0]["event"] == "the artifacts are in a folder, which every node of the Ray cluster must have"
@@ -292,10 +292,10 @@ def test_another_token_is_refused(ray_cluster: RayCluster, place: Place, monkeyp
 
 def test_nodes_come_with_the_work_and_go_with_it(place: Place) -> None:
     with autoscaling_cluster(_EPOCH_SECONDS) as scaled:
-        eventually(lambda: scaled.nodes() == 0, 60)
+        eventually(lambda: scaled.nodes() == 0, 120)
         with running(settings_of(place, scaled.address)):
             place.study("study", trials=60, epochs=10)
-            eventually(lambda: scaled.nodes() == 2 and len(holding(place)) == 2, 60)
-            place.ended("study", seconds=60)
+            eventually(lambda: scaled.nodes() == 2 and len(holding(place)) == 2, 120)
+            place.ended("study", seconds=120)
             verify(place.store, place.artifacts)
-            eventually(lambda: scaled.nodes() == 0, 60)
+            eventually(lambda: scaled.nodes() == 0, 120)
