@@ -12,9 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from service.errors import MigrationError, StorageError
+from service.storage.database import connect
 from service.storage.records import Record
 from service.storage.schema import VERSION_TABLE
 from service.storage.store import Store
+from tests.postgresql import PostgreSQL
 from tests.service.contenders import prepare_schema, processes, sweep_here
 from tests.service.documents import study
 from tests.service.ledgers import everything
@@ -97,3 +99,20 @@ def test_the_driver_takes_the_write_lock_when_a_transaction_begins(store: Store,
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
         other.close()
+
+
+def test_a_connection_that_postgresql_has_closed_is_replaced(
+    postgresql_template: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.storage.database._UNUSED_SECONDS", 0.0)
+    url = postgresql_template.url("closed")
+    ours, other = connect(url), connect(url)
+    own_pid = sa.select(sa.func.pg_backend_pid())
+    with ours.connect() as connection:
+        closed = connection.scalar(own_pid)
+    with other.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.pg_terminate_backend(closed, 5000)))
+    with ours.connect() as connection:
+        assert connection.scalar(own_pid) not in {None, closed}
+    ours.dispose()
+    other.dispose()
