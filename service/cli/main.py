@@ -11,6 +11,7 @@ from service.cli import changing, results, serving, studies, study_files
 from service.cli.compare import compare
 from service.cli.datasets import datasets
 from service.cli.db import db
+from service.cli.exporting import export
 from service.cli.init import init
 from service.cli.keys import keys
 from service.cli.options import refuse
@@ -29,7 +30,6 @@ for command in (
     study_files.run,
     compare,
     results.report,
-    results.export,
     results.model,
     results.snippet,
     results.predict,
@@ -52,6 +52,7 @@ for command in (
     serving.demo,
 ):
     app.command()(command)
+app.add_typer(export, name="export")
 app.add_typer(datasets, name="datasets")
 app.add_typer(keys, name="keys")
 app.add_typer(projects, name="projects")

@@ -124,3 +124,12 @@ def print_json(document: Any) -> None:
     from pydantic_core import to_json
 
     print(plain_json(to_json(document, indent=2, inf_nan_mode="null").decode()))
+
+
+def write_file(output: Path, content: bytes) -> None:
+    """Write what a command made, and print where it is."""
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        refuse(f"cannot write {output}: {error.strerror}")
+    print(output)

@@ -1,4 +1,4 @@
-"""`regsweep report | export | model | snippet | predict`: results that a user takes away, and predictions with them."""
+"""`regsweep report | model | snippet | predict`: results that a user takes away, and predictions with them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from service.cli.options import (
     load_settings,
     print_json,
     refuse,
+    write_file,
 )
 from service.cli.output import say
 from service.cli.source import open_source
@@ -46,21 +47,7 @@ def report(
         if as_json:
             print_json(source.studies.report_data(name))
             return
-        _write(output, source.studies.report(name).encode())
-
-
-def export(
-    name: StudyName,
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("model.zip"),
-    technique: TechniqueOption = None,
-    server: ServerOption = None,
-    key: KeyOption = None,
-    database_url: DatabaseUrlOption = None,
-    artifacts_url: ArtifactsUrlOption = None,
-) -> None:
-    """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
-    with open_source(server, key, database_url, artifacts_url) as source:
-        _write(output, source.studies.export(name, technique))
+        write_file(output, source.studies.report(name).encode())
 
 
 def model(
@@ -74,7 +61,7 @@ def model(
 ) -> None:
     """Write the best model of a study as a .keras file."""
     with open_source(server, key, database_url, artifacts_url) as source:
-        _write(output, source.studies.model(name, technique))
+        write_file(output, source.studies.model(name, technique))
 
 
 def snippet(
@@ -142,12 +129,4 @@ def predict(
         refuse(f"cannot read or write a file: {error}")
     for one in predictions.unfamiliar:
         say(f"regsweep: {one.text}", file=sys.stderr)
-    print(output)
-
-
-def _write(output: Path, content: bytes) -> None:
-    try:
-        output.write_bytes(content)
-    except OSError as error:
-        refuse(f"cannot write {output}: {error.strerror}")
     print(output)
