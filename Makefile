@@ -118,7 +118,8 @@ bench: bench-setup
 # Lock names, versions and hashes for every platform; needs uv.
 lock:
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
-	  --extra worker --extra postgres --extra s3 --extra tracing --extra ray --group dev -o requirements/dev.txt
+	  --extra worker --extra postgres --extra s3 --extra tracing --extra ray --extra mlflow --extra tensorboard \
+	  --extra wandb --extra onnx --group dev -o requirements/dev.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  --extra worker --extra postgres --extra s3 --extra tracing -c requirements/dev.txt -o requirements/worker.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
@@ -127,6 +128,8 @@ lock:
 	  --extra gpu --extra postgres --extra s3 --extra tracing -c requirements/dev.txt -o requirements/worker-gpu.txt
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  --extra ray -c requirements/dev.txt -o requirements/ray.txt
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+	  --extra mlflow --extra tensorboard --extra wandb --extra onnx -c requirements/dev.txt -o requirements/tracking.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 	  --group build -c requirements/dev.txt -o requirements/build.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
@@ -137,7 +140,7 @@ lock:
 # Look the locked versions up in a database of known faults; fails where none can be reached.
 audit: audit-setup
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --vulnerability-service $(AUDIT) \
-	  $(addprefix --requirement requirements/,server.txt worker.txt worker-gpu.txt ray.txt dev.txt bench.txt build.txt audit.txt)
+	  $(addprefix --requirement requirements/,server.txt worker.txt worker-gpu.txt ray.txt tracking.txt dev.txt bench.txt build.txt audit.txt)
 
 # List the licences of what the images hold.
 licenses: audit-setup
