@@ -84,7 +84,7 @@ def _describe(task: Mapping[str, Any]) -> dict[str, Any]:
 def _read_model(task: Mapping[str, Any]) -> dict[str, Any]:
     from service.model_reading import read_model
 
-    return read_model(Path(task["file"])).model_dump(mode="json")
+    return read_model(Path(task["file"]), weights=task["weights"]).model_dump(mode="json")
 
 
 def _preview(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def canonicalize(config: Any) -> str:
             if _PYTHON.search(config[:10_000]):
                 raise ConfigError("is Python code, which is not run; give what model.to_json() gives, or a .keras file")
             config = json.loads(config)
+        version = config.get("keras_version") if isinstance(config, Mapping) else None
         text = json.dumps(_strip(config), sort_keys=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
         text.encode()
     except ConfigError:
@@ -45,7 +46,15 @@ def canonicalize(config: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         raise ConfigError("is not JSON; give what model.to_json() gives, as it is or as an object") from None
     _check_length(text)
-    read_graph(text)
+    try:
+        read_graph(text)
+    except ConfigError as error:
+        if isinstance(version, str) and version.startswith(("1.", "2.")):
+            raise ConfigError(
+                f"is a model of Keras {version[:20]}, and not all of it can be read: {error}. Save it there as an .h5 "
+                "file, load that in Keras 3, and give what model.save('model.keras') writes"
+            ) from None
+        raise
     return text
 
 

@@ -148,10 +148,14 @@ def _proximal_classes(optimizer: str) -> str:
 
 def _describe_inputs(dataset: DatasetSpec, lookups: Sequence[Lookup]) -> str:
     looked_up = {position for lookup in lookups for position in lookup.positions}
+    prepares = any(lookup.size is None for lookup in lookups)
     if looked_up:
-        if len(looked_up) == prod(dataset.facts.shape):
+        what = "looks up or prepares" if prepares else "looks up"
+        if len(looked_up) == prod(dataset.facts.shape) and not prepares:
             return "whole numbers as they stand in the data, for the model looks them up"
-        return f"{_describe_inputs(dataset, ())}; what the model looks up is left as it stands in the data"
+        if len(looked_up) == prod(dataset.facts.shape) or (prepares and len(dataset.facts.shape) > 1):
+            return "as they stand in the data, for the model prepares them"
+        return f"{_describe_inputs(dataset, ())}; what the model {what} is left as it stands in the data"
     if isinstance(dataset, UploadedDataset) and len(dataset.facts.shape) == 1:
         return "as the preprocessing that is kept with the model gives them"
     values = "all pixels" if len(dataset.facts.shape) > 1 else "each column"

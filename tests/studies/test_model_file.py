@@ -59,6 +59,6 @@ def test_an_archive_without_an_architecture_is_refused(tmp_path: Path, name: str
 def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpecError, match=r"model: cannot read .*nowhere\.json: No such file"):
         read(tmp_path, tmp_path / "nowhere.json")
-    (tmp_path / "model.h5").write_bytes(b"\x89HDF\xff")
+    (tmp_path / "model.bin").write_bytes(b"\xff")
     with pytest.raises(InvalidSpecError, match=r"neither JSON nor a \.keras file"):
-        read(tmp_path, tmp_path / "model.h5")
+        read(tmp_path, tmp_path / "model.bin")
