@@ -211,6 +211,8 @@ LAYERS: Mapping[str, LayerKind] = {
 
 #: Layers that give whole numbers, which may have such a dtype.
 INDEXING = frozenset({"Discretization", "IntegerLookup"})
+#: Layers that read whole numbers, beside an Embedding.
+READS_CODES = frozenset({"IntegerLookup", "CategoryEncoding"})
 
 #: Reasons why some expected layers are refused.
 REFUSED: Mapping[str, str] = {

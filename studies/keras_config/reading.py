@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from studies.keras_config import call_order, masks
+from studies.keras_config.catalog import READS_CODES
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
 from studies.keras_config.layers import is_entry, read_entry, read_layer, read_name
@@ -236,7 +237,7 @@ class _Reader:
         calls = call_order.select_needed(masks.drop_implied(calls, self.layers), output)
         layers = tuple(self.layers[name] for name in dict.fromkeys(call.layer for call in calls))
         # They are given as float32, which is the same to what looks them up.
-        if self.integers and not any(find_embedding(layer) is not None for layer in layers):
+        if self.integers and not any(find_embedding(each) or each.kind in READS_CODES for each in layers):
             raise _input_error(self.integers)
         if not any(layer.kernels for layer in layers):
             raise ConfigError("has no layer with a kernel, so there is nothing to regularize; add a Dense layer")

@@ -59,7 +59,7 @@ def unpack(text: str) -> Mapping[str, Array]:
     try:
         data = base64.b64decode(text, validate=True)
         (size,) = struct.unpack_from("<Q", data)
-        header = json.loads(data[8 : 8 + size]) if size <= _MAX_HEADER else None
+        header = json.loads(data[8 : 8 + min(size, _MAX_HEADER)])
         values = memoryview(data)[8 + size :]
         return {name: _tensor(entry, values) for name, entry in header.items() if name != "__metadata__"}
     except ConfigError:

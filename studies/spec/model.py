@@ -128,8 +128,8 @@ class KerasSpec(FrozenModel):
         frozen = next((layer for layer in layers if layer.frozen and sizes.has_weights(layer)), None)
         if frozen is not None and self.weights is None:
             raise ValueError(
-                f"{frozen.location}: is frozen (trainable: false), which is taken only with weights to start from, for "
-                "else they would stay random; give the weights of the .keras file, or set trainable to true"
+                f"config: {frozen.location}: is frozen (trainable: false), which is taken only with weights to start from, "
+                "for else they would stay random; give the weights of the .keras file, or set trainable to true"
             )
         return self
 
@@ -165,3 +165,8 @@ def _read_with_dropout(config: str) -> Graph:
 
 
 ModelSpec = Annotated[MlpSpec | CnnSpec | KerasSpec, Field(discriminator="kind")]
+
+
+def starts_from_weights(model: ModelSpec) -> bool:
+    """Return whether a model's trainings start from weights of its own, and not from random ones."""
+    return isinstance(model, KerasSpec) and model.weights is not None

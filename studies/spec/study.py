@@ -275,9 +275,7 @@ class StudySpec(FrozenModel):
             raise ValueError(f"model.config: {error}") from None
         for layer, needed in ((call.layer, call.parameters) for call in calls if call.parameters):
             if (given := counts.pop(layer.name, 0)) != needed:
-                raise ValueError(
-                    f"model.weights: {layer.location} takes {needed:,} numbers, and they have {given:,} of it"
-                )
+                raise ValueError(f"model.weights: {layer.location} takes {needed:,} numbers, and they hold {given:,}")
         if counts:
             raise ValueError(f"model.weights: hold '{min(counts)[:100]}', and the model has no layer of this name")
 

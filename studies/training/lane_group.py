@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import DivergedError
+from studies.spec.model import starts_from_weights
 from studies.spec.study import StudySpec
 from studies.spec.training import EngineName
 from studies.training.fold_arrays import place_folds, stack_folds
@@ -22,7 +23,7 @@ from studies.training.program import Program
 from studies.training.progress import TrainingProgress
 from studies.training.result import EpochReport, Job, Trained, TrainingState, Trials, all_metrics
 from studies.training.step import ModelValues
-from studies.training.trial_model import build_plain_model, save_model, starts_from_weights
+from studies.training.trial_model import build_plain_model, save_model
 
 _ENGINE: EngineName = "lanes"
 

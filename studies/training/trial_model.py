@@ -12,7 +12,7 @@ from studies.keras_config import start_weights
 from studies.models import proximal
 from studies.models.architecture import design, learning_rate_expression, optimizer_expression
 from studies.models.expression import Expression
-from studies.spec.model import KerasSpec, ModelSpec
+from studies.spec.model import KerasSpec
 from studies.training.result import Job
 from studies.training.start_weights import assign_weights
 
@@ -25,16 +25,12 @@ def build_plain_model(job: Job, data: PreparedData) -> keras.Model:
     hyper, training = job.hyperparameters, job.spec.training
     architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
     model = architecture.build()
-    if isinstance(job.spec.model, KerasSpec) and job.spec.model.weights is not None:
-        assign_weights(model, start_weights.unpack(job.spec.model.weights))
+    own = job.spec.model
+    if isinstance(own, KerasSpec) and own.weights is not None:
+        assign_weights(model, start_weights.unpack(own.weights))
     optimizer = optimizer_expression(training.optimizer, learning_rate(job, data))
     _compile(model, optimizer.evaluate(), architecture.loss)
     return model
-
-
-def starts_from_weights(model: ModelSpec) -> bool:
-    """Return whether a model's trainings start from weights of its own, and not from random ones."""
-    return isinstance(model, KerasSpec) and model.weights is not None
 
 
 def learning_rate(job: Job, data: PreparedData) -> float | Expression:
