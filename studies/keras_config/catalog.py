@@ -211,6 +211,8 @@ LAYERS: Mapping[str, LayerKind] = {
 
 #: Layers that give whole numbers, which may have such a dtype.
 INDEXING = frozenset({"Discretization", "IntegerLookup"})
+#: Layers that read images as a whole; Keras writes `training` into their calls, and it changes nothing.
+WHOLE_IMAGES = frozenset({"Resizing", "CenterCrop"})
 #: Layers that read whole numbers, beside an Embedding.
 READS_CODES = frozenset({"IntegerLookup", "CategoryEncoding"})
 

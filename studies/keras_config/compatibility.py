@@ -5,6 +5,7 @@ from __future__ import annotations
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import MOVES, Graph, Layer
 from studies.keras_config.lookups import find_lookups
+from studies.keras_config.raw_values import find_raw_values
 from studies.objectives import Task
 
 #: Layers that may give the output, by the argument of their units; of a convolution one pixel is left.
@@ -18,6 +19,7 @@ def check_fits_dataset(graph: Graph, shape: tuple[int, ...], task: Task, classes
     """
     _check_input(graph, shape, no_input)
     find_lookups(graph, shape)
+    find_raw_values(graph, shape)
     _check_output(graph, task, classes)
 
 

@@ -120,13 +120,23 @@ def _follow(layer: Layer, call: Call, origins: Mapping[Tensor, _Origin]) -> _Ori
     bins = [source for source in sources if isinstance(source, int)]
     if bins:
         return max(bins) if len(bins) == len(sources) else None
-    if sum(source.size for source in sources if isinstance(source, np.ndarray)) > _MAX_POSITIONS:
-        raise ConfigError(f"{layer.location}: gives more than {_MAX_POSITIONS:,} of a row's values; make it smaller")
     return move(layer, call, {tensor: origin for tensor, origin in origins.items() if isinstance(origin, np.ndarray)})
 
 
+def check_positions(layer: Layer, sources: Sequence[Positions]) -> None:
+    """Raise ConfigError when a layer takes more positions than are followed."""
+    if sum(source.size for source in sources) > _MAX_POSITIONS:
+        raise ConfigError(f"{layer.location}: gives more than {_MAX_POSITIONS:,} of a row's values; make it smaller")
+
+
 def move(layer: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positions | None:
-    """Where a call moves values; None where it changes them, or mixes those of several rows."""
+    """Where a call moves values; None where it changes them, or mixes those of several rows.
+
+    Raises ConfigError when they are too many to follow.
+    """
+    if layer.kind not in _MOVES:
+        return None
+    check_positions(layer, [arrays[tensor] for tensor in call.tensors])
     try:
         moved = _MOVES[layer.kind](layer, call, arrays)
     except (ValueError, LookupError, TypeError, ArithmeticError):

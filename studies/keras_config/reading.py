@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from studies.keras_config import call_order, masks
-from studies.keras_config.catalog import READS_CODES
+from studies.keras_config.catalog import READS_CODES, WHOLE_IMAGES
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
 from studies.keras_config.layers import is_entry, read_entry, read_layer, read_name
@@ -266,7 +266,7 @@ def _input_error(location: str) -> ConfigError:
 
 
 def _read_call(layer: Layer, number: int, node: Any, prefix: str) -> Call:
-    arguments, keywords = read_node(node, layer.location, prefix)
+    arguments, keywords = read_node(node, layer.location, prefix, always=layer.kind in WHOLE_IMAGES)
     if layer.operation:
         keywords = {**layer.arguments, **keywords}
     call = Call(layer.name, number, arguments, keywords)

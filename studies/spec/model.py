@@ -128,8 +128,8 @@ class KerasSpec(FrozenModel):
         frozen = next((layer for layer in layers if layer.frozen and sizes.has_weights(layer)), None)
         if frozen is not None and self.weights is None:
             raise ValueError(
-                f"config: {frozen.location}: is frozen (trainable: false), which is taken only with weights to start from, "
-                "for else they would stay random; give the weights of the .keras file, or set trainable to true"
+                f"config: {frozen.location}: is frozen (trainable: false), which is taken only with weights to start "
+                "from, for else they would stay random; give the weights of the .keras file, or set trainable to true"
             )
         return self
 

@@ -262,7 +262,9 @@ def prepared() -> Any:
         layers.Discretization([8.0], output_mode="one_hot")(given[:, 35:36]),
     ]
     image = layers.CenterCrop(6, 6)(layers.Reshape((8, 8, 1))(given))
-    pixels = layers.Flatten()(layers.Normalization()(layers.Resizing(3, 3)(layers.Rescaling(1 / 16)(image))))
+    pixels = layers.Flatten()(
+        layers.Normalization(mean=0.4, variance=0.1)(layers.Resizing(3, 3)(layers.Rescaling(1 / 16)(image)))
+    )
     x = layers.Concatenate()([scaled, layers.Flatten()(bins), layers.Flatten()(codes), *counts, pixels])
     hidden = layers.Dense(8, activation=layers.LeakyReLU(0.1))(x)
     return keras.Model(given, layers.Dense(10, activation="softmax")(hidden))
@@ -303,6 +305,6 @@ OWN_MODELS: dict[str, tuple[Document, Callable[[], Any], str | None]] = {
     "gru unrolled": (BINARY, gru_unrolled, None),
     "branches": (IRIS, branches, None),
     "attention": (IMAGES, attention, None),
-    "prepared": (DIGITS, prepared, "layers[13] 'integer_lookup': lanes hold no IntegerLookup"),
+    "prepared": (DIGITS, prepared, "layers[2] 'center_crop': lanes hold no CenterCrop"),
     "convnext block": (IMAGES, convnext_block, "layers[5] 'layer_scale': lanes hold no LayerScale"),
 }

@@ -129,7 +129,7 @@ def test_layers_read_what_they_were_adapted_to_and_the_rows_as_they_stand(tmp_pa
     import keras
     from keras import layers
 
-    from studies.training.trial_model import build_plain_model
+    from studies.training.trial_model import build_plain_model, save_model
 
     given = keras.Input((64,))
     rows = prepare(spec_of(DIGITS, {"kind": "mlp"}).dataset, 0).dataset.x
@@ -149,7 +149,7 @@ def test_layers_read_what_they_were_adapted_to_and_the_rows_as_they_stand(tmp_pa
     plain = build_plain_model(Job(0, spec, spec.space.hyperparameters({}), 0), data)
     expected = original.predict(rows[:50], verbose=0)
     np.testing.assert_allclose(plain.predict(rows[:50], verbose=0), expected, atol=1e-5)
-    plain.save(tmp_path / "delivered.keras")
+    save_model(plain, tmp_path / "delivered.keras")
     delivered = keras.models.load_model(tmp_path / "delivered.keras")
     np.testing.assert_allclose(delivered.predict(rows[:50], verbose=0), expected, atol=1e-5)
 
