@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 import zipfile
@@ -35,7 +36,7 @@ def expanded_bytes(archive: zipfile.ZipFile) -> int:
 def opened(archive: zipfile.ZipFile) -> Iterator[Any]:
     """The h5py.File of the weights in a .keras archive, of a bounded size and checked.
 
-    Raises ConfigError when there is none, it is damaged or too large, or h5py is not installed.
+    It is held in memory. Raises ConfigError when there is none, it is damaged or too large, or h5py is not installed.
     """
     if _WEIGHTS not in archive.namelist():
         raise ConfigError(f"the file holds no {_WEIGHTS}; write it by model.save()")
@@ -45,12 +46,10 @@ def opened(archive: zipfile.ZipFile) -> Iterator[Any]:
         raise ConfigError(
             "its weights are read by h5py, which is not installed here: pip install h5py, or regsweep[worker]"
         ) from error
-    with archive.open(_WEIGHTS) as member, tempfile.TemporaryFile() as file:
-        copied = 0
+    with archive.open(_WEIGHTS) as member, io.BytesIO() as file:  # who reads for a stranger writes no file
         while block := member.read(_BLOCK_BYTES):
-            copied += len(block)
-            _check_bytes(copied)
             file.write(block)
+            _check_bytes(file.tell())
         try:
             _check_bytes(_sum(file))
             file.seek(0)

@@ -170,3 +170,8 @@ ModelSpec = Annotated[MlpSpec | CnnSpec | KerasSpec, Field(discriminator="kind")
 def starts_from_weights(model: ModelSpec) -> bool:
     """Return whether a model's trainings start from weights of its own, and not from random ones."""
     return isinstance(model, KerasSpec) and model.weights is not None
+
+
+def describe(model: ModelSpec) -> str:
+    """Name the kind of a model, and say where its trials do not begin at random."""
+    return "keras, each trial from the weights of its file" if starts_from_weights(model) else model.kind
