@@ -200,7 +200,7 @@ def test_weights_are_off_unless_they_are_asked_for(tmp_path: Path) -> None:
     path = archive(tmp_path, GOOD, lambda _: None)
     (tmp_path / "study.yaml").write_text("dataset: {kind: builtin, name: iris}\nmodel: {kind: keras, weights: true}")
     assert "weights" not in model_file.read(path)
-    assert parse({"dataset": IRIS, "model": {"kind": "keras", "config": GOOD, "weights": False}}).model.weights is None
+    assert KerasSpec.model_validate({"kind": "keras", "config": GOOD, "weights": False}).weights is None
     with pytest.raises(InvalidSpecError, match="the file holds no weights"):
         study_file.read(tmp_path / "study.yaml", path)
     filled = archive(tmp_path, GOOD, fill)
