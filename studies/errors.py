@@ -2,7 +2,7 @@
 
 StudiesError
 ├── InvalidSpecError      a study that cannot be accepted; names every field that is wrong
-│   └── InvalidImportError another program's search that cannot become a study; names every part that has no meaning here
+│   └── InvalidImportError another program's search that has parts without a meaning here; names them
 ├── DatasetError          a dataset that cannot be loaded, split or prepared
 │   └── InvalidTableError a file that cannot be read as the table its options describe; names the row or column
 ├── TrainingError         a trial whose training cannot give a result
