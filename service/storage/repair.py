@@ -35,7 +35,7 @@ from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, Tri
 from service.storage.states import ACTIVE_STUDY, ENDED_TRIAL, OPEN_TRIAL, Ending, StudyState, TrialState
 from service.storage.store import Store
 from studies.plan import Plan
-from studies.search import warm_start
+from studies.search.enqueued import contains
 from studies.search.mirror import Mirror, as_template, planned_template
 from studies.spec.sampler import SamplerSpec
 from studies.sweep.pruning import is_rung
@@ -134,7 +134,7 @@ def _template(study: StudyRecord, trial: TrialRecord) -> FrozenTrial:
         spec = study.parsed_spec
         space = spec.space.distributions()
         params = {name: value for name, value in trial.params.items() if name in space}
-        known = {name: value for name, value in params.items() if warm_start.contains(space[name], value)}
+        known = {name: value for name, value in params.items() if contains(space[name], value)}
         at_random = spec.model_copy(update={"sampler": SamplerSpec(name="random"), "seed": spec.seed + number})
         template = as_template(Mirror(at_random, []).ask(known))
     template.number = number
