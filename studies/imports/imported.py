@@ -43,6 +43,9 @@ class Choices:
     values: Mapping[str, Any] = field(default_factory=dict)  # their name -> its one value: --fix
 
 
+NO_CHOICES = Choices()
+
+
 @dataclass(frozen=True, slots=True)
 class Theirs:
     """A hyperparameter of another program, with its values in the notations of a study.

@@ -1,0 +1,110 @@
+"""Puts the hyperparameters of another program where they belong in a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from studies.errors import FieldError, InvalidImportError
+from studies.imports.imported import Choices, LeftOut, Theirs
+from studies.imports.names import KNOWN_REASONS, LAUNCHING, MEANINGS, endings, layer_of, meaning_of
+from studies.imports.penalty import place_penalty
+from studies.imports.placement import Placement
+from studies.imports.single_values import place_single_values
+
+#: What a study searches by itself and another program does not have.
+OFF: Mapping[str, Any] = {"space.regularizer": "none", "space.dropout": 0, "space.patience": None}
+
+
+def place(parameters: Iterable[Theirs], choices: Choices) -> Placement:
+    """Put hyperparameters into a study by their names, or as the user says.
+
+    What has no place is among `refused`; what the user leaves out is among `left_out`.
+    """
+    placement = Placement()
+    known, units = _by_meaning(parameters, choices, placement)
+    for ours in ("dropout", "patience", "learning_rate", "batch_size"):
+        if ours in known:
+            placement.put_searched(ours, known[ours])
+    place_penalty(known, placement)
+    place_single_values(known, units, placement)
+    for path, value in OFF.items():
+        placement.fields.setdefault(path, value)
+    return placement
+
+
+def check_choices(choices: Choices, names: Iterable[str]) -> None:
+    """Check that a user's choices are about what there is.
+
+    Raises InvalidImportError when a name is none of `names`, or a hyperparameter does not exist here.
+    """
+    there = {part for name in names for part in _with_parents(name)}
+    errors = [
+        FieldError(f"{option} {name}", f"there is no {name} in what is imported; there are {', '.join(sorted(there))}")
+        for option, given in (
+            ("--leave-out", choices.leave_out),
+            ("--map", choices.meanings),
+            ("--fix", choices.values),
+        )
+        for name in sorted(given)
+        if name not in there
+    ]
+    errors += [
+        FieldError(f"--map {name}={ours}", f"there is no hyperparameter {ours} here; there are {', '.join(MEANINGS)}")
+        for name, ours in choices.meanings.items()
+        if name in there and ours not in MEANINGS and not ours.startswith("val_")
+    ]
+    if errors:
+        raise InvalidImportError(errors)
+
+
+def is_left_out(name: str, choices: Choices) -> bool:
+    """Return whether a user leaves a name out, or what it lies in."""
+    return not choices.leave_out.isdisjoint(_with_parents(name))
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    parts = name.split(".")
+    return (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+
+
+def _by_meaning(
+    parameters: Iterable[Theirs], choices: Choices, placement: Placement
+) -> tuple[dict[str, Theirs], Sequence[Theirs]]:
+    """Each hyperparameter by what it means here, and the units of layers, of which there may be several."""
+    known: dict[str, Theirs] = {}
+    units: list[Theirs] = []
+    for theirs in parameters:
+        if is_left_out(theirs.name, choices):
+            placement.left_out.append(LeftOut(theirs.name, "left out as you said"))
+            continue
+        if theirs.name in choices.values:
+            theirs = replace(theirs, values=choices.values[theirs.name])  # noqa: PLW2901
+        ours = choices.meanings.get(theirs.name) or meaning_of(theirs.name, theirs.values)
+        if ours is None:
+            _without_meaning(theirs, placement)
+        elif ours == "hidden_units" and (not units or _are_layers([*units, theirs])):
+            units.append(theirs)
+        elif ours in known or ours == "hidden_units":
+            first = known[ours].name if ours in known else units[0].name
+            placement.refuse(theirs, f"stands for {ours}, as {first} does, and a study has one; leave one of them out")
+        else:
+            known[ours] = theirs
+    return known, units
+
+
+def _are_layers(units: Sequence[Theirs]) -> bool:
+    numbers = [layer_of(each.name) for each in units]
+    return None not in numbers and len(set(numbers)) == len(numbers)
+
+
+def _without_meaning(theirs: Theirs, placement: Placement) -> None:
+    names = endings(theirs.name)
+    reason = next((KNOWN_REASONS[name] for name in names if name in KNOWN_REASONS), None)
+    if reason is not None:
+        placement.refuse(theirs, reason)
+    elif not isinstance(theirs.values, Mapping | tuple) and not LAUNCHING.isdisjoint(names):
+        placement.note(theirs, "says how a program is started, shown or given its data, and is not read")
+    else:
+        placement.refuse(theirs, "no hyperparameter here has this name; say which it is, or leave it out")
