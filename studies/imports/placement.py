@@ -19,6 +19,7 @@ class Placement:
 
     fields: dict[str, Any] = field(default_factory=dict)  # space.dropout -> its value
     sources: dict[str, str] = field(default_factory=dict)  # space.dropout -> their name
+    meanings: dict[str, str] = field(default_factory=dict)  # their name -> dropout, l2, layer1_dropout, …
     refused: list[LeftOut] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[LeftOut] = field(default_factory=list)

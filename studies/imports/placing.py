@@ -8,6 +8,7 @@ from typing import Any
 
 from studies.errors import FieldError, InvalidImportError
 from studies.imports.imported import Choices, LeftOut, Theirs
+from studies.imports.layer_parameters import OfLayer, place_layers, read_layer
 from studies.imports.names import KNOWN_REASONS, LAUNCHING, MEANINGS, endings, layer_of, meaning_of
 from studies.imports.penalty import place_penalty
 from studies.imports.placement import Placement
@@ -23,12 +24,15 @@ def place(parameters: Iterable[Theirs], choices: Choices) -> Placement:
     What has no place is among `refused`; what the user leaves out is among `left_out`.
     """
     placement = Placement()
-    known, units = _by_meaning(parameters, choices, placement)
+    known, units, of_layers = _by_meaning(parameters, choices, placement)
     for ours in ("dropout", "patience", "learning_rate", "batch_size"):
         if ours in known:
             placement.put_searched(ours, known[ours])
     place_penalty(known, placement)
     place_single_values(known, units, placement)
+    place_layers(of_layers, known, placement)
+    if any(path.startswith("model.") for path in placement.fields):
+        placement.fields["model.kind"] = "mlp"
     for path, value in OFF.items():
         placement.fields.setdefault(path, value)
     return placement
@@ -71,10 +75,11 @@ def _with_parents(name: str) -> Iterator[str]:
 
 def _by_meaning(
     parameters: Iterable[Theirs], choices: Choices, placement: Placement
-) -> tuple[dict[str, Theirs], Sequence[Theirs]]:
-    """Each hyperparameter by what it means here, and the units of layers, of which there may be several."""
+) -> tuple[dict[str, Theirs], Sequence[Theirs], Sequence[OfLayer]]:
+    """Each hyperparameter by what it means here; the units of layers, and what else is of single layers."""
     known: dict[str, Theirs] = {}
     units: list[Theirs] = []
+    of_layers: list[OfLayer] = []
     for theirs in parameters:
         if is_left_out(theirs.name, choices):
             placement.left_out.append(LeftOut(theirs.name, "left out as you said"))
@@ -82,7 +87,9 @@ def _by_meaning(
         if theirs.name in choices.values:
             theirs = replace(theirs, values=choices.values[theirs.name])  # noqa: PLW2901
         ours = choices.meanings.get(theirs.name) or meaning_of(theirs.name, theirs.values)
-        if ours is None:
+        if ours is None and (of_layer := read_layer(theirs)) is not None:
+            of_layers.append(of_layer)
+        elif ours is None:
             _without_meaning(theirs, placement)
         elif ours == "hidden_units" and (not units or _are_layers([*units, theirs])):
             units.append(theirs)
@@ -91,7 +98,14 @@ def _by_meaning(
             placement.refuse(theirs, f"stands for {ours}, as {first} does, and a study has one; leave one of them out")
         else:
             known[ours] = theirs
-    return known, units
+            placement.meanings[theirs.name] = ours
+    if len(of_layers) == 1 and of_layers[0].ours not in known:
+        [only] = of_layers
+        known[only.ours] = only.theirs
+        placement.meanings[only.theirs.name] = only.ours
+        placement.note(only.theirs, f"is the only {only.ours} of a layer, and so that of all hidden layers")
+        of_layers = []
+    return known, units, of_layers
 
 
 def _are_layers(units: Sequence[Theirs]) -> bool:

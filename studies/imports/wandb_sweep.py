@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from studies.imports import checking
+from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut, Theirs
 from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, is_left_out, place
-from studies.imports.wandb_distributions import DistributionError, read_values
+from studies.imports.wandb_distributions import read_values
 from studies.imports.wandb_fields import place_method, place_metric, place_name, place_run_cap
 from studies.imports.wandb_hyperband import place_early_terminate
 from studies.search.grid import count_choices

@@ -1,0 +1,214 @@
+"""Reads an Optuna study where Optuna keeps it, and changes nothing there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from service.storage.database import parse, place
+from studies.document_bounds import check_document
+from studies.errors import FieldError, InvalidImportError
+from studies.imports.optuna_study import OptunaStudy, from_distributions
+from studies.imports.peer_trials import PeerTrial
+from studies.study_file import unique_keys
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
+
+_SQLITE = b"SQLite format 3\0"
+_MAX_BYTES = 20_000_000  # of a file of distributions
+_READ_ONLY = {
+    "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+}
+
+
+def _invalid(message: str) -> InvalidImportError:
+    return InvalidImportError([FieldError("source", message)])
+
+
+def read_source(source: str, study_name: str | None) -> OptunaStudy:
+    """Read a study of a storage's URL, an SQLite file or a journal file, or the distributions of a JSON file.
+
+    Raises InvalidImportError when it cannot be read, or has several studies and none is named.
+    """
+    if "://" in source:
+        return _read_database(parse(source), source, study_name)
+    file = Path(source)
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise _invalid(f"cannot read {source}: {error.strerror}") from error
+    if head.startswith(_SQLITE):
+        return _read_database(URL.create("sqlite", database=str(file)), source, study_name)
+    if head.startswith((b"\x80", b"PK")):
+        raise _invalid(
+            f"{source} is a pickle, which runs whatever its writer wants; load it in Python where it was written, and "
+            "copy the study with optuna.copy_study(…, to_storage='sqlite:///study.db')"
+        )
+    if _is_journal(head):
+        return _read_journal(file, study_name)
+    return _read_distributions(head, source)
+
+
+def _is_journal(head: bytes) -> bool:
+    try:
+        first = json.loads(head.partition(b"\n")[0])
+    except ValueError:
+        return False
+    return isinstance(first, Mapping) and "op_code" in first
+
+
+def _read_distributions(text: bytes, source: str) -> OptunaStudy:
+    if len(text) > _MAX_BYTES:
+        raise _invalid(f"{source} has more than {_MAX_BYTES:,} bytes; distributions of a study are short")
+    try:
+        document = json.loads(text, object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise _invalid(
+            f"{source} is no storage of Optuna's, and no JSON ({error}); give a storage's URL, as sqlite:///study.db, "
+            'or an object {"lr": optuna.distributions.distribution_to_json(…), …}'
+        ) from error
+    if not isinstance(document, Mapping):
+        raise _invalid(f"{source} holds no object that has a distribution for each param")
+    check_document(document)
+    return from_distributions(document)
+
+
+def _read_journal(file: Path, study_name: str | None) -> OptunaStudy:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    try:
+        storage = JournalStorage(JournalFileBackend(str(file)))
+    # Whatever the lines of a file hold that another program wrote.
+    except Exception as error:
+        raise _invalid(f"{file} is no journal that Optuna here reads: {error}") from error
+    return _read_study(storage, str(file), study_name)
+
+
+def _read_database(url: URL, source: str, study_name: str | None) -> OptunaStudy:
+    from optuna.storages import RDBStorage
+
+    where = place(source) if "://" in source else source
+    with _reading(url, where) as (plain, options):
+        _check_schema(plain, options, where)
+        # Neither tables are made nor versions written: those are there, as was checked.
+        storage = RDBStorage(plain, engine_kwargs=options, skip_compatibility_check=True, skip_table_creation=True)
+        try:
+            return _read_study(storage, where, study_name)
+        finally:
+            storage.engine.dispose()
+
+
+@contextmanager
+def _reading(url: URL, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The URL and the options of an engine that only reads."""
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        if url.get_backend_name() == "sqlite":
+            file = Path(url.database or "")
+            if not file.is_file():
+                raise _invalid(f"there is no file {file}")
+            path = f"file:{quote(str(file.resolve()))}"
+            uri = URL.create(url.drivername, database=path, query={"mode": "ro", "uri": "true"})
+            yield uri.render_as_string(hide_password=False), {}
+            return
+        statement = _READ_ONLY.get(url.get_backend_name())
+        events = [] if statement is None else [(_run_at_connect(statement), "connect")]
+        yield url.render_as_string(hide_password=False), {"pool_events": events}
+    except (sa.exc.SQLAlchemyError, StorageInternalError, ImportError) as error:
+        cause = error.__cause__ or error
+        raise _invalid(f"cannot read {where}: {' '.join(str(cause).split())[:300]}") from error
+
+
+def _run_at_connect(statement: str) -> Any:
+    def run(connection: Any, _record: Any) -> None:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(statement)
+        connection.commit()
+
+    return run
+
+
+def _check_schema(url: str, options: Mapping[str, Any], where: str) -> None:
+    """Check that the tables are those of the Optuna here, without Optuna: it would write their version where it is not.
+
+    Raises InvalidImportError when they are another version's, or none of Optuna's.
+    """
+    import optuna
+
+    head = _head_version()
+    engine = sa.create_engine(url, **options)
+    try:
+        with engine.connect() as connection:
+            names = set(sa.inspect(connection).get_table_names())
+            if not names >= {"studies", "trials", "version_info"}:
+                raise _invalid(f"{where} has no tables of Optuna's; name what create_study was given as storage")
+            version = None
+            if "alembic_version" in names:
+                version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+            written_by = connection.scalar(sa.text("SELECT library_version FROM version_info"))
+    finally:
+        engine.dispose()
+    if version != head:
+        raise _invalid(
+            f"{where} has the tables of Optuna {written_by}, and Optuna {optuna.__version__} reads others; copy it, "
+            "and bring the copy to them with `optuna storage upgrade --storage URL`, of the newer Optuna of the two"
+        )
+
+
+def _head_version() -> str:
+    """The version of the tables that the Optuna here reads; in memory, so that nothing is written."""
+    from optuna.storages import RDBStorage
+
+    storage = RDBStorage("sqlite://")
+    try:
+        return storage.get_head_version()
+    finally:
+        storage.engine.dispose()
+
+
+def _read_study(storage: BaseStorage, where: str, study_name: str | None) -> OptunaStudy:
+    import optuna
+
+    names = [study.study_name for study in storage.get_all_studies()]
+    if study_name is None and len(names) != 1:
+        named = ", ".join(names[:20])
+        raise _invalid(f"{where} has {len(names)} studies; name one with --study-name: {named}")
+    name = names[0] if study_name is None else study_name
+    if name not in names:
+        raise _invalid(f"--study-name: {where} has no study '{name}'; it has {', '.join(names[:20])}")
+    study = optuna.load_study(study_name=name, storage=storage)
+    return _described(name, study)
+
+
+def _described(name: str, study: Study) -> OptunaStudy:
+    from optuna.distributions import distribution_to_json
+
+    distributions: dict[str, dict[str, None]] = {}
+    trials = []
+    for trial in study.get_trials(deepcopy=False):
+        complete = trial.state.name == "COMPLETE" and trial.values is not None
+        if trial.state.name in ("COMPLETE", "PRUNED"):
+            for param, distribution in trial.distributions.items():
+                distributions.setdefault(param, {})[distribution_to_json(distribution)] = None
+        trials.append(PeerTrial(trial.params, tuple(trial.values or ()) if complete else ()))
+    return OptunaStudy(
+        name,
+        {param: list(written) for param, written in distributions.items()},
+        ["maximize" if direction.name == "MAXIMIZE" else "minimize" for direction in study.directions],
+        study.metric_names or (),
+        trials,
+    )

@@ -1,0 +1,136 @@
+"""Turns the trials of another program into params that a study's first trials try.
+
+Their values rank them and are not taken over: they were measured on other rows, by another network, and most often with
+the penalty in the loss, so that a sampler could not compare them with the study's own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studies.hyperparameters import layer_prefixes
+from studies.imports import checking
+from studies.imports.imported import Imported, ImportedTrial
+from studies.imports.penalty import params_of
+from studies.imports.placement import Placement
+from studies.objectives import Direction, cost_sign
+from studies.search.enqueued import check_params
+from studies.spec.parameter import Range
+from studies.spec.study import StudySpec
+
+#: Trials that are tried first when nobody says how many: as many as Optuna's TPE asks at random to begin with.
+DEFAULT_TRIALS = 10
+#: How far a value may lie beside a listed one: programs add up steps, 0.1 + 0.2.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTrial:
+    """A finished trial of another program, by its own names."""
+
+    params: Mapping[str, Any]
+    values: tuple[float, ...]  # of each objective; empty of one that gave none
+
+
+def begin_with(
+    trials: Sequence[PeerTrial],
+    directions: Sequence[Direction],
+    placement: Placement,
+    dataset: Mapping[str, Any],
+    check: checking.Check,
+    most: int,
+) -> Imported:
+    """Make the study of what was placed, which begins with the best of another program's trials.
+
+    They are at most `most`, and half its budget; what came of them is noted.
+
+    Raises InvalidImportError when a part has no place, or makes no study.
+    """
+    checking.refuse(placement.refused)
+    study = checking.document_of({**placement.fields, "dataset": dict(dataset)})
+    spec = checking.check_study(study, placement.sources, check)
+    best = _best(trials, directions, placement, spec, most) if trials else ()
+    if best:
+        study["warm_start"] = {"enqueue": [trial.params for trial in best]}
+        checking.check_study(study, placement.sources, check)
+    return Imported(study, tuple(placement.left_out), best, tuple(placement.notes))
+
+
+def _best(
+    trials: Sequence[PeerTrial], directions: Sequence[Direction], placement: Placement, spec: StudySpec, most: int
+) -> tuple[ImportedTrial, ...]:
+    complete = [trial for trial in trials if trial.values and all(map(math.isfinite, trial.values))]
+    most = min(most, spec.budget.trials // 2)
+    space = spec.space.distributions()
+    chosen: dict[str, ImportedTrial] = {}
+    outside = 0
+    for trial in best_first(complete, directions):
+        if len(chosen) >= most:
+            break
+        params = _ours(trial.params, placement, spec)
+        if params and not check_params(space, params, ""):
+            key = json.dumps(params, sort_keys=True)
+            chosen.setdefault(key, ImportedTrial(params, trial.values[0], "COMPLETE"))
+        else:
+            outside += 1
+    if most:
+        placement.note("trials", _said(len(chosen), len(complete), len(trials), outside))
+    return tuple(chosen.values())
+
+
+def _said(chosen: int, complete: int, trials: int, outside: int) -> str:
+    beside = f"; {outside} of the best have params that this study does not try" if outside else ""
+    if not chosen:
+        return f"none of the {complete} complete ones of {trials} has params that this study searches"
+    return (
+        f"the params of the best {chosen} of {complete} complete ones (of {trials}) are tried first, within the budget"
+        f"{beside}. Their values are not taken over, for they are of other rows and another network"
+    )
+
+
+def best_first(trials: Iterable[PeerTrial], directions: Sequence[Direction]) -> list[PeerTrial]:
+    """The trials, best first; of several objectives those that fewer others beat."""
+    signs = [cost_sign(direction) for direction in directions]
+    costs = [(tuple(sign * value for sign, value in zip(signs, t.values, strict=True)), t) for t in trials]
+    if len(signs) == 1:
+        return [trial for _, trial in sorted(costs, key=lambda each: each[0])]
+    beaten = [sum(_dominates(other, cost) for other, _ in costs) for cost, _ in costs]
+    order = sorted(range(len(costs)), key=lambda index: (beaten[index], costs[index][0]))
+    return [costs[index][1] for index in order]
+
+
+def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+
+def _ours(params: Mapping[str, Any], placement: Placement, spec: StudySpec) -> dict[str, Any]:
+    """A trial's params in the names and values of a study; those that it does not search are left out."""
+    searched, fixed = spec.space.searched(), spec.space.fixed()
+    said = {ours: params[theirs] for theirs, ours in placement.meanings.items() if theirs in params}
+    given = {name: said[name] for name in said if name in searched}
+    for prefix in layer_prefixes(len(spec.space.layers or (None,))):
+        # What all layers share there, each layer has here.
+        own = {name: value for name, value in said.items() if not name.startswith("layer")}
+        own |= {name.removeprefix(prefix): value for name, value in said.items() if prefix and name.startswith(prefix)}
+        of_layer = {name: own[name] for name in ("dropout",) if name in own}
+        of_layer |= params_of(own, fixed.get(f"{prefix}regularizer"))
+        given |= {prefix + name: value for name, value in of_layer.items()}
+    return {name: _snap(given[name], searched[name]) for name in searched if name in given}
+
+
+def _snap(value: Any, parameter: Any) -> Any:
+    """A value as the space writes it: a listed one where it differs by rounding alone, a whole one of whole numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if isinstance(parameter, Range):
+        if isinstance(parameter.low, int):
+            return int(value) if float(value).is_integer() else value
+        bounded = min(max(float(value), parameter.low), parameter.high)
+        return bounded if math.isclose(bounded, value, rel_tol=_ROUNDING, abs_tol=1e-12) else value
+    listed = [each for each in parameter if isinstance(each, int | float) and not isinstance(each, bool)]
+    near = (each for each in listed if math.isclose(each, value, rel_tol=_ROUNDING, abs_tol=1e-12))
+    return next(near, value)
