@@ -73,7 +73,7 @@ def _read_distributions(text: bytes, source: str) -> OptunaStudy:
     if len(text) > _MAX_BYTES:
         raise _invalid(f"{source} has more than {_MAX_BYTES:,} bytes; distributions of a study are short")
     try:
-        document = json.loads(text, object_pairs_hook=unique_keys)
+        document = json.loads(text, object_pairs_hook=unique_keys, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise _invalid(
             f"{source} is no storage of Optuna's, and no JSON ({error}); give a storage's URL, as sqlite:///study.db, "

@@ -13,7 +13,7 @@ from studies.imports import checking
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut
 from studies.imports.keras_tuner_space import PARTS, Entry, read_entries, read_theirs
 from studies.imports.peer_objectives import PeerObjective, place_objectives
-from studies.imports.peer_trials import DEFAULT_TRIALS, PeerTrial, begin_with
+from studies.imports.peer_trials import DEFAULT_TRIALS, Beginning, PeerTrial, make_study
 from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, place
 from studies.objectives import Direction
@@ -46,14 +46,12 @@ def import_search(
     placement = place(list(read_theirs(entries, choices, refused, notes)), choices)
     placement.refused[:0] = refused
     placement.notes += notes
-    placement.left_out += [
-        LeftOut(each, "left out as you said") for each in sorted(choices.leave_out) if each.endswith(PARTS)
-    ]
     if objective is not None:
         place_objectives([objective], choices, placement)
     _place_hyperband(oracle, placement)
     directions = ["minimize" if objective is None else objective.direction]
-    return begin_with([_trial(each) for each in trials], directions, placement, dataset, check, first_trials)
+    begin = Beginning([_trial(each) for each in trials], directions, first_trials)
+    return make_study(placement, dataset, choices, check, begin)
 
 
 def _names(entries: Iterable[Entry], objective: PeerObjective | None) -> Iterator[str]:
@@ -77,11 +75,18 @@ def _place_hyperband(oracle: Mapping[str, Any], placement: Placement) -> None:
 
 
 def _trial(document: Mapping[str, Any]) -> PeerTrial:
-    config, score = document.get("hyperparameters"), document.get("score")
-    values = config.get("values") if isinstance(config, Mapping) else None
-    params = {name: value for name, value in (values or {}).items() if not name.startswith(_OF_TUNER)}
-    complete = document.get("status") == "COMPLETED" and _is_number(score)
-    return PeerTrial(params, (float(score),) if complete else ())  # type: ignore[arg-type]  # a number
+    values = _inner(document, "hyperparameters", "values")
+    params = {name: value for name, value in values.items() if not name.startswith(_OF_TUNER)}
+    score = document.get("score") if document.get("status") == "COMPLETED" else None
+    return PeerTrial(params, (float(score),) if _is_number(score) else ())  # type: ignore[arg-type]  # a number
+
+
+def _inner(document: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """An object within others; an empty one where there is none."""
+    inner: Any = document
+    for name in names:
+        inner = inner.get(name) if isinstance(inner, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
 
 
 def _objective(trials: Sequence[Mapping[str, Any]]) -> PeerObjective | None:
@@ -102,18 +107,22 @@ def _objective(trials: Sequence[Mapping[str, Any]]) -> PeerObjective | None:
 
 def _scoring(trial: Mapping[str, Any]) -> Iterator[tuple[str, Direction]]:
     """The metrics whose best value is the trial's score."""
-    score = trial["score"]
-    metrics = trial.get("metrics")
-    inner = metrics.get("metrics") if isinstance(metrics, Mapping) else None
-    for name, history in (inner or {}).items():
-        means = [
-            sum(each["value"]) / len(each["value"]) for each in history.get("observations", ()) if each.get("value")
-        ]
-        values = [value for value in means if math.isfinite(value)]
-        direction: Direction = "maximize" if history.get("direction") == "max" else "minimize"
-        best = (max if direction == "maximize" else min)(values, default=math.nan)
-        if math.isclose(best, score, rel_tol=1e-9):
+    for name, history in _inner(trial, "metrics", "metrics").items():
+        of_metric = history if isinstance(history, Mapping) else {}
+        direction: Direction = "maximize" if of_metric.get("direction") == "max" else "minimize"
+        best = (max if direction == "maximize" else min)(_means(of_metric), default=math.nan)
+        if math.isclose(best, trial["score"], rel_tol=1e-9):
             yield name, direction
+
+
+def _means(history: Mapping[str, Any]) -> Iterator[float]:
+    """A metric's mean over the executions of a trial, epoch by epoch."""
+    observations = history.get("observations")
+    for each in observations if isinstance(observations, list) else ():
+        values = each.get("value") if isinstance(each, Mapping) else None
+        listed = values if isinstance(values, list) else [values]
+        if listed and all(map(_is_number, listed)):
+            yield sum(listed) / len(listed)
 
 
 def _is_number(value: Any) -> bool:

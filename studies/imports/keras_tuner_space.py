@@ -32,8 +32,13 @@ class Entry:
     def conditions(self) -> list[tuple[str, Sequence[Any]]]:
         """The hyperparameters that it depends on, each with the values under which it is there."""
         written = self.config.get("conditions") or []
-        inner = [each.get("config", {}) for each in written if isinstance(each, Mapping)]
-        return [(str(each.get("name")), list(each.get("values") or [])) for each in inner]
+        listed = written if isinstance(written, list) else []
+        configs = [each.get("config") for each in listed if isinstance(each, Mapping)]
+        return [(str(each.get("name")), _list(each.get("values"))) for each in configs if isinstance(each, Mapping)]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def read_entries(config: Any, refused: list[LeftOut]) -> list[Entry]:

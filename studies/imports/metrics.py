@@ -21,7 +21,7 @@ _SQUARES = frozenset({"mse", "rmse", "mean_squared_error", "root_mean_squared_er
 
 def objective_of(name: str) -> tuple[ObjectiveName | None, str]:
     """The objective that a metric's name means, or why there is none."""
-    words = [word for word in normalize(name).split("_") if word != "epoch"]
+    words = [word for word in normalize(name).split("_") if word not in {"best", "epoch"}]
     rest = "_".join(word for word in words if word not in _VALIDATION | _OTHER_ROWS)
     measure = _MEASURES.get(rest)
     right = f"--map {name}={measure or 'val_loss'}"

@@ -53,7 +53,8 @@ MEANINGS = (*SEARCHED, *SINGLE)
 _LAUNCHING = (
     "entity project wandb_project wandb_entity group wandb run_name exp_name experiment_name experiment device "
     "gpu gpus n_gpus num_gpus cuda use_cuda accelerator devices num_workers n_workers workers log_interval "
-    "log_every log_freq verbose debug save_model save_dir output_dir out_dir log_dir checkpoint_dir dataset dataset_name data data_dir "
+    "log_every log_freq verbose debug save_model save_dir output_dir out_dir "
+    "log_dir checkpoint_dir dataset dataset_name data data_dir "
     "data_path dataset_path train_file tags notes job_type"
 )
 LAUNCHING = frozenset(_LAUNCHING.split())

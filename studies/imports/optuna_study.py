@@ -11,7 +11,7 @@ from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut, Theirs
 from studies.imports.optuna_distributions import merge, read_distribution
 from studies.imports.peer_objectives import PeerObjective, place_objectives
-from studies.imports.peer_trials import DEFAULT_TRIALS, PeerTrial, begin_with
+from studies.imports.peer_trials import DEFAULT_TRIALS, Beginning, PeerTrial, make_study
 from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, is_left_out, place
 from studies.objectives import Direction
@@ -65,18 +65,13 @@ def import_study(
     refused: list[LeftOut] = []
     placement = place(list(_read(study, choices, refused)), choices)
     placement.refused[:0] = refused
-    placement.left_out += [
-        LeftOut(each, "left out as you said: the whole range is searched")
-        for each in sorted(choices.leave_out)
-        if each.endswith(".step")
-    ]
     if not study.distributions:
         why = "has no trials with params, so that its space is not known; import its distributions as JSON"
         placement.refuse(study.name or "study", why)
     _place_name(study, placement)
     place_objectives(study.objectives, choices, placement)
     _note_sometimes(study, placement)
-    return begin_with(study.trials, study.directions, placement, dataset, check, trials)
+    return make_study(placement, dataset, choices, check, Beginning(study.trials, study.directions, trials))
 
 
 def _names(study: OptunaStudy) -> Iterator[str]:

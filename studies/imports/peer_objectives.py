@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studies.imports.imported import Choices, LeftOut
+from studies.imports.imported import Choices
 from studies.imports.metrics import objective_of
 from studies.imports.placement import Placement
 from studies.objectives import OBJECTIVES, Direction, ObjectiveName
@@ -30,7 +30,6 @@ def place_objectives(objectives: Sequence[PeerObjective], choices: Choices, plac
 
 def _objective(theirs: PeerObjective, choices: Choices, placement: Placement) -> ObjectiveName | None:
     if theirs.name in choices.leave_out:
-        placement.left_out.append(LeftOut(theirs.name, "left out as you said"))
         return None
     mapped = choices.meanings.get(theirs.name)
     ours, reason = _meaning(theirs) if mapped is None else _mapped(mapped)

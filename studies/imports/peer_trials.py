@@ -14,9 +14,10 @@ from typing import Any
 
 from studies.hyperparameters import layer_prefixes
 from studies.imports import checking
-from studies.imports.imported import Imported, ImportedTrial
+from studies.imports.imported import Choices, Imported, ImportedTrial
 from studies.imports.penalty import params_of
 from studies.imports.placement import Placement
+from studies.imports.placing import left_out
 from studies.objectives import Direction, cost_sign
 from studies.search.enqueued import check_params
 from studies.spec.parameter import Range
@@ -36,39 +37,39 @@ class PeerTrial:
     values: tuple[float, ...]  # of each objective; empty of one that gave none
 
 
-def begin_with(
-    trials: Sequence[PeerTrial],
-    directions: Sequence[Direction],
-    placement: Placement,
-    dataset: Mapping[str, Any],
-    check: checking.Check,
-    most: int,
-) -> Imported:
-    """Make the study of what was placed, which begins with the best of another program's trials.
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The trials of another program that a study may begin with."""
 
-    They are at most `most`, and half its budget; what came of them is noted.
+    trials: Sequence[PeerTrial] = ()
+    directions: Sequence[Direction] = ("minimize",)  # of their values
+    most: int = DEFAULT_TRIALS  # that are tried first
+
+
+def make_study(
+    placement: Placement, dataset: Mapping[str, Any], choices: Choices, check: checking.Check, beginning: Beginning
+) -> Imported:
+    """Make the study of what was placed, which begins with the best of another program's trials, by half its budget.
 
     Raises InvalidImportError when a part has no place, or makes no study.
     """
     checking.refuse(placement.refused)
     study = checking.document_of({**placement.fields, "dataset": dict(dataset)})
     spec = checking.check_study(study, placement.sources, check)
-    best = _best(trials, directions, placement, spec, most) if trials else ()
+    best = _best(beginning, placement, spec)
     if best:
         study["warm_start"] = {"enqueue": [trial.params for trial in best]}
         checking.check_study(study, placement.sources, check)
-    return Imported(study, tuple(placement.left_out), best, tuple(placement.notes))
+    return Imported(study, left_out(choices), best, tuple(placement.notes))
 
 
-def _best(
-    trials: Sequence[PeerTrial], directions: Sequence[Direction], placement: Placement, spec: StudySpec, most: int
-) -> tuple[ImportedTrial, ...]:
-    complete = [trial for trial in trials if trial.values and all(map(math.isfinite, trial.values))]
-    most = min(most, spec.budget.trials // 2)
+def _best(beginning: Beginning, placement: Placement, spec: StudySpec) -> tuple[ImportedTrial, ...]:
+    complete = [trial for trial in beginning.trials if trial.values and all(map(math.isfinite, trial.values))]
+    most = min(beginning.most, spec.budget.trials // 2)
     space = spec.space.distributions()
     chosen: dict[str, ImportedTrial] = {}
     outside = 0
-    for trial in best_first(complete, directions):
+    for trial in best_first(complete, beginning.directions):
         if len(chosen) >= most:
             break
         params = _ours(trial.params, placement, spec)
@@ -77,8 +78,8 @@ def _best(
             chosen.setdefault(key, ImportedTrial(params, trial.values[0], "COMPLETE"))
         else:
             outside += 1
-    if most:
-        placement.note("trials", _said(len(chosen), len(complete), len(trials), outside))
+    if most > 0 and beginning.trials:
+        placement.note("trials", _said(len(chosen), len(complete), len(beginning.trials), outside))
     return tuple(chosen.values())
 
 

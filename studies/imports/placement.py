@@ -21,7 +21,6 @@ class Placement:
     sources: dict[str, str] = field(default_factory=dict)  # space.dropout -> their name
     meanings: dict[str, str] = field(default_factory=dict)  # their name -> dropout, l2, layer1_dropout, …
     refused: list[LeftOut] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
     notes: list[LeftOut] = field(default_factory=list)
 
     def put(self, path: str, value: Any, theirs: Theirs) -> None:
@@ -46,6 +45,10 @@ class Placement:
         values = theirs.values
         if isinstance(values, Mapping):
             return _range_of(ours, values)
+        if isinstance(values, list):
+            self.refuse(
+                theirs, f"is a list, and {ours} is one number for all layers; take one with --fix {theirs.name}=…"
+            )
         if not isinstance(values, tuple):
             return _whole(values) if ours in _WHOLE else values
         once = without_repeats(values)
@@ -64,8 +67,8 @@ class Placement:
         shown = values[0] if isinstance(values, tuple) else values["low"]
         self.refuse(
             theirs,
-            f"is searched, and is one value in a study; take one with --fix {theirs.name}={_written(shown)}, and make "
-            "a study for each value that you want to compare",
+            f"is searched there, and has one value in a study; take one with "
+            f"--fix {theirs.name}={_written(shown)}, and make a study for each value that you want to compare",
         )
         return None
 

@@ -21,7 +21,7 @@ OFF: Mapping[str, Any] = {"space.regularizer": "none", "space.dropout": 0, "spac
 def place(parameters: Iterable[Theirs], choices: Choices) -> Placement:
     """Put hyperparameters into a study by their names, or as the user says.
 
-    What has no place is among `refused`; what the user leaves out is among `left_out`.
+    What has no place is among `refused`; what the user leaves out is not looked at.
     """
     placement = Placement()
     known, units, of_layers = _by_meaning(parameters, choices, placement)
@@ -31,10 +31,13 @@ def place(parameters: Iterable[Theirs], choices: Choices) -> Placement:
     place_penalty(known, placement)
     place_single_values(known, units, placement)
     place_layers(of_layers, known, placement)
+    off = [path for path in OFF if path not in placement.fields]
+    if off:
+        names = ", ".join(path.removeprefix("space.") for path in off)
+        placement.note(names, "not in the file, so off; delete such a line of the study's space to search it")
+    placement.fields |= {path: OFF[path] for path in off}
     if any(path.startswith("model.") for path in placement.fields):
-        placement.fields["model.kind"] = "mlp"
-    for path, value in OFF.items():
-        placement.fields.setdefault(path, value)
+        placement.fields = {"model.kind": "mlp", **placement.fields}
     return placement
 
 
@@ -68,6 +71,11 @@ def is_left_out(name: str, choices: Choices) -> bool:
     return not choices.leave_out.isdisjoint(_with_parents(name))
 
 
+def left_out(choices: Choices) -> tuple[LeftOut, ...]:
+    """What a user left out."""
+    return tuple(LeftOut(name, "as you said") for name in sorted(choices.leave_out))
+
+
 def _with_parents(name: str) -> Iterator[str]:
     parts = name.split(".")
     return (".".join(parts[:count]) for count in range(1, len(parts) + 1))
@@ -82,10 +90,12 @@ def _by_meaning(
     of_layers: list[OfLayer] = []
     for theirs in parameters:
         if is_left_out(theirs.name, choices):
-            placement.left_out.append(LeftOut(theirs.name, "left out as you said"))
             continue
         if theirs.name in choices.values:
             theirs = replace(theirs, values=choices.values[theirs.name])  # noqa: PLW2901
+            if isinstance(theirs.values, Mapping):
+                placement.refuse(theirs, "--fix takes one value, and this is a mapping")
+                continue
         ours = choices.meanings.get(theirs.name) or meaning_of(theirs.name, theirs.values)
         if ours is None and (of_layer := read_layer(theirs)) is not None:
             of_layers.append(of_layer)

@@ -22,9 +22,10 @@ def read_values(config: Mapping[str, Any], ignored: frozenset[str] = frozenset()
     Raises DistributionError when no study draws so.
     """
     distribution = config.get("distribution") or _default_distribution(config)
-    read = _READERS.get(distribution) if isinstance(distribution, str) else None
-    if read is not None:
-        return read(config, ignored)
+    if not isinstance(distribution, str):
+        raise DistributionError("its `distribution` is no name; write `distribution: uniform`, or leave it out")
+    if distribution in _READERS:
+        return _READERS[distribution](config, ignored)
     if distribution in _UNBOUNDED:
         raise DistributionError(
             f"{distribution} has no bounds, and a range here has two; write uniform or log_uniform_values with "
@@ -49,6 +50,8 @@ def _default_distribution(config: Mapping[str, Any]) -> str:
 def _constant(config: Mapping[str, Any], _: frozenset[str]) -> Any:
     if "value" not in config:
         raise DistributionError("has no `value`; write `value: …`, or `values: […]`")
+    if isinstance(config["value"], Mapping):
+        raise DistributionError("its `value` is a mapping; nested parameters stand below `parameters:`")
     return config["value"]
 
 
@@ -60,7 +63,9 @@ def _choices(config: Mapping[str, Any], ignored: frozenset[str]) -> tuple[Any, .
         raise DistributionError(f"has {len(values):,} values; a study lists at most {MAX_CHOICES:,}")
     alike = not isinstance(shares, list | tuple) or all(share == shares[0] for share in shares)
     if not alike and "probabilities" not in ignored:
-        raise DistributionError("some values are drawn more often, and here all are drawn alike", "probabilities")
+        raise DistributionError(
+            "some values are drawn more often, and here all are alike; leave it out for that", "probabilities"
+        )
     return tuple(values)
 
 
@@ -127,10 +132,12 @@ def _log_range(config: Mapping[str, Any], ignored: frozenset[str]) -> Any:
     return _range(*_bounds(config), log=True)
 
 
-def _steps(config: Mapping[str, Any], _: frozenset[str]) -> Any:
+def _steps(config: Mapping[str, Any], ignored: frozenset[str]) -> Any:
     """The multiples of q between min and max: W&B draws evenly and rounds to them."""
     low, high = _bounds(config)
     step = _step(config)
+    if "q" in ignored:
+        return _range(low, high)
     first, last = round(low / step), round(high / step)
     if last - first >= MAX_CHOICES:
         raise DistributionError(f"has {last - first + 1:,} steps; a study lists at most {MAX_CHOICES:,}; write uniform")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from studies.imports.imported import Choices, LeftOut
+from studies.imports.imported import Choices
 from studies.imports.metrics import objective_of
 from studies.imports.placement import Placement
 from studies.objectives import OBJECTIVES, ObjectiveName
@@ -15,7 +15,7 @@ _TPE = (
     "bayes is a Gaussian process in W&B, and Optuna's TPE here, which takes choices as well; `sampler: gp` is the "
     "other, and needs torch"
 )
-_DEFAULT_TRIALS = 50
+_DEFAULT_EPOCHS, _DEFAULT_TRIALS = 100, 50
 
 
 def place_name(sweep: Mapping[str, Any], placement: Placement) -> None:
@@ -56,30 +56,30 @@ def _list_ranges(placement: Placement) -> None:
             )
 
 
-def place_run_cap(sweep: Mapping[str, Any], placement: Placement) -> None:
+def place_budget(sweep: Mapping[str, Any], placement: Placement) -> None:
     """Put the number of trials; W&B goes on until it is stopped where there is none."""
+    if "budget.epochs" not in placement.fields:
+        placement.note("epochs", f"not in the file, so a trial has at most {_DEFAULT_EPOCHS}")
     if sweep.get("run_cap") is not None:
         placement.fields["budget.trials"] = sweep["run_cap"]
         placement.sources["budget.trials"] = "run_cap"
     elif sweep.get("method") != "grid":
-        placement.note("run_cap", f"is not in the file, so the study has {_DEFAULT_TRIALS} trials; a study has an end")
+        placement.note("run_cap", f"not in the file, so the study has {_DEFAULT_TRIALS} trials; a study has an end")
         placement.fields["budget.trials"] = _DEFAULT_TRIALS
 
 
 def place_metric(sweep: Mapping[str, Any], choices: Choices, placement: Placement) -> None:
     """Put the objective; val_loss where the sweep has no metric."""
     metric = sweep.get("metric")
-    if metric is None:
-        placement.note("metric", "is not in the file, so the study minimises val_loss")
+    if metric is None or "metric.name" in choices.leave_out:
+        placement.note("metric", "not in the file, so the study minimises val_loss")
         return
     name = metric.get("name") if isinstance(metric, Mapping) else None
     if not isinstance(name, str):
         placement.refuse("metric", "has no name; write `metric: {name: val_loss, goal: minimize}`")
         return
     for option in metric:
-        if f"metric.{option}" in choices.leave_out:
-            placement.left_out.append(LeftOut(f"metric.{option}", "left out as you said"))
-        elif option not in {"name", "goal"}:
+        if option not in {"name", "goal"} and f"metric.{option}" not in choices.leave_out:
             placement.refuse(f"metric.{option}", _why_no_option(str(option)))
     objective, reason = objective_of(name)
     mapped = choices.meanings.get(name)
@@ -110,7 +110,12 @@ def _check_goal(
     if goal != direction and "metric.goal" not in choices.leave_out:
         default = "" if "goal" in metric else " (W&B's default)"
         placement.refuse(
-            "metric.goal", f"is {goal!r:.40}{default}, and {objective} is to {direction}; write goal: {direction}"
+            "metric.goal",
+            f"is {goal!r:.40}{default}, and {objective} is to {direction}; write goal: {direction}, or leave it out",
         )
-    elif objective == "val_loss" and name != objective:
-        placement.note("metric", f"{name} is val_loss here, without the penalty that Keras adds to it")
+    if "best" in name.lower():
+        placement.note(
+            "metric", "the value is that of the weights kept: the best epoch's with patience, else the last's"
+        )
+    if objective == "val_loss":
+        placement.note("metric", f"{name} is val_loss here, without the penalty, which Keras adds to it")

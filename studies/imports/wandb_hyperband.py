@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from studies.imports.imported import Choices, LeftOut
+from studies.imports.imported import Choices
 from studies.imports.placement import Placement
 
 
@@ -20,8 +20,6 @@ def place_early_terminate(sweep: Mapping[str, Any], choices: Choices, placement:
         placement.refuse("early_terminate.type", f"{options.get('type')!r:.40} is none of W&B's; it has hyperband")
         return
     options = {name: value for name, value in options.items() if f"early_terminate.{name}" not in choices.leave_out}
-    dropped = [f"early_terminate.{name}" for name in early if name not in options]
-    placement.left_out += [LeftOut(name, "left out as you said") for name in dropped]
     for name in options.keys() - {"type", "min_iter", "max_iter", "s", "eta", "strict"}:
         placement.refuse(f"early_terminate.{name}", "is no option of W&B's hyperband; leave it out")
     if options.get("strict") is False:
@@ -49,7 +47,7 @@ def _place_halving(options: Mapping[str, Any], placement: Placement) -> None:
         f"W&B's hyperband is Optuna's successive halving: of the trials at epoch {first}, {first * int(eta)} and so on "
         f"the best 1 in {int(eta)} go on; an iteration of W&B is taken to be an epoch",
     )
-    if "min_iter" not in options and "budget.epochs" not in placement.fields:
+    if options.get("max_iter") is not None and "budget.epochs" not in placement.fields:
         placement.fields["budget.epochs"] = options["max_iter"]
         placement.sources["budget.epochs"] = "early_terminate.max_iter"
 
@@ -62,8 +60,8 @@ def _first_band(options: Mapping[str, Any], eta: int, placement: Placement) -> i
         if value is not None and (type(value) is not int or not 1 <= value <= 1_000_000):
             placement.refuse(f"early_terminate.{name}", f"{value!r:.40} is no whole number from 1 to 1,000,000")
             return None
-    if "max_iter" not in options:
-        if "min_iter" not in options:
+    if options.get("max_iter") is None:
+        if options.get("min_iter") is None:
             placement.refuse("early_terminate", "has neither min_iter nor max_iter; write min_iter, the first epoch")
         return options.get("min_iter")
     brackets = options.get("s", 1)

@@ -6,18 +6,21 @@ The fields are those of https://docs.wandb.ai/models/sweeps/sweep-config-keys.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from studies.errors import FieldError, InvalidImportError
 from studies.imports import checking
 from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut, Theirs
 from studies.imports.placement import Placement
-from studies.imports.placing import check_choices, is_left_out, place
+from studies.imports.placing import check_choices, is_left_out, left_out, place
+from studies.imports.wandb_command import flags_of
 from studies.imports.wandb_distributions import read_values
-from studies.imports.wandb_fields import place_method, place_metric, place_name, place_run_cap
+from studies.imports.wandb_fields import place_budget, place_method, place_metric, place_name
 from studies.imports.wandb_hyperband import place_early_terminate
 from studies.search.grid import count_choices
-from studies.study_file import parse
+from studies.study_file import parse, read_yaml
 
 #: Say how W&B starts and shows runs.
 _LAUNCHING = frozenset(
@@ -28,6 +31,18 @@ _READ = frozenset({"name", "method", "metric", "parameters", "early_terminate", 
 _DROPPABLE = ("q", "probabilities")
 _MAX_DEPTH = 20
 _MAX_TRIALS = 100_000
+
+
+def read_sweep(path: Path) -> dict[str, Any]:
+    """Read a sweep file.
+
+    Raises InvalidImportError when it is no mapping, and InvalidSpecError when it is missing or not YAML.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, Mapping):
+        message = f"{path} holds a {type(content).__name__}, not a sweep; start with `method:` and `parameters:`"
+        raise InvalidImportError([FieldError("", message)])
+    return dict(content)
 
 
 def import_sweep(
@@ -46,20 +61,16 @@ def import_sweep(
     refused: list[LeftOut] = []
     if not isinstance(document.get("parameters"), Mapping):
         refused.append(LeftOut("parameters", "are missing; a sweep lists what it searches below `parameters:`"))
-    read = list(_read_parameters(config, choices, refused))
+    read = [*_read_parameters(config, choices, refused), *flags_of(document.get("command"), dict(_flatten(config)))]
     placement = place(read, choices)
     placement.refused[:0] = refused
-    for name in _DROPPABLE:
-        placement.left_out += [
-            LeftOut(each, "left out as you said") for each in choices.leave_out if each.endswith(f".{name}")
-        ]
     _place_fields(document, choices, placement)
     checking.refuse(placement.refused)
     study = checking.document_of({**placement.fields, "dataset": dict(dataset)})
-    if placement.fields["sampler.name"] == "grid":
+    if placement.fields.get("sampler.name") == "grid":
         study = _with_whole_grid(study, document, placement, check)
     checking.check_study(study, placement.sources, check)
-    return Imported(study, tuple(placement.left_out), notes=tuple(placement.notes))
+    return Imported(study, left_out(choices), notes=tuple(placement.notes))
 
 
 def _names(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:
@@ -67,11 +78,12 @@ def _names(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterat
     yield from (str(name) for name in document)
     metric, early = document.get("metric"), document.get("early_terminate")
     if isinstance(metric, Mapping):
-        yield from (f"metric.{name}" for name in metric)
+        yield from (f"metric.{name}" for name in (*metric, "name", "goal"))
         if isinstance(metric.get("name"), str):
             yield metric["name"]
     if isinstance(early, Mapping):
         yield from (f"early_terminate.{name}" for name in early)
+    yield from (flag.name for flag in flags_of(document.get("command"), dict(_flatten(parameters))))
     for name, config in _flatten(parameters):
         yield name
         yield from (f"{name}.{part}" for part in _DROPPABLE if isinstance(config, Mapping) and part in config)
@@ -108,19 +120,18 @@ def _read_parameters(parameters: Mapping[str, Any], choices: Choices, refused: l
 def _place_fields(document: Mapping[str, Any], choices: Choices, placement: Placement) -> None:
     """Put what stands beside the parameters."""
     for name in document:
-        if is_left_out(str(name), choices):
-            placement.left_out.append(LeftOut(str(name), "left out as you said"))
-        elif name not in _READ | _LAUNCHING:
+        if not is_left_out(str(name), choices) and name not in _READ | _LAUNCHING:
             placement.refuse(str(name), "is no field of a sweep that has a meaning here; leave it out")
     given = {name: value for name, value in document.items() if not is_left_out(str(name), choices)}
     started = [name for name in given if name in _LAUNCHING]
     if started:
         placement.note(", ".join(started), "say how W&B starts and shows runs; a study trains by itself")
     place_name(given, placement)
-    place_method(given, placement)
-    place_run_cap(given, placement)
+    if not is_left_out("method", choices):
+        place_method(given, placement)
     place_metric(given, choices, placement)
     place_early_terminate(given, choices, placement)
+    place_budget(given, placement)
 
 
 def _with_whole_grid(
