@@ -32,8 +32,8 @@ _READ_ONLY = {
 }
 
 
-def _invalid(message: str) -> InvalidImportError:
-    return InvalidImportError([FieldError("source", message)])
+def _invalid(message: str, field: str = "source") -> InvalidImportError:
+    return InvalidImportError([FieldError(field, message)])
 
 
 def read_source(source: str, study_name: str | None) -> OptunaStudy:
@@ -149,7 +149,7 @@ def _check_schema(url: str, options: Mapping[str, Any], where: str) -> None:
     """
     import optuna
 
-    head = _head_version()
+    versions = _versions()
     engine = sa.create_engine(url, **options)
     try:
         with engine.connect() as connection:
@@ -162,20 +162,28 @@ def _check_schema(url: str, options: Mapping[str, Any], where: str) -> None:
             written_by = connection.scalar(sa.text("SELECT library_version FROM version_info"))
     finally:
         engine.dispose()
-    if version != head:
+    if version != versions[0]:
+        is_newer = version is not None and version not in versions
+        which = "a newer" if is_newer else "an older"
+        right = (
+            "import it with a newer regsweep"
+            if is_newer
+            else "nothing of yours is changed here: copy it, and bring the copy up to date with `optuna storage upgrade "
+            "--storage URL`"
+        )
         raise _invalid(
-            f"{where} has the tables of Optuna {written_by}, and Optuna {optuna.__version__} reads others; copy it, "
-            "and bring the copy to them with `optuna storage upgrade --storage URL`, of the newer Optuna of the two"
+            f"{where} has the tables of {which} Optuna than the {optuna.__version__} here (it was made by {written_by}); "
+            f"{right}"
         )
 
 
-def _head_version() -> str:
-    """The version of the tables that the Optuna here reads; in memory, so that nothing is written."""
+def _versions() -> list[str]:
+    """The versions of the tables that the Optuna here knows, the one that it reads first."""
     from optuna.storages import RDBStorage
 
-    storage = RDBStorage("sqlite://")
+    storage = RDBStorage("sqlite://")  # in memory
     try:
-        return storage.get_head_version()
+        return [storage.get_head_version(), *storage.get_all_versions()]
     finally:
         storage.engine.dispose()
 
@@ -186,10 +194,10 @@ def _read_study(storage: BaseStorage, where: str, study_name: str | None) -> Opt
     names = [study.study_name for study in storage.get_all_studies()]
     if study_name is None and len(names) != 1:
         named = ", ".join(names[:20])
-        raise _invalid(f"{where} has {len(names)} studies; name one with --study-name: {named}")
+        raise _invalid(f"{where} has {len(names)} studies; name one of them: {named}", "--study-name")
     name = names[0] if study_name is None else study_name
     if name not in names:
-        raise _invalid(f"--study-name: {where} has no study '{name}'; it has {', '.join(names[:20])}")
+        raise _invalid(f"{where} has no study '{name}'; it has {', '.join(names[:20])}", "--study-name")
     study = optuna.load_study(study_name=name, storage=storage)
     return _described(name, study)
 

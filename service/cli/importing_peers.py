@@ -20,9 +20,12 @@ from service.cli.imported_study import (
 )
 
 FirstTrialsOption = Annotated[
-    int,
-    typer.Option("--first-trials", min=0, max=1000, help="How many of its best trials' params are tried first."),
-]
+    int | None,
+    typer.Option(
+        "--first-trials", min=0, max=1000,
+        help="How many of its best trials' params are tried first; when left out, half of them and at most 10.",
+    ),
+]  # fmt: skip
 
 
 def import_optuna(
@@ -41,7 +44,7 @@ def import_optuna(
     leave_out: LeaveOutOption = None,
     meanings: MapOption = None,
     values: FixOption = None,
-    first_trials: FirstTrialsOption = 10,
+    first_trials: FirstTrialsOption = None,
     force: ForceOption = False,
 ) -> None:
     """Make a study of an Optuna study: its distributions, its objectives, and the params of its best trials."""
@@ -67,7 +70,7 @@ def import_keras_tuner(
     leave_out: LeaveOutOption = None,
     meanings: MapOption = None,
     values: FixOption = None,
-    first_trials: FirstTrialsOption = 10,
+    first_trials: FirstTrialsOption = None,
     force: ForceOption = False,
 ) -> None:
     """Make a study of a KerasTuner search: its HyperParameters, and the params of its best trials."""

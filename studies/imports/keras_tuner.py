@@ -13,7 +13,7 @@ from studies.imports import checking
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut
 from studies.imports.keras_tuner_space import PARTS, Entry, read_entries, read_theirs
 from studies.imports.peer_objectives import PeerObjective, place_objectives
-from studies.imports.peer_trials import DEFAULT_TRIALS, Beginning, PeerTrial, make_study
+from studies.imports.peer_trials import Beginning, PeerTrial, make_study
 from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, place
 from studies.objectives import Direction
@@ -31,7 +31,7 @@ def import_search(
     dataset: Mapping[str, Any],
     choices: Choices = NO_CHOICES,
     check: checking.Check = parse,
-    first_trials: int = DEFAULT_TRIALS,
+    first_trials: int | None = None,
 ) -> Imported:
     """Make a study of `dataset` of an oracle.json or a config of HyperParameters, and of the trial.json files.
 

@@ -11,7 +11,7 @@ from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut, Theirs
 from studies.imports.optuna_distributions import merge, read_distribution
 from studies.imports.peer_objectives import PeerObjective, place_objectives
-from studies.imports.peer_trials import DEFAULT_TRIALS, Beginning, PeerTrial, make_study
+from studies.imports.peer_trials import Beginning, PeerTrial, make_study
 from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, is_left_out, place
 from studies.objectives import Direction
@@ -55,7 +55,7 @@ def import_study(
     dataset: Mapping[str, Any],
     choices: Choices = NO_CHOICES,
     check: checking.Check = parse,
-    trials: int = DEFAULT_TRIALS,
+    trials: int | None = None,
 ) -> Imported:
     """Make a study of `dataset`; at most so many `trials` become the params that it tries first.
 

@@ -23,8 +23,8 @@ from studies.search.enqueued import check_params
 from studies.spec.parameter import Range
 from studies.spec.study import StudySpec
 
-#: Trials that are tried first when nobody says how many: as many as Optuna's TPE asks at random to begin with.
-DEFAULT_TRIALS = 10
+#: Trials that are tried first at most when nobody says how many: as many as Optuna's TPE asks at random to begin with.
+_DEFAULT_TRIALS = 10
 #: How far a value may lie beside a listed one: programs add up steps, 0.1 + 0.2.
 _ROUNDING = 1e-9
 
@@ -43,17 +43,18 @@ class Beginning:
 
     trials: Sequence[PeerTrial] = ()
     directions: Sequence[Direction] = ("minimize",)  # of their values
-    most: int = DEFAULT_TRIALS  # that are tried first
+    most: int | None = None  # that are tried first; None: the better half, at most 10
 
 
 def make_study(
     placement: Placement, dataset: Mapping[str, Any], choices: Choices, check: checking.Check, beginning: Beginning
 ) -> Imported:
-    """Make the study of what was placed, which begins with the best of another program's trials, by half its budget.
+    """Make the study of what was placed, which begins with the best of another program's trials.
 
     Raises InvalidImportError when a part has no place, or makes no study.
     """
     checking.refuse(placement.refused)
+    _say_what_is_not_there(placement)
     study = checking.document_of({**placement.fields, "dataset": dict(dataset)})
     spec = checking.check_study(study, placement.sources, check)
     best = _best(beginning, placement, spec)
@@ -63,9 +64,21 @@ def make_study(
     return Imported(study, left_out(choices), best, tuple(placement.notes))
 
 
+def _say_what_is_not_there(placement: Placement) -> None:
+    """Note what a study has and the files of another program do not."""
+    if "model.hidden_units" not in placement.fields:
+        placement.note("model", "the network is not in it: two hidden layers of 64 units; `run --model` takes yours")
+    budget = {"budget.trials": 50, "budget.epochs": 100}
+    if missing := [path for path in budget if path not in placement.fields]:
+        said = " and ".join(f"{budget[path]} {path.removeprefix('budget.')}" for path in missing)
+        placement.note("budget", f"is not in it: at most {said}")
+    placement.fields = {**placement.fields, **{path: budget[path] for path in missing}}
+
+
 def _best(beginning: Beginning, placement: Placement, spec: StudySpec) -> tuple[ImportedTrial, ...]:
     complete = [trial for trial in beginning.trials if trial.values and all(map(math.isfinite, trial.values))]
-    most = min(beginning.most, spec.budget.trials // 2)
+    half = min(_DEFAULT_TRIALS, spec.budget.trials // 2, -(-len(complete) // 2))
+    most = half if beginning.most is None else min(beginning.most, spec.budget.trials)
     space = spec.space.distributions()
     chosen: dict[str, ImportedTrial] = {}
     outside = 0
