@@ -163,18 +163,17 @@ def _check_schema(url: str, options: Mapping[str, Any], where: str) -> None:
     finally:
         engine.dispose()
     if version != versions[0]:
-        is_newer = version is not None and version not in versions
-        which = "a newer" if is_newer else "an older"
-        right = (
-            "import it with a newer regsweep"
-            if is_newer
-            else "nothing of yours is changed here: copy it, and bring the copy up to date with `optuna storage upgrade "
-            "--storage URL`"
+        which, right = (
+            "an older",
+            (
+                "nothing of yours is changed here: copy it, and bring the copy up to date with `optuna storage upgrade "
+                "--storage URL`"
+            ),
         )
-        raise _invalid(
-            f"{where} has the tables of {which} Optuna than the {optuna.__version__} here (it was made by {written_by}); "
-            f"{right}"
-        )
+        if version is not None and version not in versions:
+            which, right = "a newer", "import it with a newer regsweep"
+        here = f"the {optuna.__version__} here"
+        raise _invalid(f"{where} has the tables of {which} Optuna than {here} (it was made by {written_by}); {right}")
 
 
 def _versions() -> list[str]:

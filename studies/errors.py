@@ -73,8 +73,6 @@ class InvalidSpecError(StudiesError):
 class InvalidImportError(InvalidSpecError):
     """Another program's search that cannot become a study."""
 
-    title = "Invalid import"
-
 
 class DatasetError(StudiesError):
     """A dataset that cannot be loaded, split or prepared."""
