@@ -15,13 +15,11 @@ from sqlalchemy.engine import URL
 from service.storage.database import parse, place
 from studies.document_bounds import check_document
 from studies.errors import FieldError, InvalidImportError
-from studies.imports.optuna_study import OptunaStudy, from_distributions
-from studies.imports.peer_trials import PeerTrial
+from studies.imports.optuna_study import OptunaStudy, from_distributions, read_study
 from studies.study_file import unique_keys
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
-    from optuna.study import Study
 
 _SQLITE = b"SQLite format 3\0"
 _MAX_BYTES = 20_000_000  # of a file of distributions
@@ -197,25 +195,4 @@ def _read_study(storage: BaseStorage, where: str, study_name: str | None) -> Opt
     name = names[0] if study_name is None else study_name
     if name not in names:
         raise _invalid(f"{where} has no study '{name}'; it has {', '.join(names[:20])}", "--study-name")
-    study = optuna.load_study(study_name=name, storage=storage)
-    return _described(name, study)
-
-
-def _described(name: str, study: Study) -> OptunaStudy:
-    from optuna.distributions import distribution_to_json
-
-    distributions: dict[str, dict[str, None]] = {}
-    trials = []
-    for trial in study.get_trials(deepcopy=False):
-        complete = trial.state.name == "COMPLETE" and trial.values is not None
-        if trial.state.name in ("COMPLETE", "PRUNED"):
-            for param, distribution in trial.distributions.items():
-                distributions.setdefault(param, {})[distribution_to_json(distribution)] = None
-        trials.append(PeerTrial(trial.params, tuple(trial.values or ()) if complete else ()))
-    return OptunaStudy(
-        name,
-        {param: list(written) for param, written in distributions.items()},
-        ["maximize" if direction.name == "MAXIMIZE" else "minimize" for direction in study.directions],
-        study.metric_names or (),
-        trials,
-    )
+    return read_study(optuna.load_study(study_name=name, storage=storage))

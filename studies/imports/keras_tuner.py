@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from studies.imports import checking
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut
 from studies.imports.keras_tuner_space import PARTS, Entry, read_entries, read_theirs
+from studies.imports.optuna_distributions import is_number
 from studies.imports.peer_objectives import PeerObjective, place_objectives
-from studies.imports.peer_trials import Beginning, PeerTrial, make_study
+from studies.imports.peer_trials import Beginning, PeerTrial, best_first, make_study
 from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, place
 from studies.objectives import Direction
@@ -43,15 +45,17 @@ def import_search(
     objective = _objective(trials)
     check_choices(choices, _names(entries, objective))
     notes: list[LeftOut] = []
-    placement = place(list(read_theirs(entries, choices, refused, notes)), choices)
+    directions = ["minimize" if objective is None else objective.direction]
+    beginning = Beginning([_trial(each) for each in trials], directions, first_trials)
+    best = next((trial.params for trial in best_first(beginning)), {})
+    read = [replace(each, best=best.get(each.name)) for each in read_theirs(entries, choices, refused, notes)]
+    placement = place(read, choices)
     placement.refused[:0] = refused
     placement.notes += notes
     if objective is not None:
         place_objectives([objective], choices, placement)
     _place_hyperband(oracle, placement)
-    directions = ["minimize" if objective is None else objective.direction]
-    begin = Beginning([_trial(each) for each in trials], directions, first_trials)
-    return make_study(placement, dataset, choices, check, begin)
+    return make_study(placement, dataset, choices, check, beginning)
 
 
 def _names(entries: Iterable[Entry], objective: PeerObjective | None) -> Iterator[str]:
@@ -78,7 +82,7 @@ def _trial(document: Mapping[str, Any]) -> PeerTrial:
     values = _inner(document, "hyperparameters", "values")
     params = {name: value for name, value in values.items() if not name.startswith(_OF_TUNER)}
     score = document.get("score") if document.get("status") == "COMPLETED" else None
-    return PeerTrial(params, (float(score),) if _is_number(score) else ())  # type: ignore[arg-type]  # a number
+    return PeerTrial(params, (float(score),) if is_number(score) else ())  # type: ignore[arg-type]  # a number
 
 
 def _inner(document: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
@@ -93,7 +97,7 @@ def _objective(trials: Sequence[Mapping[str, Any]]) -> PeerObjective | None:
     """The metric that gave the trials their scores, which no file names; None where no trial has one."""
     likely: dict[tuple[str, Direction], None] | None = None
     for trial in trials:
-        if trial.get("status") == "COMPLETED" and _is_number(trial.get("score")):
+        if trial.get("status") == "COMPLETED" and is_number(trial.get("score")):
             found = dict.fromkeys(_scoring(trial))
             likely = found if likely is None else {each: None for each in likely if each in found}
     if likely is None:
@@ -121,9 +125,5 @@ def _means(history: Mapping[str, Any]) -> Iterator[float]:
     for each in observations if isinstance(observations, list) else ():
         values = each.get("value") if isinstance(each, Mapping) else None
         listed = values if isinstance(values, list) else [values]
-        if listed and all(map(_is_number, listed)):
+        if listed and all(map(is_number, listed)):
             yield sum(listed) / len(listed)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -11,7 +11,7 @@ from typing import Any
 from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import Choices, LeftOut, Theirs
 from studies.imports.names import meaning_of
-from studies.imports.optuna_distributions import merge, steps
+from studies.imports.optuna_distributions import bound_of, is_number, merge, steps
 from studies.imports.placing import is_left_out
 from studies.spec.parameter import MAX_CHOICES
 
@@ -65,7 +65,11 @@ def read_theirs(
     by_name: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_name[entry.name].append(entry)
+    parents = {name for entry in entries for name, _ in entry.conditions}
     for name, same in by_name.items():
+        if name in parents and name in choices.values and _meaning(Theirs(name, choices.values[name]), choices) is None:
+            notes.append(LeftOut(name, f"is {choices.values[name]}, as you said, which says what else is there"))
+            continue
         if is_left_out(name, choices) or name in choices.values:
             yield Theirs(name, None)
             continue
@@ -96,7 +100,10 @@ def _why_conditional(
 ) -> str:
     """Say why every trial has a hyperparameter that not all of theirs have; empty where it makes no difference."""
     open_conditions = [
-        condition for entry in entries for condition in entry.conditions if condition[0] not in choices.values
+        (name, values)
+        for entry in entries
+        for name, values in entry.conditions
+        if name not in choices.values and not is_left_out(name, choices)
     ]
     if not open_conditions or (
         _meaning(theirs, choices) in _STRENGTHS
@@ -153,7 +160,7 @@ def _listed(values: Any) -> Any:
 
 def _range(entry: Entry, choices: Choices) -> Any:
     config, name = entry.config, entry.name
-    low, high = (_bound(config, bound, whole=entry.kind == "Int") for bound in ("min_value", "max_value"))
+    low, high = (bound_of(config, bound, whole=entry.kind == "Int") for bound in ("min_value", "max_value"))
     sampling = str(config.get("sampling") or "linear").lower()
     if sampling not in {"linear", "log", "reverse_log"}:
         raise DistributionError(f"its sampling {sampling!r:.40} is none of linear, log and reverse_log")
@@ -181,7 +188,7 @@ def _range(entry: Entry, choices: Choices) -> Any:
 def _steps(entry: Entry, low: float, high: float, step: Any, sampling: str) -> Any:
     if sampling == "linear":
         return steps(low, high, step)
-    if isinstance(step, bool) or not isinstance(step, int | float) or not math.isfinite(step) or step <= 1:
+    if not is_number(step) or step <= 1:
         raise DistributionError("its step is no factor above 1")
     # As KerasTuner counts them: from the least on for log, from the greatest on for reverse_log.
     count = int(math.log(high / low, step) + 1e-8) + 1
@@ -191,10 +198,3 @@ def _steps(entry: Entry, low: float, high: float, step: Any, sampling: str) -> A
     values = powers if sampling == "log" else [high + low - each for each in reversed(powers)]
     listed = [int(each) if entry.kind == "Int" else float(f"{each:.12g}") for each in values]
     return listed[0] if count == 1 else tuple(listed)
-
-
-def _bound(config: Mapping[str, Any], name: str, *, whole: bool) -> float:
-    value = config.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise DistributionError(f"its {name} is no number")
-    return int(value) if whole else float(value)

@@ -61,12 +61,12 @@ def place_layers(parameters: Sequence[OfLayer], known: Mapping[str, Theirs], pla
             placement.meanings[each.theirs.name] = f"layer{index + 1}_{each.ours}"
         else:
             placement.note(each.theirs, f"is of layer {index + 1}, and the model has {len(hidden)}; left out")
-    for path, off in (("regularizer", "none"), ("dropout", 0)):
-        if any(path in layer for layer in layers):  # of layers that have none of their own
-            placement.fields.setdefault(f"space.{path}", off)
-    shared = [path.removeprefix("space.") for path in ("space.lambda", "space.dropout") if path in placement.fields]
+    shared = [name for name in ("lambda", "dropout") if f"space.{name}" in placement.fields]
     if shared:
         placement.note(" and ".join(shared), "a layer that has none of its own has a value of its own in each trial")
+    for name, off in (("regularizer", "none"), ("dropout", 0)):
+        if any(name in layer for layer in layers):  # of layers that have none of their own
+            placement.fields.setdefault(f"space.{name}", off)
 
 
 def _hidden_units(count: int, names: str, known: Mapping[str, Theirs], placement: Placement) -> Sequence[Any]:

@@ -93,7 +93,7 @@ KNOWN_REASONS: dict[str, str] = {
     for name in names.split()
 }
 _NUMBERED = re.compile(
-    r"(?:fc|dense|hidden|layer|hidden_layer|units|n_units|hidden_units|neurons|dense_units|fc_layer)_?([1-9]?\d)"
+    r"(?:fc|dense|hidden|layer|hidden_layer|units|n_units|hidden_units|neurons|dense_units|fc_layer)_?l?_?([1-9]?\d)"
     r"(?:_(?:size|units|dim|neurons))?"
 )
 _BY_NAME = {

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from studies.document_bounds import MAX_BITS
 from studies.imports.distribution_error import DistributionError
 from studies.imports.placement import without_repeats
 from studies.spec.parameter import MAX_CHOICES
@@ -37,7 +38,7 @@ def read_distribution(written: Any, *, without_step: bool = False) -> Any:
     if name not in {"FloatDistribution", "IntDistribution"}:
         raise DistributionError(f"{kind!r:.60} is no distribution of Optuna's; they are {', '.join(_TYPES.values())}")
     whole = name == "IntDistribution"
-    low, high = (_bound(attributes, each, whole=whole) for each in ("low", "high"))
+    low, high = (bound_of(attributes, each, whole=whole) for each in ("low", "high"))
     if low > high:
         raise DistributionError(f"its low {low} is above its high {high}")
     step = attributes.get("step", attributes.get("q"))
@@ -61,11 +62,22 @@ def _kind(written: Any) -> tuple[str, Mapping[str, Any]]:
     raise DistributionError('is no distribution as Optuna writes it: {"name": "FloatDistribution", "attributes": {…}}')
 
 
-def _bound(attributes: Mapping[str, Any], name: str, *, whole: bool) -> float:
-    value = attributes.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def bound_of(config: Mapping[str, Any], name: str, *, whole: bool) -> float:
+    """An end of a range.
+
+    Raises DistributionError when it is no finite number.
+    """
+    value: Any = config.get(name)
+    if not is_number(value):
         raise DistributionError(f"its `{name}` is no number")
     return int(value) if whole else float(value)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value of JSON is a finite number that a float holds."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and value.bit_length() <= MAX_BITS
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _choices(choices: Any) -> Any:
@@ -81,7 +93,7 @@ def steps(low: float, high: float, step: Any) -> Any:
 
     Raises DistributionError when the step is none, or there are more than a study lists.
     """
-    if isinstance(step, bool) or not isinstance(step, int | float) or not math.isfinite(step) or step <= 0:
+    if not is_number(step) or step <= 0:
         raise DistributionError("its step is no number above 0")
     count = math.floor((high - low) / step + 1e-8) + 1
     if count > MAX_CHOICES:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from studies.imports import checking
 from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut, Theirs
 from studies.imports.optuna_distributions import merge, read_distribution
 from studies.imports.peer_objectives import PeerObjective, place_objectives
-from studies.imports.peer_trials import Beginning, PeerTrial, make_study
+from studies.imports.peer_trials import Beginning, PeerTrial, best_first, make_study
 from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, is_left_out, place
 from studies.objectives import Direction
 from studies.spec.name import is_name, normalize
 from studies.study_file import parse
+
+if TYPE_CHECKING:
+    from optuna.study import Study
 
 #: What stands for an objective that has no name.
 OBJECTIVE = "objective"
@@ -50,6 +53,27 @@ def from_distributions(document: Mapping[str, Any]) -> OptunaStudy:
     return OptunaStudy(None, {name: [distribution] for name, distribution in document.items()})
 
 
+def read_study(study: Study) -> OptunaStudy:
+    """What an import takes of a study: trials that failed or run say nothing of its space."""
+    from optuna.distributions import distribution_to_json
+
+    distributions: dict[str, dict[str, None]] = {}
+    trials = []
+    for trial in study.get_trials(deepcopy=False):
+        complete = trial.state.name == "COMPLETE"
+        if complete or trial.state.name == "PRUNED":
+            for name, distribution in trial.distributions.items():
+                distributions.setdefault(name, {})[distribution_to_json(distribution)] = None
+        trials.append(PeerTrial(trial.params, tuple(trial.values) if complete else ()))
+    return OptunaStudy(
+        study.study_name,
+        {name: list(written) for name, written in distributions.items()},
+        ["maximize" if direction.name == "MAXIMIZE" else "minimize" for direction in study.directions],
+        study.metric_names or (),
+        trials,
+    )
+
+
 def import_study(
     study: OptunaStudy,
     dataset: Mapping[str, Any],
@@ -63,7 +87,10 @@ def import_study(
     """
     check_choices(choices, _names(study))
     refused: list[LeftOut] = []
-    placement = place(list(_read(study, choices, refused)), choices)
+    beginning = Beginning(study.trials, study.directions, trials)
+    best = next((trial.params for trial in best_first(beginning)), {})
+    read = [replace(each, best=best.get(each.name)) for each in _read(study, choices, refused)]
+    placement = place(read, choices)
     placement.refused[:0] = refused
     if not study.distributions:
         why = "has no trials with params, so that its space is not known; import its distributions as JSON"
@@ -71,7 +98,7 @@ def import_study(
     _place_name(study, placement)
     place_objectives(study.objectives, choices, placement)
     _note_sometimes(study, placement)
-    return make_study(placement, dataset, choices, check, Beginning(study.trials, study.directions, trials))
+    return make_study(placement, dataset, choices, check, beginning)
 
 
 def _names(study: OptunaStudy) -> Iterator[str]:

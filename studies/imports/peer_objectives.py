@@ -56,7 +56,8 @@ def _mapped(name: str) -> tuple[ObjectiveName | None, str]:
 
 def _meaning(theirs: PeerObjective) -> tuple[ObjectiveName | None, str]:
     if theirs.is_named:
-        return objective_of(theirs.name)
+        ours = next((each for each in OBJECTIVES if each == theirs.name), None)
+        return objective_of(theirs.name) if ours is None else (ours, "")
     if theirs.direction == "minimize":
         return "val_loss", ""
     right = ", ".join(name for name, each in OBJECTIVES.items() if each.direction == "maximize")

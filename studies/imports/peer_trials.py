@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from studies.spec.study import StudySpec
 
 #: Trials that are tried first at most when nobody says how many: as many as Optuna's TPE asks at random to begin with.
 _DEFAULT_TRIALS = 10
+#: What a trial has where its regularizer has it.
+_OF_SOME_KINDS = frozenset({"lambda", "l1_ratio"})
 #: How far a value may lie beside a listed one: programs add up steps, 0.1 + 0.2.
 _ROUNDING = 1e-9
 
@@ -76,17 +78,19 @@ def _say_what_is_not_there(placement: Placement) -> None:
 
 
 def _best(beginning: Beginning, placement: Placement, spec: StudySpec) -> tuple[ImportedTrial, ...]:
-    complete = [trial for trial in beginning.trials if trial.values and all(map(math.isfinite, trial.values))]
+    complete = best_first(beginning)
     half = min(_DEFAULT_TRIALS, spec.budget.trials // 2, -(-len(complete) // 2))
     most = half if beginning.most is None else min(beginning.most, spec.budget.trials)
     space = spec.space.distributions()
+    # A trial without one of these was of another network: with fewer layers, or without dropout.
+    needed = {ours for ours in placement.meanings.values() if ours in space} - _OF_SOME_KINDS
     chosen: dict[str, ImportedTrial] = {}
     outside = 0
-    for trial in best_first(complete, beginning.directions):
+    for trial in complete:
         if len(chosen) >= most:
             break
         params = _ours(trial.params, placement, spec)
-        if params and not check_params(space, params, ""):
+        if params and needed <= params.keys() and not check_params(space, params, ""):
             key = json.dumps(params, sort_keys=True)
             chosen.setdefault(key, ImportedTrial(params, trial.values[0], "COMPLETE"))
         else:
@@ -97,18 +101,19 @@ def _best(beginning: Beginning, placement: Placement, spec: StudySpec) -> tuple[
 
 
 def _said(chosen: int, complete: int, trials: int, outside: int) -> str:
-    beside = f"; {outside} of the best have params that this study does not try" if outside else ""
+    beside = f"; {outside} of the best do not fit into this study's space" if outside else ""
     if not chosen:
-        return f"none of the {complete} complete ones of {trials} has params that this study searches"
+        return f"none of the {complete} complete ones of {trials} fits into this study's space"
     return (
         f"the params of the best {chosen} of {complete} complete ones (of {trials}) are tried first, within the budget"
         f"{beside}. Their values are not taken over, for they are of other rows and another network"
     )
 
 
-def best_first(trials: Iterable[PeerTrial], directions: Sequence[Direction]) -> list[PeerTrial]:
-    """The trials, best first; of several objectives those that fewer others beat."""
-    signs = [cost_sign(direction) for direction in directions]
+def best_first(beginning: Beginning) -> list[PeerTrial]:
+    """The complete trials, best first; of several objectives those that fewer others beat."""
+    trials = [trial for trial in beginning.trials if trial.values and all(map(math.isfinite, trial.values))]
+    signs = [cost_sign(direction) for direction in beginning.directions]
     costs = [(tuple(sign * value for sign, value in zip(signs, t.values, strict=True)), t) for t in trials]
     if len(signs) == 1:
         return [trial for _, trial in sorted(costs, key=lambda each: each[0])]
