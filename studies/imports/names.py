@@ -21,6 +21,7 @@ SEARCHED: dict[str, str] = {
     "l1_ratio": "elastic_net_ratio l1_l2_ratio",
     "patience": "early_stopping_patience early_stop_patience earlystopping_patience es_patience early_stopping_rounds",
     "learning_rate": "lr init_lr initial_lr lr_init base_lr learning_rate_init initial_learning_rate optimizer_lr "
+    "learn_rate learningrate "
     "optimizer_learning_rate",
     "batch_size": "batchsize bs batch train_batch_size minibatch_size mini_batch_size",
 }
@@ -92,10 +93,14 @@ KNOWN_REASONS: dict[str, str] = {
     )
     for name in names.split()
 }
-_NUMBERED = re.compile(
-    r"(?:fc|dense|hidden|layer|hidden_layer|units|n_units|hidden_units|neurons|dense_units|fc_layer)_?([1-9]?\d)"
-    r"(?:_(?:size|units|dim|neurons))?"
-)
+#: Names that count layers -> what they are of.
+_NUMBERED = {
+    "hidden_units": re.compile(
+        r"(?:fc|dense|hidden|layer|hidden_layer|units|n_units|hidden_units|neurons|dense_units|fc_layer|node_size)"
+        r"_?([1-9]?\d)(?:_(?:size|units|dim|neurons))?"
+    ),
+    "dropout": re.compile(r"(?:dropout|dropout_rate|drop_rate|drop|drop_out)_?(?:layer|l)?_?([1-9]?\d)"),
+}
 _BY_NAME = {
     other: ours for ours, others in (SEARCHED | SINGLE).items() for other in (ours, *others.split()) if ours != "l2/2"
 }
@@ -116,8 +121,8 @@ def endings(name: str) -> tuple[str, ...]:
 def meaning_of(name: str, values: Any) -> str | None:
     """What a hyperparameter of another program most likely means here; None where no name says it."""
     ours = next((_BY_NAME[each] for each in endings(name) if each in _BY_NAME), None)
-    if ours is None and layer_of(name) is not None:
-        return "hidden_units"
+    if ours is None and (numbered := _numbered(name)) is not None:
+        return numbered[0]
     listed = values if isinstance(values, tuple) else (values,)
     if ours == "lambda" and any(isinstance(each, str) for each in listed):
         return "regularizer"  # `regularization: {values: [l1, l2]}`
@@ -127,6 +132,13 @@ def meaning_of(name: str, values: Any) -> str | None:
 
 
 def layer_of(name: str) -> int | None:
-    """The number in the name of one layer's units, as in `layer_2` or `units_0`."""
-    match = _NUMBERED.fullmatch(endings(name)[-1])
-    return None if match is None else int(match[1])
+    """The number in the name of one layer's units or rate, as in `layer_2` or `dropout_0`."""
+    numbered = _numbered(name)
+    return None if numbered is None else numbered[1]
+
+
+def _numbered(name: str) -> tuple[str, int] | None:
+    for ours, pattern in _NUMBERED.items():
+        if match := pattern.fullmatch(endings(name)[-1]):
+            return ours, int(match[1])
+    return None
