@@ -15,7 +15,6 @@ from service.cli.options import load_settings, refuse
 from service.cli.output import say
 from studies.errors import InvalidImportError
 from studies.imports.imported import Choices, Imported
-from studies.spec.dataset import BUILTIN, SYNTHETIC
 
 if TYPE_CHECKING:
     from studies.imports.checking import Check
@@ -118,6 +117,8 @@ def _say(imported: Imported) -> Iterable[str]:
 
 def _describe(dataset: str | None, target: str | None, output: Path) -> dict[str, Any]:
     """The dataset as a study file describes it."""
+    from studies.spec.dataset import BUILTIN, SYNTHETIC
+
     bundled = (*BUILTIN, *SYNTHETIC)
     if dataset is None:
         refuse(f"--dataset: is missing; give a file of yours (with --target), or one of {', '.join(bundled)}")

@@ -60,7 +60,7 @@ def place_layers(parameters: Sequence[OfLayer], known: Mapping[str, Theirs], pla
         if index < len(layers):
             placement.meanings[each.theirs.name] = f"layer{index + 1}_{each.ours}"
         else:
-            placement.note(each.theirs, f"is of layer {index + 1}, and the model has {len(hidden)}; left out")
+            placement.refuse(each.theirs, f"is of layer {index + 1}, and the model has {len(hidden)}; leave it out")
     shared = [name for name in ("lambda", "dropout") if f"space.{name}" in placement.fields]
     if shared:
         placement.note(" and ".join(shared), "a layer that has none of its own has a value of its own in each trial")

@@ -11,7 +11,7 @@ _NAMES: dict[ObjectiveName, str] = {
     "val_loss": "loss cross_entropy crossentropy ce_loss log_loss",
     "val_accuracy": "acc accuracy categorical_accuracy binary_accuracy sparse_categorical_accuracy top1 top_1",
     "val_balanced_accuracy": "balanced_accuracy balanced_acc bal_acc",
-    "val_auc": "auc auroc roc_auc roc_auc_score",
+    "val_auc": "auc auroc rocauc roc_auc roc_auc_score rocauc_score",
     "val_mae": "mae mean_absolute_error",
     "val_r2": "r2 r2_score",
 }

@@ -8,7 +8,7 @@ from typing import Any
 #: What is searched here -> other names of it, in lower case with underscores. `l2/2` is no name that anybody writes:
 #: `--map` takes it for a strength of ½·Σw², as PyTorch's weight_decay is.
 SEARCHED: dict[str, str] = {
-    "dropout": "dropout_rate drop_rate droprate drop_out dropout_prob dropout_probability dropout_p drop_prob "
+    "dropout": "drop dropout_rate drop_rate droprate drop_out dropout_prob dropout_probability dropout_p drop_prob "
     "p_dropout p_drop drop hidden_dropout dense_dropout fc_dropout",
     "regularizer": "regularizer_type regularization_type reg_type kernel_regularizer penalty penalty_type",
     "lambda": "lambda_ lmbda lambd lam reg regularization reg_strength regularization_strength reg_lambda "
@@ -21,6 +21,7 @@ SEARCHED: dict[str, str] = {
     "l1_ratio": "elastic_net_ratio l1_l2_ratio",
     "patience": "early_stopping_patience early_stop_patience earlystopping_patience es_patience early_stopping_rounds",
     "learning_rate": "lr init_lr initial_lr lr_init base_lr learning_rate_init initial_learning_rate optimizer_lr "
+    "learn_rate learningrate "
     "optimizer_learning_rate",
     "batch_size": "batchsize bs batch train_batch_size minibatch_size mini_batch_size",
 }
@@ -93,8 +94,8 @@ KNOWN_REASONS: dict[str, str] = {
     for name in names.split()
 }
 _NUMBERED = re.compile(
-    r"(?:fc|dense|hidden|layer|hidden_layer|units|n_units|hidden_units|neurons|dense_units|fc_layer)_?l?_?([1-9]?\d)"
-    r"(?:_(?:size|units|dim|neurons))?"
+    r"(?:fc|dense|hidden|layer|hidden_layer|units|n_units|hidden_units|neurons|dense_units|fc_layer|node_size)"
+    r"_?l?_?([1-9]?\d)(?:_(?:size|units|dim|neurons))?"
 )
 _BY_NAME = {
     other: ours for ours, others in (SEARCHED | SINGLE).items() for other in (ours, *others.split()) if ours != "l2/2"

@@ -128,6 +128,8 @@ def _without_meaning(theirs: Theirs, placement: Placement) -> None:
     reason = next((KNOWN_REASONS[name] for name in names if name in KNOWN_REASONS), None)
     if reason is not None:
         placement.refuse(theirs, reason)
+    elif theirs.values is False or theirs.values == (False,):
+        placement.note(theirs, "is off there, and is not read")
     elif not isinstance(theirs.values, Mapping | tuple) and not LAUNCHING.isdisjoint(names):
         placement.note(theirs, "says how a program is started, shown or given its data, and is not read")
     else:

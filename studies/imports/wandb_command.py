@@ -1,4 +1,4 @@
-"""Reads the hyperparameters that a W&B sweep fixes in its command: `--epochs=20`, or `--epochs` and `20` behind it."""
+"""Reads what a W&B sweep fixes in its command: `--epochs=20`, `--epochs` and `20`, or `epochs=20`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def flags_of(command: Any, searched: Collection[str]) -> Iterator[Theirs]:
     for index, word in enumerate(words):
         flag, equals, text = word.partition("=")
         name = flag.lstrip("-")
-        if not flag.startswith("-") or not name or normalize(name) in seen:
+        # Without hyphens too: `epochs=20` is Hydra's.
+        if not name or normalize(name) in seen or not (flag.startswith("-") or equals):
             continue
         following = words[index + 1] if index + 1 < len(words) else ""
         text = text if equals else following

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import exp, isfinite
+from math import ceil, exp, floor, isfinite
 from typing import Any
 
 from studies.imports.distribution_error import DistributionError
@@ -138,7 +138,9 @@ def _steps(config: Mapping[str, Any], ignored: frozenset[str]) -> Any:
     step = _step(config)
     if "q" in ignored:
         return _range(low, high)
-    first, last = round(low / step), round(high / step)
+    # W&B rounds what it draws between the bounds, so a bound half-way between two steps gives the inner one.
+    first = floor(low / step + 0.5)
+    last = max(first, ceil(high / step - 0.5))
     if last - first >= MAX_CHOICES:
         raise DistributionError(f"has {last - first + 1:,} steps; a study lists at most {MAX_CHOICES:,}; write uniform")
     # A product of the step has a long tail of digits where the step has few, as 3 * 0.1 has.

@@ -15,6 +15,7 @@ _TPE = (
     "bayes is a Gaussian process in W&B, and Optuna's TPE here, which takes choices as well; `sampler: gp` is the "
     "other, and needs torch"
 )
+MAX_TRIALS = 100_000
 _DEFAULT_EPOCHS, _DEFAULT_TRIALS = 100, 50
 
 
@@ -60,8 +61,11 @@ def place_budget(sweep: Mapping[str, Any], placement: Placement) -> None:
     """Put the number of trials; W&B goes on until it is stopped where there is none."""
     if "budget.epochs" not in placement.fields:
         placement.note("epochs", f"not in the file, so a trial has at most {_DEFAULT_EPOCHS}")
-    if sweep.get("run_cap") is not None:
-        placement.fields["budget.trials"] = sweep["run_cap"]
+    cap = sweep.get("run_cap")
+    if cap is not None and (type(cap) is not int or not 1 <= cap <= MAX_TRIALS):
+        placement.refuse("run_cap", f"{cap!r:.40} is no whole number from 1 to {MAX_TRIALS:,}")
+    elif cap is not None:
+        placement.fields["budget.trials"] = cap
         placement.sources["budget.trials"] = "run_cap"
     elif sweep.get("method") != "grid":
         placement.note("run_cap", f"not in the file, so the study has {_DEFAULT_TRIALS} trials; a study has an end")

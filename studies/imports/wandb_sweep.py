@@ -17,7 +17,7 @@ from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, is_left_out, left_out, place
 from studies.imports.wandb_command import flags_of
 from studies.imports.wandb_distributions import read_values
-from studies.imports.wandb_fields import place_budget, place_method, place_metric, place_name
+from studies.imports.wandb_fields import MAX_TRIALS, place_budget, place_method, place_metric, place_name
 from studies.imports.wandb_hyperband import place_early_terminate
 from studies.search.grid import count_choices
 from studies.study_file import parse, read_yaml
@@ -30,7 +30,6 @@ _READ = frozenset({"name", "method", "metric", "parameters", "early_terminate", 
 #: Options of a parameter beside its bounds.
 _DROPPABLE = ("q", "probabilities")
 _MAX_DEPTH = 20
-_MAX_TRIALS = 100_000
 
 
 def read_sweep(path: Path) -> dict[str, Any]:
@@ -142,7 +141,7 @@ def _with_whole_grid(
     # Of one trial any grid is valid, so that what is wrong is not its size.
     spec = checking.check_study({**study, "budget": {**budget, "trials": 1}}, placement.sources, check)
     points = count_choices(spec.space)
-    trials = min(points, budget.get("trials", _MAX_TRIALS), _MAX_TRIALS)
+    trials = min(points, budget.get("trials", MAX_TRIALS), MAX_TRIALS)
     if points > trials and "run_cap" not in document:
         placement.note("method", f"the grid has {points:,} points; {trials:,} of them are tried, by chance")
     return {**study, "budget": {**budget, "trials": int(trials)}}

@@ -61,7 +61,7 @@ CASES = {
             "learning_rate": {"low": 1e-5, "high": 1e-1, "log": True},
             "patience": None,
         },
-        Choices(frozenset({"n_units_l2"}), {}, {"n_layers": 2, "n_units_l0": 32, "n_units_l1": 16}),
+        Choices(frozenset({"n_units_l2", "dropout_l2"}), {}, {"n_layers": 2, "n_units_l0": 32, "n_units_l1": 16}),
         {"model": {"kind": "mlp", "hidden_units": [32, 16]}},
     ),
     "kinds_of_penalty": Case(

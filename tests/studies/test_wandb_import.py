@@ -319,6 +319,58 @@ def test_a_refusal_names_what_and_why(parameters: dict[str, Any], name: str, mes
     assert message in refused(SMALL | {"parameters": parameters})[name]
 
 
+def test_rates_of_layers_are_per_layer() -> None:
+    rates = {"dropout_2": {"min": 0.2, "max": 0.5}, "dropout_1": {"values": [0.1, 0.2]}, "l2": {"value": 0.01}}
+    layered = {"layer_1": {"value": 32}, "layer_2": {"value": 16}}
+    space = import_sweep(SMALL | {"parameters": rates | layered}, CANCER).study["space"]
+    assert space["scope"] == "per_layer"
+    assert space["layers"] == [{"dropout": [0.1, 0.2]}, {"dropout": {"low": 0.2, "high": 0.5}}]
+    searched = import_sweep(SMALL | {"parameters": rates | layered | {"l2": {"values": [0.01, 0.1]}}}, CANCER)
+    assert any("a value of its own" in note.reason for note in searched.notes if note.name == "lambda")
+    assert refused(SMALL | {"parameters": rates | {"layer_1": {"value": 32}}}).keys() == {"dropout_2"}
+    one = Choices(frozenset({"dropout_2"}), {"dropout_1": "dropout"})
+    assert import_sweep(SMALL | {"parameters": rates}, CANCER, one).study["space"]["dropout"] == [0.1, 0.2]
+
+
+def test_a_command_fixes_hyperparameters_with_hyphens_and_without_unless_they_are_searched() -> None:
+    command = ["${env}", "python", "--dropout=0.9", "--lr", "0.02", "epochs=7", "--config", "base.yaml", "model=rnn"]
+    errors = refused(SMALL | {"command": command})
+    assert errors.keys() == {"model"}
+    made = import_sweep(SMALL | {"command": command}, CANCER, Choices(frozenset({"model"}))).study
+    assert made["space"]["learning_rate"] == 0.02
+    assert made["space"]["dropout"] == [0.1, 0.2]
+    assert made["budget"]["epochs"] == 7
+
+
+def test_a_switch_that_is_off_is_told() -> None:
+    made = import_sweep(SMALL | {"parameters": {"amsgrad": {"value": False}, "device": {"value": "cuda"}}}, CANCER)
+    assert {"amsgrad", "device"} <= {each.name for each in made.notes}
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "message"),
+    [
+        ({"run_cap": []}, "run_cap", "no whole number"),
+        ({"run_cap": 0, "method": "grid"}, "run_cap", "no whole number"),
+        ({"method": "custom"}, "method", "write random, grid or bayes"),
+        ({"method": None}, "method", "is missing"),
+        ({"early_terminate": {"type": "median"}}, "early_terminate.type", "hyperband"),
+        ({"early_terminate": {"type": "hyperband"}}, "early_terminate", "neither min_iter nor max_iter"),
+        ({"early_terminate": {"type": "hyperband", "min_iter": 3, "eta": 1}}, "early_terminate.eta", "at least 2"),
+        (
+            {"early_terminate": {"type": "hyperband", "min_iter": 3, "strict": False}},
+            "early_terminate.strict",
+            "judges by the value at the epoch",
+        ),
+        ({"metrics": []}, "metrics", "no field of a sweep"),
+        ({"parameters": None}, "parameters", "are missing"),
+        ({"method": "grid", "parameters": {"dropout": {"min": 0.1, "max": 0.2}}}, "dropout", "`method: random`"),
+    ],
+)
+def test_a_field_without_a_meaning_is_refused(fields: dict[str, Any], name: str, message: str) -> None:
+    assert message in refused(SMALL | fields)[name]
+
+
 def test_two_fixed_strengths_are_elastic_net() -> None:
     space = import_sweep(SMALL | {"parameters": {"l1": {"value": 0.01}, "l2": {"value": 0.03}}}, CANCER).study["space"]
     assert (space["regularizer"], space["lambda"], space["l1_ratio"]) == ("elastic_net", 0.04, 0.25)
@@ -346,7 +398,7 @@ def test_choices_about_nothing_are_refused() -> None:
 
 _WORDS = (
     "dropout lr l1 l2 reg regularizer l1_ratio patience batch_size epochs units layer_1 layer_2 num_layers activation "
-    "optimizer weight_decay momentum seed folds scheduler batch_norm model x"
+    "optimizer weight_decay momentum dropout_1 dropout_2 seed folds scheduler batch_norm model x"
 )
 _NAMES = st.sampled_from(_WORDS.split())
 _NUMBERS = st.one_of(st.integers(-3, 300), st.floats(-20, 2, allow_nan=False), st.just(None), st.text(max_size=3))
@@ -377,8 +429,45 @@ _SWEEPS = st.fixed_dictionaries(
 )
 
 
+def _between(low: float, high: float, **more: str) -> st.SearchStrategy[dict[str, Any]]:
+    bounds = st.tuples(st.floats(low, high), st.floats(low, high)).map(sorted)
+    return bounds.map(lambda pair: {"min": pair[0], "max": pair[1], **more})
+
+
+def _some(*values: Any) -> st.SearchStrategy[dict[str, Any]]:
+    return st.lists(st.sampled_from(values), min_size=1).map(lambda drawn: {"values": drawn})
+
+
+#: Sweeps that nearly all have a meaning here, for most of those above have none.
+_SENSIBLE = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["random", "bayes", "grid"]),
+        "metric": st.sampled_from([{"name": "val_loss"}, {"name": "Val/Acc", "goal": "maximize"}]),
+        "parameters": st.fixed_dictionaries(
+            {},
+            optional={
+                "dropout": st.one_of(_between(0, 0.9), _some(0, 0.1, 0.5)),
+                "optimizer.lr": _between(1e-5, 0.1, distribution="log_uniform_values"),
+                "l2": st.one_of(_between(-9, 0, distribution="log_uniform"), _some(0, 1e-3), st.just({"value": 0.1})),
+                "l1": st.just({"value": 0.1}),
+                "batch_size": _some(16, 32),
+                "patience": st.just({"min": 3, "max": 9}),
+                "layer_1": st.just({"value": 8}),
+                "layer_2": st.just({"value": 4}),
+                "epochs": st.integers(1, 30).map(lambda epochs: {"value": epochs}),
+                "optim": _some("adam"),
+            },
+        ),
+    },
+    optional={
+        "run_cap": st.integers(1, 20),
+        "early_terminate": st.builds(lambda first: {"type": "hyperband", "min_iter": first}, st.integers(1, 9)),
+    },
+)
+
+
 @settings(max_examples=400)
-@given(st.one_of(_SWEEPS, st.dictionaries(st.text(max_size=12), JSON, max_size=4)))
+@given(st.one_of(_SENSIBLE, _SWEEPS, st.dictionaries(st.text(max_size=12), JSON, max_size=4)))
 def test_any_document_is_a_study_or_is_refused_in_sentences(document: dict[str, Any]) -> None:
     made = _import_or_refusal(document)
     if isinstance(made, Imported):
