@@ -152,14 +152,15 @@ def _check_schema(url: str, options: Mapping[str, Any], where: str) -> None:
     try:
         with engine.connect() as connection:
             names = set(sa.inspect(connection).get_table_names())
-            if not names >= {"studies", "trials", "version_info"}:
-                raise _invalid(f"{where} has no tables of Optuna's; name what create_study was given as storage")
-            version = None
+            written_by, version = None, None
+            if names >= {"studies", "trials", "version_info"}:
+                written_by = connection.scalar(sa.text("SELECT library_version FROM version_info"))
             if "alembic_version" in names:
                 version = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-            written_by = connection.scalar(sa.text("SELECT library_version FROM version_info"))
     finally:
         engine.dispose()
+    if written_by is None:
+        raise _invalid(f"{where} has no tables of Optuna's; name what create_study was given as storage")
     if version != versions[0]:
         which, right = (
             "an older",
