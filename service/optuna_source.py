@@ -13,25 +13,24 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from service.storage.database import parse, place
-from studies.document_bounds import check_document
 from studies.errors import FieldError, InvalidImportError
+from studies.imports.json_file import invalid_source, read_object
 from studies.imports.optuna_study import OptunaStudy, from_distributions, read_study
-from studies.study_file import unique_keys
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 _SQLITE = b"SQLite format 3\0"
-_MAX_BYTES = 20_000_000  # of a file of distributions
+_RIGHT = (
+    "name a storage's URL, as sqlite:///study.db, an SQLite file or a journal, or a file of "
+    '{"lr": optuna.distributions.distribution_to_json(…), …}'
+)
+_FIRST_LINE = 100_000  # bytes of it that are looked at
 _READ_ONLY = {
     "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
     "mysql": "SET SESSION TRANSACTION READ ONLY",
     "mariadb": "SET SESSION TRANSACTION READ ONLY",
 }
-
-
-def _invalid(message: str, field: str = "source") -> InvalidImportError:
-    return InvalidImportError([FieldError(field, message)])
 
 
 def read_source(source: str, study_name: str | None) -> OptunaStudy:
@@ -44,43 +43,27 @@ def read_source(source: str, study_name: str | None) -> OptunaStudy:
     file = Path(source)
     try:
         with file.open("rb") as opened:
-            head = opened.read(_MAX_BYTES + 1)
+            head = opened.readline(_FIRST_LINE)
     except OSError as error:
-        raise _invalid(f"cannot read {source}: {error.strerror}") from error
+        raise invalid_source(f"cannot read {source}: {error.strerror}") from error
     if head.startswith(_SQLITE):
         return _read_database(URL.create("sqlite", database=str(file)), source, study_name)
     if head.startswith((b"\x80", b"PK")):
-        raise _invalid(
+        raise invalid_source(
             f"{source} is a pickle, which runs whatever its writer wants; load it in Python where it was written, and "
             "copy the study with optuna.copy_study(…, to_storage='sqlite:///study.db')"
         )
     if _is_journal(head):
         return _read_journal(file, study_name)
-    return _read_distributions(head, source)
+    return from_distributions(read_object(file, _RIGHT))
 
 
-def _is_journal(head: bytes) -> bool:
+def _is_journal(line: bytes) -> bool:
     try:
-        first = json.loads(head.partition(b"\n")[0])
+        first = json.loads(line)
     except ValueError:
         return False
     return isinstance(first, Mapping) and "op_code" in first
-
-
-def _read_distributions(text: bytes, source: str) -> OptunaStudy:
-    if len(text) > _MAX_BYTES:
-        raise _invalid(f"{source} has more than {_MAX_BYTES:,} bytes; distributions of a study are short")
-    try:
-        document = json.loads(text, object_pairs_hook=unique_keys, parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as error:
-        raise _invalid(
-            f"{source} is no storage of Optuna's, and no JSON ({error}); give a storage's URL, as sqlite:///study.db, "
-            'or an object {"lr": optuna.distributions.distribution_to_json(…), …}'
-        ) from error
-    if not isinstance(document, Mapping):
-        raise _invalid(f"{source} holds no object that has a distribution for each param")
-    check_document(document)
-    return from_distributions(document)
 
 
 def _read_journal(file: Path, study_name: str | None) -> OptunaStudy:
@@ -91,7 +74,7 @@ def _read_journal(file: Path, study_name: str | None) -> OptunaStudy:
         storage = JournalStorage(JournalFileBackend(str(file)))
     # Whatever the lines of a file hold that another program wrote.
     except Exception as error:
-        raise _invalid(f"{file} is no journal that Optuna here reads: {error}") from error
+        raise invalid_source(f"{file} is no journal that Optuna here reads: {error}") from error
     return _read_study(storage, str(file), study_name)
 
 
@@ -118,7 +101,7 @@ def _reading(url: URL, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if url.get_backend_name() == "sqlite":
             file = Path(url.database or "")
             if not file.is_file():
-                raise _invalid(f"there is no file {file}")
+                raise invalid_source(f"there is no file {file}")
             path = f"file:{quote(str(file.resolve()))}"
             uri = URL.create(url.drivername, database=path, query={"mode": "ro", "uri": "true"})
             yield uri.render_as_string(hide_password=False), {}
@@ -128,7 +111,7 @@ def _reading(url: URL, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
         yield url.render_as_string(hide_password=False), {"pool_events": events}
     except (sa.exc.SQLAlchemyError, StorageInternalError, ImportError) as error:
         cause = error.__cause__ or error
-        raise _invalid(f"cannot read {where}: {' '.join(str(cause).split())[:300]}") from error
+        raise invalid_source(f"cannot read {where}: {' '.join(str(cause).split())[:300]}") from error
 
 
 def _run_at_connect(statement: str) -> Any:
@@ -160,7 +143,7 @@ def _check_schema(url: str, options: Mapping[str, Any], where: str) -> None:
     finally:
         engine.dispose()
     if written_by is None:
-        raise _invalid(f"{where} has no tables of Optuna's; name what create_study was given as storage")
+        raise invalid_source(f"{where} has no tables of Optuna's; name what create_study was given as storage")
     if version != versions[0]:
         which, right = (
             "an older",
@@ -172,7 +155,7 @@ def _check_schema(url: str, options: Mapping[str, Any], where: str) -> None:
         if version is not None and version not in versions:
             which, right = "a newer", "import it with a newer regsweep"
         here = f"the {optuna.__version__} here"
-        raise _invalid(f"{where} has the tables of {which} Optuna than {here} (it was made by {written_by}); {right}")
+        raise invalid_source(f"{where} has the tables of {which} Optuna than {here} (it was made by {written_by}); {right}")
 
 
 def _versions() -> list[str]:
@@ -192,8 +175,8 @@ def _read_study(storage: BaseStorage, where: str, study_name: str | None) -> Opt
     names = [study.study_name for study in storage.get_all_studies()]
     if study_name is None and len(names) != 1:
         named = ", ".join(names[:20])
-        raise _invalid(f"{where} has {len(names)} studies; name one of them: {named}", "--study-name")
+        raise InvalidImportError([FieldError("--study-name", f"{where} has {len(names)} studies; name one of them: {named}")])
     name = names[0] if study_name is None else study_name
     if name not in names:
-        raise _invalid(f"{where} has no study '{name}'; it has {', '.join(names[:20])}", "--study-name")
+        raise InvalidImportError([FieldError("--study-name", f"{where} has no study '{name}'; it has {', '.join(names[:20])}")])
     return read_study(optuna.load_study(study_name=name, storage=storage))

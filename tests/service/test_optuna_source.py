@@ -141,7 +141,7 @@ def test_a_study_without_trials_has_no_space(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("study.pkl", b"\x80\x04\x95", "is a pickle, which runs whatever its writer wants"),
-        ("script.py", b"import optuna", "is no storage of Optuna's, and no JSON"),
+        ("script.py", b"import optuna", "is not JSON: .*name a storage's URL"),
         ("list.json", b"[1]", "holds no object"),
         ("twice.json", b'{"lr": 1, "lr": 2}', "stands twice"),
         ("journal.log", b'{"op_code": 0}\n{"op_code": 99}\n', "is no journal that Optuna here reads"),
