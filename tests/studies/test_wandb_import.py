@@ -391,6 +391,17 @@ def test_a_metric_without_a_meaning_is_refused(metric: Any, message: str) -> Non
     assert message in " ".join(refused(SMALL | {"metric": metric}).values())
 
 
+def test_a_sweep_whose_aliases_grow_without_end_is_refused(tmp_path: Path) -> None:
+    layers = ["a0: &a0 {x: {value: 1}}", *(_doubled(depth) for depth in range(1, 40)), "parameters: *a39"]
+    (tmp_path / "sweep.yaml").write_text("\n".join(["method: random", *layers]))
+    assert "more than 200,000 values" in " ".join(refused(read_sweep(tmp_path / "sweep.yaml")).values())
+
+
+def _doubled(depth: int) -> str:
+    inner = f"{{parameters: *a{depth - 1}}}"
+    return f"a{depth}: &a{depth} {{x: {inner}, y: {inner}}}"
+
+
 def test_choices_about_nothing_are_refused() -> None:
     choices = Choices(frozenset({"mixup"}), {"dropout": "droppout"}, {"lr": 1})
     assert refused(SMALL, choices).keys() == {"--leave-out mixup", "--map dropout=droppout", "--fix lr"}
