@@ -13,6 +13,7 @@ from service.api.app import create_app
 from service.cli import main
 from service.cli.datasets import datasets
 from service.cli.db import db
+from service.cli.exporting import export
 from service.cli.keys import keys
 from service.cli.projects import projects
 from service.cli.webhooks import webhooks
@@ -44,7 +45,8 @@ def _kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 def _commands() -> list[str]:
     groups = {
-        "": main.app, "db ": db, "datasets ": datasets, "keys ": keys, "projects ": projects, "webhooks ": webhooks,
+        "": main.app, "db ": db, "datasets ": datasets, "export ": export, "keys ": keys, "projects ": projects,
+        "webhooks ": webhooks,
     }  # fmt: skip
     assert len(groups) == len(main.app.registered_groups) + 1
     return [
