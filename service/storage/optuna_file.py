@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import optuna
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -36,6 +37,8 @@ def write(store: Store, name: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder, store.reading() as session:
         study = locking.find(session, name)
         file = Path(folder, "study.db")
+        # By import Optuna installs a log handler that prints every study it makes.
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = RDBStorage(f"sqlite:///{file}")
         try:
             with Session(storage.engine) as theirs, theirs.begin():
