@@ -79,6 +79,14 @@ def test_several_objectives_have_the_same_front(store: Store, folder: Path, tmp_
         assert front <= {trial.number for trial in theirs.best_trials}  # ours shows one of those that tie
 
 
+def test_of_folds_the_intermediate_values_are_what_the_pruner_saw(store: Store, folder: Path, tmp_path: Path) -> None:
+    swept(store, folder, study(trials=2, resampling={"kind": "kfold", "folds": 4}))
+    with loaded(optuna_file.write(store, "iris"), tmp_path) as theirs:
+        for trial, ours in zip(theirs.trials, shown(store), strict=True):
+            assert trial.intermediate_values == ours.intermediate_values
+            assert set(trial.intermediate_values) == {1, 2, 3, 4}
+
+
 def test_a_study_that_runs_is_written_as_it_is_and_goes_on_in_optuna(
     store: Store, folder: Path, tmp_path: Path
 ) -> None:
@@ -89,6 +97,11 @@ def test_a_study_that_runs_is_written_as_it_is_and_goes_on_in_optuna(
     opened(book, spec)
     with loaded(optuna_file.write(store, "iris"), tmp_path) as theirs:
         assert [trial.state for trial in theirs.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
+        assert theirs.trials[0].intermediate_values == {
+            1: 1.5,
+            2: 1.0,
+            3: 0.5 + 1 / 3,
+        }  # its curve: it reported nothing
         theirs.optimize(lambda trial: trial.suggest_float("dropout", 0.0, 0.5), n_trials=2)
         assert [trial.number for trial in theirs.trials] == [0, 1, 2, 3]
     assert len(shown(store)) == 2

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from service import trials_file
 from service.api.dependencies import (
@@ -18,6 +19,7 @@ from service.api.dependencies import (
 )
 from service.api.json_route import JsonRoute
 from service.api.responses import created_response, download_response
+from service.api.turns import Turns, key_name
 from service.errors import BadRequestError, NotFoundError
 from service.schemas.pages import ListView
 from service.schemas.trials import (
@@ -198,8 +200,11 @@ def _trials_file(store: Store, name: str, kind: TrialsFormat, *, escape_formulas
 
 
 @router.get("/optuna.db", response_class=Response, responses={200: {"content": {"application/vnd.sqlite3": {}}}})
-def optuna_db(name: str, store: StoreDependency) -> Response:
+async def optuna_db(name: str, request: Request, store: StoreDependency) -> Response:
     """Download the study as an SQLite file that `optuna.load_study` opens."""
     from service.storage import optuna_file
 
-    return download_response(optuna_file.write(store, name), "application/vnd.sqlite3", f"{name}.db")
+    turns: Turns = request.app.state.optuna_files
+    async with turns.take(key_name(request)):
+        content = await run_in_threadpool(optuna_file.write, store, name)
+    return download_response(content, "application/vnd.sqlite3", f"{name}.db")
