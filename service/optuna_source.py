@@ -155,7 +155,8 @@ def _check_schema(url: str, options: Mapping[str, Any], where: str) -> None:
         if version is not None and version not in versions:
             which, right = "a newer", "import it with a newer regsweep"
         here = f"the {optuna.__version__} here"
-        raise invalid_source(f"{where} has the tables of {which} Optuna than {here} (it was made by {written_by}); {right}")
+        made = f"it was made by {written_by}"
+        raise invalid_source(f"{where} has the tables of {which} Optuna than {here} ({made}); {right}")
 
 
 def _versions() -> list[str]:
@@ -175,8 +176,10 @@ def _read_study(storage: BaseStorage, where: str, study_name: str | None) -> Opt
     names = [study.study_name for study in storage.get_all_studies()]
     if study_name is None and len(names) != 1:
         named = ", ".join(names[:20])
-        raise InvalidImportError([FieldError("--study-name", f"{where} has {len(names)} studies; name one of them: {named}")])
+        said = f"{where} has {len(names)} studies; name one of them: {named}"
+        raise InvalidImportError([FieldError("--study-name", said)])
     name = names[0] if study_name is None else study_name
     if name not in names:
-        raise InvalidImportError([FieldError("--study-name", f"{where} has no study '{name}'; it has {', '.join(names[:20])}")])
+        said = f"{where} has no study '{name}'; it has {', '.join(names[:20])}"
+        raise InvalidImportError([FieldError("--study-name", said)])
     return read_study(optuna.load_study(study_name=name, storage=storage))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from studies.document_bounds import check_document
 from studies.errors import FieldError, InvalidImportError
 from studies.imports import checking
 from studies.imports.distribution_error import DistributionError
@@ -52,8 +53,10 @@ def import_sweep(
 ) -> Imported:
     """Make a study of `dataset` of a sweep's document; `check` checks it.
 
-    Raises InvalidImportError when a part of the sweep has no meaning here, with the reason of each.
+    Raises InvalidImportError when a part of the sweep has no meaning here, with the reason of each, and
+    InvalidSpecError when it holds what no document may.
     """
+    check_document(document)
     parameters = document.get("parameters")
     config = parameters if isinstance(parameters, Mapping) else {}
     check_choices(choices, _names(document, config))
