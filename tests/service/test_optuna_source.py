@@ -53,6 +53,7 @@ def test_a_study_of_a_storage_becomes_a_valid_study_file_and_its_storage_stays_a
     assert "trials: the params of the best 3 of 12 complete ones" in done.stderr
     valid = run_command("validate", str(output))
     assert valid.returncode == 0, valid.stderr
+    assert "First: the params of 3 trials" in valid.stdout
 
 
 def test_a_storage_that_another_program_writes_to_is_read_as_it_stands(storage: Path) -> None:
