@@ -21,7 +21,7 @@ from tests.service.documents import document, study
 NUMBERS = Sort.parse("number")
 WHOLE = {"regularizer": "l2", "lambda": 0.001, "l1_ratio": 0.5, "dropout": 0.25, "patience": 7}
 PART = {"dropout": 0.1}
-BEGINS = {"warm_start": {"enqueue": [WHOLE, PART]}}
+BEGINS: dict[str, Any] = {"warm_start": {"enqueue": [WHOLE, PART]}}
 
 
 def tried(store: Store, name: str = "iris") -> list[dict[str, Any]]:
