@@ -23,14 +23,24 @@ class Block:
     transformer: Any  # scikit-learn's: imputation by the median, standardisation, or both
 
 
-def fit(layout: Layout, x: Array, rows: npt.NDArray[np.int64], raw: Collection[int] = ()) -> tuple[Block, ...]:
+def fit(
+    layout: Layout,
+    x: Array,
+    rows: npt.NDArray[np.int64],
+    *,
+    unscaled: Collection[int] = (),
+    unfilled: Collection[int] = (),
+) -> tuple[Block, ...]:
     """Fit the blocks of a layout on some rows of its inputs.
 
-    Inputs that are 0 or 1 everywhere are in no block, and neither are those of `raw`, which stay as they are.
+    Inputs that are 0 or 1 everywhere are in no block. Those of `unscaled` are not standardised, and of `unfilled` get
+    no value where they have none.
     """
+    filled = set(layout.filled).difference(unfilled)
+    scaled = set(layout.scaled).difference(unscaled)
     return tuple(
-        Block(inputs, _transformer(filled, scaled).fit(x[rows[:, np.newaxis], inputs]))
-        for filled, scaled, inputs in _groups(layout, len(rows), raw)
+        Block(inputs, _transformer(fills, scales).fit(x[rows[:, np.newaxis], inputs]))
+        for fills, scales, inputs in _groups(filled, scaled, len(rows))
     )
 
 
@@ -41,9 +51,8 @@ def transform(blocks: Sequence[Block], x: Array) -> Array:
     return x
 
 
-def _groups(layout: Layout, rows: int, raw: Collection[int]) -> Iterator[tuple[bool, bool, tuple[int, ...]]]:
+def _groups(filled: set[int], scaled: set[int], rows: int) -> Iterator[tuple[bool, bool, tuple[int, ...]]]:
     """Group the inputs that are treated alike, few enough for the memory: (filled, scaled, indices)."""
-    filled, scaled = (set(inputs).difference(raw) for inputs in (layout.filled, layout.scaled))
     size = max(1, _BLOCK // max(1, rows))
     for kind in ((True, True), (True, False), (False, True)):
         alike = [i for i in sorted(filled | scaled) if (i in filled, i in scaled) == kind]

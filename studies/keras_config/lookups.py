@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from studies.keras_config.catalog import INDEXING
 from studies.keras_config.dimensions import Shape, repeat
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
 from studies.keras_config.operation_shapes import settings
-from studies.keras_config.shapes import result_shape
+from studies.keras_config.shapes import count_codes, result_shape
 
 Positions = npt.NDArray[np.int64]
-_DISCRETIZATION = "Discretization"
 #: Values that are followed through one call: a layer that repeats them may double them, and the next again.
 _MAX_POSITIONS = 10_000_000
 #: Where a tensor's values come from: the positions of the row's values in it, or the number of bins that they number;
@@ -28,15 +28,16 @@ _Origin = Positions | int | None
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """The values of a row that one layer looks up."""
+    """The values of a row that one layer looks up, or reads as they stand in the data."""
 
     location: str  # of the layer, for messages
-    size: int  # of its table: whole numbers from 0 to `size` − 1 are in it
+    size: int | None  # of its table: whole numbers from 0 to `size` − 1 are in it; None where any number may come
     positions: tuple[int, ...]  # of the values, counted through all axes of a row
+    limit: str = "input_dim"  # the layer's argument that says the size
 
 
 def find_lookups(graph: Graph, row: Shape) -> tuple[Lookup, ...]:
-    """Find what a model looks up of rows of a shape, beside what a Discretization layer numbers.
+    """Find what a model looks up of rows of a shape, beside what a Discretization or an IntegerLookup numbers.
 
     Raises ConfigError when an Embedding looks up what is computed, or fewer rows than there are bins.
     """
@@ -51,7 +52,7 @@ def find_lookups(graph: Graph, row: Shape) -> tuple[Lookup, ...]:
             origins[call.result] = _follow(layer, call, origins)
             continue
         origins[call.result] = None
-        if _DISCRETIZATION in computed_from(graph, layer):
+        if INDEXING & computed_from(graph, layer):
             continue
         positions = _looked_up(layer, embedding, [origins[tensor] for tensor in call.tensors])
         if positions:
@@ -69,7 +70,7 @@ def computed_from(graph: Graph, layer: Layer) -> frozenset[str]:
         if kind in _MOVES:
             sources = [source for call in graph.calls if call.result == tensor for source in call.tensors]
             before += [source for source in sources if source not in before]
-        elif kind not in {None, _DISCRETIZATION}:
+        elif kind not in {None, *INDEXING}:
             names = graph.ancestors(layer.name) & graph.by_name.keys()
             return frozenset(graph.by_name[name].kind for name in names)
     return frozenset()
@@ -94,7 +95,7 @@ def _looked_up(layer: Layer, embedding: Layer, origins: Sequence[_Origin]) -> tu
         return tuple(np.unique(origin).tolist())
     if origin > size:
         raise ConfigError(
-            f"{layer.location}: has {size} rows to look up, and the Discretization before it gives {origin} numbers; "
+            f"{layer.location}: has {size} rows to look up, and the layer before it gives {origin} numbers; "
             f"right is input_dim={origin}"
         )
     return ()
@@ -111,28 +112,36 @@ def _check_whole_image(lookups: Sequence[Lookup], row: Shape) -> None:
 
 def _follow(layer: Layer, call: Call, origins: Mapping[Tensor, _Origin]) -> _Origin:
     """The origin of what a call gives."""
-    if layer.kind == _DISCRETIZATION:
-        return len(_boundaries(layer.argument("bin_boundaries"))) + 1
+    if layer.kind in INDEXING:
+        return count_codes(layer) if layer.argument("output_mode") == "int" else None
     sources = [origins[tensor] for tensor in call.tensors]
-    move = _MOVES.get(layer.kind)
-    if move is None or any(source is None for source in sources):
+    if layer.kind not in _MOVES or any(source is None for source in sources):
         return None
     bins = [source for source in sources if isinstance(source, int)]
     if bins:
         return max(bins) if len(bins) == len(sources) else None
-    if sum(source.size for source in sources if isinstance(source, np.ndarray)) > _MAX_POSITIONS:
+    return move(layer, call, {tensor: origin for tensor, origin in origins.items() if isinstance(origin, np.ndarray)})
+
+
+def check_positions(layer: Layer, sources: Sequence[Positions]) -> None:
+    """Raise ConfigError when a layer takes more positions than are followed."""
+    if sum(source.size for source in sources) > _MAX_POSITIONS:
         raise ConfigError(f"{layer.location}: gives more than {_MAX_POSITIONS:,} of a row's values; make it smaller")
-    arrays = {tensor: origin for tensor, origin in origins.items() if isinstance(origin, np.ndarray)}
+
+
+def move(layer: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positions | None:
+    """Where a call moves values; None where it changes them, or mixes those of several rows.
+
+    Raises ConfigError when they are too many to follow.
+    """
+    if layer.kind not in _MOVES:
+        return None
+    check_positions(layer, [arrays[tensor] for tensor in call.tensors])
     try:
-        moved = move(layer, call, arrays)
+        moved = _MOVES[layer.kind](layer, call, arrays)
     except (ValueError, LookupError, TypeError, ArithmeticError):
         return None  # layers that do not fit each other are refused elsewhere, with the reason
     return moved if len(moved.shape) and moved.shape[0] == 1 else None
-
-
-def _boundaries(value: float | tuple[float, ...]) -> tuple[float, ...]:
-    """The boundaries of a Discretization, of which there may be one alone."""
-    return value if isinstance(value, tuple) else (value,)
 
 
 def _reshape(layer: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positions:

@@ -8,17 +8,26 @@ import keras
 import numpy as np
 
 from studies.datasets.preprocessing import PreparedData
+from studies.keras_config import start_weights
 from studies.models import proximal
 from studies.models.architecture import design, learning_rate_expression, optimizer_expression
 from studies.models.expression import Expression
+from studies.spec.model import KerasSpec
 from studies.training.result import Job
+from studies.training.start_weights import assign_weights
 
 
 def build_plain_model(job: Job, data: PreparedData) -> keras.Model:
-    """Build and compile the model of a trial as a user would, with one of Keras' own optimizers."""
+    """Build and compile the model of a trial as a user would, with one of Keras' own optimizers.
+
+    Raises EngineError when the weights to start from are not those of its layers.
+    """
     hyper, training = job.hyperparameters, job.spec.training
     architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
     model = architecture.build()
+    own = job.spec.model
+    if isinstance(own, KerasSpec) and own.weights is not None:
+        assign_weights(model, start_weights.unpack(own.weights))
     optimizer = optimizer_expression(training.optimizer, learning_rate(job, data))
     _compile(model, optimizer.evaluate(), architecture.loss)
     return model
