@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# mkdocs has this folder on the path while it loads the hook.
-from linking import rewrite
-from reference import operations, study_fields
-from showing import as_page
-
 from mkdocs.structure.files import File
+
+# mkdocs has this folder on the path while it loads the hook.
+from linking import rewrite  # isort: skip
+from reference import operations, study_fields  # isort: skip
+from showing import as_page  # isort: skip
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig

@@ -27,7 +27,7 @@ def study_fields() -> str:
     whole = schema()
     parts = [
         "# Every field of a study",
-        "Made from the JSON schema, which is what `GET /v1/schema` answers. [Studies](../studies.md) explains the fields.",
+        "Made from the JSON schema that `GET /v1/schema` answers. [Studies](../studies.md) explains the fields.",
         "## The study",
         _fields(whole),
     ]
@@ -46,8 +46,8 @@ def operations() -> str:
     studys = set(schema()["$defs"]) | {"StudySpec"}
     parts = [
         "# Every operation of the REST API",
-        "Made from [openapi.json](../openapi.json), which `/docs` of a server shows too. [REST API](../api.md) tells what "
-        "operations have in common.",
+        "Made from [openapi.json](../openapi.json), which `/docs` of a server shows too. "
+        "[REST API](../api.md) tells what operations have in common.",
     ]
     for tag in document["tags"]:
         parts += [f"## {tag['name'].capitalize()}", _text(tag["description"])]
@@ -82,7 +82,9 @@ def _operation(heading: str, operation: dict[str, Any], studys: Set[str]) -> Ite
 
 def _contents(body: dict[str, Any], studys: Set[str]) -> str:
     contents = body.get("content", {})
-    return ", ".join(f"`{kind}` {_type(content.get('schema', {}), studys)}".strip() for kind, content in contents.items())
+    return ", ".join(
+        f"`{kind}` {_type(content.get('schema', {}), studys)}".strip() for kind, content in contents.items()
+    )
 
 
 def _fields(part: dict[str, Any], studys: Set[str] = frozenset()) -> str:
@@ -126,7 +128,9 @@ def _text(text: str) -> str:
     """Escape what Markdown or HTML would read in a plain sentence; code in backticks stays."""
     parts = " ".join(text.split()).split("`")
     shown = [
-        f"`{part}`" if number % 2 else part.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_").replace("[", "\\[")
+        f"`{part}`"
+        if number % 2
+        else part.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_").replace("[", "\\[")
         for number, part in enumerate(parts)
     ]
     return "".join(shown)
