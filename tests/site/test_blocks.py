@@ -43,7 +43,7 @@ def _wrong(block: Block) -> str:
         )
     test = ROOT / path
     if path and test.is_file():
-        return "" if block.document in test.read_text(encoding="utf-8") else f"{path} does not name {block.document}"
+        return "" if Path(block.document).stem in test.read_text(encoding="utf-8") else f"{path} does not name it"
     return "has no comment before it that says what runs it, or why nothing does"
 
 
