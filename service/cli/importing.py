@@ -18,6 +18,7 @@ from service.cli.imported_study import (
     choices_of,
     write_imported,
 )
+from service.cli.importing_peers import import_keras_tuner, import_optuna
 
 imports = typer.Typer(
     help="Make a study file of another program's search; what has no meaning here is named, and refused.",
@@ -49,3 +50,7 @@ def import_wandb(
         lambda data, chosen, check: import_sweep(sweep, data, chosen, check),
         source, "W&B", output, dataset, target, choices, force=force,
     )  # fmt: skip
+
+
+imports.command("optuna")(import_optuna)
+imports.command("keras-tuner")(import_keras_tuner)

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from service.storage.records import StudyRecord, TrialRecord
 from studies.plan import Plan
-from studies.search import warm_start
+from studies.search.enqueued import contains
 from studies.search.mirror import Mirror, as_template, planned_template
 from studies.spec.sampler import SamplerSpec
 from studies.spec.study import StudySpec
@@ -28,7 +28,7 @@ def template(study: StudyRecord, trial: TrialRecord) -> FrozenTrial:
         spec = study.parsed_spec
         space = spec.space.distributions()
         params = {name: value for name, value in trial.params.items() if name in space}
-        known = {name: value for name, value in params.items() if warm_start.contains(space[name], value)}
+        known = {name: value for name, value in params.items() if contains(space[name], value)}
         at_random = spec.model_copy(update={"sampler": SamplerSpec(name="random"), "seed": spec.seed + number})
         made = as_template(Mirror(at_random, []).ask(known))
     made.number = number

@@ -55,3 +55,4 @@ class Theirs:
 
     name: str
     values: Any
+    best: Any = None  # its value in the best trial, where there are trials

@@ -8,7 +8,7 @@ from typing import Any
 #: What is searched here -> other names of it, in lower case with underscores. `l2/2` is no name that anybody writes:
 #: `--map` takes it for a strength of ½·Σw², as PyTorch's weight_decay is.
 SEARCHED: dict[str, str] = {
-    "dropout": "dropout_rate drop_rate droprate drop_out dropout_prob dropout_probability dropout_p drop_prob "
+    "dropout": "drop dropout_rate drop_rate droprate drop_out dropout_prob dropout_probability dropout_p drop_prob "
     "p_dropout p_drop drop hidden_dropout dense_dropout fc_dropout",
     "regularizer": "regularizer_type regularization_type reg_type kernel_regularizer penalty penalty_type",
     "lambda": "lambda_ lmbda lambd lam reg regularization reg_strength regularization_strength reg_lambda "
@@ -93,14 +93,10 @@ KNOWN_REASONS: dict[str, str] = {
     )
     for name in names.split()
 }
-#: Names that count layers -> what they are of.
-_NUMBERED = {
-    "hidden_units": re.compile(
-        r"(?:fc|dense|hidden|layer|hidden_layer|units|n_units|hidden_units|neurons|dense_units|fc_layer|node_size)"
-        r"_?([1-9]?\d)(?:_(?:size|units|dim|neurons))?"
-    ),
-    "dropout": re.compile(r"(?:dropout|dropout_rate|drop_rate|drop|drop_out)_?(?:layer|l)?_?([1-9]?\d)"),
-}
+_NUMBERED = re.compile(
+    r"(?:fc|dense|hidden|layer|hidden_layer|units|n_units|hidden_units|neurons|dense_units|fc_layer|node_size)"
+    r"_?l?_?([1-9]?\d)(?:_(?:size|units|dim|neurons))?"
+)
 _BY_NAME = {
     other: ours for ours, others in (SEARCHED | SINGLE).items() for other in (ours, *others.split()) if ours != "l2/2"
 }
@@ -121,8 +117,8 @@ def endings(name: str) -> tuple[str, ...]:
 def meaning_of(name: str, values: Any) -> str | None:
     """What a hyperparameter of another program most likely means here; None where no name says it."""
     ours = next((_BY_NAME[each] for each in endings(name) if each in _BY_NAME), None)
-    if ours is None and (numbered := _numbered(name)) is not None:
-        return numbered[0]
+    if ours is None and layer_of(name) is not None:
+        return "hidden_units"
     listed = values if isinstance(values, tuple) else (values,)
     if ours == "lambda" and any(isinstance(each, str) for each in listed):
         return "regularizer"  # `regularization: {values: [l1, l2]}`
@@ -132,13 +128,6 @@ def meaning_of(name: str, values: Any) -> str | None:
 
 
 def layer_of(name: str) -> int | None:
-    """The number in the name of one layer's units or rate, as in `layer_2` or `dropout_0`."""
-    numbered = _numbered(name)
-    return None if numbered is None else numbered[1]
-
-
-def _numbered(name: str) -> tuple[str, int] | None:
-    for ours, pattern in _NUMBERED.items():
-        if match := pattern.fullmatch(endings(name)[-1]):
-            return ours, int(match[1])
-    return None
+    """The number in the name of one layer's units, as in `layer_2` or `units_0`."""
+    match = _NUMBERED.fullmatch(endings(name)[-1])
+    return None if match is None else int(match[1])

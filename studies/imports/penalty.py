@@ -8,6 +8,7 @@ from typing import Any
 from studies.imports.imported import Theirs
 from studies.imports.names import normalize
 from studies.imports.placement import Placement
+from studies.imports.two_strengths import place_alternatives, place_sum
 
 _KINDS = {
     "none": "none", "null": "none", "no": "none", "off": "none", "": "none", "l1": "l1", "lasso": "l1", "l2": "l2",
@@ -29,7 +30,7 @@ def place_penalty(known: Mapping[str, Theirs], placement: Placement) -> None:
     elif "regularizer" in known:
         return
     if len(strengths) > 1:
-        _place_two(strengths, placement)
+        _place_several(strengths, kinds, placement)
         return
     for name, theirs in strengths.items():
         _place_strength(name, theirs, kinds, placement, with_ratio="l1_ratio" in known)
@@ -42,7 +43,7 @@ def place_penalty(known: Mapping[str, Theirs], placement: Placement) -> None:
 def _kinds(theirs: Theirs, placement: Placement) -> Any:
     """The kinds of regularizer as a study writes them; None, and a refusal, where one is none of them."""
     texts = theirs.values if isinstance(theirs.values, tuple) else (theirs.values,)
-    kinds = [_KINDS.get("none" if text is None else normalize(str(text))) for text in texts]
+    kinds = [kind_of(text) for text in texts]
     if None in kinds:
         wrong = texts[kinds.index(None)]
         placement.refuse(theirs, f"{wrong!r:.60} is no regularizer here; they are none, l1, l2 and elastic_net")
@@ -78,22 +79,52 @@ def _halved(strength: Any) -> Any:
     return halves if isinstance(strength, list) else halves[0]
 
 
-def _place_two(strengths: Mapping[str, Theirs], placement: Placement) -> None:
-    """Put two strengths of one value each as elastic net, which is exact; of others only one has a place."""
-    values = {name: placement.notation("lambda", theirs) for name, theirs in strengths.items()}
-    if set(values) == {"l1", "l2"} and all(_is_number(each) and each >= 0 for each in values.values()):
-        total = values["l1"] + values["l2"]
-        ratio = values["l1"] / total if total else 0.5
-        for path, value in (("regularizer", "elastic_net"), ("lambda", total), ("l1_ratio", ratio)):
-            placement.put(f"space.{path}", value, strengths["l1"])
-        return
-    named = " and ".join(theirs.name for theirs in strengths.values())
-    for theirs in strengths.values():
-        placement.refuse(
-            theirs,
-            f"a study has one strength, λ, which elastic net's l1_ratio divides, and {named} are strengths each; leave "
-            "one out, or write regularizer, lambda and l1_ratio into the study",
-        )
+def _place_several(strengths: Mapping[str, Theirs], kinds: Any, placement: Placement) -> None:
+    """Put several strengths into the one λ, where a kind of penalty says whose it is or two of them are elastic net."""
+    notations = {name: placement.notation("lambda", theirs) for name, theirs in strengths.items()}
+    if "l2/2" in notations and "l2" not in notations:
+        strengths = {**strengths, "l2": strengths["l2/2"]}
+        notations["l2"] = _halved(notations.pop("l2/2"))
+    if kinds is not None:
+        place_alternatives(strengths, notations, _listed(kinds), placement)
+    elif notations.keys() == {"l1", "l2"}:
+        place_sum(strengths, notations, placement)
+    else:
+        named = " and ".join(theirs.name for theirs in strengths.values())
+        for theirs in strengths.values():
+            placement.refuse(
+                theirs,
+                f"a study has one strength, λ, which elastic net's l1_ratio divides, and {named} are strengths each; "
+                "leave one out, or write regularizer, lambda and l1_ratio into the study",
+            )
+
+
+def kind_of(text: Any) -> str | None:
+    """The regularizer that another program's name means; None where it means none of them."""
+    return _KINDS.get("none" if text is None else normalize(str(text)))
+
+
+def params_of(given: Mapping[str, Any], fixed_kind: str | None) -> dict[str, Any]:
+    """The regularizer, λ and l1_ratio of a trial, from another program's values by what they mean here.
+
+    What has no effect, or is not known, is left out.
+    """
+    kind = kind_of(given["regularizer"]) if "regularizer" in given else fixed_kind
+    if kind is None:
+        return {}
+    params: dict[str, Any] = {"regularizer": kind}
+    l1, l2, half = given.get("l1"), given.get("l2"), given.get("l2/2")
+    if l2 is None and half is not None and _is_number(half):
+        l2 = half / 2
+    if kind == "elastic_net" and l1 is not None and l2 is not None and _is_number(l1) and _is_number(l2):
+        return params | {"lambda": l1 + l2} | ({"l1_ratio": l1 / (l1 + l2)} if l1 + l2 else {})
+    of_kind = {"l1": l1, "l2": l2}.get(kind)
+    strength = given.get("lambda") if of_kind is None else of_kind
+    if kind != "none" and strength is not None:
+        params["lambda"] = strength
+    if kind == "elastic_net" and "l1_ratio" in given:
+        params["l1_ratio"] = given["l1_ratio"]
+    return params
 
 
 def _listed(values: Any) -> list[Any]:

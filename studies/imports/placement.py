@@ -19,6 +19,7 @@ class Placement:
 
     fields: dict[str, Any] = field(default_factory=dict)  # space.dropout -> its value
     sources: dict[str, str] = field(default_factory=dict)  # space.dropout -> their name
+    meanings: dict[str, str] = field(default_factory=dict)  # their name -> dropout, l2, layer1_dropout, …
     refused: list[LeftOut] = field(default_factory=list)
     notes: list[LeftOut] = field(default_factory=list)
 
@@ -48,6 +49,8 @@ class Placement:
             self.refuse(
                 theirs, f"is a list, and {ours} is one number for all layers; take one with --fix {theirs.name}=…"
             )
+        if any(isinstance(each, bool) for each in (values if isinstance(values, tuple) else (values,))):
+            self.refuse(theirs, f"is true or false, and {ours} is a number; take one with --fix {theirs.name}=…")
         if not isinstance(values, tuple):
             return _whole(values) if ours in _WHOLE else values
         once = without_repeats(values)
@@ -63,7 +66,9 @@ class Placement:
             return values
         if isinstance(values, tuple) and len(once := without_repeats(values)) == 1:
             return once[0]
-        shown = values[0] if isinstance(values, tuple) else values["low"]
+        shown = theirs.best
+        if shown is None:
+            shown = values[0] if isinstance(values, tuple) else values["low"]
         self.refuse(
             theirs,
             f"is searched there, and has one value in a study; take one with "

@@ -8,11 +8,11 @@ from typing import Any
 
 from studies.errors import FieldError, InvalidImportError
 from studies.imports.imported import Choices, LeftOut, Theirs
+from studies.imports.layer_parameters import OfLayer, place_layers, read_layer
 from studies.imports.names import KNOWN_REASONS, LAUNCHING, MEANINGS, endings, layer_of, meaning_of
 from studies.imports.penalty import place_penalty
 from studies.imports.placement import Placement
 from studies.imports.single_values import place_single_values
-from studies.spec.model import MlpSpec
 
 #: What a study searches by itself and another program does not have.
 OFF: Mapping[str, Any] = {"space.regularizer": "none", "space.dropout": 0, "space.patience": None}
@@ -24,15 +24,13 @@ def place(parameters: Iterable[Theirs], choices: Choices) -> Placement:
     What has no place is among `refused`; what the user leaves out is not looked at.
     """
     placement = Placement()
-    known, layers = _by_meaning(parameters, choices, placement)
+    known, units, of_layers = _by_meaning(parameters, choices, placement)
     for ours in ("dropout", "patience", "learning_rate", "batch_size"):
         if ours in known:
             placement.put_searched(ours, known[ours])
     place_penalty(known, placement)
-    place_single_values(known, layers["hidden_units"], placement)
-    _place_rates_of_layers(layers["dropout"], placement)
-    if "space.layers" in placement.fields:
-        placement.fields.setdefault("space.dropout", OFF["space.dropout"])
+    place_single_values(known, units, placement)
+    place_layers(of_layers, known, placement)
     off = [path for path in OFF if path not in placement.fields]
     if off:
         names = ", ".join(path.removeprefix("space.") for path in off)
@@ -85,10 +83,11 @@ def _with_parents(name: str) -> Iterator[str]:
 
 def _by_meaning(
     parameters: Iterable[Theirs], choices: Choices, placement: Placement
-) -> tuple[dict[str, Theirs], dict[str, list[Theirs]]]:
-    """Each hyperparameter by what it means here, and those of layers, of which there may be several."""
+) -> tuple[dict[str, Theirs], Sequence[Theirs], Sequence[OfLayer]]:
+    """Each hyperparameter by what it means here; the units of layers, and what else is of single layers."""
     known: dict[str, Theirs] = {}
-    layers: dict[str, list[Theirs]] = {"hidden_units": [], "dropout": []}
+    units: list[Theirs] = []
+    of_layers: list[OfLayer] = []
     for theirs in parameters:
         if is_left_out(theirs.name, choices):
             continue
@@ -98,48 +97,30 @@ def _by_meaning(
                 placement.refuse(theirs, "--fix takes one value, and this is a mapping")
                 continue
         ours = choices.meanings.get(theirs.name) or meaning_of(theirs.name, theirs.values)
-        if ours is None:
+        if ours is None and (of_layer := read_layer(theirs)) is not None:
+            of_layers.append(of_layer)
+        elif ours is None:
             _without_meaning(theirs, placement)
-            continue
-        others = [*layers.get(ours, ()), *([known[ours]] if ours in known else ())]
-        if others and not _are_layers([*others, theirs]):
-            first = others[0].name
+        elif ours == "hidden_units" and (not units or _are_layers([*units, theirs])):
+            units.append(theirs)
+        elif ours in known or ours == "hidden_units":
+            first = known[ours].name if ours in known else units[0].name
             placement.refuse(theirs, f"stands for {ours}, as {first} does, and a study has one; leave one of them out")
-        elif ours == "hidden_units" or (
-            ours in layers and theirs.name not in choices.meanings and _are_layers([theirs])
-        ):
-            layers[ours].append(theirs)
         else:
             known[ours] = theirs
-    return known, layers
+            placement.meanings[theirs.name] = ours
+    if len(of_layers) == 1 and of_layers[0].ours not in known:
+        [only] = of_layers
+        known[only.ours] = only.theirs
+        placement.meanings[only.theirs.name] = only.ours
+        placement.note(only.theirs, f"is the only {only.ours} of a layer, and so that of all hidden layers")
+        of_layers = []
+    return known, units, of_layers
 
 
 def _are_layers(units: Sequence[Theirs]) -> bool:
     numbers = [layer_of(each.name) for each in units]
     return None not in numbers and len(set(numbers)) == len(numbers)
-
-
-def _place_rates_of_layers(rates: Sequence[Theirs], placement: Placement) -> None:
-    """Put a dropout rate for each hidden layer, where all else is the same in each."""
-    units = placement.fields.get("model.hidden_units", MlpSpec().hidden_units)
-    penalty = [placement.fields.get(f"space.{name}") for name in ("regularizer", "lambda", "l1_ratio")]
-    ordered = sorted(rates, key=lambda each: layer_of(each.name) or 0)
-    if not rates:
-        return
-    if len(rates) != len(units):
-        reason = (
-            f"is the rate of one layer; the study has {len(units)} hidden layers and the file {len(rates)} such rates"
-        )
-    elif any(isinstance(each, list | dict) for each in penalty):
-        reason = "is the rate of one layer, and with scope: per_layer each would have a penalty of its own as well"
-    else:
-        placement.put("space.scope", "per_layer", ordered[0])
-        notations = [placement.notation("dropout", each) for each in ordered]
-        placement.fields["space.layers"] = [{"dropout": each} for each in notations]
-        placement.sources |= {f"space.layers.{index}": each.name for index, each in enumerate(ordered)}
-        return
-    for each in ordered:
-        placement.refuse(each, f"{reason}; --map {each.name}=dropout takes one for all, with the others left out")
 
 
 def _without_meaning(theirs: Theirs, placement: Placement) -> None:

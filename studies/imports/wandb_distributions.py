@@ -6,19 +6,12 @@ from collections.abc import Callable, Mapping
 from math import ceil, exp, floor, isfinite
 from typing import Any
 
+from studies.imports.distribution_error import DistributionError
 from studies.spec.parameter import MAX_CHOICES
 
 _UNBOUNDED = frozenset({"normal", "q_normal", "log_normal", "q_log_normal"})
 _BETA = frozenset({"beta", "q_beta"})
 _STEPS_OF_LOG = frozenset({"q_log_uniform", "q_log_uniform_values"})
-
-
-class DistributionError(Exception):
-    """A distribution that no study has; `part` is the option in the way, empty where it is the whole."""
-
-    def __init__(self, reason: str, part: str = "") -> None:
-        self.part = part
-        super().__init__(reason)
 
 
 def read_values(config: Mapping[str, Any], ignored: frozenset[str] = frozenset()) -> Any:

@@ -12,11 +12,12 @@ from typing import Any
 from studies.document_bounds import check_document
 from studies.errors import FieldError, InvalidImportError
 from studies.imports import checking
+from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut, Theirs
 from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, is_left_out, left_out, place
 from studies.imports.wandb_command import flags_of
-from studies.imports.wandb_distributions import DistributionError, read_values
+from studies.imports.wandb_distributions import read_values
 from studies.imports.wandb_fields import MAX_TRIALS, place_budget, place_method, place_metric, place_name
 from studies.imports.wandb_hyperband import place_early_terminate
 from studies.search.grid import count_choices

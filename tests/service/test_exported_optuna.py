@@ -150,6 +150,9 @@ def test_the_command_writes_the_same_with_a_server_and_without(
         assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'out.db'}\n"), done.stderr
         with loaded((tmp_path / "out.db").read_bytes(), tmp_path) as theirs:
             written.append(theirs.trials)
+        again = run_command("export", "optuna", "iris", "-o", str(tmp_path / "out.db"), **place)
+        assert (again.returncode, "is a database, which is not written over" in again.stderr) == (2, True)
+        (tmp_path / "out.db").unlink()
     assert written[0] == written[1]
     assert LocalStudies(store, Artifacts(f"file://{folder}"), settings_in(tmp_path)).best("iris")[0].number in {
         trial.number for trial in written[0]

@@ -20,7 +20,7 @@ from tests.service.documents import study
 OTHERS = {
     "run", "submit", "compare", "pause", "resume", "stop", "extend", "change", "delete", "serve", "worker", "demo",
     "init", "model", "snippet", "predict",
-    "import wandb",
+    "import wandb", "import optuna", "import keras-tuner",
     "export zip", "export optuna", "export trials",
     "datasets add", "datasets delete",
     "db backup",

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import Choices
-from studies.imports.wandb_distributions import DistributionError, read_values
+from studies.imports.wandb_distributions import read_values
 from studies.imports.wandb_sweep import import_sweep, read_sweep
 from tests.studies.wandb_sweeps import CANCER, SMALL, refused
 
@@ -81,7 +82,7 @@ def test_early_termination_begins_where_wandb_begins_it(early: dict[str, Any], f
     ("parameters", "name", "message"),
     [
         ({"reg": {"value": 0.1}}, "reg", "nothing says of which"),
-        ({"l1": {"values": [0.1, 1]}, "l2": {"value": 0.1}}, "l2", "one strength"),
+        ({"reg": {"values": [0.1, 1]}, "l2": {"value": 0.1}}, "l2", "one strength"),
         ({"dropout": {"value": 0.1}, "drop_rate": {"value": 0.1}}, "drop_rate", "as dropout does"),
         ({"dropout": {"min": 0.5, "max": 1.5}}, "dropout", "space.dropout"),
         ({"keep_prob": {"value": 0.9}}, "keep_prob", "1 minus"),
@@ -101,9 +102,9 @@ def test_rates_of_layers_are_per_layer() -> None:
     space = import_sweep(SMALL | {"parameters": rates | layered}, CANCER).study["space"]
     assert space["scope"] == "per_layer"
     assert space["layers"] == [{"dropout": [0.1, 0.2]}, {"dropout": {"low": 0.2, "high": 0.5}}]
-    searched = refused(SMALL | {"parameters": rates | layered | {"l2": {"values": [0.01, 0.1]}}})
-    assert searched.keys() == {"dropout_1", "dropout_2"}
-    assert refused(SMALL | {"parameters": rates | {"layer_1": {"value": 32}}}).keys() == {"dropout_1", "dropout_2"}
+    searched = import_sweep(SMALL | {"parameters": rates | layered | {"l2": {"values": [0.01, 0.1]}}}, CANCER)
+    assert any("a value of its own" in note.reason for note in searched.notes if note.name == "lambda")
+    assert refused(SMALL | {"parameters": rates | {"layer_1": {"value": 32}}}).keys() == {"dropout_2"}
     one = Choices(frozenset({"dropout_2"}), {"dropout_1": "dropout"})
     assert import_sweep(SMALL | {"parameters": rates}, CANCER, one).study["space"]["dropout"] == [0.1, 0.2]
 
