@@ -30,8 +30,11 @@ def _wrong(block: Block) -> str:
     """What is missing at a block; empty where nothing is."""
     if not block.language:
         return "names no language: ```text for output"
-    if block.language == "text" or re.fullmatch(r"not run: .{10,}", block.mark):
+    if block.language == "text":
         return ""
+    if re.fullmatch(r"not run: .{10,}", block.mark):
+        missing = [path for path in re.findall(r"tests/[\w/.]*\w", block.mark) if not (ROOT / path).exists()]
+        return f"names {missing}, which do not exist" if missing else ""
     if block.runs_here:
         return "" if block.language in RUN_HERE else f"nothing runs {block.language}"
     kind, _, path = block.mark.partition(" docs/examples/" if block.mark.startswith("part of") else "run by ")
