@@ -32,22 +32,29 @@ def _wrong(block: Block) -> str:
         return "names no language: ```text for output"
     if block.language == "text":
         return ""
-    if re.fullmatch(r"not run: .{10,}", block.mark):
-        missing = [path for path in re.findall(r"tests/[\w/.]*\w", block.mark) if not (ROOT / path).exists()]
-        return f"names {missing}, which do not exist" if missing else ""
     if block.runs_here:
         return "" if block.language in RUN_HERE else f"nothing runs {block.language}"
-    kind, _, path = block.mark.partition(" docs/examples/" if block.mark.startswith("part of") else "run by ")
-    if kind == "part of":
-        return (
-            ""
-            if _squeezed(block.text) in _squeezed((ROOT / "docs/examples" / path).read_text())
-            else "not in that file"
-        )
-    test = ROOT / path
-    if path and test.is_file():
-        return "" if Path(block.document).stem in test.read_text(encoding="utf-8") else f"{path} does not name it"
+    for kind, check in KINDS.items():
+        if block.mark.startswith(kind) and len(block.mark) > len(kind):
+            return check(block, block.mark.removeprefix(kind))
     return "has no comment before it that says what runs it, or why nothing does"
+
+
+def _part_of(block: Block, path: str) -> str:
+    return "" if _squeezed(block.text) in _squeezed((ROOT / path).read_text(encoding="utf-8")) else f"not in {path}"
+
+
+def _run_by(block: Block, path: str) -> str:
+    named = (ROOT / path).is_file() and Path(block.document).stem in (ROOT / path).read_text(encoding="utf-8")
+    return "" if named else f"{path} does not name it"
+
+
+def _not_run(_: Block, reason: str) -> str:
+    missing = [path for path in re.findall(r"tests/[\w/.]*\w", reason) if not (ROOT / path).exists()]
+    return f"names {missing}, which do not exist" if missing else ""
+
+
+KINDS = {"part of ": _part_of, "run by ": _run_by, "not run: ": _not_run}
 
 
 def _squeezed(text: str) -> str:
