@@ -8,7 +8,7 @@ AUDIT_READY := .venv/audit-ready
 AUDIT ?= pypi
 BEGUN := $(shell date +%s)
 
-.PHONY: setup demo test fuzz check test-docker browser proxies serve package client openapi lint types chaos bench-setup bench lock audit-setup audit licenses clean
+.PHONY: setup demo docs test fuzz check test-docker browser proxies serve package client openapi lint types chaos bench-setup bench lock audit-setup audit licenses clean
 
 setup: $(READY)
 
@@ -22,6 +22,11 @@ $(READY): requirements/dev.txt pyproject.toml
 
 demo: setup
 	$(BIN)/regsweep demo
+
+# Build the site of docs/ into .site/, to be opened there; needs no network.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open .site/index.html, or serve it with its search: $(BIN)/python -m http.server --directory .site"
 
 serve: setup
 	$(BIN)/regsweep serve
@@ -159,4 +164,4 @@ $(AUDIT_READY): $(READY) requirements/audit.txt
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,6 +17,7 @@ _MARKS = {
     "studies": "unit",
     "service": "service",
     "pages": "service",
+    "site": "service",
     "acceptance": "acceptance",
     "chaos": "acceptance",
     "ray": "acceptance",

@@ -26,7 +26,7 @@ def modules() -> list[str]:
 def layout() -> Iterator[str]:
     """The modules of the layout: a line each, indented below their folder's line."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    block = text.split("## Layout", 1)[1].split("```")[1]
+    block = text.split("## Layout", 1)[1].split("```")[1].removeprefix("text")
     folders: list[str] = []
     for line in block.strip().splitlines():
         name, depth = line.split()[0], (len(line) - len(line.lstrip())) // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,10 +42,10 @@ def place(tmp_path: Path) -> Iterator[House]:
         house.close()
 
 
-def said(place: House, script: str) -> str:
+def said(place: House, script: str, *arguments: str) -> str:
     """Run a script to its end; return what it prints."""
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / script)],
+        [sys.executable, str(EXAMPLES / script), *arguments],
         env=place.environment, cwd=place.folder, capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -95,6 +96,33 @@ def test_optuna_and_the_call_that_replaces_it_are_judged_by_the_same_rows(place:
     assert max(float(their_error), float(error)) < 77  # the standard deviation of y
     assert int(their_zeros) == 0 < int(zeros)
     assert left(place) == set()
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium here draws")
+def test_the_lesson_shows_what_its_page_says_and_its_figures_are_drawn(place: House) -> None:
+    del place.environment["TMPDIR"]  # too long for Chromium's socket
+    text = said(place, "../building/lesson_figures.py", "figures")  # runs the example, then draws what it left
+    rows = re.findall(
+        r"^(\w.*?)  +([\d.]+) +([\d.]+) +(-?[\d.]+) +(\d+)% +([\d.]+) +(\d+) +([\d.]+)$", text, re.MULTILINE
+    )
+    rows_of = {label: [float(number) for number in numbers] for label, *numbers in rows}
+    train, val, gap, _, norm, _, penalized = rows_of.pop("none")
+    assert train < 0.1  # it has learned its rows by heart
+    assert val == penalized > 0.7
+    for label, (_, their_val, their_gap, zeros, their_norm, epochs, their_penalized) in rows_of.items():
+        assert their_val < val - 0.15, label
+        assert their_gap < gap / 2, label
+        assert their_norm < norm, label
+        assert (zeros > 0) == ("L1" in label or "elastic" in label), label
+        assert (epochs < 150) == ("early" in label), label
+        assert (their_penalized > their_val) == ("λ" in label), label
+    penalties = [numbers for label, numbers in rows_of.items() if "λ" in label and "dropout" not in label]
+    assert max(numbers[1] for numbers in penalties) < rows_of["dropout 0.3"][1]  # and Keras' number says the contrary
+    assert min(numbers[-1] for numbers in penalties) > rows_of["dropout 0.3"][-1]
+    assert left(place) == {"lesson", "figures"}
+    kept = {file.name for file in (EXAMPLES.parent / "images").glob("lesson_*.svg")}
+    assert {file.name for file in (place.folder / "figures").iterdir()} == kept
+    assert all(file.stat().st_size < 100_000 for file in (place.folder / "figures").iterdir())
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
