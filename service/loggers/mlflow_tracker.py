@@ -184,12 +184,10 @@ class MlflowTracker:
         return run.points
 
     def _log_points(self, run: _Run, trial: TrialRun, points: Sequence[Point]) -> None:
-        now = int(1000 * time())
         for start in range(0, len(points), _MAX_METRICS):
             batch = points[start : start + _MAX_METRICS]
             metrics = [
-                _metric(metric, value, int(1000 * trial.instant(epoch)) if trial.has_ended else now, epoch)
-                for metric, epoch, value in batch
+                _metric(metric, value, int(1000 * trial.instant(epoch)), epoch) for metric, epoch, value in batch
             ]
             self._client.log_batch(run.id, metrics=metrics)
             for metric, epoch, value in batch:

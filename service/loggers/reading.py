@@ -15,6 +15,7 @@ from service.schemas.comparisons import ComparisonView
 from service.schemas.studies import StudyView
 from service.schemas.trials import CurveView, TrialView
 from service.storage.states import TrialState
+from studies.analysis.wording import answer as short_answer
 from studies.spec.study import StudySpec
 
 SEARCH, CONFIRMATION = "search", "confirmation"
@@ -92,13 +93,13 @@ class StudyReader:
         if self.view.active:
             return None
         result = None if self._comparison is None else self._comparison.result
-        tags = {"answer": self.view.answer or "", "reason": self.view.reason or "", "state": str(self.view.state)}
+        tags = {"reason": self.view.reason or "", "state": str(self.view.state)}
         metrics = {"trials": float(self.view.overall.done)}
         answer = ""
         if result is not None:
             recommendation = result.recommendation
             answer = "\n".join(recommendation.lines)
-            tags |= {"technique": recommendation.technique, "verdict": str(recommendation.verdict)}
+            tags |= {"answer": short_answer(recommendation), "technique": recommendation.technique}
             tags |= {f"param.{name}": str(value) for name, value in _given(recommendation.params).items()}
             metrics["probability"] = recommendation.probability
         if self.view.best is not None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from time import time
 from typing import NamedTuple
 
 from service.storage.states import OPEN_TRIAL, TrialState
@@ -48,11 +49,6 @@ class TrialRun:
         return self.state not in OPEN_TRIAL
 
     @property
-    def seconds(self) -> float | None:
-        """Seconds from its start to its end; None while it runs."""
-        return None if self.ended_at is None else (self.ended_at - self.started_at).total_seconds()
-
-    @property
     def digest(self) -> str:
         """A hash of all that is logged of it."""
         return _digest(asdict(self))
@@ -79,10 +75,11 @@ class TrialRun:
         return [point for point in self.points() if point.epoch not in logged.get(point.metric, {})]
 
     def instant(self, epoch: int) -> float:
-        """When an epoch ended, in seconds since 1970: between start and end the epochs are spread evenly."""
+        """When an epoch ended, in seconds since 1970: the epochs are spread evenly from the start to the end, or now."""
         start = self.started_at.timestamp()
         last = max((int(value) for value in self.curve.get("epoch", ()) if value), default=0)
-        return start if self.seconds is None or not last else start + self.seconds * min(1.0, epoch / last)
+        end = time() if self.ended_at is None else self.ended_at.timestamp()
+        return start + max(0.0, end - start) * min(1.0, epoch / last) if last else start
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def _key_in(folder: Path) -> str | None:
 
 def _scalars(trial: TrialRun, points: Iterable[Point]) -> Iterator[Event]:
     for metric, epoch, value in points:
-        yield _scalar(metric, value, epoch, trial.instant(epoch) if trial.has_ended else time())
+        yield _scalar(metric, value, epoch, trial.instant(epoch))
 
 
 def _start(trial: TrialRun) -> Event:

@@ -152,7 +152,7 @@ def test_an_offline_run_of_wandb_has_the_trial(compared: tuple[Path, httpx.Clien
     summary: dict[str, Any] = {}
     for record in wandb_records(whole):
         summary |= values_of(record.summary.update)
-    assert summary["answer_text"].startswith("Use L1")
+    assert summary["answer"].startswith("L1")
     assert {file.name for file in (whole / "files").iterdir()} == {"report.html", "model.keras"}
 
 
