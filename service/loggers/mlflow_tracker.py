@@ -69,8 +69,9 @@ class MlflowTracker:
             import mlflow  # noqa: F401
             import pandas as pd  # noqa: F401
             from mlflow.tracking import MlflowClient
-        for name in ("mlflow", "alembic"):  # which tell of each table that they make
-            logging.getLogger(name).setLevel(logging.WARNING)
+        # Which tell of each table that they make, and of each request that is sent again.
+        for name, level in (("mlflow", logging.WARNING), ("alembic", logging.WARNING), ("urllib3", logging.ERROR)):
+            logging.getLogger(name).setLevel(level)
         self._uri, self._experiment_name = uri, experiment
         with _telling():
             self._client: MlflowClient = MlflowClient(tracking_uri=uri)
