@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import yaml
 
 from service.storage.pagination import Sort
 from service.storage.records import TrialRecord
 from service.storage.store import Store
+from studies.study_file import parse
 from tests.service.commanding import Completed, run_command
 from tests.service.comparing import PLANNED, SEARCHED, TECHNIQUES, serving_compared, sweep_as_worker
 from tests.service.documents import study
@@ -23,6 +26,23 @@ TRIALS = 4
 #: Of the compared study: its own trials, those of each technique's search, and the confirmation. `none` has nothing to
 #: search, and one trial.
 COMPARED = TRIALS + len(TECHNIQUES) * SEARCHED - 1 + PLANNED
+PAGE = Path(__file__).parents[2] / "docs" / "loggers.md"
+
+
+def test_the_study_on_the_page_is_one() -> None:
+    [shown] = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert parse(yaml.safe_load(shown)).loggers == ("mlflow", "tensorboard")
+
+
+def test_the_commands_on_the_page_write_what_it_says(compared: tuple[Path, httpx.Client], tmp_path: Path) -> None:
+    shown = re.findall(r"^regsweep (export (?:tensorboard|wandb-offline) .*)$", PAGE.read_text(), re.MULTILINE)
+    assert len(shown) == 2
+    for command in shown:
+        *words, output = command.replace("NAME", "iris").split()
+        done = run_command(*words, str(tmp_path / output), REGSWEEP_SERVER_URL=str(compared[1].base_url))
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "iris" / "search" / "trial-0001").is_dir()
+    assert any((tmp_path / "wandb-runs" / "wandb").glob("offline-run-*-search-1"))
 
 
 def _export(store: Store, folder: Path, *arguments: str) -> Completed:
@@ -80,7 +100,10 @@ def test_mlflows_own_client_reads_every_trial_and_its_model_predicts_the_same(
         files = {file.path for file in client.list_artifacts(whole.info.run_id)}
         assert files == {"model", "report.html", "study.json"}
         mlflow.set_tracking_uri(uri)
-        loaded = mlflow.pyfunc.load_model(f"runs:/{whole.info.run_id}/model")
+        [shown] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+        names: dict[str, Any] = {"rows": np.zeros((1, 4), np.float32)}
+        exec(shown.replace("RUN_ID", whole.info.run_id), names)  # noqa: S102  # as the page has it
+        loaded = names["model"]
     rows = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     _export(store, folder, "model", "iris", "-o", str(tmp_path / "best.keras"))
     ours = keras.models.load_model(tmp_path / "best.keras").predict(rows, verbose=0)
