@@ -75,7 +75,7 @@ class TrialRun:
         return [point for point in self.points() if point.epoch not in logged.get(point.metric, {})]
 
     def instant(self, epoch: int) -> float:
-        """When an epoch ended, in seconds since 1970: the epochs are spread evenly from the start to the end, or now."""
+        """When an epoch ended, in seconds since 1970: all are spread evenly from the start to the end, or to now."""
         start = self.started_at.timestamp()
         last = max((int(value) for value in self.curve.get("epoch", ()) if value), default=0)
         end = time() if self.ended_at is None else self.ended_at.timestamp()

@@ -46,7 +46,7 @@ class TrackedStore:
         self._since: float | None = None
 
     def adopt(self, *, every: bool) -> None:
-        """Take up studies that ask for this tracker; with `every` also those that have not ended, or are of the last hour."""
+        """Take up studies that ask for this tracker; with `every` also those not ended, or of the last hour."""
         with self._store.reading() as session:
             now = _now(session)
             self._since = self._since or now - _NEW_SECONDS
