@@ -19,6 +19,7 @@ from service.extras import needing
 from service.loggers.event_file import Written, append
 from service.loggers.runs import Point, StudyResult, StudyRun, TrialRun
 from service.storage.states import TrialState
+from studies.spec.name import is_name
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -43,7 +44,9 @@ class TensorboardTracker:
         """Find or make the study's folder; where another study of this name has it, one beside it."""
         if self._study is None or self._study.key != study.key:
             with _telling():
-                folders = [self._root / study.name, self._root / f"{study.name}-{study.key[:8]}"]
+                # Earlier versions took names that lead elsewhere as a path.
+                name = study.name if is_name(study.name) else study.key
+                folders = [self._root / name, self._root / f"{name}-{study.key[:8]}"]
                 self._folder = next(folder for folder in folders if _key_in(folder) in {None, study.key})
                 self._written = {}
                 self._folder.mkdir(parents=True, exist_ok=True)
