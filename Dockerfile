@@ -2,6 +2,8 @@
 ARG BASE=python:3.11-slim-bookworm
 # Set to 1 for images that speak to a Ray cluster, or are a node of one.
 ARG RAY=
+# Set to 1 for images that write to MLflow, TensorBoard and W&B, and ONNX.
+ARG TRACKING=
 
 # Lay the project over the packages' environment, so that a new version is a small layer on the same packages.
 FROM ${BASE} AS build
@@ -22,18 +24,22 @@ RUN python -m venv --without-pip /opt/regsweep
 
 FROM packages AS server-packages
 ARG RAY
-COPY requirements/server.txt requirements/ray.txt /
+ARG TRACKING
+COPY requirements/server.txt requirements/ray.txt requirements/tracking.txt /
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/regsweep/bin/python install --require-hashes -r /server.txt ${RAY:+-r /ray.txt} \
+       ${TRACKING:+-r /tracking.txt} \
     && find /opt/regsweep -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 FROM packages AS worker-packages
 # `worker` trains on the processor, `worker-gpu` with CUDA.
 ARG WORKER_LOCK=worker
 ARG RAY
-COPY requirements/${WORKER_LOCK}.txt requirements/ray.txt /
+ARG TRACKING
+COPY requirements/${WORKER_LOCK}.txt requirements/ray.txt requirements/tracking.txt /
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/regsweep/bin/python install --require-hashes -r /${WORKER_LOCK}.txt ${RAY:+-r /ray.txt} \
+       ${TRACKING:+-r /tracking.txt} \
     && find /opt/regsweep -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 # List what each image holds, Python's packages and the base's, in CycloneDX.

@@ -19,6 +19,9 @@ _MODULES = {
     "postgres": frozenset({"psycopg"}),
     "s3": frozenset({"s3fs"}),
     "ray": frozenset({"ray"}),
+    "mlflow": frozenset({"mlflow", "pandas"}),
+    "tensorboard": frozenset({"tensorboard"}),
+    "wandb": frozenset({"wandb"}),
     "tracing": frozenset({"opentelemetry.exporter", "opentelemetry.sdk"}),  # FastAPI brings the rest
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ def check(spec: StudySpec, settings: Settings) -> None:
 
     Raises InvalidSpecError with every field that exceeds one.
     """
-    errors = [*_budget(spec, settings), *_model(spec, settings)]
+    errors = [*_budget(spec, settings), *_model(spec, settings), *_loggers(spec, settings)]
     if spec.comparison is not None:
         errors += _comparison(spec.comparison, settings, "comparison.")
     if errors:
@@ -51,6 +51,14 @@ def _budget(spec: StudySpec, settings: Settings) -> Iterator[FieldError]:
 def _comparison(comparison: ComparisonSpec, settings: Settings, prefix: str) -> Iterator[FieldError]:
     field, trials = f"{prefix}trials_per_technique", comparison.trials_per_technique
     yield from _over(field, "trials", trials, "MAX_TRIALS", settings.max_trials)
+
+
+def _loggers(spec: StudySpec, settings: Settings) -> Iterator[FieldError]:
+    for name in spec.loggers:
+        if name not in settings.trackers:
+            there = f"choose from {', '.join(settings.trackers)}" if settings.trackers else "leave it out"
+            setting = {"mlflow": "REGSWEEP_MLFLOW_URI", "tensorboard": "REGSWEEP_TENSORBOARD_FOLDER"}[name]
+            yield FieldError("loggers", f"{name} is not set up here, which {setting} would do; {there}")
 
 
 def _model(spec: StudySpec, settings: Settings) -> Iterator[FieldError]:

@@ -13,7 +13,7 @@ from service.schemas.changes import ChangeView
 from service.schemas.comparisons import ComparisonView
 from service.schemas.projects import ProjectView
 from service.schemas.studies import StudyView
-from service.schemas.trials import TrialView
+from service.schemas.trials import CurveView, TrialView
 from service.schemas.workers import WorkersView
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -30,7 +30,7 @@ from service.views.changes import change_view
 from service.views.comparisons import comparison_view
 from service.views.projects import project_view
 from service.views.studies import listed_views, one_study_view
-from service.views.trials import trial_view
+from service.views.trials import curve_view, trial_view
 from service.views.workers import workers_view
 from studies.spec.budget import extension
 from studies.spec.name import NAME_RULE, is_name, normalize
@@ -71,6 +71,13 @@ class LocalStudies:
             if page.next is None:
                 return
             cursor = Cursor.decode(page.next)
+
+    def curve(self, name: str, number: int) -> CurveView:
+        """A trial's learning curve.
+
+        Raises NotFoundError when the trial gave none.
+        """
+        return curve_view(self._store, name, number)
 
     def trials_file(self, name: str, kind: TrialsFormat) -> bytes:
         """All trials of a study as a file."""

@@ -93,7 +93,8 @@ def _asking_no_more(kept: StudySpec, asked: StudySpec) -> StudySpec:
     if (kept.budget.timeout_seconds or inf) > (asked.budget.timeout_seconds or inf):
         fewer["timeout_seconds"] = asked.budget.timeout_seconds
     max_workers = kept.max_workers if kept.reproducible else asked.max_workers
-    return kept.model_copy(update={"budget": kept.budget.model_copy(update=fewer), "max_workers": max_workers})
+    changes = {"budget": kept.budget.model_copy(update=fewer), "max_workers": max_workers, "loggers": asked.loggers}
+    return kept.model_copy(update=changes)
 
 
 def _check_comparison(study: StudyRecord, spec: StudySpec) -> None:

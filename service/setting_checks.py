@@ -51,6 +51,17 @@ def check_webhooks(settings: Settings) -> None:
         raise SettingsError(f"REGSWEEP_WEBHOOK_ALLOW: {error}") from error
 
 
+def check_loggers(settings: Settings) -> None:
+    """Check that every tracker which all studies are logged to is set up.
+
+    Raises SettingsError when one is not.
+    """
+    for name in settings.loggers:
+        if name not in settings.trackers:
+            place = {"mlflow": "REGSWEEP_MLFLOW_URI", "tensorboard": "REGSWEEP_TENSORBOARD_FOLDER"}[name]
+            raise SettingsError(f"REGSWEEP_LOGGERS: {name} is not set up; name its place by {place}")
+
+
 def check_artifacts(settings: Settings) -> None:
     """Check that no command goes on without the files that an earlier version kept for its database.
 

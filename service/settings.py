@@ -8,12 +8,14 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.setting_defaults import DATABASE, count_cores, default_artifacts_url, default_cache_folder, file_of_sqlite
 from service.setting_files import read_files, variable_of
+from studies.spec.logger import LoggerName
 
 _ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _AMOUNT = re.compile(r"\d+(\.\d+)?")
@@ -47,6 +49,21 @@ def _split_resources(value: Any) -> Any:
     if wrong := [name for name, _, amount in pairs if not _AMOUNT.fullmatch(amount.strip())]:
         raise ValueError(f"'{wrong[0].strip()}' has no amount; write names and amounts, such as fast_disk=1,team_a=0.5")
     return {name.strip(): float(amount) for name, _, amount in pairs}
+
+
+def _check_mlflow_uri(uri: str) -> str:
+    """Take a URI of MLflow that holds no password: it is shown, and given to other processes."""
+    parts = urlsplit(uri)
+    is_server = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    if not (is_server or uri.startswith("sqlite:///")):
+        raise ValueError("must begin with http:// or https:// and a host, or be sqlite:///FILE")
+    if "@" in parts.netloc:
+        raise ValueError("must have no user and no password; MLflow reads MLFLOW_TRACKING_USERNAME and …_PASSWORD")
+    return uri
+
+
+def _split_names(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -213,6 +230,19 @@ class Settings(BaseSettings):
         description="Hosts, addresses and networks, separated by commas, that webhooks may reach though they are not "
         "public, also by http; a host without its port.",
     )
+    mlflow_uri: Annotated[str, AfterValidator(_check_mlflow_uri)] | None = Field(
+        None,
+        description="MLflow's tracking server, https://…, or its database, sqlite:///FILE, that studies are logged to "
+        "while they run, those that ask for it by `loggers: [mlflow]`.",
+    )
+    tensorboard_folder: Path | None = Field(
+        None,
+        description="Folder for TensorBoard's --logdir that studies are logged to while they run, those that ask for "
+        "it by `loggers: [tensorboard]`.",
+    )
+    loggers: Annotated[tuple[LoggerName, ...], NoDecode, BeforeValidator(_split_names)] = Field(
+        (), description="Of mlflow and tensorboard, those that every study is logged to, with commas between them."
+    )
     dashboard_writes: bool = Field(
         False,
         description="Let the Optuna dashboard change notes and preferences, and studies that are not "
@@ -245,6 +275,12 @@ class Settings(BaseSettings):
         return bool(self.root_path or self.trusted_proxies)
 
     @property
+    def trackers(self) -> tuple[LoggerName, ...]:
+        """The trackers that are set up, which a study may be logged to."""
+        places: dict[LoggerName, object] = {"mlflow": self.mlflow_uri, "tensorboard": self.tensorboard_folder}
+        return tuple(name for name, place in places.items() if place is not None)
+
+    @property
     def sqlite_file(self) -> Path | None:
         """The file of an SQLite database; None of another."""
         return file_of_sqlite(self.database_url)
@@ -255,6 +291,7 @@ class Settings(BaseSettings):
         values = self.model_dump(exclude={"key", "metrics_token", "secret_key"})
         values["trusted_proxies"] = ",".join(self.trusted_proxies)
         values["worker_resources"] = ",".join(f"{name}={n:g}" for name, n in self.worker_resources.items())
+        values["loggers"] = ",".join(self.loggers)
         return others | {variable_of(name): str(value) for name, value in values.items() if value is not None}
 
 

@@ -60,6 +60,7 @@ from service.api.waking import WakesWorkers
 from service.api.webhook_sender import WebhookSender
 from service.api.work_metrics import WorkMetrics
 from service.errors import MigrationError, StorageError
+from service.loggers.processes import LoggerProcesses
 from service.ray.fleet import RayFleet
 from service.settings import Settings
 from service.storage.artifacts import Artifacts
@@ -133,11 +134,12 @@ def create_app(settings: Settings, fleet: Fleet | RayFleet | None = None, *, own
     With `own_files` nobody but this process' user sends any, and they are read in this process.
     """
     lazy_store = LazyStore(settings.database_url, None if fleet is None else fleet.start)
-    hub = Hub(lazy_store)
+    hub, loggers = Hub(lazy_store), LoggerProcesses(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watches = (
+            loggers,
             LeaseWatch(lazy_store, settings.lease_seconds),
             RetentionWatch(lazy_store, app.state.artifacts, settings.keep_days, app.state.dashboard.forget),
         )

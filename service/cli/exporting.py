@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from service.cli import exporting_trackers
 from service.cli.exporting_optuna import export_optuna
 from service.cli.exporting_trials import export_trials
 from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, KeyOption, ServerOption, StudyName, write_file
@@ -48,3 +49,8 @@ def export_zip(
     """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
     with open_source(server, key, database_url, artifacts_url) as source:
         write_file(output, source.studies.export(name, technique))
+
+
+export.command("mlflow")(exporting_trackers.export_mlflow)
+export.command("tensorboard")(exporting_trackers.export_tensorboard)
+export.command("wandb-offline")(exporting_trackers.export_wandb_offline)

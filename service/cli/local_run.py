@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
+from time import monotonic, sleep
 from typing import Any
 
 from service import submission
@@ -21,6 +22,7 @@ from service.cli.source import Source, database_flags, say_if_new, user_access
 from service.cli.summary import show_all
 from service.errors import ConflictError, NameInUseError, NotFoundError, QuotaError, WorkersFailedError
 from service.local import LocalStudies
+from service.loggers.processes import LoggerProcesses
 from service.resuming import begin_or_resume, other_than_asked
 from service.schemas.studies import StudyView
 from service.settings import Settings
@@ -31,6 +33,8 @@ from service.views.studies import study_views
 from service.worker.fleet import Fleet
 from studies.errors import InvalidSpecError
 from studies.spec.study import StudySpec
+
+_LOGGING_SECONDS, _LOOKS_SECONDS = 60.0, 0.5
 
 
 def run_study(document: Mapping[str, Any], settings: Settings, file: Path, model: Path | None = None) -> int:
@@ -87,9 +91,11 @@ def _begin_with_file(
 def _run(source: Source, name: str, read: Callable[[], StudyView], command: str) -> int:
     """Run a study with a fleet of workers, and show it; return the exit status."""
     fleet = Fleet(source.settings, max(source.settings.workers, 1), name)
+    loggers = LoggerProcesses(source.settings)
     console = terminal.open_console()
     warn_of(source.studies.study(name), shown=True)
     fleet.start()
+    loggers.start()
     look_at_study = looking_at(source.studies, name, read)
 
     def look() -> Look:
@@ -99,6 +105,7 @@ def _run(source: Source, name: str, read: Callable[[], StudyView], command: str)
 
     try:
         follow(console, look)
+        _await_loggers(source, name)
     except WorkersFailedError as error:
         say(f"regsweep: {error}\nregsweep: '{name}' is kept; the same command goes on with it", file=sys.stderr)
         return 1
@@ -107,9 +114,22 @@ def _run(source: Source, name: str, read: Callable[[], StudyView], command: str)
         return 130
     finally:
         fleet.stop()
+        loggers.stop()
     study = source.studies.study(name)
     show_all(console, source, study, command)
     return terminal.exit_status(study)
+
+
+def _await_loggers(source: Source, name: str) -> None:
+    """Wait until all is logged, or a tracker fails; what is not logged then is logged by the next run, or a server."""
+    settings, ends = source.settings, monotonic() + _LOGGING_SECONDS
+    asked = {*settings.loggers, *source.studies.study(name).spec.get("loggers", ())}
+    wanted = asked.intersection(settings.trackers)
+    while monotonic() < ends:
+        states = {logger.tracker: logger.state for logger in source.studies.study(name).loggers}
+        if all(states.get(tracker) in {"logged", "failing"} for tracker in wanted):
+            return
+        sleep(_LOOKS_SECONDS)
 
 
 def _command(file: Path, model: Path | None) -> str:

@@ -12,7 +12,7 @@ from pydantic_settings import SettingsError
 
 from service import audit, logs
 from service.cli.output import plain_json, say
-from service.setting_checks import check_artifacts, check_database, check_fleet, check_webhooks
+from service.setting_checks import check_artifacts, check_database, check_fleet, check_loggers, check_webhooks
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def load_settings(*, asks_server: bool = False, is_service: bool = False, **flag
             check_database(settings)
             check_artifacts(settings)
             check_webhooks(settings)
+            check_loggers(settings)
         if is_service:
             check_fleet(settings)
     except SettingsError as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.schemas.comparisons import ComparisonView
     from service.schemas.projects import ProjectView
     from service.schemas.studies import StudyView
-    from service.schemas.trials import TrialView
+    from service.schemas.trials import CurveView, TrialView
     from service.schemas.workers import WorkersView
     from service.settings import Settings
     from service.storage.access import Access
@@ -41,6 +41,9 @@ class StudySource(Protocol):
 
     def trials(self, name: str, /) -> Iterable[TrialView]:
         """All trials of a study, by number."""
+
+    def curve(self, name: str, number: int, /) -> CurveView:
+        """A trial's learning curve."""
 
     def trials_file(self, name: str, kind: TrialsFormat, /) -> bytes:
         """All trials of a study as a file."""

@@ -74,6 +74,8 @@ def show_study(
         console.print(f"Problem: {study.problem}", highlight=False, markup=False)
     if study.waits_for:
         console.print(study.waits_for, highlight=False, markup=False)
+    for logger in study.loggers:
+        console.print(f"Logged to {logger.text}", highlight=False, markup=False)
     if study.earlier:
         console.print(_known_trials(study), highlight=False, markup=False)
     for warning in () if warned else study.warnings:

@@ -37,6 +37,7 @@ ServiceError
 ├── AddressError        the server cannot listen on its address
 ├── NoKeyError          other machines can reach the server and no key exists
 ├── UnreachableError    a client gets no answer from its server
+├── TrackerError         a tracker is away, or refuses what is logged
 └── RefusedError        a server refused a client's request for a reason that has no class here
 """
 
@@ -59,6 +60,7 @@ from service.errors.programs import (
     NoWorkerError,
     PredictorMissingError,
     RefusedError,
+    TrackerError,
     UnreachableError,
     WorkersFailedError,
 )
@@ -113,6 +115,7 @@ __all__ = [
     "ServiceError",
     "StorageError",
     "TooLargeError",
+    "TrackerError",
     "UnauthenticatedError",
     "UnknownParameterError",
     "UnreachableError",

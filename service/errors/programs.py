@@ -71,6 +71,13 @@ class UnreachableError(ServiceError):
         super().__init__(f"no server at {url} ({reason}{hint})")
 
 
+class TrackerError(ServiceError):
+    """A tracker is away, refuses what is logged, or its folder cannot be written."""
+
+    def __init__(self, tracker: str, reason: str) -> None:
+        super().__init__(f"{tracker}: {reason}")
+
+
 class RefusedError(ServiceError):
     """A server refused a client's request for a reason that has no class here; `status` is the answer's."""
 

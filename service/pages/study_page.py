@@ -160,6 +160,9 @@ def _facts(view: StudyView, spec: StudySpec) -> list[Fact]:
         facts.append(Fact("workers", most, f"with {spec.resources}" if str(spec.resources) else ""))
     budget = spec.budget
     facts.append(Fact("budget", phrases.count(budget.trials, "trial"), f"at most {budget.epochs:,} epochs each"))
+    if view.loggers:
+        states = ", ".join(f"{logger.tracker}: {logger.state}" for logger in view.loggers)
+        facts.append(Fact("logged to", states, "; ".join(filter(None, [each.problem for each in view.loggers]))))
     who = f", by {view.created_by}" if view.created_by else ""
     ended = "" if view.ended_at is None else f", ended {phrases.age(view.ended_at)}"
     began = f"{phrases.time_tag(view.created_at)}{ended}"

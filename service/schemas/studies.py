@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -15,6 +15,7 @@ from studies.analysis.labels import number
 from studies.datasets.summary import DataSummary
 from studies.frozen_model import FrozenModel, IsNumber
 from studies.spec.comparison import Technique
+from studies.spec.logger import LoggerName
 from studies.spec.sampler import PrunerName
 from studies.spec.study import MAX_WORKERS
 from studies.spec.training import EngineName
@@ -76,6 +77,23 @@ class ComparisonSummary(BaseModel):
         return self.state in ACTIVE_COMPARISON
 
 
+class LoggerView(BaseModel):
+    """How far a study is logged to a tracker."""
+
+    tracker: LoggerName
+    state: Literal["waiting", "logging", "logged", "failing"] = Field(
+        description="waiting: not begun; logging: logged while it runs; logged: it has ended, and all of it is logged; "
+        "failing: the tracker did not take it, and is tried again."
+    )
+    problem: str | None = Field(description="Why the last try failed; null when it did not.")
+    logged_at: datetime | None = Field(description="When it was last logged.")
+
+    @property
+    def text(self) -> str:
+        """In words: "mlflow: failing: MLflow: no answer"."""
+        return f"{self.tracker}: {self.state}" + ("" if self.problem is None else f", {self.problem}")
+
+
 class StudyView(BaseModel):
     """A study."""
 
@@ -111,6 +129,9 @@ class StudyView(BaseModel):
     )
     last_event_id: str = Field(
         description="Of its events, when it was read; as `last_event_id` of /events it loses nothing since."
+    )
+    loggers: list[LoggerView] = Field(
+        default=[], description="The trackers that it is logged to while it runs, see `loggers` of the spec."
     )
     priority: int = Field(description="Workers serve the highest priority first.")
     data: DataSummary | None = Field(

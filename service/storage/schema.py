@@ -17,7 +17,7 @@ from service.storage.database_errors import may_pass, reason
 from service.storage.private_files import tighten_database
 from service.storage.transactions import optuna_storage
 
-HEAD = "0017"  # the newest revision in migrations/versions
+HEAD = "0018"  # the newest revision in migrations/versions
 _SCHEMA_LOCK = 0x72656773  # of PostgreSQL's advisory locks; any number that no other program in this database takes
 VERSION_TABLE = "regsweep_version"  # Optuna keeps its own in alembic_version
 

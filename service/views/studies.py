@@ -8,11 +8,19 @@ from statistics import fmean, stdev
 from sqlalchemy.orm import Session
 
 from service.schemas.progress import OverallView, ProgressView
-from service.schemas.studies import BestView, ComparisonSummary, EngineView, PrunerView, SeedsView, StudyView
-from service.storage import following, offers, progress, workers
+from service.schemas.studies import (
+    BestView,
+    ComparisonSummary,
+    EngineView,
+    LoggerView,
+    PrunerView,
+    SeedsView,
+    StudyView,
+)
+from service.storage import following, offers, progress, tracked, workers
 from service.storage.profiles import summary_of
 from service.storage.progress import Overall, Progress
-from service.storage.records import StudyRecord, TrialRecord
+from service.storage.records import StudyRecord, TrackedRecord, TrialRecord
 from service.storage.states import UNSTARTED, StudyState
 from service.storage.store import Store
 from service.storage.workers import Seen
@@ -50,6 +58,7 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
     with store.reading() as session:
         overall = progress.count_with_comparisons(session, studies)
         alive = workers.alive(session)
+        logged = tracked.of_studies(session, [study.id for study in studies])
     activities = workers.activities(alive, studies, overall)
     views = [
         _study_view(study, counts[study.id], overall[study.id], best.get(study.id), dashboard.get(study.name))
@@ -61,11 +70,29 @@ def study_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]
                 "activity": activities[study.id],
                 "waits_for": _waits_for(view, study, alive),
                 "problem": problems.get(study.id),
+                "loggers": [_logger_view(record) for record in logged.get(study.id, ())],
                 "last_event_id": following.event_id(study.id, positions.get(study.id, 0)),
             }
         )
         for study, view in zip(studies, views, strict=True)
     ]
+
+
+def _logger_view(record: TrackedRecord) -> LoggerView:
+    if record.problem is not None:
+        state = "failing"
+    elif record.done_at is not None:
+        state = "logged"
+    else:
+        state = "waiting" if record.logged_at is None else "logging"
+    return LoggerView.model_validate(
+        {
+            "tracker": record.tracker,
+            "state": state,
+            "problem": record.problem,
+            "logged_at": utc_or_none(record.logged_at),
+        }
+    )
 
 
 def _waits_for(view: StudyView, study: StudyRecord, alive: Sequence[Seen]) -> str | None:

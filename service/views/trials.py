@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.errors import NotFoundError
 from service.schemas.events import CurveEvent
-from service.schemas.trials import AttemptView, TrainedOnView, TrialView, WeightsView
+from service.schemas.trials import AttemptView, CurveView, TrainedOnView, TrialView, WeightsView
 from service.storage.records import AttemptRecord, TrialRecord
-from service.storage.states import TrialState
+from service.storage.states import OPEN_TRIAL, TrialState
+from service.storage.store import Store
 from service.views.instants import utc, utc_or_none
 from service.views.reasons import shown_reason
+from studies.objectives import curve_metric
 
 
 def trial_view(trial: TrialRecord) -> TrialView:
@@ -34,6 +37,26 @@ def trial_view(trial: TrialRecord) -> TrialView:
         started_at=utc_or_none(trial.started_at),
         ended_at=utc_or_none(trial.ended_at),
     )
+
+
+def curve_view(store: Store, name: str, number: int) -> CurveView:
+    """A trial's learning curve; of a running trial, that of the epochs so far.
+
+    Raises NotFoundError when the trial does not exist, or gave none.
+    """
+    trial = store.trial(name, number)
+    columns, running = store.curve(trial), trial.state == TrialState.RUNNING
+    if columns is None and not running:
+        raise NotFoundError(f"trial {number} has no curve: {why_without_result(trial)}")
+    columns = columns or {"epoch": [], curve_metric(store.study(name).spec["objectives"]): []}
+    return CurveView(number=number, running=running, epochs=len(columns["epoch"]), curve=columns)
+
+
+def why_without_result(trial: TrialRecord) -> str:
+    """Why a trial has neither curve nor weights, as a clause."""
+    if trial.state in OPEN_TRIAL:
+        return "it is running" if trial.state == TrialState.RUNNING else "it waits for a worker"
+    return f"it ended without a result: {trial.reason}"
 
 
 def curve_event(number: int, curve: Mapping[str, list[float | None]]) -> CurveEvent:

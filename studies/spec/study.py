@@ -19,6 +19,7 @@ from studies.objectives import OBJECTIVES, Direction, ObjectiveName, Task, metri
 from studies.spec.budget import Budget
 from studies.spec.comparison import ComparisonSpec
 from studies.spec.dataset import DatasetFacts, DatasetSpec, UploadedDataset
+from studies.spec.logger import LOGGERS, LoggerName
 from studies.spec.model import KerasSpec, MlpSpec, ModelSpec
 from studies.spec.name import NAME_RULE, Name
 from studies.spec.resampling import ONE_DIVISION_BY_TIME, Resampling, describe_too_many_folds, min_test_rows
@@ -79,6 +80,13 @@ class StudySpec(FrozenModel):
         None,
         description="Most workers that serve the study and its comparison at once; no limit when left out. In a "
         "reproducible study it settles the generations as well, see `reproducible`.",
+    )
+    loggers: Annotated[tuple[LoggerName, ...], Field(json_schema_extra={"uniqueItems": True}), AtMost(len(LOGGERS))] = (
+        Field(
+            (),
+            description="Trackers that it is logged to while it runs, of those that the server's owner has set up: "
+            "mlflow, tensorboard.",
+        )
     )
     reproducible: StrictBool = Field(
         False,

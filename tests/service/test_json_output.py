@@ -21,7 +21,7 @@ OTHERS = {
     "run", "submit", "compare", "pause", "resume", "stop", "extend", "change", "delete", "serve", "worker", "demo",
     "init", "model", "snippet", "predict",
     "import wandb", "import optuna", "import keras-tuner",
-    "export zip", "export optuna", "export trials",
+    "export zip", "export optuna", "export trials", "export mlflow", "export tensorboard", "export wandb-offline",
     "datasets add", "datasets delete",
     "db backup",
     "projects create", "projects delete", "projects set",

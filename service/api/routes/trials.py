@@ -36,12 +36,10 @@ from service.storage import history, locking, quotas, user_trials
 from service.storage.history import Change
 from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import SORTS, Cursor, Sort
-from service.storage.records import TrialRecord
-from service.storage.states import OPEN_TRIAL, TrialState
+from service.storage.states import TrialState
 from service.storage.store import Store
 from service.trials_file import MEDIA_TYPES, TrialsFormat
-from service.views.trials import attempt_view, trial_view, weights_view
-from studies.objectives import curve_metric
+from service.views.trials import attempt_view, curve_view, trial_view, weights_view, why_without_result
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"], route_class=JsonRoute)
 
@@ -133,18 +131,7 @@ def invalidate(
 @router.get("/trials/{number}/curve")
 def curve(name: str, number: Number, store: StoreDependency) -> CurveView:
     """Read a trial's learning curve; of a running trial, that of the epochs so far."""
-    trial = store.trial(name, number)
-    columns, running = store.curve(trial), trial.state == TrialState.RUNNING
-    if columns is None and not running:
-        raise NotFoundError(f"trial {number} has no curve: {_why_without_result(trial)}")
-    columns = columns or {"epoch": [], curve_metric(store.study(name).spec["objectives"]): []}
-    return CurveView(number=number, running=running, epochs=len(columns["epoch"]), curve=columns)
-
-
-def _why_without_result(trial: TrialRecord) -> str:
-    if trial.state in OPEN_TRIAL:
-        return "it is running" if trial.state == TrialState.RUNNING else "it waits for a worker"
-    return f"it ended without a result: {trial.reason}"
+    return curve_view(store, name, number)
 
 
 @router.get("/trials/{number}/weights")
@@ -153,7 +140,7 @@ def weights(name: str, number: Number, store: StoreDependency) -> WeightsView:
     trial = store.trial(name, number)
     detail = store.detail(trial)
     if detail is None:
-        raise NotFoundError(f"trial {number} has no weights: {_why_without_result(trial)}")
+        raise NotFoundError(f"trial {number} has no weights: {why_without_result(trial)}")
     feature_names = (store.study(name).facts or {}).get("feature_names", [])
     return weights_view(trial, detail, feature_names)
 

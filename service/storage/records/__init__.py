@@ -11,6 +11,7 @@ from service.storage.records.keys import KeyRecord, RequestRecord, SessionRecord
 from service.storage.records.projects import ProjectRecord
 from service.storage.records.studies import ChangeRecord, StudyRecord, unpublished
 from service.storage.records.table import Record, has_name, table_of
+from service.storage.records.tracked import TrackedRecord
 from service.storage.records.trials import (
     MARKED_INVALID,
     AttemptRecord,
@@ -42,6 +43,7 @@ __all__ = [
     "RequestRecord",
     "SessionRecord",
     "StudyRecord",
+    "TrackedRecord",
     "TrialRecord",
     "WebhookRecord",
     "WorkerRecord",

@@ -1,0 +1,1 @@
+"""Sends a study's trials to trackers: to MLflow, TensorBoard and W&B."""
