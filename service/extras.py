@@ -17,6 +17,7 @@ _MODULES = {
         }
     ),
     "postgres": frozenset({"psycopg"}),
+    "onnx": frozenset({"onnx", "onnxruntime", "tf2onnx"}),
     "s3": frozenset({"s3fs"}),
     "ray": frozenset({"ray"}),
     "tracing": frozenset({"opentelemetry.exporter", "opentelemetry.sdk"}),  # FastAPI brings the rest

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, KeyOption, ServerOption, StudyName, write_file
+from service.cli.raw_models import export_keras, export_onnx, export_saved_model
 from service.cli.results import TechniqueOption
 from service.cli.source import open_source
 
@@ -44,3 +45,7 @@ def export_zip(
     """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
     with open_source(server, key, database_url, artifacts_url) as source:
         write_file(output, source.studies.export(name, technique))
+
+
+for format_name, command in (("keras", export_keras), ("saved-model", export_saved_model), ("onnx", export_onnx)):
+    export.command(format_name)(command)
