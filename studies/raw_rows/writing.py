@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import keyword
+import logging
 import re
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -58,10 +60,23 @@ def _write_saved_model(model: RawModel, folder: Path) -> None:
     module = tf.Module()
     module.model = with_texts  # whose variables and tables are saved with the function
     serving = tf.function(serve).get_concrete_function(**specs)
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": serving})
+    with _only_errors():
+        tf.saved_model.save(module, str(folder), signatures={"serving_default": serving})
     extra = folder / DESCRIPTION
     extra.parent.mkdir()
     extra.write_text(describe(model, list(names)), encoding="utf-8")
+
+
+@contextmanager
+def _only_errors() -> Iterator[None]:
+    """Keep TensorFlow from saying that it leaves a table out of a list for TensorFlow 1."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def signature_names(inputs: Sequence[RawInput]) -> list[str]:
