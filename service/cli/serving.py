@@ -39,7 +39,7 @@ def serve(
         str | None, typer.Option(help="local: workers beside the server; ray: on a Ray cluster [REGSWEEP_FLEET].")
     ] = None,
     ray_address: Annotated[
-        str | None, typer.Option(help="The Ray cluster: auto, or ray://host:10001 [REGSWEEP_RAY_ADDRESS].")
+        str | None, typer.Option(help="The Ray cluster: auto, host:6379 or ray://host:10001 [REGSWEEP_RAY_ADDRESS].")
     ] = None,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
