@@ -213,6 +213,9 @@ def _decode(preparation: Preparation, outputs: Any) -> dict[str, Any]:
         scaled = ops.cast(ops.reshape(outputs, (-1,)), "float64")
         return {VALUE: scaled * float(preparation.target.deviation) + float(preparation.target.mean)}
     if preparation.task == "multiclass":
-        return {CLASS: ops.argmax(outputs, axis=1), PROBABILITIES: outputs}
+        # Of numbers with a fraction Keras' argmax compares bits, which ONNX cannot.
+        is_largest = ops.equal(outputs, ops.max(outputs, axis=1, keepdims=True))
+        number = ops.argmax(ops.cast(is_largest, "int32"), axis=1)
+        return {CLASS: ops.cast(number, "int64"), PROBABILITIES: outputs}
     is_second = ops.reshape(outputs, (-1,)) > 0.5
     return {CLASS: ops.cast(is_second, "int64"), PROBABILITIES: ops.concatenate([1.0 - outputs, outputs], axis=1)}
