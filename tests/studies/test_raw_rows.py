@@ -26,11 +26,13 @@ from studies.datasets.preprocessing import PreparedData
 from studies.datasets.splits import split
 from studies.datasets.tables import read
 from studies.errors import DatasetError
-from studies.prediction import PREPARATION, load, predict
+from studies.keras_config.lookups import Lookup
+from studies.prediction import MODEL, PREPARATION, load, predict
 from studies.predictions import Predictions
 from studies.raw_rows.model import RawModel, build
 from studies.raw_rows.writing import DESCRIPTION, convert, signature_names
 from studies.spec.table import TableOptions
+from tests.studies.exports import bundle as bundle_of
 from tests.studies.exports import export
 from tests.studies.uploads import mixed, prepared, text
 
@@ -163,6 +165,31 @@ def test_a_number_far_from_0_keeps_its_digits_in_its_own_unit(tmp_path: Path) ->
     model = build(*load(bundle))
     expected = predict(bundle, tmp_path / "table.csv", "csv")
     check_same(model.with_texts().predict(rows_of(model, columns), verbose=0), expected, 40)
+
+
+def test_what_a_model_looks_up_comes_to_it_as_it_stands(tmp_path: Path) -> None:
+    import keras
+    import onnxruntime
+
+    from studies.training.trial_model import save_model
+
+    columns = mixed(120)
+    columns = {"word": [row * 7 % 10 for row in range(120)], "age": columns["age"], "y": columns["y"]}
+    data = replace(prepared(tmp_path, columns), lookups=(Lookup("model.layers[2]", 10, (0,)),))
+    inputs = keras.Input(data.input_shape)
+    words = keras.layers.Embedding(10, 3)(inputs[:, :1])
+    joined = keras.layers.Concatenate()([keras.layers.LSTM(2)(words), inputs[:, 1:]])
+    model = keras.Model(inputs, keras.layers.Dense(1, "sigmoid")(joined))
+    model.compile("sgd", "mse")
+    save_model(model, tmp_path / MODEL)
+    zipped = bundle_of(tmp_path, data)[0]
+    expected = predict(zipped, tmp_path / "table.csv", "csv")
+    built = build(*load(zipped))
+    check_same(built.with_texts().predict(rows_of(built, columns), verbose=0), expected)
+    rows = {name: values.astype(np.float32) for name, values in rows_of(built, columns).items()}
+    found = onnxruntime.InferenceSession(convert(zipped, "onnx")).run(["probabilities"], rows)[0]
+    assert expected.probabilities is not None
+    np.testing.assert_allclose(found, expected.probabilities, rtol=0, atol=TOLERANCE)
 
 
 def test_images_are_taken_as_one_array(tmp_path: Path) -> None:
