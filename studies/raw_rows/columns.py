@@ -19,6 +19,10 @@ from studies.errors import DatasetError
 UNKNOWN = "\x1a"  # ASCII's substitute: stands for every text that training never saw
 
 
+#: Before and behind a text: as people type them, and as tables hold them.
+_BLANKS = (("", ""), (" ", ""), ("", " "), (" ", " "), ("", "  "))
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """A column of numbers, booleans or dates: its inputs are standardised, and filled where it has no value."""
@@ -99,11 +103,13 @@ def _texts(column: ColumnLayout) -> tuple[str, ...]:
 
 
 def _ways(text: str) -> Iterator[str]:
-    """The ways in which a text is written most: as it stands, by letter case, and a number as `7` and `7.0`."""
-    number = levels.number_key(text)
-    yield from (text, text.strip(), text.lower(), text.upper(), text.capitalize(), text.title())
-    if number:
-        yield from (number, number if "." in number else f"{number}.0")
+    """The ways in which a text is written most: by letter case, a number as `7` and `7.0`, with blanks around it."""
+    name, number = text.strip(), levels.number_key(text)
+    ways = [name, name.lower(), name.upper(), name.capitalize(), name.title()]
+    ways += [number, number if "." in number else f"{number}.0"] if number else []
+    yield text
+    for before, behind in _BLANKS:
+        yield from (f"{before}{way}{behind}" for way in ways)
 
 
 def _missing_numbers(column: ColumnLayout) -> Iterator[float]:
