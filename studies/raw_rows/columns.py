@@ -19,8 +19,12 @@ from studies.errors import DatasetError
 UNKNOWN = "\x1a"  # ASCII's substitute: stands for every text that training never saw
 
 
-#: Before and behind a text: as people type them, and as tables hold them.
-_BLANKS = (("", ""), (" ", ""), ("", " "), (" ", " "), ("", "  "))
+_MAX_BLANKS = 4  # before or behind a text; a model has no operation that strips it
+_BLANKS = (
+    *((" " * count, "") for count in range(_MAX_BLANKS + 1)),
+    *(("", " " * count) for count in range(1, _MAX_BLANKS + 1)),
+    (" ", " "),
+)
 
 
 @dataclass(frozen=True, slots=True)
