@@ -234,6 +234,16 @@ def test_a_zip_of_an_earlier_version_is_refused_with_the_reason(tmp_path: Path) 
         convert(bundle, "keras")
 
 
+def test_a_model_of_several_inputs_is_refused(tmp_path: Path) -> None:
+    import keras
+
+    inputs = [keras.Input((1,)), keras.Input((1,))]
+    model = keras.Model(inputs, keras.layers.Concatenate()(inputs))
+    preparation = Preparation.of(prepared(tmp_path, mixed(60)))
+    with pytest.raises(DatasetError, match=r"the model has 2 inputs, and a raw-rows model is made of those with one"):
+        build(preparation, model)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.integers(-62_000_000_000_000, 250_000_000_000_000))
 def test_every_part_of_a_date_is_numpys(milliseconds: int) -> None:
