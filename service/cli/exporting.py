@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from service.cli.exporting_optuna import export_optuna
+from service.cli.exporting_trials import export_trials
 from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, KeyOption, ServerOption, StudyName, write_file
 from service.cli.raw_models import export_keras, export_onnx, export_saved_model
 from service.cli.results import TechniqueOption
@@ -30,6 +32,11 @@ export = typer.Typer(
     help="Write what a study found as a file for other programs; `regsweep export NAME` writes the zip.",
     no_args_is_help=True,
 )
+export.command("trials")(export_trials)
+export.command("optuna")(export_optuna)
+export.command("keras")(export_keras)
+export.command("saved-model")(export_saved_model)
+export.command("onnx")(export_onnx)
 
 
 @export.command(ZIP)
@@ -45,7 +52,3 @@ def export_zip(
     """Write the best model of a study of an uploaded dataset, with its fitted preprocessing, as a zip."""
     with open_source(server, key, database_url, artifacts_url) as source:
         write_file(output, source.studies.export(name, technique))
-
-
-for format_name, command in (("keras", export_keras), ("saved-model", export_saved_model), ("onnx", export_onnx)):
-    export.command(format_name)(command)
