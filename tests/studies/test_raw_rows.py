@@ -95,7 +95,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         prepared(folder, columns, **OPTIONS),
         *((1, "sigmoid") if request.param == 2 else (3, "softmax")),
     )
-    odd = {"city": [None, "never seen", "rome ", " OSLO"], "rare": [" ", "never seen"]}
+    odd: dict[str, list[str | None]] = {"city": [None, "never seen", "rome ", " OSLO"], "rare": [" ", "never seen"]}
     new = {name: [*odd.get(name, []), *cells[len(odd.get(name, [])) :]] for name, cells in columns.items()}
     (folder / "rows.csv").write_text(text(new))
     return bundle, new
