@@ -121,6 +121,7 @@ bench: bench-setup
 	$(BIN)/python -m benchmarks.comparison
 	$(BIN)/python -m benchmarks.planted
 	$(BIN)/python -m benchmarks.simulated
+	$(BIN)/python -m benchmarks.raw_rows
 	$(BIN)/python -m benchmarks.real_tables
 	$(BIN)/python -m benchmarks.table_size
 

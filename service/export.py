@@ -6,13 +6,17 @@ import io
 import zipfile
 from collections.abc import Mapping
 from shlex import quote
-from typing import Any
+from typing import Any, Literal
 
 from service.errors import NotFoundError
 from service.storage import kept_models
 from service.storage.artifacts import Artifacts, preparation_path
 from service.storage.records import TrialRecord
 from studies.plan import Plan
+from studies.raw_rows.formats import RawFormat
+
+#: The zip, and the formats of one model that takes raw rows.
+ExportFormat = Literal["zip", RawFormat]
 
 README = """# {name}
 

@@ -17,6 +17,7 @@ _MODULES = {
         }
     ),
     "postgres": frozenset({"psycopg"}),
+    "onnx": frozenset({"onnx", "onnxruntime", "tf2onnx"}),
     "s3": frozenset({"s3fs"}),
     "ray": frozenset({"ray"}),
     "mlflow": frozenset({"mlflow", "pandas"}),

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from service import limits, snippets, trials_file
+from service.conversion import convert
 from service.errors import BadRequestError
-from service.export import bundle, model_path
+from service.export import ExportFormat, bundle, model_path
 from service.schemas.changes import ChangeView
 from service.schemas.comparisons import ComparisonView
 from service.schemas.projects import ProjectView
@@ -120,10 +121,14 @@ class LocalStudies:
         """
         return self._artifacts.read(model_path(self._trained(name, technique)[1]))
 
-    def export(self, name: str, technique: str | None = None) -> bytes:
-        """A model with its preprocessing, a zip; see `model`."""
+    def export(self, name: str, technique: str | None = None, *, file_format: ExportFormat = "zip") -> bytes:
+        """A model with its preprocessing, a zip, or as one model that takes raw rows, which loads TensorFlow here.
+
+        Raises DatasetError when the model cannot be had in that format; else see `model`.
+        """
         title, trial = self._trained(name, technique)
-        return bundle(self._artifacts, trial, self._store.detail(trial), title)
+        content = bundle(self._artifacts, trial, self._store.detail(trial), title)
+        return content if file_format == "zip" else convert(content, file_format, self._settings.max_parameters)
 
     def _trained(self, name: str, technique: str | None) -> tuple[str, TrialRecord]:
         """The title of a trained model, and its trial."""

@@ -31,7 +31,7 @@ _BLOCK_BYTES = 1 << 20
 #: Ten times its weights: a mean of folds has those of ten models, and one model those of its optimizer as well.
 _PARAMETER_BYTES = 40
 _ROOM_BYTES = 64_000_000  # for the graph, and for a table's preprocessing
-_MAX_PARAMETERS = 50_000_000
+MAX_PARAMETERS = 50_000_000
 _CONFIG, _MAX_CONFIG_BYTES = "config.json", 40_000_000  # a mean of 20 models has 20 configs
 MODEL, PREPARATION = "model.keras", "preparation.skops"
 
@@ -45,7 +45,7 @@ def predict(
     *,
     id_column: str | None = None,
     strict: bool = False,
-    max_parameters: int = _MAX_PARAMETERS,
+    max_parameters: int = MAX_PARAMETERS,
 ) -> Predictions:
     """Predict the rows of a file by the model of an exported zip; `id_column` is carried through as it is written.
 
@@ -55,16 +55,7 @@ def predict(
     Raises DatasetError when the zip is none of ours, when the rows are not as the model needs them, or, if `strict`,
     when they hold what training never saw.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        _unpack(bundle, Path(folder), max_parameters)
-        preparation = Preparation.load(Path(folder, PREPARATION))
-        import keras  # once the zip is one of ours, for it takes seconds
-
-        try:
-            model = keras.models.load_model(Path(folder, MODEL), compile=False)
-        # Keras raises whatever its layers and the files within do.
-        except Exception as error:
-            raise DatasetError(f"{bundle} holds no model that Keras can load: {one_line(str(error))}") from error
+    preparation, model = load(bundle, max_parameters)
     inputs = _prepare(preparation, rows, file_format, encoding, sheet, tuple(model.input_shape[1:]))
     if not len(inputs.x):
         raise DatasetError(f"{rows} has no rows to predict")
@@ -77,6 +68,24 @@ def predict(
         return Predictions(predicted, None, (), inputs.unfamiliar, ids)
     shares = outputs if preparation.task == "multiclass" else np.column_stack([1 - outputs[:, 0], outputs[:, 0]])
     return Predictions(predicted, shares, preparation.class_names, inputs.unfamiliar, ids, preparation.class_type)
+
+
+def load(bundle: Path, max_parameters: int = MAX_PARAMETERS) -> tuple[Preparation, Any]:
+    """Load the preprocessing and the Keras model of an exported zip, which has at most `max_parameters`.
+
+    Raises DatasetError when the zip is none of ours.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _unpack(bundle, Path(folder), max_parameters)
+        preparation = Preparation.load(Path(folder, PREPARATION))
+        import keras  # once the zip is one of ours, for it takes seconds
+
+        try:
+            model = keras.models.load_model(Path(folder, MODEL), compile=False)
+        # Keras raises whatever its layers and the files within do.
+        except Exception as error:
+            raise DatasetError(f"{bundle} holds no model that Keras can load: {one_line(str(error))}") from error
+    return preparation, model
 
 
 def _unpack(bundle: Path, folder: Path, max_parameters: int) -> None:

@@ -75,7 +75,8 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
 
 #: Refusals that follow from what an operation does, beside those that follow from the shape of its request.
 REFUSALS: Mapping[int, frozenset[str]] = {
-    400: frozenset({"download_model", "download_export", "read_snippet", "predict"}),  # several trials are best
+    # Several trials are best, or a model cannot be had in a format.
+    400: frozenset({"download_model", "download_export", "download_comparison_export", "read_snippet", "predict"}),
     409: frozenset(
         {
             "change_study",
@@ -96,8 +97,9 @@ REFUSALS: Mapping[int, frozenset[str]] = {
             "add_webhook",
         }
     ),
-    413: frozenset({"read_split"}),  # its dataset takes more memory or time than it may
-    501: frozenset({"predict", "add_webhook", "rotate_webhook"}),
+    # Its dataset or model takes more memory or time than it may.
+    413: frozenset({"read_split", "download_export", "download_comparison_export"}),
+    501: frozenset({"predict", "download_export", "download_comparison_export", "add_webhook", "rotate_webhook"}),
     507: frozenset({"upload_dataset", "profile_dataset", "read_model", "predict"}),
 }
 

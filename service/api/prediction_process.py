@@ -1,10 +1,8 @@
-"""Runs `regsweep predict` in a process of its own, so that the HTTP process never loads TensorFlow."""
+"""Predicts a file of rows by `regsweep predict` in a process of its own."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import re
 import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,16 +11,13 @@ from typing import Any
 
 import structlog
 
-from service.child_process import environment_without_secrets, memory_of, regsweep_command
+from service.api.keras_process import REFUSED, ran_out_of_memory, run_command
 from service.errors import FileLimitError, InvalidDatasetError, PredictorMissingError, ServiceError
 from service.reading_process import ReadingLimits
 from studies.spec.table import TableFormat
 
 _log = structlog.get_logger(__name__)
 _TIMEOUT_SECONDS = 600.0
-_LOOKS_SECONDS = 0.1
-_NO_MEMORY = re.compile("MemoryError|bad_alloc|ResourceExhausted|allocate memory|out of memory", re.IGNORECASE)
-_REFUSED = 2  # exit status of a command whose input is wrong
 
 
 def check_installed() -> None:
@@ -66,55 +61,30 @@ async def predict_rows(
         options = [*(["--strict"] if strict else []), *([] if id_column is None else [f"--id={id_column}"])]
         options += [] if encoding is None else [f"--encoding={encoding}"]
         options += [] if sheet is None else [f"--sheet={sheet}"]
-        status, message = await _run(
-            limits.memory,
-            max_parameters,
-            "predict",
-            str(model),
-            str(named),
-            "-o",
-            str(output),
-            "--unfamiliar",
-            str(unfamiliar),
-            *options,
-        )
-        if status == _REFUSED:
+        try:
+            status, message = await run_command(
+                limits.memory,
+                _TIMEOUT_SECONDS,
+                max_parameters,
+                "predict",
+                str(model),
+                str(named),
+                "-o",
+                str(output),
+                "--unfamiliar",
+                str(unfamiliar),
+                *options,
+            )
+        except TimeoutError as error:
+            raise InvalidDatasetError(
+                "file", f"took longer than {_TIMEOUT_SECONDS:.0f} seconds; send fewer rows at once"
+            ) from error
+        if status == REFUSED:
             raise InvalidDatasetError("file", message.removeprefix("regsweep: ").replace(str(named), "the file"))
         if status:
-            # Where TensorFlow gets no memory it ends its process, or says so in one of many ways.
-            if status < 0 or _NO_MEMORY.search(message):
+            if ran_out_of_memory(status, message):
                 _log.warning("the process that predicted a file died", code=status, said=message[-1000:])
                 raise FileLimitError.of_memory_or_damage(limits.memory)
             _log.error("predicting failed", code=status, said=message)
             raise ServiceError("predicting failed; the server's log says why")
         return Predicted(output.read_bytes(), json.loads(unfamiliar.read_bytes()))
-
-
-async def _run(memory: int, max_parameters: int, *arguments: str) -> tuple[int, str]:
-    """Run `regsweep …` in so much memory; return its exit status and its standard error."""
-    process = await asyncio.create_subprocess_exec(
-        *regsweep_command(*arguments),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        env=environment_without_secrets() | {"COLUMNS": "1000", "REGSWEEP_MAX_PARAMETERS": str(max_parameters)},
-    )  # fmt: skip
-    watching = asyncio.ensure_future(_watch(process, memory))
-    try:
-        _, message = await asyncio.wait_for(process.communicate(), _TIMEOUT_SECONDS)
-    except TimeoutError as error:
-        raise InvalidDatasetError(
-            "file", f"took longer than {_TIMEOUT_SECONDS:.0f} seconds; send fewer rows at once"
-        ) from error
-    finally:
-        watching.cancel()
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, message.decode(errors="replace").strip()
-
-
-async def _watch(process: asyncio.subprocess.Process, memory: int) -> None:
-    """Kill a process that holds more memory than it may."""
-    while process.returncode is None:
-        if memory_of(process.pid) > memory:
-            process.kill()
-        await asyncio.sleep(_LOOKS_SECONDS)

@@ -12,6 +12,7 @@ from service.cli import exporting_trackers
 from service.cli.exporting_optuna import export_optuna
 from service.cli.exporting_trials import export_trials
 from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, KeyOption, ServerOption, StudyName, write_file
+from service.cli.raw_models import export_keras, export_onnx, export_saved_model
 from service.cli.results import TechniqueOption
 from service.cli.source import open_source
 
@@ -34,6 +35,9 @@ export = typer.Typer(
 )
 export.command("trials")(export_trials)
 export.command("optuna")(export_optuna)
+export.command("keras")(export_keras)
+export.command("saved-model")(export_saved_model)
+export.command("onnx")(export_onnx)
 
 
 @export.command(ZIP)

@@ -18,6 +18,7 @@ from service.cli.keys import keys
 from service.cli.options import refuse
 from service.cli.output import say
 from service.cli.projects import projects
+from service.cli.raw_models import convert
 from service.cli.validate import validate
 from service.cli.webhooks import webhooks
 
@@ -34,6 +35,7 @@ for command in (
     results.model,
     results.snippet,
     results.predict,
+    convert,
     study_files.submit,
     validate,
     init,
@@ -113,7 +115,7 @@ def main() -> None:
         if extra is None:
             raise
         # These train or predict, and need more than the server's packages.
-        if extra == "server" and {*sys.argv[1:2]} & {"demo", "predict", "run", "worker"}:
+        if extra == "server" and {*sys.argv[1:2]} & {"convert", "demo", "predict", "run", "worker"}:
             extra = "worker"
         refuse(str(ExtraMissingError("this command", str(error.name), extra)))
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from service.errors import UnreachableError
 from service.extras import extra_of
 
 if TYPE_CHECKING:
+    from service.export import ExportFormat
     from service.schemas.changes import ChangeView
     from service.schemas.comparisons import ComparisonView
     from service.schemas.projects import ProjectView
@@ -66,8 +67,8 @@ class StudySource(Protocol):
     def model(self, name: str, technique: str | None = None, /) -> bytes:
         """A trained model, a .keras file."""
 
-    def export(self, name: str, technique: str | None = None, /) -> bytes:
-        """A model with its preprocessing, a zip."""
+    def export(self, name: str, technique: str | None = None, *, file_format: ExportFormat = "zip") -> bytes:
+        """A model with its preprocessing, a zip or one model that takes raw rows."""
 
     def snippet(self, name: str, technique: str | None = None, /) -> str:
         """Keras code."""

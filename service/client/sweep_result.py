@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import keras
     import pandas as pd
 
+    from service.export import ExportFormat
     from studies.analysis.results import Selection
     from studies.predictions import Predictions
 
@@ -79,10 +80,15 @@ class SweepResult:
         """The trained model, loaded with Keras; it takes inputs as they were prepared for training, see `export`."""
         return self.client.best_model(self.name, technique or self._technique)
 
-    def export(self, path: str | PathLike[str], technique: str | None = None) -> Path:
-        """Write the model with its preprocessing to a zip, for `regsweep.predict`; return the zip's path."""
+    def export(
+        self, path: str | PathLike[str], technique: str | None = None, *, file_format: ExportFormat = "zip"
+    ) -> Path:
+        """Write the model with its preprocessing to a zip, for `regsweep.predict`; return the file's path.
+
+        As "keras", "saved-model" (a zip) or "onnx" it is one model that takes raw rows.
+        """
         file = Path(path)
-        file.write_bytes(self.client.export(self.name, technique or self._technique))
+        file.write_bytes(self.client.export(self.name, technique or self._technique, file_format=file_format))
         return file
 
     def predict(self, rows: Data, technique: str | None = None) -> Predictions:

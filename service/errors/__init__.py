@@ -32,6 +32,7 @@ ServiceError
 ├── WorkersFailedError  no worker process becomes ready
 ├── NoWorkerError       a study waits and no worker is alive
 ├── PredictorMissingError 501  a server without TensorFlow cannot predict
+├── ConverterMissingError 501  a server without TensorFlow or ONNX cannot convert a model
 ├── EngineMissingError  workers cannot run without TensorFlow
 ├── ExtraMissingError   what is asked for needs an extra that is not installed
 ├── AddressError        the server cannot listen on its address
@@ -55,6 +56,7 @@ from service.errors.files import (
 )
 from service.errors.programs import (
     AddressError,
+    ConverterMissingError,
     EngineMissingError,
     ExtraMissingError,
     NoWorkerError,
@@ -85,6 +87,7 @@ __all__ = [
     "BadRequestError",
     "BusyError",
     "ConflictError",
+    "ConverterMissingError",
     "CutOffError",
     "DatasetInUseError",
     "DiskFullError",

@@ -56,6 +56,19 @@ class PredictorMissingError(ServiceError):
         )
 
 
+class ConverterMissingError(ServiceError):
+    """A server without TensorFlow or ONNX cannot convert a model."""
+
+    status = 501
+    title = "No converter"
+
+    def __init__(self, module: str) -> None:
+        super().__init__(
+            f"this server has no {module} to convert the model with; take the study's /export and run "
+            "`regsweep convert` on it where regsweep[worker,onnx] is installed"
+        )
+
+
 class AddressError(ServiceError):
     """The server cannot listen on its address."""
 

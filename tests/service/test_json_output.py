@@ -19,9 +19,10 @@ from tests.service.documents import study
 #: Commands that change something, run on, or hand out a file or code, which is what they print.
 OTHERS = {
     "run", "submit", "compare", "pause", "resume", "stop", "extend", "change", "delete", "serve", "worker", "demo",
-    "init", "model", "snippet", "predict",
+    "init", "convert", "model", "snippet", "predict",
     "import wandb", "import optuna", "import keras-tuner",
-    "export zip", "export optuna", "export trials", "export mlflow", "export tensorboard", "export wandb-offline",
+    "export zip", "export optuna", "export trials",
+    "export mlflow", "export tensorboard", "export wandb-offline", "export keras", "export saved-model", "export onnx",
     "datasets add", "datasets delete",
     "db backup",
     "projects create", "projects delete", "projects set",

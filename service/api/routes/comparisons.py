@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from service import limits
 from service.api.dependencies import (
     ArtifactsDependency,
     DashboardDependency,
     IfMatchDependency,
+    ReadingsDependency,
     SettingsDependency,
     StoreDependency,
 )
 from service.api.json_route import JsonRoute
 from service.api.model_choice import CandidateParameter
+from service.api.model_export import EXPORT_RESPONSES, FormatParameter, export_model
 from service.api.responses import download_response
-from service.export import bundle, model_path
+from service.export import model_path
 from service.schemas.comparisons import ComparisonView
 from service.storage.comparison_store import ComparisonStore
 from service.trained_models import find_delivered
@@ -65,14 +68,23 @@ def model(
     return download_response(artifacts.read(model_path(trial)), "application/octet-stream", f"{name} {candidate}.keras")
 
 
-@router.get("/comparison/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
-def export(
-    name: str, store: StoreDependency, artifacts: ArtifactsDependency, technique: CandidateParameter = None
+@router.get("/comparison/export", response_class=Response, responses=EXPORT_RESPONSES)
+async def export(
+    name: str,
+    request: Request,
+    store: StoreDependency,
+    artifacts: ArtifactsDependency,
+    readings: ReadingsDependency,
+    settings: SettingsDependency,
+    technique: CandidateParameter = None,
+    file_format: FormatParameter = "zip",
 ) -> Response:
-    """Download the same model with the fitted preprocessing of its raw rows and a README, as a zip."""
-    candidate, trial = find_delivered(store, name, technique)
-    content = bundle(artifacts, trial, store.detail(trial), f"{name} {candidate}")
-    return download_response(content, "application/zip", f"{name} {candidate}.zip")
+    """Download the same model with the fitted preprocessing of its raw rows and a README, as a zip, or both as one
+    model that takes raw rows.
+    """
+    candidate, trial = await run_in_threadpool(find_delivered, store, name, technique)
+    title = f"{name} {candidate}"
+    return await export_model(request, readings, settings.max_parameters, store, artifacts, trial, title, file_format)
 
 
 @router.post("/comparison/stop")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from service.api.dependencies import ArtifactsDependency, StoreDependency
+from service.api.dependencies import ArtifactsDependency, ReadingsDependency, SettingsDependency, StoreDependency
 from service.api.model_choice import CandidateParameter, TrialParameter, check_one_named
+from service.api.model_export import EXPORT_RESPONSES, FormatParameter, export_model
 from service.api.responses import download_response
-from service.export import bundle, model_path
+from service.export import model_path
 from service.snippets import candidate_code, trial_code
 from service.trained_models import find_trial
 
@@ -23,12 +25,23 @@ def model(name: str, store: StoreDependency, artifacts: ArtifactsDependency, tri
     )
 
 
-@router.get("/export", response_class=Response, responses={200: {"content": {"application/zip": {}}}})
-def export(name: str, store: StoreDependency, artifacts: ArtifactsDependency, trial: TrialParameter = None) -> Response:
-    """Download the best trial's model with the fitted preprocessing of its raw rows and a README, as a zip."""
-    _, record = find_trial(store, name, trial)
-    content = bundle(artifacts, record, store.detail(record), f"{name} {record.number}")
-    return download_response(content, "application/zip", f"{name} {record.number}.zip")
+@router.get("/export", response_class=Response, responses=EXPORT_RESPONSES)
+async def export(
+    name: str,
+    request: Request,
+    store: StoreDependency,
+    artifacts: ArtifactsDependency,
+    readings: ReadingsDependency,
+    settings: SettingsDependency,
+    trial: TrialParameter = None,
+    file_format: FormatParameter = "zip",
+) -> Response:
+    """Download the best trial's model with the fitted preprocessing of its raw rows and a README, as a zip, or both as
+    one model that takes raw rows.
+    """
+    _, record = await run_in_threadpool(find_trial, store, name, trial)
+    title = f"{name} {record.number}"
+    return await export_model(request, readings, settings.max_parameters, store, artifacts, record, title, file_format)
 
 
 @router.get("/snippet", response_class=Response, responses={200: {"content": {"text/x-python": {}}}})

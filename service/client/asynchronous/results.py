@@ -14,6 +14,7 @@ from service.client.report_page import ReportPage
 if TYPE_CHECKING:
     import keras
 
+    from service.export import ExportFormat
     from studies.predictions import Predictions
 
 
@@ -44,9 +45,20 @@ class ResultCalls(Transport):
         """
         return load_model(await self.model(name, technique, trial=trial))
 
-    async def export(self, name: str, technique: str | None = None, *, trial: int | None = None) -> bytes:
-        """A model with its preprocessing, the bytes of a zip, which `regsweep.predict` takes."""
-        return await self._of_model(name, "export", technique, trial)
+    async def export(
+        self,
+        name: str,
+        technique: str | None = None,
+        *,
+        trial: int | None = None,
+        file_format: ExportFormat = "zip",
+    ) -> bytes:
+        """A model with its preprocessing: the bytes of a zip, which `regsweep.predict` takes.
+
+        As "keras", "saved-model" or "onnx" it is one model that takes raw rows and needs nothing of regsweep: the bytes
+        of a file, or of a SavedModel's folder a zip.
+        """
+        return await self._of_model(name, "export", technique, trial, format=file_format)
 
     async def snippet(self, name: str, technique: str | None = None, *, trial: int | None = None) -> str:
         """Keras code that rebuilds and trains a model."""
@@ -74,11 +86,11 @@ class ResultCalls(Transport):
         answer = await self._upload(path, rows, {**options, "strict": strict})
         return read_predictions(answer.content)
 
-    async def _of_model(self, name: str, what: str, technique: str | None, trial: int | None) -> bytes:
+    async def _of_model(self, name: str, what: str, technique: str | None, trial: int | None, **options: str) -> bytes:
         if technique is None:
             path = fill("/v1/studies/{name}/{what}", name=name, what=what)
-            return await self._read_bytes(path, params=query(trial=trial))
+            return await self._read_bytes(path, params=query(trial=trial, **options))
         if trial is not None:
             raise ValueError("name a trial or a technique, not both")
         path = fill("/v1/studies/{name}/comparison/{what}", name=name, what=what)
-        return await self._read_bytes(path, params=query(technique=technique))
+        return await self._read_bytes(path, params=query(technique=technique, **options))
