@@ -44,7 +44,7 @@ def opened(archive: zipfile.ZipFile) -> Iterator[Any]:
         import h5py
     except ImportError as error:
         raise ConfigError(
-            "its weights are read by h5py, which is not installed here: pip install h5py, or regsweep[worker]"
+            "its weights are read by h5py, which is not installed here: pip install h5py, or regsweep[server]"
         ) from error
     with archive.open(_WEIGHTS) as member, io.BytesIO() as file:  # who reads for a stranger writes no file
         while block := member.read(_BLOCK_BYTES):
