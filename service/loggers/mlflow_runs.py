@@ -1,7 +1,8 @@
 """The runs of one study in MLflow: found again by their tag `regsweep.key`, and made where they are missing.
 
-MLflow has no key that only one run may have. Each run is looked for again right before it is made, and of those that
-two programs made in the same moment all but one go to MLflow's bin when the study is opened the next time.
+MLflow has no key that only one run may have. Runs are looked for again before they are made: not each, for MLflow
+goes through all runs of the experiment, but each once another program was seen to make one. Of those that two programs
+made in the same moment all but one go to MLflow's bin when the study is opened the next time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from service.loggers.runs import KEPT, Points
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 DIGEST = "regsweep.digest"
 _KEY, _STUDY = "regsweep.key", "regsweep.study_key"
 _PAGE = 1000
+_LOOKS_SECONDS = 2.0
 _MAX_PARAMS, _MAX_PARAM, _MAX_TAG = 100, 6000, 8000  # a request, and characters of a value
 _UNFIT = re.compile(r"[^/\w.\-: ]")  # in the name of a param or a metric
 
@@ -48,6 +50,7 @@ class StudyRuns:
         """Find all that are there."""
         self._client, self._experiment, self._study_key = client, experiment, study_key
         self._runs: dict[str, LoggedRun] = {}
+        self._looked, self._is_shared = float("-inf"), False
         # One that was logged whole leads; by its id any program takes the same.
         found = sorted(self._search(_STUDY, study_key), key=lambda run: (DIGEST not in run.data.tags, run.info.run_id))
         for run in found:
@@ -62,7 +65,10 @@ class StudyRuns:
 
     def make(self, key: str, name: str, tags: Mapping[str, str], start: datetime) -> LoggedRun:
         """Make the run of a key, unless another program has made it meanwhile."""
-        found = next(self._search(_KEY, key), None)
+        found = None
+        if self._is_shared or monotonic() - self._looked > _LOOKS_SECONDS:
+            found = next(self._search(_KEY, key), None)
+            self._looked, self._is_shared = monotonic(), self._is_shared or found is not None
         if found is None:
             tags = fit_tags({**tags, _KEY: key, _STUDY: self._study_key, "mlflow.source.name": "regsweep"})
             run = self._client.create_run(self._experiment, milliseconds(start), tags, name)
