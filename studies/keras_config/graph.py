@@ -102,9 +102,17 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """An input as the user's model has it."""
+
+    name: str
+    shape: tuple[int | None, ...] | None  # of one row; None when the config leaves it open
+
+
 @dataclass(frozen=True)
 class Graph:
-    """A model of one input and one output."""
+    """A model of one input and one output; several inputs are parts of the one, cut out by its first calls."""
 
     layers: tuple[Layer, ...]  # in the order of their first calls
     calls: tuple[Call, ...]  # each behind those it depends on
@@ -112,11 +120,18 @@ class Graph:
     shape: tuple[int | None, ...] | None  # of one row; None when the config leaves it open
     output: Tensor
     sequential: bool
+    inputs: tuple[ModelInput, ...] = ()  # of a user's model, in its order
 
     @cached_property
     def by_name(self) -> Mapping[str, Layer]:
         """The layers by name."""
         return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def dividing(self) -> frozenset[str]:
+        """The operations that cut the inputs out of the one, those named as the inputs last; none where it is one."""
+        inputs = {each.name for each in self.inputs} - {self.input}
+        return frozenset(inputs.union(*map(self.ancestors, inputs)) - {self.input})
 
     @cached_property
     def _callers(self) -> Mapping[Tensor, Call]:

@@ -19,6 +19,9 @@ from studies.keras_config.shapes import result_shape
 
 Positions = npt.NDArray[np.int64]
 _DISCRETIZATION = "Discretization"
+_CODE = "argmax"  # of a category's inputs: the number of the level
+#: Layers and operations that number what they are given, from 0.
+_NUMBERING = {_DISCRETIZATION, _CODE}
 #: Values that are followed through one call: a layer that repeats them may double them, and the next again.
 _MAX_POSITIONS = 10_000_000
 #: Where a tensor's values come from: the positions of the row's values in it, or the number of bins that they number;
@@ -69,7 +72,7 @@ def computed_from(graph: Graph, layer: Layer) -> frozenset[str]:
         if kind in _MOVES:
             sources = [source for call in graph.calls if call.result == tensor for source in call.tensors]
             before += [source for source in sources if source not in before]
-        elif kind not in {None, _DISCRETIZATION}:
+        elif kind not in {None, *_NUMBERING}:
             names = graph.ancestors(layer.name) & graph.by_name.keys()
             return frozenset(graph.by_name[name].kind for name in names)
     return frozenset()
@@ -94,8 +97,8 @@ def _looked_up(layer: Layer, embedding: Layer, origins: Sequence[_Origin]) -> tu
         return tuple(np.unique(origin).tolist())
     if origin > size:
         raise ConfigError(
-            f"{layer.location}: has {size} rows to look up, and the Discretization before it gives {origin} numbers; "
-            f"right is input_dim={origin}"
+            f"{layer.location}: has {size} rows to look up, and what it looks up, the bins of a Discretization or the "
+            f"levels of a column, gives {origin} numbers; right is input_dim={origin}"
         )
     return ()
 
@@ -114,6 +117,8 @@ def _follow(layer: Layer, call: Call, origins: Mapping[Tensor, _Origin]) -> _Ori
     if layer.kind == _DISCRETIZATION:
         return len(_boundaries(layer.argument("bin_boundaries"))) + 1
     sources = [origins[tensor] for tensor in call.tensors]
+    if layer.kind == _CODE:
+        return int(np.shape(sources[0])[1])
     move = _MOVES.get(layer.kind)
     if move is None or any(source is None for source in sources):
         return None

@@ -13,7 +13,7 @@ from studies.keras_config.graph import Call, Layer
 #: The setting that stands behind the tensors, unless it is given by its name.
 _POSITIONAL = {"getitem": "key", "reshape": "newshape", "transpose": "axes"}
 #: Operations that mix the values along an axis.
-_ACROSS = {"mean", "sum", "max", "softmax"}
+_ACROSS = {"mean", "sum", "max", "softmax", "argmax"}
 _DEFAULTS = {"axis": None, "keepdims": False, "axes": None}
 
 
@@ -70,5 +70,5 @@ _RULES: Mapping[str, Callable[[Sequence[Shape], Mapping[str, Any]], Shape]] = {
     "reshape": lambda shapes, settings: reshape(shapes[0], repeat(settings["newshape"], 1)),
     "transpose": _transpose,
     "expand_dims": _expand_dims,
-    **dict.fromkeys(("squeeze", "mean", "sum", "max"), _reduce),
+    **dict.fromkeys(("squeeze", "mean", "sum", "max", "argmax"), _reduce),
 }

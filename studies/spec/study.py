@@ -177,6 +177,16 @@ class StudySpec(FrozenModel):
         """The same study under another name."""
         return self.model_copy(update={"name": name})
 
+    @field_validator("model")
+    @classmethod
+    def _fit_to_dataset(cls, model: ModelSpec, info: ValidationInfo) -> ModelSpec:
+        dataset = info.data.get("dataset")  # None when it is invalid itself
+        if dataset is None or not isinstance(model, KerasSpec):
+            return model
+        # Those of an uploaded dataset are known to the service that has it, and a study keeps only what it needs.
+        columns = (info.context or {}).get("columns", dataset.columns)
+        return model.for_dataset(columns, dataset.facts.shape, dataset.facts.no_input)
+
     @field_validator("space")
     @classmethod
     def _fit_to_model(cls, space: SearchSpace, info: ValidationInfo) -> SearchSpace:

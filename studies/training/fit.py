@@ -45,7 +45,7 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch, models: FitModels | N
     result = callback.result()
     # The next trial trains in the same model.
     plain.set_weights(model.get_weights())
-    return Trained(result, partial(save_model, plain))
+    return Trained(result, partial(save_model, plain, job, data))
 
 
 class _FitCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types

@@ -190,8 +190,9 @@ class LaneGroup:
         return ModelValues(*([array.numpy()[index].copy() for array in arrays] for arrays in stacks))
 
     def _save(self, job: Job, kept: ModelValues, path: Path) -> None:
-        model = build_plain_model(job, self._folds[job.fold])
+        data = self._folds[job.fold]
+        model = build_plain_model(job, data)
         for variables, values in ((model.trainable_weights, kept.weights), (model.non_trainable_weights, kept.state)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        save_model(model, path)
+        save_model(model, job, data, path)

@@ -9,17 +9,26 @@ import numpy as np
 
 from studies.datasets.preprocessing import PreparedData
 from studies.models import proximal
-from studies.models.architecture import design, learning_rate_expression, optimizer_expression
+from studies.models.architecture import Architecture, design, learning_rate_expression, optimizer_expression
 from studies.models.expression import Expression
 from studies.training.result import Job
 
 
 def build_plain_model(job: Job, data: PreparedData) -> keras.Model:
-    """Build and compile the model of a trial as a user would, with one of Keras' own optimizers."""
-    hyper, training = job.hyperparameters, job.spec.training
-    architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
-    model = architecture.build()
-    optimizer = optimizer_expression(training.optimizer, learning_rate(job, data))
+    """Build and compile the model of a trial as a user would, with one of Keras' own optimizers.
+
+    Where the user's has several inputs, they are parts of one, a row.
+    """
+    architecture = _design(job, data)
+    return _compile_plain(architecture.build(), architecture, job, data)
+
+
+def _design(job: Job, data: PreparedData) -> Architecture:
+    return design(job.spec.model, data.input_shape, data.task, data.classes, job.hyperparameters.regularization)
+
+
+def _compile_plain(model: keras.Model, architecture: Architecture, job: Job, data: PreparedData) -> keras.Model:
+    optimizer = optimizer_expression(job.spec.training.optimizer, learning_rate(job, data))
     _compile(model, optimizer.evaluate(), architecture.loss)
     return model
 
@@ -68,8 +77,15 @@ def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: st
     )
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Write a plain model, which holds the weights of a trial, as a .keras file."""
+def save_model(model: keras.Model, job: Job, data: PreparedData, path: Path) -> None:
+    """Write a plain model, which holds the weights of a trial, as a .keras file with the inputs of the user's model."""
+    architecture = _design(job, data)
+    if architecture.divides:
+        divided = architecture.build_divided()
+        for layer in divided.layers:
+            if layer.weights:
+                layer.set_weights(model.get_layer(layer.name).get_weights())
+        model = _compile_plain(divided, architecture, job, data)
     # Keras cannot load a compiled model whose optimizer was never built.
     model.optimizer.build(model.trainable_variables)
     model.save(path)
