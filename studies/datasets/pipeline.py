@@ -28,10 +28,16 @@ def fit(layout: Layout, x: Array, rows: npt.NDArray[np.int64], raw: Collection[i
 
     Inputs that are 0 or 1 everywhere are in no block, and neither are those of `raw`, which stay as they are.
     """
-    return tuple(
+    blocks = [
         Block(inputs, _transformer(filled, scaled).fit(x[rows[:, np.newaxis], inputs]))
         for filled, scaled, inputs in _groups(layout, len(rows), raw)
-    )
+    ]
+    arrays = [
+        Block(inputs, _scaled_together(x[rows, array.start : array.stop], len(inputs)))
+        for array in layout.arrays
+        if (inputs := tuple(sorted(set(array).difference(raw))))
+    ]
+    return (*blocks, *arrays)
 
 
 def transform(blocks: Sequence[Block], x: Array) -> Array:
@@ -59,6 +65,18 @@ def _transformer(filled: bool, scaled: bool) -> Any:
     # Where no training row has a value there is no median, and every fold must give the same inputs: then it is 0.
     steps = [SimpleImputer(strategy="median", keep_empty_features=True)] if filled else []
     return make_pipeline(*steps, *([StandardScaler()] if scaled else []))
+
+
+def _scaled_together(values: Array, inputs: int) -> Any:
+    """A transformer of so many inputs that standardises all of an array's values alike, as those of images are."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    scaler, deviation = StandardScaler(), values.std(dtype=np.float64)
+    scaler.mean_ = np.full(inputs, values.mean(dtype=np.float64))
+    scaler.scale_ = np.full(inputs, deviation or 1.0)
+    scaler.var_, scaler.n_features_in_, scaler.n_samples_seen_ = np.square(scaler.scale_), inputs, len(values)
+    return make_pipeline(scaler)
 
 
 def scaling(blocks: Sequence[Block], inputs: int) -> tuple[Array, Array]:

@@ -32,6 +32,8 @@ class Span:
 
 #: The values of each input, by its name.
 Spans = tuple[tuple[str, tuple[Span, ...]], ...]
+#: The inputs of a model and the values of each; empty where its one input is the row.
+Division = tuple[tuple[ModelInput, tuple[Span, ...]], ...]
 
 
 def join(graph: Graph, spans: Spans | None) -> Graph:
@@ -87,11 +89,17 @@ def whole_shape(model_input: ModelInput) -> tuple[int, ...]:
     return tuple(size for size in sizes if size is not None)
 
 
-def divide(x: Array, model_input: ModelInput, spans: Sequence[Span]) -> Array:
-    """Cut an input out of rows, float32 (rows, values), as the operations of `join` do."""
+def divide(x: Array, division: Division) -> Array | dict[str, Array]:
+    """Cut the inputs out of rows, float32 (rows, values), as the operations of `join` do; rows where there are none."""
+    if not division:
+        return x
+    return {each.name: _cut(x, spans).reshape(-1, *whole_shape(each)) for each, spans in division}
+
+
+def _cut(x: Array, spans: Sequence[Span]) -> Array:
     parts = [x[:, span.first : span.end] for span in spans]
     parts = [part.argmax(axis=1, keepdims=True) if s.code else part for s, part in zip(spans, parts, strict=True)]
-    return np.concatenate(parts, axis=1).astype(np.float32).reshape(-1, *whole_shape(model_input))
+    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def _cut_out(

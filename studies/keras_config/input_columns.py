@@ -93,7 +93,8 @@ class _Offered:
             shape = whole_shape(model_input)
             raise ConfigError(
                 f"nothing is said of the input '{model_input.name}' of shape {shape}, and no column or array has its "
-                f"name; right is inputs: {{{model_input.name}: [column, …]}} with {prod(shape)} of {self._quoted()}{self._advice}"
+                f"name; right is inputs: {{{model_input.name}: [column, …]}} with {prod(shape)} of {self._quoted()}"
+                + self._advice
             )
         names: list[str] = []
         for name in asked:

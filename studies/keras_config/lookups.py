@@ -118,7 +118,8 @@ def _follow(layer: Layer, call: Call, origins: Mapping[Tensor, _Origin]) -> _Ori
         return len(_boundaries(layer.argument("bin_boundaries"))) + 1
     sources = [origins[tensor] for tensor in call.tensors]
     if layer.kind == _CODE:
-        return int(np.shape(sources[0])[1])
+        levels = sources[0]
+        return levels.shape[1] if isinstance(levels, np.ndarray) else None
     move = _MOVES.get(layer.kind)
     if move is None or any(source is None for source in sources):
         return None

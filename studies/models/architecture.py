@@ -40,7 +40,7 @@ class Architecture:
         return keras.Sequential([layer.evaluate(constructors or {}) for layer in self.layers])
 
     def build_divided(self) -> Any:
-        """Build the Keras model with the inputs that the user's has, where these are parts of a row; else as `build`."""
+        """Build the Keras model with the inputs of the user's model; see `divides`."""
         return self.build() if self.wiring is None else self.wiring.build_divided(self.layers)
 
     @property

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, StrictBool, WithJs
 
 from studies.frozen_model import AtMost, FrozenModel
 from studies.keras_config import input_columns, reading
-from studies.keras_config.division import Span, Spans
+from studies.keras_config.division import Division, Span, Spans
 from studies.keras_config.dropout import insert_dropout
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Graph
@@ -175,6 +175,12 @@ class KerasSpec(FrozenModel):
     def spans(self) -> Spans | None:
         """The place of each input in a row; None where the model's one input is the row."""
         return tuple(self.positions.items()) if self.positions else None
+
+    @property
+    def division(self) -> Division:
+        """Its inputs, each with its place in a row; empty where its one input is the row."""
+        places = dict(self.positions)
+        return tuple((each, places[each.name]) for each in self.graph.inputs) if places else ()
 
     @property
     def graph(self) -> Graph:

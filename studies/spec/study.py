@@ -11,6 +11,7 @@ from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_v
 from studies import seeds
 from studies.frozen_model import AtMost, FrozenModel
 from studies.keras_config import compatibility
+from studies.keras_config.division import Division
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.lanes import find_lane_obstacle
 from studies.keras_config.lookups import Lookup, find_lookups
@@ -256,6 +257,11 @@ class StudySpec(FrozenModel):
     def lookups(self) -> tuple[Lookup, ...]:
         """What the model looks up, and so gets as it stands."""
         return find_lookups(self.model.graph, self.dataset.facts.shape) if isinstance(self.model, KerasSpec) else ()
+
+    @property
+    def division(self) -> Division:
+        """The inputs of the model that are parts of a row; empty where its one input is the row."""
+        return self.model.division if isinstance(self.model, KerasSpec) else ()
 
     def _check_user_model(self, model: KerasSpec) -> None:
         facts = self.dataset.facts

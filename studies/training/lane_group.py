@@ -22,7 +22,7 @@ from studies.training.program import Program
 from studies.training.progress import TrainingProgress
 from studies.training.result import EpochReport, Job, Trained, TrainingState, Trials, all_metrics
 from studies.training.step import ModelValues
-from studies.training.trial_model import build_plain_model, save_model
+from studies.training.trial_model import build_plain_model, save_trial_model
 
 _ENGINE: EngineName = "lanes"
 
@@ -195,4 +195,4 @@ class LaneGroup:
         for variables, values in ((model.trainable_weights, kept.weights), (model.non_trainable_weights, kept.state)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        save_model(model, job, data, path)
+        save_trial_model(model, job, data, path)

@@ -77,8 +77,8 @@ def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: st
     )
 
 
-def save_model(model: keras.Model, job: Job, data: PreparedData, path: Path) -> None:
-    """Write a plain model, which holds the weights of a trial, as a .keras file with the inputs of the user's model."""
+def save_trial_model(model: keras.Model, job: Job, data: PreparedData, path: Path) -> None:
+    """Write the plain model of a trial as a .keras file, with the inputs of the user's model."""
     architecture = _design(job, data)
     if architecture.divides:
         divided = architecture.build_divided()
@@ -86,6 +86,11 @@ def save_model(model: keras.Model, job: Job, data: PreparedData, path: Path) -> 
             if layer.weights:
                 layer.set_weights(model.get_layer(layer.name).get_weights())
         model = _compile_plain(divided, architecture, job, data)
+    save_model(model, path)
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Write a plain model, which holds the weights of a trial, as a .keras file."""
     # Keras cannot load a compiled model whose optimizer was never built.
     model.optimizer.build(model.trainable_variables)
     model.save(path)
