@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from studies.array import Array
 from studies.keras_config.errors import ConfigError
-from studies.keras_config.graph import Call, Graph, Layer, ModelInput, Tensor
+from studies.keras_config.graph import CUT, Call, Graph, Layer, ModelInput, Tensor
 
 _ROW = "row"
 
@@ -47,19 +46,27 @@ def join(graph: Graph, spans: Spans | None) -> Graph:
         if len(graph.inputs) == 1:
             return graph
         spans = consecutive(graph.inputs)
-    used = {*graph.by_name, *(each.name for each in graph.inputs)}
-    row = _free_name(_ROW, used)
-    parts, operations = dict(spans), list[tuple[Layer, Call]]()
-    for each in graph.inputs:
-        operations += _cut_out(each, parts[each.name], Tensor(row), used)
+    row, places = _ROW, dict(spans)
+    while row in {*graph.by_name, *places}:
+        row += "_"
+    cuts = [(each, _call_of(each, places[each.name], row)) for each in graph.inputs]
     return replace(
         graph,
-        layers=(*(layer for layer, _ in operations), *graph.layers),
-        calls=(*(call for _, call in operations), *graph.calls),
+        layers=(*(_layer_of(each) for each, _ in cuts), *graph.layers),
+        calls=(*(call for _, call in cuts), *graph.calls),
         input=row,
-        shape=(max(span.end for of_input in parts.values() for span in of_input),),
+        shape=(max(span.end for of_input in places.values() for span in of_input),),
         sequential=False,
     )
+
+
+def _layer_of(model_input: ModelInput) -> Layer:
+    """The operation that cuts an input out; it has the input's name, and so stands where that stood."""
+    return Layer(model_input.name, CUT, f"the input '{model_input.name}'", operation=True)
+
+
+def _call_of(model_input: ModelInput, spans: Sequence[Span], row: str) -> Call:
+    return Call(model_input.name, 0, (Tensor(row), tuple(spans), whole_shape(model_input)))
 
 
 def consecutive(inputs: Sequence[ModelInput]) -> Spans:
@@ -100,36 +107,3 @@ def _cut(x: Array, spans: Sequence[Span]) -> Array:
     parts = [x[:, span.first : span.end] for span in spans]
     parts = [part.argmax(axis=1, keepdims=True) if s.code else part for s, part in zip(spans, parts, strict=True)]
     return np.concatenate(parts, axis=1).astype(np.float32)
-
-
-def _cut_out(
-    model_input: ModelInput, spans: Sequence[Span], row: Tensor, used: set[str]
-) -> Iterator[tuple[Layer, Call]]:
-    """Write the operations that cut one input out; the last has its name, so that it stands where the input stood."""
-    steps: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
-    names: list[str] = []
-
-    def add(kind: str, *arguments: Any, **keywords: Any) -> Tensor:
-        steps.append((kind, arguments, keywords))
-        names.append(_free_name(f"{model_input.name}_{len(names)}", used))
-        return Tensor(names[-1])
-
-    parts = []
-    for span in spans:
-        part = add("getitem", row, (slice(None), slice(span.first, span.end)))
-        parts.append(add("argmax", part, axis=1, keepdims=True) if span.code else part)
-    joined = add("concatenate", tuple(parts), axis=1) if len(parts) > 1 else parts[0]
-    shape = whole_shape(model_input)
-    if len(shape) != 1:
-        add("reshape", joined, (-1, *shape))
-    names[-1] = model_input.name
-    for (kind, arguments, keywords), name in zip(steps, names, strict=True):
-        location = f"the input '{model_input.name}'"
-        yield Layer(name, kind, location, operation=True), Call(name, 0, arguments, keywords)
-
-
-def _free_name(name: str, used: set[str]) -> str:
-    while name in used:
-        name += "_"
-    used.add(name)
-    return name

@@ -9,6 +9,8 @@ from typing import Any
 
 from studies.keras_config.catalog import LAYERS
 
+#: The operation that cuts an input of a model out of a row; see `division`.
+CUT = "cut"
 #: Kinds that may stand between the last Dense layer and the output.
 _ACTIVATIONS = {"Activation", "Softmax", "ReLU", "softmax", "sigmoid", "relu", "tanh"}
 
@@ -129,9 +131,8 @@ class Graph:
 
     @cached_property
     def dividing(self) -> frozenset[str]:
-        """The operations that cut the inputs out of the one, those named as the inputs last; none where it is one."""
-        inputs = {each.name for each in self.inputs} - {self.input}
-        return frozenset(inputs.union(*map(self.ancestors, inputs)) - {self.input})
+        """The operations that cut inputs out of a row, by the inputs' names; none where the one input is the row."""
+        return frozenset(layer.name for layer in self.layers if layer.kind == CUT)
 
     @cached_property
     def _callers(self) -> Mapping[Tensor, Call]:

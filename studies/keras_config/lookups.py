@@ -13,15 +13,14 @@ import numpy.typing as npt
 
 from studies.keras_config.dimensions import Shape, repeat
 from studies.keras_config.errors import ConfigError
-from studies.keras_config.graph import Call, Graph, Layer, Tensor
+from studies.keras_config.graph import CUT, Call, Graph, Layer, Tensor
 from studies.keras_config.operation_shapes import settings
 from studies.keras_config.shapes import result_shape
 
 Positions = npt.NDArray[np.int64]
 _DISCRETIZATION = "Discretization"
-_CODE = "argmax"  # of a category's inputs: the number of the level
 #: Layers and operations that number what they are given, from 0.
-_NUMBERING = {_DISCRETIZATION, _CODE}
+_NUMBERING = {_DISCRETIZATION, CUT}
 #: Values that are followed through one call: a layer that repeats them may double them, and the next again.
 _MAX_POSITIONS = 10_000_000
 #: Where a tensor's values come from: the positions of the row's values in it, or the number of bins that they number;
@@ -117,9 +116,8 @@ def _follow(layer: Layer, call: Call, origins: Mapping[Tensor, _Origin]) -> _Ori
     if layer.kind == _DISCRETIZATION:
         return len(_boundaries(layer.argument("bin_boundaries"))) + 1
     sources = [origins[tensor] for tensor in call.tensors]
-    if layer.kind == _CODE:
-        levels = sources[0]
-        return levels.shape[1] if isinstance(levels, np.ndarray) else None
+    if layer.kind == CUT:
+        return _cut(call, sources[0])
     move = _MOVES.get(layer.kind)
     if move is None or any(source is None for source in sources):
         return None
@@ -134,6 +132,15 @@ def _follow(layer: Layer, call: Call, origins: Mapping[Tensor, _Origin]) -> _Ori
     except (ValueError, LookupError, TypeError, ArithmeticError):
         return None  # layers that do not fit each other are refused elsewhere, with the reason
     return moved if len(moved.shape) and moved.shape[0] == 1 else None
+
+
+def _cut(call: Call, row: _Origin) -> _Origin:
+    """The origin of an input: the row's values, or the number of a category's levels, of several the most."""
+    _, spans, shape = call.arguments
+    codes = [span.end - span.first for span in spans if span.code]
+    if codes or not isinstance(row, np.ndarray):
+        return max(codes) if len(codes) == len(spans) else None
+    return np.concatenate([row[:, span.first : span.end] for span in spans], axis=1).reshape(1, *shape)
 
 
 def _boundaries(value: float | tuple[float, ...]) -> tuple[float, ...]:

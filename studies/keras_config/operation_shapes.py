@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 
 from studies.keras_config.dimensions import Shape, concatenate, reduce, repeat, reshape
-from studies.keras_config.graph import Call, Layer
+from studies.keras_config.graph import CUT, Call, Layer
 
 #: The setting that stands behind the tensors, unless it is given by its name.
 _POSITIONAL = {"getitem": "key", "reshape": "newshape", "transpose": "axes"}
 #: Operations that mix the values along an axis.
-_ACROSS = {"mean", "sum", "max", "softmax", "argmax"}
+_ACROSS = {"mean", "sum", "max", "softmax"}
 _DEFAULTS = {"axis": None, "keepdims": False, "axes": None}
 
 
 def operation_shape(kind: str, call: Call, shapes: Sequence[Shape]) -> Shape:
     """The shape that a call of an operation gives for tensors of these shapes."""
+    if kind == CUT:
+        return (shapes[0][0], *call.arguments[-1])
     rule = _RULES.get(kind)
     if rule is None:
         return tuple(np.broadcast_shapes(*shapes))
@@ -70,5 +72,5 @@ _RULES: Mapping[str, Callable[[Sequence[Shape], Mapping[str, Any]], Shape]] = {
     "reshape": lambda shapes, settings: reshape(shapes[0], repeat(settings["newshape"], 1)),
     "transpose": _transpose,
     "expand_dims": _expand_dims,
-    **dict.fromkeys(("squeeze", "mean", "sum", "max", "argmax"), _reduce),
+    **dict.fromkeys(("squeeze", "mean", "sum", "max"), _reduce),
 }

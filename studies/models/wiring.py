@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studies.keras_config.division import whole_shape
-from studies.keras_config.graph import Call, Graph, Tensor
+from studies.keras_config.graph import CUT, Call, Graph, Tensor
 from studies.models.expression import Expression
 
 _GETITEM = "getitem"
@@ -74,6 +74,9 @@ class Wiring:
             operation = self._operation(call)
             if operation == _GETITEM:
                 target: Any = operator.getitem
+            elif operation == CUT:
+                values[call.result] = _cut(call, values)
+                continue
             elif operation:
                 target = getattr(keras.ops, operation)
             else:
@@ -148,6 +151,13 @@ class Wiring:
         tensors = [*map(Tensor, inputs), *(call.result for call in self._user_calls)]
         suffixes = {t: f"_{t.number + 1}" if t.number else "" for t in tensors}
         return {tensor: free(_identifier(tensor.layer) + suffixes[tensor]) for tensor in tensors}, layers
+
+
+def _cut(call: Call, values: Mapping[Tensor, Any]) -> Any:
+    from studies.models.cut import Cut
+
+    row, spans, shape = call.arguments
+    return Cut(spans, shape, name=call.layer)(values[row])
 
 
 def _identifier(name: str) -> str:
