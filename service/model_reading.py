@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from service.schemas.models import LayerView, ModelView
+from service.schemas.models import InputView, LayerView, ModelView
 from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
 from studies.field_errors import field_errors
@@ -25,7 +25,7 @@ def read_model(path: Path) -> ModelView:
     graph = spec.graph
     _check_names(graph)
     calls = _measure(graph)
-    row = None if graph.shape is None or None in graph.shape else list(graph.shape)
+    row = None if graph.dividing or graph.shape is None or None in graph.shape else list(graph.shape)
     layers = [
         LayerView(
             name=layer.name,
@@ -34,6 +34,7 @@ def read_model(path: Path) -> ModelView:
             parameters=None if call is None else call.parameters,
         )
         for layer, call in ((layer, calls.get(layer.name)) for layer in graph.layers)
+        if layer.name not in graph.dividing
     ]
     output = calls.get(graph.output.layer)
     return ModelView(
@@ -42,6 +43,9 @@ def read_model(path: Path) -> ModelView:
         layers=layers,
         drops=bool(spec.dropped_layers),
         parameters=sum(call.parameters for call in calls.values()) if calls else None,
+        inputs=[
+            InputView(name=each.name, shape=None if each.shape is None else list(each.shape)) for each in graph.inputs
+        ],
         input_shape=row,
         output_units=None if output is None else output.output[-1],
     )

@@ -18,9 +18,10 @@ _MAX_BYTES = 4 * MAX_CHARACTERS  # UTF-8 has at most four a character
 
 
 def replace_model(model: Any, path: Path) -> dict[str, Any]:
-    """Put a file's model in the place of a study's `model`; `insert_dropout` of a Keras model stays."""
-    insert = isinstance(model, dict) and model.get("kind") == "keras" and model.get("insert_dropout", False)
-    return {"kind": "keras", "config": read(path), "insert_dropout": insert}
+    """Put a file's model in the place of a study's `model`; `insert_dropout` and `inputs` of a Keras model stay."""
+    own = model if isinstance(model, dict) and model.get("kind") == "keras" else {}
+    kept = {"inputs": own["inputs"]} if "inputs" in own else {}
+    return {"kind": "keras", "config": read(path), "insert_dropout": own.get("insert_dropout", False), **kept}
 
 
 def read(path: Path) -> str:
