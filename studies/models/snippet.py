@@ -152,7 +152,8 @@ def _describe_rows(spec: StudySpec) -> str:
     if not isinstance(spec.model, KerasSpec) or spec.model.spans is None:
         return f"one row {spec.dataset.facts.shape}"
     inputs = ", ".join(f"{each.name!r} one row {whole_shape(each)}" for each in spec.model.graph.inputs)
-    return f"a dict of arrays: {inputs}; categories that are looked up as the numbers of their levels"
+    codes = any(span.code for _, spans in spec.division for span in spans)
+    return f"a dict of arrays: {inputs}" + ("; a category's level as its number" if codes else "")
 
 
 def _describe_inputs(dataset: DatasetSpec, lookups: Sequence[Lookup]) -> str:
