@@ -13,6 +13,7 @@ from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import CUT, Call, Graph, Layer, ModelInput, Tensor
 
 _ROW = "row"
+_MAX_VALUES = 4_000_000  # of all inputs together, each of which is followed through the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,13 @@ def _call_of(model_input: ModelInput, spans: Sequence[Span], row: str) -> Call:
 def consecutive(inputs: Sequence[ModelInput]) -> Spans:
     """Inputs that stand behind each other in a row.
 
-    Raises ConfigError when one leaves its shape open.
+    Raises ConfigError when one leaves its shape open, or they are too large.
     """
     spans, first = [], 0
     for each in inputs:
         end = first + prod(whole_shape(each))
+        if end > _MAX_VALUES:
+            raise ConfigError(f"the inputs up to '{each.name}' take {end:,} values; at most {_MAX_VALUES:,} are taken")
         spans.append((each.name, (Span(first, end),)))
         first = end
     return tuple(spans)

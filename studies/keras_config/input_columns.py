@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,6 +15,14 @@ from studies.keras_config.lookups import find_lookups
 
 _SHOWN = 10
 _MAX_COMPARED = 1000
+
+
+class InputError(ConfigError):
+    """An input cannot take its columns; `name` is the input's."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ def find_spans(
     """
     names = [each.name for each in graph.inputs]
     if unknown := sorted(set(asked) - set(names)):
-        raise ConfigError(f"the model has no input '{unknown[0]}'; it has {_quote(names)}")
+        raise InputError(unknown[0], f"the model has no input '{unknown[0]}'; it has {_quote(names)}")
     lookups = find_lookups(graph, tuple(size or 0 for size in graph.shape or ()))
     looked_up = {position for lookup in lookups for position in lookup.positions}
     own = dict(consecutive(graph.inputs))
@@ -79,9 +88,10 @@ class _Offered:
                 span = Span(spans.pop().first, span.end)
             spans.append(span)
         if codes and len({span.code for span in spans}) > 1:
-            raise ConfigError(
+            raise InputError(
+                model_input.name,
                 f"the input '{model_input.name}' is looked up, and takes categories and numbers; give each kind an "
-                "input of its own"
+                "input of its own",
             )
         self._check_shape(model_input, names, sum(span.size for span in spans))
         return tuple(spans)
@@ -91,24 +101,27 @@ class _Offered:
             if found := self._find(model_input.name):
                 return found
             shape = whole_shape(model_input)
-            raise ConfigError(
+            raise InputError(
+                model_input.name,
                 f"nothing is said of the input '{model_input.name}' of shape {shape}, and no column or array has its "
                 f"name; right is inputs: {{{model_input.name}: [column, …]}} with {prod(shape)} of {self._quoted()}"
-                + self._advice
+                + self._advice,
             )
+        if len(set(asked)) < len(asked):
+            twice = next(name for name, count in Counter(asked).items() if count > 1)
+            raise InputError(model_input.name, f"the input '{model_input.name}' takes '{twice}' twice; name it once")
         names: list[str] = []
         for name in asked:
             found = self._find(name)
             if not found:
                 near = get_close_matches(name, list(self._by_name)[:_MAX_COMPARED], n=1)
                 advice = f"did you mean '{near[0]}'?" if near else f"it has {self._quoted()}"
-                raise ConfigError(
+                raise InputError(
+                    model_input.name,
                     f"the input '{model_input.name}' takes '{name}', and no column of the dataset that gives an input "
-                    f"has that name; {advice}{self._advice}"
+                    f"has that name; {advice}{self._advice}",
                 )
             names += found
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise ConfigError(f"the input '{model_input.name}' takes '{twice[0]}' twice; name each column once")
         return names
 
     def _find(self, name: str) -> list[str]:
@@ -133,10 +146,11 @@ class _Offered:
         given = (size,) if len(names) > 1 or len(column.shape) == 1 else column.shape
         several = [f"'{name}' gives {each.size}" for name in names if (each := self._by_name[name][0]).size > 1]
         detail = f" ({', '.join(several[:_SHOWN])})" if several and len(given) == 1 else ""
-        raise ConfigError(
+        raise InputError(
+            model_input.name,
             f"the input '{model_input.name}' takes rows of shape {shape}, and {_quote(names)} "
             f"{'gives' if len(names) == 1 else 'give'} {given}{detail}; "
-            f"right is keras.Input({given}, name={model_input.name!r}){self._advice}"
+            f"right is keras.Input({given}, name={model_input.name!r}){self._advice}",
         )
 
     def _quoted(self) -> str:

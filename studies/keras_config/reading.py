@@ -19,6 +19,7 @@ from studies.keras_config.nodes import read_inputs, read_node, read_output
 
 MAX_CHARACTERS = 2_000_000
 MAX_LAYERS = 500
+MAX_INPUTS = 100
 _MAX_CALLS, _MAX_DEPTH = 2000, 8
 _MAX_TEXT, _MAX_ITEMS, _MAX_FIELDS = 1000, 10_000, 200  # of any text, list and object, also where nothing reads it
 _MODELS = {"Sequential", "Functional", "Model"}
@@ -192,6 +193,8 @@ class _Reader:
         if source is not None:
             self.aliases[Tensor(name)] = source
             return source
+        if len(self.inputs) == MAX_INPUTS:
+            raise ConfigError(f"{location} '{name}': is one of more than {MAX_INPUTS} inputs")
         if name in self.inputs or name in self.layers:
             raise ConfigError(f"{location} '{name}': another layer has the same name; name each differently")
         dtype = config.get("dtype", "float32")

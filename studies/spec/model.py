@@ -13,7 +13,7 @@ from studies.keras_config.division import Division, Span, Spans
 from studies.keras_config.dropout import insert_dropout
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Graph
-from studies.keras_config.input_columns import InputColumn
+from studies.keras_config.input_columns import InputColumn, InputError
 from studies.spec.table import MAX_NAMED, ColumnName
 
 Activation = Literal["relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "linear"]
@@ -99,7 +99,6 @@ Config = Annotated[
 ]
 
 
-_MAX_INPUTS = 100
 _InputName = Annotated[str, Field(min_length=1, max_length=200)]
 #: One column may stand without a list around it.
 _Columns = Annotated[
@@ -124,14 +123,14 @@ class KerasSpec(FrozenModel):
     insert_dropout: StrictBool = Field(
         False, description="A Dropout layer after each hidden layer that has none behind it."
     )
-    inputs: Annotated[Mapping[_InputName, _Columns], AtMost(_MAX_INPUTS)] = Field(
+    inputs: Annotated[Mapping[_InputName, _Columns], AtMost(reading.MAX_INPUTS)] = Field(
         default_factory=dict,
         description="The columns or arrays that each input takes, by the input's name; one that is left out takes "
         "those of its own name.",
     )
     positions: Annotated[
         Mapping[_InputName, Annotated[tuple[Span, ...], AtMost(MAX_NAMED), Field(min_length=1)]],
-        AtMost(_MAX_INPUTS),
+        AtMost(reading.MAX_INPUTS),
     ] = Field(
         default_factory=dict, description="Where in a row the values of each input stand; filled in by the service."
     )
@@ -161,9 +160,13 @@ class KerasSpec(FrozenModel):
             return self
         try:
             spans = input_columns.find_spans(graph, self.inputs, columns, no_input)
+        except InputError as error:
+            raise ValueError(f"inputs.{error.name.replace(' ', '_')}: {error}") from None
         except ConfigError as error:
-            raise ValueError(f"inputs: {error}") from None
-        return self.model_copy(update={"positions": dict(spans)})
+            raise ValueError(f"config: {error}") from None
+        placed = self.model_copy(update={"positions": dict(spans)})
+        placed._check_positions(graph, shape[0])
+        return placed
 
     def _check_positions(self, graph: Graph, size: int) -> None:
         spans = [span for of_input in self.positions.values() for span in of_input]

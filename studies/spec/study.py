@@ -221,7 +221,7 @@ class StudySpec(FrozenModel):
                 f"warm_start: the sampler {self.sampler.name} does not learn from another study's trials; use tpe or gp"
             )
         if self.model.kind == "cnn" and len(shape) != 3:
-            raise ValueError("model.kind: cnn needs images and this dataset is a table; use mlp or digits_images")
+            raise ValueError("model.kind: cnn needs images alone and this dataset is a table; use mlp or digits_images")
         if self.training.class_weights == "balanced" and task == "regression":
             raise ValueError("training.class_weights: a regression has no classes; leave it out")
         if isinstance(self.model, KerasSpec):

@@ -291,7 +291,7 @@ def test_the_columns_of_each_of_several_inputs_are_named_beside_the_model(
         page.get_by_label("Columns of the input letter (1)").fill(SCRIPT)
         facts = page.get_by_label("Columns of the input facts (2)")
         facts.fill("Größe\nnone")
-        page.wait_for_selector("p.field-error:has-text(\"takes 'none'\")")
+        page.wait_for_selector(".field:has([data-input=facts]) p.field-error:has-text(\"takes 'none'\")")
         facts.fill('Größe\nit\'s "x"')
         page.wait_for_selector("#outlook:not(.stale) .large")
         inputs = {"letter": [SCRIPT], "facts": ["Größe", 'it\'s "x"']}

@@ -286,15 +286,18 @@ def test_columns_of_a_table_are_found_by_the_inputs_names(tmp_path: Path) -> Non
 WRONG: dict[str, tuple[Document, str]] = {
     "nothing said": (
         {"sepal": SEPAL},
-        r"model.inputs: nothing is said of the input 'petal' of shape \(2, 1\), and no column or array has its name; "
-        r"right is inputs: {petal: \[column, …\]} with 2 of 'sepal length",
+        r"model.inputs.petal: nothing is said of the input 'petal' of shape \(2, 1\), and no column or array has its "
+        r"name; right is inputs: {petal: \[column, …\]} with 2 of 'sepal length",
     ),
     "too few": (
         {"sepal": SEPAL[:1], "petal": PETAL},
         r"'sepal' takes rows of shape \(2,\), and 'sepal length \(cm\)' gives \(1,\); right is keras.Input\(\(1,\)",
     ),
     "no such column": ({"sepal": SEPAL, "petal": ["petal"]}, r"the input 'petal' takes 'petal', and no column"),
-    "no such input": ({"sepal": SEPAL, "leaf": PETAL}, r"the model has no input 'leaf'; it has 'sepal', 'petal'"),
+    "no such input": (
+        {"sepal": SEPAL, "leaf": PETAL},
+        r"inputs.leaf: the model has no input 'leaf'; it has 'sepal'",
+    ),
     "twice": ({"sepal": [SEPAL[0]] * 2, "petal": PETAL}, r"takes 'sepal length \(cm\)' twice"),
 }
 
