@@ -38,7 +38,7 @@ def read_model(path: Path) -> ModelView:
     ]
     output = calls.get(graph.output.layer)
     return ModelView(
-        model=spec.model_dump(mode="json"),
+        model=spec.model_dump(mode="json", exclude={"inputs", "positions"}),  # which a dataset decides
         name=str(json.loads(spec.config)["config"].get("name", "")),
         layers=layers,
         drops=bool(spec.dropped_layers),
