@@ -18,14 +18,17 @@ from studies.errors import InvalidSpecError, InvalidTableError
 from studies.keras_config.division import divide
 from studies.keras_config.input_columns import InputColumn, find_spans
 from studies.keras_config.reading import canonicalize, read_graph
+from studies.models.size import count_parameters
 from studies.models.snippet import snippet
 from studies.prediction import predict
+from studies.regularization import Regularization
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
 from studies.study_file import parse
 from studies.training.result import Job
 from tests.studies.documents import IRIS, Document
 from tests.studies.test_keras_config import called, functional, layer
+from tests.studies.test_lanes_contract import BATCH, follows
 from tests.studies.test_own_models import Two
 from tests.studies.uploads import mixed, text, uploaded
 
@@ -185,6 +188,12 @@ def test_fit_trains_what_keras_trains_of_the_users_own_code(tmp_path: Path) -> N
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_a_lane_follows_keras_fit_and_keras_counts_as_many_parameters() -> None:
+    spec = flower_study(space={"l1_mode": "penalty", "batch_size": BATCH}, budget={"epochs": 4, "trials": 2})
+    follows(spec, [Regularization.shared("l2", 0.02, 0.0, 0.0)])
+    assert count_parameters(spec) == flowers().count_params()
+
+
 @pytest.mark.parametrize("engine", ["fit", "lanes"])
 def test_arrays_by_name_are_trained_exported_and_predicted_raw(engine: str, tmp_path: Path) -> None:
     spec, source = house_study(tmp_path)
@@ -314,6 +323,8 @@ def test_images_of_another_shape_and_a_single_array_are_refused(tmp_path: Path) 
     dataset, _ = uploaded(tmp_path / "houses.npz", "npz")
     with pytest.raises(InvalidSpecError, match=r"takes rows of shape \(6, 6, 1\), and 'photo' gives \(4, 9, 1\)"):
         study(houses(), dataset)
+    plain = parse({"dataset": {"kind": "uploaded", "name": "mine"}}, lambda *_: dataset)
+    assert plain.dataset.facts.shape == (36 + 4 + 3 + 3,)  # an MLP takes the values of all arrays
     with pytest.raises(InvalidSpecError, match=r"this dataset is one array of \(8, 8, 1\); upload an .npz file with"):
         study(flowers(), {"kind": "builtin", "name": "digits_images"})
 
