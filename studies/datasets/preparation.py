@@ -15,7 +15,7 @@ import numpy as np
 
 from studies.array import Array
 from studies.datasets import looked_up, pipeline
-from studies.datasets.column_roles import check_distinct
+from studies.datasets.column_roles import check_distinct, quote_names
 from studies.datasets.formats import MAX_BYTES, open_columns
 from studies.datasets.layout import ColumnLayout, Layout, encode
 from studies.datasets.pipeline import Block
@@ -157,7 +157,10 @@ class Preparation:
 
         if self.layout is None and file_format != "npz":
             raise DatasetError(f"the model takes images, in an .npz file, and the rows are of the format {file_format}")
-        if file_format == "npz" or self.layout is None or self.layout.arrays:
+        if self.layout is not None and self.layout.arrays and file_format != "npz":
+            arrays = quote_names([column.name for column in self.layout.columns if column.shape])
+            raise DatasetError(f"the model takes {arrays} in an .npz file, and the rows are of the format {file_format}")
+        if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
         file = open_columns(path, file_format, encoding, max_bytes, sheet)
         check_distinct(file.names)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from studies.datasets.catalog import Source
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare, prepare_folds
-from studies.errors import InvalidSpecError, InvalidTableError
+from studies.errors import DatasetError, InvalidSpecError, InvalidTableError
 from studies.keras_config.division import divide
 from studies.keras_config.input_columns import InputColumn, find_spans
 from studies.keras_config.reading import canonicalize, read_graph
@@ -225,6 +225,8 @@ def test_arrays_by_name_are_trained_exported_and_predicted_raw(engine: str, tmp_
         np.testing.assert_allclose(inputs[name], values, atol=1e-3)
     with pytest.raises(InvalidTableError, match=r"'photo' is of float64 and shape \(20, 5, 6\), and the model takes"):
         Preparation.load(tmp_path / "preparation.skops").transform(new | {"photo": new["photo"][:, 1:]})
+    with pytest.raises(DatasetError, match=r"the model takes 'photo' in an .npz file, and the rows are of the format"):
+        predict(exported, tmp_path / "rows.csv", "csv")
 
 
 def _zipped(folder: Path) -> tuple[Path, Any]:
