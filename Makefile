@@ -8,7 +8,7 @@ AUDIT_READY := .venv/audit-ready
 AUDIT ?= pypi
 BEGUN := $(shell date +%s)
 
-.PHONY: setup demo test fuzz check test-docker browser proxies serve client openapi lint types chaos bench-setup bench lock audit-setup audit licenses clean
+.PHONY: setup demo test fuzz check test-docker browser proxies serve package client openapi lint types chaos bench-setup bench lock audit-setup audit licenses clean
 
 setup: $(READY)
 
@@ -21,7 +21,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	touch $@
 
 demo: setup
-	$(BIN)/regsweep demo docs/examples/breast_cancer.yaml
+	$(BIN)/regsweep demo
 
 serve: setup
 	$(BIN)/regsweep serve
@@ -62,6 +62,10 @@ proxies: browser
 	  echo "nginx or Caddy is missing, and is not installed here: the tests that run behind them are skipped."; exit 0; }; \
 	install="env RUNLEVEL=1 apt-get install -y -qq --no-install-recommends nginx-light caddy"; \
 	$$install >/dev/null 2>&1 || { apt-get update -qq && $$install >/dev/null; } || echo "nginx or Caddy cannot be installed."
+
+# Build the wheel and the sdist into dist/.
+package: setup
+	$(BIN)/python -m hatchling build --directory dist
 
 # Make the blocking client from the one for asyncio.
 client: setup

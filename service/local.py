@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from service import limits, snippets
+from service import limits, snippets, trials_file
 from service.errors import BadRequestError
 from service.export import bundle, model_path
 from service.schemas.changes import ChangeView
@@ -25,6 +25,7 @@ from service.storage.reports import ReportFormat, Reports
 from service.storage.states import StudyState
 from service.storage.store import Store
 from service.trained_models import check_candidate, find_delivered, find_trial
+from service.trials_file import TrialsFormat
 from service.views.changes import change_view
 from service.views.comparisons import comparison_view
 from service.views.projects import project_view
@@ -70,6 +71,16 @@ class LocalStudies:
             if page.next is None:
                 return
             cursor = Cursor.decode(page.next)
+
+    def trials_file(self, name: str, kind: TrialsFormat) -> bytes:
+        """All trials of a study as a file."""
+        return trials_file.write(self.trials(name), kind)
+
+    def optuna_study(self, name: str) -> bytes:
+        """A study as an SQLite file for `optuna.load_study`."""
+        from service.storage import optuna_file
+
+        return optuna_file.write(self._store, name)
 
     def best(self, name: str) -> list[TrialView]:
         """The best trial or the Pareto front."""

@@ -82,8 +82,8 @@ class Settings(BaseSettings):
     )
     ray_address: str = Field(
         "auto",
-        description="The Ray cluster: `auto` for the one that this machine is a node of, or its head, "
-        "`ray://host:10001`.",
+        description="The Ray cluster: `auto` for the one that this machine is a node of (the latest of several; "
+        "`host:6379` names one), or its head, `ray://host:10001`.",
     )
     min_workers: Annotated[int, Field(ge=0)] = Field(
         0, description="Workers on Ray at any time, also while there is no work."

@@ -2,6 +2,7 @@
 
 StudiesError
 ├── InvalidSpecError      a study that cannot be accepted; names every field that is wrong
+│   └── InvalidImportError another program's search that has parts without a meaning here; names them
 ├── DatasetError          a dataset that cannot be loaded, split or prepared
 │   └── InvalidTableError a file that cannot be read as the table its options describe; names the row or column
 ├── TrainingError         a trial whose training cannot give a result
@@ -67,6 +68,10 @@ class InvalidSpecError(StudiesError):
     def fields(self) -> tuple[FieldError, ...]:
         """The same errors, under the name that they have in every error of a request."""
         return self.errors
+
+
+class InvalidImportError(InvalidSpecError):
+    """Another program's search that cannot become a study."""
 
 
 class DatasetError(StudiesError):

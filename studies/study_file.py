@@ -81,8 +81,22 @@ def read_document(path: Path, model: Path | None = None) -> dict[str, Any]:
 
     Raises InvalidSpecError when the file is missing, not YAML, or not a study.
     """
+    content = read_yaml(path)
+    if not isinstance(content, Mapping):
+        kind = type(content).__name__
+        raise InvalidSpecError([FieldError("", f"{path} holds a {kind}, not a study; start with `dataset:`")])
+    if model is None:
+        return dict(content)
+    return {**content, "model": model_file.replace_model(content.get("model"), model)}
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a file of YAML or JSON, with the numbers of YAML 1.2.
+
+    Raises InvalidSpecError when the file is missing, not YAML, or a key of it stands twice.
+    """
     try:
-        content = yaml.load(_read_text(path), _UniqueKeyLoader)  # noqa: S506  # a SafeLoader
+        return parse_yaml(_read_text(path))
     except OSError as error:
         raise InvalidSpecError([FieldError("", f"cannot read {path}: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
@@ -91,12 +105,11 @@ def read_document(path: Path, model: Path | None = None) -> dict[str, Any]:
         raise InvalidSpecError([FieldError("", f"{path} is not YAML: nested too deep")]) from error
     except (yaml.YAMLError, ValueError) as error:  # PyYAML lets impossible dates and numbers through
         raise InvalidSpecError([FieldError("", f"{path} is not YAML: {_one_line(error)}")]) from error
-    if not isinstance(content, Mapping):
-        kind = type(content).__name__
-        raise InvalidSpecError([FieldError("", f"{path} holds a {kind}, not a study; start with `dataset:`")])
-    if model is None:
-        return dict(content)
-    return {**content, "model": model_file.replace_model(content.get("model"), model)}
+
+
+def parse_yaml(text: str) -> Any:
+    """Read a text of YAML or JSON, with the numbers of YAML 1.2."""
+    return yaml.load(text, _UniqueKeyLoader)  # noqa: S506  # a SafeLoader
 
 
 def _read_text(path: Path) -> str:

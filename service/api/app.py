@@ -187,6 +187,7 @@ def create_app(settings: Settings, fleet: Fleet | RayFleet | None = None, *, own
     app.state.dashboard = Dashboard(lazy_store, writes=settings.dashboard_writes, root_path=settings.root_path)
     app.state.readings = Readings(settings, own_files=own_files)
     app.state.large_bodies = Turns(MAX_LARGE, f"{MAX_LARGE} large documents are read at once")
+    app.state.optuna_files = Turns(1, "studies are written for Optuna one at a time")  # a large one takes a processor
     # Not a mount: a mount at `/` would also take requests whose path is ours and whose method is wrong.
     app.router.default = app.state.dashboard
     _add_middleware(app, settings)

@@ -29,6 +29,9 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/studies/{name}/trials/{number}/weights"): "read_weights",
     ("GET", "/v1/studies/{name}/best"): "read_best_trials",
     ("GET", "/v1/studies/{name}/trials.csv"): "download_trials",
+    ("GET", "/v1/studies/{name}/trials.parquet"): "download_trials_parquet",
+    ("GET", "/v1/studies/{name}/trials.arrow"): "download_trials_arrow",
+    ("GET", "/v1/studies/{name}/optuna.db"): "download_optuna_study",
     ("GET", "/v1/studies/{name}/model"): "download_model",
     ("GET", "/v1/studies/{name}/export"): "download_export",
     ("GET", "/v1/studies/{name}/snippet"): "read_snippet",
@@ -123,6 +126,9 @@ HEADERS: Mapping[str, dict[str, Any]] = {
 _SHOW_A_STUDY = ("read_study", "change_study", "pause_study", "resume_study", "stop_study")
 _DOWNLOADS = (
     "download_trials",
+    "download_trials_parquet",
+    "download_trials_arrow",
+    "download_optuna_study",
     "download_model",
     "download_export",
     "download_comparison_model",

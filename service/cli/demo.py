@@ -23,6 +23,8 @@ from service.settings import Settings
 from studies.spec.study import StudySpec
 from studies.study_file import read
 
+#: The study of a demonstration without a file; docs/examples links to it.
+EXAMPLE = Path(__file__).parent / "examples" / "breast_cancer.yaml"
 _START_SECONDS = 60
 
 
@@ -85,7 +87,7 @@ def _with_free_name(client: Client, spec: StudySpec) -> StudySpec:
 
 
 def _show_urls(console: Console, settings: Settings, study: StudyView) -> None:
-    console.print(f"Results are kept in {settings.database_url}; `make serve` shows them again at", highlight=False)
+    console.print(f"Results are kept in {settings.database_url}; `regsweep serve` shows them again at", highlight=False)
     base = f"http://{settings.host}:{settings.port}"
     name = quote(study.name)
     for title, path in (

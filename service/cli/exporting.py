@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
+from service.cli.exporting_optuna import export_optuna
+from service.cli.exporting_trials import export_trials
 from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, KeyOption, ServerOption, StudyName, write_file
 from service.cli.results import TechniqueOption
 from service.cli.source import open_source
@@ -29,6 +31,8 @@ export = typer.Typer(
     help="Write what a study found as a file for other programs; `regsweep export NAME` writes the zip.",
     no_args_is_help=True,
 )
+export.command("trials")(export_trials)
+export.command("optuna")(export_optuna)
 
 
 @export.command(ZIP)

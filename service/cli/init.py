@@ -78,7 +78,7 @@ def init(
         refuse(f"there is no file {file}")
     if not output.parent.is_dir():
         refuse(f"there is no folder {output.parent}; make it first, or name another file with -o")
-    target = target or _guess_target(file)
+    target = target or guess_target(file)
     path = Path(os.path.relpath(file, output.parent)).as_posix()
     dataset = {"kind": "file", "path": path, "target": target}
     local = read_dataset({"dataset": dataset}, output.parent)
@@ -94,7 +94,8 @@ def init(
     say(output)
 
 
-def _guess_target(file: Path) -> str:
+def guess_target(file: Path) -> str:
+    """The column that is most likely to be predicted, which is said."""
     from service.client.data import format_of_path
     from studies.datasets.formats import open_columns
     from studies.datasets.profile import suggest_target
@@ -110,15 +111,15 @@ def _guess_target(file: Path) -> str:
 
 
 def _lines(name: str, output: Path, dataset: dict[str, str], profile: DatasetProfile) -> Iterator[str]:
-    study = _comment(str(output))
+    study = comment_of(str(output))
     yield _HEAD.format(
-        file=_comment(dataset["path"]),
+        file=comment_of(dataset["path"]),
         study=study,
         name=_scalar(name),
         path=_scalar(dataset["path"]),
         target=_scalar(dataset["target"]),
         task=profile.task,
-        why=_comment(profile.why or "its values are numbers"),
+        why=comment_of(profile.why or "its values are numbers"),
     )
     yield from _columns(profile)
     for warning in profile.warnings:
@@ -159,17 +160,17 @@ def _facts(column: ColumnProfile) -> str:
         facts.append(f"{column.distinct} values: {shown}{more}")
     if column.missing:
         facts.append(f"{column.missing} missing")
-    return _comment("; ".join(facts) or column.kind)
+    return comment_of("; ".join(facts) or column.kind)
 
 
 def _value(value: float | str) -> str:
     return value[:10] if isinstance(value, str) else f"{value:.4g}"
 
 
-def _comment(text: str) -> str:
+def comment_of(text: str, length: int = _MAX_COMMENT) -> str:
     """A text in one line of a comment, which holds no character that YAML refuses."""
     text = " ".join(map(_printable, text.split()))
-    return text if len(text) <= _MAX_COMMENT else f"{text[:_MAX_COMMENT]}…"
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def _printable(text: str) -> str:

@@ -96,7 +96,10 @@ def _print_whole(console: Console, table: Table) -> None:
 def show_workers(console: Console, workers: WorkersView) -> None:
     """Print one line per worker, and how many trials end in a minute."""
     if not workers.workers:
-        console.print("No worker is running; start one with `regsweep worker`, or `regsweep serve`.", highlight=False)
+        said = (
+            "No worker is running. Ray and Kubernetes start one when a study waits; elsewhere start it: regsweep worker"
+        )
+        console.print(said, highlight=False, soft_wrap=True)
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for column in ("worker", "does", "study", "trials", "CPUs", "GPUs", "memory", "node", "fleet", "since"):

@@ -12,6 +12,7 @@ from service.cli.compare import compare
 from service.cli.datasets import datasets
 from service.cli.db import db
 from service.cli.exporting import export
+from service.cli.importing import imports
 from service.cli.init import init
 from service.cli.keys import keys
 from service.cli.options import refuse
@@ -53,6 +54,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(export, name="export")
+app.add_typer(imports, name="import")
 app.add_typer(datasets, name="datasets")
 app.add_typer(keys, name="keys")
 app.add_typer(projects, name="projects")

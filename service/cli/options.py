@@ -47,6 +47,7 @@ ArtifactsUrlOption = Annotated[
 ]
 WorkersOption = Annotated[int | None, typer.Option(help="Worker processes, default one per core [REGSWEEP_WORKERS].")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, as the REST API answers.")]
+_SQLITE = b"SQLite format 3\0"  # what each of its files begins with
 LogLevelOption = Annotated[str | None, typer.Option(help="debug, info, warning or error [REGSWEEP_LOG_LEVEL].")]
 
 
@@ -127,9 +128,16 @@ def print_json(document: Any) -> None:
 
 
 def write_file(output: Path, content: bytes) -> None:
-    """Write what a command made, and print where it is."""
+    """Write what a command made, and print where it is; never over a database, which may be the studies'."""
     try:
+        if output.exists() and _is_database(output):
+            refuse(f"--output: {output} is a database, which is not written over; remove it, or write to another file")
         output.write_bytes(content)
     except OSError as error:
         refuse(f"cannot write {output}: {error.strerror}")
     print(output)
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -14,7 +15,6 @@ from service.cli.options import (
     ArtifactsUrlOption,
     DatabaseUrlOption,
     LogLevelOption,
-    StudyFile,
     WorkersOption,
     load_settings,
     refuse,
@@ -39,7 +39,7 @@ def serve(
         str | None, typer.Option(help="local: workers beside the server; ray: on a Ray cluster [REGSWEEP_FLEET].")
     ] = None,
     ray_address: Annotated[
-        str | None, typer.Option(help="The Ray cluster: auto, or ray://host:10001 [REGSWEEP_RAY_ADDRESS].")
+        str | None, typer.Option(help="The Ray cluster: auto, host:6379 or ray://host:10001 [REGSWEEP_RAY_ADDRESS].")
     ] = None,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
@@ -124,16 +124,18 @@ def _warn_of_strange_variables() -> None:
 
 
 def demo(
-    file: StudyFile,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[STUDY.yaml]", help="A study file; an example when left out.")
+    ] = None,
     workers: WorkersOption = None,
     database_url: DatabaseUrlOption = None,
     artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """Start a server, submit a study over REST, follow it to its end and show the result."""
-    from service.cli.demo import run
+    from service.cli.demo import EXAMPLE, run
 
     settings = load_settings(
         workers=workers, database_url=database_url, artifacts_url=artifacts_url, log_level="warning"
     )
     say_if_new(settings)
-    sys.exit(run(file, settings))
+    sys.exit(run(EXAMPLE if file is None else file, settings))

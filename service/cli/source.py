@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from service.schemas.workers import WorkersView
     from service.settings import Settings
     from service.storage.access import Access
+    from service.trials_file import TrialsFormat
 
 _PROBE_SECONDS = 2.0
 
@@ -40,6 +41,12 @@ class StudySource(Protocol):
 
     def trials(self, name: str, /) -> Iterable[TrialView]:
         """All trials of a study, by number."""
+
+    def trials_file(self, name: str, kind: TrialsFormat, /) -> bytes:
+        """All trials of a study as a file."""
+
+    def optuna_study(self, name: str, /) -> bytes:
+        """A study as an SQLite file for Optuna."""
 
     def best(self, name: str, /) -> Iterable[TrialView]:
         """The best trial or the Pareto front."""

@@ -162,6 +162,8 @@ def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> I
         f"Search: {spec.budget.trials} trials of at most {spec.budget.epochs} epochs by {spec.sampler.name}{each}, for "
         f"{' and '.join(spec.objectives)}"
     )
+    if spec.enqueued:
+        yield f"First: the params of {len(spec.enqueued)} trials that warm_start.enqueue lists"
     if spec.comparison is not None:
         compared = techniques.resolve(spec, spec.comparison)
         yield f"Comparison: {', '.join(map(label, compared.techniques or ()))}"

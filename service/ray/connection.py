@@ -19,7 +19,8 @@ from studies.spec.resources import Resources
 NAMESPACE = "regsweep"
 _THREADS = 4  # of an actor
 _MAX_REASON = 500
-_CREATION = "error raised in its creation task"  # of an actor, in Ray's words
+_NODE_DIED, _NEVER_RAN = "its node has died", "The actor never ran"  # in Ray's words, as is the next
+_CREATION = "error raised in its creation task"  # of an actor
 #: Ray's NodeDeathInfo.Reason of a node that said goodbye: it ended, was preempted, or was idle.
 _GOODBYES = frozenset({1, 3, 4})
 
@@ -29,6 +30,7 @@ class Death:
     """An actor that is no more."""
 
     reason: str
+    is_of_node: bool = False  # its node died before the actor ran there
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _answer(question: Any) -> Status | Death | None:
     except ActorUnavailableError:  # it may answer the next time
         return None
     except (RayActorError, ActorUnschedulableError) as error:
-        return Death(_one_line(error))
+        return Death(_one_line(error), is_of_node=all(words in str(error) for words in (_NODE_DIED, _NEVER_RAN)))
     except RayTaskError as error:  # an actor of another version may not know the question
         return Death(f"it does not answer: {_one_line(error)}")
 

@@ -11,6 +11,7 @@ import structlog
 
 from service.child_process import module_command
 from service.errors import ExtraMissingError
+from service.ray.launch import artifacts_folder
 from service.settings import Settings
 from service.worker.process import WorkerProcess
 
@@ -42,7 +43,7 @@ class RayFleet:
 
     def start(self) -> None:
         """Start the keeper and keep it running."""
-        if self._artifacts_url.startswith("file://"):
+        if artifacts_folder(self._artifacts_url) is not None:
             _log.warning("the artifacts are in a folder, which every node of the Ray cluster must have")
         self._thread.start()
 

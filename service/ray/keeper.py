@@ -90,7 +90,7 @@ class Keeper:
         for member in [member for member in self._members if member.question in answers]:
             answer, member.question = answers[member.question], None
             if isinstance(answer, Death):
-                self._bury(member, answer.reason)
+                self._bury(member, answer.reason, is_of_node=answer.is_of_node)
             elif answer is not None:
                 if member.status is None:
                     _log.info("a worker has a node", worker=member.name, host=answer["host"], node=answer["node"])
@@ -103,9 +103,10 @@ class Keeper:
                 elif member.farewell is not None:  # a call may be lost on its way
                     self._dismiss(member, member.farewell)
 
-    def _bury(self, member: Member, reason: str) -> None:
+    def _bury(self, member: Member, reason: str, *, is_of_node: bool = False) -> None:
         """Let an ended worker's trials go to others; after a failed start, the next one waits.
 
+        A start on a node that died has not failed: Ray gives workers that wait to such a node until it has noticed.
         A worker that has lost its actor alone hands its trials back with their states, if it is given the time.
         """
         self._members.remove(member)
@@ -115,6 +116,8 @@ class Keeper:
         self._freeing.add(member.name, reason, is_gone=is_gone)
         if member.is_leaving or member.ending == "status 0":
             _log.info("a worker has left", worker=member.name)
+        elif is_of_node:
+            _log.info("a worker's node died before it started; another is asked for", worker=member.name)
         elif member.was_ready:
             _log.warning("a worker died", worker=member.name, reason=reason)
         else:

@@ -42,7 +42,8 @@ class Launch:
             for name, value in server_environment.items()
             if name.startswith(_PASSED_FAMILIES) and name not in _NOT_PASSED
         }
-        environment["REGSWEEP_ARTIFACTS_URL"] = _absolute(settings.artifacts_url)
+        folder = artifacts_folder(settings.artifacts_url)  # a worker on a node has another working directory
+        environment["REGSWEEP_ARTIFACTS_URL"] = settings.artifacts_url if folder is None else f"file://{folder}"
         # Names are shown to everybody, so they are made of nothing secret.
         url = sa.make_url(settings.database_url)
         place = f"{url.host}:{url.port}/{url.database}"
@@ -61,10 +62,10 @@ class Launch:
         return name.startswith(f"{self.revision}-")
 
 
-def _absolute(artifacts_url: str) -> str:
-    """The URL of a folder by its whole path, for a worker on a node has another working directory."""
-    protocol, separator, path = artifacts_url.partition("://")
-    return f"{protocol}{separator}{Path(path).resolve()}" if protocol == "file" else artifacts_url
+def artifacts_folder(artifacts_url: str) -> Path | None:
+    """The whole path of the folder that a URL, or a plain path, names; None where it is not on this machine."""
+    protocol, _, path = artifacts_url.rpartition("://")
+    return Path(path).resolve() if protocol in {"", "file", "local"} else None
 
 
 def _digest(text: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from service.storage.states import Ending, TrialState
 from studies.frozen_model import AtMost, FrozenModel
+from studies.spec.sampler import MAX_PARAMS
 
 
 class TrialView(BaseModel):
@@ -104,10 +105,6 @@ class WeightsView(BaseModel):
     nonzero_features: list[str] | None = Field(
         description="Features with a weight that is not 0. One fit keeps too many; a comparison selects by stability."
     )
-
-
-#: Of a trial; a layer has four of its own.
-MAX_PARAMS = 10_000
 
 
 class WantedTrial(FrozenModel):

@@ -7,13 +7,12 @@ of epochs are those of the kept curves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 from sqlalchemy.orm import Session
 
@@ -31,15 +30,11 @@ from service.storage import (
 )
 from service.storage.clock import unix_now
 from service.storage.invariants import differs_in_optuna, lacking_params
+from service.storage.optuna_templates import curve_steps, template
 from service.storage.records import AttemptRecord, CurveRecord, StudyRecord, TrialRecord, running
 from service.storage.states import ACTIVE_STUDY, ENDED_TRIAL, OPEN_TRIAL, Ending, StudyState, TrialState
 from service.storage.store import Store
-from studies.plan import Plan
-from studies.search import warm_start
-from studies.search.mirror import Mirror, as_template, planned_template
-from studies.spec.sampler import SamplerSpec
 from studies.sweep.pruning import is_rung
-from studies.training.result import reported_objective
 
 _log = structlog.get_logger(__name__)
 _RELEASED = "released by `regsweep db check --repair`"
@@ -113,43 +108,22 @@ def _optuna_trial(
 
 def _make_again(session: Session, study: StudyRecord, optuna_id: int, trial: TrialRecord) -> None:
     """Make a trial in Optuna's tables from its record."""
-    template = _template(study, trial)
-    optuna_trial_id = optuna_tables.create_trial(session, optuna_id, template)
-    shown = trial_attributes.of_record(trial, template, study.parsed_spec.objectives)
+    made = template(study, trial)
+    optuna_trial_id = optuna_tables.create_trial(session, optuna_id, made)
+    shown = trial_attributes.of_record(trial, made, study.parsed_spec.objectives)
     optuna_tables.add_user_attributes(session, optuna_trial_id, shown)
     steps = _steps(session, study, trial)
-    optuna_tables.set_intermediate_values(session, [(optuna_trial_id, step, value) for step, value in steps])
+    optuna_tables.set_intermediate_values(session, [(optuna_trial_id, step, value) for step, value in steps.items()])
     if trial.state in ENDED_TRIAL:
         ended = None if trial.ended_at is None else datetime.fromtimestamp(trial.ended_at, UTC)
         optuna_tables.finish_trial(session, optuna_trial_id, OptunaState[trial.state], trial.values, ended)
 
 
-def _template(study: StudyRecord, trial: TrialRecord) -> FrozenTrial:
-    number = trial.number or 0
-    if trial.plan is not None:
-        template = planned_template(number, Plan.read(trial.plan))
-    elif trial.params is None:  # it was given up before it was asked
-        template = create_trial(state=OptunaState.RUNNING)
-    else:
-        spec = study.parsed_spec
-        space = spec.space.distributions()
-        params = {name: value for name, value in trial.params.items() if name in space}
-        known = {name: value for name, value in params.items() if warm_start.contains(space[name], value)}
-        at_random = spec.model_copy(update={"sampler": SamplerSpec(name="random"), "seed": spec.seed + number})
-        template = as_template(Mirror(at_random, []).ask(known))
-    template.number = number
-    template.datetime_start = None if trial.started_at is None else datetime.fromtimestamp(trial.started_at)
-    return template
-
-
-def _steps(session: Session, study: StudyRecord, trial: TrialRecord) -> Sequence[tuple[int, float]]:
+def _steps(session: Session, study: StudyRecord, trial: TrialRecord) -> dict[int, float]:
     """The values at the epochs where a pruner judges, of a trial of one training."""
-    objective, curve = reported_objective(study.parsed_spec), session.get(CurveRecord, trial.id)
-    if objective is None or curve is None or trial.plan is not None or study.parsed_spec.resampling.fits > 1:
-        return []
-    columns: Mapping[str, Any] = curve.curve
-    pairs = zip(columns.get("epoch", ()), columns.get(objective, ()), strict=False)
-    return [(int(epoch), value) for epoch, value in pairs if value is not None and is_rung(int(epoch))]
+    curve = None if trial.plan is not None else session.get(CurveRecord, trial.id)
+    steps = curve_steps(study.parsed_spec, None if curve is None else curve.curve)
+    return {epoch: value for epoch, value in steps.items() if is_rung(epoch)}
 
 
 def _leases(session: Session, store: Store, study: StudyRecord) -> Iterator[str]:

@@ -34,6 +34,7 @@ def insert_slots(session: Session, study: StudyRecord, plans: Sequence[Plan | No
 
 
 def _new_slot(study: StudyRecord, slot: int, plan: Plan | None = None) -> dict[str, Any]:
+    enqueued = study.parsed_spec.enqueued
     return {
         "study_id": study.id,
         "slot": slot,
@@ -41,6 +42,7 @@ def _new_slot(study: StudyRecord, slot: int, plan: Plan | None = None) -> dict[s
         "attempt": 0,
         "setbacks": 0,
         "plan": None if plan is None else plan.document(),
+        "enqueued_params": enqueued[slot] if plan is None and slot < len(enqueued) else None,
     }
 
 

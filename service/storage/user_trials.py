@@ -14,6 +14,7 @@ from service.storage.records import MARKED_INVALID, StudyRecord, TrialRecord, ha
 from service.storage.states import ACTIVE_STUDY, TrialState
 from service.storage.transactions import note
 from studies.errors import FieldError, InvalidSpecError
+from studies.search.enqueued import check_params
 from studies.spec.study import StudySpec
 
 
@@ -24,7 +25,8 @@ def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> 
     Raises ConflictError when no slot is free, the study has ended, or it is reproducible.
     """
     spec = study.parsed_spec
-    _check_params(spec, params)
+    if errors := check_params(spec.space.distributions(), params, "params"):
+        raise InvalidSpecError(errors)
     if study.state not in ACTIVE_STUDY:
         raise ConflictError(f"study '{study.name}' is {study.state}; only one that has not ended takes trials")
     if spec.reproducible:
@@ -43,27 +45,6 @@ def enqueue(session: Session, study: StudyRecord, params: Mapping[str, Any]) -> 
     trial.enqueued_params = dict(params)
     note(session, "trial.enqueued", study.id, study=study.name, slot=trial.slot)
     return trial
-
-
-def _check_params(spec: StudySpec, params: Mapping[str, Any]) -> None:
-    from studies.search import warm_start
-
-    space = spec.space.distributions()
-    errors = []
-    for name, value in params.items():
-        if name not in space:
-            errors.append(FieldError(f"params.{name}", f"is not searched; choose from {', '.join(space)}"))
-        elif not warm_start.contains(space[name], value):
-            errors.append(FieldError(f"params.{name}", f"{value!r} is not in the space: {_describe(space[name])}"))
-    if errors:
-        raise InvalidSpecError(errors)
-
-
-def _describe(distribution: Any) -> str:
-    choices = getattr(distribution, "choices", None)
-    if choices is not None:
-        return f"one of {', '.join(map(str, choices))}"
-    return f"from {distribution.low:g} to {distribution.high:g}"
 
 
 def mark_invalid(session: Session, study: StudyRecord, number: int, reason: str) -> TrialRecord:
@@ -110,7 +91,7 @@ def find_warm_start(session: Session, spec: StudySpec) -> dict[str, Any] | None:
     from service.storage import optuna_history, optuna_tables
     from studies.search import idle_parameters, warm_start
 
-    if spec.warm_start is None:
+    if spec.warm_start is None or spec.warm_start.study is None:
         return None
     name = spec.warm_start.study
     other = session.scalar(sa.select(StudyRecord).where(has_name(StudyRecord.name, name)))

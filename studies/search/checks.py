@@ -9,6 +9,7 @@ from studies.errors import FieldError, InvalidSpecError
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.layer_names import check_layer_names
 from studies.search.auto_pruner import choose_pruner
+from studies.search.enqueued import check_params
 from studies.search.grid import finite_grid
 from studies.search.optuna_options import field_error, options_of
 from studies.search.pruners import build_pruner
@@ -89,6 +90,18 @@ def check_search(spec: StudySpec) -> None:
     if spec.sampler.name in FINITE_SAMPLERS:
         _check_finite(spec)
     build_sampler(spec, 0)
+    _check_enqueued(spec)
+
+
+def _check_enqueued(spec: StudySpec) -> None:
+    space = spec.space.distributions() if spec.enqueued else {}
+    errors = [
+        error
+        for index, params in enumerate(spec.enqueued)
+        for error in check_params(space, params, f"warm_start.enqueue.{index}")
+    ]
+    if errors:
+        raise InvalidSpecError(errors)
 
 
 def _check_finite(spec: StudySpec) -> None:

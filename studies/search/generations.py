@@ -34,7 +34,7 @@ class Generations:
         """Bring in trials that other workers finished."""
         self._ended |= {trial.number: trial for trial in trials if trial.state.is_finished()}
 
-    def ask_for(self, slot: int, params: Mapping[str, Any] | None) -> Trial:  # noqa: ARG002  # none can be enqueued
+    def ask_for(self, slot: int, params: Mapping[str, Any] | None) -> Trial:  # noqa: ARG002  # those that the study enqueues
         """Ask the trial of a slot; every generation before its own must have ended."""
         return self.resume(slot)
 
@@ -48,8 +48,9 @@ class Generations:
         before = [self._ended[ended] for ended in range(first)]
         if self._asking is None or self._first != first:
             self._asking, self._first = Mirror(self._spec, before, self._warm_start_trials), first
-        while len(self._asking.trials()) <= number:
-            self._asking.ask()
+        enqueued = self._spec.enqueued
+        while (asked := len(self._asking.trials())) <= number:
+            self._asking.ask(enqueued[asked] if asked < len(enqueued) else None)
         generation = self._asking.trials()[first:]
         # In a mirror of its own, so that a pruner sees nothing of trials that run at the same time.
         return Mirror(self._spec, [*before, *generation[: number - first + 1]], self._warm_start_trials).resume(number)

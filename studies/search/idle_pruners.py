@@ -29,7 +29,8 @@ def _warnings(spec: StudySpec, pruner: PrunerSpec, field: str) -> Iterator[str]:
         yield f"{field}: wilcoxon compares fold by fold, and the study has no folds; take kfold, or another pruner"
     for option in ("n_startup_trials", "n_min_trials"):
         # Trials of a warm start count as well, and how many there are is not known here.
-        if options.get(option, 0) >= trials and spec.warm_start is None:
+        knows_others = spec.warm_start is not None and spec.warm_start.study is not None
+        if options.get(option, 0) >= trials and not knows_others:
             why = f"it waits for {options[option]} complete trials and the budget has {trials}"
             yield f"{field}.{option}: never prunes, for {why}; set it lower"
     for option, waits in _waits(pruner, options):

@@ -13,6 +13,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from studies.objectives import cost_sign
+from studies.search.enqueued import contains
 from studies.spec.dataset import DatasetSpec, SyntheticDataset, UploadedDataset
 from studies.spec.space import SearchSpace
 from studies.spec.study import StudySpec
@@ -83,13 +84,3 @@ def trials(spec: StudySpec, documents: Iterable[Mapping[str, Any]]) -> list[Froz
         )
         for document in documents
     ]
-
-
-def contains(distribution: Any, value: Any) -> bool:
-    """Return whether an Optuna distribution holds a value."""
-    if isinstance(value, str | bool) and not hasattr(distribution, "choices"):
-        return False
-    try:
-        return bool(distribution._contains(distribution.to_internal_repr(value)))
-    except (ValueError, TypeError):  # of another type than the distribution's values
-        return False

@@ -1,12 +1,12 @@
-"""The sampler and the pruner of a study, by Optuna's names, and another study to start warm from."""
+"""The sampler and the pruner of a study, by Optuna's names, and what it begins with."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
-from studies.frozen_model import FrozenModel
+from studies.frozen_model import AtMost, FrozenModel
 from studies.spec.name import normalize
 
 SamplerName = Literal["tpe", "random", "gp", "cmaes", "qmc", "nsga2", "nsga3", "grid", "brute_force"]
@@ -59,9 +59,30 @@ class PrunerSpec(OptionedModel):
     )
 
 
-class WarmStartSpec(FrozenModel):
-    """Another study whose complete trials the sampler knows from the start; they cost none of the budget."""
+#: Params that are enqueued with a study, at most.
+MAX_ENQUEUED = 1000
+#: Params of one trial, at most: a layer has four of its own.
+MAX_PARAMS = 10_000
+#: Params of a trial by their names in the space, for the sampler chooses those that are missing.
+Params = Annotated[dict[str, StrictBool | str | StrictInt | float | None], AtMost(MAX_PARAMS)]
 
-    study: Annotated[str, AfterValidator(normalize), Field(max_length=1000)] = Field(
-        description="Its name; of the same objectives and data, with trials in this study's space."
+
+class WarmStartSpec(FrozenModel):
+    """What a study begins with: trials of another study that its sampler knows, params that it tries first, or both."""
+
+    study: Annotated[str, AfterValidator(normalize), Field(max_length=1000)] | None = Field(
+        None,
+        description="Another study, by its name, whose complete trials the sampler knows from the start; they cost "
+        "none of the budget. Of the same objectives and data, with trials in this study's space. For tpe and gp.",
     )
+    enqueue: Annotated[tuple[Params, ...], AtMost(MAX_ENQUEUED)] = Field(
+        (),
+        description="Params that the study's first trials try, in this order, within its budget, as those that another "
+        "program found best. By their names in the space; the sampler chooses those that are missing.",
+    )
+
+    @model_validator(mode="after")
+    def _begins_with_something(self) -> Self:
+        if self.study is None and not self.enqueue:
+            raise ValueError("names nothing to begin with; name a study, or list params to enqueue")
+        return self

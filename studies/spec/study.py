@@ -61,7 +61,9 @@ class StudySpec(FrozenModel):
     comparison: ComparisonSpec | None = Field(
         None, description="Which technique to use, asked beside the study's own search; see POST …/comparison."
     )
-    warm_start: WarmStartSpec | None = Field(None, description="Another study to learn from; for tpe and gp.")
+    warm_start: WarmStartSpec | None = Field(
+        None, description="What it begins with: another study to learn from, or params that its first trials try."
+    )
     priority: Annotated[int, Field(ge=-1000, le=1000, strict=True)] = Field(
         0, description="Workers serve the studies of the highest priority first, and those of the same in turns."
     )
@@ -155,6 +157,11 @@ class StudySpec(FrozenModel):
             chosen = 0 if chosen < _MIN_DEFAULT_REPEATS or self.resampling.fits > 1 else chosen
         return chosen if len(self.objectives) == 1 else 0
 
+    @property
+    def enqueued(self) -> tuple[dict[str, Any], ...]:
+        """The params that the first trials try; the sampler chooses those that are missing."""
+        return () if self.warm_start is None else self.warm_start.enqueue
+
     def training_seed(self, number: int, fit: int = 0, *, repeat: bool = False) -> int:
         """The seed of initial weights, data order and dropout of one of a trial's trainings.
 
@@ -216,9 +223,14 @@ class StudySpec(FrozenModel):
                 "space.batch_size: lanes need a fixed batch size or a list, for each size is a program of its own; "
                 "list the sizes, or use training.engine: fit"
             )
-        if self.warm_start is not None and self.sampler.name not in LEARNING_SAMPLERS:
+        if self.warm_start is not None and self.warm_start.study and self.sampler.name not in LEARNING_SAMPLERS:
             raise ValueError(
                 f"warm_start: the sampler {self.sampler.name} does not learn from another study's trials; use tpe or gp"
+            )
+        if len(self.enqueued) > self.budget.trials:
+            raise ValueError(
+                f"warm_start.enqueue: lists params of {len(self.enqueued)} trials and the budget has "
+                f"{self.budget.trials}; list fewer, or raise budget.trials"
             )
         if self.model.kind == "cnn" and len(shape) != 3:
             raise ValueError("model.kind: cnn needs images alone and this dataset is a table; use mlp or digits_images")

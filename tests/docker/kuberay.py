@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.acceptance.polling import eventually
-from tests.acceptance.studies import document, ran_exactly, read, trials
+from tests.acceptance.studies import TRIALS, document, ended, ran_exactly, submit, trials
 from tests.docker.deployment import ROOT, Deployment
 from tests.docker.life import step
 from tests.service.manifests import Document, written
 
 _HEAD = "ray-head"
-#: A trial for each node, that runs on while a node ends.
-_LONG = document("long", 2, 300, space={"patience": 300}, training={"engine": "fit"})
+#: A trial for each node, with far more epochs than fit into the time in which a node ends.
+_LONG = document("long", 2, 10_000, space={"patience": 10_000}, training={"engine": "fit"})
+_TRAINED = 300  # epochs of both trials before a node is told to end: more than a trial that began anew has at first
 
 
 def deployment(folder: Path, port: int) -> Deployment:
     """The server with PostgreSQL and the S3 store of compose, and its workers on Ray."""
-    (cluster,) = (document["spec"] for _, document in written() if document["kind"] == "RayCluster")
+    cluster = _cluster()
     cpu, _ = cluster["workerGroupSpecs"]
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     fleet = {"REGSWEEP_FLEET": "ray", "REGSWEEP_RAY_ADDRESS": f"ray://{_HEAD}:10001", "REGSWEEP_MAX_WORKERS": "2"}
@@ -36,6 +38,12 @@ def deployment(folder: Path, port: int) -> Deployment:
     file = folder / "compose.kuberay.json"
     file.write_text(json.dumps({"services": services}))
     return Deployment(["compose.yaml", "compose.postgres.yaml", str(file)], folder, port)
+
+
+def _cluster() -> Document:
+    (cluster,) = (document for _, document in written() if document["kind"] == "RayCluster")
+    spec: Document = cluster["spec"]
+    return spec
 
 
 def _service(group: Document, options: str, environment: dict[str, str]) -> dict[str, Any]:
@@ -67,12 +75,11 @@ def _service(group: Document, options: str, environment: dict[str, str]) -> dict
             "timeout": "10s",
             "start_period": "120s",
         },
-        "labels": {"leaves": json.dumps(container.get("lifecycle", {}).get("preStop")).replace("$", "$$")},
     }
 
 
 def live(ray: Deployment) -> None:
-    """Run the example on Ray and end a node in the middle; AssertionError where something does not hold."""
+    """Run trials on Ray and end the node of one in the middle; AssertionError where something does not hold."""
     ray.make_secrets()
     with step("KubeRay: images built"):
         ray.compose("build", "postgres", "objects", "server", "ray-head", "ray-node")
@@ -81,29 +88,58 @@ def live(ray: Deployment) -> None:
     with step("server, Ray's head and two nodes up"):
         ray.compose("up", "--detach", "--wait")
     with httpx.Client(base_url=ray.url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as api:
-        with step("study run on both nodes, of which one is ended as Kubernetes ends it"):
-            api.post("/v1/studies", json=_LONG).raise_for_status()
-            left = eventually(lambda: _both(api), 240)[0]
-            node = _nodes(api)[left]
-            [container] = ray.docker_json("inspect", node)
-            before = json.loads(container["Config"]["Labels"]["leaves"])["exec"]["command"]
-            ray.docker("exec", node, *before)
-            ray.docker("stop", "--time", "10", node)
-            eventually(lambda: read(api, "long")["state"] == "completed", 600)
-            ran_exactly(api, "long", 2)
-        handed_back = [one for one in _attempts(api) if one["worker"] == left]
-        assert {one["ending"] for one in handed_back} <= {"told", None}, "it kept its trials"
+        with step("trials running on both nodes"):
+            submit(api, _LONG)
+            left = eventually(lambda: _both(api), 300)[0]
+        with step("one node ended as Kubernetes ends it, and its trial handed back"):
+            number, trained = _running(api)[left]
+            _end(ray, _nodes(api)[left])
+            state = api.get(f"/v1/studies/long/trials/{number}").json()["state"]
+            # Nobody has room for it: the other node is busy, and on this one no other worker may have begun it.
+            assert state == "WAITING", f"the trial was not handed back, it is {state}: {_attempts(api, number)}"
+        with step("the trial gone on with at another worker, from its state"):
+            ray.compose("up", "--detach", "--no-recreate", "--wait")  # a node again in place of the one that ended
+            epochs = eventually(lambda: sum(known for one, known in _running(api).values() if one == number), 300)
+            assert epochs >= trained, f"begun anew: {epochs} epochs, of {trained} before"
+            assert not [one for trial in (0, 1) for one in _attempts(api, trial) if one["ending"] is not None]
+        with step("another study run"):
+            api.post("/v1/studies/long/stop").raise_for_status()
+            ended(api, "long")
+            submit(api, document("short"))
+            assert ended(api, "short", 300)["state"] == "completed"
+            ran_exactly(api, "short", TRIALS)
+
+
+def _end(ray: Deployment, node: str) -> None:
+    """End a container as Kubernetes ends a pod: what `preStop` takes is of the time that it has."""
+    cpu, _ = _cluster()["workerGroupSpecs"]
+    pod = cpu["template"]["spec"]
+    began = time.monotonic()
+    if hook := pod["containers"][0].get("lifecycle", {}).get("preStop"):
+        ray.docker("exec", node, *hook["exec"]["command"])
+    seconds = pod["terminationGracePeriodSeconds"] - (time.monotonic() - began)
+    ray.docker("stop", "--time", str(round(seconds)), node)
 
 
 def _both(api: httpx.Client) -> list[str]:
-    """The workers that run a trial each, once both do."""
-    workers = [one["worker"] for one in _attempts(api) if one["ending"] is None]
-    return workers if len(workers) == 2 else []
+    """The workers that run a trial each, once both have trained some epochs."""
+    running = _running(api)
+    return [*running] if len(running) == 2 and all(epochs > _TRAINED for _, epochs in running.values()) else []
 
 
-def _attempts(api: httpx.Client) -> list[dict[str, Any]]:
-    paths = [f"/v1/studies/long/trials/{trial['number']}/attempts" for trial in trials(api, "long")]
-    return [attempt for path in paths for attempt in api.get(path).json()]
+def _running(api: httpx.Client) -> dict[str, tuple[int, int]]:
+    """The trial that each worker runs, and the epochs of it that are known."""
+    found: dict[str, tuple[int, int]] = {}
+    for number in (trial["number"] for trial in trials(api, "long")):
+        curve = api.get(f"/v1/studies/long/trials/{number}/curve").json().get("curve", {})  # none while it waits
+        epochs = max(curve.get("epoch", []), default=0)
+        found |= {one["worker"]: (number, epochs) for one in _attempts(api, number) if one["ending"] is None}
+    return found
+
+
+def _attempts(api: httpx.Client, number: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = api.get(f"/v1/studies/long/trials/{number}/attempts").json()
+    return found
 
 
 def _nodes(api: httpx.Client) -> dict[str, str]:

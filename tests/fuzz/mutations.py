@@ -85,6 +85,7 @@ def studies() -> list[dict[str, Any]]:
         },
         {"dataset": _IRIS, "model": keras, "sampler": "cmaes", "pruner": {"name": "threshold", "upper": 5.0}},
         {"dataset": _IRIS, "model": {**keras, "insert_dropout": True}, "warm_start": {"study": "there"}},
+        {"dataset": _IRIS, "warm_start": {"enqueue": [{"dropout": 0.25, "regularizer": "l2", "lambda": 0.01}, {}]}},
         {"dataset": {"kind": "uploaded", "name": "mine", "version": 1}},
         {"dataset": _IRIS, "sampler": {"name": "qmc", "qmc_type": "halton", "scramble": True}, "pruner": "wilcoxon"},
     ]

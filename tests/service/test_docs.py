@@ -11,11 +11,6 @@ import pytest
 import regsweep
 from service.api.app import create_app
 from service.cli import main
-from service.cli.datasets import datasets
-from service.cli.db import db
-from service.cli.keys import keys
-from service.cli.projects import projects
-from service.cli.webhooks import webhooks
 from service.errors import ServiceError, UnreachableError
 from service.settings import Settings, variables
 from service.storage.states import Event
@@ -43,13 +38,11 @@ def _kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def _commands() -> list[str]:
-    groups = {
-        "": main.app, "db ": db, "datasets ": datasets, "keys ": keys, "projects ": projects, "webhooks ": webhooks,
-    }  # fmt: skip
-    assert len(groups) == len(main.app.registered_groups) + 1
+    groups = {f"{group.name} ": group.typer_instance for group in main.app.registered_groups}
     return [
         f"{prefix}{command.name or getattr(command.callback, '__name__', None)}"
-        for prefix, group in groups.items()
+        for prefix, group in {"": main.app, **groups}.items()
+        if group is not None
         for command in group.registered_commands
     ]
 

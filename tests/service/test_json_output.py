@@ -19,8 +19,13 @@ from tests.service.documents import study
 #: Commands that change something, run on, or hand out a file or code, which is what they print.
 OTHERS = {
     "run", "submit", "compare", "pause", "resume", "stop", "extend", "change", "delete", "serve", "worker", "demo",
-    "init", "export zip", "model", "snippet", "predict", "datasets add", "datasets delete", "db backup", "projects create",
-    "projects delete", "projects set", "webhooks remove",
+    "init", "model", "snippet", "predict",
+    "import wandb", "import optuna", "import keras-tuner",
+    "export zip", "export optuna", "export trials",
+    "datasets add", "datasets delete",
+    "db backup",
+    "projects create", "projects delete", "projects set",
+    "webhooks remove",
 }  # fmt: skip
 
 

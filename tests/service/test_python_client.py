@@ -105,7 +105,8 @@ def test_every_operation_of_the_document_is_one_of_a_method(
     answers = [
         client.health(), client.readiness(), client.schema(), client.studies(), client.study("iris"),
         client.split("iris"),
-        client.trials("iris"), client.trials_csv("iris"), client.best("iris"), client.trial("iris", 0),
+        client.trials("iris"), client.trials_csv("iris"), client.trials_file("iris", "parquet"),
+        client.trials_file("iris", "arrow"), client.optuna_study("iris"), client.best("iris"), client.trial("iris", 0),
         client.attempts("iris", 0), client.curve("iris", 0), client.weights("iris", 0), client.comparison("iris"),
         client.report("iris"), client.report_data("iris"), client.model("iris"), client.snippet("iris"),
         client.datasets(), client.dataset("people"), client.dataset_versions("people"), client.preview("people", 2),

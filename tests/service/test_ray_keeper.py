@@ -213,3 +213,17 @@ def test_one_of_many_workers_that_cannot_start_is_tried_again_until_one_is_ready
     cluster.settle()  # a node has room, and it is ready
     kept.keep()
     assert len(cluster.actors) == 4
+
+
+def test_workers_whose_node_died_before_they_ran_are_asked_for_again_at_once(database: Store) -> None:
+    database.create_study(study(trials=1000))
+    cluster = Ray(room=4)
+    kept, _ = keeper(database, cluster)
+    kept.keep()
+    lost = set(cluster.actors)
+    cluster.actors = {name: Death("its node has died", is_of_node=True) for name in lost}
+    kept.keep()
+    assert len(cluster.actors) == 4
+    assert not lost & set(cluster.actors)
+    with database.reading() as session:
+        assert Activity.CANNOT_START not in [worker.activity for worker in workers.alive(session)]

@@ -25,6 +25,13 @@ def test_a_worker_gets_the_settings_of_workers_and_the_way_to_the_artifacts() ->
     assert not environment.keys() & {"REGSWEEP_PORT", "REGSWEEP_FLEET", "HOME", "VIRTUAL_ENV", "REGSWEEP_IDLE_SECONDS"}
 
 
+def test_a_folder_of_artifacts_is_passed_by_its_whole_path_however_it_is_named() -> None:
+    for named in ("file://kept", "local://kept", "kept", f"{Path.cwd()}/kept"):
+        environment = launch(artifacts_url=named).environment
+        assert environment["REGSWEEP_ARTIFACTS_URL"] == f"file://{Path.cwd() / 'kept'}"
+    assert launch(artifacts_url="s3://bucket/kept").environment["REGSWEEP_ARTIFACTS_URL"] == "s3://bucket/kept"
+
+
 def test_a_name_tells_the_database_and_the_settings_and_no_password() -> None:
     one = launch()
     assert one.new_name() != one.new_name()

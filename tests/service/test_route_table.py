@@ -124,6 +124,7 @@ POST   /v1/studies/{name}/comparison/stop                    401 403 200 200 404
 GET    /v1/studies/{name}/events                             401 200 200 200 404 404
 GET    /v1/studies/{name}/export                             401 200 200 200 404 404
 GET    /v1/studies/{name}/model                              401 200 200 200 404 404
+GET    /v1/studies/{name}/optuna.db                          401 200 200 200 404 404
 POST   /v1/studies/{name}/pause                              401 403 200 200 404 404
 POST   /v1/studies/{name}/predict                            401 403 422 422 422 422
 GET    /v1/studies/{name}/report                             401 200 200 200 404 404
@@ -133,7 +134,9 @@ GET    /v1/studies/{name}/split                              401 200 200 200 404
 POST   /v1/studies/{name}/stop                               401 403 200 200 404 404
 GET    /v1/studies/{name}/trials                             401 200 200 200 404 404
 POST   /v1/studies/{name}/trials                             401 403 201 201 404 404
+GET    /v1/studies/{name}/trials.arrow                       401 200 200 200 404 404
 GET    /v1/studies/{name}/trials.csv                         401 200 200 200 404 404
+GET    /v1/studies/{name}/trials.parquet                     401 200 200 200 404 404
 GET    /v1/studies/{name}/trials/{number}                    401 200 200 200 404 404
 GET    /v1/studies/{name}/trials/{number}/attempts           401 200 200 200 404 404
 GET    /v1/studies/{name}/trials/{number}/curve              401 200 200 200 404 404

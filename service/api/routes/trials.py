@@ -1,16 +1,14 @@
-"""Trials: list, enqueue, read, invalidate, curve, weights, best, CSV."""
+"""Trials: list, enqueue, read, invalidate, curve, weights, best, and all of them as a file."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
-from service import csv_cells
+from service import trials_file
 from service.api.dependencies import (
     CursorParameter,
     DashboardDependency,
@@ -21,6 +19,7 @@ from service.api.dependencies import (
 )
 from service.api.json_route import JsonRoute
 from service.api.responses import created_response, download_response
+from service.api.turns import Turns, key_name
 from service.errors import BadRequestError, NotFoundError
 from service.schemas.pages import ListView
 from service.schemas.trials import (
@@ -39,6 +38,8 @@ from service.storage.idempotency import Answer, run_once
 from service.storage.pagination import SORTS, Cursor, Sort
 from service.storage.records import TrialRecord
 from service.storage.states import OPEN_TRIAL, TrialState
+from service.storage.store import Store
+from service.trials_file import MEDIA_TYPES, TrialsFormat
 from service.views.trials import attempt_view, trial_view, weights_view
 from studies.objectives import curve_metric
 
@@ -177,21 +178,33 @@ def trials_csv(
     ] = False,
 ) -> Response:
     """Download all trials that have started as a CSV; every param, metric and weight has a column of its own."""
-    rows = [_flat(trial_view(trial)) for trial in store.trials(name, (), Sort.parse("number"), 1_000_000, None).items]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns or ["number"])
-    writer.writeheader()
-    escape = csv_cells.escape_formulas if escape_formulas else list
-    writer.writerows(dict(zip(row, escape(row.values()), strict=True)) for row in rows)
-    return download_response(text.getvalue(), "text/csv; charset=utf-8", f"{name}.csv")
+    return _trials_file(store, name, "csv", escape_formulas=escape_formulas)
 
 
-def _flat(trial: TrialView) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for column, value in trial.model_dump(mode="json").items():
-        if isinstance(value, dict):
-            row |= {f"{column}_{name}": inner for name, inner in value.items()}
-        else:
-            row[column] = json.dumps(value) if isinstance(value, list) else value
-    return row
+@router.get("/trials.parquet", response_class=Response, responses={200: {"content": {MEDIA_TYPES["parquet"]: {}}}})
+def trials_parquet(name: str, store: StoreDependency) -> Response:
+    """Download the same as Parquet, its columns with types."""
+    return _trials_file(store, name, "parquet")
+
+
+@router.get("/trials.arrow", response_class=Response, responses={200: {"content": {MEDIA_TYPES["arrow"]: {}}}})
+def trials_arrow(name: str, store: StoreDependency) -> Response:
+    """Download the same as an Arrow file (Feather), its columns with types."""
+    return _trials_file(store, name, "arrow")
+
+
+def _trials_file(store: Store, name: str, kind: TrialsFormat, *, escape_formulas: bool = False) -> Response:
+    trials = store.trials(name, (), Sort.parse("number"), 1_000_000, None).items
+    content = trials_file.write(map(trial_view, trials), kind, escape_formulas=escape_formulas)
+    return download_response(content, MEDIA_TYPES[kind], f"{name}.{kind}")
+
+
+@router.get("/optuna.db", response_class=Response, responses={200: {"content": {"application/vnd.sqlite3": {}}}})
+async def optuna_db(name: str, request: Request, store: StoreDependency) -> Response:
+    """Download the study as an SQLite file that `optuna.load_study` opens."""
+    from service.storage import optuna_file
+
+    turns: Turns = request.app.state.optuna_files
+    async with turns.take(key_name(request)):
+        content = await run_in_threadpool(optuna_file.write, store, name)
+    return download_response(content, "application/vnd.sqlite3", f"{name}.db")

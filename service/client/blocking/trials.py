@@ -9,6 +9,7 @@ from service.client.answers import fill
 from service.client.blocking.transport import Transport
 from service.client.lists import Trials
 from service.schemas.trials import AttemptView, BestTrialsView, CurveView, EnqueuedView, TrialView, WeightsView
+from service.trials_file import TrialsFormat
 
 
 class TrialCalls(Transport):
@@ -26,6 +27,14 @@ class TrialCalls(Transport):
     def trials_csv(self, name: str) -> str:
         """The trials as a CSV; every param, metric and weight has a column."""
         return self._read_text(fill("/v1/studies/{name}/trials.csv", name=name))
+
+    def trials_file(self, name: str, kind: TrialsFormat) -> bytes:
+        """The same as a file: "csv", or "parquet" or "arrow", whose columns have types."""
+        return self._read_bytes(fill("/v1/studies/{name}/trials.{kind}", name=name, kind=kind))
+
+    def optuna_study(self, name: str) -> bytes:
+        """The study as an SQLite file for `optuna.load_study`: all trials, curves and attributes."""
+        return self._read_bytes(fill("/v1/studies/{name}/optuna.db", name=name))
 
     def best(self, name: str) -> Trials:
         """The best trial, or the Pareto front of several objectives."""

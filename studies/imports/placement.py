@@ -1,0 +1,102 @@
+"""A study while hyperparameters of another program are put into it, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from studies.imports.imported import LeftOut, Theirs
+from studies.spec.parameter import MAX_CHOICES
+
+#: What has whole values only.
+_WHOLE = frozenset({"patience", "batch_size"})
+
+
+@dataclass(slots=True)
+class Placement:
+    """The fields of a study by their paths, whose they are, and what has no place in a study."""
+
+    fields: dict[str, Any] = field(default_factory=dict)  # space.dropout -> its value
+    sources: dict[str, str] = field(default_factory=dict)  # space.dropout -> their name
+    meanings: dict[str, str] = field(default_factory=dict)  # their name -> dropout, l2, layer1_dropout, …
+    refused: list[LeftOut] = field(default_factory=list)
+    notes: list[LeftOut] = field(default_factory=list)
+
+    def put(self, path: str, value: Any, theirs: Theirs) -> None:
+        """Put a value into a field of the study."""
+        self.fields[path] = value
+        self.sources[path] = theirs.name
+
+    def refuse(self, theirs: Theirs | str, reason: str) -> None:
+        """Keep why a hyperparameter has no place in a study."""
+        self.refused.append(LeftOut(theirs if isinstance(theirs, str) else theirs.name, reason))
+
+    def note(self, theirs: Theirs | str, said: str) -> None:
+        """Keep what a user should know of a part that was taken."""
+        self.notes.append(LeftOut(theirs if isinstance(theirs, str) else theirs.name, said))
+
+    def put_searched(self, ours: str, theirs: Theirs) -> None:
+        """Put a parameter of the space."""
+        self.put(f"space.{ours}", self.notation(ours, theirs), theirs)
+
+    def notation(self, ours: str, theirs: Theirs) -> Any:
+        """The values of a parameter as the space writes them."""
+        values = theirs.values
+        if isinstance(values, Mapping):
+            return _range_of(ours, values)
+        if isinstance(values, list):
+            self.refuse(
+                theirs, f"is a list, and {ours} is one number for all layers; take one with --fix {theirs.name}=…"
+            )
+        if any(isinstance(each, bool) for each in (values if isinstance(values, tuple) else (values,))):
+            self.refuse(theirs, f"is true or false, and {ours} is a number; take one with --fix {theirs.name}=…")
+        if not isinstance(values, tuple):
+            return _whole(values) if ours in _WHOLE else values
+        once = without_repeats(values)
+        if len(once) < len(values):
+            self.note(theirs, "lists a value twice; here each choice stands once")
+        listed = [_whole(value) for value in once] if ours in _WHOLE else once
+        return listed if len(listed) > 1 else listed[0]
+
+    def single(self, theirs: Theirs) -> Any:
+        """The one value of a hyperparameter that a study does not search; None, and a refusal, where there are more."""
+        values = theirs.values
+        if not isinstance(values, Mapping | tuple):
+            return values
+        if isinstance(values, tuple) and len(once := without_repeats(values)) == 1:
+            return once[0]
+        shown = theirs.best
+        if shown is None:
+            shown = values[0] if isinstance(values, tuple) else values["low"]
+        self.refuse(
+            theirs,
+            f"is searched there, and has one value in a study; take one with "
+            f"--fix {theirs.name}={_written(shown)}, and make a study for each value that you want to compare",
+        )
+        return None
+
+
+def without_repeats(values: tuple[Any, ...]) -> list[Any]:
+    """The values without repeats, as they are ordered; 1 and true are two values."""
+    kept = {repr(value): value for value in values}
+    return list(kept.values())
+
+
+def _range_of(ours: str, values: Mapping[str, Any]) -> Any:
+    low, high, log = values["low"], values["high"], values["log"]
+    if ours in _WHOLE:
+        low, high = _whole(low), _whole(high)
+    elif type(low) is int and type(high) is int and not log and high - low < MAX_CHOICES:
+        return list(range(low, high + 1))  # whole numbers only, of what may have a point here
+    else:
+        low, high = float(low), float(high)
+    return {"low": low, "high": high, **({"log": True} if log else {})}
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _written(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"{value!s:.40}"

@@ -1,0 +1,136 @@
+"""Puts what a study has one value of: architecture, optimizer, schedule, seed, epochs, folds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from studies.frozen_model import FrozenModel
+from studies.imports.imported import Theirs
+from studies.imports.names import layer_of, normalize
+from studies.imports.placement import Placement, without_repeats
+from studies.spec.model import Activation
+from studies.spec.optimizer import AdamSpec, AdamWSpec, RmspropSpec, SgdSpec
+
+_ACTIVATIONS = {name: name for name in get_args(Activation)} | {"swish": "silu", "identity": "linear", "none": "linear"}
+_OPTIMIZERS = {"adam": "adam", "adamw": "adamw", "adam_w": "adamw", "sgd": "sgd", "rmsprop": "rmsprop"}
+_SPECS: dict[str, type[FrozenModel]] = {"adam": AdamSpec, "adamw": AdamWSpec, "sgd": SgdSpec, "rmsprop": RmspropSpec}
+_OPTIONS = ("momentum", "nesterov", "beta_1", "beta_2", "epsilon", "rho")
+_SCHEDULES = {"none": "constant", "constant": "constant"} | dict.fromkeys(
+    ("cosine", "cosine_annealing", "cosine_decay", "cosine_annealing_lr", "cosineannealinglr"), "cosine"
+)
+_UNITS, _MOST_LAYERS = 64, 16
+
+
+def place_single_values(known: Mapping[str, Theirs], units: Sequence[Theirs], placement: Placement) -> None:
+    """Put each hyperparameter that a study does not search; refuse those of several values."""
+    _place_architecture(known, units, placement)
+    _place_optimizer(known, placement)
+    for name, path in (("epochs", "budget.epochs"), ("min_delta", "early_stopping.min_delta")):
+        if name in known and (value := placement.single(known[name])) is not None:
+            placement.put(path, value, known[name])
+    if "schedule" in known:
+        _place_named("training.schedule.name", known["schedule"], _SCHEDULES, placement)
+    if "folds" in known and (folds := placement.single(known["folds"])) is not None:
+        placement.put("resampling.kind", "kfold", known["folds"])
+        placement.put("resampling.folds", folds, known["folds"])
+    if "seed" in known:
+        _place_seed(known["seed"], placement)
+
+
+def _place_seed(theirs: Theirs, placement: Placement) -> None:
+    values = theirs.values
+    if isinstance(values, Mapping) or (isinstance(values, tuple) and len(without_repeats(values)) > 1):
+        placement.refuse(
+            theirs,
+            "several seeds repeat the same params, and a study repeats those of its best trial by itself "
+            f"(budget.best_seeds), or all with resampling.kind: repeated_kfold; --fix {theirs.name}=0",
+        )
+    else:
+        placement.put("seed", placement.single(theirs), theirs)
+
+
+def _place_named(path: str, theirs: Theirs, names: Mapping[str, str], placement: Placement) -> str | None:
+    """Put a choice that has a name; return it."""
+    value = placement.single(theirs)
+    if value is None and theirs.values is not None:
+        return None
+    ours = names.get("none" if value is None else normalize(str(value)))
+    if ours is None:
+        right = ", ".join(dict.fromkeys(names.values()))
+        placement.refuse(theirs, f"{value!r:.60} does not exist here; --fix {theirs.name}=… takes one of {right}")
+    else:
+        placement.put(path, ours, theirs)
+    return ours
+
+
+def _place_architecture(known: Mapping[str, Theirs], units: Sequence[Theirs], placement: Placement) -> None:
+    if "activation" in known:
+        _place_named("model.activation", known["activation"], _ACTIVATIONS, placement)
+    if "batch_norm" in known and (value := placement.single(known["batch_norm"])) is not None:
+        placement.put("model.batch_norm", bool(value) if value in (0, 1) else value, known["batch_norm"])
+    sizes = [placement.single(each) for each in sorted(units, key=lambda each: (layer_of(each.name) or 0, each.name))]
+    layers = placement.single(known["hidden_layers"]) if "hidden_layers" in known else None
+    if None in sizes:
+        return
+    theirs = units[0] if units else known.get("hidden_layers")
+    if theirs is None:
+        return
+    if isinstance(layers, list | tuple) and not sizes:
+        sizes, layers = [list(layers)], None  # `hidden_layers: {value: [128, 64]}` are units
+    if isinstance(layers, int) and layers > _MOST_LAYERS:
+        placement.refuse(
+            known["hidden_layers"], f"{layers} layers are many; --map {theirs.name}=hidden_units for units"
+        )
+    elif (hidden := _hidden_units(sizes, layers, theirs, placement)) is not None:
+        placement.put("model.hidden_units", hidden, theirs)
+
+
+def _hidden_units(sizes: list[Any], layers: Any, theirs: Theirs, placement: Placement) -> list[Any] | None:
+    if len(sizes) == 1 and isinstance(sizes[0], list | tuple):
+        return list(sizes[0])
+    if not sizes and layers is None:
+        return None
+    if isinstance(layers, int) and len(sizes) < 2:
+        if not sizes:
+            placement.note(theirs, f"how many units a layer has is not in the file: {_UNITS}")
+        return (sizes or [_UNITS]) * max(layers, 0)
+    if len(sizes) == 1 and layer_of(theirs.name) is None:
+        placement.note(theirs, "how many hidden layers there are is not in the file: one")
+    return sizes
+
+
+def _place_optimizer(known: Mapping[str, Theirs], placement: Placement) -> None:
+    name: str | None = "adam"
+    if "optimizer" in known:
+        name = _place_named("training.optimizer.name", known["optimizer"], _OPTIMIZERS, placement)
+    for option in (option for option in _OPTIONS if option in known):
+        _place_option(name, option, known[option], placement)
+    if "weight_decay" in known:
+        _place_weight_decay(name, known["weight_decay"], placement)
+
+
+def _place_option(optimizer: str | None, option: str, theirs: Theirs, placement: Placement) -> None:
+    value = placement.single(theirs)
+    if value is None or optimizer is None:
+        return
+    if option in _SPECS[optimizer].model_fields:
+        placement.fields.setdefault("training.optimizer.name", optimizer)
+        placement.put(f"training.optimizer.{option}", value, theirs)
+    else:
+        placement.refuse(theirs, f"the optimizer is {optimizer}, which has no {option}; leave it out")
+
+
+def _place_weight_decay(optimizer: str | None, theirs: Theirs, placement: Placement) -> None:
+    if theirs.values in (0, None):
+        return  # no decay
+    if optimizer == "adamw":
+        if (value := placement.single(theirs)) is not None:
+            placement.put("training.optimizer.weight_decay", value, theirs)
+        return
+    placement.refuse(
+        theirs,
+        "is no L2 penalty in every program: AdamW and Keras' optimizers shrink the weights themselves, apart from the "
+        f"loss. If yours adds it to the gradient, as PyTorch's SGD and Adam do, --map {theirs.name}=l2/2 (½·λ·Σw²); if "
+        f"it is the λ of Keras' L2, --map {theirs.name}=l2; one value is AdamW's own with --fix optimizer=adamw",
+    )
