@@ -159,7 +159,7 @@ class Preparation:
             raise DatasetError(f"the model takes images, in an .npz file, and the rows are of the format {file_format}")
         if self.layout is not None and self.layout.arrays and file_format != "npz":
             arrays = quote_names([column.name for column in self.layout.columns if column.shape])
-            raise DatasetError(f"the model takes {arrays} in an .npz file, and the rows are of the format {file_format}")
+            raise DatasetError(f"the model takes {arrays} in an .npz file, and the rows are of format {file_format}")
         if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
         file = open_columns(path, file_format, encoding, max_bytes, sheet)

@@ -225,7 +225,7 @@ def test_arrays_by_name_are_trained_exported_and_predicted_raw(engine: str, tmp_
         np.testing.assert_allclose(inputs[name], values, atol=1e-3)
     with pytest.raises(InvalidTableError, match=r"'photo' is of float64 and shape \(20, 5, 6\), and the model takes"):
         Preparation.load(tmp_path / "preparation.skops").transform(new | {"photo": new["photo"][:, 1:]})
-    with pytest.raises(DatasetError, match=r"the model takes 'photo' in an .npz file, and the rows are of the format"):
+    with pytest.raises(DatasetError, match=r"the model takes 'photo' in an .npz file, and the rows are of format"):
         predict(exported, tmp_path / "rows.csv", "csv")
 
 

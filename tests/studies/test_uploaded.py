@@ -160,7 +160,7 @@ def test_a_model_for_all_columns_of_an_array_is_told_which_give_no_input(tmp_pat
     assert np.isfinite(data.train.x).all()
     # A new row is scaled as those of training were, whatever the constant columns hold.
     new = {f"x{index}": pixels[:3, index] for index in range(64)}
-    assert np.allclose(Preparation.of(data).transform(new), kept_rows(data, pixels[:3]), atol=1e-5)
+    assert np.allclose(Preparation.of(data).prepare(new).x, kept_rows(data, pixels[:3]), atol=1e-5)
 
 
 def kept_rows(data: PreparedData, rows: Array) -> Array:
