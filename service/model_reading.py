@@ -16,12 +16,12 @@ from studies.keras_config.sizes import MeasuredCall, measure_calls
 from studies.spec.model import KerasSpec
 
 
-def read_model(path: Path) -> ModelView:
-    """Read a model as a study would take it.
+def read_model(path: Path, *, weights: bool = False) -> ModelView:
+    """Read a model as a study would take it, with its `weights` where they are asked for.
 
     Raises InvalidSpecError, in the words in which a study with this model would be refused.
     """
-    spec = _read_spec(path)
+    spec = _read_spec(path, weights=weights)
     graph = spec.graph
     _check_names(graph)
     calls = _measure(graph)
@@ -51,11 +51,11 @@ def read_model(path: Path) -> ModelView:
     )
 
 
-def _read_spec(path: Path) -> KerasSpec:
+def _read_spec(path: Path, *, weights: bool) -> KerasSpec:
     from pydantic import ValidationError
 
     try:
-        return KerasSpec(kind="keras", config=model_file.read(path))
+        return KerasSpec.model_validate(model_file.read(path, weights=weights))
     except ValidationError as error:
         raise InvalidSpecError(
             [FieldError(f"model.{wrong.field}", wrong.message) for wrong in field_errors(error.errors())]

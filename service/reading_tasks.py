@@ -6,6 +6,7 @@ import base64
 import errno
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ def preload() -> None:
     """Import what the tasks need."""
     for module in _MODULES:
         import_module(module)
+    with suppress(ImportError):  # Keras brings it, and a server needs no Keras
+        import_module("h5py")
 
 
 def find(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +87,7 @@ def _describe(task: Mapping[str, Any]) -> dict[str, Any]:
 def _read_model(task: Mapping[str, Any]) -> dict[str, Any]:
     from service.model_reading import read_model
 
-    return read_model(Path(task["file"])).model_dump(mode="json")
+    return read_model(Path(task["file"]), weights=task["weights"]).model_dump(mode="json")
 
 
 def _preview(task: Mapping[str, Any]) -> dict[str, Any]:

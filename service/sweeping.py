@@ -60,12 +60,14 @@ def sweep(
     folder: str | PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool | None = None,
+    weights: bool = False,
 ) -> SweepResult:
     """Search the regularization of a model on data, and return the result when the study has ended.
 
-    `model` is a keras.Model, the path of a .json or .keras file, or None for an MLP; its weights are not used. What it
-    was compiled with gives the task, the optimizer and the learning rate. `x` and `y` are arrays or frames; instead of
-    `y`, `target` may name a column of `x`, which may then be a file's path.
+    `model` is a keras.Model, the path of a .json or .keras file, or None for an MLP. Every trial begins with random
+    weights, or, with `weights`, with those of the model. What it was compiled with gives the task, the optimizer and
+    the learning rate. `x` and `y` are arrays or frames; instead of `y`, `target` may name a column of `x`, which may
+    then be a file's path.
 
     `compare` confirms techniques on folds, with the fields of a ComparisonSpec if it is a mapping. `space` and `study`
     are fields of a study, and `data` options of its dataset, as in docs/studies.md. A model of several inputs takes `x`
@@ -90,7 +92,7 @@ def sweep(
         document["name"] = name
     if compare is not False:
         document["comparison"] = {} if compare is True else dict(compare)
-    document |= _described(model, document)
+    document |= _described(model, document, weights=weights)
     if inputs is not None:
         document["model"] = {**document.get("model", {}), "inputs": dict(inputs)}
     options = {"target": target, "task": task or read_task(model), "name": name, **(data or {})}
@@ -111,7 +113,7 @@ def sweep(
     return _sweep_here(rows, options, document, folder, workers, progress)
 
 
-def _described(model: Any, document: Mapping[str, Any]) -> dict[str, Any]:
+def _described(model: Any, document: Mapping[str, Any], *, weights: bool) -> dict[str, Any]:
     """The fields that a model gives to a study, beside those that the caller says."""
     if model is None:
         return {}
@@ -119,12 +121,16 @@ def _described(model: Any, document: Mapping[str, Any]) -> dict[str, Any]:
         return {"model": model if isinstance(model, Mapping) else model.model_dump(mode="json")}
     training, rate = read_training(model)
     space = document["space"] if rate is None else {"learning_rate": rate, **document["space"]}
-    return {"model": _with_dropout(model), "space": space, "training": {**training, **document.get("training", {})}}
+    return {
+        "model": _with_dropout(model, weights=weights),
+        "space": space,
+        "training": {**training, **document.get("training", {})},
+    }
 
 
-def _with_dropout(model: Any) -> dict[str, Any]:
+def _with_dropout(model: Any, *, weights: bool) -> dict[str, Any]:
     """A model's document; where nothing in the model drops, a searched dropout rate would do nothing."""
-    described = model_document(model)
+    described = model_document(model, weights=weights)
     try:
         drops = KerasSpec.model_validate(described).dropped_layers
     except ValidationError:  # the study's own check names the layer that is wrong

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import prod
 from typing import IO, Any
 
+from studies.keras_config.errors import ConfigError
+
 _WEIGHTS = "model.weights.h5"  # within a .keras archive
+_MAX_READ_BYTES = 1_000_000_000  # of weights that are read here, where nothing else bounds them
+_BLOCK_BYTES = 1 << 20
 
 
 def expanded_bytes(archive: zipfile.ZipFile) -> int:
@@ -23,6 +30,49 @@ def expanded_bytes(archive: zipfile.ZipFile) -> int:
     with archive.open(_WEIGHTS) as member, tempfile.TemporaryFile() as file:  # each step back expands a member anew
         shutil.copyfileobj(member, file)
         return _sum(file)
+
+
+@contextmanager
+def opened(archive: zipfile.ZipFile) -> Iterator[Any]:
+    """The h5py.File of the weights in a .keras archive, of a bounded size and checked.
+
+    It is held in memory. Raises ConfigError when there is none, it is damaged or too large, or h5py is not installed.
+    """
+    if _WEIGHTS not in archive.namelist():
+        raise ConfigError(f"the file holds no {_WEIGHTS}; write it by model.save()")
+    try:
+        import h5py
+    except ImportError as error:
+        raise ConfigError(
+            "its weights are read by h5py, which is not installed here: pip install h5py, or regsweep[worker]"
+        ) from error
+    with archive.open(_WEIGHTS) as member, io.BytesIO() as file:  # who reads for a stranger writes no file
+        while block := member.read(_BLOCK_BYTES):
+            file.write(block)
+            _check_bytes(file.tell())
+        try:
+            _check_bytes(_sum(file))
+            file.seek(0)
+            weights = h5py.File(file, "r")
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"its weights cannot be read: {error}") from error
+        with weights:
+            yield weights
+
+
+def datasets(weights: Any, group: str) -> list[tuple[str, Any]]:
+    """The arrays of a group, by their places in it; none where there is no such group."""
+    import h5py
+
+    found: list[tuple[str, Any]] = []
+    if isinstance(weights.get(group), h5py.Group):
+        weights[group].visititems(lambda name, item: found.append((name, item)))
+    return [(name, item) for name, item in found if isinstance(item, h5py.Dataset)]
+
+
+def _check_bytes(count: int) -> None:
+    if count > _MAX_READ_BYTES:
+        raise ConfigError(f"its weights take more than {_MAX_READ_BYTES:,} bytes, which are not read")
 
 
 def _sum(file: IO[bytes]) -> int:

@@ -19,12 +19,14 @@ from service.schemas.models import ModelView
 from service.settings import Settings
 from studies.datasets.profile import DatasetProfile, InputsProfile
 from studies.errors import InvalidSpecError
+from studies.keras_config.start_weights import MAX_CHARACTERS
 from studies.spec.study import StudySpec
 from studies.spec.table import TableFormat, TableOptions
 
 _LARGE_BYTES = 50_000_000
 _SMALL_SHARE = 1 / 4  # of the memory that a large file may take
 _ENOUGH_BYTES = 1_000_000_000
+_MAX_MODEL_ANSWER = MAX_ANSWER + MAX_CHARACTERS  # bytes: with the weights in it
 _MAX_RECEIVED = 16  # files at once, each on the disk until it is read
 
 T = TypeVar("T")
@@ -118,13 +120,14 @@ class Readings:
         task = {"format": file_format, "rows": rows, "encoding": encoding, "sheet": sheet}
         return await self._ask(request, "preview", file, task)
 
-    async def read_model(self, request: Request, file: Path) -> ModelView:
-        """Read a Keras model's file.
+    async def read_model(self, request: Request, file: Path, *, weights: bool) -> ModelView:
+        """Read a Keras model's file, with its `weights` where they are asked for.
 
         Raises InvalidModelFileError, which names what is wrong in it.
         """
         try:
-            return ModelView.model_validate(await self._ask(request, "read_model", file, {}))
+            found = await self._ask(request, "read_model", file, {"weights": weights}, _MAX_MODEL_ANSWER)
+            return ModelView.model_validate(found)
         except InvalidSpecError as error:
             raise InvalidModelFileError(error.errors) from error
 

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
 ModelFile = Annotated[
     Path | None,
-    typer.Option("--model", help="A Keras model, .json or .keras, in place of the study's; its weights are not read."),
+    typer.Option(
+        "--model",
+        help="A Keras model, .json or .keras, in place of the study's; its weights are read where the study says "
+        "`model: {kind: keras, weights: true}`.",
+    ),
 ]
 StudyName = Annotated[str, typer.Argument(metavar="NAME", help="A study's name.")]
 ServerOption = Annotated[str | None, typer.Option("--server", help="The server's URL [REGSWEEP_SERVER_URL].")]

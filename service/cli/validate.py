@@ -148,6 +148,7 @@ def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> I
     from studies.analysis.labels import duration, label
     from studies.datasets import summary as data
     from studies.models.size import count_parameters
+    from studies.spec import model
 
     facts = spec.dataset.facts
     yield f"This is a valid study: {spec.name or 'without a name, which is made up'}"
@@ -155,7 +156,7 @@ def _lines(spec: StudySpec, summary: DataSummary | None, check: StudyCheck) -> I
         yield f"{facts.rows:,} rows, {facts.task}: {facts.about}"
     else:
         yield from data.lines(summary)
-    yield f"Model: {spec.model.kind}, {count_parameters(spec):,} parameters"
+    yield f"Model: {model.describe(spec.model)}, {count_parameters(spec):,} parameters"
     fits = spec.resampling.fits
     each = f", each trained on {fits} folds" if fits > 1 else ""
     yield (

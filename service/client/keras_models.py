@@ -11,6 +11,7 @@ from service.extras import needing
 from service.logs import quiet_tensorflow
 from studies import model_file as files
 from studies.errors import FieldError, InvalidSpecError
+from studies.keras_archive import ADAPTED
 
 if TYPE_CHECKING:
     import keras
@@ -21,27 +22,45 @@ def is_keras_model(value: object) -> bool:
     return callable(getattr(value, "to_json", None))
 
 
-def model_document(model: Any) -> dict[str, Any]:
+def model_document(model: Any, *, weights: bool = False) -> dict[str, Any]:
     """The `model` of a study's document: of a keras.Model, or of a .json or .keras file by its path.
 
-    Raises InvalidSpecError when it is neither, or is not built.
+    With `weights` a study starts from those of the model. Raises InvalidSpecError when it is neither, or is not built.
     """
     if isinstance(model, str | PathLike):
-        return files.replace_model(None, Path(fspath(model)))
+        return {**files.read(Path(fspath(model)), weights=weights), "insert_dropout": False}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        path.write_bytes(_written(model, weights=weights))
+        return files.read(path, weights=weights)
+
+
+def _written(model: Any, *, weights: bool) -> bytes:
+    """A model as JSON, or as a .keras file where it has more to say: weights, or what its layers were adapted to."""
+    config = _config(model)
+    if not weights and not any(f'"class_name": "{kind}"' in config for kind in ADAPTED):
+        return config.encode()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        return path.read_bytes()
+
+
+def _config(model: Any) -> str:
     if not is_keras_model(model):
         raise InvalidSpecError([FieldError("model", "give a keras.Model, or the path of a .json or .keras file")])
     try:
-        return {"kind": "keras", "config": model.to_json()}
+        return str(model.to_json())
     except NotImplementedError as error:
         message = f"this model cannot describe itself ({error}); give a Sequential or a functional model"
         raise InvalidSpecError([FieldError("model", message)]) from error
 
 
-def model_file(model: object) -> bytes:
-    """What POST /v1/models/read takes: a file's bytes, or a model's JSON."""
+def model_file(model: object, *, weights: bool) -> bytes:
+    """What POST /v1/models/read takes: a file's bytes, or those of a model."""
     if isinstance(model, str | PathLike):
         return Path(fspath(model)).read_bytes()
-    return str(model_document(model)["config"]).encode()
+    return _written(model, weights=weights)
 
 
 def load_model(content: bytes) -> keras.Model:

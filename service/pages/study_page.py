@@ -23,6 +23,7 @@ from service.views.studies import one_study_view
 from studies.analysis.labels import OWN_SEARCH_COLOR, color, label, params_text
 from studies.analysis.report_facts import study_links
 from studies.datasets import summary
+from studies.spec.model import describe
 from studies.spec.study import StudySpec
 
 #: The kinds of penalty in the plots, "none" too.
@@ -153,7 +154,7 @@ def _facts(view: StudyView, spec: StudySpec) -> list[Fact]:
     if view.project != DEFAULT_PROJECT:
         facts.append(Fact("project", view.project))
     facts.append(Fact("data", spec.dataset.name, f"{dataset.rows:,} rows, {dataset.task}"))
-    facts.append(Fact("model", spec.model.kind, _engine(view.engine)))
+    facts.append(Fact("model", describe(spec.model), _engine(view.engine)))
     if spec.max_workers is not None or str(spec.resources):
         most = "any number" if spec.max_workers is None else f"at most {spec.max_workers:,}"
         facts.append(Fact("workers", most, f"with {spec.resources}" if str(spec.resources) else ""))

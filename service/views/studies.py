@@ -79,9 +79,11 @@ def _waits_for(view: StudyView, study: StudyRecord, alive: Sequence[Seen]) -> st
 
 
 def listed_views(store: Store, studies: Sequence[StudyRecord]) -> list[StudyView]:
-    """Studies as in a listing: without the configs of their Keras models, which have up to 2 MB each."""
+    """Studies as in a listing: without the configs and weights of their Keras models, which have up to 2 and 32 MB."""
     return [
-        view.model_copy(update={"spec": {**view.spec, "model": {**view.spec["model"], "config": None}}})
+        view.model_copy(
+            update={"spec": {**view.spec, "model": {**view.spec["model"], "config": None, "weights": None}}}
+        )
         if view.spec["model"]["kind"] == "keras"
         else view
         for view in study_views(store, studies)

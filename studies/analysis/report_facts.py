@@ -9,6 +9,7 @@ from studies.analysis.findings import Findings
 from studies.analysis.markup import timestamp
 from studies.analysis.searches import best_searched
 from studies.spec.dataset import UploadedDataset
+from studies.spec.model import describe
 from studies.spec.study import StudySpec
 
 #: The links that the page shows, with their text.
@@ -59,7 +60,7 @@ def about(findings: Findings) -> dict[str, str]:
     return {
         "state": f"the study is {findings.state}{comparison}",
         "data": f"{_data_name(spec)}: {facts.task}, {facts.rows:,} rows, {shape} inputs",
-        "model": spec.model.kind,
+        "model": describe(spec.model),
         "budget": f"{budget.trials:,} trials of at most {budget.epochs:,} epochs",
         "seed": str(spec.seed),
         "submitted": timestamp(findings.created_at),

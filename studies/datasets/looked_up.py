@@ -1,4 +1,4 @@
-"""Checks that what a model looks up is in its tables: whole numbers, each below the table's size."""
+"""Finds the values that come to a model as they stand, and checks that those it looks up are in its tables."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from studies.keras_config.lookups import Lookup
 
 
 def positions(lookups: Sequence[Lookup]) -> list[int]:
-    """The positions of a row's values that are looked up, and so are not scaled."""
+    """The positions of a row's values that are looked up or prepared by the model, and so are not scaled."""
     return sorted({position for lookup in lookups for position in lookup.positions})
+
+
+def exact_positions(lookups: Sequence[Lookup]) -> list[int]:
+    """Those of them that are looked up, and so are not filled in where they are missing."""
+    return positions([lookup for lookup in lookups if lookup.size is not None])
 
 
 def check(x: Array, lookups: Sequence[Lookup], names: Sequence[str], describe_row: Callable[[int], str]) -> None:
@@ -24,22 +29,24 @@ def check(x: Array, lookups: Sequence[Lookup], names: Sequence[str], describe_ro
     """
     flat = x.reshape(len(x), prod(x.shape[1:]))
     for lookup in lookups:
+        if lookup.size is None:
+            continue
         values = flat[:, lookup.positions]
         # NaN is not equal to anything.
         wrong = ~((values == np.floor(values)) & (values >= 0) & (values < lookup.size))
         if wrong.any():
             row, column = (int(index) for index in np.argwhere(wrong)[0])
             name = names[lookup.positions[column]] if names else None
-            raise _error(values[row, column], name, describe_row(row), row, lookup)
+            raise _error(values[row, column], name, describe_row(row), row, lookup, lookup.size)
 
 
-def _error(value: float, name: str | None, where: str, row: int, lookup: Lookup) -> InvalidTableError:
+def _error(value: float, name: str | None, where: str, row: int, lookup: Lookup, size: int) -> InvalidTableError:
     subject = "a value" if name is None else f"column '{name}'"
     held = "has no value" if np.isnan(value) else f"is {value:.10g}"
-    advice = f"; or set input_dim to {int(value) + 1}" if value >= lookup.size and value == np.floor(value) else ""
+    advice = f"; or set {lookup.limit} to {int(value) + 1}" if value >= size and value == np.floor(value) else ""
     return InvalidTableError(
         f"{subject} {held} in {where}, and {lookup.location} looks it up: right is a whole number from 0 to "
-        f"{lookup.size - 1}{advice}",
+        f"{size - 1}{advice}",
         row=row + 1,
         column=name,
     )

@@ -23,19 +23,29 @@ class Block:
     transformer: Any  # scikit-learn's: imputation by the median, standardisation, or both
 
 
-def fit(layout: Layout, x: Array, rows: npt.NDArray[np.int64], raw: Collection[int] = ()) -> tuple[Block, ...]:
+def fit(
+    layout: Layout,
+    x: Array,
+    rows: npt.NDArray[np.int64],
+    *,
+    unscaled: Collection[int] = (),
+    unfilled: Collection[int] = (),
+) -> tuple[Block, ...]:
     """Fit the blocks of a layout on some rows of its inputs.
 
-    Inputs that are 0 or 1 everywhere are in no block, and neither are those of `raw`, which stay as they are.
+    Inputs that are 0 or 1 everywhere are in no block. Those of `unscaled` are not standardised, nor is the rest of an
+    array that has one of them; those of `unfilled` get no value where they have none.
     """
+    filled = set(layout.filled).difference(unfilled)
+    scaled = set(layout.scaled).difference(unscaled)
     blocks = [
-        Block(inputs, _transformer(filled, scaled).fit(x[rows[:, np.newaxis], inputs]))
-        for filled, scaled, inputs in _groups(layout, len(rows), raw)
+        Block(inputs, _transformer(fills, scales).fit(x[rows[:, np.newaxis], inputs]))
+        for fills, scales, inputs in _groups(filled, scaled, len(rows))
     ]
     arrays = [
-        Block(inputs, _scaled_together(x[rows, array.start : array.stop], len(inputs)))
+        Block(tuple(array), _scaled_together(x[rows, array.start : array.stop]))
         for array in layout.arrays
-        if (inputs := tuple(sorted(set(array).difference(raw))))
+        if not set(array).intersection(unscaled)
     ]
     return (*blocks, *arrays)
 
@@ -47,9 +57,8 @@ def transform(blocks: Sequence[Block], x: Array) -> Array:
     return x
 
 
-def _groups(layout: Layout, rows: int, raw: Collection[int]) -> Iterator[tuple[bool, bool, tuple[int, ...]]]:
+def _groups(filled: set[int], scaled: set[int], rows: int) -> Iterator[tuple[bool, bool, tuple[int, ...]]]:
     """Group the inputs that are treated alike, few enough for the memory: (filled, scaled, indices)."""
-    filled, scaled = (set(inputs).difference(raw) for inputs in (layout.filled, layout.scaled))
     size = max(1, _BLOCK // max(1, rows))
     for kind in ((True, True), (True, False), (False, True)):
         alike = [i for i in sorted(filled | scaled) if (i in filled, i in scaled) == kind]
@@ -67,15 +76,15 @@ def _transformer(filled: bool, scaled: bool) -> Any:
     return make_pipeline(*steps, *([StandardScaler()] if scaled else []))
 
 
-def _scaled_together(values: Array, inputs: int) -> Any:
-    """A transformer of so many inputs that standardises all of an array's values alike, as those of images are."""
+def _scaled_together(values: Array) -> Any:
+    """A transformer that standardises all of an array's values alike, as those of images are."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    scaler, deviation = StandardScaler(), values.std(dtype=np.float64)
+    scaler, (rows, inputs), deviation = StandardScaler(), values.shape, values.std(dtype=np.float64)
     scaler.mean_ = np.full(inputs, values.mean(dtype=np.float64))
     scaler.scale_ = np.full(inputs, deviation or 1.0)
-    scaler.var_, scaler.n_features_in_, scaler.n_samples_seen_ = np.square(scaler.scale_), inputs, len(values)
+    scaler.var_, scaler.n_features_in_, scaler.n_samples_seen_ = np.square(scaler.scale_), inputs, rows
     return make_pipeline(scaler)
 
 

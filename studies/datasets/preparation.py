@@ -285,7 +285,7 @@ class Preparation:
             inputs=None if inputs is None else _scaling(inputs, np.float32),
             means=content.get("means"),
             lookups=tuple(
-                Lookup(lookup["location"], lookup["size"], tuple(lookup["positions"]))
+                Lookup(lookup["location"], lookup["size"], tuple(lookup["positions"]), lookup.get("limit", "input_dim"))
                 for lookup in described.get("lookups", [])
             ),
             class_type=described.get("class_type", "text"),

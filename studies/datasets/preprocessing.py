@@ -95,8 +95,10 @@ class PreparedData:
     def blocks(self) -> tuple[Block, ...]:
         """The fitted transformers of a user's table."""
         layout = self.dataset.layout
-        raw = looked_up.positions(self.lookups)
-        return () if layout is None else pipeline.fit(layout, self.dataset.x, self.rows.train, raw)
+        unscaled, unfilled = looked_up.positions(self.lookups), looked_up.exact_positions(self.lookups)
+        if layout is None:
+            return ()
+        return pipeline.fit(layout, self.dataset.x, self.rows.train, unscaled=unscaled, unfilled=unfilled)
 
     @cached_property
     def input_scaling(self) -> Scaling:

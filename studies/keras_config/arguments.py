@@ -36,6 +36,7 @@ class LayerKind:
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     kernels: tuple[str, ...] = ()  # arguments of the regularizers of its kernels
     rates: tuple[str, ...] = ()  # arguments that are dropout rates
+    module: str = "keras.layers"  # that holds the class
 
 
 UNITS = Argument(integer(), REQUIRED)
@@ -59,6 +60,11 @@ def axes(value: Any) -> Any:
 def plain(**arguments: Argument) -> LayerKind:
     """A layer without kernels and dropout."""
     return LayerKind(arguments)
+
+
+def convnext(**arguments: Argument) -> LayerKind:
+    """A layer that Keras defines beside its ConvNeXt, and not among its layers."""
+    return LayerKind(arguments, module="keras.src.applications.convnext")
 
 
 def weights(*names: str, initial: str = "GlorotUniform") -> dict[str, Argument]:

@@ -14,6 +14,7 @@ from studies.keras_config.arguments import (
     LayerKind,
     Nested,
     axes,
+    convnext,
     convolution,
     dropout,
     global_pooling,
@@ -25,9 +26,35 @@ from studies.keras_config.arguments import (
     required,
     weights,
 )
-from studies.keras_config.values import Check, activation, boolean, choice, integer, integers, number, numbers, optional
+from studies.keras_config.values import (
+    Check,
+    activation,
+    boolean,
+    choice,
+    ignored,
+    integer,
+    integers,
+    noise_shape,
+    number,
+    numbers,
+    optional,
+    vocabulary,
+)
 
 _AXIS = integer(-8, 8)
+_TEXTS = (
+    "rows are numbers here; leave it out, for a table's texts become numbers where it is read, or look numbers up by "
+    "IntegerLookup"
+)
+_IMAGE_SIZE = {"height": UNITS, "width": UNITS, "data_format": DATA_FORMAT}
+_RESIZING = {
+    "interpolation": Argument(choice("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5"), "bilinear"),
+    "crop_to_aspect_ratio": Argument(boolean, False),
+    "pad_to_aspect_ratio": Argument(choice(False), False),
+    "fill_mode": Argument(ignored, "constant"),  # of the padding
+    "fill_value": Argument(ignored, 0.0),
+    "antialias": Argument(boolean, False),
+}
 _DEPTH, _GROUPS = Argument(integer(1, 1024), 1), Argument(integer(), 1)
 _GATES = Argument(activation, "sigmoid")
 _BATCH_NORMALIZATION = {
@@ -113,7 +140,7 @@ LAYERS: Mapping[str, LayerKind] = {
     "GroupNormalization": normalization(groups=Argument(integer(-1), 32)),
     "RMSNormalization": plain(axis=Argument(axes, -1), epsilon=Argument(number(0, 1), 1e-6)),
     "UnitNormalization": plain(axis=Argument(axes, -1)),
-    "Dropout": dropout(noise_shape=NONE),
+    "Dropout": dropout(noise_shape=Argument(optional(noise_shape))),
     "SpatialDropout1D": dropout(),
     "SpatialDropout2D": dropout(data_format=DATA_FORMAT),
     "AlphaDropout": dropout(noise_shape=NONE),
@@ -142,14 +169,52 @@ LAYERS: Mapping[str, LayerKind] = {
     "Concatenate": plain(axis=Argument(_AXIS, -1)),
     "Dot": plain(axes=required(integers(-8, (2,))), normalize=Argument(boolean, False)),
     "Rescaling": plain(scale=required(numbers()), offset=Argument(numbers(), 0.0)),
+    "Normalization": plain(
+        axis=Argument(optional(axes), -1),
+        mean=Argument(optional(numbers()), None),
+        variance=Argument(optional(numbers(0)), None),
+        invert=Argument(choice(False), False),
+    ),
+    "Resizing": plain(**_IMAGE_SIZE, **_RESIZING),
+    "CenterCrop": plain(**_IMAGE_SIZE),
     "Discretization": plain(
         bin_boundaries=required(numbers()),
-        num_bins=NONE,
+        num_bins=Argument(ignored, None),  # follows from the boundaries, and Keras takes one of the two
         epsilon=Argument(number(0, 1), 0.01),
-        output_mode=Argument(choice("int"), "int"),
+        output_mode=Argument(choice("int", "one_hot", "multi_hot", "count"), "int"),
         sparse=Argument(choice(False), False),
     ),
+    "IntegerLookup": plain(
+        vocabulary=required(vocabulary),
+        max_tokens=Argument(ignored, None),  # of what was adapted; those of the vocabulary are what counts
+        vocabulary_size=Argument(ignored, None),
+        num_oov_indices=Argument(integer(0, 1024), 1),
+        mask_token=Argument(optional(integer(-(2**31), 2**31)), None),
+        oov_token=Argument(integer(-(2**31), 2**31), -1),
+        output_mode=Argument(choice("int", "one_hot", "multi_hot", "count"), "int"),
+        invert=Argument(choice(False), False),
+        sparse=Argument(choice(False), False),
+        pad_to_max_tokens=Argument(choice(False), False),
+        vocabulary_dtype=Argument(choice("int64"), "int64"),
+        idf_weights=NONE,
+        oov_method=Argument(choice("floormod"), "floormod"),
+        salt=NONE,
+    ),
+    "CategoryEncoding": plain(
+        num_tokens=required(integer()),
+        output_mode=Argument(choice("one_hot", "multi_hot", "count"), "multi_hot"),
+        sparse=Argument(choice(False), False),
+    ),
+    "LayerScale": convnext(init_values=required(number()), projection_dim=UNITS),
+    "StochasticDepth": convnext(drop_path_rate=required(number(0, 0.999999))),
 }
+
+#: Layers that give whole numbers, which may have such a dtype.
+INDEXING = frozenset({"Discretization", "IntegerLookup"})
+#: Layers that read images as a whole; Keras writes `training` into their calls, and it changes nothing.
+WHOLE_IMAGES = frozenset({"Resizing", "CenterCrop"})
+#: Layers that read whole numbers, beside an Embedding.
+READS_CODES = frozenset({"IntegerLookup", "CategoryEncoding"})
 
 #: Reasons why some expected layers are refused.
 REFUSED: Mapping[str, str] = {
@@ -158,7 +223,10 @@ REFUSED: Mapping[str, str] = {
     "TorchModuleWrapper": "it runs code",
     "JaxLayer": "it runs code",
     "FlaxLayer": "it runs code",
-    "Normalization": "rows are standardised already, and of a .keras file only the architecture is read",
+    "StringLookup": _TEXTS,
+    "TextVectorization": _TEXTS,
+    "Hashing": "its buckets are of texts, and rows are numbers here; use IntegerLookup or Discretization",
+    "FeatureSpace": "rows are one array here, and come with their columns read; send its table as it is",
     "RNN": "its cell may be anything; use LSTM, GRU or SimpleRNN",
 }
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from studies.keras_config.errors import ConfigError
-from studies.keras_config.graph import Graph, Layer
+from studies.keras_config.graph import MOVES, Graph, Layer
 from studies.keras_config.lookups import find_lookups
+from studies.keras_config.raw_values import find_raw_values
 from studies.objectives import Task
+
+#: Layers that may give the output, by the argument of their units; of a convolution one pixel is left.
+_HEADS = {"Dense": "units", "Conv1D": "filters", "Conv2D": "filters"}
 
 
 def check_fits_dataset(graph: Graph, shape: tuple[int, ...], task: Task, classes: int, no_input: str = "") -> None:
@@ -15,6 +19,7 @@ def check_fits_dataset(graph: Graph, shape: tuple[int, ...], task: Task, classes
     """
     _check_input(graph, shape, no_input)
     find_lookups(graph, shape)
+    find_raw_values(graph, shape)
     _check_output(graph, task, classes)
 
 
@@ -38,10 +43,10 @@ def _check_output(graph: Graph, task: Task, classes: int) -> None:
         "regression": "Dense(1)",
     }[task]
     layers = graph.output_layers
-    if not layers or layers[0].kind != "Dense":
+    if not layers or layers[0].kind not in _HEADS:
         what = f"{layers[-1].location}: a {layers[-1].kind}" if layers else "the input"
         raise ConfigError(f"{what} is the output, and this dataset's {task} task needs a Dense layer there: {right}")
-    units, activation = layers[0].argument("units"), _join_activations(layers)
+    units, activation = layers[0].argument(_HEADS[layers[0].kind]), _join_activations(layers)
     right_units = classes if task == "multiclass" else 1
     right_activation = {"binary": "sigmoid", "multiclass": "softmax", "regression": "linear"}[task]
     if (units, activation) != (right_units, right_activation):
@@ -54,6 +59,7 @@ def _check_output(graph: Graph, task: Task, classes: int) -> None:
 
 def _join_activations(layers: tuple[Layer, ...]) -> str:
     """Name the activations of the output layer and of those behind it, one after another."""
-    names = [str(layers[0].argument("activation"))]
-    names += [str(a.argument("activation")) if a.kind == "Activation" else a.kind.lower() for a in layers[1:]]
+    activations = [layer for layer in layers if layer.kind not in MOVES]
+    values = [a.argument("activation") if a.kind in {*_HEADS, "Activation"} else a for a in activations]
+    names = [value.kind.lower() if isinstance(value, Layer) else str(value) for value in values]
     return " then ".join(name for name in names if name != "linear") or "linear"

@@ -24,10 +24,14 @@ def insert_dropout(graph: Graph) -> Graph:
     for name in graph.regularized:
         activated = [_follow_activation(graph, call.result) for call in graph.calls if call.layer == name]
         readers = [reader for tensor in activated for reader in graph.readers(tensor)]
-        dropped = any(graph.by_name[reader.layer].kind in _DROPS for reader in readers)
+        dropped = any(_drops(graph.by_name[reader.layer]) for reader in readers)
         if name not in output and not dropped:
             graph = _insert(graph, f"{name}_dropout", activated)
     return graph
+
+
+def _drops(layer: Layer) -> bool:
+    return layer.kind in _DROPS and bool(layer.rates)
 
 
 def _follow_activation(graph: Graph, tensor: Tensor) -> Tensor:

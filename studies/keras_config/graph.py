@@ -11,8 +11,9 @@ from studies.keras_config.catalog import LAYERS
 
 #: The operation that cuts an input of a model out of a row; see `division`.
 CUT = "cut"
-#: Kinds that may stand between the last Dense layer and the output.
+#: Kinds that may stand between the last layer with a kernel and the output: activations, and what moves values.
 _ACTIVATIONS = {"Activation", "Softmax", "ReLU", "softmax", "sigmoid", "relu", "tanh"}
+MOVES = {"Flatten", "Reshape", "reshape", "squeeze"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Layer:
     location: str  # in the config, for messages
     arguments: Mapping[str, Any] = field(default_factory=dict)  # those that differ from Keras' defaults
     operation: bool = False
+    frozen: bool = False  # not trained, so that a trial's penalty does not act on it
 
     def argument(self, name: str) -> Any:
         """Return an argument, or Keras' default of it."""
@@ -47,8 +49,8 @@ class Layer:
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """The regularizer arguments of its kernels, or of the wrapped layer's."""
-        if self.operation:
+        """The regularizer arguments of its kernels, or of the wrapped layer's; none where they are not trained."""
+        if self.operation or self.frozen:
             return ()
         inner = self.arguments.get("layer")
         return inner.kernels if isinstance(inner, Layer) else LAYERS[self.kind].kernels
@@ -56,7 +58,7 @@ class Layer:
     @property
     def has_bias(self) -> bool:
         """True when it has a bias that a regularizer can act on, or the wrapped layer has."""
-        if self.operation:
+        if self.operation or self.frozen:
             return False
         inner = self.arguments.get("layer")
         if isinstance(inner, Layer):
@@ -65,9 +67,17 @@ class Layer:
 
     @property
     def rates(self) -> tuple[str, ...]:
-        """The arguments that a trial's dropout rate replaces: a Dropout layer's, and others that are not 0."""
-        names = () if self.operation else LAYERS[self.kind].rates
+        """The arguments that a trial's dropout rate replaces: a Dropout layer's, and others that are not 0.
+
+        What drops rows as a whole, behind the branch of a residual block, keeps its own rate, which grows with depth.
+        """
+        names = () if self.operation or self._drops_rows else LAYERS[self.kind].rates
         return tuple(name for name in names if name == "rate" or self.argument(name))
+
+    @property
+    def _drops_rows(self) -> bool:
+        shape = self.arguments.get("noise_shape")
+        return shape is not None and set(shape[1:]) == {1}
 
     @property
     def drops(self) -> bool:
@@ -140,13 +150,16 @@ class Graph:
 
     @cached_property
     def output_layers(self) -> tuple[Layer, ...]:
-        """The output layer and the activations behind it; empty when the input is the output."""
+        """The output layer and the activations behind it; empty when the input is the output.
+
+        A convolution is the output layer where it gives one pixel, which is then flattened.
+        """
         layers: list[Layer] = []
         tensor = self.output
         while tensor.layer != self.input:
             layers.insert(0, self.by_name[tensor.layer])
             sources = self._callers[tensor].tensors
-            if layers[0].kind not in _ACTIVATIONS or len(sources) != 1:
+            if layers[0].kind not in _ACTIVATIONS | MOVES or len(sources) != 1:
                 break
             tensor = sources[0]
         return tuple(layers)

@@ -12,6 +12,7 @@ from studies.keras_config.division import Span, Spans, consecutive, whole_shape
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Graph, ModelInput
 from studies.keras_config.lookups import find_lookups
+from studies.keras_config.raw_values import find_raw_values
 
 _SHOWN = 10
 _MAX_COMPARED = 1000
@@ -52,8 +53,9 @@ def find_spans(
     names = [each.name for each in graph.inputs]
     if unknown := sorted(set(asked) - set(names)):
         raise InputError(unknown[0], f"the model has no input '{unknown[0]}'; it has {_quote(names)}")
-    lookups = find_lookups(graph, tuple(size or 0 for size in graph.shape or ()))
-    looked_up = {position for lookup in lookups for position in lookup.positions}
+    row = tuple(size or 0 for size in graph.shape or ())
+    lookups = (*find_lookups(graph, row), *find_raw_values(graph, row))
+    looked_up = {position for lookup in lookups if lookup.size is not None for position in lookup.positions}
     own = dict(consecutive(graph.inputs))
     offered = _Offered(columns, f"; {no_input}" if no_input else "")
     return tuple(

@@ -12,6 +12,8 @@ from studies.keras_config.shapes import result_shape
 
 _NO_DILATION = (1, (1,), (1, 1))
 _ANY_SIZE = 16
+#: Layers of which no program of lanes is made: they look values up, compute on images as a whole, or are rare.
+_FIT_ONLY = {"IntegerLookup", "CategoryEncoding", "Resizing", "CenterCrop", "LayerScale"}
 
 
 def find_lane_obstacle(graph: Graph) -> str | None:
@@ -47,6 +49,12 @@ def _find_reason(layer: Layer) -> str | None:
         "it normalises each step by itself, and lanes take steps for rows": (
             kind == "TimeDistributed" and any(each.kind == "BatchNormalization" for each in inner)
         ),
+        f"lanes hold no {kind}": kind in _FIT_ONLY,
+        "it gives no numbers of bins but their counts, which lanes do not": (
+            kind == "Discretization" and layer.argument("output_mode") != "int"
+        ),
+        "its noise is the same along some axes, which lanes do not draw": "noise_shape" in layer.arguments,
+        "it is frozen, and lanes train every layer": layer.frozen,
         "its constraint acts after each step, which lanes do not": any(
             name.endswith("_constraint") for name in layer.arguments
         ),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from studies.keras_config.arguments import REQUIRED, Argument, Nested
 from studies.keras_config.catalog import (
     CONSTRAINTS,
+    INDEXING,
     INITIALIZERS,
     LAYERS,
     OPERATIONS,
@@ -16,12 +18,14 @@ from studies.keras_config.catalog import (
 )
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import KerasObject, Layer
-from studies.keras_config.values import Check
+from studies.keras_config.values import Check, activation
 
 _MAX_NAME = 200
 #: Fields of a layer's config that are read elsewhere, or that a trial replaces.
 _COMMON = {"name", "trainable", "dtype", "seed", "activity_regularizer"}
 _FLOATS, _INDICES = {"float32"}, {"float32", "int32", "int64"}
+#: Layers without weights, which may stand in the place of an activation's name.
+_ACTIVATIONS = {"ReLU", "LeakyReLU", "ELU", "Softmax"}
 
 
 def read_layer(document: Any, location: str, prefix: str = "") -> Layer:
@@ -34,7 +38,7 @@ def read_layer(document: Any, location: str, prefix: str = "") -> Layer:
     location = f"{location} '{name}'"
     if str(document.get("module", "keras.layers")).startswith(("keras.src.ops", "keras.ops")):
         return _read_operation(kind, prefix + name, location, document)
-    _check_origin(document, kind, "keras.layers", location)
+    _check_origin(document, kind, LAYERS[kind].module if kind in LAYERS else "keras.layers", location)
     if kind not in LAYERS:
         if kind in REFUSED:
             raise ConfigError(f"{location}: {kind} is not taken, for {REFUSED[kind]}")
@@ -49,7 +53,21 @@ def read_layer(document: Any, location: str, prefix: str = "") -> Layer:
     known = _COMMON | set(LAYERS[kind].arguments)
     if unknown := sorted(set(config) - known):
         raise ConfigError(f"{location}: {kind} has no argument {unknown[0]!r} that is taken")
-    return Layer(prefix + name, kind, location, {k: v for k, v in arguments.items() if v is not None})
+    arguments = {k: v for k, v in arguments.items() if v is not None}
+    return _rewritten(Layer(prefix + name, kind, location, arguments, frozen=config.get("trainable", True) is False))
+
+
+def _rewritten(layer: Layer) -> Layer:
+    """The layer in the words of Keras' own layers, and complete.
+
+    Raises ConfigError when an argument is missing beside another.
+    """
+    if layer.kind == "StochasticDepth":  # the same noise, of a layer whose seed is its own
+        rate = {"rate": layer.argument("drop_path_rate"), "noise_shape": (None, 1, 1, 1)}
+        return replace(layer, kind="Dropout", arguments=rate)
+    if layer.kind == "Normalization" and ("mean" in layer.arguments) != ("variance" in layer.arguments):
+        raise ConfigError(f"{layer.location}: needs mean and variance, both or none")
+    return layer
 
 
 def is_entry(document: Any) -> bool:
@@ -95,16 +113,13 @@ def _check_origin(document: Mapping[str, Any], kind: str, module: str, location:
 
 
 def _check_common(config: Mapping[str, Any], kind: str, location: str) -> None:
-    if config.get("trainable", True) is not True:
-        raise ConfigError(
-            f"{location}: is frozen (trainable: false), which is not taken, for only the architecture is read and its "
-            "weights would stay random; set trainable to true"
-        )
+    if not isinstance(config.get("trainable", True), bool):
+        raise ConfigError(f"{location}: trainable must be true or false")
     dtype = config.get("dtype")
     while isinstance(dtype, Mapping):  # a policy
         dtype = dtype.get("config")
         dtype = dtype.get("name") if isinstance(dtype, Mapping) and "name" in dtype else dtype
-    allowed = _INDICES if kind == "Discretization" else _FLOATS
+    allowed = _INDICES if kind in INDEXING else _FLOATS
     if dtype is not None and (not isinstance(dtype, str) or dtype not in allowed):
         raise ConfigError(f"{location}: dtype {str(dtype)[:40]!r} is not taken; models are trained in float32")
 
@@ -118,6 +133,8 @@ def _read_argument(config: Mapping[str, Any], name: str, argument: Argument, loc
     try:
         if isinstance(argument.check, Nested):
             return _READERS[argument.check](value, argument, location)
+        if argument.check is activation and is_entry(value):
+            return _read_activation(value, location)
         return argument.check(value)
     except ConfigError as error:
         text = str(error)
@@ -165,6 +182,17 @@ def _read_object(
             raise ConfigError(f"{location}: {kind} has no argument {name!r} that is taken")
         arguments[name] = checks[name](setting)
     return KerasObject(f"{family}.{kind}", {k: v for k, v in arguments.items() if v is not None})
+
+
+def _read_activation(value: Any, location: str) -> Layer:
+    """Read a layer in the place of an activation's name, as in `Dense(8, activation=LeakyReLU())`."""
+    kind, _ = read_entry(value, location)
+    if kind not in _ACTIVATIONS:
+        raise ConfigError(
+            f"{location}: {kind} is not taken as an activation; choose from {', '.join(sorted(_ACTIVATIONS))}, or put "
+            "the layer behind this one"
+        )
+    return read_layer(value, location)
 
 
 def _read_inner_layer(value: Any, _argument: Argument, location: str) -> Layer | None:

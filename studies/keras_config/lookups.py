@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from studies.keras_config.catalog import INDEXING
 from studies.keras_config.dimensions import Shape, repeat
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import CUT, Call, Graph, Layer, Tensor
 from studies.keras_config.operation_shapes import settings
-from studies.keras_config.shapes import result_shape
+from studies.keras_config.shapes import count_codes, result_shape
 
 Positions = npt.NDArray[np.int64]
-_DISCRETIZATION = "Discretization"
-#: Layers and operations that number what they are given, from 0.
-_NUMBERING = {_DISCRETIZATION, CUT}
+_ENCODING = "CategoryEncoding"
 #: Values that are followed through one call: a layer that repeats them may double them, and the next again.
 _MAX_POSITIONS = 10_000_000
 #: Where a tensor's values come from: the positions of the row's values in it, or the number of bins that they number;
@@ -30,19 +29,20 @@ _Origin = Positions | int | None
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """The values of a row that one layer looks up."""
+    """The values of a row that one layer looks up, or reads as they stand in the data."""
 
     location: str  # of the layer, for messages
-    size: int  # of its table: whole numbers from 0 to `size` − 1 are in it
+    size: int | None  # of its table: whole numbers from 0 to `size` − 1 are in it; None where any number may come
     positions: tuple[int, ...]  # of the values, counted through all axes of a row
+    limit: str = "input_dim"  # the layer's argument that says the size
 
 
 def find_lookups(graph: Graph, row: Shape) -> tuple[Lookup, ...]:
-    """Find what a model looks up of rows of a shape, beside what a Discretization layer numbers.
+    """Find what a model looks up of rows of a shape, beside what a Discretization or an IntegerLookup numbers.
 
-    Raises ConfigError when an Embedding looks up what is computed, or fewer rows than there are bins.
+    Raises ConfigError when an Embedding looks up what is computed, or there are more bins or levels than a layer takes.
     """
-    if not any(find_embedding(layer) is not None for layer in graph.layers):
+    if not any(find_embedding(layer) is not None or layer.kind == _ENCODING for layer in graph.layers):
         return ()
     origins: dict[Tensor, _Origin] = {Tensor(graph.input): np.arange(prod(row)).reshape(1, *row)}
     lookups = []
@@ -50,10 +50,12 @@ def find_lookups(graph: Graph, row: Shape) -> tuple[Lookup, ...]:
         layer = graph.by_name[call.layer]
         embedding = find_embedding(layer)
         if embedding is None:
+            if layer.kind == _ENCODING:
+                _check_numbers(layer, count_codes(layer), "num_tokens", origins[call.tensors[0]])
             origins[call.result] = _follow(layer, call, origins)
             continue
         origins[call.result] = None
-        if _DISCRETIZATION in computed_from(graph, layer):
+        if INDEXING & computed_from(graph, layer):
             continue
         positions = _looked_up(layer, embedding, [origins[tensor] for tensor in call.tensors])
         if positions:
@@ -71,7 +73,7 @@ def computed_from(graph: Graph, layer: Layer) -> frozenset[str]:
         if kind in _MOVES:
             sources = [source for call in graph.calls if call.result == tensor for source in call.tensors]
             before += [source for source in sources if source not in before]
-        elif kind not in {None, *_NUMBERING}:
+        elif kind not in {None, *INDEXING}:
             names = graph.ancestors(layer.name) & graph.by_name.keys()
             return frozenset(graph.by_name[name].kind for name in names)
     return frozenset()
@@ -94,12 +96,16 @@ def _looked_up(layer: Layer, embedding: Layer, origins: Sequence[_Origin]) -> tu
         )
     if not isinstance(origin, int):
         return tuple(np.unique(origin).tolist())
-    if origin > size:
-        raise ConfigError(
-            f"{layer.location}: has {size} rows to look up, and what it looks up, the bins of a Discretization or the "
-            f"levels of a column, gives {origin} numbers; right is input_dim={origin}"
-        )
+    _check_numbers(layer, size, "input_dim", origin)
     return ()
+
+
+def _check_numbers(layer: Layer, size: int, limit: str, origin: _Origin) -> None:
+    if isinstance(origin, int) and origin > size:
+        raise ConfigError(
+            f"{layer.location}: looks up numbers below {size}, and what it reads, bins or the levels of a column, "
+            f"gives {origin}; right is {limit}={origin}"
+        )
 
 
 def _check_whole_image(lookups: Sequence[Lookup], row: Shape) -> None:
@@ -113,39 +119,49 @@ def _check_whole_image(lookups: Sequence[Lookup], row: Shape) -> None:
 
 def _follow(layer: Layer, call: Call, origins: Mapping[Tensor, _Origin]) -> _Origin:
     """The origin of what a call gives."""
-    if layer.kind == _DISCRETIZATION:
-        return len(_boundaries(layer.argument("bin_boundaries"))) + 1
+    if layer.kind in INDEXING:
+        return count_codes(layer) if layer.argument("output_mode") == "int" else None
     sources = [origins[tensor] for tensor in call.tensors]
-    if layer.kind == CUT:
-        return _cut(call, sources[0])
-    move = _MOVES.get(layer.kind)
-    if move is None or any(source is None for source in sources):
+    if layer.kind == CUT and (levels := _levels(call)):
+        return max(levels) if len(levels) == len(call.arguments[1]) else None
+    if layer.kind not in _MOVES or any(source is None for source in sources):
         return None
     bins = [source for source in sources if isinstance(source, int)]
     if bins:
         return max(bins) if len(bins) == len(sources) else None
-    if sum(source.size for source in sources if isinstance(source, np.ndarray)) > _MAX_POSITIONS:
+    return move(layer, call, {tensor: origin for tensor, origin in origins.items() if isinstance(origin, np.ndarray)})
+
+
+def check_positions(layer: Layer, sources: Sequence[Positions]) -> None:
+    """Raise ConfigError when a layer takes more positions than are followed."""
+    if sum(source.size for source in sources) > _MAX_POSITIONS:
         raise ConfigError(f"{layer.location}: gives more than {_MAX_POSITIONS:,} of a row's values; make it smaller")
-    arrays = {tensor: origin for tensor, origin in origins.items() if isinstance(origin, np.ndarray)}
+
+
+def move(layer: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positions | None:
+    """Where a call moves values; None where it changes them, or mixes those of several rows.
+
+    Raises ConfigError when they are too many to follow.
+    """
+    if layer.kind not in _MOVES or (layer.kind == CUT and _levels(call)):
+        return None
+    check_positions(layer, [arrays[tensor] for tensor in call.tensors])
     try:
-        moved = move(layer, call, arrays)
+        moved = _MOVES[layer.kind](layer, call, arrays)
     except (ValueError, LookupError, TypeError, ArithmeticError):
         return None  # layers that do not fit each other are refused elsewhere, with the reason
     return moved if len(moved.shape) and moved.shape[0] == 1 else None
 
 
-def _cut(call: Call, row: _Origin) -> _Origin:
-    """The origin of an input: the row's values, or the number of a category's levels, of several the most."""
-    _, spans, shape = call.arguments
-    codes = [span.end - span.first for span in spans if span.code]
-    if codes or not isinstance(row, np.ndarray):
-        return max(codes) if len(codes) == len(spans) else None
-    return np.concatenate([row[:, span.first : span.end] for span in spans], axis=1).reshape(1, *shape)
+def _levels(call: Call) -> list[int]:
+    """How many levels each category has whose number a cut gives; none where it gives values of the row."""
+    _, spans, _ = call.arguments
+    return [span.end - span.first for span in spans if span.code]
 
 
-def _boundaries(value: float | tuple[float, ...]) -> tuple[float, ...]:
-    """The boundaries of a Discretization, of which there may be one alone."""
-    return value if isinstance(value, tuple) else (value,)
+def _cut(_: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positions:
+    row, spans, shape = call.arguments
+    return np.concatenate([arrays[row][:, span.first : span.end] for span in spans], axis=1).reshape(1, *shape)
 
 
 def _reshape(layer: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positions:
@@ -179,4 +195,5 @@ _MOVES: Mapping[str, Callable[[Layer, Call, Mapping[Tensor, Positions]], Any]] =
     "transpose": _transpose,
     "getitem": _getitem,
     **dict.fromkeys(("Concatenate", "concatenate"), _concatenate),
+    CUT: _cut,
 }

@@ -48,8 +48,10 @@ def _read_ends(config: Mapping[str, Any], field: str, location: str) -> list[tup
     return [(end[0], end[1]) for end in ends]
 
 
-def read_node(node: Any, location: str, prefix: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def read_node(node: Any, location: str, prefix: str, *, always: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Read the arguments and keywords of a call; tensors' layers get the prefix of their model.
+
+    `always` says that the layer does the same in training and else, so that it may be called with `training`.
 
     Raises ConfigError when the node is not Keras 3's, or uses a keyword that is refused.
     """
@@ -63,7 +65,7 @@ def read_node(node: Any, location: str, prefix: str) -> tuple[tuple[Any, ...], d
     keywords: dict[str, Any] = {}
     for name, value in document.items():
         if name in _REFUSED_IF_TRUE:
-            if value:
+            if value and not (always and name == "training"):
                 raise ConfigError(f"{location}: is called with {name}, which is not taken; leave it out")
         elif name in _KEYWORDS and value is not None:
             keywords[name] = _read_value(value, location, prefix)

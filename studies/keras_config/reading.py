@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from studies.keras_config import call_order, division, masks
+from studies.keras_config.catalog import READS_CODES, WHOLE_IMAGES
 from studies.keras_config.division import Spans
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Call, Graph, Layer, ModelInput, Tensor
@@ -40,6 +41,7 @@ def canonicalize(config: Any) -> str:
             if _PYTHON.search(config[:10_000]):
                 raise ConfigError("is Python code, which is not run; give what model.to_json() gives, or a .keras file")
             config = json.loads(config)
+        version = config.get("keras_version") if isinstance(config, Mapping) else None
         text = json.dumps(_strip(config), sort_keys=True, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
         text.encode()
     except ConfigError:
@@ -47,7 +49,15 @@ def canonicalize(config: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         raise ConfigError("is not JSON; give what model.to_json() gives, as it is or as an object") from None
     _check_length(text)
-    read_graph(text)
+    try:
+        read_graph(text)
+    except ConfigError as error:
+        if isinstance(version, str) and version.startswith(("1.", "2.")):
+            raise ConfigError(
+                f"is a model of Keras {version[:20]}, and not all of it can be read: {error}. Save it there as an .h5 "
+                "file, load that in Keras 3, and give what model.save('model.keras') writes"
+            ) from None
+        raise
     return text
 
 
@@ -244,7 +254,7 @@ class _Reader:
         calls = call_order.select_needed(masks.drop_implied(calls, self.layers), output)
         layers = tuple(self.layers[name] for name in dict.fromkeys(call.layer for call in calls))
         # They are given as float32, which is the same to what looks them up.
-        if self.integers and not any(find_embedding(layer) is not None for layer in layers):
+        if self.integers and not any(find_embedding(each) or each.kind in READS_CODES for each in layers):
             raise _input_error(self.integers)
         if not any(layer.kernels for layer in layers):
             raise ConfigError("has no layer with a kernel, so there is nothing to regularize; add a Dense layer")
@@ -281,7 +291,7 @@ def _input_error(location: str) -> ConfigError:
 
 
 def _read_call(layer: Layer, number: int, node: Any, prefix: str) -> Call:
-    arguments, keywords = read_node(node, layer.location, prefix)
+    arguments, keywords = read_node(node, layer.location, prefix, always=layer.kind in WHOLE_IMAGES)
     if layer.operation:
         keywords = {**layer.arguments, **keywords}
     call = Call(layer.name, number, arguments, keywords)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.keras_config.dimensions import Shape, concatenate, reduce, repeat, reshape
+from studies.keras_config.dimensions import Shape, concatenate, normalize_axes, reduce, repeat, reshape
 from studies.keras_config.graph import Call, Layer, Tensor
 from studies.keras_config.operation_shapes import operation_shape
 
@@ -132,6 +132,52 @@ def _up_sampling(layer: Layer, shape: Shape) -> Shape:
     return (shape[0], *(size * n for size, n in zip(sizes, times, strict=True)), shape[-1])
 
 
+def _dropout(layer: Layer, shape: Shape) -> Shape:
+    noise = layer.argument("noise_shape")
+    if noise is not None and len(noise) != len(shape):
+        raise ValueError(f"its noise of the shape {noise} has not the {len(shape)} axes of what it drops")
+    return shape
+
+
+def _normalized(layer: Layer, shape: Shape) -> Shape:
+    axis, mean = layer.argument("axis"), layer.argument("mean")
+    kept = () if axis is None else tuple(shape[one] for one in normalize_axes(axis, len(shape)))
+    for numbers in (mean, layer.argument("variance")):
+        if isinstance(numbers, tuple) and len(numbers) not in {1, kept[-1] if kept else 1}:
+            raise ValueError(f"it has {len(numbers)} means or variances for {kept}")
+    return shape
+
+
+def _sized(layer: Layer, shape: Shape) -> Shape:
+    batch, _, _, channels = shape
+    return (batch, layer.argument("height"), layer.argument("width"), channels)
+
+
+def _encoded(layer: Layer, shape: Shape) -> Shape:
+    mode, size = layer.argument("output_mode"), count_codes(layer)
+    if mode == "int":
+        return shape
+    alone = mode != "one_hot" or (shape[-1] == 1 and len(shape) > 1)
+    return (*shape[:-1], size) if alone else (*shape, size)
+
+
+def count_codes(layer: Layer) -> int:
+    """Count the whole numbers that a Discretization, an IntegerLookup or a CategoryEncoding knows."""
+    if layer.kind == "CategoryEncoding":
+        return int(layer.argument("num_tokens"))
+    if layer.kind == "Discretization":
+        boundaries = layer.argument("bin_boundaries")
+        return 1 + (len(boundaries) if isinstance(boundaries, tuple) else 1)
+    masked = layer.argument("output_mode") == "int" and layer.argument("mask_token") is not None
+    return len(layer.argument("vocabulary")) + int(layer.argument("num_oov_indices")) + masked
+
+
+def _scaled(layer: Layer, shape: Shape) -> Shape:
+    if shape[-1] != layer.argument("projection_dim"):
+        raise ValueError(f"it scales {layer.argument('projection_dim')} channels and not {shape[-1]}")
+    return shape
+
+
 def _merge(_: Layer, *shapes: Shape) -> Shape:
     # Keras inserts the dimensions that a smaller rank lacks behind the batch.
     rank = max(map(len, shapes))
@@ -163,6 +209,11 @@ _RULES: Mapping[str, Callable[..., Shape]] = {
     **dict.fromkeys(("ZeroPadding1D", "ZeroPadding2D"), _resized_by("padding", 1)),
     **dict.fromkeys(("UpSampling1D", "UpSampling2D"), _up_sampling),
     **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), _merge),
+    "Dropout": _dropout,
+    "Normalization": _normalized,
+    "LayerScale": _scaled,
+    **dict.fromkeys(("Resizing", "CenterCrop"), _sized),
+    **dict.fromkeys(("Discretization", "IntegerLookup", "CategoryEncoding"), _encoded),
     "Concatenate": lambda layer, *shapes: concatenate(layer.argument("axis"), shapes),
     "Dot": _dot,
 }

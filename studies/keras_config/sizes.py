@@ -59,6 +59,11 @@ def count_parameters(graph: Graph, row: Shape) -> int:
     return sum(call.parameters for call in measure_calls(graph, row))
 
 
+def has_weights(layer: Layer) -> bool:
+    """Return whether a layer may have parameters."""
+    return layer.kind in _RULES and not layer.operation
+
+
 def count_layer(layer: Layer, inputs: Sequence[Shape]) -> int:
     """Count the parameters of one layer for inputs of these shapes."""
     rule = _RULES.get(layer.kind)
@@ -158,4 +163,5 @@ _RULES: Mapping[str, Callable[..., int]] = {
     **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _normalization),
     "RMSNormalization": _normalized_size,
     "PReLU": _prelu,
+    "LayerScale": lambda layer, _: layer.argument("projection_dim"),
 }

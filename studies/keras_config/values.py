@@ -13,6 +13,7 @@ from studies.keras_config.errors import ConfigError
 
 Check = Callable[[Any], Any]
 _MAX_INTEGER = 65_536
+_MAX_VOCABULARY = 10_000
 
 _RECTIFIERS = {"relu", "relu6", "leaky_relu", "gelu", "elu", "selu", "celu", "silu", "swish", "mish", "softplus"}
 _SQUASHERS = {"sigmoid", "log_sigmoid", "tanh", "softsign", "softmax", "log_softmax"}
@@ -86,9 +87,32 @@ def integers(low: int = 0, lengths: tuple[int, ...] = (), max_length: int = 16) 
     return check
 
 
-def numbers(max_length: int = 10_000) -> Check:
-    """Check for a number or a list of numbers, which becomes a tuple."""
-    one = number()
+def ignored(_value: Any) -> None:
+    """Accept any value, and drop it: it follows from others, or says nothing here."""
+    return
+
+
+def noise_shape(value: Any) -> tuple[int | None, ...]:
+    """Check for the shape of a dropout's noise: null where each value has its own, 1 where all share theirs."""
+    if not isinstance(value, list | tuple) or not 2 <= len(value) <= 8 or any(size not in (None, 1) for size in value):
+        raise _error(value, "a list of null, where each has noise of its own, and 1, where all share theirs")
+    return tuple(value)
+
+
+def vocabulary(value: Any) -> tuple[int, ...]:
+    """Check for the whole numbers that a layer looks up, each once."""
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= _MAX_VOCABULARY:
+        raise _error(value, f"a list of 1 to {_MAX_VOCABULARY:,} whole numbers; give the .keras file, which has it")
+    one = integer(-(2**31), 2**31)
+    items = tuple(map(one, value))
+    if len(set(items)) < len(items):
+        raise _error(value, "a list in which no number stands twice")
+    return items
+
+
+def numbers(low: float = -1e30, max_length: int = 10_000) -> Check:
+    """Check for a number or a list of numbers, which becomes a tuple; each at least `low`."""
+    one = number(low)
 
     def check(value: Any) -> Any:
         if not isinstance(value, list | tuple):

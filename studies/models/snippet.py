@@ -21,7 +21,7 @@ from studies.models.architecture import (
 from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
 from studies.spec.dataset import DatasetSpec, UploadedDataset
-from studies.spec.model import KerasSpec
+from studies.spec.model import KerasSpec, starts_from_weights
 from studies.spec.study import StudySpec
 
 #: Metrics that fit() cannot log as the study measures them: scikit-learn's function, its arguments, and a factor.
@@ -91,7 +91,7 @@ import keras
 # y_*: {_describe_targets(facts.task, facts.classes)}
 {comments}keras.utils.set_random_seed({spec.training_seed(number, fit)})
 {_model_source(architecture)}
-model.compile(
+{_START if starts_from_weights(spec.model) else ""}model.compile(
     optimizer={optimizer},
     loss="{architecture.loss}",
     metrics=["{architecture.loss}"{accuracy}],
@@ -104,6 +104,26 @@ model.fit(
     epochs={epochs},
 {"    sample_weight=weights," + chr(10) if weighted else ""}    callbacks=[{callbacks if stops else ""}],
 )
+'''
+
+
+_START = '''
+
+def layers_by_name(model, prefix=""):
+    """The layers of a model and of those within it, which have its name before their own."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from layers_by_name(layer, f"{prefix}{layer.name}_")
+        else:
+            yield prefix + layer.name, layer
+
+
+# start.keras: the file whose weights every trial of the study starts from
+start = dict(layers_by_name(keras.models.load_model("start.keras")))
+for layer in model.layers:
+    if layer.weights:
+        layer.set_weights(start[layer.name].get_weights())
+
 '''
 
 
@@ -158,10 +178,14 @@ def _describe_rows(spec: StudySpec) -> str:
 
 def _describe_inputs(dataset: DatasetSpec, lookups: Sequence[Lookup]) -> str:
     looked_up = {position for lookup in lookups for position in lookup.positions}
+    prepares = any(lookup.size is None for lookup in lookups)
     if looked_up:
-        if len(looked_up) == prod(dataset.facts.shape):
+        what = "looks up or prepares" if prepares else "looks up"
+        if len(looked_up) == prod(dataset.facts.shape) and not prepares:
             return "whole numbers as they stand in the data, for the model looks them up"
-        return f"{_describe_inputs(dataset, ())}; what the model looks up is left as it stands in the data"
+        if len(looked_up) == prod(dataset.facts.shape) or (prepares and len(dataset.facts.shape) > 1):
+            return "as they stand in the data, for the model prepares them"
+        return f"{_describe_inputs(dataset, ())}; what the model {what} is left as it stands in the data"
     if isinstance(dataset, UploadedDataset) and len(dataset.facts.shape) == 1:
         return "as the preprocessing that is kept with the model gives them"
     values = "all pixels" if len(dataset.facts.shape) > 1 else "each column"

@@ -26,6 +26,10 @@ def layer_expressions(
 
 def _layer_expression(layer: Layer, index: int | None, regularization: Regularization, rate: float) -> Expression:
     arguments: dict[str, Any] = {"name": layer.name}
+    if layer.frozen:
+        arguments["trainable"] = False
+    if layer.kind == "Normalization" and "mean" not in layer.arguments:
+        arguments |= {"mean": 0.0, "variance": 1.0}  # as Keras does before it is adapted, without weights of its own
     for name, value in layer.arguments.items():
         if isinstance(value, Layer):
             arguments[name] = _layer_expression(value, index, regularization, rate)
@@ -34,7 +38,7 @@ def _layer_expression(layer: Layer, index: int | None, regularization: Regulariz
     arguments |= dict.fromkeys(layer.rates, rate)
     if index is not None and not isinstance(layer.arguments.get("layer"), Layer):
         arguments |= _penalties(layer, index, regularization)
-    return Expression(f"layers.{layer.kind}", arguments)
+    return Expression(f"{LAYERS[layer.kind].module.removeprefix('keras.')}.{layer.kind}", arguments)
 
 
 def _penalties(layer: Layer, index: int, regularization: Regularization) -> dict[str, Expression]:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StrictBool, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, StrictBool, WithJsonSchema, model_validator
 
 from studies.frozen_model import AtMost, FrozenModel
-from studies.keras_config import input_columns, reading
+from studies.keras_config import input_columns, reading, sizes, start_weights
 from studies.keras_config.division import Division, Span, Spans
 from studies.keras_config.dropout import insert_dropout
 from studies.keras_config.errors import ConfigError
@@ -110,6 +110,14 @@ _Columns = Annotated[
 ]
 
 
+def _check_weights(value: Any) -> Any:
+    if value is True:
+        raise ValueError("true asks for the weights of a .keras file; name the file by --model")
+    if isinstance(value, str):
+        start_weights.unpack(value)
+    return None if value is False else value
+
+
 class KerasSpec(FrozenModel):
     """The user's own Keras model, Sequential or Functional, rebuilt by our code from a list of known layers.
 
@@ -119,6 +127,12 @@ class KerasSpec(FrozenModel):
     kind: Literal["keras"]
     config: Config = Field(
         description="What model.to_json() gives, as text or as an object; only the architecture counts."
+    )
+    weights: Annotated[str | None, BeforeValidator(_check_weights)] = Field(
+        None,
+        description="Weights that every trial starts from, as `POST /v1/models/read?weights=true` answers them of a "
+        ".keras file: a safetensors file in base64, of at most 6,000,000 numbers. They begin at random when it is left "
+        "out.",
     )
     insert_dropout: StrictBool = Field(
         False, description="A Dropout layer after each hidden layer that has none behind it."
@@ -185,6 +199,17 @@ class KerasSpec(FrozenModel):
         places = dict(self.positions)
         return tuple((each, places[each.name]) for each in self.graph.inputs) if places else ()
 
+    @model_validator(mode="after")
+    def _check_frozen(self) -> Self:
+        layers = reading.read_graph(self.config).layers
+        frozen = next((layer for layer in layers if layer.frozen and sizes.has_weights(layer)), None)
+        if frozen is not None and self.weights is None:
+            raise ValueError(
+                f"config: {frozen.location}: is frozen (trainable: false), which is taken only with weights to start "
+                "from, for else they would stay random; give the weights of the .keras file, or set trainable to true"
+            )
+        return self
+
     @property
     def graph(self) -> Graph:
         """The model as data, of one input: a row."""
@@ -218,3 +243,13 @@ def _read_with_dropout(config: str, spans: Spans | None) -> Graph:
 
 
 ModelSpec = Annotated[MlpSpec | CnnSpec | KerasSpec, Field(discriminator="kind")]
+
+
+def starts_from_weights(model: ModelSpec) -> bool:
+    """Return whether a model's trainings start from weights of its own, and not from random ones."""
+    return isinstance(model, KerasSpec) and model.weights is not None
+
+
+def describe(model: ModelSpec) -> str:
+    """Name the kind of a model, and say where its trials do not begin at random."""
+    return "keras, each trial from the weights of its file" if starts_from_weights(model) else model.kind

@@ -10,11 +10,12 @@ from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_v
 
 from studies import seeds
 from studies.frozen_model import AtMost, FrozenModel
-from studies.keras_config import compatibility
+from studies.keras_config import compatibility, sizes, start_weights
 from studies.keras_config.division import Division
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.lanes import find_lane_obstacle
 from studies.keras_config.lookups import Lookup, find_lookups
+from studies.keras_config.raw_values import find_raw_values
 from studies.objectives import OBJECTIVES, Direction, ObjectiveName, Task, metrics_for
 from studies.spec.budget import Budget
 from studies.spec.comparison import ComparisonSpec
@@ -267,8 +268,11 @@ class StudySpec(FrozenModel):
 
     @property
     def lookups(self) -> tuple[Lookup, ...]:
-        """What the model looks up, and so gets as it stands."""
-        return find_lookups(self.model.graph, self.dataset.facts.shape) if isinstance(self.model, KerasSpec) else ()
+        """What the model looks up or prepares by itself, and so gets as it stands."""
+        if not isinstance(self.model, KerasSpec):
+            return ()
+        graph, row = self.model.graph, self.dataset.facts.shape
+        return find_lookups(graph, row) + find_raw_values(graph, row)
 
     @property
     def division(self) -> Division:
@@ -284,14 +288,29 @@ class StudySpec(FrozenModel):
         for lookup in self.lookups:
             if reason := _why_not_in_table(lookup, facts):
                 raise ValueError(f"model.config: {lookup.location}: {reason}")
+        if model.weights is not None:
+            self._check_weights(model, model.weights)
         obstacle = find_lane_obstacle(model.graph)
         if self.training.engine == "lanes" and obstacle is not None:
             raise ValueError(f"training.engine: lanes cannot hold this model; use auto or fit. {obstacle}")
 
+    def _check_weights(self, model: KerasSpec, text: str) -> None:
+        """Check that each layer has as many weights to start from as it takes."""
+        counts = dict(start_weights.count_by_layer(start_weights.unpack(text)))
+        try:
+            calls = list(sizes.measure_calls(model.graph, self.dataset.facts.shape))
+        except ConfigError as error:
+            raise ValueError(f"model.config: {error}") from None
+        for layer, needed in ((call.layer, call.parameters) for call in calls if call.parameters):
+            if (given := counts.pop(layer.name, 0)) != needed:
+                raise ValueError(f"model.weights: {layer.location} takes {needed:,} numbers, and they hold {given:,}")
+        if counts:
+            raise ValueError(f"model.weights: hold '{min(counts)[:100]}', and the model has no layer of this name")
+
 
 def _why_not_in_table(lookup: Lookup, facts: DatasetFacts) -> str:
     """Say why a layer cannot look up a dataset's values; empty where it can, or only a worker can tell."""
-    if facts.highest is None or len(lookup.positions) < prod(facts.shape):
+    if facts.highest is None or lookup.size is None or len(lookup.positions) < prod(facts.shape):
         return ""
     if facts.highest < 0:
         return (
@@ -300,6 +319,6 @@ def _why_not_in_table(lookup: Lookup, facts: DatasetFacts) -> str:
     if facts.highest >= lookup.size:
         return (
             f"looks up whole numbers below {lookup.size}, and this dataset's go up to {facts.highest}; right is "
-            f"input_dim={facts.highest + 1}"
+            f"{lookup.limit}={facts.highest + 1}"
         )
     return ""

@@ -55,8 +55,13 @@ class VariableRate:
 
 
 class _Dropout(VariableRate):
+    noise_shape: tuple[int | None, ...] | None = None
+
     def call(self, inputs: Any, training: bool = False) -> Any:
-        return self._drop(inputs) if training else inputs
+        if not training:
+            return inputs
+        sizes = None if self.noise_shape is None else zip(self.noise_shape, tf.unstack(tf.shape(inputs)), strict=True)
+        return self._drop(inputs, None if sizes is None else [size or whole for size, whole in sizes])
 
 
 class _SpatialDropout(VariableRate):

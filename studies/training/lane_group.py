@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from studies.datasets.preprocessing import PreparedData
 from studies.errors import DivergedError
+from studies.spec.model import starts_from_weights
 from studies.spec.study import StudySpec
 from studies.spec.training import EngineName
 from studies.training.fold_arrays import place_folds, stack_folds
@@ -25,6 +26,10 @@ from studies.training.step import ModelValues
 from studies.training.trial_model import build_plain_model, save_trial_model
 
 _ENGINE: EngineName = "lanes"
+
+
+def _values(variables: Sequence[Any]) -> list[Any]:
+    return [np.asarray(variable) for variable in variables]
 
 
 class LaneTraining:
@@ -59,6 +64,7 @@ class LaneGroup:
         self._trainings: list[LaneTraining | None] = [None] * program.key.lanes
         self._knobs = program.knobs({}, self._places)
         self._order = program.empty_order()
+        self._start: ModelValues | None = None  # the weights that every training starts from, if the study has any
         self._compiled = False  # whether a call has ended, so that the next one compiles nothing
         #: The epoch, within the last call, that is each lane's best so far; −1 for an earlier one.
         self._keep = np.full(program.key.lanes, -1, dtype=np.int32)
@@ -81,6 +87,9 @@ class LaneGroup:
         free = [lane for lane, training in enumerate(self._trainings) if training is None]
         job_of = dict(zip(free[: len(jobs)], jobs, strict=True))
         lanes = self._carry.lanes
+        if self._start is None and starts_from_weights(jobs[0].spec.model):
+            model = build_plain_model(jobs[0], self._folds[jobs[0].fold])
+            self._start = ModelValues(*map(_values, (model.trainable_weights, model.non_trainable_weights)))
         initial = ModelValues(*([np.zeros(array.shape, np.float32) for array in arrays] for arrays in lanes.model))
         states: dict[int, TrainingState] = {}
         for lane, job in job_of.items():
@@ -89,7 +98,7 @@ class LaneGroup:
                 states[lane] = job.state
                 training.resume(job.state.facts)
             self._keep[lane] = -1
-            drawn = self._program.initial(job.seed)
+            drawn = self._start or self._program.initial(job.seed)
             for stack, values in zip((*initial.weights, *initial.state), (*drawn.weights, *drawn.state), strict=True):
                 stack[lane] = values
         self._carry = self._carry._replace(lanes=self._program.reset(lanes, self._mask(job_of), initial))

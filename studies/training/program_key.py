@@ -11,7 +11,7 @@ from studies.datasets.preprocessing import PreparedData
 from studies.models.size import count_parameters
 from studies.objectives import Task
 from studies.regularization import L1Mode, LayerRegularization, Penalty, Regularization
-from studies.spec.model import ModelSpec
+from studies.spec.model import KerasSpec, ModelSpec
 from studies.spec.optimizer import OptimizerSpec, ScheduleSpec
 from studies.spec.study import StudySpec
 
@@ -116,8 +116,9 @@ def program_key(spec: StudySpec, folds: Sequence[PreparedData], batch_size: int,
     """The key of a study's program for one batch size and folds that train on equally many rows."""
     data, capacity = folds[0], Capacity.of(folds, batch_size)
     by_epoch = 4 * shape.lanes * (count_parameters(spec) + capacity.steps * capacity.batch_size)
+    model = spec.model.model_copy(update={"weights": None}) if isinstance(spec.model, KerasSpec) else spec.model
     return ProgramKey(
-        model=spec.model,
+        model=model,  # whatever weights its trainings start from
         optimizer=spec.training.optimizer,
         schedule=spec.training.schedule,
         task=data.task,

@@ -8,19 +8,27 @@ import keras
 import numpy as np
 
 from studies.datasets.preprocessing import PreparedData
+from studies.keras_config import start_weights
 from studies.models import proximal
 from studies.models.architecture import Architecture, design, learning_rate_expression, optimizer_expression
 from studies.models.expression import Expression
+from studies.spec.model import KerasSpec
 from studies.training.result import Job
+from studies.training.start_weights import assign_weights
 
 
 def build_plain_model(job: Job, data: PreparedData) -> keras.Model:
     """Build and compile the model of a trial as a user would, with one of Keras' own optimizers.
 
     Where the user's has several inputs, they are parts of one, a row.
+
+    Raises EngineError when the weights to start from are not those of its layers.
     """
-    architecture = _design(job, data)
-    return _compile_plain(architecture.build(), architecture, job, data)
+    architecture, own = _design(job, data), job.spec.model
+    model = architecture.build()
+    if isinstance(own, KerasSpec) and own.weights is not None:
+        assign_weights(model, start_weights.unpack(own.weights))
+    return _compile_plain(model, architecture, job, data)
 
 
 def _design(job: Job, data: PreparedData) -> Architecture:

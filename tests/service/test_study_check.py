@@ -9,11 +9,13 @@ from typing import Any
 
 import httpx
 import keras
+import numpy as np
 import pytest
 import yaml
 
 from service.cli.local_files import read_dataset
 from service.storage.store import Store
+from studies.keras_config import start_weights
 from studies.study_file import parse
 from tests.acceptance.polling import eventually
 from tests.service.conftest import served, settings_in
@@ -141,6 +143,26 @@ def test_a_model_is_read_as_keras_counts_it(api: httpx.Client, tmp_path: Path) -
     ]
     body = document(dataset={"kind": "builtin", "name": "digits_images"}, model=found["model"])
     assert yaml.safe_load(check(api, body)["yaml"])["model"] == found["model"]
+
+
+def test_a_model_is_read_with_its_weights_where_they_are_asked_for(api: httpx.Client, tmp_path: Path) -> None:
+    layers = [keras.Input((4,)), keras.layers.Dense(5, name="hidden"), keras.layers.Dense(3, "softmax", name="out")]
+    model = keras.Sequential(layers)
+    model.save(tmp_path / "small.keras")
+    content = (tmp_path / "small.keras").read_bytes()
+    assert api.post("/v1/models/read", content=content).json()["model"]["weights"] is None
+    answer = api.post("/v1/models/read", params={"weights": True}, content=content)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["model"]
+    tensors = start_weights.unpack(found["weights"])
+    np.testing.assert_array_equal(tensors["hidden/vars/0"], model.layers[0].kernel)
+    accepted = api.post("/v1/studies", json=document(name="tuned", model=found))
+    assert (accepted.status_code, accepted.json()["spec"]["model"]) == (201, {**found, "inputs": {}, "positions": {}})
+    assert api.get("/v1/studies").json()["items"][0]["spec"]["model"]["weights"] is None
+    assert api.get("/v1/studies/tuned").json()["spec"]["model"]["weights"] == found["weights"]
+    as_text = api.post("/v1/models/read", params={"weights": True}, content=model.to_json())
+    assert (as_text.status_code, as_text.json()["errors"][0]["field"]) == (422, "model")
+    assert "the file holds no weights to start from; give a .keras file" in as_text.json()["detail"]
 
 
 def test_a_model_that_no_study_takes_is_refused_as_its_study_would_be(api: httpx.Client) -> None:

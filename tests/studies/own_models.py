@@ -247,6 +247,46 @@ def attention() -> Any:
     return keras.Model(given, layers.Dense(10, activation="softmax")(x))
 
 
+def prepared() -> Any:
+    """Preprocessing layers of each kind, which read pixels as they stand."""
+    import keras
+    from keras import layers
+
+    given = keras.Input((64,))
+    scaled = layers.Normalization(mean=[5.0, 6.0, 7.0], variance=[4.0, 1.0, 9.0])(layers.Rescaling(0.5)(given[:, 2:5]))
+    bins = layers.Embedding(4, 2)(layers.Discretization([4.0, 8.0, 12.0])(given[:, 10:12]))
+    codes = layers.Embedding(5, 2)(layers.IntegerLookup(vocabulary=[0, 5, 9], num_oov_indices=2)(given[:, 20:21]))
+    counts = [
+        layers.IntegerLookup(vocabulary=[1, 2], output_mode="multi_hot")(given[:, 26:29]),
+        layers.CategoryEncoding(17, output_mode="one_hot")(given[:, 30:31]),
+        layers.Discretization([8.0], output_mode="one_hot")(given[:, 35:36]),
+    ]
+    image = layers.CenterCrop(6, 6)(layers.Reshape((8, 8, 1))(given))
+    pixels = layers.Flatten()(
+        layers.Normalization(mean=0.4, variance=0.1)(layers.Resizing(3, 3)(layers.Rescaling(1 / 16)(image)))
+    )
+    x = layers.Concatenate()([scaled, layers.Flatten()(bins), layers.Flatten()(codes), *counts, pixels])
+    hidden = layers.Dense(8, activation=layers.LeakyReLU(0.1))(x)
+    return keras.Model(given, layers.Dense(10, activation="softmax")(hidden))
+
+
+def convnext_block() -> Any:
+    """A block as in ConvNeXt, and a head as in MobileNet."""
+    import keras
+    from keras import layers
+    from keras.src.applications.convnext import LayerScale, StochasticDepth
+
+    given = keras.Input((8, 8, 1))
+    x = layers.Conv2D(4, 4, strides=4)(given)
+    y = layers.Dense(8, activation="gelu")(layers.LayerNormalization(epsilon=1e-6)(x))
+    y = LayerScale(0.1, 4)(layers.Dense(4)(y))
+    x = layers.Add()([x, StochasticDepth(0.2)(y)])
+    y = layers.Dropout(0.3, noise_shape=(None, 1, 1, 1))(layers.Conv2D(4, 1)(x))
+    x = layers.Dropout(0.2, noise_shape=(None, 1, None, None))(layers.Add()([x, y]))
+    x = layers.Conv2D(10, 1)(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return keras.Model(given, layers.Activation("softmax")(layers.Reshape((10,))(x)))
+
+
 #: Each with a dataset that it fits, and what is said of it where lanes do not hold it.
 OWN_MODELS: dict[str, tuple[Document, Callable[[], Any], str | None]] = {
     "mlp": (BINARY, mlp, None),
@@ -265,4 +305,6 @@ OWN_MODELS: dict[str, tuple[Document, Callable[[], Any], str | None]] = {
     "gru unrolled": (BINARY, gru_unrolled, None),
     "branches": (IRIS, branches, None),
     "attention": (IMAGES, attention, None),
+    "prepared": (DIGITS, prepared, "layers[2] 'center_crop': lanes hold no CenterCrop"),
+    "convnext block": (IMAGES, convnext_block, "layers[5] 'layer_scale': lanes hold no LayerScale"),
 }

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -151,9 +152,46 @@ REFUSED = {
         sequential(INPUT, layer("Dense", "h", units=3, bias_regularizer={"class_name": "Mine", "config": {}}), OUTPUT),
         "layers[1] 'h': bias_regularizer: Mine is not taken; choose from L1, L1L2, L2, OrthogonalRegularizer",
     ),
+    "resizing to more than is followed": (
+        sequential(
+            layer("InputLayer", "rows", batch_shape=[None, 4]),
+            layer("Reshape", "image", target_shape=[2, 2, 1]),
+            layer("Resizing", "large", height=65_536, width=65_536),
+            layer("Rescaling", "scaled", scale=2.0),
+            OUTPUT,
+        ),
+        "layers[3] 'scaled': gives more than 10,000,000 of a row's values; make it smaller",
+    ),
+    "texts": (
+        sequential(INPUT, layer("StringLookup", "texts", vocabulary=None), OUTPUT),
+        "layers[1] 'texts': StringLookup is not taken, for rows are numbers here; leave it out",
+    ),
+    "a vocabulary that is not given": (
+        sequential(INPUT, layer("IntegerLookup", "codes", vocabulary=None), OUTPUT),
+        "layers[1] 'codes': vocabulary: None is not a list of 1 to 10,000 whole numbers; give the .keras file",
+    ),
+    "half a normalization": (
+        sequential(INPUT, layer("Normalization", "n", mean=[1.0] * 4), OUTPUT),
+        "layers[1] 'n': needs mean and variance, both or none",
+    ),
+    "an activation with weights": (
+        sequential(INPUT, layer("Dense", "h", units=3, activation=layer("PReLU", "p")), OUTPUT),
+        "layers[1] 'h': activation: PReLU is not taken as an activation; choose from ELU, LeakyReLU, ReLU, Softmax",
+    ),
+    "noise of a size": (
+        sequential(INPUT, layer("Dropout", "d", rate=0.1, noise_shape=[None, 3]), OUTPUT),
+        "layers[1] 'd': noise_shape: [None, 3] is not a list of null, where each has noise of its own, and 1",
+    ),
+    "a model of Keras 2": (
+        {
+            **sequential({**INPUT, "config": {"name": "rows", "batch_input_shape": [None, 4]}}, layer("Lambda", "l")),
+            "keras_version": "2.13.1",
+        },
+        "is a model of Keras 2.13.1, and not all of it can be read: layers[1] 'l': Lambda is not taken",
+    ),
     "frozen layer": (
         sequential(INPUT, layer("Dense", "h", units=3, trainable=False), OUTPUT),
-        "layers[1] 'h': is frozen (trainable: false), which is not taken",
+        "layers[1] 'h': is frozen (trainable: false), which is taken only with weights to start from",
     ),
     "half precision": (
         sequential(INPUT, layer("Dense", "h", units=3, dtype={"config": {"name": "mixed_float16"}}), OUTPUT),
@@ -322,7 +360,8 @@ def test_a_model_is_checked_without_loading_keras() -> None:
 def test_the_catalog_says_of_a_layer_what_keras_does(kind: str) -> None:
     import keras
 
-    known = inspect.signature(getattr(keras.layers, kind).__init__).parameters
+    owner = attrgetter(LAYERS[kind].module.removeprefix("keras."))(keras)
+    known = inspect.signature(getattr(owner, kind).__init__).parameters
     for name, argument in LAYERS[kind].arguments.items():
         if name in _WRITTEN_ONLY:
             continue
@@ -331,7 +370,7 @@ def test_the_catalog_says_of_a_layer_what_keras_does(kind: str) -> None:
 
 
 #: What get_config() writes and no constructor takes by this name.
-_WRITTEN_ONLY = {"rms_scaling", "zero_output_for_mask"}
+_WRITTEN_ONLY = {"rms_scaling", "zero_output_for_mask", "vocabulary_size"}
 
 
 def _check_default(argument: Argument, default: Any) -> None:

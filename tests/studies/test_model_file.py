@@ -59,6 +59,25 @@ def test_an_archive_without_an_architecture_is_refused(tmp_path: Path, name: str
 def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpecError, match=r"model: cannot read .*nowhere\.json: No such file"):
         read(tmp_path, tmp_path / "nowhere.json")
-    (tmp_path / "model.h5").write_bytes(b"\x89HDF\xff")
+    (tmp_path / "model.bin").write_bytes(b"\xff")
     with pytest.raises(InvalidSpecError, match=r"neither JSON nor a \.keras file"):
+        read(tmp_path, tmp_path / "model.bin")
+
+
+def test_a_file_of_keras_2_is_told_to_be_one_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(8))
+    with pytest.raises(InvalidSpecError, match=r"is an HDF5 file, as Keras 2 wrote it; load it in Keras 3 by keras"):
         read(tmp_path, tmp_path / "model.h5")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(InvalidSpecError, match=r"is a SavedModel, as Keras 2 wrote it"):
+        read(tmp_path, tmp_path / "saved")
+    with ZipFile(tmp_path / "saved.zip", "w") as file:
+        file.writestr("model/saved_model.pb", "")
+    with pytest.raises(InvalidSpecError, match=r"holds a SavedModel and no model that can be read"):
+        read(tmp_path, tmp_path / "saved.zip")
+    model = archive(tmp_path, "config.json", json.dumps(GOOD).replace('"Dense"', '"Gone"'))
+    with ZipFile(model, "a") as file:
+        file.writestr("metadata.json", json.dumps({"keras_version": "2.15.0"}))
+    with pytest.raises(InvalidSpecError, match=r"is a model of Keras 2\.15\.0, and not all of it can be read: layers"):
+        read(tmp_path, model)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from studies import model_file
 from studies.datasets.catalog import Source
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare, prepare_folds
@@ -82,7 +83,8 @@ def house_arrays(rows: int = ROWS, seed: int = 0) -> dict[str, Any]:
 
 
 def study(model: Any, dataset: Document | UploadedDataset, **parts: Any) -> StudySpec:
-    own = {"kind": "keras", "config": model.to_json(), "inputs": parts.pop("inputs", {})}
+    own = model if isinstance(model, dict) else {"kind": "keras", "config": model.to_json()}
+    own = {**own, "inputs": parts.pop("inputs", {})}
     known = dataset if isinstance(dataset, UploadedDataset) else None
     document = {"name": "own", "model": own, "budget": {"epochs": 3, "trials": 2}, "space": FIXED, **parts}
     given = {"kind": "uploaded", "name": "mine"} if known else dataset
@@ -292,6 +294,100 @@ def test_columns_of_a_table_are_found_by_the_inputs_names(tmp_path: Path) -> Non
     np.testing.assert_allclose(inputs["money"][:, 0], (income - income.mean()) / income.std(), atol=1e-4)
     assert StudySpec.read(json.loads(spec.model_dump_json())) == spec
     trained(spec, data, "lanes")
+
+
+def adapted(engine: str, facts: Any) -> Any:
+    """Two inputs that the model prepares by itself, a category by its code, and numbers; some layers are fit's only."""
+    import keras
+    from keras import layers
+
+    given = {
+        "words": keras.Input((4,), name="words"),
+        "facts": keras.Input((3,), name="facts"),
+        "city": keras.Input((1,), name="city"),
+        "photo": keras.Input((6, 6, 1), name="photo"),
+    }
+    normalization = layers.Normalization()
+    normalization.adapt(facts)
+    photo, city = given["photo"], layers.Flatten()(layers.Embedding(3, 2)(given["city"]))
+    if engine == "fit":
+        photo, city = layers.Resizing(4, 4)(photo), layers.CategoryEncoding(3)(given["city"])
+    numbers = layers.Dense(3, activation="tanh")(layers.Concatenate()([normalization(given["facts"]), given["words"]]))
+    image = layers.GlobalMaxPooling2D()(layers.Conv2D(2, 3)(layers.Rescaling(1 / 255)(photo)))
+    parts = layers.Concatenate()([numbers, image, city])
+    return keras.Model(list(given.values()), layers.Dense(1, activation="sigmoid")(layers.Dropout(0.1)(parts)))
+
+
+@pytest.mark.parametrize("engine", ["fit", "lanes"])
+def test_inputs_that_the_model_prepares_come_as_they_stand_and_all_start_from_its_weights(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    raw = house_arrays()
+    original = adapted(engine, raw["facts"])
+    original.save(tmp_path / "start.keras")
+    np.savez(tmp_path / "houses.npz", **raw)
+    dataset, source = uploaded(tmp_path / "houses.npz", "npz")
+    still = FIXED | {"regularizer": "none", "lambda": 1e-6, "learning_rate": 1e-12}
+    spec = study(model_file.read(tmp_path / "start.keras", weights=True), dataset, space=still)
+    data = prepare(spec.dataset, 0, source=source, lookups=spec.lookups)
+    train = data.rows.train
+    by_frequency = sorted(CITIES, key=list(raw["city"]).count, reverse=True)
+    words = raw["words"][train]
+    by_hand = {
+        "words": (words - words.mean(axis=0)) / words.std(axis=0),
+        "facts": raw["facts"][train],
+        "city": np.array([[by_frequency.index(city)] for city in raw["city"][train]]),
+        "photo": raw["photo"][train][..., np.newaxis],
+    }
+    inputs = divide(data.train.x, spec.division)
+    assert isinstance(inputs, dict)
+    for name, values in by_hand.items():
+        np.testing.assert_allclose(inputs[name], values, rtol=1e-5, atol=1e-5)
+    (trial, _) = trained(spec, data, engine).outcomes
+    trial.save(tmp_path / "model.keras")
+    expected = original.predict(inputs, verbose=0)
+    delivered = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(delivered.predict(inputs, verbose=0), expected, atol=1e-5)
+    monkeypatch.chdir(tmp_path)  # where start.keras lies
+    names: dict[str, Any] = {}
+    code = snippet(spec, spec.space.hyperparameters({}), 0)
+    exec(code.partition("model.compile(")[0], names)  # noqa: S102
+    np.testing.assert_allclose(names["model"].predict(inputs, verbose=0), expected, atol=1e-5)
+
+
+def test_a_category_needs_a_place_for_each_of_its_levels(tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    np.savez(tmp_path / "houses.npz", **house_arrays())
+    dataset, _ = uploaded(tmp_path / "houses.npz", "npz")
+    city = keras.Input((1,), name="city")
+    model = keras.Model(city, layers.Dense(1, activation="sigmoid")(layers.CategoryEncoding(2)(city)))
+    with pytest.raises(InvalidSpecError, match=r"looks up numbers below 2, .* gives 3; right is num_tokens=3"):
+        study(model, dataset, inputs={"city": "city"}, space=FIXED | {"dropout": 0})
+
+
+def test_a_resized_input_is_left_as_it_stands_alone(tmp_path: Path) -> None:
+    """Where a layer prepares it; the pixels of another input, which is resized only, are standardised."""
+    import keras
+    from keras import layers
+
+    rows = house_arrays()
+    arrays = {"thumb": rows["photo"], "photo": rows["photo"] + 1, "y": rows["y"]}
+    np.savez(tmp_path / "houses.npz", **arrays)
+    dataset, source = uploaded(tmp_path / "houses.npz", "npz")
+    given = [keras.Input((6, 6, 1), name=name) for name in ("thumb", "photo")]
+    small = [layers.Resizing(3, 3)(each) for each in given]
+    x = layers.Flatten()(layers.Concatenate()([small[0], layers.Rescaling(1 / 255)(small[1])]))
+    spec = study(keras.Model(given, layers.Dense(1, activation="sigmoid")(x)), dataset, space=FIXED | {"dropout": 0})
+    data = prepare(spec.dataset, 0, source=source, lookups=spec.lookups)
+    inputs = divide(data.train.x, spec.division)
+    assert isinstance(inputs, dict)
+    thumbs = arrays["thumb"][data.rows.train]
+    np.testing.assert_allclose(inputs["thumb"][..., 0], (thumbs - thumbs.mean()) / thumbs.std(), atol=1e-4)
+    np.testing.assert_allclose(inputs["photo"][..., 0], arrays["photo"][data.rows.train], rtol=1e-6)
 
 
 WRONG: dict[str, tuple[Document, str]] = {

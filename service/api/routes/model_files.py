@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from service.api.dependencies import ReadingsDependency, SettingsDependency
 from service.api.uploads import receive
@@ -26,13 +26,20 @@ _BODY: dict[str, Any] = {
 
 
 @router.post("/read", openapi_extra=_BODY)
-async def read(request: Request, readings: ReadingsDependency, settings: SettingsDependency) -> ModelView:
+async def read(
+    request: Request,
+    readings: ReadingsDependency,
+    settings: SettingsDependency,
+    weights: Annotated[
+        bool, Query(description="Answer the weights of a .keras file too, for a study that starts from them.")
+    ] = False,
+) -> ModelView:
     """Read a Keras model, the text of `model.to_json()` or a .keras file, sent as the body, or as the part `file` of a
     form; answers the `model` of a study's document and the layers with their parameters. Nothing of it is kept.
     """
-    # A .keras file has the weights too, of which nothing is read: it may be as large as a dataset.
+    # A .keras file has the weights too: it may be as large as a dataset.
     async with (
         readings.receiving(request),
         receive(request, settings.max_upload_bytes, "REGSWEEP_MAX_UPLOAD_BYTES") as (file, _),
     ):
-        return await readings.read_model(request, file.path)
+        return await readings.read_model(request, file.path, weights=weights)

@@ -87,7 +87,7 @@ def list_studies(
     limit: Limit = 50,
     cursor: CursorParameter = None,
 ) -> ListView[StudyView]:
-    """List studies, newest first. The `config` of a Keras model in a `spec` is null here; one study has it."""
+    """List studies, newest first. `config` and `weights` of a Keras model in a `spec` are null here."""
     page = store.studies(state, limit, None if cursor is None else Cursor.decode(cursor), project=project)
     return ListView(items=listed_views(store, page.items), next=page.next)
 

@@ -52,8 +52,11 @@ class AsyncClient(
             raise refusal(answer)
         return ReadinessView.model_validate_json(answer.content)
 
-    async def read_model(self, model: object) -> ModelView:
-        """Read a keras.Model, or a .json or .keras file by its path, as a study takes it; nothing is kept."""
-        content = model_file(model)
+    async def read_model(self, model: object, *, weights: bool = False) -> ModelView:
+        """Read a keras.Model, or a .json or .keras file by its path, as a study takes it; nothing is kept.
+
+        With `weights` the study's model has them too, and its trials start from them.
+        """
+        content, params = model_file(model, weights=weights), {"weights": weights}
         headers = {"Content-Type": "application/octet-stream"}
-        return await self._read(ModelView, "POST", "/v1/models/read", content=content, headers=headers)
+        return await self._read(ModelView, "POST", "/v1/models/read", params=params, content=content, headers=headers)
