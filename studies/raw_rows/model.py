@@ -29,6 +29,7 @@ class RawInput:
     takes: str  # what stands for a value, and for none
     dtype: str  # of the model that takes texts; where texts are numbered, it is int64
     texts: tuple[str, ...] = ()  # those that have a number, from 1 on; all others have 0
+    folded: tuple[str, ...] = ()  # those that have the next numbers, in whatever case their ASCII letters are
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class RawModel:
             for name, each, tensor in zip(names, self.inputs, self.numbered.inputs, strict=True)
         }
         numbers = [
-            _lookup(each.texts, f"column_{index}_texts", names)(inputs[name]) if each.texts else inputs[name]
+            _number_texts(each, inputs[name], f"column_{index}", names) if each.texts else inputs[name]
             for index, (name, each) in enumerate(zip(names, self.inputs, strict=True))
         ]
         outputs = dict(self.numbered(numbers))
@@ -84,12 +85,28 @@ def _unused(texts: Collection[str]) -> str:
     return unique(UNKNOWN, texts)
 
 
-def _lookup(texts: Sequence[str], name: str, taken: Collection[str]) -> Any:
-    import keras
+def _number_texts(column: RawInput, texts: Any, name: str, taken: Collection[str]) -> Any:
+    """Number texts as they are written, and those that are not found so by their lower case."""
+    from keras import layers, ops
 
-    return keras.layers.StringLookup(
-        vocabulary=list(texts), num_oov_indices=1, oov_token=_unused(texts), name=unique(name, taken)
-    )
+    numbers = layers.StringLookup(
+        vocabulary=list(column.texts),
+        num_oov_indices=1,
+        oov_token=_unused(column.texts),
+        name=unique(f"{name}_texts", taken),
+    )(texts)
+    if not column.folded:
+        return numbers
+    lowered = layers.TextVectorization(
+        standardize="lower",  # of ASCII's letters
+        split=None,
+        vocabulary=list(column.folded),
+        name=unique(f"{name}_lowered", taken),
+    )(texts)
+    # 0 is "", and 1 what it does not know.
+    folded = ops.reshape(lowered, (-1,)) - 1
+    known_so = ops.logical_and(ops.equal(numbers, 0), folded > 0)
+    return ops.where(known_so, folded + len(column.texts), numbers)
 
 
 def build(preparation: Preparation, trained: keras.Model) -> RawModel:
@@ -121,7 +138,7 @@ def build(preparation: Preparation, trained: keras.Model) -> RawModel:
 
 def _describe(column: Column) -> RawInput:
     if isinstance(column, Named):
-        return RawInput(column.name, 'a text; "" where it is missing', "string", column.texts)
+        return RawInput(column.name, 'a text; "" where it is missing', "string", column.texts, column.folded)
     if column.kind == "date":
         return RawInput(column.name, _DATE, "int64")
     what = "1 for true or 0 for false" if column.kind == "boolean" else "a number"
@@ -162,10 +179,13 @@ def _prepare(columns: Sequence[Column], tensors: Sequence[Any]) -> Any:
 
 def _look_up(column: Named, tensor: Any, name: str) -> Any:
     """Look up the inputs of numbered texts."""
-    from keras import layers
+    from keras import layers, ops
 
+    stands_for = layers.Embedding(len(column.stands_for), 1, trainable=False, name=f"{name}_meanings")
+    meaning = ops.reshape(ops.cast(stands_for(tensor), "int32"), (-1,))
     table = layers.Embedding(*column.inputs.shape, trainable=False, name=name)
-    inputs = table(tensor)
+    inputs = table(meaning)
+    stands_for.set_weights([column.stands_for[:, np.newaxis]])
     table.set_weights([column.inputs])
     return inputs
 

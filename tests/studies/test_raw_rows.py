@@ -79,6 +79,8 @@ def every_kind(rows: int, classes: int) -> dict[str, list[Any]]:
     ]
     columns["class"] = [str(row % 4) for row in range(rows)]  # as an output is called; whole numbers
     columns["from"] = columns["self"] = columns["1st"] = columns["in_bytes"] = rng.normal(size=rows).round(3).tolist()
+    columns["grade"] = [("a", "A", "b")[row % 3] for row in range(rows)]  # told apart by case alone, but for b
+    columns["size"] = [("7.50", "8", "x", "Öl Ä")[row % 4] for row in range(rows)]
     columns["dose"] = [-999 if row % 9 == 0 else row % 17 for row in range(rows)]
     return {**{name: cells for name, cells in columns.items() if name != "y"}, "y": columns["y"]}
 
@@ -95,7 +97,12 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         prepared(folder, columns, **OPTIONS),
         *((1, "sigmoid") if request.param == 2 else (3, "softmax")),
     )
-    odd: dict[str, list[str | None]] = {"city": [None, "never seen", "rome ", " OSLO"], "rare": [" ", "never seen"]}
+    odd: dict[str, list[str | None]] = {
+        "city": [None, "never seen", "rome ", " oSLO", f"LiMa{' ' * 28}", "rOMe\t"],
+        "rare": [" ", "never seen", "CODE 31", "NA  "],
+        "grade": ["B", " a", "A ", "B  ", "c"],
+        "size": ["7.5", "+7.500", "8.0", " 8", "öl ä", "ÖL Ä", "öL ä "],
+    }
     new = {name: [*odd.get(name, []), *cells[len(odd.get(name, [])) :]] for name, cells in columns.items()}
     (folder / "rows.csv").write_text(text(new))
     return bundle, new
