@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from studies.array import Array
-from studies.datasets import levels, new_rows, pipeline
+from studies.datasets import levels, looked_up, new_rows, pipeline
 from studies.datasets.layout import ColumnLayout, DatePart, Layout
 from studies.datasets.preparation import Preparation
 from studies.datasets.reading import MISSING, ColumnKind
@@ -26,6 +26,7 @@ _BLANKS = (
     *((" ", " "), ("\t", ""), ("", "\t"), ("", "\r"), ("", "\n"), ("", "\r\n")),
 )
 _UNKNOWN, _MISSING, _FIRST_LEVEL = 0, 1, 2  # what a text stands for
+_IN_NO_TABLE = -1.0  # the input where what is looked up is missing
 _LOWER = str.maketrans({letter: letter.lower() for letter in ascii_uppercase})
 
 
@@ -76,6 +77,7 @@ def read_columns(preparation: Preparation, layout: Layout) -> tuple[Column, ...]
     # What is looked up may not be missing in a file; here it only has to be computed.
     x = replace(preparation, lookups=()).prepare(raw).x
     mean, deviation = pipeline.scaling(preparation.blocks, x.shape[1])
+    x[0, looked_up.exact_positions(preparation.lookups)] = _IN_NO_TABLE
     columns: list[Column] = []
     for column, start in layout.offsets():
         if column.kind == "category":

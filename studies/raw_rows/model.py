@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 from studies.datasets.preparation import Preparation
 from studies.errors import DatasetError
 from studies.raw_rows.calendar import extract_parts, to_milliseconds
+from studies.raw_rows.checking import check, refuse
 from studies.raw_rows.columns import UNKNOWN, Column, Measured, Named, read_columns
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class RawModel:
             name_classes = keras.layers.StringLookup(
                 vocabulary=list(self.class_names),
                 num_oov_indices=0,
-                oov_token=_unused(self.class_names),
+                oov_token="",  # of a row that is refused
                 invert=True,
                 name=unique(CLASS, names),
             )
@@ -131,9 +133,12 @@ def build(preparation: Preparation, trained: keras.Model) -> RawModel:
             for index, each in enumerate(inputs)
         ]
         x = _prepare(columns, tensors)
+    is_sound = check(tensors, x, preparation.lookups, may_lack=layout is not None)
     trained.name = "trained"
-    outputs = _decode(preparation, trained(x))
-    return RawModel(keras.Model(tensors, outputs, name="numbered"), inputs, preparation.class_names)
+    outputs = refuse(is_sound, trained(refuse(is_sound, x, 0.0)), math.nan)
+    return RawModel(
+        keras.Model(tensors, _decode(preparation, outputs), name="numbered"), inputs, preparation.class_names
+    )
 
 
 def _describe(column: Column) -> RawInput:
@@ -232,10 +237,15 @@ def _decode(preparation: Preparation, outputs: Any) -> dict[str, Any]:
         # Of 64 bits: a target far from 0 keeps the digits in which it differs.
         scaled = ops.cast(ops.reshape(outputs, (-1,)), "float64")
         return {VALUE: scaled * float(preparation.target.deviation) + float(preparation.target.mean)}
+    # Of a row that is refused, no class: its number is behind the last.
+    refused = ops.any(ops.isnan(outputs), axis=1)
     if preparation.task == "multiclass":
         # Of numbers with a fraction Keras' argmax compares bits, which ONNX cannot.
         is_largest = ops.equal(outputs, ops.max(outputs, axis=1, keepdims=True))
         number = ops.argmax(ops.cast(is_largest, "int32"), axis=1)
-        return {CLASS: ops.cast(number, "int64"), PROBABILITIES: outputs}
-    is_second = ops.reshape(outputs, (-1,)) > 0.5
-    return {CLASS: ops.cast(is_second, "int64"), PROBABILITIES: ops.concatenate([1.0 - outputs, outputs], axis=1)}
+        probabilities = outputs
+    else:
+        number = ops.reshape(outputs, (-1,)) > 0.5
+        probabilities = ops.concatenate([1.0 - outputs, outputs], axis=1)
+    number = ops.where(refused, np.int64(len(preparation.class_names)), ops.cast(number, "int64"))
+    return {CLASS: number, PROBABILITIES: probabilities}

@@ -89,7 +89,9 @@ def _name_result(
     name, inner = unique(result.name, taken), _rename(graph, result.name, taken)
     if result.name != CLASS:
         return _value(name, result), helper.make_node("Identity", [inner], [name])
-    options: dict[str, Any] = {"keys_int64s": list(range(len(class_names))), "values_strings": list(class_names)}
+    numbers = list(range(len(class_names)))
+    # A row that is refused has the next number.
+    options: dict[str, Any] = {"keys_int64s": numbers, "values_strings": list(class_names), "default_string": ""}
     node = helper.make_node("LabelEncoder", [inner], [name], domain=_TEXTS, **options)
     return _value(name, result, TensorProto.STRING), node
 

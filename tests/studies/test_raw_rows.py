@@ -193,9 +193,19 @@ def test_what_a_model_looks_up_comes_to_it_as_it_stands(tmp_path: Path) -> None:
     built = build(*load(zipped))
     check_same(built.with_texts().predict(rows_of(built, columns), verbose=0), expected)
     rows = {name: values.astype(np.float32) for name, values in rows_of(built, columns).items()}
-    found = onnxruntime.InferenceSession(convert(zipped, "onnx")).run(["probabilities"], rows)[0]
+    session = onnxruntime.InferenceSession(convert(zipped, "onnx"))
+    found = session.run(["probabilities"], rows)[0]
     assert expected.probabilities is not None
     np.testing.assert_allclose(found, expected.probabilities, rtol=0, atol=TOLERANCE)
+    # What the zip refuses: no row of the Embedding, and no finite number.
+    wrong = {"word": np.array([10, -1, 2.5, np.nan, 3, 3, 3]), "age": np.array([1, 1, 1, 1, np.inf, -np.inf, np.nan])}
+    refused = {name: cells.astype(np.float32) for name, cells in wrong.items()}
+    outputs = built.with_texts().predict(refused, verbose=0)
+    in_onnx = dict(zip(["class", "probabilities"], session.run(["class", "probabilities"], refused), strict=True))
+    for each in (outputs, in_onnx):
+        assert np.isnan(each["probabilities"]).all(axis=1).tolist() == [*[True] * 6, False]
+    assert [each.decode() for each in outputs["class"][:6]] == in_onnx["class"][:6].tolist() == [""] * 6
+    assert outputs["class"][6].decode() == in_onnx["class"][6] != ""
 
 
 def test_images_are_taken_as_one_array(tmp_path: Path) -> None:
@@ -210,6 +220,10 @@ def test_images_are_taken_as_one_array(tmp_path: Path) -> None:
     found = session.run(["probabilities"], {"inputs": images.astype(np.float32)})[0]
     assert expected.probabilities is not None
     np.testing.assert_allclose(found, expected.probabilities, rtol=0, atol=TOLERANCE)
+    images = images[:2].astype(np.float32)
+    images[0, 0, 0] = np.nan
+    found = session.run(["probabilities"], {"inputs": images})[0]
+    assert np.isnan(found).all(axis=1).tolist() == [True, False]
 
 
 def test_plain_keras_loads_it_without_this_package(tmp_path: Path) -> None:
