@@ -11,6 +11,7 @@ import numpy as np
 
 from studies.datasets.preparation import Preparation
 from studies.errors import DatasetError
+from studies.keras_config.division import Division, whole_shape
 from studies.raw_rows.calendar import extract_parts, to_milliseconds
 from studies.raw_rows.checking import check, refuse
 from studies.raw_rows.columns import UNKNOWN, Column, Measured, Named, read_columns
@@ -118,11 +119,12 @@ def build(preparation: Preparation, trained: keras.Model) -> RawModel:
     """
     import keras
 
-    if len(trained.inputs) != 1:
-        raise DatasetError(
-            f"the model has {len(trained.inputs)} inputs, and a raw-rows model is made of those with one"
-        )
     layout = preparation.layout
+    if layout is not None and layout.arrays:
+        name = next(column.name for column in layout.columns if column.shape)
+        raise DatasetError(
+            f"'{name}' is an array beside other columns, and a raw-rows model is made of one or the other"
+        )
     if layout is None:
         inputs, tensors, x = _read_array(preparation, trained)
     else:
@@ -135,10 +137,32 @@ def build(preparation: Preparation, trained: keras.Model) -> RawModel:
         x = _prepare(columns, tensors)
     is_sound = check(tensors, x, preparation.lookups, may_lack=layout is not None)
     trained.name = "trained"
-    outputs = refuse(is_sound, trained(refuse(is_sound, x, 0.0)), math.nan)
+    outputs = refuse(is_sound, trained(_divide(refuse(is_sound, x, 0.0), preparation.division)), math.nan)
     return RawModel(
         keras.Model(tensors, _decode(preparation, outputs), name="numbered"), inputs, preparation.class_names
     )
+
+
+def _divide(x: Any, division: Division) -> Any:
+    """Cut the inputs out of rows as `division.divide` does."""
+    from keras import ops
+
+    if not division:
+        return x
+    cut = {}
+    for each, spans in division:
+        parts = [x[:, span.first : span.end] for span in spans]
+        parts = [_largest(part)[:, np.newaxis] if span.code else part for span, part in zip(spans, parts, strict=True)]
+        joined = ops.concatenate([ops.cast(part, "float32") for part in parts], axis=1)
+        cut[each.name] = ops.reshape(joined, (-1, *whole_shape(each)))
+    return cut
+
+
+def _largest(values: Any) -> Any:
+    """The first index of each row's largest value; of fractions Keras' argmax compares bits, which ONNX cannot."""
+    from keras import ops
+
+    return ops.argmax(ops.cast(ops.equal(values, ops.max(values, axis=1, keepdims=True)), "int32"), axis=1)
 
 
 def _describe(column: Column) -> RawInput:
@@ -221,7 +245,8 @@ def _read_array(preparation: Preparation, trained: Any) -> tuple[tuple[RawInput,
     import keras
 
     assert preparation.inputs is not None  # noqa: S101  # a preparation has a layout or a scaling
-    shape = tuple(trained.input_shape[1:])
+    is_whole = not preparation.division
+    shape = tuple(trained.input_shape[1:]) if is_whole else np.shape(preparation.inputs.mean)
     sizes = " by ".join(map(str, shape))
     array = keras.Input(shape, dtype="float32", name=_ARRAY)
     scaling = preparation.inputs
@@ -240,9 +265,7 @@ def _decode(preparation: Preparation, outputs: Any) -> dict[str, Any]:
     # Of a row that is refused, no class: its number is behind the last.
     refused = ops.any(ops.isnan(outputs), axis=1)
     if preparation.task == "multiclass":
-        # Of numbers with a fraction Keras' argmax compares bits, which ONNX cannot.
-        is_largest = ops.equal(outputs, ops.max(outputs, axis=1, keepdims=True))
-        number = ops.argmax(ops.cast(is_largest, "int32"), axis=1)
+        number = _largest(outputs)
         probabilities = outputs
     else:
         number = ops.reshape(outputs, (-1,)) > 0.5

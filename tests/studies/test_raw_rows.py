@@ -26,6 +26,8 @@ from studies.datasets.preprocessing import PreparedData
 from studies.datasets.splits import split
 from studies.datasets.tables import read
 from studies.errors import DatasetError
+from studies.keras_config.division import Span
+from studies.keras_config.graph import ModelInput
 from studies.keras_config.lookups import Lookup
 from studies.prediction import MODEL, PREPARATION, load, predict
 from studies.predictions import Predictions
@@ -255,14 +257,55 @@ def test_a_zip_of_an_earlier_version_is_refused_with_the_reason(tmp_path: Path) 
         convert(bundle, "keras")
 
 
-def test_a_model_of_several_inputs_is_refused(tmp_path: Path) -> None:
+def test_the_inputs_of_a_model_of_several_are_cut_out_of_the_columns(tmp_path: Path) -> None:
+    import keras
+    import onnxruntime
+
+    from studies.training.trial_model import save_model
+
+    columns = {name: cells for name, cells in mixed(120).items() if name in {"age", "income", "city", "y"}}
+    data = prepared(tmp_path, columns)
+    names = data.dataset.feature_names
+    first, count = names.index("city=Rome"), sum(name.startswith("city=") for name in names)
+    division = (
+        (ModelInput("city", (1,)), (Span(first, first + count, code=True),)),
+        (ModelInput("measured", (2, 1)), (Span(names.index("income"), names.index("income") + 1), Span(0, 1))),
+    )
+    city, measured = keras.Input((1,), name="city"), keras.Input((2, 1), name="measured")
+    normalized = keras.layers.Normalization()
+    normalized.adapt(data.train.x[:, :2, np.newaxis])
+    joined = [keras.layers.Flatten()(each) for each in (keras.layers.Embedding(count, 3)(city), normalized(measured))]
+    outputs = keras.layers.Dense(1, "sigmoid")(keras.layers.Concatenate()(joined))
+    model = keras.Model([measured, city], outputs)
+    model.compile("sgd", "mse")
+    save_model(model, tmp_path / MODEL)
+    zipped = bundle_of(tmp_path, data, division)[0]
+    columns["city"][:3] = [None, "never seen", "oSLO"]
+    (tmp_path / "rows.csv").write_text(text(columns))
+    expected = predict(zipped, tmp_path / "rows.csv", "csv")
+    built = build(*load(zipped))
+    check_same(built.with_texts().predict(rows_of(built, columns), verbose=0), expected)
+    rows = {
+        name: cells if cells.dtype == object else cells.astype(np.float32)
+        for name, cells in rows_of(built, columns).items()
+    }
+    found = onnxruntime.InferenceSession(convert(zipped, "onnx")).run(["probabilities"], rows)[0]
+    assert expected.probabilities is not None
+    np.testing.assert_allclose(found, expected.probabilities, rtol=0, atol=TOLERANCE)
+
+
+def test_what_onnx_has_no_operation_for_is_refused_in_a_sentence(tmp_path: Path) -> None:
     import keras
 
-    inputs = [keras.Input((1,)), keras.Input((1,))]
-    model = keras.Model(inputs, keras.layers.Concatenate()(inputs))
-    preparation = Preparation.of(prepared(tmp_path, mixed(60)))
-    with pytest.raises(DatasetError, match=r"the model has 2 inputs, and a raw-rows model is made of those with one"):
-        build(preparation, model)
+    from studies.training.trial_model import save_model
+
+    data = prepared(tmp_path, mixed(60))
+    binned = keras.layers.Discretization(bin_boundaries=[0.0])
+    model = keras.Sequential([keras.Input(data.input_shape), binned, keras.layers.Dense(1, "sigmoid")])
+    model.compile("sgd", "mse")
+    save_model(model, tmp_path / MODEL)
+    with pytest.raises(DatasetError, match=r"ONNX has not all that this model is made of: .*Bucketize"):
+        convert(bundle_of(tmp_path, data)[0], "onnx")
 
 
 @settings(max_examples=200, deadline=None)
