@@ -71,14 +71,16 @@ def _write_saved_model(model: RawModel, folder: Path) -> None:
 
 @contextmanager
 def _only_errors() -> Iterator[None]:
-    """Keep TensorFlow from saying that it leaves a table out of a list for TensorFlow 1."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Keep TensorFlow from saying that it leaves a table out of a list for TensorFlow 1, and tf2onnx from its steps."""
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def signature_names(inputs: Sequence[RawInput]) -> list[str]:
@@ -122,7 +124,7 @@ def _write_onnx(model: RawModel, path: Path) -> bytes:
     from studies.raw_rows.onnx_graph import add_texts
 
     try:
-        with warnings.catch_warnings():
+        with _only_errors(), warnings.catch_warnings():
             # Keras looks for what NumPy had once.
             warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
             _hold_as_numbers(model.numbered)
