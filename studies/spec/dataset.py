@@ -201,7 +201,7 @@ class SyntheticDataset(FrozenModel):
 MAX_VERSION = 2**31 - 1  # that a column of the database holds
 
 
-class UploadedDataset(FrozenModel):
+class UploadedDataset(FrozenModel):  # noqa: PLW1641  # pydantic gives a frozen model its hash
     """A user's own dataset by the name it was uploaded under.
 
     A user gives the name, and perhaps a version; everything else is filled in by the service that has the file, so that
@@ -234,6 +234,10 @@ class UploadedDataset(FrozenModel):
     def columns(self) -> tuple[InputColumn, ...]:
         """The columns that give inputs, in order, where they are known."""
         return self._columns
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether it is the same dataset: one that knows its columns is the one that a study has kept."""
+        return isinstance(other, UploadedDataset) and self.__dict__ == other.__dict__
 
     @model_validator(mode="after")
     def _filled_in(self) -> Self:
