@@ -12,9 +12,9 @@ _MODULES = {
     "server": frozenset(
         {
             "a2wsgi", "alembic", "chardet", "cmaes", "cryptography", "fastapi", "fastapi_offline", "filelock", "fsspec",
-            "h5py", "jinja2", "limits", "multipart", "openpyxl", "optuna", "optuna_dashboard", "plotly", "prometheus_client",
-            "pyarrow", "python_multipart", "scipy", "skops", "sklearn", "sqlalchemy", "starlette", "tqdm",
-            "uvicorn",
+            "h5py", "jinja2", "limits", "multipart", "openpyxl", "optuna", "optuna_dashboard", "plotly",
+            "prometheus_client", "pyarrow", "python_multipart", "scipy", "skops", "sklearn", "sqlalchemy", "starlette",
+            "tqdm", "uvicorn",
         }
     ),
     "postgres": frozenset({"psycopg"}),

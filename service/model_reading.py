@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from service.schemas.models import LayerView, ModelView
+from service.schemas.models import InputView, LayerView, ModelView
 from studies import model_file
 from studies.errors import FieldError, InvalidSpecError
 from studies.field_errors import field_errors
@@ -25,7 +25,7 @@ def read_model(path: Path, *, weights: bool = False) -> ModelView:
     graph = spec.graph
     _check_names(graph)
     calls = _measure(graph)
-    row = None if graph.shape is None or None in graph.shape else list(graph.shape)
+    row = None if graph.dividing or graph.shape is None or None in graph.shape else list(graph.shape)
     layers = [
         LayerView(
             name=layer.name,
@@ -34,14 +34,18 @@ def read_model(path: Path, *, weights: bool = False) -> ModelView:
             parameters=None if call is None else call.parameters,
         )
         for layer, call in ((layer, calls.get(layer.name)) for layer in graph.layers)
+        if layer.name not in graph.dividing
     ]
     output = calls.get(graph.output.layer)
     return ModelView(
-        model=spec.model_dump(mode="json"),
+        model=spec.model_dump(mode="json", exclude={"inputs", "positions"}),  # which a dataset decides
         name=str(json.loads(spec.config)["config"].get("name", "")),
         layers=layers,
         drops=bool(spec.dropped_layers),
         parameters=sum(call.parameters for call in calls.values()) if calls else None,
+        inputs=[
+            InputView(name=each.name, shape=None if each.shape is None else list(each.shape)) for each in graph.inputs
+        ],
         input_shape=row,
         output_units=None if output is None else output.output[-1],
     )

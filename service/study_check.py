@@ -25,7 +25,8 @@ def check_study(document: Mapping[str, Any], settings: Settings, store: Store, d
     """Check a study's document.
 
     Its dataset may be a file that is not uploaded yet, described as a profile describes it: `digest`, `format`,
-    `options`, and the profile's `facts` as `known`; `path` is then the file's name in the study file.
+    `options`, and the profile's `facts` as `known`; `path` is then the file's name in the study file. For a model of
+    several inputs `columns` are each one's name and shape, and whether it is a category, in the profile's order.
 
     Raises InvalidSpecError as submitting it would.
     """
@@ -60,7 +61,7 @@ def _take_file(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], Uploaded
     dataset = document.get("dataset")
     if not isinstance(dataset, Mapping) or dataset.get("kind") != "uploaded" or dataset.get("known") is None:
         return document, None, None
-    fields = {name: value for name, value in dataset.items() if name != "path"}
+    fields = {name: value for name, value in dataset.items() if name not in {"path", "columns"}}
     path = dataset.get("path")
-    described = submission.read_described(fields)
+    described = submission.read_described(fields, dataset.get("columns", ()))
     return {**document, "dataset": fields}, described, path if isinstance(path, str) else None

@@ -26,8 +26,10 @@ def write_yaml(document: Mapping[str, Any], spec: StudySpec, file: str | None = 
     The dataset is the uploaded one by its name or, where `file` is given, that file beside the study file.
     """
     fields = {**document, "dataset": _dataset(document["dataset"], spec, file)}
-    if isinstance(config := (document.get("model") or {}).get("config"), str):
-        fields["model"] = {**document["model"], "config": json.loads(config)}
+    if isinstance(model := document.get("model"), Mapping):
+        fields["model"] = {name: value for name, value in model.items() if name != "positions"}  # filled in again
+        if isinstance(config := model.get("config"), str):
+            fields["model"]["config"] = json.loads(config)
     in_order = {name: fields[name] for name in type(spec).model_fields if fields.get(name) is not None}
     # What holds plain values alone stands in one line.
     return yaml.dump(in_order, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None)

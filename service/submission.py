@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from service import limits
 from service.names import make_name
 from service.settings import Settings
 from studies.errors import FieldError, InvalidSpecError
 from studies.field_errors import field_errors
+from studies.frozen_model import AtMost
+from studies.keras_config.input_columns import InputColumn
 from studies.spec.dataset import UploadedDataset
 from studies.spec.study import StudySpec
+from studies.spec.table import MAX_NAMED
 from studies.study_file import Uploaded, parse
 
 
@@ -32,13 +35,16 @@ def check(document: Mapping[str, Any], settings: Settings | None, uploaded: Uplo
     return spec
 
 
-def read_described(dataset: Mapping[str, Any]) -> UploadedDataset:
-    """Read the description of an uploaded dataset that no database has to know.
+_COLUMNS: TypeAdapter[tuple[InputColumn, ...]] = TypeAdapter(Annotated[tuple[InputColumn, ...], AtMost(MAX_NAMED)])
+
+
+def read_described(dataset: Mapping[str, Any], columns: Any = ()) -> UploadedDataset:
+    """Read the description of an uploaded dataset that no database has to know, and its columns.
 
     Raises InvalidSpecError with every field that is wrong.
     """
     try:
-        return UploadedDataset.model_validate(dataset)
+        return UploadedDataset.model_validate(dataset).with_columns(_COLUMNS.validate_python(columns))
     except ValidationError as error:
         wrong = field_errors(error.errors(), UploadedDataset)
         raise InvalidSpecError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
+from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,7 @@ def sweep(
     seed: int = 0,
     study: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, str | Sequence[str]] | None = None,
     server: str | None = None,
     key: str | None = None,
     client: Client | None = None,
@@ -68,7 +70,8 @@ def sweep(
     then be a file's path.
 
     `compare` confirms techniques on folds, with the fields of a ComparisonSpec if it is a mapping. `space` and `study`
-    are fields of a study, and `data` options of its dataset, as in docs/studies.md.
+    are fields of a study, and `data` options of its dataset, as in docs/studies.md. A model of several inputs takes `x`
+    as a mapping with an array for each, or as columns: `inputs` says which columns go into which.
 
     The study runs on a `server` (with its `key`) or a `client`, in a `project` of it; without either in this process,
     with its worker processes, in a `folder` or in a temporary one. With a folder and a name the same call goes on with
@@ -90,6 +93,8 @@ def sweep(
     if compare is not False:
         document["comparison"] = {} if compare is True else dict(compare)
     document |= _described(model, document, weights=weights)
+    if inputs is not None:
+        document["model"] = {**document.get("model", {}), "inputs": dict(inputs)}
     options = {"target": target, "task": task or read_task(model), "name": name, **(data or {})}
     rows: Data = x if y is None else (x, y)
     if kept := _kept(document.get("model"), rows):
@@ -136,11 +141,11 @@ def _with_dropout(model: Any, *, weights: bool) -> dict[str, Any]:
 def _kept(model: Any, rows: Data) -> dict[str, str]:
     """Options that keep the columns that are the same in every row, where a user's own model has an input for each."""
     try:
-        shape = KerasSpec.model_validate(model).graph.shape
+        inputs = KerasSpec.model_validate(model).graph.inputs
     except ValidationError:  # no model of the user's own, or one that the study's own check refuses
         return {}
-    inputs = shape[0] if shape is not None and len(shape) == 1 else None
-    return {} if inputs is None else dict.fromkeys(same_in_every_row(rows, inputs), "number")
+    sizes = {each.name: prod(size or 0 for size in each.shape) for each in inputs if each.shape is not None}
+    return dict.fromkeys(same_in_every_row(rows, sizes), "number")
 
 
 def _sweep_here(

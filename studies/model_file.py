@@ -24,13 +24,14 @@ _MAX_BYTES = 4 * MAX_CHARACTERS  # UTF-8 has at most four a character
 
 
 def replace_model(model: Any, path: Path) -> dict[str, Any]:
-    """Put a file's model in the place of a study's `model`, whose `insert_dropout` stays.
+    """Put a file's model in the place of a study's `model`, whose `insert_dropout` and `inputs` stay.
 
     `weights: true` of it asks for the file's weights. Raises what `read` does.
     """
     own = model if isinstance(model, dict) and model.get("kind") == "keras" else {}
     found = read(path, weights=own.get("weights") is True)
-    return {**found, "insert_dropout": own.get("insert_dropout", False)}
+    kept = {"inputs": own["inputs"]} if "inputs" in own else {}
+    return {**found, "insert_dropout": own.get("insert_dropout", False), **kept}
 
 
 def read(path: Path, *, weights: bool = False) -> dict[str, Any]:

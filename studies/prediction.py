@@ -26,6 +26,7 @@ from studies.reasons import one_line
 from studies.spec.table import TableFormat
 from studies.training.machine import memory_bytes
 
+_FLAT = (1, 2)  # dimensions of arrays whose values are columns
 _MEMORY_PARTS = 4  # rows take at most a quarter of the machine's memory, and so does a model
 _BLOCK_BYTES = 1 << 20
 #: Ten times its weights: a mean of folds has those of ten models, and one model those of its optimizer as well.
@@ -56,13 +57,16 @@ def predict(
     when they hold what training never saw.
     """
     preparation, model = load(bundle, max_parameters)
-    inputs = _prepare(preparation, rows, file_format, encoding, sheet, tuple(model.input_shape[1:]))
+    # A model of several inputs takes bundled data, whose rows are one array.
+    scaling = preparation.inputs if preparation.division else None
+    shape = model.input_shape[1:] if scaling is None else scaling.mean.shape
+    inputs = _prepare(preparation, rows, file_format, encoding, sheet, tuple(shape))
     if not len(inputs.x):
         raise DatasetError(f"{rows} has no rows to predict")
     if strict and inputs.unfamiliar:
         raise DatasetError("; ".join(one.text for one in inputs.unfamiliar))
     ids = None if id_column is None else _read_ids(rows, file_format, encoding, sheet, id_column, len(inputs.x))
-    outputs = np.asarray(model.predict(inputs.x, verbose=0))
+    outputs = np.asarray(model.predict(preparation.divide(inputs.x), verbose=0))
     predicted = preparation.decode(outputs)
     if preparation.task == "regression":
         return Predictions(predicted, None, (), inputs.unfamiliar, ids)
@@ -185,9 +189,15 @@ def _prepare(
         return preparation.prepare_file(rows, file_format, max_bytes, encoding, sheet)
     declared = arrays.read_declared(rows, max_bytes)
     if preparation.layout is not None:
-        flat = {name: array for name, array in declared.items() if len(array.shape) in (1, 2)}
+        flat = {name: array for name, array in declared.items() if len(array.shape) in _FLAT}
         columns = arrays.ArrayColumns.read(rows, flat)
-        return preparation.prepare({name: columns.values(name) for name in columns.names})
+        known = {column.name: column.shape for column in preparation.layout.columns if column.shape}
+        deep = {
+            name: arrays.read_images(rows, name, shape)[0]
+            for name, shape in known.items()
+            if name in declared and len(declared[name].shape) > len(_FLAT)
+        }
+        return preparation.prepare({**{name: columns.values(name) for name in columns.names}, **deep})
     # Beside them may stand the labels, as numbers or as a column of them.
     inputs = [array for array in declared.values() if prod(array.shape[1:]) > 1]
     if len(inputs) != 1:

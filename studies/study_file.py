@@ -140,10 +140,11 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
     Raises InvalidSpecError, which names every invalid field.
     """
     check_document(document)
+    context: dict[str, Any] = {}
     if uploaded is not None:
-        document = _fill_in(document, uploaded)
+        document, context = _fill_in(document, uploaded)
     try:
-        spec = StudySpec.model_validate(document)
+        spec = StudySpec.model_validate(document, context=context)
     except ValidationError as error:
         raise InvalidSpecError(field_errors(error.errors(), StudySpec)) from None
     checks.check_magnitudes(spec)
@@ -154,13 +155,14 @@ def parse(document: Mapping[str, Any], uploaded: Uploaded | None = None) -> Stud
     return spec
 
 
-def _fill_in(document: Mapping[str, Any], uploaded: Uploaded) -> Mapping[str, Any]:
+def _fill_in(document: Mapping[str, Any], uploaded: Uploaded) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Fill in what is known of an uploaded dataset; return its columns as well, as validation takes them."""
     dataset = document.get("dataset")
     if not isinstance(dataset, Mapping) or dataset.get("kind") != "uploaded":
-        return document
+        return document, {}
     name, version = dataset.get("name"), dataset.get("version")
     if not isinstance(name, str):
-        return document  # its validation says that the name is missing
+        return document, {}  # its validation says that the name is missing
     known = uploaded(name, version if type(version) is int else None)
     if known is None:
         raise InvalidSpecError([_no_dataset(name, version, uploaded)])
@@ -171,7 +173,7 @@ def _fill_in(document: Mapping[str, Any], uploaded: Uploaded) -> Mapping[str, An
     own = {field: value for field, value in dataset.items() if field not in UploadedDataset.model_fields}
     if version is not None:
         own["version"] = version  # its validation says what is wrong with one that is no number
-    return {**document, "dataset": {**known.model_dump(mode="json"), **own}}
+    return {**document, "dataset": {**known.model_dump(mode="json"), **own}}, {"columns": known.columns}
 
 
 def _no_dataset(name: str, version: object, uploaded: Uploaded) -> FieldError:

@@ -54,7 +54,7 @@ class LocalDataset:
             format=self.format,
             options=self.options,
             known=self.profile.facts,
-        )
+        ).with_columns(self.profile.input_columns)
 
     def check(self, document: Mapping[str, Any], settings: Settings | None = None) -> StudySpec:
         """Check the study of this dataset before it is kept anywhere, see `submission.check`."""

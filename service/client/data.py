@@ -17,6 +17,7 @@ from studies.errors import DatasetError, FieldError, InvalidSpecError
 from studies.spec.table import ENDINGS, TableFormat, format_of_name
 
 _IN_MEMORY_BYTES = 64_000_000
+_FLAT = 2  # dimensions of an array whose values are columns
 X_NAME, Y_NAME = "x", "y"
 
 
@@ -57,15 +58,27 @@ def default_target(data: Data) -> str | None:
     return str(getattr(data[1], "name", None) or Y_NAME)
 
 
-def same_in_every_row(data: Data, inputs: int) -> list[str]:
-    """Name the columns that are the same in every row of an array of numbers, of shape (rows, inputs); else none."""
+def same_in_every_row(data: Data, sizes: Mapping[str, int]) -> list[str]:
+    """Name the columns that are the same in every row of arrays of numbers that a model's inputs, of `sizes`, take.
+
+    One array is of the only input, of shape (rows, size); of a mapping each is of the input of its name.
+    """
     x = data[0] if isinstance(data, tuple) else data
-    if isinstance(x, str | PathLike | Mapping) or _is_frame(x):
+    if isinstance(x, str | PathLike) or _is_frame(x):
         return []
-    x = np.asarray(x)
-    if x.ndim != 2 or x.shape[1] != inputs or x.dtype.kind not in "buif" or not len(x):
-        return []
-    return [f"{X_NAME}{index}" for index in np.flatnonzero((x == x[0]).all(axis=0))]
+    arrays = x if isinstance(x, Mapping) else {X_NAME: x}
+    sizes = sizes if isinstance(x, Mapping) else dict.fromkeys(arrays, sum(sizes.values()))
+    return [
+        f"{name}{index}"
+        for name, values in arrays.items()
+        for array in [np.asarray(values)]
+        if name in sizes and array.ndim == _FLAT and array.shape[1] == sizes[name] and _is_numbers(array)
+        for index in np.flatnonzero((array == array[0]).all(axis=0))
+    ]
+
+
+def _is_numbers(array: npt.NDArray[Any]) -> bool:
+    return array.dtype.kind in "buif" and len(array) > 0
 
 
 def file_name(data: Data) -> str | None:

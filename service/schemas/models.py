@@ -18,6 +18,13 @@ class LayerView(BaseModel):
     parameters: int | None = Field(description="Trained or not; null where the shape of the input is open.")
 
 
+class InputView(BaseModel):
+    """An input of a model."""
+
+    name: str
+    shape: list[int | None] | None = Field(description="Of one row; null where the model leaves it open.")
+
+
 class ModelView(BaseModel):
     """A model as a study takes it; nothing of it is kept."""
 
@@ -29,5 +36,8 @@ class ModelView(BaseModel):
         "only with `insert_dropout`."
     )
     parameters: int | None = Field(description="Of all layers; null where the shape of the input is open.")
-    input_shape: list[int] | None = Field(description="Of one row; null where the model leaves it open.")
+    inputs: list[InputView] = Field(description="Several take columns or arrays by name: `inputs` of the model.")
+    input_shape: list[int] | None = Field(
+        description="Of one row; null where the model leaves it open, or has several inputs."
+    )
     output_units: int | None = Field(description="Values that it gives for a row; null where the shape is open.")

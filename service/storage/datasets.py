@@ -170,6 +170,7 @@ class DatasetStore:
             record = _find(session, name, version)
         if record is None:
             return None
+        profile = DatasetProfile.model_validate(record.profile)
         return UploadedDataset(
             kind="uploaded",
             name=record.name,
@@ -177,8 +178,8 @@ class DatasetStore:
             digest=record.digest,
             format=record.format,
             options=TableOptions.model_validate(record.options),
-            known=DatasetProfile.model_validate(record.profile).facts,
-        )
+            known=profile.facts,
+        ).with_columns(profile.input_columns)
 
     def read(self, name: str) -> bytes:
         """Read the uploaded bytes."""

@@ -171,7 +171,7 @@ class Worker:
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder, "preparation.skops")
-                Preparation.of(data[fold]).save(file)
+                Preparation.of(data[fold], spec.division).save(file)
                 self._artifacts.put(path, file)
 
     def _exit_hung(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from studies.array import Array
 from studies.datasets import synthetic, tables
 from studies.datasets.layout import Layout, encode, lay_out
-from studies.datasets.table import Table
+from studies.datasets.table import Column, Table
 from studies.datasets.target import derive_target
 from studies.errors import DatasetError
 from studies.objectives import Task
@@ -84,7 +84,7 @@ def from_table(table: Table) -> Dataset:
             raise DatasetError(
                 "every column is the same in all rows, or an identifier; there is nothing to predict from"
             )
-        columns = {column.name: column for column in table.features}
+        columns: dict[str, Column | Array] = {**table.arrays, **{column.name: column for column in table.features}}
         x = encode([columns[column.name] for column in layout.columns], layout)
     weights, groups, times = (None if c is None else c.values for c in (table.weight, table.group, table.time))
     return Dataset(

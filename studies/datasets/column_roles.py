@@ -57,6 +57,7 @@ def assemble(
     ignored: Mapping[str, str],
     images: Array | None = None,
     notes: tuple[str, ...] = (),
+    arrays: Mapping[str, Array] | None = None,
 ) -> Table:
     """Give each column its role; a column that no option names is a feature.
 
@@ -74,12 +75,13 @@ def assemble(
         file_format,
         options,
         tuple(features),
-        roles.get("target") or _no_target(features, images),
+        roles.get("target") or _no_target(features, [*(arrays or {}).values(), *([] if images is None else [images])]),
         roles.get("weight"),
         roles.get("group"),
         roles.get("time"),
         ignored=ignored,
         images=images,
+        arrays=arrays or {},
         notes=notes,
     )
     if not table.rows:
@@ -87,16 +89,16 @@ def assemble(
     if options.drop_missing_target and "target" in roles:
         table = _without_missing_target(table)
         roles = dict(table.roles)
-    if not features and images is None:
+    if not features and images is None and not arrays:
         raise InvalidTableError("the file has no column to predict the target from")
     for role, column in roles.items():
         _check_role(table, role, column)
     return table
 
 
-def _no_target(features: Sequence[Column], images: Array | None) -> Column:
+def _no_target(features: Sequence[Column], arrays: Sequence[Array]) -> Column:
     """A column without meaning in the target's place, for a table that is read before a target is chosen."""
-    rows = len(images) if images is not None else len(features[0].values) if features else 0
+    rows = len(arrays[0]) if arrays else len(features[0].values) if features else 0
     return Column(NO_TARGET, "number", np.zeros(rows))
 
 

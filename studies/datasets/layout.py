@@ -7,6 +7,7 @@ the target. Medians, means and deviations are estimates, so they are fitted on t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from typing import Annotated, Literal
 
 import numpy as np
@@ -44,6 +45,7 @@ class ColumnLayout(FrozenModel):
     known: tuple[str, ...] = ()  # every level that training told apart, those that give no input of their own too
     knows_all: bool = True  # `known` are all levels, and not only the most frequent
     reading: Reading | None = None  # how its texts become values
+    shape: tuple[int, ...] = ()  # of an array of several axes, in one row
 
     @property
     def inputs(self) -> Iterator[str]:
@@ -55,6 +57,8 @@ class ColumnLayout(FrozenModel):
                     yield f"{self.name}=(other)"
             case "date":
                 yield from (f"{self.name} ({part})" for part in self.parts)
+            case _ if self.shape:
+                yield from (f"{self.name}[{index}]" for index in range(prod(self.shape)))
             case _:
                 yield self.name
         if self.lacks:
@@ -63,12 +67,12 @@ class ColumnLayout(FrozenModel):
     @property
     def width(self) -> int:
         """The number of its inputs."""
-        return sum(1 for _ in self.inputs)
+        return prod(self.shape) if self.shape else sum(1 for _ in self.inputs)
 
     @property
     def measured(self) -> int:
         """The number of inputs, the first ones, that are standardised numbers; all others are 0 or 1."""
-        return {"number": 1, "date": len(self.parts)}.get(self.kind, 0)
+        return 0 if self.shape else {"number": 1, "date": len(self.parts)}.get(self.kind, 0)
 
     @property
     def filled(self) -> int:
@@ -101,8 +105,13 @@ class Layout(FrozenModel):
             offset += column.width
 
     @property
+    def arrays(self) -> tuple[range, ...]:
+        """The indices of the inputs of each array; its values are standardised together."""
+        return tuple(range(at, at + column.width) for column, at in self.offsets() if column.shape)
+
+    @property
     def scaled(self) -> tuple[int, ...]:
-        """The indices of the inputs that are standardised."""
+        """The indices of the inputs that are standardised, each by itself."""
         return tuple(offset + i for column, offset in self.offsets() for i in range(column.measured))
 
     @property
@@ -112,12 +121,16 @@ class Layout(FrozenModel):
 
 
 def lay_out(table: Table) -> Layout:
-    """Lay out the inputs of a table; columns that tell nothing, such as constant ones, give none.
+    """Lay out the inputs of a table, arrays first; columns that tell nothing, such as constant ones, give none.
 
     A constant one that was asked for as a number gives its input: a user's model may have a place for it.
     """
+    arrays = (
+        ColumnLayout(name=name, kind="number", lacks=False, shape=array.shape[1:])
+        for name, array in table.arrays.items()
+    )
     columns = (lay_out_column(column) for column in table.features)
-    return Layout(columns=tuple(column for column in columns if column.width))
+    return Layout(columns=(*arrays, *(column for column in columns if column.width)))
 
 
 def lay_out_column(column: Column) -> ColumnLayout:
@@ -166,15 +179,19 @@ def _lay_out_levels(column: Column, lacks: bool) -> ColumnLayout:
     )
 
 
-def encode(columns: Sequence[Column], layout: Layout) -> Array:
-    """Encode columns as inputs, float32 (rows, inputs); fit nothing.
+def encode(columns: Sequence[Column | Array], layout: Layout) -> Array:
+    """Encode columns and arrays as inputs, float32 (rows, inputs); fit nothing.
 
     An input is NaN where its number or date is missing, and those of levels are where the level is none that training
     knew. `columns` are those of the layout, in its order.
     """
-    x = np.zeros((len(columns[0].values) if columns else 0, len(layout.features)), np.float32)
+    rows = [len(column.values if isinstance(column, Column) else column) for column in columns[:1]]
+    x = np.zeros((sum(rows), sum(column.width for column in layout.columns)), np.float32)
     for column, (column_layout, offset) in zip(columns, layout.offsets(), strict=True):
-        _encode_column(column, column_layout, x[:, offset:])
+        if isinstance(column, Column):
+            _encode_column(column, column_layout, x[:, offset:])
+        else:
+            x[:, offset : offset + column_layout.width] = column.reshape(len(column), -1)
     return x
 
 

@@ -33,15 +33,21 @@ def fit(
 ) -> tuple[Block, ...]:
     """Fit the blocks of a layout on some rows of its inputs.
 
-    Inputs that are 0 or 1 everywhere are in no block. Those of `unscaled` are not standardised, and of `unfilled` get
-    no value where they have none.
+    Inputs that are 0 or 1 everywhere are in no block. Those of `unscaled` are not standardised, nor is the rest of an
+    array that has one of them; those of `unfilled` get no value where they have none.
     """
     filled = set(layout.filled).difference(unfilled)
     scaled = set(layout.scaled).difference(unscaled)
-    return tuple(
+    blocks = [
         Block(inputs, _transformer(fills, scales).fit(x[rows[:, np.newaxis], inputs]))
         for fills, scales, inputs in _groups(filled, scaled, len(rows))
-    )
+    ]
+    arrays = [
+        Block(tuple(array), _scaled_together(x[rows, array.start : array.stop]))
+        for array in layout.arrays
+        if not set(array).intersection(unscaled)
+    ]
+    return (*blocks, *arrays)
 
 
 def transform(blocks: Sequence[Block], x: Array) -> Array:
@@ -68,6 +74,18 @@ def _transformer(filled: bool, scaled: bool) -> Any:
     # Where no training row has a value there is no median, and every fold must give the same inputs: then it is 0.
     steps = [SimpleImputer(strategy="median", keep_empty_features=True)] if filled else []
     return make_pipeline(*steps, *([StandardScaler()] if scaled else []))
+
+
+def _scaled_together(values: Array) -> Any:
+    """A transformer that standardises all of an array's values alike, as those of images are."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    scaler, (rows, inputs), deviation = StandardScaler(), values.shape, values.std(dtype=np.float64)
+    scaler.mean_ = np.full(inputs, values.mean(dtype=np.float64))
+    scaler.scale_ = np.full(inputs, deviation or 1.0)
+    scaler.var_, scaler.n_features_in_, scaler.n_samples_seen_ = np.square(scaler.scale_), inputs, rows
+    return make_pipeline(scaler)
 
 
 def scaling(blocks: Sequence[Block], inputs: int) -> tuple[Array, Array]:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,13 +15,15 @@ import numpy as np
 
 from studies.array import Array
 from studies.datasets import looked_up, pipeline
-from studies.datasets.column_roles import check_distinct
+from studies.datasets.column_roles import check_distinct, quote_names
 from studies.datasets.formats import MAX_BYTES, open_columns
-from studies.datasets.layout import Layout, encode
+from studies.datasets.layout import ColumnLayout, Layout, encode
 from studies.datasets.pipeline import Block
 from studies.datasets.preprocessing import PreparedData, Scaling
-from studies.datasets.table import describe_row
+from studies.datasets.table import Column, describe_row
 from studies.errors import DatasetError, InvalidTableError
+from studies.keras_config.division import Division, Span, divide
+from studies.keras_config.graph import ModelInput
 from studies.keras_config.lookups import Lookup
 from studies.objectives import Task
 from studies.predictions import ClassType
@@ -70,10 +73,11 @@ class Preparation:
     means: Array | None = None  # of each input in the training rows, where there is a layout
     lookups: tuple[Lookup, ...] = ()  # what the model looks up
     class_type: ClassType = "text"  # what the names of the classes stand for
+    division: Division = ()  # the model's inputs, where they are parts of a row
 
     @classmethod
-    def of(cls, data: PreparedData) -> Self:
-        """Take the preprocessing of prepared data."""
+    def of(cls, data: PreparedData, division: Division = ()) -> Self:
+        """Take the preprocessing of prepared data, for a model with the inputs of a division."""
         dataset = data.dataset
         return cls(
             dataset.task,
@@ -86,17 +90,22 @@ class Preparation:
             None if dataset.layout is None else data.train.x.mean(axis=0, dtype=np.float64).astype(np.float32),
             data.lookups,
             dataset.class_type,
+            division,
         )
 
-    def transform(self, raw: Raw) -> Array:
-        """Turn raw rows into the model's inputs, float32; warn of what training never saw.
+    def transform(self, raw: Raw) -> Array | dict[str, Array]:
+        """Turn raw rows into the model's inputs, float32, of several by name; warn of what training never saw.
 
         Raises InvalidTableError, which names the column or row that is wrong.
         """
-        return _warn(self.prepare(raw))
+        return self.divide(_warn(self.prepare(raw)))
+
+    def divide(self, x: Array) -> Array | dict[str, Array]:
+        """Cut the model's inputs out of prepared rows; the rows themselves where the model takes one array."""
+        return divide(x, self.division)
 
     def prepare(self, raw: Raw) -> PreparedRows:
-        """Turn raw rows into the model's inputs, and tell what training never saw.
+        """Turn raw rows into prepared ones, and tell what training never saw.
 
         Raises InvalidTableError, which names the column or row that is wrong.
         """
@@ -104,11 +113,16 @@ class Preparation:
             return PreparedRows(self._scale_array(raw))
         if not isinstance(raw, Mapping):
             raise InvalidTableError("raw rows are given as columns: a mapping of each column's name to its values")
+        raw = _as_columns(raw)
         lengths = {len(raw[column.name]) for column in self.layout.columns if column.name in raw}
         if len(lengths) > 1:
             raise InvalidTableError(f"the columns are of different lengths: {sorted(lengths)}")
         _check_present(self.layout, list(raw))
-        return self._prepare({column.name: _to_arrow(column.name, raw) for column in self.layout.columns}, "parquet")
+        columns = {
+            column.name: _read_array(column, raw[column.name]) if column.shape else _to_arrow(column.name, raw)
+            for column in self.layout.columns
+        }
+        return self._prepare(columns, "parquet")
 
     def read(
         self,
@@ -117,15 +131,15 @@ class Preparation:
         max_bytes: int = MAX_BYTES,
         encoding: str | None = None,
         sheet: str | None = None,
-    ) -> Array:
-        """Read the rows of a file of columns as the model's inputs, float32; warn of what training never saw.
+    ) -> Array | dict[str, Array]:
+        """Read the rows of a file of columns as the model's inputs, see `transform`; warn of what training never saw.
 
         A text's encoding is seen, and the first sheet of a workbook read, unless they are given.
 
         Raises InvalidTableError when the file declares more than `max_bytes` or a column or row is wrong, and
         DatasetError for an .npz file, or where the model takes arrays.
         """
-        return _warn(self.prepare_file(path, file_format, max_bytes, encoding, sheet))
+        return self.divide(_warn(self.prepare_file(path, file_format, max_bytes, encoding, sheet)))
 
     def prepare_file(
         self,
@@ -135,7 +149,7 @@ class Preparation:
         encoding: str | None = None,
         sheet: str | None = None,
     ) -> PreparedRows:
-        """Read the rows of a file of columns as the model's inputs, and tell what training never saw.
+        """Read the rows of a file of columns as prepared ones, and tell what training never saw.
 
         Raises what `read` does.
         """
@@ -143,6 +157,9 @@ class Preparation:
 
         if self.layout is None and file_format != "npz":
             raise DatasetError(f"the model takes images, in an .npz file, and the rows are of the format {file_format}")
+        if self.layout is not None and self.layout.arrays and file_format != "npz":
+            arrays = quote_names([column.name for column in self.layout.columns if column.shape])
+            raise DatasetError(f"the model takes {arrays} in an .npz file, and the rows are of format {file_format}")
         if file_format == "npz" or self.layout is None:
             raise DatasetError("arrays are given to `transform`, as a mapping or, of images, as one array")
         file = open_columns(path, file_format, encoding, max_bytes, sheet)
@@ -156,14 +173,17 @@ class Preparation:
         rows = pa.Table.from_batches(batches)
         return self._prepare({name: rows.column(name) for name in names}, file_format)
 
-    def _prepare(self, columns: Mapping[str, pa.ChunkedArray], file_format: TableFormat) -> PreparedRows:
+    def _prepare(self, columns: Mapping[str, pa.ChunkedArray | Array], file_format: TableFormat) -> PreparedRows:
         from studies.datasets.new_rows import build
 
         assert self.layout is not None  # noqa: S101  # asked by the callers
-        built = [build(layout, columns[layout.name], file_format) for layout in self.layout.columns]
-        if built and not len(built[0][0].values):
-            raise InvalidTableError(_NO_ROWS)
+        built: list[tuple[Column | Array, list[Unfamiliar]]] = [
+            (columns[layout.name], []) if layout.shape else build(layout, columns[layout.name], file_format)
+            for layout in self.layout.columns
+        ]
         x = encode([column for column, _ in built], self.layout)
+        if not len(x):
+            raise InvalidTableError(_NO_ROWS)
         looked_up.check(x, self.lookups, self.feature_names, partial(describe_row, file_format))
         x = pipeline.transform(self.blocks, x)
         unfamiliar = [one for _, found in built for one in found]
@@ -218,6 +238,7 @@ class Preparation:
             "feature_names": list(self.feature_names),
             "layout": None if self.layout is None else self.layout.model_dump(mode="json"),
             "lookups": [asdict(lookup) for lookup in self.lookups],
+            "division": [[asdict(each), [asdict(span) for span in spans]] for each, spans in self.division],
         }
         dump(
             {
@@ -268,6 +289,10 @@ class Preparation:
                 for lookup in described.get("lookups", [])
             ),
             class_type=described.get("class_type", "text"),
+            division=tuple(
+                (ModelInput(each["name"], tuple(each["shape"])), tuple(Span(**span) for span in spans))
+                for each, spans in described.get("division", [])
+            ),
         )
 
 
@@ -288,6 +313,41 @@ def _check_present(layout: Layout, names: Sequence[str]) -> None:
     if absent is not None:
         first_names = ", ".join(f"'{column}'" for column in names[:10])
         raise InvalidTableError(f"column '{absent}' is missing; there are {first_names or 'none'}", column=absent)
+
+
+def _as_columns(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns by name, and arrays of several axes; one of two is its columns, named with their numbers from 0."""
+    columns: dict[str, Any] = {}
+    for name, values in raw.items():
+        if isinstance(values, np.ndarray) and values.ndim == 2:
+            columns |= {f"{name}{index}": values[:, index] for index in range(values.shape[1])}
+        columns[name] = values
+    return columns
+
+
+def _read_array(layout: ColumnLayout, values: Any) -> Array:
+    """An array of several axes as training read it, float32.
+
+    Raises InvalidTableError when it is of another shape, or a value is not a finite number.
+    """
+    array = np.asarray(values)
+    flat = (len(array), prod(layout.shape)) if array.ndim else ()
+    fits = array.shape[1:] in {layout.shape, layout.shape[:-1] if layout.shape[-1] == 1 else layout.shape}
+    if array.dtype.kind not in "buif" or not array.ndim or not fits:
+        raise InvalidTableError(
+            f"array '{layout.name}' is of {array.dtype} and shape {array.shape}, and the model takes numbers of shape "
+            f"({', '.join(map(str, ('rows', *layout.shape)))})",
+            column=layout.name,
+        )
+    wrong = np.flatnonzero(~np.isfinite(array.reshape(flat)).all(axis=1))
+    if len(wrong):
+        row = int(wrong[0]) + 1
+        raise InvalidTableError(
+            f"array '{layout.name}': row {row} has a value that is missing or infinite; give a number",
+            row=row,
+            column=layout.name,
+        )
+    return array.astype(np.float32)
 
 
 def _to_arrow(name: str, raw: Mapping[str, Any]) -> pa.ChunkedArray:

@@ -19,6 +19,7 @@ from studies.datasets.table import Column, Table
 from studies.datasets.target import Target, derive_target
 from studies.errors import InvalidTableError
 from studies.frozen_model import FrozenModel
+from studies.keras_config.input_columns import InputColumn
 from studies.objectives import Task
 from studies.spec.dataset import DatasetFacts, FoldLimit
 
@@ -76,6 +77,7 @@ class ColumnProfile(FrozenModel):
     high: float | str | None = None
     levels: tuple[Level, ...] = ()  # the most frequent
     inputs: int = 0  # that a model gets from it
+    shape: tuple[int, ...] = ()  # of these in one row, where it is an array of several axes
     left_out: str = ""  # why it gives none
     evidence: tuple[Evidence, ...] = ()  # why it is read as it is
     warnings: tuple[str, ...] = ()  # what a person should look at
@@ -95,6 +97,17 @@ class DatasetProfile(FrozenModel):
     facts: DatasetFacts
     delimiter: str | None = None  # of a text's columns
     encoding: str | None = None  # of a text that is not UTF-8
+
+    @property
+    def input_columns(self) -> tuple[InputColumn, ...]:
+        """The columns that give inputs, in order, as a model of several inputs finds them; none of images alone."""
+        if len(self.facts.shape) > 1:
+            return ()
+        used = [column for column in self.columns if column.role == "feature" and column.inputs]
+        return tuple(
+            InputColumn(column.name, column.shape or (column.inputs,), column.kind == "category") for column in used
+        )
+
     used_beyond: int = 0  # columns that give inputs, beside those in `columns`, of which there are at most 5,000
     left_out_beyond: int = 0  # columns that give none, likewise
 
@@ -117,7 +130,7 @@ def profile(table: Table) -> DatasetProfile:
     """
     target = derive_target(table)
     columns, warnings = _profile_columns(table, target)
-    if table.images is None:
+    if table.images is None and not table.arrays:
         _check_inputs([column for column in columns if column.role == "feature"])
     classes = zip(target.class_names, target.counts, strict=True)
     facts = _facts(table, target, [column for column in columns if column.role == "feature"])
@@ -180,7 +193,8 @@ def _profile_columns(table: Table, target: Target | None) -> tuple[tuple[ColumnP
 
     layouts = [lay_out_column(column) for column in table.features]
     by_column = data_warnings.find_by_column(table, target, layouts)
-    columns = [
+    columns = [_profile_images(array, name) for name, array in table.arrays.items()]
+    columns += [
         _profile_column(column, "feature", layout.width, data_warnings.why_left_out(column, layout))
         for column, layout in zip(table.features, layouts, strict=True)
     ]
@@ -236,7 +250,7 @@ def _find_highest(table: Table) -> int:
         if any(column.kind == "date" for column in used):
             return -1
         # All other inputs are 0 or 1.
-        inputs = [column.values for column in used if column.kind == "number"]
+        inputs = [*table.arrays.values(), *(column.values for column in used if column.kind == "number")]
     if not all(np.all((values == np.floor(values)) & (values >= 0)) for values in inputs):
         return -1
     return max([1, *(int(values.max()) for values in inputs)])
@@ -300,11 +314,19 @@ def _summarize(values: Array, statistic: Any) -> float | str | None:
     return float(statistic(values, dtype=np.float64)) if statistic is np.mean else float(statistic(values))
 
 
-def _profile_images(images: Array) -> ColumnProfile:
+def _profile_images(images: Array, name: str = "") -> ColumnProfile:
     size = " × ".join(map(str, images.shape[1:]))
     low, mean, high = float(images.min()), float(images.mean(dtype=np.float64)), float(images.max())
     inputs = int(np.prod(images.shape[1:]))
-    return ColumnProfile(name=f"images of {size}", kind="images", low=low, mean=mean, high=high, inputs=inputs)
+    return ColumnProfile(
+        name=name or f"images of {size}",
+        kind="images",
+        low=low,
+        mean=mean,
+        high=high,
+        inputs=inputs,
+        shape=images.shape[1:],
+    )
 
 
 def _histogram(y: Array) -> Histogram:

@@ -91,6 +91,7 @@ class Table:
     time: Column | None = None  # numeric or date
     ignored: Mapping[str, str] = field(default_factory=dict)  # columns that are not read, each with the reason
     images: Array | None = None  # float32, (rows, height, width, channels); then there are no features
+    arrays: Mapping[str, Array] = field(default_factory=dict)  # such arrays that stand beside each other or features
     notes: tuple[str, ...] = ()  # what was odd about the file when it was read
     delimiter: str | None = None  # of a text's columns
     kept: Array | None = None  # the file's row, from 0, of each row; None where all rows are kept
@@ -131,6 +132,7 @@ class Table:
             features=tuple(column.take(rows) for column in self.features),
             target=self.target.take(rows),
             images=None if self.images is None else self.images[rows],
+            arrays={name: array[rows] for name, array in self.arrays.items()},
             notes=(*self.notes, note),
             kept=rows if self.kept is None else self.kept[rows],
             weight=weight,

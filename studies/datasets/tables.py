@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studies.datasets.column_roles import assemble, check_names, quote_names
+from studies.datasets.column_roles import assemble, check_names
 from studies.datasets.formats import MAX_BYTES, open_columns
 from studies.datasets.table import NO_TARGET, Column, Table
 from studies.datasets.target import without_rare_classes
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from studies.datasets.arrays import Declared
 
+_FLAT = 2  # dimensions of an array whose values are columns
 #: Reads the batches of some columns; called again for columns that are read once more.
 _Batches = Callable[[Sequence[str]], Iterable["pa.RecordBatch"]]
 
@@ -99,7 +100,7 @@ def _build_columns(
 
 
 def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
-    """Read an .npz file: an array of one dimension is a column, of two many, of three or four the images."""
+    """Read an .npz file: an array of one dimension is a column, of two many, of three or four images."""
     from studies.datasets import arrays
 
     declared = arrays.read_declared(path, max_bytes)
@@ -107,8 +108,9 @@ def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
     left_out = options.left_out
     ignored = dict.fromkeys((name for name in declared if name in left_out), "as asked")
     used = {name: array for name, array in declared.items() if name not in ignored}
-    images_name = _find_images(used, options)
-    flat = {name: array for name, array in used.items() if name != images_name}
+    _check_arrays(used, options)
+    deep = [name for name, array in used.items() if len(array.shape) > _FLAT]
+    flat = {name: array for name, array in used.items() if name not in deep}
     columns = arrays.ArrayColumns.read(path, flat, single={name for _, name in options.roles})
     check_names([*declared, *(name for name in columns.names if name not in declared)], options)
     # What is said of an array holds for each of its columns.
@@ -117,15 +119,16 @@ def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
     built = _build_columns(
         columns.batches, columns.names, "npz", options.model_copy(update={"columns": of_columns}), max_bytes
     )
-    images, note = (None, "") if images_name is None else arrays.read_images(path, images_name)
-    return assemble(built, "npz", options, ignored, images, (note,) if note else ())
+    read = {name: arrays.read_images(path, name) for name in deep}
+    notes = tuple(note for _, note in read.values() if note)
+    inputs = set(used) - {name for _, name in options.roles}
+    if len(deep) == 1 and (inputs == set(deep) or options.target == NO_TARGET):
+        return assemble(built, "npz", options, ignored, read[deep[0]][0], notes)
+    return assemble(built, "npz", options, ignored, None, notes, {name: array for name, (array, _) in read.items()})
 
 
-def _find_images(used: Mapping[str, Declared], options: TableOptions) -> str | None:
-    """Return the name of the images, if there are any.
-
-    Raises InvalidTableError when arrays do not fit together.
-    """
+def _check_arrays(used: Mapping[str, Declared], options: TableOptions) -> None:
+    """Raise InvalidTableError when arrays do not fit together."""
     # Before a target is chosen, the first array says how many rows there are.
     target = next(iter(used), NO_TARGET) if options.target == NO_TARGET else options.target
     rows = used[target].shape[0] if target in used and used[target].shape else 0
@@ -145,10 +148,3 @@ def _find_images(used: Mapping[str, Declared], options: TableOptions) -> str | N
                 column=name,
                 option=role,
             )
-    features = [name for name in used if name not in {column for _, column in options.roles}]
-    images = [name for name in features if len(used[name].shape) > 2]
-    if images and len(features) > 1 and options.target != NO_TARGET:
-        raise InvalidTableError(
-            f"the file has images '{images[0]}' and other inputs {quote_names(features)}; ignore one of them"
-        )
-    return images[0] if images else None

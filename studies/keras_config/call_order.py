@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Call, Tensor
@@ -22,12 +22,12 @@ def select_needed(calls: Sequence[Call], output: Tensor) -> list[Call]:
     return [call for call in calls if call.result in needed]
 
 
-def sort(calls: Sequence[Call], model_input: Tensor) -> list[Call]:
+def sort(calls: Sequence[Call], inputs: Iterable[Tensor]) -> list[Call]:
     """Put each call behind those it depends on, and otherwise keep their order.
 
     Raises ConfigError when a call depends on a tensor that none before it can give.
     """
-    known, pending, ordered = {model_input}, list(calls), list[Call]()
+    known, pending, ordered = set(inputs), list(calls), list[Call]()
     while pending:
         waiting = []
         for call in pending:

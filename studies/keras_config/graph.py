@@ -9,6 +9,8 @@ from typing import Any
 
 from studies.keras_config.catalog import LAYERS
 
+#: The operation that cuts an input of a model out of a row; see `division`.
+CUT = "cut"
 #: Kinds that may stand between the last layer with a kernel and the output: activations, and what moves values.
 _ACTIVATIONS = {"Activation", "Softmax", "ReLU", "softmax", "sigmoid", "relu", "tanh"}
 MOVES = {"Flatten", "Reshape", "reshape", "squeeze"}
@@ -112,9 +114,17 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """An input as the user's model has it."""
+
+    name: str
+    shape: tuple[int | None, ...] | None  # of one row; None when the config leaves it open
+
+
 @dataclass(frozen=True)
 class Graph:
-    """A model of one input and one output."""
+    """A model of one input and one output; several inputs are parts of the one, cut out by its first calls."""
 
     layers: tuple[Layer, ...]  # in the order of their first calls
     calls: tuple[Call, ...]  # each behind those it depends on
@@ -122,11 +132,17 @@ class Graph:
     shape: tuple[int | None, ...] | None  # of one row; None when the config leaves it open
     output: Tensor
     sequential: bool
+    inputs: tuple[ModelInput, ...] = ()  # of a user's model, in its order
 
     @cached_property
     def by_name(self) -> Mapping[str, Layer]:
         """The layers by name."""
         return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def dividing(self) -> frozenset[str]:
+        """The operations that cut inputs out of a row, by the inputs' names; none where the one input is the row."""
+        return frozenset(layer.name for layer in self.layers if layer.kind == CUT)
 
     @cached_property
     def _callers(self) -> Mapping[Tensor, Call]:

@@ -14,11 +14,12 @@ import numpy.typing as npt
 from studies.keras_config.catalog import INDEXING
 from studies.keras_config.dimensions import Shape, repeat
 from studies.keras_config.errors import ConfigError
-from studies.keras_config.graph import Call, Graph, Layer, Tensor
+from studies.keras_config.graph import CUT, Call, Graph, Layer, Tensor
 from studies.keras_config.operation_shapes import settings
 from studies.keras_config.shapes import count_codes, result_shape
 
 Positions = npt.NDArray[np.int64]
+_ENCODING = "CategoryEncoding"
 #: Values that are followed through one call: a layer that repeats them may double them, and the next again.
 _MAX_POSITIONS = 10_000_000
 #: Where a tensor's values come from: the positions of the row's values in it, or the number of bins that they number;
@@ -39,9 +40,9 @@ class Lookup:
 def find_lookups(graph: Graph, row: Shape) -> tuple[Lookup, ...]:
     """Find what a model looks up of rows of a shape, beside what a Discretization or an IntegerLookup numbers.
 
-    Raises ConfigError when an Embedding looks up what is computed, or fewer rows than there are bins.
+    Raises ConfigError when an Embedding looks up what is computed, or there are more bins or levels than a layer takes.
     """
-    if not any(find_embedding(layer) is not None for layer in graph.layers):
+    if not any(find_embedding(layer) is not None or layer.kind == _ENCODING for layer in graph.layers):
         return ()
     origins: dict[Tensor, _Origin] = {Tensor(graph.input): np.arange(prod(row)).reshape(1, *row)}
     lookups = []
@@ -49,6 +50,8 @@ def find_lookups(graph: Graph, row: Shape) -> tuple[Lookup, ...]:
         layer = graph.by_name[call.layer]
         embedding = find_embedding(layer)
         if embedding is None:
+            if layer.kind == _ENCODING:
+                _check_numbers(layer, count_codes(layer), "num_tokens", origins[call.tensors[0]])
             origins[call.result] = _follow(layer, call, origins)
             continue
         origins[call.result] = None
@@ -93,12 +96,16 @@ def _looked_up(layer: Layer, embedding: Layer, origins: Sequence[_Origin]) -> tu
         )
     if not isinstance(origin, int):
         return tuple(np.unique(origin).tolist())
-    if origin > size:
-        raise ConfigError(
-            f"{layer.location}: has {size} rows to look up, and the layer before it gives {origin} numbers; "
-            f"right is input_dim={origin}"
-        )
+    _check_numbers(layer, size, "input_dim", origin)
     return ()
+
+
+def _check_numbers(layer: Layer, size: int, limit: str, origin: _Origin) -> None:
+    if isinstance(origin, int) and origin > size:
+        raise ConfigError(
+            f"{layer.location}: looks up numbers below {size}, and what it reads, bins or the levels of a column, "
+            f"gives {origin}; right is {limit}={origin}"
+        )
 
 
 def _check_whole_image(lookups: Sequence[Lookup], row: Shape) -> None:
@@ -115,6 +122,8 @@ def _follow(layer: Layer, call: Call, origins: Mapping[Tensor, _Origin]) -> _Ori
     if layer.kind in INDEXING:
         return count_codes(layer) if layer.argument("output_mode") == "int" else None
     sources = [origins[tensor] for tensor in call.tensors]
+    if layer.kind == CUT and (levels := _levels(call)):
+        return max(levels) if len(levels) == len(call.arguments[1]) else None
     if layer.kind not in _MOVES or any(source is None for source in sources):
         return None
     bins = [source for source in sources if isinstance(source, int)]
@@ -134,7 +143,7 @@ def move(layer: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positi
 
     Raises ConfigError when they are too many to follow.
     """
-    if layer.kind not in _MOVES:
+    if layer.kind not in _MOVES or (layer.kind == CUT and _levels(call)):
         return None
     check_positions(layer, [arrays[tensor] for tensor in call.tensors])
     try:
@@ -142,6 +151,17 @@ def move(layer: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positi
     except (ValueError, LookupError, TypeError, ArithmeticError):
         return None  # layers that do not fit each other are refused elsewhere, with the reason
     return moved if len(moved.shape) and moved.shape[0] == 1 else None
+
+
+def _levels(call: Call) -> list[int]:
+    """How many levels each category has whose number a cut gives; none where it gives values of the row."""
+    _, spans, _ = call.arguments
+    return [span.end - span.first for span in spans if span.code]
+
+
+def _cut(_: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positions:
+    row, spans, shape = call.arguments
+    return np.concatenate([arrays[row][:, span.first : span.end] for span in spans], axis=1).reshape(1, *shape)
 
 
 def _reshape(layer: Layer, call: Call, arrays: Mapping[Tensor, Positions]) -> Positions:
@@ -175,4 +195,5 @@ _MOVES: Mapping[str, Callable[[Layer, Call, Mapping[Tensor, Positions]], Any]] =
     "transpose": _transpose,
     "getitem": _getitem,
     **dict.fromkeys(("Concatenate", "concatenate"), _concatenate),
+    CUT: _cut,
 }

@@ -13,20 +13,39 @@ _REFUSED_IF_TRUE = {"training", "return_attention_scores"}
 _KEYWORDS = {"mask", "query", "value", "key", "inputs", "use_causal_mask", "axis", "keepdims", "x1", "x2", "x"}
 
 
-def read_end(config: Mapping[str, Any], field: str, location: str) -> tuple[str, int]:
-    """Read the one input or output of a model, as the layer's name and the number of its call.
+def read_output(config: Mapping[str, Any], location: str) -> tuple[str, int]:
+    """Read the one output of a model, as the layer's name and the number of its call.
 
     Raises ConfigError when there are several.
     """
+    outputs = _read_ends(config, "output_layers", location)
+    if len(outputs) > 1:
+        names = " and ".join(f"'{name}'" for name, _ in outputs)
+        raise ConfigError(
+            f"{location}: the model has {len(outputs)} outputs, {names}, and a study trains one output by one loss; "
+            "give a model of one of them, as keras.Model(model.inputs, model.outputs[0])"
+        )
+    return outputs[0]
+
+
+def read_inputs(config: Mapping[str, Any], location: str) -> list[str]:
+    """Read the names of a model's inputs, in its order."""
+    return [name for name, _ in _read_ends(config, "input_layers", location)]
+
+
+def _read_ends(config: Mapping[str, Any], field: str, location: str) -> list[tuple[str, int]]:
+    """Read the inputs or outputs of a model: one, a list of them, or an object of them by name."""
     value = config.get(field)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    what = field.removesuffix("_layers")
-    if not isinstance(value, list) or len(value) != 3 or not isinstance(value[0], str):
-        raise ConfigError(f"{location}: the model must have one {what}, and {field} says otherwise")
-    if type(value[1]) is not int or value[2] != 0:
-        raise ConfigError(f"{location}: {field} must be [name, call, 0]")
-    return value[0], value[1]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    ends = [value] if isinstance(value, list) and value and isinstance(value[0], str) else value
+    if not isinstance(ends, list) or not ends:
+        raise ConfigError(f"{location}: {field} must name the model's {field.removesuffix('_layers')}s")
+    for end in ends:
+        is_end = isinstance(end, list) and len(end) == 3 and isinstance(end[0], str)
+        if not is_end or type(end[1]) is not int or end[2] != 0:
+            raise ConfigError(f"{location}: {field} must be [name, call, 0], or a list of such")
+    return [(end[0], end[1]) for end in ends]
 
 
 def read_node(node: Any, location: str, prefix: str, *, always: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from studies.keras_config.dimensions import Shape, concatenate, reduce, repeat, reshape
-from studies.keras_config.graph import Call, Layer
+from studies.keras_config.graph import CUT, Call, Layer
 
 #: The setting that stands behind the tensors, unless it is given by its name.
 _POSITIONAL = {"getitem": "key", "reshape": "newshape", "transpose": "axes"}
@@ -19,6 +19,8 @@ _DEFAULTS = {"axis": None, "keepdims": False, "axes": None}
 
 def operation_shape(kind: str, call: Call, shapes: Sequence[Shape]) -> Shape:
     """The shape that a call of an operation gives for tensors of these shapes."""
+    if kind == CUT:
+        return (shapes[0][0], *call.arguments[-1])
     rule = _RULES.get(kind)
     if rule is None:
         return tuple(np.broadcast_shapes(*shapes))

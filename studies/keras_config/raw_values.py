@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from itertools import chain
 from math import prod
 
 import numpy as np
 
 from studies.keras_config.catalog import WHOLE_IMAGES
 from studies.keras_config.dimensions import Shape
-from studies.keras_config.graph import Call, Graph, Layer, Tensor
+from studies.keras_config.graph import Graph, Layer, Tensor
 from studies.keras_config.lookups import Lookup, Positions, check_positions, move
 from studies.keras_config.shapes import count_codes, layer_shape
 
@@ -28,6 +29,7 @@ def find_raw_values(graph: Graph, row: Shape) -> tuple[Lookup, ...]:
     if not any(_prepares(layer) for layer in graph.layers):
         return ()
     origins: dict[Tensor, Positions] = {Tensor(graph.input): np.arange(prod(row)).reshape(1, *row)}
+    images: list[tuple[int, ...]] = []  # the values of each that is read as a whole; −1, −2 … stand for these
     found: list[Lookup] = []
     for call in graph.calls:
         layer = graph.by_name[call.layer]
@@ -35,26 +37,28 @@ def find_raw_values(graph: Graph, row: Shape) -> tuple[Lookup, ...]:
         if len(known) < len(call.tensors):
             continue  # it reads what another layer computes
         check_positions(layer, known)
-        # What is one value of an image must be one of its columns' too, in one unit.
-        if _prepares(layer) or (layer.kind in WHOLE_IMAGES and len(row) == 1):
-            positions = (0,) if len(row) > 1 else tuple(np.unique(known[0]).tolist())
+        # What is one value of an image must be one of its columns' too, in one unit; an input has its own.
+        if _prepares(layer) or (layer.kind in WHOLE_IMAGES and len(row) == 1 and not graph.dividing):
             is_encoding = layer.kind == "CategoryEncoding"
             size = count_codes(layer) if is_encoding and len(row) == 1 else None
-            found.append(Lookup(layer.location, size, positions, "num_tokens" if is_encoding else "input_dim"))
-        moved = _move(layer, call, origins)
-        if moved is not None:
+            limit = "num_tokens" if is_encoding else "input_dim"
+            found.append(Lookup(layer.location, size, (0,) if len(row) > 1 else _positions(known[0], images), limit))
+        if layer.kind in _IN_PLACE:
+            origins[call.result] = known[0]
+        elif layer.kind in WHOLE_IMAGES and known[0].ndim == _IMAGE_AXES:
+            images.append(_positions(known[0], images))
+            shape = layer_shape(layer, [known[0].shape])
+            origins[call.result] = np.broadcast_to(np.int64(-len(images)), shape)  # a view, which takes no memory
+        elif (moved := move(layer, call, origins)) is not None:
             origins[call.result] = moved
     return tuple(found)
 
 
-def _move(layer: Layer, call: Call, origins: Mapping[Tensor, Positions]) -> Positions | None:
-    """Where a call moves values, or what it prepares of them; None where it computes others."""
-    if layer.kind in _IN_PLACE:
-        return origins[call.tensors[0]]
-    shape = origins[call.tensors[0]].shape
-    if layer.kind in WHOLE_IMAGES and len(shape) == _IMAGE_AXES:
-        return np.broadcast_to(np.int64(0), layer_shape(layer, [shape]))  # a view, which takes no memory
-    return move(layer, call, origins)
+def _positions(values: Positions, images: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The positions in a row of the values that a layer reads."""
+    found = np.unique(values)
+    of_images = (images[-image - 1] for image in found[found < 0].tolist())
+    return tuple(np.unique([*found[found >= 0].tolist(), *chain.from_iterable(of_images)]).astype(int).tolist())
 
 
 def _prepares(layer: Layer) -> bool:

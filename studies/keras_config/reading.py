@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from studies.keras_config import call_order, masks
+from studies.keras_config import call_order, division, masks
 from studies.keras_config.catalog import READS_CODES, WHOLE_IMAGES
+from studies.keras_config.division import Spans
 from studies.keras_config.errors import ConfigError
-from studies.keras_config.graph import Call, Graph, Layer, Tensor
+from studies.keras_config.graph import Call, Graph, Layer, ModelInput, Tensor
 from studies.keras_config.layers import is_entry, read_entry, read_layer, read_name
 from studies.keras_config.lookups import find_embedding
-from studies.keras_config.nodes import read_end, read_node
+from studies.keras_config.nodes import read_inputs, read_node, read_output
 
 MAX_CHARACTERS = 2_000_000
 MAX_LAYERS = 500
+MAX_INPUTS = 100
 _MAX_CALLS, _MAX_DEPTH = 2000, 8
 _MAX_TEXT, _MAX_ITEMS, _MAX_FIELDS = 1000, 10_000, 200  # of any text, list and object, also where nothing reads it
 _MODELS = {"Sequential", "Functional", "Model"}
@@ -79,8 +81,10 @@ def _strip(value: Any) -> Any:
 
 
 @lru_cache(64)
-def read_graph(text: str) -> Graph:
-    """Read the graph of a canonical config.
+def read_graph(text: str, spans: Spans | None = None) -> Graph:
+    """Read the graph of a canonical config; `spans` say where in a row each input's values stand.
+
+    Without them several inputs stand behind each other, in their order.
 
     Raises ConfigError, which names the layer that is wrong.
     """
@@ -90,7 +94,7 @@ def read_graph(text: str) -> Graph:
     kind, config = read_entry(document, "config")
     reader = _Reader()
     output = reader.read_model(kind, config, document, "layers", "", None)
-    return reader.graph(output, sequential=kind == "Sequential")
+    return division.join(reader.graph(output, sequential=kind == "Sequential"), spans)
 
 
 @dataclass
@@ -100,9 +104,8 @@ class _Reader:
     layers: dict[str, Layer] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     aliases: dict[Tensor, Tensor] = field(default_factory=dict)  # of nested models: their inputs and outputs
-    input: str = ""
-    shape: tuple[int | None, ...] | None = None
-    integers: str = ""  # where the input is of whole numbers, its location
+    inputs: dict[str, ModelInput] = field(default_factory=dict)
+    integers: str = ""  # where an input is of whole numbers, its location
 
     def read_model(
         self,
@@ -153,14 +156,16 @@ class _Reader:
     def _read_functional(
         self, config: Mapping[str, Any], entries: list[Any], models: str, prefix: str, source: Tensor | None
     ) -> Tensor:
-        model_input, output = read_end(config, "input_layers", models), read_end(config, "output_layers", models)
+        names, output = read_inputs(config, models), read_output(config, models)
+        if source is not None and len(names) > 1:
+            raise ConfigError(f"{models}: a model within the model takes one input, and this one takes {len(names)}")
         for index, entry in enumerate(entries):
             location = f"{models}[{index}]"
             kind, inner = read_entry(entry, location)
             name = read_name(inner, location)
             if kind == "InputLayer":
-                if name != model_input[0]:
-                    raise ConfigError(f"{location} '{name}': is a second input; rows are one array, give one Input")
+                if name not in names:
+                    raise ConfigError(f"{location} '{name}': is an input that input_layers does not name")
                 self._read_input(inner, location, prefix, source)
                 continue
             nodes = entry.get("inbound_nodes")
@@ -174,7 +179,16 @@ class _Reader:
             layer = self._add(read_layer(entry, location, prefix))
             for number, node in enumerate(nodes):
                 self._call(_read_call(layer, number, node, prefix))
+        if source is None:
+            self._order_inputs(names, models)
         return Tensor(prefix + output[0], output[1])
+
+    def _order_inputs(self, names: list[str], models: str) -> None:
+        """Put the inputs in the model's order, which its layers need not have."""
+        missing = [name for name in names if name not in self.inputs]
+        if missing or len(set(names)) < len(names):
+            raise ConfigError(f"{models}: input_layers must name each InputLayer once")
+        self.inputs = {name: self.inputs[name] for name in names}
 
     def _read_nested(self, kind: str, entry: Any, nodes: list[Any], location: str, name: str, prefix: str) -> None:
         arguments = read_node(nodes[0], location, prefix)[0] if len(nodes) == 1 else ()
@@ -189,23 +203,25 @@ class _Reader:
         if source is not None:
             self.aliases[Tensor(name)] = source
             return source
-        if self.input:
-            raise ConfigError(f"{location} '{name}': is a second input; rows are one array, give one Input")
-        self.input = name
+        if len(self.inputs) == MAX_INPUTS:
+            raise ConfigError(f"{location} '{name}': is one of more than {MAX_INPUTS} inputs")
+        if name in self.inputs or name in self.layers:
+            raise ConfigError(f"{location} '{name}': another layer has the same name; name each differently")
         dtype = config.get("dtype", "float32")
         if dtype not in ["float32", "int32", "int64"] or config.get("sparse") or config.get("ragged"):
             raise _input_error(f"{location} '{name}'")
-        self.integers = "" if dtype == "float32" else f"{location} '{name}'"
-        shape = config.get("batch_shape")
+        self.integers = self.integers if dtype == "float32" else f"{location} '{name}'"
+        shape, row = config.get("batch_shape"), None
         if shape is not None:
             sizes = shape if isinstance(shape, list) and all(n is None or type(n) is int for n in shape) else []
             if not sizes or sizes[0] is not None:
                 raise ConfigError(f"{location} '{name}': batch_shape must be a list of sizes that starts with null")
-            self.shape = tuple(sizes[1:])
+            row = tuple(sizes[1:])
+        self.inputs[name] = ModelInput(name, row)
         return Tensor(name)
 
     def _add(self, layer: Layer) -> Layer:
-        if layer.name in self.layers or layer.name == self.input:
+        if layer.name in self.layers or layer.name in self.inputs:
             raise ConfigError(f"{layer.location}: another layer has the same name; name each differently")
         if len(self.layers) == MAX_LAYERS:
             raise ConfigError(f"{layer.location}: has more than {MAX_LAYERS} layers")
@@ -233,7 +249,8 @@ class _Reader:
             )
             for call in self.calls
         ]
-        calls = call_order.sort(call_order.select_needed(calls, output), Tensor(self.input))
+        inputs = tuple(self.inputs.values())
+        calls = call_order.sort(call_order.select_needed(calls, output), [Tensor(each.name) for each in inputs])
         calls = call_order.select_needed(masks.drop_implied(calls, self.layers), output)
         layers = tuple(self.layers[name] for name in dict.fromkeys(call.layer for call in calls))
         # They are given as float32, which is the same to what looks them up.
@@ -241,12 +258,13 @@ class _Reader:
             raise _input_error(self.integers)
         if not any(layer.kernels for layer in layers):
             raise ConfigError("has no layer with a kernel, so there is nothing to regularize; add a Dense layer")
-        chain = [Tensor(self.input), *(call.result for call in calls)]
+        _check_all_read(inputs, calls)
+        chain = [Tensor(inputs[0].name), *(call.result for call in calls)]
         # A model within a Sequential one may have branches.
         sequential = sequential and all(
             call.arguments == (before,) and not call.keywords for call, before in zip(calls, chain, strict=False)
         )
-        return Graph(layers, tuple(calls), self.input, self.shape, output, sequential)
+        return Graph(layers, tuple(calls), inputs[0].name, inputs[0].shape, output, sequential, inputs)
 
     def _resolve(self, tensor: Tensor) -> Tensor:
         for _ in range(_MAX_CALLS):
@@ -259,6 +277,13 @@ class _Reader:
         if isinstance(value, Tensor):
             return self._resolve(value)
         return tuple(map(self._resolve_all, value)) if isinstance(value, tuple) else value
+
+
+def _check_all_read(inputs: Sequence[ModelInput], calls: Sequence[Call]) -> None:
+    read = {tensor.layer for call in calls for tensor in call.tensors}
+    unread = [each.name for each in inputs if each.name not in read]
+    if unread and len(inputs) > 1:
+        raise ConfigError(f"the output does not depend on the input '{unread[0]}'; leave it out of the model")
 
 
 def _input_error(location: str) -> ConfigError:

@@ -39,6 +39,15 @@ class Architecture:
             return self.wiring.build(self.layers, constructors or {})
         return keras.Sequential([layer.evaluate(constructors or {}) for layer in self.layers])
 
+    def build_divided(self) -> Any:
+        """Build the Keras model with the inputs of the user's model; see `divides`."""
+        return self.build() if self.wiring is None else self.wiring.build_divided(self.layers)
+
+    @property
+    def divides(self) -> bool:
+        """True when the model's inputs are parts of a row."""
+        return self.wiring is not None and bool(self.wiring.graph.dividing)
+
 
 def design(
     spec: ModelSpec, input_shape: tuple[int, ...], task: Task, classes: int, regularization: Regularization

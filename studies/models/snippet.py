@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 
 from studies.hyperparameters import Hyperparameters
+from studies.keras_config.division import whole_shape
 from studies.keras_config.lookups import Lookup
 from studies.models.architecture import (
     Architecture,
@@ -20,7 +21,7 @@ from studies.models.architecture import (
 from studies.models.expression import Code
 from studies.objectives import OBJECTIVES
 from studies.spec.dataset import DatasetSpec, UploadedDataset
-from studies.spec.model import starts_from_weights
+from studies.spec.model import KerasSpec, starts_from_weights
 from studies.spec.study import StudySpec
 
 #: Metrics that fit() cannot log as the study measures them: scikit-learn's function, its arguments, and a factor.
@@ -59,7 +60,7 @@ def snippet(
     measured = stops and stopping.monitor in _MEASURED
     weighted = spec.weighted
     comments = (_WEIGHTS if weighted else "") + (_DEVIATION if stopping.monitor == "val_mae" else "")
-    steps, epochs = f"-(-len(x_train) // {hyperparameters.batch_size})", spec.budget.epochs
+    steps, epochs = f"-(-len(y_train) // {hyperparameters.batch_size})", spec.budget.epochs
     rate = learning_rate_expression(
         spec.training.schedule, hyperparameters.learning_rate, Code(steps), Code(f"{epochs} * {steps}")
     )
@@ -86,7 +87,7 @@ def snippet(
 {"".join(f"# {remark}{chr(10)}" for remark in remarks)}
 import keras
 {definitions}
-# x_*: one row {facts.shape}, {_describe_inputs(spec.dataset, spec.lookups)}
+# x_*: {_describe_rows(spec)}, {_describe_inputs(spec.dataset, spec.lookups)}
 # y_*: {_describe_targets(facts.task, facts.classes)}
 {comments}keras.utils.set_random_seed({spec.training_seed(number, fit)})
 {_model_source(architecture)}
@@ -165,6 +166,14 @@ def _proximal_classes(optimizer: str) -> str:
     texts = [ast.get_source_segment(source, classes[name]) or "" for name in reversed(needed)]
     plain = re.sub(r"  # (?:type|noqa):.*", "", "\n\n\n".join(texts))
     return f"from keras import ops\n\n\n{plain}\n\n"
+
+
+def _describe_rows(spec: StudySpec) -> str:
+    if not isinstance(spec.model, KerasSpec) or spec.model.spans is None:
+        return f"one row {spec.dataset.facts.shape}"
+    inputs = ", ".join(f"{each.name!r} one row {whole_shape(each)}" for each in spec.model.graph.inputs)
+    codes = any(span.code for _, spans in spec.division for span in spans)
+    return f"a dict of arrays: {inputs}" + ("; a category's level as its number" if codes else "")
 
 
 def _describe_inputs(dataset: DatasetSpec, lookups: Sequence[Lookup]) -> str:

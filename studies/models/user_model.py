@@ -14,7 +14,7 @@ from studies.regularization import Regularization
 def layer_expressions(
     graph: Graph, input_shape: tuple[int, ...], regularization: Regularization
 ) -> tuple[Expression, ...]:
-    """Write the input and every layer: hidden kernels with their penalties, dropout at its rates."""
+    """Write the input, a row, and every layer: hidden kernels with their penalties, dropout at its rates."""
     indices = {name: index for index, name in enumerate(graph.regularized)}
     expressions = [Expression("Input", {"shape": input_shape, "name": graph.input})]
     for layer in graph.layers:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from studies.keras_config.graph import Call, Graph, Tensor
+from studies.keras_config.division import whole_shape
+from studies.keras_config.graph import CUT, Call, Graph, Tensor
 from studies.models.expression import Expression
 
 _GETITEM = "getitem"
@@ -39,15 +40,29 @@ class Wiring:
     graph: Graph
 
     def build(self, layers: Sequence[Expression], constructors: Mapping[str, Callable[..., Any]]) -> Any:
-        """Build the Keras model; loads Keras.
+        """Build the Keras model; loads Keras. Where it has several inputs, they are parts of one, a row.
 
         `layers` are the input and the graph's layers in its order, without its operations. They are constructed in the
         order of the printed code, because some draw seeds when they are called.
         """
+        model_input, expressions = self._split(layers)
+        return self._build([(self.graph.input, model_input)], self.graph.calls, expressions, constructors)
+
+    def build_divided(self, layers: Sequence[Expression]) -> Any:
+        """Build the Keras model with the inputs that the user's has; see `build`."""
+        return self._build(self._inputs(layers), self._user_calls, self._split(layers)[1], {})
+
+    def _build(
+        self,
+        inputs: Sequence[tuple[str, Expression]],
+        calls: Sequence[Call],
+        expressions: Mapping[str, Expression],
+        constructors: Mapping[str, Callable[..., Any]],
+    ) -> Any:
         import keras
 
-        model_input, expressions = self._split(layers)
-        values = {Tensor(self.graph.input): model_input.evaluate(constructors)}
+        values = {Tensor(name): expression.evaluate(constructors) for name, expression in inputs}
+        model_inputs = list(values.values())
         objects = {name: expressions[name].evaluate(constructors) for name in self._shared()}
 
         def resolve(value: Any) -> Any:
@@ -55,25 +70,28 @@ class Wiring:
                 return values[value]
             return [resolve(item) for item in value] if _holds_tensors(value) else value
 
-        for call in self.graph.calls:
+        for call in calls:
             operation = self._operation(call)
             if operation == _GETITEM:
                 target: Any = operator.getitem
+            elif operation == CUT:
+                values[call.result] = _cut(call, values)
+                continue
             elif operation:
                 target = getattr(keras.ops, operation)
             else:
                 target = objects.get(call.layer) or expressions[call.layer].evaluate(constructors)
             keywords = {name: resolve(value) for name, value in call.keywords.items()}
             values[call.result] = target(*map(resolve, call.arguments), **keywords)
-        return keras.Model(values[Tensor(self.graph.input)], values[self.graph.output])
+        return keras.Model(model_inputs if len(model_inputs) > 1 else model_inputs[0], values[self.graph.output])
 
     def source(self, layers: Sequence[Expression]) -> str:
-        """Write the Python code that builds the model."""
-        names, layer_names = self._variables()
-        model_input, expressions = self._split(layers)
-        lines = [f"{names[Tensor(self.graph.input)]} = {model_input.source()}"]
+        """Write the Python code that builds the model, with the inputs that the user's has."""
+        inputs, (_, expressions) = self._inputs(layers), self._split(layers)
+        names, layer_names = self._variables([name for name, _ in inputs])
+        lines = [f"{names[Tensor(name)]} = {expression.source()}" for name, expression in inputs]
         lines += [f"{layer_names[name]} = {expressions[name].source()}" for name in layer_names]
-        for call in self.graph.calls:
+        for call in self._user_calls:
             operation = self._operation(call)
             arguments = [_source(value, names) for value in call.arguments]
             arguments += [f"{name}={_source(value, names)}" for name, value in call.keywords.items()]
@@ -85,8 +103,23 @@ class Wiring:
                 layer = layer_names[call.layer] if call.layer in layer_names else expressions[call.layer].source()
                 result = f"{layer}({', '.join(arguments)})"
             lines.append(f"{names[call.result]} = {result}")
-        ends = names[Tensor(self.graph.input)], names[self.graph.output]
-        return "\n".join([*lines, f"model = keras.Model({ends[0]}, {ends[1]})"])
+        starts = ", ".join(names[Tensor(name)] for name, _ in inputs)
+        starts = f"[{starts}]" if len(inputs) > 1 else starts
+        return "\n".join([*lines, f"model = keras.Model({starts}, {names[self.graph.output]})"])
+
+    @property
+    def _user_calls(self) -> tuple[Call, ...]:
+        """The calls of the user's model, without those that cut its inputs out of a row."""
+        return tuple(call for call in self.graph.calls if call.layer not in self.graph.dividing)
+
+    def _inputs(self, layers: Sequence[Expression]) -> list[tuple[str, Expression]]:
+        """Write the inputs of the user's model, by name."""
+        if not self.graph.dividing:
+            return [(self.graph.input, layers[0])]
+        return [
+            (each.name, Expression("Input", {"shape": whole_shape(each), "name": each.name}))
+            for each in self.graph.inputs
+        ]
 
     def _split(self, layers: Sequence[Expression]) -> tuple[Expression, Mapping[str, Expression]]:
         """Split the input from the layers, by name."""
@@ -103,7 +136,7 @@ class Wiring:
         layer = self.graph.by_name[call.layer]
         return layer.kind if layer.operation else None
 
-    def _variables(self) -> tuple[Mapping[Tensor, str], Mapping[str, str]]:
+    def _variables(self, inputs: Sequence[str]) -> tuple[Mapping[Tensor, str], Mapping[str, str]]:
         """Choose a Python name for every tensor and for every layer that is called more than once."""
         used = set(_RESERVED)
 
@@ -115,9 +148,16 @@ class Wiring:
             return name
 
         layers = {name: free(f"{_identifier(name)}_layer") for name in self._shared()}
-        tensors = [Tensor(self.graph.input), *(call.result for call in self.graph.calls)]
+        tensors = [*map(Tensor, inputs), *(call.result for call in self._user_calls)]
         suffixes = {t: f"_{t.number + 1}" if t.number else "" for t in tensors}
         return {tensor: free(_identifier(tensor.layer) + suffixes[tensor]) for tensor in tensors}, layers
+
+
+def _cut(call: Call, values: Mapping[Tensor, Any]) -> Any:
+    from studies.models.cut import Cut
+
+    row, spans, shape = call.arguments
+    return Cut(spans, shape, name=call.layer)(values[row])
 
 
 def _identifier(name: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from studies.frozen_model import FEW_FIELDS, AtMost, FrozenModel, IsNumber
+from studies.keras_config.input_columns import InputColumn
 from studies.objectives import Task
 from studies.spec.name import MAX_NAME, normalize
 from studies.spec.table import TableFormat, TableOptions
@@ -83,6 +85,30 @@ BUILTIN: dict[BuiltinName, DatasetFacts] = {
 }
 
 
+#: Columns of the bundled tables, as scikit-learn names them.
+BUILTIN_COLUMNS: Mapping[BuiltinName, tuple[str, ...]] = {
+    "iris": ("sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"),
+    "diabetes": ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"),
+    "digits": tuple(f"pixel_{row}_{column}" for row in range(8) for column in range(8)),
+    "wine": (
+        *("alcohol", "malic_acid", "ash", "alcalinity_of_ash", "magnesium", "total_phenols", "flavanoids"),
+        *("nonflavanoid_phenols", "proanthocyanins", "color_intensity", "hue", "od280/od315_of_diluted_wines"),
+        "proline",
+    ),
+    "breast_cancer": tuple(
+        name
+        for form in ("mean {}", "{} error", "worst {}")
+        for name in map(
+            form.format,
+            (
+                *("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity"),
+                *("concave points", "symmetry", "fractal dimension"),
+            ),
+        )
+    ),
+}
+
+
 class BuiltinDataset(FrozenModel):
     """A dataset that scikit-learn carries."""
 
@@ -93,6 +119,11 @@ class BuiltinDataset(FrozenModel):
     def facts(self) -> DatasetFacts:
         """Task, size and meaning."""
         return BUILTIN[self.name]
+
+    @property
+    def columns(self) -> tuple[InputColumn, ...]:
+        """The columns by name; none of images."""
+        return tuple(InputColumn(name, (1,)) for name in BUILTIN_COLUMNS.get(self.name, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +192,16 @@ class SyntheticDataset(FrozenModel):
         classes = 0 if recipe.task == "regression" else 2
         return DatasetFacts(recipe.task, recipe.rows, (recipe.features,), classes, recipe.about, highest=-1)
 
+    @property
+    def columns(self) -> tuple[InputColumn, ...]:
+        """The columns by name."""
+        return tuple(InputColumn(f"x{index}", (1,)) for index in range(self.recipe.features))
+
 
 MAX_VERSION = 2**31 - 1  # that a column of the database holds
 
 
-class UploadedDataset(FrozenModel):
+class UploadedDataset(FrozenModel):  # noqa: PLW1641  # pydantic gives a frozen model its hash
     """A user's own dataset by the name it was uploaded under.
 
     A user gives the name, and perhaps a version; everything else is filled in by the service that has the file, so that
@@ -185,6 +221,23 @@ class UploadedDataset(FrozenModel):
     known: Annotated[DatasetFacts, FEW_FIELDS] | None = Field(
         None, description="What its profile says: task, rows, shape of a row, classes."
     )
+
+    _columns: tuple[InputColumn, ...] = PrivateAttr(())
+
+    def with_columns(self, columns: Sequence[InputColumn]) -> Self:
+        """The same with its columns, which are not written."""
+        described = self.model_copy()
+        described._columns = tuple(columns)
+        return described
+
+    @property
+    def columns(self) -> tuple[InputColumn, ...]:
+        """The columns that give inputs, in order, where they are known."""
+        return self._columns
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether it is the same dataset: one that knows its columns is the one that a study has kept."""
+        return isinstance(other, UploadedDataset) and self.__dict__ == other.__dict__
 
     @model_validator(mode="after")
     def _filled_in(self) -> Self:

@@ -1,15 +1,20 @@
 """The Keras architecture of a study."""
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, StrictBool, WithJsonSchema, model_validator
 
 from studies.frozen_model import AtMost, FrozenModel
-from studies.keras_config import reading, sizes, start_weights
+from studies.keras_config import input_columns, reading, sizes, start_weights
+from studies.keras_config.division import Division, Span, Spans
 from studies.keras_config.dropout import insert_dropout
+from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Graph
+from studies.keras_config.input_columns import InputColumn, InputError
+from studies.spec.table import MAX_NAMED, ColumnName
 
 Activation = Literal["relu", "gelu", "elu", "selu", "silu", "tanh", "sigmoid", "linear"]
 Units = Annotated[int, Field(ge=1, le=65_536, strict=True)]
@@ -94,6 +99,17 @@ Config = Annotated[
 ]
 
 
+_InputName = Annotated[str, Field(min_length=1, max_length=200)]
+#: One column may stand without a list around it.
+_Columns = Annotated[
+    tuple[ColumnName, ...],
+    AtMost(MAX_NAMED),
+    Field(min_length=1),
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
 def _check_weights(value: Any) -> Any:
     if value is True:
         raise ValueError("true asks for the weights of a .keras file; name the file by --model")
@@ -121,6 +137,67 @@ class KerasSpec(FrozenModel):
     insert_dropout: StrictBool = Field(
         False, description="A Dropout layer after each hidden layer that has none behind it."
     )
+    inputs: Annotated[Mapping[_InputName, _Columns], AtMost(reading.MAX_INPUTS)] = Field(
+        default_factory=dict,
+        description="The columns or arrays that each input takes, by the input's name; one that is left out takes "
+        "those of its own name.",
+    )
+    positions: Annotated[
+        Mapping[_InputName, Annotated[tuple[Span, ...], AtMost(MAX_NAMED), Field(min_length=1)]],
+        AtMost(reading.MAX_INPUTS),
+    ] = Field(
+        default_factory=dict, description="Where in a row the values of each input stand; filled in by the service."
+    )
+
+    def __hash__(self) -> int:
+        """Hash what is no mapping."""
+        return hash((self.config, self.insert_dropout))
+
+    def for_dataset(self, columns: Sequence[InputColumn], shape: tuple[int, ...], no_input: str = "") -> Self:
+        """The same with the place of each input in the rows of a dataset, which are of `shape`.
+
+        `columns` are empty where they are not known, and then the places stay; `no_input` says which columns are none
+        of these.
+
+        Raises ValueError when columns do not fit an input.
+        """
+        graph = reading.read_graph(self.config)
+        if not self.inputs and len(graph.inputs) == 1:
+            return self.model_copy(update={"positions": {}})
+        if len(shape) > 1:
+            raise ValueError(
+                f"inputs: are found by the names of columns or arrays, and this dataset is one array of {shape}; "
+                "upload an .npz file with an array for each input"
+            )
+        if not columns:
+            self._check_positions(graph, shape[0])
+            return self
+        try:
+            spans = input_columns.find_spans(graph, self.inputs, columns, no_input)
+        except InputError as error:
+            raise ValueError(f"inputs.{error.name.replace(' ', '_')}: {error}") from None
+        except ConfigError as error:
+            raise ValueError(f"config: {error}") from None
+        placed = self.model_copy(update={"positions": dict(spans)})
+        placed._check_positions(graph, shape[0])
+        return placed
+
+    def _check_positions(self, graph: Graph, size: int) -> None:
+        spans = [span for of_input in self.positions.values() for span in of_input]
+        inside = all(0 <= span.first < span.end <= size for span in spans)
+        if set(self.positions) != {each.name for each in graph.inputs} or not inside:
+            raise ValueError("positions: are filled in by the service that has the dataset; send the study there")
+
+    @property
+    def spans(self) -> Spans | None:
+        """The place of each input in a row; None where the model's one input is the row."""
+        return tuple(self.positions.items()) if self.positions else None
+
+    @property
+    def division(self) -> Division:
+        """Its inputs, each with its place in a row; empty where its one input is the row."""
+        places = dict(self.positions)
+        return tuple((each, places[each.name]) for each in self.graph.inputs) if places else ()
 
     @model_validator(mode="after")
     def _check_frozen(self) -> Self:
@@ -135,8 +212,9 @@ class KerasSpec(FrozenModel):
 
     @property
     def graph(self) -> Graph:
-        """The model as data."""
-        return _read_with_dropout(self.config) if self.insert_dropout else reading.read_graph(self.config)
+        """The model as data, of one input: a row."""
+        read = _read_with_dropout if self.insert_dropout else reading.read_graph
+        return read(self.config, self.spans)
 
     @property
     def regularized_layers(self) -> int:
@@ -160,8 +238,8 @@ class KerasSpec(FrozenModel):
 
 
 @lru_cache(64)
-def _read_with_dropout(config: str) -> Graph:
-    return insert_dropout(reading.read_graph(config))
+def _read_with_dropout(config: str, spans: Spans | None) -> Graph:
+    return insert_dropout(reading.read_graph(config, spans))
 
 
 ModelSpec = Annotated[MlpSpec | CnnSpec | KerasSpec, Field(discriminator="kind")]

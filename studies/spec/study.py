@@ -11,6 +11,7 @@ from pydantic import Field, StrictBool, ValidationInfo, field_validator, model_v
 from studies import seeds
 from studies.frozen_model import AtMost, FrozenModel
 from studies.keras_config import compatibility, sizes, start_weights
+from studies.keras_config.division import Division
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.lanes import find_lane_obstacle
 from studies.keras_config.lookups import Lookup, find_lookups
@@ -193,6 +194,16 @@ class StudySpec(FrozenModel):
         """The same study under another name."""
         return self.model_copy(update={"name": name})
 
+    @field_validator("model")
+    @classmethod
+    def _fit_to_dataset(cls, model: ModelSpec, info: ValidationInfo) -> ModelSpec:
+        dataset = info.data.get("dataset")  # None when it is invalid itself
+        if dataset is None or not isinstance(model, KerasSpec):
+            return model
+        # Those of an uploaded dataset are known to the service that has it, and a study keeps only what it needs.
+        columns = (info.context or {}).get("columns", dataset.columns)
+        return model.for_dataset(columns, dataset.facts.shape, dataset.facts.no_input)
+
     @field_validator("space")
     @classmethod
     def _fit_to_model(cls, space: SearchSpace, info: ValidationInfo) -> SearchSpace:
@@ -231,7 +242,7 @@ class StudySpec(FrozenModel):
                 f"{self.budget.trials}; list fewer, or raise budget.trials"
             )
         if self.model.kind == "cnn" and len(shape) != 3:
-            raise ValueError("model.kind: cnn needs images and this dataset is a table; use mlp or digits_images")
+            raise ValueError("model.kind: cnn needs images alone and this dataset is a table; use mlp or digits_images")
         if self.training.class_weights == "balanced" and task == "regression":
             raise ValueError("training.class_weights: a regression has no classes; leave it out")
         if isinstance(self.model, KerasSpec):
@@ -270,6 +281,11 @@ class StudySpec(FrozenModel):
             return ()
         graph, row = self.model.graph, self.dataset.facts.shape
         return find_lookups(graph, row) + find_raw_values(graph, row)
+
+    @property
+    def division(self) -> Division:
+        """The inputs of the model that are parts of a row; empty where its one input is the row."""
+        return self.model.division if isinstance(self.model, KerasSpec) else ()
 
     def _check_user_model(self, model: KerasSpec) -> None:
         facts = self.dataset.facts

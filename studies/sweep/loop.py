@@ -280,7 +280,7 @@ class _SweptTrials:
         outcome, keeps_model = self._tell(running)
         if keeps_model:
             with tempfile.TemporaryDirectory() as folder:
-                path = write_model(running, self._data, Path(folder))
+                path = write_model(running, self._data, self._spec, Path(folder))
                 self._ledger.keep_model(running.claim, running.number, path)
         self._ledger.close(running.claim, running.number, outcome)
         self.closed += 1

@@ -15,11 +15,11 @@ from studies.training.mean_model import write_mean
 _DIVIDED = {"random": "at random", "stratified": "by class", "group": "by group", "time": "in the order of time"}
 
 
-def write_model(running: RunningTrial, data: Sequence[PreparedData], folder: Path) -> Path:
+def write_model(running: RunningTrial, data: Sequence[PreparedData], spec: StudySpec, folder: Path) -> Path:
     """Write the model of a trial's kept fold or, for delivery on folds, the mean of all; return its file."""
     path, plan = folder / "model.keras", running.claim.plan
     if plan is not None and plan.deliver == "folds" and plan.prepared_by is not None:
-        write_mean(_write_members(running, data, folder), data[plan.prepared_by], path)
+        write_mean(_write_members(running, data, folder), data[plan.prepared_by], path, spec.division)
     else:
         running.trained[running.kept_fold].save(path)
     return path

@@ -17,7 +17,7 @@ from studies.training.evaluator import Evaluator
 from studies.training.fit_model import FitModels
 from studies.training.progress import TrainingProgress
 from studies.training.result import Job, OnEpoch, Trained, TrainingState, TrialResult, all_metrics
-from studies.training.trial_model import save_model
+from studies.training.trial_model import save_trial_model
 
 _ENGINE: EngineName = "fit"
 
@@ -45,7 +45,7 @@ def train(job: Job, data: PreparedData, on_epoch: OnEpoch, models: FitModels | N
     result = callback.result()
     # The next trial trains in the same model.
     plain.set_weights(model.get_weights())
-    return Trained(result, partial(save_model, plain))
+    return Trained(result, partial(save_trial_model, plain, job, data))
 
 
 class _FitCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras carries no types

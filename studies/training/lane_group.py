@@ -23,7 +23,7 @@ from studies.training.program import Program
 from studies.training.progress import TrainingProgress
 from studies.training.result import EpochReport, Job, Trained, TrainingState, Trials, all_metrics
 from studies.training.step import ModelValues
-from studies.training.trial_model import build_plain_model, save_model
+from studies.training.trial_model import build_plain_model, save_trial_model
 
 _ENGINE: EngineName = "lanes"
 
@@ -199,8 +199,9 @@ class LaneGroup:
         return ModelValues(*([array.numpy()[index].copy() for array in arrays] for arrays in stacks))
 
     def _save(self, job: Job, kept: ModelValues, path: Path) -> None:
-        model = build_plain_model(job, self._folds[job.fold])
+        data = self._folds[job.fold]
+        model = build_plain_model(job, data)
         for variables, values in ((model.trainable_weights, kept.weights), (model.non_trainable_weights, kept.state)):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        save_model(model, path)
+        save_trial_model(model, job, data, path)

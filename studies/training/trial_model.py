@@ -10,7 +10,7 @@ import numpy as np
 from studies.datasets.preprocessing import PreparedData
 from studies.keras_config import start_weights
 from studies.models import proximal
-from studies.models.architecture import design, learning_rate_expression, optimizer_expression
+from studies.models.architecture import Architecture, design, learning_rate_expression, optimizer_expression
 from studies.models.expression import Expression
 from studies.spec.model import KerasSpec
 from studies.training.result import Job
@@ -20,15 +20,23 @@ from studies.training.start_weights import assign_weights
 def build_plain_model(job: Job, data: PreparedData) -> keras.Model:
     """Build and compile the model of a trial as a user would, with one of Keras' own optimizers.
 
+    Where the user's has several inputs, they are parts of one, a row.
+
     Raises EngineError when the weights to start from are not those of its layers.
     """
-    hyper, training = job.hyperparameters, job.spec.training
-    architecture = design(job.spec.model, data.input_shape, data.task, data.classes, hyper.regularization)
+    architecture, own = _design(job, data), job.spec.model
     model = architecture.build()
-    own = job.spec.model
     if isinstance(own, KerasSpec) and own.weights is not None:
         assign_weights(model, start_weights.unpack(own.weights))
-    optimizer = optimizer_expression(training.optimizer, learning_rate(job, data))
+    return _compile_plain(model, architecture, job, data)
+
+
+def _design(job: Job, data: PreparedData) -> Architecture:
+    return design(job.spec.model, data.input_shape, data.task, data.classes, job.hyperparameters.regularization)
+
+
+def _compile_plain(model: keras.Model, architecture: Architecture, job: Job, data: PreparedData) -> keras.Model:
+    optimizer = optimizer_expression(job.spec.training.optimizer, learning_rate(job, data))
     _compile(model, optimizer.evaluate(), architecture.loss)
     return model
 
@@ -75,6 +83,18 @@ def _compile(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: st
         weighted_metrics=[loss] if weighted else None,
         jit_compile=False,  # compiling costs more than it saves on models of this size
     )
+
+
+def save_trial_model(model: keras.Model, job: Job, data: PreparedData, path: Path) -> None:
+    """Write the plain model of a trial as a .keras file, with the inputs of the user's model."""
+    architecture = _design(job, data)
+    if architecture.divides:
+        divided = architecture.build_divided()
+        for layer in divided.layers:
+            if layer.weights:
+                layer.set_weights(model.get_layer(layer.name).get_weights())
+        model = _compile_plain(divided, architecture, job, data)
+    save_model(model, path)
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -258,6 +258,51 @@ def test_a_model_of_ones_own_is_read_and_shown(browser: Browser, api: httpx.Clie
         page.wait_for_selector("p.field-error:has-text('rows')")
 
 
+def _two_inputs() -> str:
+    """A model of two inputs as Keras writes it: a column's code and two columns."""
+
+    def called(name: str, kind: str, *sources: str, **config: object) -> dict[str, object]:
+        tensors = [{"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}} for name in sources]
+        given = tensors if len(tensors) == 1 else [tensors]
+        config = {"name": name, **config}
+        return {"class_name": kind, "config": config, "inbound_nodes": [{"args": given, "kwargs": {}}], "name": name}
+
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "letter", "batch_shape": [None, 1]}, "name": "letter"},
+        {"class_name": "InputLayer", "config": {"name": "facts", "batch_shape": [None, 2]}, "name": "facts"},
+        called("table", "Embedding", "letter", input_dim=2, output_dim=2),
+        called("flat", "Flatten", "table"),
+        called("all", "Concatenate", "flat", "facts"),
+        called("out", "Dense", "all", units=1, activation="sigmoid"),
+    ]
+    ends = {"input_layers": [["letter", 0, 0], ["facts", 0, 0]], "output_layers": ["out", 0, 0]}
+    return json.dumps({"class_name": "Functional", "config": {"name": "own", "layers": layers, **ends}})
+
+
+def test_the_columns_of_each_of_several_inputs_are_named_beside_the_model(
+    browser: Browser, api: httpx.Client, customers: Path
+) -> None:
+    with looking(browser, str(api.base_url)) as look:
+        page = look.go("/new")
+        _choose(page, customers)
+        page.check("[name=model][value=keras]")
+        page.fill("#model-text", _two_inputs())
+        page.wait_for_selector("p.field-error:has-text('nothing is said of the input')")
+        page.get_by_label("Columns of the input letter (1)").fill(SCRIPT)
+        facts = page.get_by_label("Columns of the input facts (2)")
+        facts.fill("Größe\nnone")
+        page.wait_for_selector(".field:has([data-input=facts]) p.field-error:has-text(\"takes 'none'\")")
+        facts.fill('Größe\nit\'s "x"')
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        inputs = {"letter": [SCRIPT], "facts": ["Größe", 'it\'s "x"']}
+        assert yaml.safe_load(page.locator("#yaml").text_content() or "")["model"]["inputs"] == inputs
+        _fill(page, name="two inputs", budget__trials="3", budget__epochs="2")
+        page.wait_for_selector("#outlook:not(.stale) .large")
+        page.click("#submit")
+        page.wait_for_url("**/studies/two%20inputs")
+        assert api.get("/v1/studies/two inputs").json()["spec"]["model"]["inputs"] == inputs
+
+
 class Slow:
     """Holds the first request to an address until it is let through, after those that follow."""
 

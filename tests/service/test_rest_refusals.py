@@ -71,7 +71,7 @@ def _studies(api: httpx.Client) -> list[str]:
         ({"pruner": {"name": "hyperband", "reduction_factor": 1}}, "pruner.reduction_factor", "greater than or equal"),
         ({"objectives": ["val_loss", "epochs"], "pruner": {"name": "median"}}, "pruner.name", "cannot be pruned"),
         ({"budget": {"trials": 0}}, "budget.trials", "greater than or equal to 1"),
-        ({"model": {"kind": "cnn"}}, "model.kind", "cnn needs images"),
+        ({"model": {"kind": "cnn"}}, "model.kind", "cnn needs images alone"),
         ({"unknown": 1}, "unknown", "unknown field"),
         ({"name": "a/b"}, "name", "1 to 100 printable"),
         ({"name": "x" * 101}, "name", "1 to 100 printable"),

@@ -207,13 +207,13 @@ REFUSED = {
         {"class_name": "Mine", "module": "mine", "config": {"layers": [HIDDEN]}, "registered_name": "mine>Mine"},
         "model.config: is a mine>Mine, which is not taken; give a Sequential or Functional model",
     ),
-    "two inputs": (
+    "an input without a name in the model": (
         functional(layer("InputLayer", "more", batch_shape=[None, 2]), called(OUTPUT, "rows")),
-        "layers[1] 'more': is a second input; rows are one array, give one Input",
+        "layers[1] 'more': is an input that input_layers does not name",
     ),
     "two outputs": (
         functional(called(OUTPUT, "rows"), output=[["out", 0, 0], ["out", 0, 0]]),
-        "the model must have one output",
+        "the model has 2 outputs, 'out' and 'out', and a study trains one output by one loss",
     ),
     "a loop": (
         functional(called(HIDDEN, "b"), called(layer("Dense", "b", units=1), "hidden"), called(OUTPUT, "b")),

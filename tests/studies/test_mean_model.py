@@ -52,7 +52,7 @@ def members(folds: Sequence[PreparedData], spec: Any, folder: Path) -> list[tupl
     return found
 
 
-def predicted(model: Any, data: PreparedData, inputs: Array) -> Array:
+def predicted(model: Any, data: PreparedData, inputs: Any) -> Array:
     """Of prepared rows: the probabilities of classes, or numbers in the target's own unit."""
     outputs = model(inputs, training=False).numpy()
     scaling = data.target_scaling

@@ -44,7 +44,7 @@ def test_raw_rows_become_the_inputs_they_were_in_training(data: PreparedData, lo
     # As JSON has them: booleans are booleans, dates are text.
     raw["member"] = [value == "true" for value in raw["member"]]
     np.testing.assert_array_equal(loaded.transform(raw), inputs)
-    assert loaded.transform(raw).dtype == np.float32
+    assert loaded.prepare(raw).x.dtype == np.float32
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
@@ -136,7 +136,7 @@ def test_columns_of_the_same_name_are_refused(loaded: Preparation, tmp_path: Pat
 
 
 def test_a_missing_value_is_filled_where_such_were_missing_in_the_file(data: PreparedData, loaded: Preparation) -> None:
-    found = loaded.transform(ONE | {"age": [None], "city": [None], "since": [None]})[0]
+    found = loaded.prepare(ONE | {"age": [None], "city": [None], "since": [None]}).x[0]
     names = list(loaded.feature_names)
     assert [found[names.index(f"{name} (missing)")] for name in ("age", "city", "since")] == [1, 1, 1]
     ages = data.dataset.x[data.rows.train, 0]

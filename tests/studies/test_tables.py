@@ -433,7 +433,6 @@ BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
         {"x": np.zeros((2, 2)), "y": np.zeros((2, 3))},
         r"target: array 'y' of shape \(2, 3\)",
     ),
-    "two inputs": ({"a": np.zeros((2, 2, 2)), "b": np.zeros((2, 2)), "y": [0, 1]}, r"images 'a' and other inputs"),
     "a pixel": ({"x": np.full((2, 2, 2), np.nan), "y": [0, 1]}, r"array 'x': row 1 has a pixel that is missing"),
     "infinite": ({"x": np.array([1, np.inf]), "y": [0, 1]}, r"column 'x': row 2 is infinite"),
     "no rows": ({"x": np.zeros((0, 2)), "y": []}, r"has no rows and columns"),

@@ -91,7 +91,7 @@ def test_the_service_fills_in_what_a_study_says_of_its_dataset(file: Path) -> No
     dataset, _ = uploaded(file)
     known = known_as(mine=dataset)
     spec = parse({"dataset": {"kind": "uploaded", "name": "mine"}}, known)
-    assert spec.dataset == dataset
+    assert spec.dataset == dataset  # though a study does not keep the columns
     assert (spec.task, spec.dataset.facts.rows) == ("binary", 240)
     assert parse(spec.model_dump(mode="json"), known) == spec
     assert hash(spec.dataset) == hash(dataset)
@@ -160,7 +160,7 @@ def test_a_model_for_all_columns_of_an_array_is_told_which_give_no_input(tmp_pat
     assert np.isfinite(data.train.x).all()
     # A new row is scaled as those of training were, whatever the constant columns hold.
     new = {f"x{index}": pixels[:3, index] for index in range(64)}
-    assert np.allclose(Preparation.of(data).transform(new), kept_rows(data, pixels[:3]), atol=1e-5)
+    assert np.allclose(Preparation.of(data).prepare(new).x, kept_rows(data, pixels[:3]), atol=1e-5)
 
 
 def kept_rows(data: PreparedData, rows: Array) -> Array:

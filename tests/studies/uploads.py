@@ -43,9 +43,11 @@ def uploaded(file: Path, file_format: TableFormat = "csv", **options: Any) -> tu
     """What the service would fill in of a file, and what would give the file to a worker."""
     given = TableOptions(**{"target": "y", **options})
     digest = sha256(file.read_bytes()).hexdigest()
-    facts = profile(read(file, file_format, given)).facts
-    spec = UploadedDataset(kind="uploaded", name="mine", digest=digest, format=file_format, options=given, known=facts)
-    return spec, {digest: file}.__getitem__
+    found = profile(read(file, file_format, given))
+    spec = UploadedDataset(
+        kind="uploaded", name="mine", digest=digest, format=file_format, options=given, known=found.facts
+    )
+    return spec.with_columns(found.input_columns), {digest: file}.__getitem__
 
 
 def mixed(rows: int, seed: int = 0, classes: int = 2) -> dict[str, list[Any]]:

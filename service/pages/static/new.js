@@ -5,7 +5,7 @@ import { focusFirstError, make, showErrors } from "./fields.js"
 import { Latest } from "./latest.js"
 import { beginData, dataErrors, dataFacts, dataset, dataSettled, hasData, readAgain, sourceChanged, takeKnown, upload } from "./new_data.js"
 import { chosen, facts, readDocument } from "./new_document.js"
-import { beginModel, kerasModel, modelErrors, modelSettled, readText } from "./new_model.js"
+import { beginModel, hasInputs, kerasModel, modelErrors, modelSettled, readText } from "./new_model.js"
 import { drawOutlook, writeCurl } from "./new_outlook.js"
 import { inProject, projectOf, submitStudy, tell } from "./new_submission.js"
 
@@ -78,7 +78,7 @@ function showConflict(name, sentence) {
  * refused, which is shown. Both are of the moment when it was asked, for the form may change meanwhile.
  */
 async function check(signal) {
-  const [errors, data] = [ownErrors(), dataset()]
+  const [errors, data] = [ownErrors(), dataset(hasInputs())]
   if (errors.length || data === null) {
     if (hasData()) show(errors)
     drawOutlook(null)

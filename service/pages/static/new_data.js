@@ -31,15 +31,22 @@ export const hasData = () => isKnown() || file !== null
 /** What is known of the data: its rows, shape and task; null where there is none yet. */
 export const dataFacts = () => (isKnown() ? known : (described?.profile.facts ?? null))
 
+/** Its columns, as a model of several inputs finds them by name. */
+const inputColumns = ({ columns }) =>
+  columns
+    .filter((column) => column.role === "feature" && column.inputs)
+    .map(({ name, shape, inputs, kind }) => ({ name, shape: shape.length ? shape : [inputs], category: kind === "category" }))
+
 /** The dataset as a study's document names it before the file is uploaded; null where there is none yet. */
-export function dataset() {
+export function dataset(hasColumns) {
   if (isKnown()) {
     const [kind, ...name] = byId("known").value.split("/")
     return { kind, name: name.join("/") }
   }
   if (described === null) return null
   const { name, digest, format, options } = described
-  return { kind: "uploaded", name, digest, format, options, known: described.profile.facts, path: file.name }
+  const columns = hasColumns && described.profile.facts.shape.length === 1 ? { columns: inputColumns(described.profile) } : {}
+  return { kind: "uploaded", name, digest, format, options, known: described.profile.facts, ...columns, path: file.name }
 }
 
 /** The file that is to be uploaded, with what is said of it, and its dataset's name; null for data that is here. */

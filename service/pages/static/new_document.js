@@ -42,7 +42,12 @@ function readModel(keras) {
   const kind = chosen("model")
   if (kind === "keras") {
     const insert = byId("model.insert_dropout").checked
-    return { ...(keras ?? { kind, config: "" }), ...(insert ? { insert_dropout: true } : {}) }
+    const inputs = {}
+    for (const box of document.querySelectorAll("[data-input]")) {
+      const names = box.value.split("\n").map((name) => name.trim()).filter(Boolean)
+      if (names.length) inputs[box.dataset.input] = names
+    }
+    return { ...(keras ?? { kind, config: "" }), ...(insert ? { insert_dropout: true } : {}), ...(Object.keys(inputs).length ? { inputs } : {}) }
   }
   const model = { kind }
   for (const input of document.querySelectorAll(`[data-field^="model.${kind}."]`)) {

@@ -24,6 +24,9 @@ export function beginModel(whenChanged) {
 /** The `model` of a study's document that was read; null where none was. */
 export const kerasModel = () => keras
 
+/** Whether the model that is chosen has several inputs, which take columns by name. */
+export const hasInputs = () => chosen("model") === "keras" && byId("inputs").childElementCount > 0
+
 /** What is wrong with the model, where one is chosen. */
 export function modelErrors() {
   if (chosen("model") !== "keras") return []
@@ -53,6 +56,7 @@ async function readModel(signal, content) {
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     byId("layers").textContent = ""
+    byId("inputs").replaceChildren()
     refused = error.errors.length ? error.errors : [{ field: "model.config", message: error.message }]
   }
   changed()
@@ -60,7 +64,21 @@ async function readModel(signal, content) {
 
 const count = (number) => number.toLocaleString("en-US")
 
-function draw({ name, layers, parameters }) {
+/** A field for each of several inputs, in which its columns may be named; what was said of one of that name stays. */
+function drawInputs(inputs) {
+  const said = new Map([...byId("inputs").querySelectorAll("textarea")].map((box) => [box.dataset.input, box.value]))
+  const fields = inputs.map(({ name, shape }, index) => {
+    const [id, what] = [`model-input-${index}`, `Columns of the input ${name} (${shape.join(" × ")})`]
+    const box = make("textarea", { id, rows: 2, spellcheck: false, autocomplete: "off", value: said.get(name) ?? "" })
+    box.dataset.field = `model.inputs.${name}`
+    box.dataset.input = name
+    return make("div", { className: "field" }, make("label", { htmlFor: id }, what), box, make("p", { className: "note" }, "One name a line; empty for the column or array of its own name."))
+  })
+  byId("inputs").replaceChildren(...(inputs.length > 1 ? fields : []))
+}
+
+function draw({ name, layers, parameters, inputs }) {
+  drawInputs(inputs)
   const rows = layers.map((layer) => [layer.name, layer.kind, layer.output_shape?.join(" × ") ?? "?", layer.parameters === null ? "?" : count(layer.parameters)])
   const total = parameters === null ? "The shape of its input is open." : `${count(parameters)} parameters.`
   byId("layers").replaceChildren(make("p", {}, `${name}: ${layers.length} layers. ${total}`), makeTable("Layers", ["layer", "kind", "gives", "parameters"], rows))
@@ -72,5 +90,6 @@ function forget() {
   drops = null
   refused = []
   byId("layers").replaceChildren()
+  byId("inputs").replaceChildren()
   changed()
 }
