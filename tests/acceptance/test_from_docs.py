@@ -6,12 +6,14 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.acceptance.processes import House
+from tests.service.commanding import run_command
 
 pytestmark = [pytest.mark.slow, pytest.mark.acceptance]
 DOCS = Path(__file__).parents[2] / "docs"
@@ -67,9 +69,14 @@ def _run(house: House, line: str, folder: Path, *, refused: bool) -> str:
     assert command == "regsweep"
     if arguments[0] == "run":
         arguments[1] = _bounded(folder / arguments[1])
-    done = house.run(*arguments, folder=folder)
-    assert done.returncode == (2 if refused else 0), done.stderr
-    return done.stderr
+        done = house.run(*arguments, folder=folder)
+        status, said = done.returncode, done.stderr
+    else:  # in this process, which saves most of the time of one that trains nothing
+        with chdir(folder):
+            here = run_command(*arguments, **{k: v for k, v in house.environment.items() if k.startswith("REGSWEEP_")})
+        status, said = here.returncode, here.stderr
+    assert status == (2 if refused else 0), said
+    return said
 
 
 def _bounded(study: Path) -> str:
