@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from service.errors import ExtraMissingError
 
@@ -33,6 +34,16 @@ def extra_of(error: ModuleNotFoundError) -> str | None:
     module, _, inner = (error.name or "").partition(".")
     names = {module, f"{module}.{inner.partition('.')[0]}"}
     return next((extra for extra, modules in _MODULES.items() if modules & names), None)
+
+
+def check_extra(what: str, extra: str) -> None:
+    """Check that an extra is installed, without an import of it; `what` needs it.
+
+    Raises ExtraMissingError where it is not.
+    """
+    for module in sorted(_MODULES[extra]):
+        if find_spec(module) is None:
+            raise ExtraMissingError(what, module, extra)
 
 
 @contextmanager

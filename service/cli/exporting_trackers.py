@@ -87,9 +87,10 @@ def _export(
 ) -> None:
     from service.loggers.exporting import log_study
     from service.loggers.reading import StudyReader
+    from service.loggers.tracker import without_password
 
     with open_source(*flags) as source:
         logged = log_study(StudyReader(source.studies, name), make())
     if logged.known:
         say(f"regsweep: {logged.known} trials were there already, {logged.written} are new or changed", file=sys.stderr)
-    print(place)
+    print(without_password(place))

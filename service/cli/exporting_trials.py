@@ -29,6 +29,10 @@ def export_trials(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="File to write; its ending says how: .parquet, .arrow or .csv.")
     ] = Path("trials.parquet"),
+    escape_formulas: Annotated[
+        bool,
+        typer.Option("--escape-formulas", help="Put ' before texts of a CSV that spreadsheets would run: =, +, -, @."),
+    ] = False,
     server: ServerOption = None,
     key: KeyOption = None,
     database_url: DatabaseUrlOption = None,
@@ -39,4 +43,10 @@ def export_trials(
     if kind is None:
         refuse(f"--output: {output} is to end in {', '.join(_FORMATS)}, which says its format")
     with open_source(server, key, database_url, artifacts_url) as source:
-        write_file(output, source.studies.trials_file(name, kind))
+        if escape_formulas and kind == "csv":
+            from service import trials_file
+
+            content = trials_file.write(source.studies.trials(name), kind, escape_formulas=True)
+        else:
+            content = source.studies.trials_file(name, kind)
+        write_file(output, content)

@@ -1,4 +1,4 @@
-"""A file of TensorBoard's events that is continued after whatever ended its writer.
+"""A file of TensorBoard's events that is continued after whatever ended its writer, by one writer at a time.
 
 A small file beside it says how far it is whole; what stands behind was being written when the writer died, and is cut
 off. TensorBoard follows the file meanwhile, so it only ever grows.
@@ -19,7 +19,7 @@ from service.loggers.runs import Points
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
 
-_STATE = "regsweep.json"
+_STATE, _EVENTS = "regsweep.json", "events.out.tfevents.regsweep"
 
 
 @dataclass(slots=True)
@@ -32,10 +32,13 @@ class Written:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what the file in a folder holds; nothing where there is none."""
+        """Read what the file in a folder holds; nothing where there is none, or it has lost its end."""
         try:
             document: dict[str, Any] = json.loads((folder / _STATE).read_text())
+            size = (folder / _EVENTS).stat().st_size
         except (FileNotFoundError, ValueError):
+            return cls()
+        if size < document["bytes"]:
             return cls()
         points = {name: {int(epoch): value for epoch, value in values.items()} for name, values in document["points"]}
         return cls(document["bytes"], document["digest"], points)
@@ -60,7 +63,7 @@ def append(folder: Path, written: Written, events: Iterable[Event], wall_time: f
     for event in events:
         writer.write(event.SerializeToString())
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "events.out.tfevents.regsweep").open("r+b" if written.bytes else "wb") as file:
+    with (folder / _EVENTS).open("r+b" if written.bytes else "wb") as file:
         file.truncate(written.bytes)
         file.seek(written.bytes)
         file.write(content.getvalue())

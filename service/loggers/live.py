@@ -5,12 +5,13 @@ What a tracker misses while it is away is logged when it is back, for the databa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from time import monotonic
 from uuid import uuid4
 
 import structlog
 
-from service.errors import ArtifactError, NotFoundError, TrackerError
+from service.errors import ArtifactError, ExtraMissingError, NotFoundError, TrackerError
 from service.local import LocalStudies
 from service.loggers.exporting import log_study
 from service.loggers.reading import CONFIRMATION, SEARCH, Part, StudyReader
@@ -21,13 +22,14 @@ from service.storage.artifacts import Artifacts
 from service.storage.records import StudyRecord, TrialRecord
 from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
-from service.storage.tracked import Held, TrackedStore
+from service.storage.tracked import LEASE_SECONDS, RESULT_LEASE_SECONDS, Held, TrackedStore
 from service.views.trials import trial_view
 from studies.errors import InvalidSpecError
 from studies.reasons import one_line
 from studies.spec.logger import LoggerName
 
 _log = structlog.get_logger(__name__)
+RENEWED_AFTER_SECONDS = LEASE_SECONDS / 4
 
 
 class LiveLogger:
@@ -40,12 +42,14 @@ class LiveLogger:
         self._studies = LocalStudies(store, Artifacts(settings.artifacts_url), settings)
         self._tracked = TrackedStore(store, name, uuid4().hex)
         self._trackers: dict[int, Tracker] = {}  # by study
+        self._held_since = 0.0  # by the monotonic clock, the study that is being logged
 
     def look(self) -> int:
         """Log what is new in the studies that are due; return how many studies those were."""
         self._tracked.adopt(every=self._is_for_all)
-        held = self._tracked.hold()
+        held, since = self._tracked.hold(), monotonic()
         for study in held:
+            self._held_since = since
             self._log(study)
         return len(held)
 
@@ -58,7 +62,7 @@ class LiveLogger:
             self._trackers.pop(held.study_id, None)
         try:
             is_done = self._catch_up(held)
-        except (TrackerError, ArtifactError, InvalidSpecError) as error:
+        except (TrackerError, ExtraMissingError, ArtifactError, InvalidSpecError) as error:
             self._fail(held, str(error))
         except NotFoundError:  # deleted meanwhile, with its record
             self._trackers.pop(held.study_id, None)
@@ -80,6 +84,7 @@ class LiveLogger:
 
     def _catch_up(self, held: Held) -> bool:
         """Log what is new in a study; return whether it has ended and is logged whole."""
+        self._keep(held, held.positions)  # the studies before it may have taken long
         parts = self._tracked.parts(held)
         study = next((part for part in parts if part.id == held.study_id), None)
         if study is None:
@@ -105,13 +110,26 @@ class LiveLogger:
             position = positions[str(record.id)]
             while changed := self._tracked.changed(record.id, position):
                 for trial in changed:
+                    self._keep(held, positions)
                     yield self._run(reader, part, trial)
                     position = trial.changed or position
                 positions[str(record.id)] = position
-                if not self._tracked.renew(held, positions):
-                    raise TrackerError(self._name, "another server logs this study now")
+                self._renew(held, positions)
             for trial in self._tracked.running(record.id):
+                self._keep(held, positions)
                 yield self._run(reader, part, trial)
+        if not reader.view.active:
+            self._renew(held, positions, RESULT_LEASE_SECONDS)
+
+    def _keep(self, held: Held, positions: Mapping[str, int]) -> None:
+        """Hold a study longer where its lease has run for a while, so that no other process begins with it."""
+        if monotonic() - self._held_since >= RENEWED_AFTER_SECONDS:
+            self._renew(held, positions)
+
+    def _renew(self, held: Held, positions: Mapping[str, int], seconds: float = LEASE_SECONDS) -> None:
+        if not self._tracked.renew(held, positions, seconds):
+            raise TrackerError(self._name, "another server logs this study now")
+        self._held_since = monotonic()
 
     def _run(self, reader: StudyReader, part: Part, trial: TrialRecord) -> TrialRun:
         return reader.trial(part, trial_view(trial), self._store.curve(trial) or {})

@@ -110,7 +110,7 @@ def within(seconds: float) -> Iterator[None]:
         raise TrackerError("the tracker", f"no answer within {seconds:g} seconds")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)  # again, where a library swallowed the first
     try:
         yield
     finally:

@@ -6,18 +6,18 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import structlog
 
 from service.child_process import module_command
-from service.errors import ExtraMissingError
+from service.extras import check_extra
 from service.settings import Settings
 from studies.spec.logger import LoggerName
 
 _log = structlog.get_logger(__name__)
 _LOOKS_SECONDS = 1.0
 _MAX_PAUSE_SECONDS = 60.0
+_HEALTHY_SECONDS = 600.0  # a process that lived so long is started again at once
 _GRACE_SECONDS = 3.0
 
 
@@ -28,7 +28,7 @@ class _Member:
     name: LoggerName
     process: subprocess.Popen[bytes] | None = None
     pause: float = _LOOKS_SECONDS
-    starts_at: float = 0.0  # by the monotonic clock
+    starts_at: float = 0.0  # by the monotonic clock; of a process that runs, when it began
 
 
 class LoggerProcesses:
@@ -39,8 +39,7 @@ class LoggerProcesses:
 
     def __init__(self, settings: Settings) -> None:
         for name in settings.trackers:
-            if find_spec(name) is None:
-                raise ExtraMissingError(f"logging to {name}", name, name)
+            check_extra(f"logging to {name}", name)
         self._settings = settings
         self._members = [_Member(name) for name in settings.trackers]
         self._stopping = threading.Event()
@@ -75,11 +74,11 @@ class LoggerProcesses:
 
     def _look_after(self, member: _Member) -> None:
         if member.process is not None and (status := member.process.poll()) is not None:
-            _log.warning("a logger died and is started again", tracker=member.name, status=status)
             if member.process.stdin is not None:
                 member.process.stdin.close()
-            member.process, member.starts_at = None, time.monotonic() + member.pause
-            member.pause = min(_MAX_PAUSE_SECONDS, 2 * member.pause)
+            if time.monotonic() - member.starts_at > _HEALTHY_SECONDS:
+                member.pause = _LOOKS_SECONDS
+            self._put_off(member, status=status)
         if member.process is None and time.monotonic() >= member.starts_at:
             command = module_command("service.loggers.main", member.name)
             try:
@@ -87,5 +86,10 @@ class LoggerProcesses:
                     command, stdin=subprocess.PIPE, stdout=2, env=self._settings.environment(), start_new_session=True
                 )
             except OSError as error:
-                _log.warning("a logger cannot be started", tracker=member.name, error=str(error))
-                member.starts_at = time.monotonic() + member.pause
+                self._put_off(member, error=str(error))
+
+    def _put_off(self, member: _Member, **why: object) -> None:
+        """Start a process that died, or cannot be started, after a pause that grows each time."""
+        _log.warning("a logger died and is started again", tracker=member.name, after_seconds=member.pause, **why)
+        member.process, member.starts_at = None, time.monotonic() + member.pause
+        member.pause = min(_MAX_PAUSE_SECONDS, 2 * member.pause)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from service.errors import TrackerError
 from service.extras import needing
 from service.loggers.event_file import Written, append
+from service.loggers.folder_lock import one_writer
 from service.loggers.runs import Point, StudyResult, StudyRun, TrialRun
 from service.storage.states import TrialState
 from studies.spec.name import is_name
@@ -38,7 +39,6 @@ class TensorboardTracker:
             import tensorboard.plugins.hparams.metadata  # noqa: F401
         self._root, self._folder = folder, folder
         self._study: StudyRun | None = None
-        self._written: dict[str, Written] = {}
 
     def open(self, study: StudyRun) -> None:
         """Find or make the study's folder; where another study of this name has it, one beside it."""
@@ -48,7 +48,6 @@ class TensorboardTracker:
                 name = study.name if is_name(study.name) else study.key
                 folders = [self._root / name, self._root / f"{name}-{study.key[:8]}"]
                 self._folder = next(folder for folder in folders if _key_in(folder) in {None, study.key})
-                self._written = {}
                 self._folder.mkdir(parents=True, exist_ok=True)
                 (self._folder / _KEY).write_text(study.key)
                 (self._folder / "study.json").write_text(json.dumps(study.spec, indent=2))
@@ -56,17 +55,19 @@ class TensorboardTracker:
 
     def whole_digest(self, trial: TrialRun) -> str | None:
         """The digest that stands beside its events."""
-        return self._written_of(self._folder_of(trial)).digest
+        return Written.read(self._folder_of(trial)).digest
 
     def log_trial(self, trial: TrialRun) -> None:
         """Append the epochs of a trial that are new and, when it has ended, its end."""
         folder = self._folder_of(trial)
-        with _telling():
-            written = self._written_of(folder)
+        with _telling(), one_writer(self._folder):
+            written = Written.read(folder)
             points = trial.missing(written.points)
+            if written.digest == trial.digest:  # another program wrote it meanwhile
+                return
             if points is None or written.digest is not None:  # trained anew, or marked invalid after its end
                 shutil.rmtree(folder)
-                written = self._written[str(folder)] = Written()
+                written = Written()
                 points = list(trial.points())
             events = [*_scalars(trial, points)]
             if not written.bytes:
@@ -84,8 +85,8 @@ class TensorboardTracker:
 
     def finish(self, result: StudyResult) -> None:
         """Write the answer as text, and the report and the model as files."""
-        with _telling():
-            written = self._written_of(self._folder)
+        with _telling(), one_writer(self._folder):
+            written = Written.read(self._folder)
             if written.digest == result.digest:
                 return
             facts = "\n".join(f"{name}: {value}  " for name, value in result.tags.items())
@@ -101,11 +102,6 @@ class TensorboardTracker:
 
     def _folder_of(self, trial: TrialRun) -> Path:
         return self._folder / trial.group / f"trial-{trial.number:04}"
-
-    def _written_of(self, folder: Path) -> Written:
-        if str(folder) not in self._written:
-            self._written[str(folder)] = Written.read(folder)
-        return self._written[str(folder)]
 
 
 def _key_in(folder: Path) -> str | None:
@@ -181,4 +177,5 @@ def _telling() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TrackerError("TensorBoard", f"cannot write {error.filename}: {error.strerror}") from error
+        place = "" if error.filename is None else f" {error.filename}"  # none of a full disk
+        raise TrackerError("TensorBoard", f"cannot write{place}: {error.strerror}") from error

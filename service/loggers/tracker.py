@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from service.loggers.runs import StudyResult, StudyRun, TrialRun
+
+_PASSWORD = re.compile(r"(?<=://)[^\s/@]*@")
+
+
+def without_password(text: str) -> str:
+    """A text whose addresses are without the user and the password that may stand in them."""
+    return _PASSWORD.sub("", text)
 
 
 class Tracker(Protocol):

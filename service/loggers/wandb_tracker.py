@@ -5,7 +5,6 @@ A run's id is made of the trial's key, so that a run that is written again takes
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from service.errors import TrackerError
 from service.extras import needing
+from service.loggers.folder_lock import one_writer
 from service.loggers.runs import StudyResult, StudyRun, TrialRun
 from studies.reasons import one_line
 
 if TYPE_CHECKING:
     import wandb
 
-_INDEX = "regsweep.json"
+_DIGEST = "regsweep.digest"  # a file beside those of a whole run
 #: Above all settings of the user's: W&B asks nobody, and its program tells its maker nothing.
 _ENVIRONMENT = {"WANDB_MODE": "offline", "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 _MAX_TAG = 64  # characters
@@ -37,19 +37,18 @@ class WandbTracker:
             import wandb  # noqa: F401
         self._folder = folder.absolute()
         self._study: StudyRun | None = None
-        self._index: dict[str, str] = {}  # the digests of whole runs, by key
+        self._digests: dict[str, str | None] = {}  # of the runs that were there, by id
 
     def open(self, study: StudyRun) -> None:
         """Make the folder, and read which runs it holds."""
         with _telling():
             self._folder.mkdir(parents=True, exist_ok=True)
-            index = self._folder / _INDEX
-            self._index = json.loads(index.read_text()) if index.is_file() else {}
+            self._digests = {path.name.split("-", 3)[3]: _digest_in(path) for path in self._folders("*")}
         self._study = study
 
     def whole_digest(self, trial: TrialRun) -> str | None:
         """The digest of a run whose folder is there."""
-        return self._digest(trial.key)
+        return self._digests.get(_run_id(trial.key))
 
     def log_trial(self, trial: TrialRun) -> None:
         """Write a trial as a run, in place of what was written of it before."""
@@ -68,7 +67,7 @@ class WandbTracker:
     def finish(self, result: StudyResult) -> None:
         """Write the study itself as a run: its answer as summary, its report and its model as files."""
         study = self._opened()
-        if self._digest(study.key) == result.digest:
+        if self._digests.get(_run_id(study.key)) == result.digest:
             return
         config = {**study.params, "regsweep": dict(study.tags), "study": dict(study.spec)}
         with self._run(study.key, study.name, "study", config, ["study"]) as run:
@@ -88,20 +87,16 @@ class WandbTracker:
             raise ValueError("a tracker is opened before it is written to")
         return self._study
 
-    def _digest(self, key: str) -> str | None:
-        return self._index.get(key) if self._folders(key) else None
-
-    def _folders(self, key: str) -> list[Path]:
+    def _folders(self, run_id: str) -> list[Path]:
         """The folders of a run, whose names begin with the moment at which each was written."""
-        return [*self._folder.glob(f"wandb/offline-run-????????_??????-{_run_id(key)}")]
+        return [*self._folder.glob(f"wandb/offline-run-????????_??????-{run_id}")]
 
     @contextmanager
     def _run(self, key: str, name: str, kind: str, config: Mapping[str, Any], tags: list[str]) -> Iterator[wandb.Run]:
         import wandb
 
-        with _telling():
-            self._index.pop(key, None)
-            for folder in self._folders(key):
+        with _telling(), one_writer(self._folder):
+            for folder in self._folders(_run_id(key)):
                 shutil.rmtree(folder)
             settings = wandb.Settings(
                 mode="offline",
@@ -130,10 +125,12 @@ class WandbTracker:
 
     def _keep(self, key: str, digest: str) -> None:
         with _telling():
-            self._index[key] = digest
-            new = self._folder / f"{_INDEX}.new"
-            new.write_text(json.dumps(self._index, indent=1))
-            new.replace(self._folder / _INDEX)
+            for folder in self._folders(_run_id(key)):
+                (folder / _DIGEST).write_text(digest)
+
+
+def _digest_in(folder: Path) -> str | None:
+    return (folder / _DIGEST).read_text() if (folder / _DIGEST).is_file() else None
 
 
 def _run_id(key: str) -> str:

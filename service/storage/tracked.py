@@ -16,6 +16,7 @@ from service.storage.states import ACTIVE_COMPARISON, ACTIVE_STUDY
 from service.storage.store import Store
 
 LEASE_SECONDS = 60.0  # more than anything takes that a tracker is asked at once
+RESULT_LEASE_SECONDS = 300.0  # while its report is made, and its model sent
 PAUSE_SECONDS = 2.0
 #: Seconds until a tracker that failed is tried again, doubled after each further failure.
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 5.0, 300.0
@@ -51,8 +52,10 @@ class TrackedStore:
             now = _now(session)
             self._since = self._since or now - _NEW_SECONDS
             new = session.execute(_select_new(max(0, self._seen - _OVERLAP))).all()
-            wanted = {row.id for row in new if self._wants(row, self._since, every=every)}
+            wanted = {row.id for row in new if self._asks(row) or (every and row.created_at > self._since)}
             wanted -= self._known(session, wanted)
+            if every:
+                wanted |= set(session.scalars(_select_live(self._tracker)))
         if wanted:
             with self._store.writing() as session:
                 there = set(session.scalars(sa.select(StudyRecord.id).where(StudyRecord.id.in_(wanted))))
@@ -65,10 +68,8 @@ class TrackedStore:
         known = sa.select(TrackedRecord.study_id).where(TrackedRecord.tracker == self._tracker)
         return set(session.scalars(known.where(TrackedRecord.study_id.in_(study_ids))))
 
-    def _wants(self, study: Any, since: float, *, every: bool) -> bool:
-        is_live = study.state in ACTIVE_STUDY or study.comparison_state in ACTIVE_COMPARISON
-        asks = f'"{self._tracker}"' in (study.loggers or "")
-        return asks or (every and (is_live or study.created_at > since))
+    def _asks(self, study: Any) -> bool:
+        return f'"{self._tracker}"' in (study.loggers or "")
 
     def hold(self) -> list[Held]:
         """Hold the studies that are due; each is this process' until its lease ends."""
@@ -133,9 +134,9 @@ class TrackedStore:
         with self._store.reading() as session:
             return session.scalars(query.where(*here)).all()
 
-    def renew(self, held: Held, positions: Mapping[str, int]) -> bool:
+    def renew(self, held: Held, positions: Mapping[str, int], seconds: float = LEASE_SECONDS) -> bool:
         """Keep how far a study is logged, and hold it longer; return whether it is still held."""
-        return self._update(held, positions=dict(positions), next_at=unix_now() + LEASE_SECONDS)
+        return self._update(held, positions=dict(positions), next_at=unix_now() + seconds)
 
     def succeed(self, held: Held, positions: Mapping[str, int], invalidated_count: int, *, is_done: bool) -> None:
         """Record that all there is now is logged."""
@@ -173,10 +174,17 @@ class TrackedStore:
 
 def _select_new(after: int) -> sa.Select[Any]:
     """Studies behind an id, without their specs, which may have 2 MB."""
-    columns = StudyRecord.id, StudyRecord.state, StudyRecord.comparison_state, StudyRecord.created_at
+    columns = StudyRecord.id, StudyRecord.created_at
     loggers = StudyRecord.spec["loggers"].as_string().label("loggers")
     top = StudyRecord.id > after, StudyRecord.parent_id.is_(None)
     return sa.select(*columns, loggers).where(*top).order_by(StudyRecord.id).limit(_MAX_NEW)
+
+
+def _select_live(tracker: str) -> sa.Select[int]:
+    """Studies that have not ended, or that began again, and that nobody logs to a tracker."""
+    known = sa.exists().where(TrackedRecord.study_id == StudyRecord.id, TrackedRecord.tracker == tracker)
+    is_live = sa.or_(StudyRecord.state.in_(ACTIVE_STUDY), StudyRecord.comparison_state.in_(ACTIVE_COMPARISON))
+    return sa.select(StudyRecord.id).where(is_live, StudyRecord.parent_id.is_(None), ~known).limit(_MAX_NEW)
 
 
 def of_studies(session: Session, study_ids: Sequence[int]) -> Mapping[int, list[TrackedRecord]]:

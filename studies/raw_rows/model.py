@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ import numpy as np
 
 from studies.datasets.preparation import Preparation
 from studies.errors import DatasetError
+from studies.keras_config.division import Division, whole_shape
 from studies.raw_rows.calendar import extract_parts, to_milliseconds
+from studies.raw_rows.checking import check, refuse
 from studies.raw_rows.columns import UNKNOWN, Column, Measured, Named, read_columns
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ class RawInput:
     takes: str  # what stands for a value, and for none
     dtype: str  # of the model that takes texts; where texts are numbered, it is int64
     texts: tuple[str, ...] = ()  # those that have a number, from 1 on; all others have 0
+    folded: tuple[str, ...] = ()  # those that have the next numbers, in whatever case their ASCII letters are
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class RawModel:
             for name, each, tensor in zip(names, self.inputs, self.numbered.inputs, strict=True)
         }
         numbers = [
-            _lookup(each.texts, f"column_{index}_texts", names)(inputs[name]) if each.texts else inputs[name]
+            _number_texts(each, inputs[name], f"column_{index}", names) if each.texts else inputs[name]
             for index, (name, each) in enumerate(zip(names, self.inputs, strict=True))
         ]
         outputs = dict(self.numbered(numbers))
@@ -57,7 +61,7 @@ class RawModel:
             name_classes = keras.layers.StringLookup(
                 vocabulary=list(self.class_names),
                 num_oov_indices=0,
-                oov_token=_unused(self.class_names),
+                oov_token="",  # of a row that is refused
                 invert=True,
                 name=unique(CLASS, names),
             )
@@ -84,12 +88,28 @@ def _unused(texts: Collection[str]) -> str:
     return unique(UNKNOWN, texts)
 
 
-def _lookup(texts: Sequence[str], name: str, taken: Collection[str]) -> Any:
-    import keras
+def _number_texts(column: RawInput, texts: Any, name: str, taken: Collection[str]) -> Any:
+    """Number texts as they are written, and those that are not found so by their lower case."""
+    from keras import layers, ops
 
-    return keras.layers.StringLookup(
-        vocabulary=list(texts), num_oov_indices=1, oov_token=_unused(texts), name=unique(name, taken)
-    )
+    numbers = layers.StringLookup(
+        vocabulary=list(column.texts),
+        num_oov_indices=1,
+        oov_token=_unused(column.texts),
+        name=unique(f"{name}_texts", taken),
+    )(texts)
+    if not column.folded:
+        return numbers
+    lowered = layers.TextVectorization(
+        standardize="lower",  # of ASCII's letters
+        split=None,
+        vocabulary=list(column.folded),
+        name=unique(f"{name}_lowered", taken),
+    )(texts)
+    # 0 is "", and 1 what it does not know.
+    folded = ops.reshape(lowered, (-1,)) - 1
+    known_so = ops.logical_and(ops.equal(numbers, 0), folded > 0)
+    return ops.where(known_so, folded + len(column.texts), numbers)
 
 
 def build(preparation: Preparation, trained: keras.Model) -> RawModel:
@@ -99,11 +119,12 @@ def build(preparation: Preparation, trained: keras.Model) -> RawModel:
     """
     import keras
 
-    if len(trained.inputs) != 1:
-        raise DatasetError(
-            f"the model has {len(trained.inputs)} inputs, and a raw-rows model is made of those with one"
-        )
     layout = preparation.layout
+    if layout is not None and layout.arrays:
+        name = next(column.name for column in layout.columns if column.shape)
+        raise DatasetError(
+            f"'{name}' is an array beside other columns, and a raw-rows model is made of one or the other"
+        )
     if layout is None:
         inputs, tensors, x = _read_array(preparation, trained)
     else:
@@ -114,14 +135,39 @@ def build(preparation: Preparation, trained: keras.Model) -> RawModel:
             for index, each in enumerate(inputs)
         ]
         x = _prepare(columns, tensors)
+    is_sound = check(tensors, x, preparation.lookups, may_lack=layout is not None)
     trained.name = "trained"
-    outputs = _decode(preparation, trained(x))
-    return RawModel(keras.Model(tensors, outputs, name="numbered"), inputs, preparation.class_names)
+    outputs = refuse(is_sound, trained(_divide(refuse(is_sound, x, 0.0), preparation.division)), math.nan)
+    return RawModel(
+        keras.Model(tensors, _decode(preparation, outputs), name="numbered"), inputs, preparation.class_names
+    )
+
+
+def _divide(x: Any, division: Division) -> Any:
+    """Cut the inputs out of rows as `division.divide` does."""
+    from keras import ops
+
+    if not division:
+        return x
+    cut = {}
+    for each, spans in division:
+        parts = [x[:, span.first : span.end] for span in spans]
+        parts = [_largest(part)[:, np.newaxis] if span.code else part for span, part in zip(spans, parts, strict=True)]
+        joined = ops.concatenate([ops.cast(part, "float32") for part in parts], axis=1)
+        cut[each.name] = ops.reshape(joined, (-1, *whole_shape(each)))
+    return cut
+
+
+def _largest(values: Any) -> Any:
+    """The first index of each row's largest value; of fractions Keras' argmax compares bits, which ONNX cannot."""
+    from keras import ops
+
+    return ops.argmax(ops.cast(ops.equal(values, ops.max(values, axis=1, keepdims=True)), "int32"), axis=1)
 
 
 def _describe(column: Column) -> RawInput:
     if isinstance(column, Named):
-        return RawInput(column.name, 'a text; "" where it is missing', "string", column.texts)
+        return RawInput(column.name, 'a text; "" where it is missing', "string", column.texts, column.folded)
     if column.kind == "date":
         return RawInput(column.name, _DATE, "int64")
     what = "1 for true or 0 for false" if column.kind == "boolean" else "a number"
@@ -162,10 +208,13 @@ def _prepare(columns: Sequence[Column], tensors: Sequence[Any]) -> Any:
 
 def _look_up(column: Named, tensor: Any, name: str) -> Any:
     """Look up the inputs of numbered texts."""
-    from keras import layers
+    from keras import layers, ops
 
+    stands_for = layers.Embedding(len(column.stands_for), 1, trainable=False, name=f"{name}_meanings")
+    meaning = ops.reshape(ops.cast(stands_for(tensor), "int32"), (-1,))
     table = layers.Embedding(*column.inputs.shape, trainable=False, name=name)
-    inputs = table(tensor)
+    inputs = table(meaning)
+    stands_for.set_weights([column.stands_for[:, np.newaxis]])
     table.set_weights([column.inputs])
     return inputs
 
@@ -196,7 +245,8 @@ def _read_array(preparation: Preparation, trained: Any) -> tuple[tuple[RawInput,
     import keras
 
     assert preparation.inputs is not None  # noqa: S101  # a preparation has a layout or a scaling
-    shape = tuple(trained.input_shape[1:])
+    is_whole = not preparation.division
+    shape = tuple(trained.input_shape[1:]) if is_whole else np.shape(preparation.inputs.mean)
     sizes = " by ".join(map(str, shape))
     array = keras.Input(shape, dtype="float32", name=_ARRAY)
     scaling = preparation.inputs
@@ -212,10 +262,13 @@ def _decode(preparation: Preparation, outputs: Any) -> dict[str, Any]:
         # Of 64 bits: a target far from 0 keeps the digits in which it differs.
         scaled = ops.cast(ops.reshape(outputs, (-1,)), "float64")
         return {VALUE: scaled * float(preparation.target.deviation) + float(preparation.target.mean)}
+    # Of a row that is refused, no class: its number is behind the last.
+    refused = ops.any(ops.isnan(outputs), axis=1)
     if preparation.task == "multiclass":
-        # Of numbers with a fraction Keras' argmax compares bits, which ONNX cannot.
-        is_largest = ops.equal(outputs, ops.max(outputs, axis=1, keepdims=True))
-        number = ops.argmax(ops.cast(is_largest, "int32"), axis=1)
-        return {CLASS: ops.cast(number, "int64"), PROBABILITIES: outputs}
-    is_second = ops.reshape(outputs, (-1,)) > 0.5
-    return {CLASS: ops.cast(is_second, "int64"), PROBABILITIES: ops.concatenate([1.0 - outputs, outputs], axis=1)}
+        number = _largest(outputs)
+        probabilities = outputs
+    else:
+        number = ops.reshape(outputs, (-1,)) > 0.5
+        probabilities = ops.concatenate([1.0 - outputs, outputs], axis=1)
+    number = ops.where(refused, np.int64(len(preparation.class_names)), ops.cast(number, "int64"))
+    return {CLASS: number, PROBABILITIES: probabilities}

@@ -15,6 +15,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from studies.errors import DatasetError
 from studies.prediction import MAX_PARAMETERS, load
 from studies.raw_rows.formats import RawFormat
@@ -69,14 +71,16 @@ def _write_saved_model(model: RawModel, folder: Path) -> None:
 
 @contextmanager
 def _only_errors() -> Iterator[None]:
-    """Keep TensorFlow from saying that it leaves a table out of a list for TensorFlow 1."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Keep TensorFlow from saying that it leaves a table out of a list for TensorFlow 1, and tf2onnx from its steps."""
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def signature_names(inputs: Sequence[RawInput]) -> list[str]:
@@ -120,13 +124,25 @@ def _write_onnx(model: RawModel, path: Path) -> bytes:
     from studies.raw_rows.onnx_graph import add_texts
 
     try:
-        with warnings.catch_warnings():
+        with _only_errors(), warnings.catch_warnings():
             # Keras looks for what NumPy had once.
             warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
+            _hold_as_numbers(model.numbered)
             model.numbered(model.numbered.inputs)  # Keras exports a model once it was called
             model.numbered.export(path, format="onnx", verbose=False)
-    # Keras and tf2onnx raise whatever their conversions do.
+        names = input_names(model.inputs)
+        return add_texts(path, model, names, describe(model, names))
+    # Keras, tf2onnx and onnx' checker raise whatever their conversions do.
     except Exception as error:
         raise DatasetError(f"ONNX has not all that this model is made of: {one_line(str(error))}") from error
-    names = input_names(model.inputs)
-    return add_texts(path, model, names, describe(model, names))
+
+
+def _hold_as_numbers(model: Any) -> None:
+    """Make constants of what Normalization was adapted to, which tf2onnx takes for inputs of the graph."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _hold_as_numbers(layer)
+        elif isinstance(layer, keras.layers.Normalization) and layer.mean is not None:
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)

@@ -12,8 +12,10 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from pyarrow import feather, parquet
 
+from service.storage.records import TrialRecord
 from service.storage.store import Store
 from tests.service.commanding import run_command
 from tests.service.contenders import sweep_here
@@ -86,6 +88,21 @@ def test_the_command_writes_what_the_api_answers(
         assert (done.returncode, done.stdout) == (0, f"{file}\n"), done.stderr
         assert file.read_bytes() == answered
         file.unlink()
+
+
+def test_texts_that_a_spreadsheet_would_run_are_escaped_where_asked(
+    api: httpx.Client, store: Store, folder: Path, tmp_path: Path
+) -> None:
+    api.post("/v1/studies", json=document("one", 1)).raise_for_status()
+    sweep_here(store, folder, "one")
+    with store.writing() as session:
+        session.execute(sa.update(TrialRecord).values(reason="=1+1"))
+    for place in ({"REGSWEEP_SERVER_URL": str(api.base_url)}, {"REGSWEEP_DATABASE_URL": store.url}):
+        for flags, cell in (((), "=1+1"), (("--escape-formulas",), "'=1+1")):
+            done = run_command("export", "trials", "one", "-o", str(tmp_path / "one.csv"), *flags, **place)
+            assert done.returncode == 0, done.stderr
+            [reason] = pd.read_csv(tmp_path / "one.csv")["reason"]
+            assert reason == cell
 
 
 def test_another_ending_is_refused(api: httpx.Client, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ import pytest
 import sqlalchemy as sa
 
 from service.errors import TrackerError
+from service.loggers import live
 from service.loggers.live import LiveLogger
 from service.loggers.main import make_tracker, within
+from service.loggers.runs import StudyResult, StudyRun, TrialRun
 from service.settings import Settings
 from service.storage.pagination import Sort
-from service.storage.records import TrackedRecord, TrialRecord
+from service.storage.records import StudyRecord, TrackedRecord, TrialRecord
 from service.storage.states import StudyState
 from service.storage.store import Store
 from studies.datasets.preprocessing import PreparedData
@@ -206,6 +208,66 @@ def test_a_tracker_that_dies_in_the_middle_is_caught_up_with_when_it_is_back(
         _look(store, logger)
         assert _mlflow_epochs(uri) == {str(number): [1, 2, 3] for number in range(TRIALS)}
     assert (_record(store).problem, _record(store).done_at is None) == (None, False)
+
+
+class _Notes:
+    """A tracker that notes which studies it gets, and does something with each."""
+
+    def __init__(self, on_open: Callable[[str], None] = lambda _: None) -> None:
+        self.opened: list[str] = []
+        self._on_open = on_open
+
+    def open(self, study: StudyRun) -> None:
+        self.opened.append(study.name)
+        self._on_open(study.name)
+
+    def whole_digest(self, trial: TrialRun) -> str | None:
+        return trial.digest
+
+    def log_trial(self, trial: TrialRun) -> None:
+        pass
+
+    def finish(self, result: StudyResult) -> None:
+        pass
+
+
+def test_a_study_whose_turn_comes_late_is_left_to_the_server_that_has_it_meanwhile(
+    store: Store, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(store, folder, tmp_path)
+    for name in ("one", "two"):
+        store.create_study(study(name, loggers=["mlflow"]))
+    theirs = _Notes()
+    other = LiveLogger(store, settings, "mlflow", lambda: theirs)
+
+    def take_long(name: str) -> None:
+        """So long that the leases of this look end, and the other server looks."""
+        with store.writing() as session:
+            later = sa.update(TrackedRecord).values(next_at=TrackedRecord.next_at - 200)
+            session.execute(later.where(TrackedRecord.study_id != store.study(name).id))
+        monkeypatch.setattr(live, "RENEWED_AFTER_SECONDS", 0.0)
+        other.look()
+
+    ours = _Notes(take_long)
+    LiveLogger(store, settings, "mlflow", lambda: ours).look()
+    assert (len(ours.opened), sorted(ours.opened + theirs.opened)) == (1, ["one", "two"]), (ours.opened, theirs.opened)
+
+
+def test_a_study_of_long_ago_that_begins_again_is_logged_where_all_are(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
+    settings = _settings(store, folder, tmp_path, loggers=("mlflow",))
+    store.create_study(study(trials=1))
+    sweep_as_worker(store, folder, "iris")
+    with store.writing() as session:
+        session.execute(sa.update(StudyRecord).values(created_at=StudyRecord.created_at - 9000))
+    notes = _Notes()
+    logger = LiveLogger(store, settings, "mlflow", lambda: notes)
+    logger.look()
+    assert notes.opened == []
+    store.change("iris", budget={"trials": 2})
+    logger.look()
+    assert notes.opened == ["iris"]
 
 
 def test_a_call_that_never_returns_is_ended() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from service.cli.demo import free_port
 from service.client import Client
 from service.settings import Settings
 from service.storage.store import Store
+from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
 from studies.prediction import predict
 from studies.predictions import Predictions
@@ -30,13 +35,19 @@ from tests.service.commanding import run_command
 from tests.service.conftest import served, settings_in
 from tests.service.documents import document, trial_result
 from tests.service.working import working
+from tests.site.blocks import blocks
 
 pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-CSV = "age,city,y\n" + "\n".join(
-    f"{20 + i},{'Malmö' if i % 3 else 'Oslo'},{'ja' if i % 2 else 'nö'}" for i in range(60)
+DOCUMENT = list(blocks("docs/serving.md"))
+CSV = "age,city,since,y\n" + "\n".join(
+    f"{20 + i},{'Malmö' if i % 3 else 'Oslo'},2024-0{1 + i % 9}-08,{'ja' if i % 2 else 'nö'}" for i in range(60)
 )
-NEW: list[dict[str, Any]] = [{"age": 31, "city": "Oslo"}, {"age": 44.5, "city": "Malmö"}, {"city": None}]
+#: What `curl` sends in docs/serving.md, and more.
+NEW: list[dict[str, Any]] = [
+    *json.loads(next(re.findall(r"-d '(\[.*\])'", each.text)[0] for each in DOCUMENT if "uvicorn" in each.text)),
+    {"age": 44.5, "city": "Malmö", "since": 1720396800000},
+]
 
 
 def train_keras(job: Job, data: PreparedData, on_epoch: OnEpoch) -> Trained:
@@ -81,38 +92,46 @@ def bundle(api: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(bundle: Path) -> Predictions:
     """What the zip predicts for the new rows."""
     rows = bundle.with_name("rows.csv")
-    rows.write_text("age,city\n" + "\n".join(f"{row.get('age', '')},{row['city'] or ''}" for row in NEW))
+    table = {name: cells.astype("datetime64[ms]") if name == "since" else cells for name, cells in inputs().items()}
+    lines = zip(*(np.where(cells.astype(str) == "NaT", "", cells.astype(str)) for cells in table.values()), strict=True)
+    rows.write_text("\n".join([",".join(table), *map(",".join, lines)]))
     return predict(bundle, rows, "csv")
 
 
-def inputs(number: type = np.float32) -> dict[str, Any]:
-    ages: Any = np.array([row.get("age", np.nan) for row in NEW], number)
-    return {"age": ages, "city": np.array([row["city"] or "" for row in NEW], object)}
+def inputs(rows: list[dict[str, Any]] = NEW) -> dict[str, Any]:
+    missing = {"age": np.nan, "city": "", "since": np.iinfo(np.int64).min}
+    kinds = {"age": np.float32, "city": object, "since": np.int64}
+    return {
+        name: np.array([missing[name] if row[name] is None else row[name] for row in rows], kind)
+        for name, kind in kinds.items()
+    }
 
 
-def test_every_format_is_answered_as_a_file_to_save(api: httpx.Client, expected: Predictions, tmp_path: Path) -> None:
-    import keras
+def test_a_converted_model_is_answered_as_a_file_to_save(
+    api: httpx.Client, expected: Predictions, tmp_path: Path
+) -> None:
     import onnxruntime
     import tensorflow as tf
 
     with Client(str(api.base_url), timeout_seconds=120) as client:
-        (tmp_path / "model.keras").write_bytes(client.export("iris", file_format="keras"))
         saved = zipfile.ZipFile(io.BytesIO(client.export("iris", file_format="saved-model")))
     saved.extractall(tmp_path / "saved")  # noqa: S202  # a zip keeps within the folder
     answer = api.get("/v1/studies/iris/export?format=onnx", timeout=120)
     assert answer.headers["content-disposition"] == 'attachment; filename="iris 0.onnx"'
     assert answer.headers["content-type"] == "application/octet-stream"
     session = onnxruntime.InferenceSession(answer.content)
-    model = keras.models.load_model(tmp_path / "model.keras")
     serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"]
     for probabilities in (
-        model(inputs())["probabilities"],
         serve(**{name: tf.constant(cells) for name, cells in inputs().items()})["probabilities"],
         session.run(["probabilities"], inputs())[0],
     ):
         assert expected.probabilities is not None
         np.testing.assert_allclose(probabilities, expected.probabilities, rtol=0, atol=1e-6)
     assert session.run(["class"], inputs())[0].tolist() == expected.predicted.tolist()
+    # What the document sends TensorFlow Serving.
+    sent = next(re.findall(r"-d '(\{.*\})'", each.text, re.DOTALL)[0] for each in DOCUMENT if "8501" in each.text)
+    instances = inputs(json.loads(sent)["instances"])
+    assert serve(**{name: tf.constant(cells) for name, cells in instances.items()})["class"].shape == (2,)
 
 
 def test_another_format_is_refused_with_those_there_are(api: httpx.Client) -> None:
@@ -120,6 +139,51 @@ def test_another_format_is_refused_with_those_there_are(api: httpx.Client) -> No
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "format"
     assert "'zip', 'keras', 'saved-model' or 'onnx'" in answer.json()["errors"][0]["message"]
+
+
+def test_a_server_without_the_converter_says_so(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, file_format in (("tf2onnx", "onnx"), ("tensorflow", "keras")):
+        monkeypatch.setitem(sys.modules, module, None)  # as Python says that one cannot be imported
+        answer = api.get(f"/v1/studies/iris/export?format={file_format}")
+        assert (answer.status_code, answer.json()["title"]) == (501, "No converter")
+        assert "regsweep convert" in answer.json()["detail"]
+        assert api.get("/v1/studies/iris/export").status_code == 200
+
+
+def test_a_model_that_cannot_be_had_in_a_format_is_refused_with_the_reason(
+    api: httpx.Client, settings: Settings
+) -> None:
+    [kept] = Path(settings.artifacts_url.removeprefix("file://")).rglob("*.skops")
+    now = kept.read_bytes()
+    try:
+        replace(Preparation.load(kept), means=None).save(kept)  # as version 0.1 kept it
+        answer = api.get("/v1/studies/iris/export?format=keras", timeout=120)
+    finally:
+        kept.write_bytes(now)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "format"
+    assert "this model was kept by an earlier version of regsweep" in answer.json()["errors"][0]["message"]
+
+
+def test_the_blocks_of_the_document_run(
+    api: httpx.Client,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = ("--database-url", settings.database_url, "--artifacts-url", settings.artifacts_url)
+    run = [block for block in DOCUMENT if block.mark.startswith("run by ")]
+    for line in next(block.text for block in run if block.language == "sh").splitlines():
+        words = [word.replace("NAME", "iris") for word in shlex.split(line, comments=True)][1:]
+        done = run_command(*words, *place)
+        assert done.returncode == 0, done.stderr
+        assert Path(words[-1]).exists()
+    for block in run:
+        if block.language == "python":
+            exec(compile(block.text, block.document, "exec"), {})  # noqa: S102  # a block of ours
+    assert "probabilities" in capsys.readouterr().out
 
 
 def test_the_command_line_writes_every_format_of_a_study_and_of_a_zip(
@@ -156,9 +220,9 @@ def test_the_fastapi_example_answers_a_request(bundle: Path, expected: Predictio
     environment.pop("PYTHONPATH", None)
     url = f"http://127.0.0.1:{port}/predict"
 
-    def ask() -> httpx.Response | None:
+    def ask(rows: list[dict[str, Any]] = NEW) -> httpx.Response | None:
         try:
-            return httpx.post(url, json=NEW)
+            return httpx.post(url, json=rows)
         except httpx.TransportError:
             assert server.poll() is None
             return None
@@ -166,10 +230,19 @@ def test_the_fastapi_example_answers_a_request(bundle: Path, expected: Predictio
     with subprocess.Popen(command, env=environment, cwd=tmp_path) as server:
         try:
             answer = eventually(ask, 120)
+            misspelt = ask([{"Age": 1, "city": "Oslo", "since": None}])
+            endless = ask([{"age": 1e39, "city": 7, "since": None}])
         finally:
             server.terminate()
     assert answer is not None
     assert answer.status_code == 200, answer.text
+    assert misspelt is not None
+    assert (misspelt.status_code, misspelt.json()["detail"]) == (
+        422,
+        "each row needs 'age'; null where it has no value",
+    )
+    assert endless is not None
+    assert (endless.status_code, endless.json()) == (200, [{"class": "", "probabilities": [None, None]}])
     rows = answer.json()
     assert [row["class"] for row in rows] == expected.predicted.tolist()
     assert expected.probabilities is not None

@@ -8,6 +8,7 @@ from typing import Any
 
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
+from studies.keras_config.division import Division
 from studies.prediction import MODEL, PREPARATION
 
 
@@ -25,11 +26,11 @@ def export(folder: Path, data: PreparedData, outputs: int, activation: str | Non
     return bundle(folder, data)[0], model
 
 
-def bundle(folder: Path, data: PreparedData) -> tuple[Path, Any]:
+def bundle(folder: Path, data: PreparedData, division: Division = ()) -> tuple[Path, Any]:
     """Zip the model in a folder with the data's preparation; return the file and the model."""
     import keras
 
-    Preparation.of(data).save(folder / PREPARATION)
+    Preparation.of(data, division).save(folder / PREPARATION)
     with zipfile.ZipFile(folder / "model.zip", "w") as archive:
         for name in (MODEL, PREPARATION):
             archive.write(folder / name, name)

@@ -26,6 +26,8 @@ from studies.datasets.preprocessing import PreparedData
 from studies.datasets.splits import split
 from studies.datasets.tables import read
 from studies.errors import DatasetError
+from studies.keras_config.division import Span
+from studies.keras_config.graph import ModelInput
 from studies.keras_config.lookups import Lookup
 from studies.prediction import MODEL, PREPARATION, load, predict
 from studies.predictions import Predictions
@@ -79,6 +81,8 @@ def every_kind(rows: int, classes: int) -> dict[str, list[Any]]:
     ]
     columns["class"] = [str(row % 4) for row in range(rows)]  # as an output is called; whole numbers
     columns["from"] = columns["self"] = columns["1st"] = columns["in_bytes"] = rng.normal(size=rows).round(3).tolist()
+    columns["grade"] = [("a", "A", "b")[row % 3] for row in range(rows)]  # told apart by case alone, but for b
+    columns["size"] = [("7.50", "8", "x", "Öl Ä")[row % 4] for row in range(rows)]
     columns["dose"] = [-999 if row % 9 == 0 else row % 17 for row in range(rows)]
     return {**{name: cells for name, cells in columns.items() if name != "y"}, "y": columns["y"]}
 
@@ -95,7 +99,12 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         prepared(folder, columns, **OPTIONS),
         *((1, "sigmoid") if request.param == 2 else (3, "softmax")),
     )
-    odd: dict[str, list[str | None]] = {"city": [None, "never seen", "rome ", " OSLO"], "rare": [" ", "never seen"]}
+    odd: dict[str, list[str | None]] = {
+        "city": [None, "never seen", "rome ", " oSLO", f"LiMa{' ' * 28}", "rOMe\t"],
+        "rare": [" ", "never seen", "CODE 31", "NA  "],
+        "grade": ["B", " a", "A ", "B  ", "c"],
+        "size": ["7.5", "+7.500", "8.0", " 8", "öl ä", "ÖL Ä", "öL ä "],
+    }
     new = {name: [*odd.get(name, []), *cells[len(odd.get(name, [])) :]] for name, cells in columns.items()}
     (folder / "rows.csv").write_text(text(new))
     return bundle, new
@@ -186,9 +195,19 @@ def test_what_a_model_looks_up_comes_to_it_as_it_stands(tmp_path: Path) -> None:
     built = build(*load(zipped))
     check_same(built.with_texts().predict(rows_of(built, columns), verbose=0), expected)
     rows = {name: values.astype(np.float32) for name, values in rows_of(built, columns).items()}
-    found = onnxruntime.InferenceSession(convert(zipped, "onnx")).run(["probabilities"], rows)[0]
+    session = onnxruntime.InferenceSession(convert(zipped, "onnx"))
+    found = session.run(["probabilities"], rows)[0]
     assert expected.probabilities is not None
     np.testing.assert_allclose(found, expected.probabilities, rtol=0, atol=TOLERANCE)
+    # What the zip refuses: no row of the Embedding, and no finite number.
+    wrong = {"word": np.array([10, -1, 2.5, np.nan, 3, 3, 3]), "age": np.array([1, 1, 1, 1, np.inf, -np.inf, np.nan])}
+    refused = {name: cells.astype(np.float32) for name, cells in wrong.items()}
+    outputs = built.with_texts().predict(refused, verbose=0)
+    in_onnx = dict(zip(["class", "probabilities"], session.run(["class", "probabilities"], refused), strict=True))
+    for each in (outputs, in_onnx):
+        assert np.isnan(each["probabilities"]).all(axis=1).tolist() == [*[True] * 6, False]
+    assert [each.decode() for each in outputs["class"][:6]] == in_onnx["class"][:6].tolist() == [""] * 6
+    assert outputs["class"][6].decode() == in_onnx["class"][6] != ""
 
 
 def test_images_are_taken_as_one_array(tmp_path: Path) -> None:
@@ -203,6 +222,10 @@ def test_images_are_taken_as_one_array(tmp_path: Path) -> None:
     found = session.run(["probabilities"], {"inputs": images.astype(np.float32)})[0]
     assert expected.probabilities is not None
     np.testing.assert_allclose(found, expected.probabilities, rtol=0, atol=TOLERANCE)
+    images = images[:2].astype(np.float32)
+    images[0, 0, 0] = np.nan
+    found = session.run(["probabilities"], {"inputs": images})[0]
+    assert np.isnan(found).all(axis=1).tolist() == [True, False]
 
 
 def test_plain_keras_loads_it_without_this_package(tmp_path: Path) -> None:
@@ -234,14 +257,55 @@ def test_a_zip_of_an_earlier_version_is_refused_with_the_reason(tmp_path: Path) 
         convert(bundle, "keras")
 
 
-def test_a_model_of_several_inputs_is_refused(tmp_path: Path) -> None:
+def test_the_inputs_of_a_model_of_several_are_cut_out_of_the_columns(tmp_path: Path) -> None:
+    import keras
+    import onnxruntime
+
+    from studies.training.trial_model import save_model
+
+    columns = {name: cells for name, cells in mixed(120).items() if name in {"age", "income", "city", "y"}}
+    data = prepared(tmp_path, columns)
+    names = data.dataset.feature_names
+    first, count = names.index("city=Rome"), sum(name.startswith("city=") for name in names)
+    division = (
+        (ModelInput("city", (1,)), (Span(first, first + count, code=True),)),
+        (ModelInput("measured", (2, 1)), (Span(names.index("income"), names.index("income") + 1), Span(0, 1))),
+    )
+    city, measured = keras.Input((1,), name="city"), keras.Input((2, 1), name="measured")
+    normalized = keras.layers.Normalization()
+    normalized.adapt(data.train.x[:, :2, np.newaxis])
+    joined = [keras.layers.Flatten()(each) for each in (keras.layers.Embedding(count, 3)(city), normalized(measured))]
+    outputs = keras.layers.Dense(1, "sigmoid")(keras.layers.Concatenate()(joined))
+    model = keras.Model([measured, city], outputs)
+    model.compile("sgd", "mse")
+    save_model(model, tmp_path / MODEL)
+    zipped = bundle_of(tmp_path, data, division)[0]
+    columns["city"][:3] = [None, "never seen", "oSLO"]
+    (tmp_path / "rows.csv").write_text(text(columns))
+    expected = predict(zipped, tmp_path / "rows.csv", "csv")
+    built = build(*load(zipped))
+    check_same(built.with_texts().predict(rows_of(built, columns), verbose=0), expected)
+    rows = {
+        name: cells if cells.dtype == object else cells.astype(np.float32)
+        for name, cells in rows_of(built, columns).items()
+    }
+    found = onnxruntime.InferenceSession(convert(zipped, "onnx")).run(["probabilities"], rows)[0]
+    assert expected.probabilities is not None
+    np.testing.assert_allclose(found, expected.probabilities, rtol=0, atol=TOLERANCE)
+
+
+def test_what_onnx_has_no_operation_for_is_refused_in_a_sentence(tmp_path: Path) -> None:
     import keras
 
-    inputs = [keras.Input((1,)), keras.Input((1,))]
-    model = keras.Model(inputs, keras.layers.Concatenate()(inputs))
-    preparation = Preparation.of(prepared(tmp_path, mixed(60)))
-    with pytest.raises(DatasetError, match=r"the model has 2 inputs, and a raw-rows model is made of those with one"):
-        build(preparation, model)
+    from studies.training.trial_model import save_model
+
+    data = prepared(tmp_path, mixed(60))
+    binned = keras.layers.Discretization(bin_boundaries=[0.0])
+    model = keras.Sequential([keras.Input(data.input_shape), binned, keras.layers.Dense(1, "sigmoid")])
+    model.compile("sgd", "mse")
+    save_model(model, tmp_path / MODEL)
+    with pytest.raises(DatasetError, match=r"ONNX has not all that this model is made of: .*Bucketize"):
+        convert(bundle_of(tmp_path, data)[0], "onnx")
 
 
 @settings(max_examples=200, deadline=None)
