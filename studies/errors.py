@@ -71,7 +71,14 @@ class InvalidSpecError(StudiesError):
 
 
 class InvalidImportError(InvalidSpecError):
-    """Another program's search that cannot become a study."""
+    """Another program's search that cannot become a study.
+
+    `options` are those of `regsweep import` with which the rest of it may become one.
+    """
+
+    def __init__(self, errors: Iterable[FieldError], options: tuple[str, ...] = ()) -> None:
+        self.options = options
+        super().__init__(errors)
 
 
 class DatasetError(StudiesError):

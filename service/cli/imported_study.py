@@ -96,6 +96,8 @@ def write_imported(
         imported = importer(described, choices, keep)
     except InvalidImportError as error:
         error.add_note(_HOW)
+        if error.options:
+            error.add_note(f"For instance, add to the command: {' '.join(error.options)}")
         raise
     lines = list(_say(imported))
     head = [f"Imported from {source}, a search of {program}, by `regsweep import`.", *lines]

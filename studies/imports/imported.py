@@ -13,6 +13,7 @@ class LeftOut:
 
     name: str  # as the other program writes it; nested names are joined by a dot
     reason: str  # one sentence without its full stop: why, and what would be right
+    option: str = ""  # of the command, with which the rest becomes a study; empty where none does
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +57,10 @@ class Theirs:
     name: str
     values: Any
     best: Any = None  # its value in the best trial, where there are trials
+
+    @property
+    def shown(self) -> Any:
+        """One of its values, to be offered: that of the best trial, or the first."""
+        if self.best is not None or not isinstance(self.values, Mapping | tuple):
+            return self.values if self.best is None else self.best
+        return self.values["low"] if isinstance(self.values, Mapping) else self.values[0]

@@ -10,7 +10,8 @@ from typing import Any
 
 from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import Choices, LeftOut, Theirs
-from studies.imports.names import meaning_of
+from studies.imports.names import SINGLE, meaning_of
+from studies.imports.options import leaving_out
 from studies.imports.optuna_distributions import bound_of, is_number, merge, steps
 from studies.imports.placing import is_left_out
 from studies.spec.parameter import MAX_CHOICES
@@ -81,12 +82,15 @@ def read_theirs(
         try:
             values = merge([_values(entry, choices) for entry in there])
         except DistributionError as error:
-            refused.append(LeftOut(f"{name}.{error.part}" if error.part else name, str(error)))
+            refused.append(error.refusal_of(name))
             continue
         theirs = Theirs(name, values)
         reason = _why_conditional(theirs, there, by_name, choices)
         if reason and f"{name}.conditions" not in choices.leave_out:
-            refused.append(LeftOut(f"{name}.conditions", reason))
+            if parent := _settled_by(there, choices):
+                refused.append(LeftOut(f"{name}.conditions", f"{reason}; --fix {parent}=… decides it"))
+                continue
+            refused.append(LeftOut(f"{name}.conditions", reason, leaving_out(f"{name}.conditions")))
         yield theirs
 
 
@@ -116,6 +120,13 @@ def _why_conditional(
         f"is there only where {_said(open_conditions)}, and here every trial has all its params: leave the conditions "
         "out, or say with --fix which it is"
     )
+
+
+def _settled_by(entries: Iterable[Entry], choices: Choices) -> str:
+    """What an entry depends on that a study has one value of, and whose refusal asks for it; empty where nothing is."""
+    named = {name: None for entry in entries for name, _ in entry.conditions}
+    names = (name for name in named if name not in choices.values and not is_left_out(name, choices))
+    return next((name for name in names if _meaning(Theirs(name, ()), choices) in SINGLE), "")
 
 
 def _is_always(values: Sequence[Any], parents: Sequence[Entry]) -> bool:

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from studies.hyperparameters import layer_prefixes
 from studies.imports.imported import Theirs
 from studies.imports.names import endings, meaning_of
+from studies.imports.options import leaving_out
 from studies.imports.penalty import place_penalty
 from studies.imports.placement import Placement
 
 #: What a layer of a study may have of its own, and the strengths that become its λ.
-_OF_LAYER = frozenset({"dropout", "regularizer", "lambda", "l1", "l2", "l1_ratio"})
+_OF_LAYER = frozenset({"dropout", "regularizer", "lambda", "l1", "l2", "l2/2", "l1_ratio"})
 _WORD = r"(?:l|h|layer|fc|dense|hidden|block)?"
 _AFTER = re.compile(rf"(?P<stem>.+?)_?{_WORD}_?(?P<number>\d\d?)")
 _BEFORE = re.compile(rf"{_WORD}_?(?P<number>\d\d?)_(?P<stem>.+)")
@@ -40,6 +42,18 @@ def read_layer(theirs: Theirs) -> OfLayer | None:
     return None
 
 
+def mapped_layers(parameters: Sequence[Theirs], meanings: Mapping[str, str]) -> list[OfLayer]:
+    """Those of single layers that a user says one meaning of: `weight_decay_0` and `weight_decay_1` are each l2."""
+    by_stem: dict[tuple[str, str], list[OfLayer]] = {}
+    for theirs in parameters:
+        ours, name = meanings.get(theirs.name), endings(theirs.name)[-1]
+        match = _AFTER.fullmatch(name) or _BEFORE.fullmatch(name)
+        if match is not None and ours is not None and ours in _OF_LAYER:
+            of_stem = by_stem.setdefault((match["stem"], ours), [])
+            of_stem.append(OfLayer(ours, int(match["number"]), theirs))
+    return [each for same in by_stem.values() if len(same) > 1 for each in same]
+
+
 def place_layers(parameters: Sequence[OfLayer], known: Mapping[str, Theirs], placement: Placement) -> None:
     """Put hyperparameters of single layers: `scope: per_layer`, and as many layers as they have numbers."""
     numbers = sorted({each.number for each in parameters})
@@ -48,7 +62,11 @@ def place_layers(parameters: Sequence[OfLayer], known: Mapping[str, Theirs], pla
     first = numbers[0]
     if first > 1 or numbers != list(range(first, first + len(numbers))):
         for each in parameters:
-            placement.refuse(each.theirs, "is of one layer, and layers are counted from 0 or 1 without a gap")
+            placement.refuse(
+                each.theirs,
+                "is of one layer, and layers are counted from 0 or 1 without a gap",
+                leaving_out(each.theirs.name),
+            )
         return
     names = ", ".join(each.theirs.name for each in parameters)
     hidden = _hidden_units(len(numbers), names, known, placement)
@@ -58,9 +76,13 @@ def place_layers(parameters: Sequence[OfLayer], known: Mapping[str, Theirs], pla
     for each in parameters:
         index = each.number - first
         if index < len(layers):
-            placement.meanings[each.theirs.name] = f"layer{index + 1}_{each.ours}"
+            prefix = layer_prefixes(len(hidden))[index]
+            placement.meanings[each.theirs.name] = prefix + each.ours
+        elif "hidden_layers" in known:
+            placement.note(each.theirs, f"is of a layer more than the {len(hidden)} that there are; not taken")
         else:
-            placement.refuse(each.theirs, f"is of layer {index + 1}, and the model has {len(hidden)}; leave it out")
+            reason = f"is of layer {index + 1}, and the model has {len(hidden)}; leave it out"
+            placement.refuse(each.theirs, reason, leaving_out(each.theirs.name))
     shared = [name for name in ("lambda", "dropout") if f"space.{name}" in placement.fields]
     if shared:
         placement.note(" and ".join(shared), "a layer that has none of its own has a value of its own in each trial")
@@ -85,7 +107,11 @@ def _layer(index: int, parameters: Sequence[OfLayer], placement: Placement) -> d
     for each in parameters:
         if each.ours in of_layer:
             other = of_layer[each.ours].name
-            placement.refuse(each.theirs, f"stands for {each.ours} of a layer, as {other} does; leave one of them out")
+            placement.refuse(
+                each.theirs,
+                f"stands for {each.ours} of a layer, as {other} does; leave one of them out",
+                leaving_out(each.theirs.name),
+            )
         of_layer.setdefault(each.ours, each.theirs)
     part = Placement()
     place_penalty(of_layer, part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from studies.imports.names import normalize
+from studies.imports.options import mapping
 from studies.objectives import OBJECTIVES, ObjectiveName
 
 _VALIDATION = frozenset({"val", "valid", "validation", "dev", "eval"})
@@ -19,18 +20,27 @@ _MEASURES = {name: objective for objective, names in _NAMES.items() for name in 
 _SQUARES = frozenset({"mse", "rmse", "mean_squared_error", "root_mean_squared_error"})
 
 
+def measure_of(name: str) -> ObjectiveName | None:
+    """The objective that measures what a metric does, of whichever rows."""
+    return _MEASURES.get("_".join(word for word in _words(name) if word not in _VALIDATION | _OTHER_ROWS))
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in normalize(name).split("_") if word not in {"best", "epoch"}]
+
+
 def objective_of(name: str) -> tuple[ObjectiveName | None, str]:
     """The objective that a metric's name means, or why there is none."""
-    words = [word for word in normalize(name).split("_") if word not in {"best", "epoch"}]
+    words = _words(name)
     rest = "_".join(word for word in words if word not in _VALIDATION | _OTHER_ROWS)
     measure = _MEASURES.get(rest)
-    right = f"--map {name}={measure or 'val_loss'}"
+    right = mapping(name, measure or "val_loss")
     if not _OTHER_ROWS.isdisjoint(words):
         return None, f"a study judges by its validation rows, and its test rows judge no trial; {right}"
     if rest in _SQUARES:
         return None, f"val_loss of a regression is the squared error, of the standardised target; {right}"
     if measure is None:
-        return None, f"is none of the metrics here, {', '.join(OBJECTIVES)}; --map {name}=… takes one of them"
+        return None, f"is none of the metrics here, {', '.join(OBJECTIVES)}; say which it is, as in"
     if _VALIDATION.isdisjoint(words):
         return None, f"does not say of which rows it is; {right} if of the validation rows"
     return measure, ""

@@ -9,10 +9,14 @@ from typing import Any
 #: `--map` takes it for a strength of ½·Σw², as PyTorch's weight_decay is.
 SEARCHED: dict[str, str] = {
     "dropout": "drop dropout_rate drop_rate droprate drop_out dropout_prob dropout_probability dropout_p drop_prob "
-    "p_dropout p_drop drop hidden_dropout dense_dropout fc_dropout",
-    "regularizer": "regularizer_type regularization_type reg_type kernel_regularizer penalty penalty_type",
+    "p_dropout p_drop hidden_dropout dense_dropout fc_dropout dropout_dense dropout_fc dropout_hidden "
+    "dropout_ratio drop_ratio do_rate",
+    "regularizer": "regularizer_type regularization_type reg_type kernel_regularizer penalty penalty_type kernel_reg "
+    "reg_kind reg_name regularizer_name weight_regularizer",
     "lambda": "lambda_ lmbda lambd lam reg regularization reg_strength regularization_strength reg_lambda "
-    "regularization_lambda lambda_reg reg_param reg_coef reg_rate",
+    "regularization_lambda lambda_reg reg_param reg_coef reg_rate reg_factor reg_value reg_weight reg_lam "
+    "regularizer_strength regularizer_rate regularizer_factor regularization_rate regularization_factor "
+    "regularization_coef regularization_weight",
     "l1": "l1_reg l1_lambda lambda_l1 l1_penalty l1_strength l1_weight l1_coef l1_regularization reg_l1 kernel_l1 "
     "l1_rate lambda1",
     "l2": "l2_reg l2_lambda lambda_l2 l2_penalty l2_strength l2_weight l2_coef l2_regularization reg_l2 kernel_l2 "
@@ -21,22 +25,23 @@ SEARCHED: dict[str, str] = {
     "l1_ratio": "elastic_net_ratio l1_l2_ratio",
     "patience": "early_stopping_patience early_stop_patience earlystopping_patience es_patience early_stopping_rounds",
     "learning_rate": "lr init_lr initial_lr lr_init base_lr learning_rate_init initial_learning_rate optimizer_lr "
-    "learn_rate learningrate "
-    "optimizer_learning_rate",
-    "batch_size": "batchsize bs batch train_batch_size minibatch_size mini_batch_size",
+    "learn_rate learningrate optimizer_learning_rate",
+    "batch_size": "batchsize bs batch train_batch_size minibatch_size mini_batch_size bsz b_size batch_sz",
 }
 #: What a study has one value of -> other names of it.
 SINGLE: dict[str, str] = {
-    "epochs": "epoch n_epochs num_epochs nb_epochs max_epochs max_epoch n_epoch num_epoch number_of_epochs",
-    "hidden_units": "units n_units num_units hidden_size hidden_dim hidden_layer_size hidden_layer_sizes fc_layer_size "
-    "layer_size layer_sizes n_hidden num_hidden neurons n_neurons num_neurons dense_units dense_size hidden_nodes "
-    "hidden_neurons",
+    "epochs": "epoch n_epochs num_epochs nb_epochs max_epochs max_epoch n_epoch num_epoch number_of_epochs "
+    "train_epochs training_epochs",
+    "hidden_units": "units n_units num_units hidden hidden_sizes hidden_dims hidden_size hidden_dim "
+    "hidden_layer_size hidden_layer_sizes fc_layer_size layer_size layer_sizes n_hidden num_hidden "
+    "neurons n_neurons num_neurons dense_units dense_size hidden_nodes hidden_neurons",
     "hidden_layers": "num_layers n_layers num_hidden_layers n_hidden_layers hidden_layers_count layers_count "
     "number_of_layers nb_layers",
     "activation": "act act_fn act_func activation_function activation_fn activation_func nonlinearity "
     "hidden_activation",
-    "batch_norm": "use_batch_norm use_batchnorm batchnorm bn use_bn batch_normalization",
-    "optimizer": "optim opt optimizer_name optimizer_type optimizer_class optimiser",
+    "batch_norm": "use_batch_norm use_batchnorm batchnorm bn use_bn has_bn has_batch_norm with_bn apply_bn "
+    "batch_normalization",
+    "optimizer": "optim opt optimizer_name optimizer_type optimizer_class optimiser opt_name opt_type",
     "weight_decay": "wd decay_weight optimizer_weight_decay",
     "momentum": "sgd_momentum optimizer_momentum",
     "nesterov": "sgd_nesterov optimizer_nesterov",
@@ -45,6 +50,7 @@ SINGLE: dict[str, str] = {
     "epsilon": "eps adam_epsilon adam_eps",
     "rho": "rmsprop_rho",
     "schedule": "scheduler lr_scheduler lr_schedule learning_rate_schedule scheduler_type scheduler_name",
+    "class_weights": "class_weight class_weighting",
     "seed": "random_seed random_state rng_seed",
     "folds": "n_folds num_folds k_folds kfolds k_fold n_splits cv_folds",
     "min_delta": "early_stopping_min_delta early_stopping_delta",
@@ -85,6 +91,23 @@ KNOWN_REASONS: dict[str, str] = {
             "into the study",
         ),
         (
+            "gradient_clip grad_clip clip clip_norm clipnorm clip_value clipvalue gradient_clip_val max_grad_norm",
+            "is the bound of a gradient, which no optimizer here has",
+        ),
+        (
+            "warmup warmup_steps warmup_epochs warmup_ratio num_warmup_steps",
+            "is the beginning of a schedule, and training.schedule is constant, cosine or exponential, without one",
+        ),
+        (
+            "label_smoothing smoothing mixup cutmix mixup_alpha augment augmentation",
+            "is a way to regularize that no study has",
+        ),
+        (
+            "max_norm noise_std noise_stddev gaussian_noise",
+            "is a way to regularize that no study searches; one value of it may stand in a Keras model (`run --model`)",
+        ),
+        ("shuffle", "a study shuffles the training rows in every epoch"),
+        (
             "filters num_filters n_filters kernel_size kernels conv_layers num_conv_layers embedding_size "
             "embedding_dim num_heads n_heads num_embeddings lstm_units cell cell_type rnn_units model model_name "
             "model_type architecture arch backbone",
@@ -94,10 +117,11 @@ KNOWN_REASONS: dict[str, str] = {
     for name in names.split()
 }
 _NUMBERED = re.compile(
-    r"(?:fc|dense|hidden|layer|hidden_layer|units|n_units|hidden_units|neurons|dense_units|fc_layer|node_size)"
+    r"(?:fc|dense|hidden|layer|lin|linear|hidden_layer|hidden_size|hidden_dim|units|n_units|num_units|hidden_units|neurons|"
+    r"n_neurons|dense_units|units_layer|n_units_layer|fc_layer|node_size)"
     r"_?l?_?([1-9]?\d)(?:_(?:size|units|dim|neurons))?"
 )
-_BY_NAME = {
+BY_NAME = {
     other: ours for ours, others in (SEARCHED | SINGLE).items() for other in (ours, *others.split()) if ours != "l2/2"
 }
 
@@ -116,7 +140,7 @@ def endings(name: str) -> tuple[str, ...]:
 
 def meaning_of(name: str, values: Any) -> str | None:
     """What a hyperparameter of another program most likely means here; None where no name says it."""
-    ours = next((_BY_NAME[each] for each in endings(name) if each in _BY_NAME), None)
+    ours = next((BY_NAME[each] for each in endings(name) if each in BY_NAME), None)
     if ours is None and layer_of(name) is not None:
         return "hidden_units"
     listed = values if isinstance(values, tuple) else (values,)

@@ -116,7 +116,7 @@ def _read(study: OptunaStudy, choices: Choices, refused: list[LeftOut]) -> Itera
         try:
             yield Theirs(name, merge([read_distribution(each, without_step=without_step) for each in distributions]))
         except DistributionError as error:
-            refused.append(LeftOut(f"{name}.{error.part}" if error.part else name, str(error)))
+            refused.append(error.refusal_of(name))
 
 
 def _place_name(study: OptunaStudy, placement: Placement) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studies.imports.imported import Choices
-from studies.imports.metrics import objective_of
+from studies.imports.metrics import measure_of, objective_of
+from studies.imports.options import mapping
 from studies.imports.placement import Placement
 from studies.objectives import OBJECTIVES, Direction, ObjectiveName
 
@@ -34,13 +35,13 @@ def _objective(theirs: PeerObjective, choices: Choices, placement: Placement) ->
     mapped = choices.meanings.get(theirs.name)
     ours, reason = _meaning(theirs) if mapped is None else _mapped(mapped)
     if ours is None:
-        placement.refuse(theirs.name, reason)
+        placement.refuse(theirs.name, reason, mapping(theirs.name, _directed(theirs)[0]))
         return None
     direction = OBJECTIVES[ours].direction
     if direction != theirs.direction:
-        right = ", ".join(name for name, each in OBJECTIVES.items() if each.direction == theirs.direction)
-        reason = f"is to {theirs.direction}, and {ours} to {direction}; --map {theirs.name}=… takes one of {right}"
-        placement.refuse(theirs.name, reason)
+        right = _directed(theirs)
+        reason = f"is to {theirs.direction}, and {ours} to {direction}; it may be {', '.join(right)}"
+        placement.refuse(theirs.name, reason, mapping(theirs.name, right[0]))
         return None
     if not theirs.is_named and mapped is None:
         placement.note(theirs.name, f"has no name and is minimised: val_loss here; --map {theirs.name}=… says another")
@@ -60,5 +61,10 @@ def _meaning(theirs: PeerObjective) -> tuple[ObjectiveName | None, str]:
         return objective_of(theirs.name) if ours is None else (ours, "")
     if theirs.direction == "minimize":
         return "val_loss", ""
-    right = ", ".join(name for name, each in OBJECTIVES.items() if each.direction == "maximize")
-    return None, f"has no name and is maximised; say which it is with --map {theirs.name}=…, one of {right}"
+    return None, f"has no name and is maximised; say which of {', '.join(_directed(theirs))} it is, as in"
+
+
+def _directed(theirs: PeerObjective) -> list[ObjectiveName]:
+    """The objectives of its direction, that which measures what its name says first."""
+    right = [name for name, each in OBJECTIVES.items() if each.direction == theirs.direction]
+    return sorted(right, key=lambda name: name != measure_of(theirs.name))

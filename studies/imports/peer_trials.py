@@ -15,7 +15,7 @@ from typing import Any
 from studies.hyperparameters import layer_prefixes
 from studies.imports import checking
 from studies.imports.imported import Choices, Imported, ImportedTrial
-from studies.imports.penalty import params_of
+from studies.imports.penalty import kind_of, params_of
 from studies.imports.placement import Placement
 from studies.imports.placing import left_out
 from studies.objectives import Direction, cost_sign
@@ -136,7 +136,10 @@ def _ours(params: Mapping[str, Any], placement: Placement, spec: StudySpec) -> d
         own = {name: value for name, value in said.items() if not name.startswith("layer")}
         own |= {name.removeprefix(prefix): value for name, value in said.items() if prefix and name.startswith(prefix)}
         of_layer = {name: own[name] for name in ("dropout",) if name in own}
-        of_layer |= params_of(own, fixed.get(f"{prefix}regularizer"))
+        kind = fixed.get(f"{prefix}regularizer")
+        if kind is not None and "regularizer" in own and kind_of(own["regularizer"]) != kind:
+            return {}  # its strength is of another penalty
+        of_layer |= params_of(own, kind)
         given |= {prefix + name: value for name, value in of_layer.items()}
     return {name: _snap(given[name], searched[name]) for name in searched if name in given}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from studies.imports.imported import Theirs
 from studies.imports.names import normalize
+from studies.imports.options import fixing, leaving_out, mapping
 from studies.imports.placement import Placement
 from studies.imports.two_strengths import place_alternatives, place_sum
 
@@ -36,7 +37,10 @@ def place_penalty(known: Mapping[str, Theirs], placement: Placement) -> None:
         _place_strength(name, theirs, kinds, placement, with_ratio="l1_ratio" in known)
     if "l1_ratio" in known:
         if not strengths and kinds is None:
-            placement.refuse(known["l1_ratio"], "divides a strength of elastic net, and the file has none")
+            # A name without a meaning may be that strength: leave it to the user to say so first.
+            option = "" if placement.refused else leaving_out(known["l1_ratio"].name)
+            reason = "divides a strength of elastic net, and the file has none; say which it is (--map NAME=lambda)"
+            placement.refuse(known["l1_ratio"], reason, option)
         placement.put_searched("l1_ratio", known["l1_ratio"])
 
 
@@ -46,7 +50,12 @@ def _kinds(theirs: Theirs, placement: Placement) -> Any:
     kinds = [kind_of(text) for text in texts]
     if None in kinds:
         wrong = texts[kinds.index(None)]
-        placement.refuse(theirs, f"{wrong!r:.60} is no regularizer here; they are none, l1, l2 and elastic_net")
+        right = [text for text, kind in zip(texts, kinds, strict=True) if kind not in (None, "none")]
+        placement.refuse(
+            theirs,
+            f"{wrong!r:.60} is no regularizer here; they are none, l1, l2 and elastic_net; take one for all trials",
+            fixing(theirs.name, right[0] if right else "l2"),
+        )
         return None
     once = list(dict.fromkeys(kinds))
     return once if len(once) > 1 else once[0]
@@ -59,11 +68,14 @@ def _place_strength(name: str, theirs: Theirs, kinds: Any, placement: Placement,
             theirs,
             f"is the strength of a penalty, and nothing says of which; --map {theirs.name}=l2 (λ·Σw²), =l1 (λ·Σ|w|), "
             "or =l2/2 (½·λ·Σw²)",
+            mapping(theirs.name, "l2"),
         )
         return
     if kind is not None and kinds is not None and kinds not in (kind, ["none", kind], [kind, "none"]):
         placement.refuse(
-            theirs, f"is the strength of {kind}, and the regularizer is another as well; --map {theirs.name}=lambda"
+            theirs,
+            f"is the strength of {kind}, and the regularizer is another as well",
+            mapping(theirs.name, "lambda"),
         )
         return
     if kinds is None:
@@ -91,11 +103,12 @@ def _place_several(strengths: Mapping[str, Theirs], kinds: Any, placement: Place
         place_sum(strengths, notations, placement)
     else:
         named = " and ".join(theirs.name for theirs in strengths.values())
-        for theirs in strengths.values():
+        for index, theirs in enumerate(strengths.values()):
             placement.refuse(
                 theirs,
                 f"a study has one strength, λ, which elastic net's l1_ratio divides, and {named} are strengths each; "
                 "leave one out, or write regularizer, lambda and l1_ratio into the study",
+                leaving_out(theirs.name) if index else "",
             )
 
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studies.imports.imported import LeftOut, Theirs
+from studies.imports.options import fixing, leaving_out
 from studies.spec.parameter import MAX_CHOICES
 
 #: What has whole values only.
 _WHOLE = frozenset({"patience", "batch_size"})
+#: A number of each, for a refusal to show how one is written.
+_EXAMPLES = {"dropout": 0.25, "patience": 10, "batch_size": 32}
 
 
 @dataclass(slots=True)
@@ -28,9 +31,9 @@ class Placement:
         self.fields[path] = value
         self.sources[path] = theirs.name
 
-    def refuse(self, theirs: Theirs | str, reason: str) -> None:
-        """Keep why a hyperparameter has no place in a study."""
-        self.refused.append(LeftOut(theirs if isinstance(theirs, str) else theirs.name, reason))
+    def refuse(self, theirs: Theirs | str, reason: str, option: str = "") -> None:
+        """Keep why a hyperparameter has no place in a study, and the option of the command that would help."""
+        self.refused.append(LeftOut(theirs if isinstance(theirs, str) else theirs.name, reason, option))
 
     def note(self, theirs: Theirs | str, said: str) -> None:
         """Keep what a user should know of a part that was taken."""
@@ -38,6 +41,10 @@ class Placement:
 
     def put_searched(self, ours: str, theirs: Theirs) -> None:
         """Put a parameter of the space."""
+        if ours == "learning_rate" and isinstance(theirs.values, Mapping) and theirs.values["low"] <= 0:
+            reason = "begins at 0, and a learning rate is above it; write another min into the file, or leave it out"
+            self.refuse(theirs, reason, leaving_out(theirs.name))
+            return
         self.put(f"space.{ours}", self.notation(ours, theirs), theirs)
 
     def notation(self, ours: str, theirs: Theirs) -> Any:
@@ -47,10 +54,16 @@ class Placement:
             return _range_of(ours, values)
         if isinstance(values, list):
             self.refuse(
-                theirs, f"is a list, and {ours} is one number for all layers; take one with --fix {theirs.name}=…"
+                theirs,
+                f"is a list, and {ours} is one number for all layers; take one",
+                fixing(theirs.name, values[0] if values else 0),
             )
         if any(isinstance(each, bool) for each in (values if isinstance(values, tuple) else (values,))):
-            self.refuse(theirs, f"is true or false, and {ours} is a number; take one with --fix {theirs.name}=…")
+            self.refuse(
+                theirs,
+                f"is true or false, and {ours} is a number; take the one that your code has where it is true, as in",
+                fixing(theirs.name, _EXAMPLES.get(ours, 0.001)),
+            )
         if not isinstance(values, tuple):
             return _whole(values) if ours in _WHOLE else values
         once = without_repeats(values)
@@ -66,13 +79,12 @@ class Placement:
             return values
         if isinstance(values, tuple) and len(once := without_repeats(values)) == 1:
             return once[0]
-        shown = theirs.best
-        if shown is None:
-            shown = values[0] if isinstance(values, tuple) else values["low"]
+        option = fixing(theirs.name, theirs.shown)
         self.refuse(
             theirs,
-            f"is searched there, and has one value in a study; take one with "
-            f"--fix {theirs.name}={_written(shown)}, and make a study for each value that you want to compare",
+            f"is searched there, and has one value in a study; take one with {option}, and make a study for each value "
+            "that you want to compare",
+            option,
         )
         return None
 
@@ -96,7 +108,3 @@ def _range_of(ours: str, values: Mapping[str, Any]) -> Any:
 
 def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _written(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else f"{value!s:.40}"

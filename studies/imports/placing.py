@@ -8,11 +8,13 @@ from typing import Any
 
 from studies.errors import FieldError, InvalidImportError
 from studies.imports.imported import Choices, LeftOut, Theirs
-from studies.imports.layer_parameters import OfLayer, place_layers, read_layer
-from studies.imports.names import KNOWN_REASONS, LAUNCHING, MEANINGS, endings, layer_of, meaning_of
+from studies.imports.layer_parameters import OfLayer, mapped_layers, place_layers, read_layer
+from studies.imports.names import MEANINGS, layer_of, meaning_of
+from studies.imports.options import leaving_out
 from studies.imports.penalty import place_penalty
 from studies.imports.placement import Placement
 from studies.imports.single_values import place_single_values
+from studies.imports.unknown import refuse_unknown
 
 #: What a study searches by itself and another program does not have.
 OFF: Mapping[str, Any] = {"space.regularizer": "none", "space.dropout": 0, "space.patience": None}
@@ -24,6 +26,7 @@ def place(parameters: Iterable[Theirs], choices: Choices) -> Placement:
     What has no place is among `refused`; what the user leaves out is not looked at.
     """
     placement = Placement()
+    parameters = list(parameters)
     known, units, of_layers = _by_meaning(parameters, choices, placement)
     for ours in ("dropout", "patience", "learning_rate", "batch_size"):
         if ours in known:
@@ -36,9 +39,21 @@ def place(parameters: Iterable[Theirs], choices: Choices) -> Placement:
         names = ", ".join(path.removeprefix("space.") for path in off)
         placement.note(names, "not in the file, so off; delete such a line of the study's space to search it")
     placement.fields |= {path: OFF[path] for path in off}
+    _note_choices(parameters, choices, placement)
     if any(path.startswith("model.") for path in placement.fields):
         placement.fields = {"model.kind": "mlp", **placement.fields}
     return placement
+
+
+def _note_choices(parameters: Iterable[Theirs], choices: Choices, placement: Placement) -> None:
+    """Say what a user takes in another way than the file has it."""
+    for theirs in parameters:
+        if is_left_out(theirs.name, choices):
+            continue
+        said = [f"is {choices.meanings[theirs.name]} here"] if theirs.name in choices.meanings else []
+        said += [f"has the one value {choices.values[theirs.name]}"] if theirs.name in choices.values else []
+        if said:
+            placement.note(theirs, f"{' and '.join(said)}, as you said")
 
 
 def check_choices(choices: Choices, names: Iterable[str]) -> None:
@@ -87,9 +102,12 @@ def _by_meaning(
     """Each hyperparameter by what it means here; the units of layers, and what else is of single layers."""
     known: dict[str, Theirs] = {}
     units: list[Theirs] = []
-    of_layers: list[OfLayer] = []
+    parameters = [theirs for theirs in parameters if not is_left_out(theirs.name, choices)]
+    of_layers = mapped_layers(parameters, choices.meanings)
+    mapped = {each.theirs.name for each in of_layers}
+    unknown: list[Theirs] = []
     for theirs in parameters:
-        if is_left_out(theirs.name, choices):
+        if theirs.name in mapped:
             continue
         if theirs.name in choices.values:
             theirs = replace(theirs, values=choices.values[theirs.name])  # noqa: PLW2901
@@ -100,15 +118,20 @@ def _by_meaning(
         if ours is None and (of_layer := read_layer(theirs)) is not None:
             of_layers.append(of_layer)
         elif ours is None:
-            _without_meaning(theirs, placement)
+            unknown.append(theirs)
         elif ours == "hidden_units" and (not units or _are_layers([*units, theirs])):
             units.append(theirs)
         elif ours in known or ours == "hidden_units":
             first = known[ours].name if ours in known else units[0].name
-            placement.refuse(theirs, f"stands for {ours}, as {first} does, and a study has one; leave one of them out")
+            placement.refuse(
+                theirs,
+                f"stands for {ours}, as {first} does, and a study has one; leave one of them out",
+                leaving_out(theirs.name),
+            )
         else:
             known[ours] = theirs
             placement.meanings[theirs.name] = ours
+    refuse_unknown(unknown, known, placement)
     if len(of_layers) == 1 and of_layers[0].ours not in known:
         [only] = of_layers
         known[only.ours] = only.theirs
@@ -121,16 +144,3 @@ def _by_meaning(
 def _are_layers(units: Sequence[Theirs]) -> bool:
     numbers = [layer_of(each.name) for each in units]
     return None not in numbers and len(set(numbers)) == len(numbers)
-
-
-def _without_meaning(theirs: Theirs, placement: Placement) -> None:
-    names = endings(theirs.name)
-    reason = next((KNOWN_REASONS[name] for name in names if name in KNOWN_REASONS), None)
-    if reason is not None:
-        placement.refuse(theirs, reason)
-    elif theirs.values is False or theirs.values == (False,):
-        placement.note(theirs, "is off there, and is not read")
-    elif not isinstance(theirs.values, Mapping | tuple) and not LAUNCHING.isdisjoint(names):
-        placement.note(theirs, "says how a program is started, shown or given its data, and is not read")
-    else:
-        placement.refuse(theirs, "no hyperparameter here has this name; say which it is, or leave it out")

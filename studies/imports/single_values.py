@@ -8,6 +8,7 @@ from typing import Any, get_args
 from studies.frozen_model import FrozenModel
 from studies.imports.imported import Theirs
 from studies.imports.names import layer_of, normalize
+from studies.imports.options import fixing, leaving_out, mapping
 from studies.imports.placement import Placement, without_repeats
 from studies.spec.model import Activation
 from studies.spec.optimizer import AdamSpec, AdamWSpec, RmspropSpec, SgdSpec
@@ -19,6 +20,7 @@ _OPTIONS = ("momentum", "nesterov", "beta_1", "beta_2", "epsilon", "rho")
 _SCHEDULES = {"none": "constant", "constant": "constant"} | dict.fromkeys(
     ("cosine", "cosine_annealing", "cosine_decay", "cosine_annealing_lr", "cosineannealinglr"), "cosine"
 )
+_CLASS_WEIGHTS = {"balanced": "balanced", "none": "none"}
 _UNITS, _MOST_LAYERS = 64, 16
 
 
@@ -34,6 +36,8 @@ def place_single_values(known: Mapping[str, Theirs], units: Sequence[Theirs], pl
     if "folds" in known and (folds := placement.single(known["folds"])) is not None:
         placement.put("resampling.kind", "kfold", known["folds"])
         placement.put("resampling.folds", folds, known["folds"])
+    if "class_weights" in known:
+        _place_named("training.class_weights", known["class_weights"], _CLASS_WEIGHTS, placement)
     if "seed" in known:
         _place_seed(known["seed"], placement)
 
@@ -44,7 +48,8 @@ def _place_seed(theirs: Theirs, placement: Placement) -> None:
         placement.refuse(
             theirs,
             "several seeds repeat the same params, and a study repeats those of its best trial by itself "
-            f"(budget.best_seeds), or all with resampling.kind: repeated_kfold; --fix {theirs.name}=0",
+            "(budget.best_seeds), or all with resampling.kind: repeated_kfold",
+            fixing(theirs.name, 0),
         )
     else:
         placement.put("seed", placement.single(theirs), theirs)
@@ -58,7 +63,8 @@ def _place_named(path: str, theirs: Theirs, names: Mapping[str, str], placement:
     ours = names.get("none" if value is None else normalize(str(value)))
     if ours is None:
         right = ", ".join(dict.fromkeys(names.values()))
-        placement.refuse(theirs, f"{value!r:.60} does not exist here; --fix {theirs.name}=… takes one of {right}")
+        first = fixing(theirs.name, next(iter(names.values())))
+        placement.refuse(theirs, f"{value!r:.60} does not exist here, but {right}; take one", first)
     else:
         placement.put(path, ours, theirs)
     return ours
@@ -69,8 +75,10 @@ def _place_architecture(known: Mapping[str, Theirs], units: Sequence[Theirs], pl
         _place_named("model.activation", known["activation"], _ACTIVATIONS, placement)
     if "batch_norm" in known and (value := placement.single(known["batch_norm"])) is not None:
         placement.put("model.batch_norm", bool(value) if value in (0, 1) else value, known["batch_norm"])
-    sizes = [placement.single(each) for each in sorted(units, key=lambda each: (layer_of(each.name) or 0, each.name))]
+    units = sorted(units, key=lambda each: (layer_of(each.name) or 0, each.name))
     layers = placement.single(known["hidden_layers"]) if "hidden_layers" in known else None
+    units = _of_layers_there(units, layers, known.get("hidden_layers"), placement)
+    sizes = [placement.single(each) for each in units]
     if None in sizes:
         return
     theirs = units[0] if units else known.get("hidden_layers")
@@ -80,10 +88,27 @@ def _place_architecture(known: Mapping[str, Theirs], units: Sequence[Theirs], pl
         sizes, layers = [list(layers)], None  # `hidden_layers: {value: [128, 64]}` are units
     if isinstance(layers, int) and layers > _MOST_LAYERS:
         placement.refuse(
-            known["hidden_layers"], f"{layers} layers are many; --map {theirs.name}=hidden_units for units"
+            known["hidden_layers"],
+            f"{layers} layers are many; where they are units",
+            mapping(known["hidden_layers"].name, "hidden_units"),
         )
     elif (hidden := _hidden_units(sizes, layers, theirs, placement)) is not None:
         placement.put("model.hidden_units", hidden, theirs)
+
+
+def _of_layers_there(
+    units: Sequence[Theirs], layers: Any, counted: Theirs | None, placement: Placement
+) -> Sequence[Theirs]:
+    """The units of the layers that there are; those of further layers are said, and not taken."""
+    count = counted.best if layers is None and counted is not None else layers
+    if type(count) is not int or len(units) < 2 or count < 1:
+        return units
+    if count > len(units) and layers is not None and counted is not None:
+        reason = f"{count} layers, and units of {len(units)}"
+        placement.refuse(counted, reason, fixing(counted.name, len(units)))
+    for each in units[count:]:
+        placement.note(each, f"is of a layer more than the {count} that there are; not taken")
+    return units[:count]
 
 
 def _hidden_units(sizes: list[Any], layers: Any, theirs: Theirs, placement: Placement) -> list[Any] | None:
@@ -102,23 +127,25 @@ def _hidden_units(sizes: list[Any], layers: Any, theirs: Theirs, placement: Plac
 
 def _place_optimizer(known: Mapping[str, Theirs], placement: Placement) -> None:
     name: str | None = "adam"
+    offered: str | None = name
     if "optimizer" in known:
         name = _place_named("training.optimizer.name", known["optimizer"], _OPTIMIZERS, placement)
+        offered = name or _OPTIMIZERS.get(normalize(str(known["optimizer"].shown)))
     for option in (option for option in _OPTIONS if option in known):
-        _place_option(name, option, known[option], placement)
+        _place_option(offered, option, known[option], placement)
     if "weight_decay" in known:
         _place_weight_decay(name, known["weight_decay"], placement)
 
 
 def _place_option(optimizer: str | None, option: str, theirs: Theirs, placement: Placement) -> None:
-    value = placement.single(theirs)
-    if value is None or optimizer is None:
+    if optimizer is None:
         return
-    if option in _SPECS[optimizer].model_fields:
+    if option not in _SPECS[optimizer].model_fields:
+        reason = f"the optimizer is {optimizer}, which has no {option}; leave it out"
+        placement.refuse(theirs, reason, leaving_out(theirs.name))
+    elif (value := placement.single(theirs)) is not None:
         placement.fields.setdefault("training.optimizer.name", optimizer)
         placement.put(f"training.optimizer.{option}", value, theirs)
-    else:
-        placement.refuse(theirs, f"the optimizer is {optimizer}, which has no {option}; leave it out")
 
 
 def _place_weight_decay(optimizer: str | None, theirs: Theirs, placement: Placement) -> None:
@@ -133,4 +160,5 @@ def _place_weight_decay(optimizer: str | None, theirs: Theirs, placement: Placem
         "is no L2 penalty in every program: AdamW and Keras' optimizers shrink the weights themselves, apart from the "
         f"loss. If yours adds it to the gradient, as PyTorch's SGD and Adam do, --map {theirs.name}=l2/2 (½·λ·Σw²); if "
         f"it is the λ of Keras' L2, --map {theirs.name}=l2; one value is AdamW's own with --fix optimizer=adamw",
+        mapping(theirs.name, "l2/2"),
     )

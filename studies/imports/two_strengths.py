@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from studies.imports.imported import Theirs
+from studies.imports.options import leaving_out
 from studies.imports.placement import Placement
 
 
@@ -85,5 +86,9 @@ def _spans(
     """The span of each strength; None, and a refusal, where the values of one are no strengths."""
     spans = {name: Span.of(notation) for name, notation in notations.items()}
     for name in (name for name, span in spans.items() if span is None):
-        placement.refuse(strengths[name], "has values that are no strengths; a strength is a number from 0")
+        placement.refuse(
+            strengths[name],
+            "has values that are no strengths; a strength is a number from 0",
+            leaving_out(strengths[name].name),
+        )
     return None if None in spans.values() else {name: span for name, span in spans.items() if span is not None}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from studies.imports.imported import Choices
-from studies.imports.metrics import objective_of
+from studies.imports.metrics import measure_of, objective_of
+from studies.imports.options import leaving_out, mapping
 from studies.imports.placement import Placement
 from studies.objectives import OBJECTIVES, ObjectiveName
 from studies.spec.name import is_name, normalize
@@ -53,7 +54,9 @@ def _list_ranges(placement: Placement) -> None:
             placement.fields[path] = list(range(value["low"], value["high"] + 1))
         else:
             placement.refuse(
-                placement.sources[path], "a grid takes each of some values; write `values: […]`, or `method: random`"
+                placement.sources[path],
+                "a grid takes each of some values; write `values: […]`, or leave the method out for the default, tpe",
+                leaving_out("method"),
             )
 
 
@@ -80,21 +83,31 @@ def place_metric(sweep: Mapping[str, Any], choices: Choices, placement: Placemen
         return
     name = metric.get("name") if isinstance(metric, Mapping) else None
     if not isinstance(name, str):
-        placement.refuse("metric", "has no name; write `metric: {name: val_loss, goal: minimize}`")
+        placement.refuse(
+            "metric", "has no name; write `metric: {name: val_loss, goal: minimize}`", leaving_out("metric")
+        )
         return
     for option in metric:
         if option not in {"name", "goal"} and f"metric.{option}" not in choices.leave_out:
-            placement.refuse(f"metric.{option}", _why_no_option(str(option)))
+            placement.refuse(f"metric.{option}", _why_no_option(str(option)), leaving_out(f"metric.{option}"))
     objective, reason = objective_of(name)
     mapped = choices.meanings.get(name)
     if mapped is not None:
         objective, reason = (mapped, "") if mapped in OBJECTIVES else (None, _no_objective(mapped))
     if objective is None:
-        placement.refuse("metric.name", f"{name}: {reason}")
+        placement.refuse("metric.name", f"{name}: {reason}", mapping(name, _likely_objective(name, metric)))
         return
     _check_goal(metric, name, objective, choices, placement)
     placement.fields["objectives"] = [objective]
     placement.sources["objectives"] = "metric"
+
+
+def _likely_objective(name: str, metric: Mapping[str, Any]) -> str:
+    direction = metric.get("goal", "minimize")
+    measure = measure_of(name)
+    if measure is not None and OBJECTIVES[measure].direction == direction:
+        return measure
+    return "val_accuracy" if direction == "maximize" else "val_loss"
 
 
 def _no_objective(name: str) -> str:
@@ -116,6 +129,7 @@ def _check_goal(
         placement.refuse(
             "metric.goal",
             f"is {goal!r:.40}{default}, and {objective} is to {direction}; write goal: {direction}, or leave it out",
+            leaving_out("metric.goal"),
         )
     if "best" in name.lower():
         placement.note(

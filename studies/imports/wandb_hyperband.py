@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from studies.imports.imported import Choices
+from studies.imports.options import leaving_out
 from studies.imports.placement import Placement
 
 
@@ -17,15 +18,24 @@ def place_early_terminate(sweep: Mapping[str, Any], choices: Choices, placement:
         return
     options = early if isinstance(early, Mapping) else {"type": early}
     if options.get("type") != "hyperband":
-        placement.refuse("early_terminate.type", f"{options.get('type')!r:.40} is none of W&B's; it has hyperband")
+        placement.refuse(
+            "early_terminate.type",
+            f"{options.get('type')!r:.40} is none of W&B's; it has hyperband",
+            leaving_out("early_terminate"),
+        )
         return
     options = {name: value for name, value in options.items() if f"early_terminate.{name}" not in choices.leave_out}
     for name in options.keys() - {"type", "min_iter", "max_iter", "s", "eta", "strict"}:
-        placement.refuse(f"early_terminate.{name}", "is no option of W&B's hyperband; leave it out")
+        placement.refuse(
+            f"early_terminate.{name}",
+            "is no option of W&B's hyperband; leave it out",
+            leaving_out(f"early_terminate.{name}"),
+        )
     if options.get("strict") is False:
         placement.refuse(
             "early_terminate.strict",
             "a pruner here judges by the value at the epoch, as strict: true does; leave it out",
+            leaving_out("early_terminate.strict"),
         )
     _place_halving(options, placement)
 
@@ -33,7 +43,11 @@ def place_early_terminate(sweep: Mapping[str, Any], choices: Choices, placement:
 def _place_halving(options: Mapping[str, Any], placement: Placement) -> None:
     eta = options.get("eta", 3)
     if not _is_number(eta) or eta < 2 or eta != int(eta):
-        placement.refuse("early_terminate.eta", f"{eta!r:.40} is no whole number of at least 2; 3 is W&B's default")
+        placement.refuse(
+            "early_terminate.eta",
+            f"{eta!r:.40} is no whole number of at least 2; 3 is W&B's default",
+            leaving_out("early_terminate.eta"),
+        )
         return
     first = _first_band(options, int(eta), placement)
     if first is None:
@@ -58,15 +72,27 @@ def _first_band(options: Mapping[str, Any], eta: int, placement: Placement) -> i
     for name in ("max_iter", "min_iter"):
         value = options.get(name)
         if value is not None and (type(value) is not int or not 1 <= value <= 1_000_000):
-            placement.refuse(f"early_terminate.{name}", f"{value!r:.40} is no whole number from 1 to 1,000,000")
+            placement.refuse(
+                f"early_terminate.{name}",
+                f"{value!r:.40} is no whole number from 1 to 1,000,000",
+                leaving_out("early_terminate"),
+            )
             return None
     if options.get("max_iter") is None:
         if options.get("min_iter") is None:
-            placement.refuse("early_terminate", "has neither min_iter nor max_iter; write min_iter, the first epoch")
+            placement.refuse(
+                "early_terminate",
+                "has neither min_iter nor max_iter; write min_iter, the first epoch",
+                leaving_out("early_terminate"),
+            )
         return options.get("min_iter")
     brackets = options.get("s", 1)
     if not _is_number(brackets) or not 1 <= brackets <= 100:
-        placement.refuse("early_terminate.s", f"{brackets!r:.40} is no number of brackets, from 1 to 100")
+        placement.refuse(
+            "early_terminate.s",
+            f"{brackets!r:.40} is no number of brackets, from 1 to 100",
+            leaving_out("early_terminate"),
+        )
         return None
     band = options["max_iter"] / eta
     for _ in range(int(brackets) - 1):

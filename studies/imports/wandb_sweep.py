@@ -14,6 +14,7 @@ from studies.errors import FieldError, InvalidImportError
 from studies.imports import checking
 from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import NO_CHOICES, Choices, Imported, LeftOut, Theirs
+from studies.imports.options import leaving_out
 from studies.imports.placement import Placement
 from studies.imports.placing import check_choices, is_left_out, left_out, place
 from studies.imports.wandb_command import flags_of
@@ -109,21 +110,27 @@ def _read_parameters(parameters: Mapping[str, Any], choices: Choices, refused: l
             continue
         if not isinstance(config, Mapping):
             refused.append(
-                LeftOut(name, "is no parameter of a sweep; write `value: …`, `values: […]` or `min` and `max`")
+                LeftOut(
+                    name,
+                    "is no parameter of a sweep; write `value: …`, `values: […]` or `min` and `max`",
+                    leaving_out(name),
+                )
             )
             continue
         ignored = frozenset(part for part in _DROPPABLE if f"{name}.{part}" in choices.leave_out)
         try:
             yield Theirs(name, read_values(config, ignored))
         except DistributionError as error:
-            refused.append(LeftOut(f"{name}.{error.part}" if error.part else name, str(error)))
+            refused.append(error.refusal_of(name))
 
 
 def _place_fields(document: Mapping[str, Any], choices: Choices, placement: Placement) -> None:
     """Put what stands beside the parameters."""
     for name in document:
         if not is_left_out(str(name), choices) and name not in _READ | _LAUNCHING:
-            placement.refuse(str(name), "is no field of a sweep that has a meaning here; leave it out")
+            placement.refuse(
+                str(name), "is no field of a sweep that has a meaning here; leave it out", leaving_out(str(name))
+            )
     given = {name: value for name, value in document.items() if not is_left_out(str(name), choices)}
     started = [name for name in given if name in _LAUNCHING]
     if started:

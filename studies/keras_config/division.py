@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from studies.array import Array
 from studies.keras_config.errors import ConfigError
@@ -20,9 +22,14 @@ _MAX_VALUES = 4_000_000  # of all inputs together, each of which is followed thr
 class Span:
     """Values of a row, from `first` to before `end`."""
 
-    first: int
-    end: int
-    code: bool = False  # they are 0 or 1, one for each level of a category, and the model takes the level's number
+    first: Annotated[int, Field(description="The first value's place, from 0.")]
+    end: Annotated[int, Field(description="The place after the last.")]
+    code: Annotated[
+        bool,
+        Field(
+            description="Each value is 0 or 1, one for each level of a category; the model takes the level's number."
+        ),
+    ] = False
 
     @property
     def size(self) -> int:

@@ -63,10 +63,11 @@ def test_a_file_is_the_data_and_its_target_is_guessed_or_named(folder: Path) -> 
 def test_a_refusal_names_each_part_and_the_ways_out_and_writes_nothing(folder: Path) -> None:
     done = imported(folder)
     assert done.returncode == 2
-    first, second, last = done.stderr.splitlines()
+    first, second, ways, offered = done.stderr.splitlines()
     assert first.startswith("regsweep: heads: no hyperparameter here has this name")
     assert second.startswith("regsweep: optim: is searched there")
-    assert all(option in last for option in ("--leave-out", "--map", "--fix"))
+    assert all(option in ways for option in ("--leave-out", "--map", "--fix"))
+    assert offered == "regsweep: For instance, add to the command: --leave-out heads --fix optim=adam"
     assert not (folder / "study.yaml").exists()
 
 

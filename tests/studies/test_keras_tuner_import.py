@@ -22,6 +22,7 @@ from studies.imports.keras_tuner_files import read_search
 from studies.imports.keras_tuner_space import read_entries, read_theirs
 from tests.studies.documents import JSON
 from tests.studies.imports import keras_tuner_spaces as spaces
+from tests.studies.imports.offers import accept_offers
 from tests.studies.imports.training import train_two
 
 CANCER, DIABETES = ({"kind": "builtin", "name": name} for name in ("breast_cancer", "diabetes"))
@@ -152,6 +153,11 @@ def test_what_a_user_says_makes_a_study_that_searches_the_same(projects: dict[st
     assert made.study["space"] == case.space
     for field_name, value in case.others.items():
         assert made.study[field_name] == value
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_the_refusals_of_a_search_offer_makes_a_study(projects: dict[str, spaces.Project], name: str) -> None:
+    accept_offers(lambda choices: imported(projects[name], name, choices))
 
 
 @pytest.mark.slow

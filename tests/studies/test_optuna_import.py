@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from studies.imports.optuna_study import OptunaStudy, from_distributions, import
 from studies.imports.peer_trials import PeerTrial
 from tests.studies.documents import JSON, SPACES
 from tests.studies.imports import optuna_spaces as spaces
+from tests.studies.imports.offers import accept_offers
 from tests.studies.imports.training import train_two
 
 CANCER = {"kind": "builtin", "name": "breast_cancer"}
@@ -52,7 +54,7 @@ CASES = {
         {"model": {"kind": "mlp", "hidden_units": [64], "activation": "relu"}, "name": "tabular_network"},
     ),
     "layer_by_layer": Case(
-        {"n_layers", "n_units_l0", "n_units_l1", "n_units_l2"},
+        {"n_layers", "n_units_l0"},
         {
             "scope": "per_layer",
             "layers": [OF_LAYER, OF_LAYER],
@@ -130,6 +132,11 @@ def test_what_a_user_says_makes_a_study_that_searches_the_same(name: str) -> Non
     assert made.study["space"] == case.space
     for field_name, value in case.others.items():
         assert made.study[field_name] == value
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_the_refusals_of_a_search_offer_makes_a_study(name: str) -> None:
+    accept_offers(lambda choices: import_study(search(name), CANCER, choices))
 
 
 @pytest.mark.slow
@@ -217,6 +224,44 @@ def test_a_trial_of_another_network_or_without_a_value_is_not_tried() -> None:
     [said] = [note.reason for note in made.notes if note.name == "trials"]
     assert said.startswith("the params of the best 1 of 4 complete ones (of 6) are tried first")
     assert "2 of the best do not fit" in said
+
+
+def test_a_trial_of_another_penalty_is_not_tried() -> None:
+    kinds = json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": ["l1", "l2", "dropout"]}})
+    study = OptunaStudy(
+        None,
+        {"reg_type": [kinds], "strength": [{"type": "float", "low": 0.001, "high": 0.5, "log": True}]},
+        trials=[
+            PeerTrial({"reg_type": "l1", "strength": 0.2}, (0.1,)),
+            PeerTrial({"reg_type": "dropout"}, (0.2,)),
+            PeerTrial({"reg_type": "l2", "strength": 0.1}, (0.3,)),
+        ],
+    )
+    made = import_study(study, CANCER, Choices(meanings={"strength": "lambda"}, values={"reg_type": "l2"}), trials=9)
+    assert made.study["warm_start"] == {"enqueue": [{"lambda": 0.1}]}
+
+
+def test_there_are_as_many_layers_as_the_study_says_and_one_may_be_said_of_each() -> None:
+    whole, real = {"type": "int", "low": 8, "high": 64}, {"type": "float", "low": 1e-6, "high": 0.1, "log": True}
+    layers = range(3)
+    study = OptunaStudy(
+        None,
+        {
+            "n_layers": [{"type": "int", "low": 1, "high": 3}],
+            **{f"n_units_l{layer}": [whole] for layer in layers},
+            **{f"weight_decay_l{layer}": [real] for layer in layers},
+        },
+        trials=[PeerTrial({"n_layers": 1, "n_units_l0": 8, "weight_decay_l0": 0.01}, (0.1,))],
+    )
+    decays = {f"weight_decay_l{layer}": "l2" for layer in layers}
+    one = import_study(study, CANCER, Choices(meanings=decays, values={"n_layers": 1, "n_units_l0": 8}))
+    assert one.study["model"]["hidden_units"] == [8]
+    assert one.study["warm_start"] == {"enqueue": [{"lambda": 0.01}]}
+    units = {"n_layers": 2, "n_units_l0": 8, "n_units_l1": 16}
+    two = import_study(study, CANCER, Choices(meanings=decays, values=units))
+    assert two.study["model"]["hidden_units"] == [8, 16]
+    assert [layer["regularizer"] for layer in two.study["space"]["layers"]] == ["l2", "l2"]
+    assert {"n_units_l2", "weight_decay_l2"} <= {note.name for note in two.notes}
 
 
 # Objectives

@@ -167,4 +167,22 @@ CASES = {
         },
         Choices(frozenset({"lr.probabilities", "label_smoothing", "metric.goal"})),
     ),
+    "dotted_names": Case(
+        {
+            "model.optimizer.lr", "model.optimizer.weight_decay", "model.net.lin1_size", "model.net.lin2_size",
+            "trainer.gradient_clip_val",
+        },
+        {
+            "space.dropout": {"low": 0.0, "high": 0.6},
+            "space.lambda": [0.0, 1e-5, 1e-4],
+            "model.hidden_units": [128, 64],
+            "training.class_weights": "balanced",
+            "budget.epochs": 20,
+        },
+        Choices(
+            frozenset({"trainer.gradient_clip_val"}),
+            {"model.optimizer.weight_decay": "l2"},
+            {"model.optimizer.lr": 0.01, "model.net.lin1_size": 128, "model.net.lin2_size": 64},
+        ),
+    ),
 }  # fmt: skip
