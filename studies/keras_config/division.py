@@ -8,7 +8,7 @@ from math import prod
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictInt
 
 from studies.array import Array
 from studies.keras_config.errors import ConfigError
@@ -22,13 +22,11 @@ _MAX_VALUES = 4_000_000  # of all inputs together, each of which is followed thr
 class Span:
     """Values of a row, from `first` to before `end`."""
 
-    first: Annotated[int, Field(description="The first value's place, from 0.")]
-    end: Annotated[int, Field(description="The place after the last.")]
+    first: Annotated[StrictInt, Field(description="The first value's place, from 0.")]
+    end: Annotated[StrictInt, Field(description="The place after the last.")]
     code: Annotated[
-        bool,
-        Field(
-            description="Each value is 0 or 1, one for each level of a category; the model takes the level's number."
-        ),
+        StrictBool,
+        Field(description="Each is 0 or 1, one for each level of a category, whose number the model takes."),
     ] = False
 
     @property

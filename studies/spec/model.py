@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, StrictBool, WithJsonSchema, model_validator
 
-from studies.frozen_model import AtMost, FrozenModel
+from studies.frozen_model import FEW_FIELDS, AtMost, FrozenModel
 from studies.keras_config import input_columns, reading, sizes, start_weights
 from studies.keras_config.division import Division, Span, Spans
 from studies.keras_config.dropout import insert_dropout
@@ -143,7 +143,7 @@ class KerasSpec(FrozenModel):
         "those of its own name.",
     )
     positions: Annotated[
-        Mapping[_InputName, Annotated[tuple[Span, ...], AtMost(MAX_NAMED), Field(min_length=1)]],
+        Mapping[_InputName, Annotated[tuple[Annotated[Span, FEW_FIELDS], ...], AtMost(MAX_NAMED), Field(min_length=1)]],
         AtMost(reading.MAX_INPUTS),
     ] = Field(
         default_factory=dict, description="Where in a row the values of each input stand; filled in by the service."
