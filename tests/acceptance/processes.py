@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -135,6 +136,12 @@ def _answers(server: Server) -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port below those that the kernel gives to whoever asks for any: nobody takes it before the server does.
+
+    A server of another test that took it would answer in this one's place.
+    """
+    while True:
+        with socket.socket() as listener, suppress(OSError):
+            port = secrets.choice(range(10_000, 30_000))
+            listener.bind(("127.0.0.1", port))
+            return port
