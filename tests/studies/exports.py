@@ -18,6 +18,7 @@ def export(folder: Path, data: PreparedData, outputs: int, activation: str | Non
 
     from studies.training.trial_model import save_model
 
+    keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input(data.input_shape), keras.layers.Flatten(), keras.layers.Dense(outputs, activation)]
     )

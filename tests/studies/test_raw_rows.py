@@ -58,6 +58,13 @@ def rows_of(model: RawModel, columns: Mapping[str, Sequence[Any]]) -> dict[str, 
     return {each.column.replace("/", "_"): values(columns[each.column], each.dtype) for each in model.inputs}
 
 
+@pytest.fixture(autouse=True)
+def weights_from_one_seed() -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+
+
 def check_same(outputs: Mapping[str, Any], expected: Predictions, deviation: float = 1.0) -> None:
     if expected.probabilities is None:
         assert np.asarray(outputs["value"]).dtype == np.float64
