@@ -13,7 +13,7 @@ from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House, serving
 from tests.acceptance.studies import SLOW_EPOCHS, document, ended, finished, ran_exactly, read, slow, submit, trials
 
-EPOCHS = 25_000  # of a training that is caught on its way, seconds after its program is compiled
+EPOCHS = 10_000  # of a training that is caught on its way
 
 pytestmark = pytest.mark.xdist_group("lifetimes")
 
@@ -63,7 +63,11 @@ def test_a_study_that_is_paused_killed_and_restarted_has_the_table_of_one_that_w
         shown = server.api.get(read(server.api, name)["dashboard"].replace("/dashboard/", "/api/")).json()["trials"]
         return max((value["step"] for trial in shown for value in trial["intermediate_values"]), default=0)
 
-    plain = document("calm", 2, EPOCHS, reproducible=True, space={"patience": EPOCHS}, training={"lanes": 2})
+    # Enough steps that it is caught on its way.
+    space, data = {"patience": EPOCHS, "batch_size": 8}, {"kind": "builtin", "name": "breast_cancer"}
+    model = {"kind": "mlp", "hidden_units": [32, 32]}
+    changes = {"dataset": data, "model": model, "space": space, "training": {"lanes": 2}}
+    plain = document("calm", 2, EPOCHS, reproducible=True, **changes)
     house.environment["REGSWEEP_CHECKPOINT_SECONDS"] = "0.2"
     with serving(house, workers=1) as server:
         submit(server.api, plain)
