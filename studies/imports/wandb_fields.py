@@ -11,6 +11,7 @@ from studies.imports.options import leaving_out, mapping
 from studies.imports.placement import Placement
 from studies.objectives import OBJECTIVES, ObjectiveName
 from studies.spec.name import is_name, normalize
+from studies.spec.parameter import MAX_CHOICES
 
 _TPE = (
     "bayes is a Gaussian process in W&B, and Optuna's TPE here, which takes choices as well; `sampler: gp` is the "
@@ -51,6 +52,11 @@ def _list_ranges(placement: Placement) -> None:
         if not path.startswith("space.") or not isinstance(value, dict):
             continue
         if type(value["low"]) is int and not value.get("log"):
+            count = value["high"] - value["low"] + 1
+            if count > MAX_CHOICES:  # before they are listed, for there may be any number
+                said = f"has {count:,} values, and a grid here takes at most {MAX_CHOICES:,} of each; write fewer"
+                placement.refuse(placement.sources[path], said, leaving_out("method"))
+                continue
             placement.fields[path] = list(range(value["low"], value["high"] + 1))
         else:
             placement.refuse(

@@ -142,6 +142,11 @@ def test_a_switch_that_is_off_is_told() -> None:
         ({"metrics": []}, "metrics", "no field of a sweep"),
         ({"parameters": None}, "parameters", "are missing"),
         ({"method": "grid", "parameters": {"dropout": {"min": 0.1, "max": 0.2}}}, "dropout", "--leave-out method"),
+        (
+            {"method": "grid", "parameters": {"patience": {"min": 1, "max": 10**9}}},
+            "patience",
+            "has 1,000,000,000 values",
+        ),
     ],
 )
 def test_a_field_without_a_meaning_is_refused(fields: dict[str, Any], name: str, message: str) -> None:
