@@ -20,7 +20,8 @@ class Vocabulary:
 
         Where the mask is not first, Keras gives it no index, and it has the one behind the last.
         """
-        while oov in words or oov == mask:  # which Keras allows
+        taken = {*words, mask}
+        while oov in taken:  # which Keras allows
             oov += "_"
         masks = () if mask is None else (mask,)
         if mask_first:
