@@ -79,6 +79,22 @@ def test_early_termination_begins_where_wandb_begins_it(early: dict[str, Any], f
 
 
 @pytest.mark.parametrize(
+    ("early", "unread"),
+    [
+        ({"min_iter": 3, "s": 2}, {"early_terminate.s"}),
+        ({"min_iter": 3, "max_iter": 27, "s": 2}, {"early_terminate.min_iter"}),
+        ({"max_iter": 27, "s": 2}, set()),
+        ({"min_iter": 3}, set()),
+    ],
+)
+def test_an_option_of_early_termination_that_wandb_does_not_read_is_told(
+    early: dict[str, Any], unread: set[str]
+) -> None:
+    made = import_sweep(SMALL | {"early_terminate": {"type": "hyperband", **early}}, CANCER)
+    assert {note.name for note in made.notes if note.name.startswith("early_terminate.")} == unread
+
+
+@pytest.mark.parametrize(
     ("parameters", "name", "message"),
     [
         ({"reg": {"value": 0.1}}, "reg", "nothing says of which"),
