@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from service.api.guard import check_scope
 from service.api.keras_process import REFUSED, SAYS, ran_out_of_memory, run_command
 from service.api.readings import Readings
 from service.api.responses import download_response
 from service.errors import BadRequestError, ConverterMissingError, FileLimitError, ServiceError
 from service.export import ExportFormat, bundle
+from service.scopes import CONVERTS
 from service.storage.artifacts import Artifacts
 from service.storage.records import TrialRecord
 from service.storage.store import Store
@@ -33,14 +35,25 @@ _BODIES: dict[str, Any] = {"application/zip": {}, "application/octet-stream": {}
 #: The bodies of an export, for the OpenAPI document.
 EXPORT_RESPONSES: dict[int | str, dict[str, Any]] = {200: {"content": _BODIES}}
 
-FormatParameter = Annotated[
+_FormatParameter = Annotated[
     ExportFormat,
     Query(
         alias="format",
         description="`zip` holds the model and its preprocessing, for `regsweep predict`; `keras`, `saved-model` (its "
-        "folder as a zip) and `onnx` are one model that takes raw rows and needs nothing of regsweep.",
+        "folder as a zip) and `onnx` are one model that takes raw rows and needs nothing of regsweep. Of these, "
+        "which the server converts, a key needs the scope `submit`.",
     ),
 ]
+
+
+def _asked_format(request: Request, file_format: _FormatParameter = "zip") -> ExportFormat:
+    """The format that a request asks for, and whose key may have it."""
+    if file_format != "zip":
+        check_scope(request.state.key, CONVERTS)
+    return file_format
+
+
+FormatDependency = Annotated[ExportFormat, Depends(_asked_format)]
 
 
 async def export_model(
