@@ -242,6 +242,24 @@ def test_a_worker_reads_a_dataset_anew_for_another_vocabulary(tmp_path: Path) ->
         np.testing.assert_array_equal(found.train.x, expected.train.x)
 
 
+def test_each_row_keeps_its_text_where_others_are_left_out(tmp_path: Path) -> None:
+    columns = people()
+    columns["y"][3] = "rare"
+    (tmp_path / "people.csv").write_text(text(columns))
+    kinds = {"city": "category", "job": "category"}
+    dataset, source = uploaded(tmp_path / "people.csv", columns=kinds, drop_rare_classes=True)
+    spec = study({"kind": "keras", "config": own_model(one=True).to_json()}, dataset)
+    found = prepare(spec.dataset, 0, source=source, lookups=spec.lookups).dataset
+    [lookup] = [each for each in spec.lookups if each.vocabulary is not None]
+    kept = found.kept
+    assert kept is not None
+    assert len(kept) == ROWS - 1
+    cities = pa.array([columns["city"][row] for row in kept])
+    assert lookup.vocabulary is not None
+    expected = text_lookup.find_indices(cities, lookup.vocabulary, None)
+    np.testing.assert_array_equal(found.x[:, lookup.positions[0]], expected)
+
+
 CITY = layer("InputLayer", "city", batch_shape=[None, 1], dtype="string")
 NUMBER = layer("InputLayer", "age", batch_shape=[None, 1])
 OUT = layer("Dense", "out", units=1, activation="sigmoid")
