@@ -170,8 +170,7 @@ def lstm() -> Any:
 
     return keras.Sequential(
         [
-            keras.Input((8, 8, 1)),
-            layers.Reshape((8, 8)),
+            keras.Input((8, 8)),
             layers.TimeDistributed(layers.Dropout(0.1)),
             layers.Bidirectional(layers.LSTM(3, dropout=0.1), name="bidirectional"),
             layers.Dropout(0.1),

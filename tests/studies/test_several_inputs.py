@@ -196,6 +196,39 @@ def test_a_lane_follows_keras_fit_and_keras_counts_as_many_parameters() -> None:
     assert count_parameters(spec) == flowers().count_params()
 
 
+def test_a_model_that_is_called_on_each_input_stays_one_set_of_layers(tmp_path: Path) -> None:
+    """A Siamese model: its tower, which holds another model, is called three times."""
+    import keras
+    from keras import layers
+
+    from studies.training.trial_model import build_plain_model
+
+    given = keras.Input((2,))
+    inner = keras.Sequential([keras.Input((2,)), layers.Dense(4, activation="tanh"), layers.Dropout(0.2)])
+    tower = keras.Model(given, layers.Dense(3)(inner(given)), name="tower")
+    sepal, petal = keras.Input((2,), name="sepal"), keras.Input((2,), name="petal")
+    far = layers.Subtract()([tower(sepal), tower(petal)])
+    joined = layers.Concatenate()([far, tower(layers.Add()([sepal, petal]))])
+    model = keras.Model([sepal, petal], layers.Dense(3, activation="softmax")(joined))
+    model.save(tmp_path / "pair.keras")
+    spec = study(model_file.read(tmp_path / "pair.keras", weights=True), IRIS, inputs={"sepal": SEPAL, "petal": PETAL})
+    assert count_parameters(spec) == model.count_params()
+    assert spec.model.regularized_layers == 2  # the tower's two, each once
+    data = prepare(spec.dataset, 0)
+    rows = data.validation.x
+    ours = build_plain_model(Job(0, spec, spec.space.hyperparameters({}), 1), data)
+    expected = model.predict({"sepal": rows[:, [0, 1]], "petal": rows[:, [3, 2]]}, verbose=0)
+    np.testing.assert_allclose(ours.predict(rows, verbose=0), expected, atol=1e-6)
+    # Some versions of Keras count the call that made a Functional model, and write 1, 2 and 3.
+    text_, counted = model.to_json(), model.to_json()
+    for number in (2, 1, 0):
+        counted = counted.replace(
+            f'"keras_history": ["tower", {number}, 0]', f'"keras_history": ["tower", {number + 1}, 0]'
+        )
+    assert counted != text_
+    assert read_graph(canonicalize(counted)) == read_graph(canonicalize(text_))
+
+
 @pytest.mark.parametrize("engine", ["fit", "lanes"])
 def test_arrays_by_name_are_trained_exported_and_predicted_raw(engine: str, tmp_path: Path) -> None:
     spec, source = house_study(tmp_path)
