@@ -141,6 +141,16 @@ def test_what_lanes_would_train_otherwise_is_left_to_fit(name: str, why: str) ->
     assert why in obstacle
 
 
+def test_images_that_are_rescaled_behind_their_augmentation_come_as_they_stand() -> None:
+    import keras
+    from keras import layers
+
+    augment = keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.1)], name="augment")
+    x = layers.Rescaling(1 / 16)(augment(given := keras.Input((8, 8, 1))))
+    spec = spec_of(IMAGES, keras.Model(given, layers.Dense(10, activation="softmax")(layers.Flatten()(x))))
+    assert set(np.unique(prepare(spec.dataset, 0, lookups=spec.lookups).train.x)) == set(range(17))
+
+
 @pytest.mark.parametrize("name", IN_LANES)
 def test_a_lane_follows_keras_fit(name: str) -> None:
     dataset, model, _ = OWN_MODELS[name]
