@@ -16,8 +16,8 @@ from studies.datasets.catalog import Source
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare, prepare_folds
 from studies.errors import DatasetError, InvalidSpecError, InvalidTableError
-from studies.keras_config.division import divide
-from studies.keras_config.input_columns import InputColumn, find_spans
+from studies.keras_config.division import Span, divide
+from studies.keras_config.input_columns import InputColumn, InputError, find_spans
 from studies.keras_config.reading import canonicalize, read_graph
 from studies.models.size import count_parameters
 from studies.models.snippet import snippet
@@ -150,6 +150,21 @@ def test_each_input_gets_its_columns_in_the_order_that_was_asked_for(data: st.Da
     for call in read_graph(text_, spans).calls[: len(asked)]:
         _, of_input, shape = call.arguments
         np.testing.assert_array_equal(Cut(of_input, shape, name=call.layer)(rows), found[call.layer])
+
+
+def test_an_array_whose_name_begins_as_anothers_takes_its_own_columns() -> None:
+    """Of the arrays `x` and `x1`, `x10` is of the second; where no array is called `x1`, it is the eleventh of `x`."""
+    columns = [InputColumn(name, (1,)) for name in ("x10", "x11", "x0", "x1", "x2")]
+    inputs = [layer("InputLayer", name, batch_shape=[None, size]) for name, size in (("x", 2), ("x1", 2))]
+    out = called(layer("Dense", "out", units=1), "joined")
+    config = functional(*inputs, called(layer("Concatenate", "joined"), "x", "x1"), out)
+    config["config"]["layers"] = config["config"]["layers"][1:]
+    config["config"]["input_layers"] = [[name, 0, 0] for name in ("x", "x1")]
+    graph = read_graph(canonicalize(config))
+    found = find_spans(graph, {}, [each for each in columns if each.name != "x1"])
+    assert found == (("x", (Span(2, 4),)), ("x1", (Span(0, 2),)))
+    with pytest.raises(InputError, match="'x0', 'x1', 'x2', 'x10', 'x11' give"):
+        find_spans(graph, {"x1": ["x0", "x2"]}, columns)
 
 
 @pytest.mark.parametrize("engine", ["fit", "lanes"])
