@@ -55,6 +55,20 @@ _RESIZING = {
     "fill_value": Argument(ignored, 0.0),
     "antialias": Argument(boolean, False),
 }
+#: Of layers that turn or move images at random while a model trains.
+_MOVED = {
+    "fill_mode": Argument(choice("reflect", "wrap", "constant", "nearest"), "reflect"),
+    "interpolation": Argument(choice("bilinear", "nearest"), "bilinear"),
+    "fill_value": Argument(number(), 0.0),
+    "data_format": DATA_FORMAT,
+}
+#: Of layers that change how bright the values of images are: these stay as they stand in the data.
+_BRIGHTNESS = {
+    "factor": required(numbers(-1, 2)),
+    "value_range": Argument(numbers(max_length=2), (0, 255)),
+    "data_format": Argument(ignored),  # no argument of theirs
+}
+_FACTOR = numbers(-10, 2)
 _DEPTH, _GROUPS = Argument(integer(1, 1024), 1), Argument(integer(), 1)
 _GATES = Argument(activation, "sigmoid")
 _BATCH_NORMALIZATION = {
@@ -177,6 +191,15 @@ LAYERS: Mapping[str, LayerKind] = {
     ),
     "Resizing": plain(**_IMAGE_SIZE, **_RESIZING),
     "CenterCrop": plain(**_IMAGE_SIZE),
+    "RandomFlip": plain(
+        mode=Argument(choice("horizontal_and_vertical", "horizontal", "vertical"), "horizontal_and_vertical"),
+        data_format=DATA_FORMAT,
+    ),
+    "RandomRotation": plain(factor=required(_FACTOR), **_MOVED),
+    "RandomZoom": plain(height_factor=required(_FACTOR), width_factor=Argument(optional(_FACTOR), None), **_MOVED),
+    "RandomTranslation": plain(height_factor=required(_FACTOR), width_factor=required(_FACTOR), **_MOVED),
+    "RandomContrast": plain(**_BRIGHTNESS),
+    "RandomBrightness": plain(**_BRIGHTNESS),
     "Discretization": plain(
         bin_boundaries=required(numbers()),
         num_bins=Argument(ignored, None),  # follows from the boundaries, and Keras takes one of the two
@@ -211,8 +234,10 @@ LAYERS: Mapping[str, LayerKind] = {
 
 #: Layers that give whole numbers, which may have such a dtype.
 INDEXING = frozenset({"Discretization", "IntegerLookup"})
-#: Layers that read images as a whole; Keras writes `training` into their calls, and it changes nothing.
-WHOLE_IMAGES = frozenset({"Resizing", "CenterCrop"})
+#: Layers that change images at random while a model trains, and else leave them as they are.
+AUGMENTING = frozenset(kind for kind in LAYERS if kind.startswith("Random"))
+#: Layers that read images as a whole; Keras writes `training` into their calls, and a model's own overrules it.
+WHOLE_IMAGES = frozenset({"Resizing", "CenterCrop"}) | AUGMENTING
 #: Layers that read whole numbers, beside an Embedding.
 READS_CODES = frozenset({"IntegerLookup", "CategoryEncoding"})
 

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, StrictBool, StrictInt
 
 from studies.array import Array
+from studies.keras_config.channel import add_channel
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import CUT, Call, Graph, Layer, ModelInput, Tensor
 
@@ -44,13 +45,13 @@ Division = tuple[tuple[ModelInput, tuple[Span, ...]], ...]
 def join(graph: Graph, spans: Spans | None) -> Graph:
     """Make a graph of one input, a row, of which each of the model's inputs is a part.
 
-    A graph of one input stays as it is, unless `spans` say which of the row's values it takes.
+    A graph of one input stays as it is, but for a channel, unless `spans` say which of the row's values it takes.
 
     Raises ConfigError when there are several inputs and one leaves its shape open.
     """
     if spans is None:
         if len(graph.inputs) == 1:
-            return graph
+            return add_channel(graph)
         spans = consecutive(graph.inputs)
     row, places = _ROW, dict(spans)
     while row in {*graph.by_name, *places}:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from studies.keras_config.graph import Call, Graph, Layer, Tensor
 
@@ -51,16 +50,9 @@ def _insert(graph: Graph, name: str, tensors: list[Tensor]) -> Graph:
     dropped = {tensor: Tensor(name, number) for number, tensor in enumerate(tensors)}
     calls: list[Call] = []
     for call in graph.calls:
-        keywords = {key: _substitute(value, dropped) for key, value in call.keywords.items()}
-        calls.append(replace(call, arguments=_substitute(call.arguments, dropped), keywords=keywords))
+        calls.append(call.reading(dropped))
         if call.result in dropped:
             calls.append(Call(name, dropped[call.result].number, (call.result,)))
     layers = {**graph.by_name, name: Layer(name, "Dropout", name, {"rate": 0.0})}
     order = dict.fromkeys(call.layer for call in calls)
     return replace(graph, layers=tuple(layers[layer] for layer in order), calls=tuple(calls))
-
-
-def _substitute(value: Any, dropped: dict[Tensor, Tensor]) -> Any:
-    if isinstance(value, Tensor):
-        return dropped.get(value, value)
-    return tuple(_substitute(item, dropped) for item in value) if isinstance(value, tuple) else value

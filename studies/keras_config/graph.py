@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -104,6 +104,17 @@ class Call:
     def result(self) -> Tensor:
         """The tensor it gives."""
         return Tensor(self.layer, self.number)
+
+    def reading(self, instead: Mapping[Tensor, Tensor]) -> Call:
+        """The same call on other tensors in the places of some."""
+        keywords = {name: _substitute(value, instead) for name, value in self.keywords.items()}
+        return replace(self, arguments=_substitute(self.arguments, instead), keywords=keywords)
+
+
+def _substitute(value: Any, instead: Mapping[Tensor, Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return instead.get(value, value)
+    return tuple(_substitute(item, instead) for item in value) if isinstance(value, tuple) else value
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

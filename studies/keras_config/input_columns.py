@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import prod
@@ -57,7 +57,8 @@ def find_spans(
     lookups = (*find_lookups(graph, row), *find_raw_values(graph, row))
     looked_up = {position for lookup in lookups if lookup.size is not None for position in lookup.positions}
     own = dict(consecutive(graph.inputs))
-    offered = _Offered(columns, f"; {no_input}" if no_input else "")
+    named = {name for each in names for name in asked.get(each, (each,))}
+    offered = _Offered(columns, named, f"; {no_input}" if no_input else "")
     return tuple(
         (each.name, offered.spans(each, asked.get(each.name), codes=looked_up.issuperset(_positions(own[each.name]))))
         for each in graph.inputs
@@ -71,13 +72,25 @@ def _positions(spans: Sequence[Span]) -> range:
 class _Offered:
     """The columns of a dataset, each with its place in a row."""
 
-    def __init__(self, columns: Sequence[InputColumn], advice: str) -> None:
+    def __init__(self, columns: Sequence[InputColumn], named: Set[str], advice: str) -> None:
         self._by_name: dict[str, tuple[InputColumn, int]] = {}
         self._advice = advice  # behind what is said of columns that are not there
         first = 0
         for column in columns:
             self._by_name[column.name] = column, first
             first += column.size
+        self._of_arrays: dict[str, list[tuple[int, str]]] = {}
+        for column in columns:
+            self._add_to_array(column.name, named - self._by_name.keys())
+
+    def _add_to_array(self, column: str, arrays: Set[str]) -> None:
+        """Count a column to the array of the longest name that it may be of: `x10` is of `x1` where that is named."""
+        digits = len(column) - len(column.rstrip("0123456789"))
+        for at in range(len(column) - 1, len(column) - 1 - digits, -1):
+            number = column[at:]
+            if column[:at] in arrays and str(int(number)) == number:
+                self._of_arrays.setdefault(column[:at], []).append((int(number), column))
+                return
 
     def spans(self, model_input: ModelInput, asked: Sequence[str] | None, *, codes: bool) -> tuple[Span, ...]:
         """The values that an input takes, neighbours joined; with `codes` a category is the number of its level."""
@@ -131,12 +144,7 @@ class _Offered:
         if name in self._by_name:
             return [name]
         # One that is the same in every row gives no input, and leaves a gap in the numbers.
-        numbers = sorted(
-            int(rest)
-            for each in self._by_name
-            if each.startswith(name) and (rest := each[len(name) :]).isdecimal() and str(int(rest)) == rest
-        )
-        return [f"{name}{number}" for number in numbers]
+        return [column for _, column in sorted(self._of_arrays.get(name, []))]
 
     def _check_shape(self, model_input: ModelInput, names: Sequence[str], size: int) -> None:
         shape = whole_shape(model_input)
@@ -147,7 +155,8 @@ class _Offered:
             return
         given = (size,) if len(names) > 1 or len(column.shape) == 1 else column.shape
         several = [f"'{name}' gives {each.size}" for name in names if (each := self._by_name[name][0]).size > 1]
-        detail = f" ({', '.join(several[:_SHOWN])})" if several and len(given) == 1 else ""
+        why = "a category gives one value a level, a date several, and missing values are one more"
+        detail = f" ({', '.join(several[:_SHOWN])}; {why})" if several and len(given) == 1 else ""
         raise InputError(
             model_input.name,
             f"the input '{model_input.name}' takes rows of shape {shape}, and {_quote(names)} "

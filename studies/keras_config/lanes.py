@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from studies.keras_config.catalog import WHOLE_IMAGES
 from studies.keras_config.dimensions import Shape
 from studies.keras_config.graph import Graph, Layer, Tensor
 from studies.keras_config.lookups import computed_from, find_embedding
@@ -13,7 +14,7 @@ from studies.keras_config.shapes import result_shape
 _NO_DILATION = (1, (1,), (1, 1))
 _ANY_SIZE = 16
 #: Layers of which no program of lanes is made: they look values up, compute on images as a whole, or are rare.
-_FIT_ONLY = {"IntegerLookup", "CategoryEncoding", "Resizing", "CenterCrop", "LayerScale"}
+_FIT_ONLY = {"IntegerLookup", "CategoryEncoding", "LayerScale"} | WHOLE_IMAGES
 
 
 def find_lane_obstacle(graph: Graph) -> str | None:

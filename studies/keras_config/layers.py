@@ -23,6 +23,8 @@ from studies.keras_config.values import Check, activation
 _MAX_NAME = 200
 #: Fields of a layer's config that are read elsewhere, or that a trial replaces.
 _COMMON = {"name", "trainable", "dtype", "seed", "activity_regularizer"}
+#: Names of objects that earlier versions of Keras 3 wrote.
+_RENAMED = {"OrthogonalInitializer": "Orthogonal"}
 _FLOATS, _INDICES = {"float32"}, {"float32", "int32", "int64"}
 #: Layers without weights, which may stand in the place of an activation's name.
 _ACTIVATIONS = {"ReLU", "LeakyReLU", "ELU", "Softmax"}
@@ -84,6 +86,13 @@ def read_entry(document: Any, location: str) -> tuple[str, Mapping[str, Any]]:
     if not is_entry(document):
         raise ConfigError(f"{location}: must be an object with class_name and config")
     return document["class_name"][:_MAX_NAME], document["config"]
+
+
+def complete_name(entry: Any) -> Any:
+    """Put an entry's name into its config, where earlier versions of Keras 3 left out that of an operation."""
+    if is_entry(entry) and "name" not in entry["config"] and "name" in entry:
+        return {**entry, "config": {**entry["config"], "name": entry["name"]}}
+    return entry
 
 
 def read_name(config: Mapping[str, Any], location: str) -> str:
@@ -171,6 +180,7 @@ def _read_object(
         return None
     kind, config = read_entry(value, location)
     _check_origin(value, kind, f"keras.{family}", location)
+    kind = _RENAMED.get(kind, kind)
     if kind not in known:
         raise ConfigError(f"{location}: {kind} is not taken; choose from {', '.join(sorted(known))}")
     checks = known[kind]

@@ -51,7 +51,7 @@ def _read_ends(config: Mapping[str, Any], field: str, location: str) -> list[tup
 def read_node(node: Any, location: str, prefix: str, *, always: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Read the arguments and keywords of a call; tensors' layers get the prefix of their model.
 
-    `always` says that the layer does the same in training and else, so that it may be called with `training`.
+    `always` says that Keras writes `training` into the layer's calls by itself, so that it may stand there.
 
     Raises ConfigError when the node is not Keras 3's, or uses a keyword that is refused.
     """

@@ -17,6 +17,14 @@ from studies.keras_config.shapes import count_codes, layer_shape
 #: Layers that give as many values as they take, each from the one in its place.
 _IN_PLACE = {"Rescaling", "Normalization"}
 _IMAGE_AXES = 4
+_OF_RAW_VALUES = {
+    "Rescaling",
+    "Discretization",
+    "IntegerLookup",
+    "CategoryEncoding",
+    "RandomContrast",
+    "RandomBrightness",
+}
 
 
 def find_raw_values(graph: Graph, row: Shape) -> tuple[Lookup, ...]:
@@ -65,4 +73,4 @@ def _prepares(layer: Layer) -> bool:
     """True of a layer that was made for the values as they stand."""
     if layer.kind == "Normalization":
         return "mean" in layer.arguments
-    return layer.kind in {"Rescaling", "Discretization", "IntegerLookup", "CategoryEncoding"}
+    return layer.kind in _OF_RAW_VALUES

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from studies.keras_config.catalog import READS_CODES, WHOLE_IMAGES
 from studies.keras_config.division import Spans
 from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import Call, Graph, Layer, ModelInput, Tensor
-from studies.keras_config.layers import is_entry, read_entry, read_layer, read_name
+from studies.keras_config.layers import complete_name, is_entry, read_entry, read_layer, read_name
 from studies.keras_config.lookups import find_embedding
 from studies.keras_config.nodes import read_inputs, read_node, read_output
 
@@ -22,10 +23,14 @@ MAX_CHARACTERS = 2_000_000
 MAX_LAYERS = 500
 MAX_INPUTS = 100
 _MAX_CALLS, _MAX_DEPTH = 2000, 8
+_MAX_ENTRIES = 2000  # of layers, those of a nested model again for each of its calls
 _MAX_TEXT, _MAX_ITEMS, _MAX_FIELDS = 1000, 10_000, 200  # of any text, list and object, also where nothing reads it
 _MODELS = {"Sequential", "Functional", "Model"}
 #: The first words of code; a text of JSON begins no line with one.
 _PYTHON = re.compile(r"^(import|from|def|class) \w", re.MULTILINE)
+#: Around the number of a nested model's call in the names of what is read again for it; no name holds this letter.
+_COPY = "\0"
+_COPIED = re.compile(f"{_COPY}[0-9]+{_COPY}")
 #: Fields that say nothing of the architecture.
 _IGNORED = frozenset({"build_config", "compile_config", "build_input_shape", "keras_version", "backend"})
 
@@ -104,7 +109,9 @@ class _Reader:
     layers: dict[str, Layer] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     aliases: dict[Tensor, Tensor] = field(default_factory=dict)  # of nested models: their inputs and outputs
+    nested: dict[str, list[Tensor]] = field(default_factory=dict)  # what each call of a nested model gives
     inputs: dict[str, ModelInput] = field(default_factory=dict)
+    entries: int = 0
     integers: str = ""  # where an input is of whole numbers, its location
 
     def read_model(
@@ -128,6 +135,11 @@ class _Reader:
             raise ConfigError(f"{location}: must list the model's layers")
         if location.count("layers[") >= _MAX_DEPTH:
             raise ConfigError(f"{location}: models lie in each other more than {_MAX_DEPTH} deep")
+        self.entries += len(entries)
+        if self.entries > _MAX_ENTRIES:
+            raise ConfigError(
+                f"{location}: lists more than {_MAX_ENTRIES} layers, those of models within it for each of their calls"
+            )
         if kind == "Sequential":
             return self._read_sequential(entries, location, prefix, source)
         return self._read_functional(config, entries, location, prefix, source)
@@ -159,8 +171,8 @@ class _Reader:
         names, output = read_inputs(config, models), read_output(config, models)
         if source is not None and len(names) > 1:
             raise ConfigError(f"{models}: a model within the model takes one input, and this one takes {len(names)}")
-        for index, entry in enumerate(entries):
-            location = f"{models}[{index}]"
+        for index, written in enumerate(entries):
+            location, entry = f"{models}[{index}]", complete_name(written)
             kind, inner = read_entry(entry, location)
             name = read_name(inner, location)
             if kind == "InputLayer":
@@ -191,12 +203,15 @@ class _Reader:
         self.inputs = {name: self.inputs[name] for name in names}
 
     def _read_nested(self, kind: str, entry: Any, nodes: list[Any], location: str, name: str, prefix: str) -> None:
-        arguments = read_node(nodes[0], location, prefix)[0] if len(nodes) == 1 else ()
-        if len(arguments) != 1 or not isinstance(arguments[0], Tensor):
-            raise ConfigError(f"{location}: a model within the model is called once, on one tensor")
-        output = self.read_model(kind, entry["config"], entry, f"{location} layers", f"{name}_", arguments[0])
-        # Keras counts a Functional model's own first call.
-        self.aliases |= {Tensor(name, 0): output, Tensor(name, 1): output}
+        """Read a model within the model once for each of its calls; later ones are copies, whose names say so."""
+        self.nested[name] = []
+        for number, node in enumerate(nodes):
+            arguments = read_node(node, location, prefix)[0]
+            if len(arguments) != 1 or not isinstance(arguments[0], Tensor):
+                raise ConfigError(f"{location}: a model within the model is called on one tensor")
+            inner = f"{name}{f'{_COPY}{number}{_COPY}' if number else ''}_"
+            output = self.read_model(kind, entry["config"], entry, f"{location} layers", inner, arguments[0])
+            self.nested[name].append(output)
 
     def _read_input(self, config: Mapping[str, Any], location: str, prefix: str, source: Tensor | None) -> Tensor:
         name = prefix + read_name(config, location)
@@ -221,6 +236,8 @@ class _Reader:
         return Tensor(name)
 
     def _add(self, layer: Layer) -> Layer:
+        if _COPY in layer.name:
+            return layer
         if layer.name in self.layers or layer.name in self.inputs:
             raise ConfigError(f"{layer.location}: another layer has the same name; name each differently")
         if len(self.layers) == MAX_LAYERS:
@@ -239,15 +256,14 @@ class _Reader:
 
         Raises ConfigError when no layer has a kernel, or calls depend on each other.
         """
-        output = self._resolve(output)
+        self._alias_nested(output)
+        originals = _number_calls(self.calls)
+        read = {output, *(tensor for call in self.calls for tensor in call.tensors)}
+        resolved = {tensor: originals.get(found := self._resolve(tensor), found) for tensor in read}
+        output = resolved[output]
         calls = [
-            Call(
-                call.layer,
-                call.number,
-                self._resolve_all(call.arguments),
-                {name: self._resolve_all(value) for name, value in call.keywords.items()},
-            )
-            for call in self.calls
+            replace(call.reading(resolved), layer=original.layer, number=original.number)
+            for call, original in zip(self.calls, originals.values(), strict=True)
         ]
         inputs = tuple(self.inputs.values())
         calls = call_order.sort(call_order.select_needed(calls, output), [Tensor(each.name) for each in inputs])
@@ -273,10 +289,22 @@ class _Reader:
             tensor = self.aliases[tensor]
         raise ConfigError("a model within the model is called on what it gives itself")
 
-    def _resolve_all(self, value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return self._resolve(value)
-        return tuple(map(self._resolve_all, value)) if isinstance(value, tuple) else value
+    def _alias_nested(self, output: Tensor) -> None:
+        """Say which tensors the calls of nested models give; some of Keras' versions count a call before the first."""
+        read = {output, *self.aliases.values(), *(tensor for call in self.calls for tensor in call.tensors)}
+        for name, results in self.nested.items():
+            first = int(Tensor(name, len(results)) in read)
+            self.aliases |= {Tensor(name, first + number): result for number, result in enumerate(results)}
+
+
+def _number_calls(calls: Sequence[Call]) -> dict[Tensor, Tensor]:
+    """Number the calls of each layer, those of its copies behind its own; by what each gives, in the calls' order."""
+    counts, numbered = Counter[str](), dict[Tensor, Tensor]()
+    for call in calls:
+        name = _COPIED.sub("", call.layer)
+        numbered[call.result] = Tensor(name, counts[name])
+        counts[name] += 1
+    return numbered
 
 
 def _check_all_read(inputs: Sequence[ModelInput], calls: Sequence[Call]) -> None:

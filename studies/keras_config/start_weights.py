@@ -61,13 +61,18 @@ def unpack(text: str) -> Mapping[str, Array]:
         (size,) = struct.unpack_from("<Q", data)
         header = json.loads(data[8 : 8 + min(size, _MAX_HEADER)])
         values = memoryview(data)[8 + size :]
-        return {name: _tensor(entry, values) for name, entry in header.items() if name != "__metadata__"}
+        tensors = {name: _tensor(entry, values) for name, entry in header.items() if name != "__metadata__"}
+        if sum(tensor.nbytes for tensor in tensors.values()) > len(values):  # each is looked at below
+            raise ValueError("tensors lie over each other")
     except ConfigError:
         raise
     except (binascii.Error, struct.error, AttributeError, TypeError, ValueError, LookupError, RecursionError):
         raise ConfigError(
             "are no safetensors file in base64; give what `POST /v1/models/read?weights=true` answers"
         ) from None
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ConfigError("hold a number that is not finite")
+    return tensors
 
 
 def _tensor(entry: Mapping[str, Any], values: memoryview) -> Array:
@@ -77,10 +82,7 @@ def _tensor(entry: Mapping[str, Any], values: memoryview) -> Array:
         raise ConfigError(f"hold a tensor that is not of {_TYPE}; models are trained in float32")
     if not start <= end <= len(values) or end - start != 4 * prod(shape):
         raise ValueError("a tensor lies outside of the file")
-    tensor = np.frombuffer(values[start:end], dtype="<f4").reshape(shape)
-    if not np.isfinite(tensor).all():
-        raise ConfigError("hold a number that is not finite")
-    return tensor
+    return np.frombuffer(values[start:end], dtype="<f4").reshape(shape)
 
 
 def count_by_layer(tensors: Mapping[str, Array]) -> Mapping[str, int]:

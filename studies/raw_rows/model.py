@@ -137,7 +137,9 @@ def build(preparation: Preparation, trained: keras.Model) -> RawModel:
         x = _prepare(columns, tensors)
     is_sound = check(tensors, x, preparation.lookups, may_lack=layout is not None)
     trained.name = "trained"
-    outputs = refuse(is_sound, trained(_divide(refuse(is_sound, x, 0.0), preparation.division)), math.nan)
+    # Layers that augment images do so unless they are told not to.
+    predicted = trained(_divide(refuse(is_sound, x, 0.0), preparation.division), training=False)
+    outputs = refuse(is_sound, predicted, math.nan)
     return RawModel(
         keras.Model(tensors, _decode(preparation, outputs), name="numbered"), inputs, preparation.class_names
     )

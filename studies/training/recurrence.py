@@ -33,7 +33,8 @@ def scan(step: Step, parameters: Arrays, inputs: Any, initial: Arrays) -> tuple[
             before = [_put(array, at, state) for array, state in zip(before, states, strict=True)]
             return at + 1, step(parameters, states, tf.gather(inputs, at)), before
 
-        kept = [tf.zeros([count, *state.shape]) for state in initial]
+        # A program that has seen parts of several sizes does not know the number of rows.
+        kept = [tf.tile(tf.zeros_like(state)[None], [count, *[1] * state.shape.rank]) for state in initial]
         loop = (tf.constant(0), initial, kept)
         _, last, before = tf.while_loop(lambda at, *_: at < count, forward, loop, maximum_iterations=count)
 

@@ -13,15 +13,18 @@ from studies.prediction import MODEL, PREPARATION
 
 
 def export(folder: Path, data: PreparedData, outputs: int, activation: str | None) -> tuple[Path, Any]:
-    """Zip an untrained model of one layer with the data's preparation; return the file and the model."""
+    """Zip an untrained model with the data's preparation; return the file and the model.
+
+    It has one layer; of images it has an augmentation in front, which must not act in predictions.
+    """
     import keras
 
     from studies.training.trial_model import save_model
 
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input(data.input_shape), keras.layers.Flatten(), keras.layers.Dense(outputs, activation)]
-    )
+    augmenting = [keras.layers.RandomFlip()] if len(data.input_shape) > 1 else []  # of images
+    layers = [*augmenting, keras.layers.Flatten(), keras.layers.Dense(outputs, activation)]
+    model = keras.Sequential([keras.Input(data.input_shape), *layers])
     model.compile("sgd", "mse")
     save_model(model, folder / MODEL)
     return bundle(folder, data)[0], model

@@ -170,8 +170,7 @@ def lstm() -> Any:
 
     return keras.Sequential(
         [
-            keras.Input((8, 8, 1)),
-            layers.Reshape((8, 8)),
+            keras.Input((8, 8)),
             layers.TimeDistributed(layers.Dropout(0.1)),
             layers.Bidirectional(layers.LSTM(3, dropout=0.1), name="bidirectional"),
             layers.Dropout(0.1),
@@ -262,6 +261,9 @@ def prepared() -> Any:
         layers.Discretization([8.0], output_mode="one_hot")(given[:, 35:36]),
     ]
     image = layers.CenterCrop(6, 6)(layers.Reshape((8, 8, 1))(given))
+    for augment in (layers.RandomFlip("horizontal"), layers.RandomTranslation(0.1, 0.1), layers.RandomContrast(0.2)):
+        image = augment(image)
+    image = layers.RandomZoom(0.1)(layers.RandomRotation(0.1)(layers.RandomBrightness(0.1, (0, 16))(image)))
     pixels = layers.Flatten()(
         layers.Normalization(mean=0.4, variance=0.1)(layers.Resizing(3, 3)(layers.Rescaling(1 / 16)(image)))
     )

@@ -79,7 +79,9 @@ def test_each_is_trained_by_the_engine_it_gets(name: str, tmp_path: Path) -> Non
     choice = engines.choose(spec, [data])
     assert choice.engine == ("lanes" if why is None else "fit")
     assert why is None or choice.why.startswith(why)
-    trials = Two(spec)
+    # As in a confirmation, whose parts are of several sizes: a loop over steps must bear that.
+    tested = name == "lstm"
+    trials = Two(spec, [Job(n, spec, spec.space.hyperparameters({}), n + 1, measures_test=tested) for n in range(2)])
     engines.make(replace(choice, xla=choice.xla and name == "branches"), spec)([data], trials)  # compiling takes long
     result = trials.outcomes[1].result
     assert len(result.detail["layers"]) == spec.model.regularized_layers
@@ -89,6 +91,9 @@ def test_each_is_trained_by_the_engine_it_gets(name: str, tmp_path: Path) -> Non
     assert result.metrics["val_loss"] == pytest.approx(loss, abs=1e-5)
     assert result.metrics["val_penalized_loss"] == pytest.approx(penalized, abs=1e-5)
     assert penalized > loss
+    if tested:
+        _, loss = saved.evaluate(data.test().x, data.test().y, verbose=0)
+        assert result.metrics["test_loss"] == pytest.approx(loss, abs=1e-5)
 
 
 def _kept_out(keras: Any) -> dict[str, list[Any]]:
@@ -134,6 +139,16 @@ def test_what_lanes_would_train_otherwise_is_left_to_fit(name: str, why: str) ->
     obstacle = find_lane_obstacle(spec.model.graph)
     assert obstacle is not None
     assert why in obstacle
+
+
+def test_images_that_are_rescaled_behind_their_augmentation_come_as_they_stand() -> None:
+    import keras
+    from keras import layers
+
+    augment = keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.1)], name="augment")
+    x = layers.Rescaling(1 / 16)(augment(given := keras.Input((8, 8, 1))))
+    spec = spec_of(IMAGES, keras.Model(given, layers.Dense(10, activation="softmax")(layers.Flatten()(x))))
+    assert set(np.unique(prepare(spec.dataset, 0, lookups=spec.lookups).train.x)) == set(range(17))
 
 
 @pytest.mark.parametrize("name", IN_LANES)

@@ -16,8 +16,8 @@ from studies.datasets.catalog import Source
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare, prepare_folds
 from studies.errors import DatasetError, InvalidSpecError, InvalidTableError
-from studies.keras_config.division import divide
-from studies.keras_config.input_columns import InputColumn, find_spans
+from studies.keras_config.division import Span, divide
+from studies.keras_config.input_columns import InputColumn, InputError, find_spans
 from studies.keras_config.reading import canonicalize, read_graph
 from studies.models.size import count_parameters
 from studies.models.snippet import snippet
@@ -152,6 +152,21 @@ def test_each_input_gets_its_columns_in_the_order_that_was_asked_for(data: st.Da
         np.testing.assert_array_equal(Cut(of_input, shape, name=call.layer)(rows), found[call.layer])
 
 
+def test_an_array_whose_name_begins_as_anothers_takes_its_own_columns() -> None:
+    """Of the arrays `x` and `x1`, `x10` is of the second; where no array is called `x1`, it is the eleventh of `x`."""
+    columns = [InputColumn(name, (1,)) for name in ("x10", "x11", "x0", "x1", "x2")]
+    inputs = [layer("InputLayer", name, batch_shape=[None, size]) for name, size in (("x", 2), ("x1", 2))]
+    out = called(layer("Dense", "out", units=1), "joined")
+    config = functional(*inputs, called(layer("Concatenate", "joined"), "x", "x1"), out)
+    config["config"]["layers"] = config["config"]["layers"][1:]
+    config["config"]["input_layers"] = [[name, 0, 0] for name in ("x", "x1")]
+    graph = read_graph(canonicalize(config))
+    found = find_spans(graph, {}, [each for each in columns if each.name != "x1"])
+    assert found == (("x", (Span(2, 4),)), ("x1", (Span(0, 2),)))
+    with pytest.raises(InputError, match="'x0', 'x1', 'x2', 'x10', 'x11' give"):
+        find_spans(graph, {"x1": ["x0", "x2"]}, columns)
+
+
 @pytest.mark.parametrize("engine", ["fit", "lanes"])
 def test_the_delivered_model_has_the_users_inputs_and_does_what_was_measured(engine: str, tmp_path: Path) -> None:
     import keras
@@ -194,6 +209,39 @@ def test_a_lane_follows_keras_fit_and_keras_counts_as_many_parameters() -> None:
     spec = flower_study(space={"l1_mode": "penalty", "batch_size": BATCH}, budget={"epochs": 4, "trials": 2})
     follows(spec, [Regularization.shared("l2", 0.02, 0.0, 0.0)])
     assert count_parameters(spec) == flowers().count_params()
+
+
+def test_a_model_that_is_called_on_each_input_stays_one_set_of_layers(tmp_path: Path) -> None:
+    """A Siamese model: its tower, which holds another model, is called three times."""
+    import keras
+    from keras import layers
+
+    from studies.training.trial_model import build_plain_model
+
+    given = keras.Input((2,))
+    inner = keras.Sequential([keras.Input((2,)), layers.Dense(4, activation="tanh"), layers.Dropout(0.2)])
+    tower = keras.Model(given, layers.Dense(3)(inner(given)), name="tower")
+    sepal, petal = keras.Input((2,), name="sepal"), keras.Input((2,), name="petal")
+    far = layers.Subtract()([tower(sepal), tower(petal)])
+    joined = layers.Concatenate()([far, tower(layers.Add()([sepal, petal]))])
+    model = keras.Model([sepal, petal], layers.Dense(3, activation="softmax")(joined))
+    model.save(tmp_path / "pair.keras")
+    spec = study(model_file.read(tmp_path / "pair.keras", weights=True), IRIS, inputs={"sepal": SEPAL, "petal": PETAL})
+    assert count_parameters(spec) == model.count_params()
+    assert spec.model.regularized_layers == 2  # the tower's two, each once
+    data = prepare(spec.dataset, 0)
+    rows = data.validation.x
+    ours = build_plain_model(Job(0, spec, spec.space.hyperparameters({}), 1), data)
+    expected = model.predict({"sepal": rows[:, [0, 1]], "petal": rows[:, [3, 2]]}, verbose=0)
+    np.testing.assert_allclose(ours.predict(rows, verbose=0), expected, atol=1e-6)
+    # Some versions of Keras count the call that made a Functional model, and write 1, 2 and 3.
+    text_, counted = model.to_json(), model.to_json()
+    for number in (2, 1, 0):
+        counted = counted.replace(
+            f'"keras_history": ["tower", {number}, 0]', f'"keras_history": ["tower", {number + 1}, 0]'
+        )
+    assert counted != text_
+    assert read_graph(canonicalize(counted)) == read_graph(canonicalize(text_))
 
 
 @pytest.mark.parametrize("engine", ["fit", "lanes"])

@@ -183,11 +183,12 @@ def entry(kind: str = "F32", shape: Any = (1,), offsets: Any = (0, 4)) -> Docume
         (file_of(entry(), b"\0\0\xc0\x7f"), "hold a number that is not finite"),
         (file_of(entry(offsets=(0, 400)), bytes(4)), "are no safetensors file"),
         (file_of(entry(shape=(10**9, 10**9), offsets=(0, 4)), bytes(4)), "are no safetensors file"),
+        (file_of({**entry(), "b/vars/0": entry()["a/vars/0"]}, bytes(4)), "are no safetensors file"),
         (start_weights.pack(tensors(hidden_vars_1=None)), "layers[1] 'hidden' takes 25 numbers, and they hold 20"),
         (start_weights.pack(tensors(other_vars_0=(2,))), "hold 'other', and the model has no layer of this name"),
         (True, "true asks for the weights of a .keras file; name the file by --model"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_weights_that_are_none_of_the_model_are_refused(weights: Any, said: str) -> None:
     with pytest.raises(InvalidSpecError) as refused:
