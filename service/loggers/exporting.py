@@ -23,7 +23,8 @@ def log_study(reader: StudyReader, tracker: Tracker, trials: Iterable[TrialRun] 
     tracker.open(reader.study)
     written = skipped = 0
     for trial in reader.trials() if trials is None else trials:
-        if trial.has_ended and tracker.whole_digest(trial) == trial.digest:
+        digest = tracker.whole_digest(trial) if trial.has_ended else None
+        if digest is not None and digest == trial.digest:
             skipped += 1
         else:
             tracker.log_trial(trial)
