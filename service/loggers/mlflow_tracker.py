@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from service.errors import TrackerError
+from service.errors import TrackerError, TrialRefusedError
 from service.extras import needing
 from service.loggers import mlflow_model
 from service.loggers.mlflow_runs import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _MODEL = "regsweep.model"
+_REFUSED = 400  # status of an answer; what else fails may pass another time
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
 #: A tracker that is away is noticed soon; who calls it tries again.
 _ENVIRONMENT = {
@@ -95,7 +96,7 @@ class MlflowTracker:
     def log_trial(self, trial: TrialRun) -> None:
         """Log the epochs of a trial that are new and, when it has ended, its end."""
         runs = self._opened()[1]
-        with _telling():
+        with _telling(trial.name):
             run, params = self._run_of(trial), fit_params(trial.params)
             points = trial.missing(runs.points(run))
             if points is None or any(run.params.get(name, value) != value for name, value in params.items()):
@@ -178,12 +179,15 @@ def _artifacts_beside(uri: str, experiment: str) -> str | None:
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """Turn what MLflow raises into a TrackerError of one line."""
+def _telling(trial: str = "") -> Iterator[None]:
+    """Turn what MLflow raises into a TrackerError of one line; where it refuses a trial, into a TrialRefusedError."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
 
     try:
         yield
     except (MlflowException, RequestException, OSError) as error:
-        raise TrackerError("MLflow", one_line(without_password(str(error) or type(error).__name__))) from error
+        reason = one_line(without_password(str(error) or type(error).__name__))
+        if trial and isinstance(error, MlflowException) and error.get_http_status_code() == _REFUSED:
+            raise TrialRefusedError("MLflow", trial, reason) from error
+        raise TrackerError("MLflow", reason) from error
