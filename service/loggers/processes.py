@@ -101,8 +101,7 @@ class LoggerProcesses:
     def _put_off(self, member: _Member, problem: str) -> None:
         """Start a process that died, or cannot be started, after a pause that grows each time."""
         if problem != member.problem:
-            words = "a logger died and is started again, after longer and longer pauses"
-            _log.warning(words, tracker=member.name, problem=problem)
+            _log.warning("a logger died and is started again", tracker=member.name, problem=problem)
         member.running, member.problem = None, problem
         self._tell(member, problem)
         member.starts_at = time.monotonic() + member.pause
@@ -116,4 +115,4 @@ class LoggerProcesses:
                 tracked.adopt(every=member.name in self._settings.loggers)
                 tracked.abandon(problem)
         except (SQLAlchemyError, StorageError) as error:
-            _log.warning("studies do not say that their logger died", tracker=member.name, error=str(error))
+            _log.warning("studies cannot be told that their logger died", tracker=member.name, error=str(error))
