@@ -59,7 +59,8 @@ def bundle(artifacts: Artifacts, trial: TrialRecord, detail: Mapping[str, Any] |
     path = preparation_path(trial.study_id, _first_fold(trial) if rows is None else rows["data"])
     if not artifacts.has(path):
         raise NotFoundError(
-            "there is no preprocessing to export, which only studies of uploaded datasets have; see the model alone"
+            "there is no preprocessing to export, which only studies of uploaded datasets have; take the model alone "
+            "(`regsweep model`)"
         )
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:

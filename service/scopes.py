@@ -12,6 +12,10 @@ Scope = Literal["read", "submit", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+#: Converts a model into another format, which takes a process of the server, as a prediction does: the path is the
+#: zip's, which only reads.
+CONVERTS: Scope = "submit"
+
 _STUDY = "/v1/studies/[^/]+"
 
 

@@ -132,3 +132,7 @@ class ParamsMissingError(StudiesError):
 
 class LeaseLostError(StudiesError):
     """This worker no longer owns the trial: its lease ran out or its study was deleted."""
+
+
+class RawRowsWarning(UserWarning):
+    """A column whose texts a raw-rows model matches less well than the zip that it was converted from."""

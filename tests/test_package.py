@@ -82,9 +82,11 @@ def test_the_package_alone_is_the_client_and_the_command_line(wheel: Path, tmp_p
     assert "Usage: regsweep" in light.run("regsweep", "--help").stdout
     imported = light.run("python", "-c", WITHOUT_EXTRAS)
     assert (imported.returncode, imported.stdout) == (0, "\n"), imported.stderr
-    refused = light.run("regsweep", "demo")
-    assert refused.returncode == 2
-    assert refused.stderr.endswith('which is not installed: pip install "regsweep[worker]"\n')
+    (tmp_path / "model.zip").touch()
+    for command in (["demo"], ["convert", str(tmp_path / "model.zip")]):
+        refused = light.run("regsweep", *command)
+        assert refused.returncode == 2
+        assert refused.stderr.endswith('which is not installed: pip install "regsweep[worker]"\n')
 
 
 def test_the_server_of_the_package_shows_the_example_that_is_in_it(wheel: Path, tmp_path: Path) -> None:

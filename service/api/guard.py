@@ -127,6 +127,14 @@ def _check_open(authenticator: Authenticator, request: Request, error: Unauthent
 
 def _check_scope(request: Request, record: KeyRecord | None, needed: scopes.Scope) -> None:
     request.state.key = record  # also for the page that says what its scope lacks
+    check_scope(record, needed)
+
+
+def check_scope(record: KeyRecord | None, needed: scopes.Scope) -> None:
+    """Check that a request's key, if it needed one, includes a scope.
+
+    Raises ForbiddenError, which names both.
+    """
     if record is not None and not scopes.includes(granted := cast(scopes.Scope, record.scope), needed):
         raise ForbiddenError(f"this needs the scope {needed}, and the key '{record.name}' has {granted}", needed)
 

@@ -8,6 +8,7 @@ import re
 from service.child_process import environment_without_secrets, memory_of, regsweep_command
 
 REFUSED = 2  # exit status of a command whose input is wrong
+SAYS = "regsweep: "  # begins each line that a command says
 _LOOKS_SECONDS = 0.1
 _NO_MEMORY = re.compile("MemoryError|bad_alloc|ResourceExhausted|allocate memory|out of memory", re.IGNORECASE)
 

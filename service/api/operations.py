@@ -118,6 +118,11 @@ HEADERS: Mapping[str, dict[str, Any]] = {
         "description": "What training never saw, JSON: column, what and count of the first 20; missing where nothing.",
         "schema": _TEXT,
     },
+    "Regsweep-Warnings": {
+        "description": "Which columns' texts a model of raw rows matches less well than the zip, JSON: a list of "
+        "sentences; missing where none.",
+        "schema": _TEXT,
+    },
     "Retry-After": {
         "description": "Seconds to wait before the same request; missing where waiting does not help.",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
@@ -133,11 +138,10 @@ _DOWNLOADS = (
     "download_trials_arrow",
     "download_optuna_study",
     "download_model",
-    "download_export",
     "download_comparison_model",
-    "download_comparison_export",
     "download_dataset",
 )
+_EXPORTS = ("download_export", "download_comparison_export")
 #: Headers of the answers with these statuses of these operations.
 ANSWER_HEADERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "submit_study": {"201": ("Location", "Idempotent-Replayed")},
@@ -149,6 +153,7 @@ ANSWER_HEADERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "read_report": {"200": ("ETag",), "304": ("ETag",)},
     **{shown: {"200": ("ETag",)} for shown in _SHOW_A_STUDY},
     **{download: {"200": ("Content-Disposition",)} for download in _DOWNLOADS},
+    **{export: {"200": ("Content-Disposition", "Regsweep-Warnings")} for export in _EXPORTS},
 }
 
 TAGS: Mapping[str, str] = {

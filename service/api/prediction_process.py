@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from service.api.keras_process import REFUSED, ran_out_of_memory, run_command
+from service.api.keras_process import REFUSED, SAYS, ran_out_of_memory, run_command
 from service.errors import FileLimitError, InvalidDatasetError, PredictorMissingError, ServiceError
 from service.reading_process import ReadingLimits
 from studies.spec.table import TableFormat
@@ -80,7 +80,7 @@ async def predict_rows(
                 "file", f"took longer than {_TIMEOUT_SECONDS:.0f} seconds; send fewer rows at once"
             ) from error
         if status == REFUSED:
-            raise InvalidDatasetError("file", message.removeprefix("regsweep: ").replace(str(named), "the file"))
+            raise InvalidDatasetError("file", message.removeprefix(SAYS).replace(str(named), "the file"))
         if status:
             if ran_out_of_memory(status, message):
                 _log.warning("the process that predicted a file died", code=status, said=message[-1000:])

@@ -10,9 +10,9 @@ from typer.core import TyperGroup
 
 from service.cli import exporting_trackers
 from service.cli.exporting_optuna import export_optuna
+from service.cli.exporting_raw_rows import export_keras, export_onnx, export_saved_model
 from service.cli.exporting_trials import export_trials
 from service.cli.options import ArtifactsUrlOption, DatabaseUrlOption, KeyOption, ServerOption, StudyName, write_file
-from service.cli.raw_models import export_keras, export_onnx, export_saved_model
 from service.cli.results import TechniqueOption
 from service.cli.source import open_source
 

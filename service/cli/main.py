@@ -12,13 +12,13 @@ from service.cli.compare import compare
 from service.cli.datasets import datasets
 from service.cli.db import db
 from service.cli.exporting import export
+from service.cli.exporting_raw_rows import convert
 from service.cli.importing import imports
 from service.cli.init import init
 from service.cli.keys import keys
 from service.cli.options import refuse
 from service.cli.output import say
 from service.cli.projects import projects
-from service.cli.raw_models import convert
 from service.cli.validate import validate
 from service.cli.webhooks import webhooks
 

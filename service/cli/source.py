@@ -164,7 +164,7 @@ def _finds_server(settings: Settings) -> bool:
     except ModuleNotFoundError as error:
         if extra_of(error) is None:
             raise
-        reason = 'no answer, and a database is read only with: pip install "regsweep[server]"'
+        reason = 'no answer; to read a database here: pip install "regsweep[server]"'
         raise UnreachableError(settings.server_url, reason) from error
     place = database.place(settings.database_url)
     if not schema.exists(settings.database_url):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +12,7 @@ import httpx
 
 from service import errors
 from service.errors import RefusedError, ServiceError, UnreachableError
-from studies.errors import FieldError, InvalidSpecError
+from studies.errors import FieldError, InvalidSpecError, RawRowsWarning
 
 _INVALID = 422
 #: Answers while the server, or its database, is away; a proxy gives the first and the last of a server that restarts.
@@ -91,3 +92,9 @@ def _of_another(response: httpx.Response) -> ServiceError:
     else:
         text = f"the server answered {status}: {response.text[:200]}"
     return RefusedError.told(text, response.status_code)
+
+
+def warn_of_model(answer: httpx.Response) -> None:
+    """Warn of what a model of raw rows that the server converted does less well than the zip."""
+    for sentence in json.loads(answer.headers.get("Regsweep-Warnings", "[]")):
+        warnings.warn(sentence, RawRowsWarning, stacklevel=4)

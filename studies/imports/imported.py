@@ -57,10 +57,3 @@ class Theirs:
     name: str
     values: Any
     best: Any = None  # its value in the best trial, where there are trials
-
-    @property
-    def shown(self) -> Any:
-        """One of its values, to be offered: that of the best trial, or the first."""
-        if self.best is not None or not isinstance(self.values, Mapping | tuple):
-            return self.values if self.best is None else self.best
-        return self.values["low"] if isinstance(self.values, Mapping) else self.values[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studies.imports.imported import LeftOut, Theirs
+from studies.imports.offered_value import offered_value
 from studies.imports.options import fixing, leaving_out
 from studies.spec.parameter import MAX_CHOICES
 
@@ -72,14 +73,14 @@ class Placement:
         listed = [_whole(value) for value in once] if ours in _WHOLE else once
         return listed if len(listed) > 1 else listed[0]
 
-    def single(self, theirs: Theirs) -> Any:
+    def single(self, ours: str, theirs: Theirs) -> Any:
         """The one value of a hyperparameter that a study does not search; None, and a refusal, where there are more."""
         values = theirs.values
         if not isinstance(values, Mapping | tuple):
             return values
         if isinstance(values, tuple) and len(once := without_repeats(values)) == 1:
             return once[0]
-        option = fixing(theirs.name, theirs.shown)
+        option = fixing(theirs.name, offered_value(ours, theirs))
         self.refuse(
             theirs,
             f"is searched there, and has one value in a study; take one with {option}, and make a study for each value "

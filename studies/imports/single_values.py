@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from studies.frozen_model import FrozenModel
 from studies.imports.imported import Theirs
-from studies.imports.names import layer_of, normalize
+from studies.imports.names import layer_of
+from studies.imports.offered_value import NAMED, name_of, offered_value
 from studies.imports.options import fixing, leaving_out, mapping
 from studies.imports.placement import Placement, without_repeats
-from studies.spec.model import Activation
 from studies.spec.optimizer import AdamSpec, AdamWSpec, RmspropSpec, SgdSpec
 
-_ACTIVATIONS = {name: name for name in get_args(Activation)} | {"swish": "silu", "identity": "linear", "none": "linear"}
-_OPTIMIZERS = {"adam": "adam", "adamw": "adamw", "adam_w": "adamw", "sgd": "sgd", "rmsprop": "rmsprop"}
 _SPECS: dict[str, type[FrozenModel]] = {"adam": AdamSpec, "adamw": AdamWSpec, "sgd": SgdSpec, "rmsprop": RmspropSpec}
 _OPTIONS = ("momentum", "nesterov", "beta_1", "beta_2", "epsilon", "rho")
-_SCHEDULES = {"none": "constant", "constant": "constant"} | dict.fromkeys(
-    ("cosine", "cosine_annealing", "cosine_decay", "cosine_annealing_lr", "cosineannealinglr"), "cosine"
-)
-_CLASS_WEIGHTS = {"balanced": "balanced", "none": "none"}
 _UNITS, _MOST_LAYERS = 64, 16
 
 
@@ -29,15 +23,15 @@ def place_single_values(known: Mapping[str, Theirs], units: Sequence[Theirs], pl
     _place_architecture(known, units, placement)
     _place_optimizer(known, placement)
     for name, path in (("epochs", "budget.epochs"), ("min_delta", "early_stopping.min_delta")):
-        if name in known and (value := placement.single(known[name])) is not None:
+        if name in known and (value := placement.single(name, known[name])) is not None:
             placement.put(path, value, known[name])
     if "schedule" in known:
-        _place_named("training.schedule.name", known["schedule"], _SCHEDULES, placement)
-    if "folds" in known and (folds := placement.single(known["folds"])) is not None:
+        _place_named("training.schedule.name", "schedule", known["schedule"], placement)
+    if "folds" in known and (folds := placement.single("folds", known["folds"])) is not None:
         placement.put("resampling.kind", "kfold", known["folds"])
         placement.put("resampling.folds", folds, known["folds"])
     if "class_weights" in known:
-        _place_named("training.class_weights", known["class_weights"], _CLASS_WEIGHTS, placement)
+        _place_named("training.class_weights", "class_weights", known["class_weights"], placement)
     if "seed" in known:
         _place_seed(known["seed"], placement)
 
@@ -52,15 +46,15 @@ def _place_seed(theirs: Theirs, placement: Placement) -> None:
             fixing(theirs.name, 0),
         )
     else:
-        placement.put("seed", placement.single(theirs), theirs)
+        placement.put("seed", placement.single("seed", theirs), theirs)
 
 
-def _place_named(path: str, theirs: Theirs, names: Mapping[str, str], placement: Placement) -> str | None:
+def _place_named(path: str, meaning: str, theirs: Theirs, placement: Placement) -> str | None:
     """Put a choice that has a name; return it."""
-    value = placement.single(theirs)
+    names, value = NAMED[meaning], placement.single(meaning, theirs)
     if value is None and theirs.values is not None:
         return None
-    ours = names.get("none" if value is None else normalize(str(value)))
+    ours = names.get(name_of(value))
     if ours is None:
         right = ", ".join(dict.fromkeys(names.values()))
         first = fixing(theirs.name, next(iter(names.values())))
@@ -72,13 +66,13 @@ def _place_named(path: str, theirs: Theirs, names: Mapping[str, str], placement:
 
 def _place_architecture(known: Mapping[str, Theirs], units: Sequence[Theirs], placement: Placement) -> None:
     if "activation" in known:
-        _place_named("model.activation", known["activation"], _ACTIVATIONS, placement)
-    if "batch_norm" in known and (value := placement.single(known["batch_norm"])) is not None:
+        _place_named("model.activation", "activation", known["activation"], placement)
+    if "batch_norm" in known and (value := placement.single("batch_norm", known["batch_norm"])) is not None:
         placement.put("model.batch_norm", bool(value) if value in (0, 1) else value, known["batch_norm"])
     units = sorted(units, key=lambda each: (layer_of(each.name) or 0, each.name))
-    layers = placement.single(known["hidden_layers"]) if "hidden_layers" in known else None
+    layers = placement.single("hidden_layers", known["hidden_layers"]) if "hidden_layers" in known else None
     units = _of_layers_there(units, layers, known.get("hidden_layers"), placement)
-    sizes = [placement.single(each) for each in units]
+    sizes = [placement.single("hidden_units", each) for each in units]
     if None in sizes:
         return
     theirs = units[0] if units else known.get("hidden_layers")
@@ -129,8 +123,8 @@ def _place_optimizer(known: Mapping[str, Theirs], placement: Placement) -> None:
     name: str | None = "adam"
     offered: str | None = name
     if "optimizer" in known:
-        name = _place_named("training.optimizer.name", known["optimizer"], _OPTIMIZERS, placement)
-        offered = name or _OPTIMIZERS.get(normalize(str(known["optimizer"].shown)))
+        name = _place_named("training.optimizer.name", "optimizer", known["optimizer"], placement)
+        offered = name or NAMED["optimizer"].get(name_of(offered_value("optimizer", known["optimizer"])))
     for option in (option for option in _OPTIONS if option in known):
         _place_option(offered, option, known[option], placement)
     if "weight_decay" in known:
@@ -143,7 +137,7 @@ def _place_option(optimizer: str | None, option: str, theirs: Theirs, placement:
     if option not in _SPECS[optimizer].model_fields:
         reason = f"the optimizer is {optimizer}, which has no {option}; leave it out"
         placement.refuse(theirs, reason, leaving_out(theirs.name))
-    elif (value := placement.single(theirs)) is not None:
+    elif (value := placement.single(option, theirs)) is not None:
         placement.fields.setdefault("training.optimizer.name", optimizer)
         placement.put(f"training.optimizer.{option}", value, theirs)
 
@@ -152,7 +146,7 @@ def _place_weight_decay(optimizer: str | None, theirs: Theirs, placement: Placem
     if theirs.values in (0, None):
         return  # no decay
     if optimizer == "adamw":
-        if (value := placement.single(theirs)) is not None:
+        if (value := placement.single("weight_decay", theirs)) is not None:
             placement.put("training.optimizer.weight_decay", value, theirs)
         return
     placement.refuse(

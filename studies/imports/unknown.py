@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from studies.imports.imported import Theirs
 from studies.imports.likely import likely_meanings
 from studies.imports.names import KNOWN_REASONS, LAUNCHING, SINGLE, endings
+from studies.imports.offered_value import name_of, offered_value
 from studies.imports.options import fixing, leaving_out, mapping
 from studies.imports.placement import Placement
 
@@ -47,11 +48,11 @@ def _offer(theirs: Theirs, taken: set[str], optimizer: str, placement: Placement
     maps = [mapping(theirs.name, ours) for ours in likely]
     option = maps[0]
     if likely[0] in SINGLE and isinstance(theirs.values, Mapping | tuple):
-        option = f"{option} {fixing(theirs.name, theirs.shown)}"
+        option = f"{option} {fixing(theirs.name, offered_value(likely[0], theirs))}"
     reason = f"no hyperparameter here has this name; say which it is ({' or '.join(maps)}), or leave it out ({without})"
     placement.refuse(theirs, reason if option in reason else f"{reason}. As a study has it:", option)
 
 
 def _optimizer(known: Mapping[str, Theirs]) -> str:
     """The optimizer that a refusal offers, or that stands in the file; empty where none does."""
-    return "" if "optimizer" not in known else str(known["optimizer"].shown).lower()
+    return "" if "optimizer" not in known else name_of(offered_value("optimizer", known["optimizer"]))

@@ -52,6 +52,7 @@ def _place_halving(options: Mapping[str, Any], placement: Placement) -> None:
     first = _first_band(options, int(eta), placement)
     if first is None:
         return
+    _note_unread(options, placement)
     fields = {"name": "successive_halving", "min_resource": first, "reduction_factor": int(eta)}
     for name, value in {**fields, "min_early_stopping_rate": 0}.items():
         placement.fields[f"pruner.{name}"] = value
@@ -100,6 +101,15 @@ def _first_band(options: Mapping[str, Any], eta: int, placement: Placement) -> i
             break
         band /= eta
     return max(1, int(band))
+
+
+def _note_unread(options: Mapping[str, Any], placement: Placement) -> None:
+    """Say which option W&B does not read beside another."""
+    by_end = options.get("max_iter") is not None
+    unread, other = ("min_iter", "max_iter") if by_end else ("s", "min_iter")
+    if options.get(unread) is not None:
+        why = "" if by_end else ", only beside max_iter"
+        placement.note(f"early_terminate.{unread}", f"W&B does not read it beside {other}{why}; nor is it read here")
 
 
 def _is_number(value: Any) -> bool:

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from studies.errors import DatasetError
+from studies.errors import DatasetError, RawRowsWarning
 from studies.prediction import MAX_PARAMETERS, load
 from studies.raw_rows.formats import RawFormat
+from studies.raw_rows.less_matched import describe_less_matched
 from studies.raw_rows.model import CLASS, PROBABILITIES, VALUE, RawInput, RawModel, build, input_names, unique
 from studies.reasons import one_line
 
@@ -31,9 +32,14 @@ DESCRIPTION = "assets.extra/columns.json"
 def convert(bundle: Path, file_format: RawFormat, max_parameters: int = MAX_PARAMETERS) -> bytes:
     """Convert an exported zip into one model that takes raw rows: the bytes of a file, of a SavedModel's folder a zip.
 
+    Warns of each column whose texts the model matches less well than the zip.
+
     Raises DatasetError when the zip is none of ours, or holds what a model of that format cannot do.
     """
-    model = build(*load(bundle, max_parameters))
+    preparation, trained = load(bundle, max_parameters)
+    model = build(preparation, trained)
+    for sentence in describe_less_matched(preparation.layout):
+        warnings.warn(sentence, RawRowsWarning, stacklevel=2)
     with tempfile.TemporaryDirectory() as folder:
         match file_format:
             case "keras":

@@ -108,6 +108,16 @@ def test_a_refusal_names_the_scope_that_is_needed_and_that_of_the_key(
     assert f'error="insufficient_scope", scope="{needed}"' in response.headers["www-authenticate"]
 
 
+@pytest.mark.parametrize("path", ["export?format=onnx", "comparison/export?technique=l1&format=keras"])
+def test_a_conversion_needs_the_scope_of_a_prediction_and_the_zip_that_of_a_read(
+    api: httpx.Client, texts: Mapping[Scope, str], path: str
+) -> None:
+    refused = api.get(f"/v1/studies/none/{path}", headers=bearer(texts["read"]))
+    assert "needs the scope submit, and the key 'for read' has read" in problem(refused, 403)["detail"]
+    problem(api.get(f"/v1/studies/none/{path}", headers=bearer(texts["submit"])), 404)
+    problem(api.get(f"/v1/studies/none/{path.partition('format')[0]}", headers=bearer(texts["read"])), 404)
+
+
 def asked(app: FastAPI, method: str, url: str, headers: Mapping[str, str], *, raises: bool = True) -> httpx.Response:
     """An answer of an app that listens nowhere; it takes the URL's host for its own address."""
 

@@ -38,7 +38,7 @@ from tests.studies.exports import bundle as bundle_of
 from tests.studies.exports import export
 from tests.studies.uploads import mixed, prepared, text
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::studies.errors.RawRowsWarning")]
 INPUTS = Path(__file__).parent / "data" / "inputs"
 TOLERANCE = 1e-6
 BOOLEANS = {"true": 1.0, "false": 0.0}

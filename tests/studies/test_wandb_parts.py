@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from studies.errors import InvalidImportError
 from studies.imports.distribution_error import DistributionError
 from studies.imports.imported import Choices
 from studies.imports.wandb_distributions import read_values
@@ -76,6 +77,41 @@ def test_early_termination_begins_where_wandb_begins_it(early: dict[str, Any], f
     document = SMALL | {"early_terminate": {"type": "hyperband", **early}}
     pruner = import_sweep(document, CANCER).study["pruner"]
     assert (pruner["min_resource"], pruner["reduction_factor"]) == (first, factor)
+
+
+@pytest.mark.parametrize(
+    ("early", "unread"),
+    [
+        ({"min_iter": 3, "s": 2}, {"early_terminate.s"}),
+        ({"min_iter": 3, "max_iter": 27, "s": 2}, {"early_terminate.min_iter"}),
+        ({"max_iter": 27, "s": 2}, set()),
+        ({"min_iter": 3}, set()),
+    ],
+)
+def test_an_option_of_early_termination_that_wandb_does_not_read_is_told(
+    early: dict[str, Any], unread: set[str]
+) -> None:
+    made = import_sweep(SMALL | {"early_terminate": {"type": "hyperband", **early}}, CANCER)
+    assert {note.name for note in made.notes if note.name.startswith("early_terminate.")} == unread
+
+
+@pytest.mark.parametrize(
+    ("parameters", "offered"),
+    [
+        ({"optimizer": {"values": ["lamb", "sgd", "Adam"]}}, "--fix optimizer=Adam"),
+        ({"optimizer": {"values": ["rmsprop", "sgd"]}}, "--fix optimizer=sgd"),
+        ({"opt_kind": {"values": ["lamb", "adamw"]}}, "--map opt_kind=optimizer --fix opt_kind=adamw"),
+        ({"activation": {"values": ["mish", "tanh", "ReLU"]}}, "--fix activation=ReLU"),
+        ({"epochs": {"values": [5, 30, 10]}}, "--fix epochs=30"),
+        ({"hidden_units": {"min": 16, "max": 256}}, "--fix hidden_units=256"),
+        ({"optimizer": {"value": "sgd"}, "momentum": {"min": 0.5, "max": 0.9}}, "--fix momentum=0.7"),
+        ({"epsilon": {"distribution": "log_uniform_values", "min": 1e-9, "max": 1e-5}}, "--fix epsilon=1e-07"),
+    ],
+)
+def test_a_refusal_offers_the_value_that_a_study_most_likely_has(parameters: dict[str, Any], offered: str) -> None:
+    with pytest.raises(InvalidImportError) as refusal:
+        import_sweep(SMALL | {"parameters": parameters}, CANCER)
+    assert " ".join(refusal.value.options) == offered
 
 
 @pytest.mark.parametrize(

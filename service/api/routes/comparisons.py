@@ -18,7 +18,7 @@ from service.api.dependencies import (
 )
 from service.api.json_route import JsonRoute
 from service.api.model_choice import CandidateParameter
-from service.api.model_export import EXPORT_RESPONSES, FormatParameter, export_model
+from service.api.model_export import EXPORT_RESPONSES, FormatDependency, export_model
 from service.api.responses import download_response
 from service.export import model_path
 from service.schemas.comparisons import ComparisonView
@@ -76,8 +76,8 @@ async def export(
     artifacts: ArtifactsDependency,
     readings: ReadingsDependency,
     settings: SettingsDependency,
+    file_format: FormatDependency,
     technique: CandidateParameter = None,
-    file_format: FormatParameter = "zip",
 ) -> Response:
     """Download the same model with the fitted preprocessing of its raw rows and a README, as a zip, or both as one
     model that takes raw rows.

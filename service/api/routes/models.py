@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api.dependencies import ArtifactsDependency, ReadingsDependency, SettingsDependency, StoreDependency
 from service.api.model_choice import CandidateParameter, TrialParameter, check_one_named
-from service.api.model_export import EXPORT_RESPONSES, FormatParameter, export_model
+from service.api.model_export import EXPORT_RESPONSES, FormatDependency, export_model
 from service.api.responses import download_response
 from service.export import model_path
 from service.snippets import candidate_code, trial_code
@@ -33,8 +33,8 @@ async def export(
     artifacts: ArtifactsDependency,
     readings: ReadingsDependency,
     settings: SettingsDependency,
+    file_format: FormatDependency,
     trial: TrialParameter = None,
-    file_format: FormatParameter = "zip",
 ) -> Response:
     """Download the best trial's model with the fitted preprocessing of its raw rows and a README, as a zip, or both as
     one model that takes raw rows.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from service.client.answers import fill, query
+from service.client.answers import fill, query, warn_of_model
 from service.client.blocking.transport import Transport
 from service.client.data import Data
 from service.client.keras_models import load_model
@@ -56,7 +56,8 @@ class ResultCalls(Transport):
         """A model with its preprocessing: the bytes of a zip, which `regsweep.predict` takes.
 
         As "keras", "saved-model" or "onnx" it is one model that takes raw rows and needs nothing of regsweep: the bytes
-        of a file, or of a SavedModel's folder a zip.
+        of a file, or of a SavedModel's folder a zip. Warns of each column whose texts it matches less well than the
+        zip.
         """
         return self._of_model(name, "export", technique, trial, format=file_format)
 
@@ -89,8 +90,10 @@ class ResultCalls(Transport):
     def _of_model(self, name: str, what: str, technique: str | None, trial: int | None, **options: str) -> bytes:
         if technique is None:
             path = fill("/v1/studies/{name}/{what}", name=name, what=what)
-            return self._read_bytes(path, params=query(trial=trial, **options))
-        if trial is not None:
+        elif trial is not None:
             raise ValueError("name a trial or a technique, not both")
-        path = fill("/v1/studies/{name}/comparison/{what}", name=name, what=what)
-        return self._read_bytes(path, params=query(technique=technique, **options))
+        else:
+            path = fill("/v1/studies/{name}/comparison/{what}", name=name, what=what)
+        answer = self._send("GET", path, params=query(trial=trial, technique=technique, **options))
+        warn_of_model(answer)
+        return answer.content

@@ -27,6 +27,7 @@ from service.settings import Settings
 from service.storage.store import Store
 from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData
+from studies.errors import RawRowsWarning
 from studies.prediction import predict
 from studies.predictions import Predictions
 from studies.training.result import Job, OnEpoch, Trained
@@ -41,12 +42,12 @@ pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 DOCUMENT = list(blocks("docs/serving.md"))
 CSV = "age,city,since,y\n" + "\n".join(
-    f"{20 + i},{'Malmö' if i % 3 else 'Oslo'},2024-0{1 + i % 9}-08,{'ja' if i % 2 else 'nö'}" for i in range(60)
+    f"{20 + i},{'Älvängen' if i % 3 else 'Oslo'},2024-0{1 + i % 9}-08,{'ja' if i % 2 else 'nö'}" for i in range(60)
 )
 #: What `curl` sends in docs/serving.md, and more.
 NEW: list[dict[str, Any]] = [
     *json.loads(next(re.findall(r"-d '(\[.*\])'", each.text)[0] for each in DOCUMENT if "uvicorn" in each.text)),
-    {"age": 44.5, "city": "Malmö", "since": 1720396800000},
+    {"age": 44.5, "city": "Älvängen", "since": 1720396800000},
 ]
 
 
@@ -113,7 +114,7 @@ def test_a_converted_model_is_answered_as_a_file_to_save(
     import onnxruntime
     import tensorflow as tf
 
-    with Client(str(api.base_url), timeout_seconds=120) as client:
+    with Client(str(api.base_url), timeout_seconds=120) as client, pytest.warns(RawRowsWarning, match="'Älvängen' has"):
         saved = zipfile.ZipFile(io.BytesIO(client.export("iris", file_format="saved-model")))
     saved.extractall(tmp_path / "saved")  # noqa: S202  # a zip keeps within the folder
     answer = api.get("/v1/studies/iris/export?format=onnx", timeout=120)
@@ -192,9 +193,14 @@ def test_the_command_line_writes_every_format_of_a_study_and_of_a_zip(
     place = ("--database-url", settings.database_url, "--artifacts-url", settings.artifacts_url)
     exported = run_command("export", "keras", "iris", "-o", str(tmp_path / "study.keras"), *place)
     assert (exported.returncode, exported.stdout) == (0, f"{tmp_path / 'study.keras'}\n"), exported.stderr
+    assert exported.stderr.startswith("regsweep: column 'city': 'Älvängen' has letters beyond A to Z: this model finds")
+    assert exported.stderr.count("\n") == 1
+    asked = run_command("export", "keras", "iris", "-o", str(tmp_path / "asked.keras"), "--server", str(api.base_url))
+    assert (asked.returncode, asked.stderr) == (0, exported.stderr)
     for name in ("zip.keras", "model.onnx", "folder/1", "model.tar", "model.zip"):
         done = run_command("convert", str(bundle), "-o", str(tmp_path / name))
         assert (done.returncode, done.stdout) == (0, f"{tmp_path / name}\n"), done.stderr
+        assert done.stderr == exported.stderr
     with zipfile.ZipFile(tmp_path / "study.keras") as one, zipfile.ZipFile(tmp_path / "zip.keras") as other:
         assert sorted(one.namelist()) == sorted(other.namelist())
     members = {str(path.relative_to(tmp_path / "folder" / "1")) for path in (tmp_path / "folder" / "1").rglob("*")}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
+import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,8 +24,10 @@ from service.cli.options import (
     refuse,
     write_file,
 )
+from service.cli.output import say
 from service.cli.results import TechniqueOption
 from service.cli.source import open_source
+from studies.errors import RawRowsWarning
 
 if TYPE_CHECKING:
     from studies.raw_rows.formats import RawFormat
@@ -39,7 +45,7 @@ def export_keras(
     artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """Write the best model as one Keras model that takes raw rows and needs nothing of regsweep."""
-    with open_source(server, key, database_url, artifacts_url) as source:
+    with open_source(server, key, database_url, artifacts_url) as source, saying_warnings():
         write_model(output, "keras", source.studies.export(name, technique, file_format="keras"))
 
 
@@ -54,7 +60,7 @@ def export_saved_model(
 ) -> None:
     """Write the best model as a SavedModel that takes raw rows, for TensorFlow Serving."""
     check_output(output, "saved-model")
-    with open_source(server, key, database_url, artifacts_url) as source:
+    with open_source(server, key, database_url, artifacts_url) as source, saying_warnings():
         write_model(output, "saved-model", source.studies.export(name, technique, file_format="saved-model"))
 
 
@@ -68,7 +74,7 @@ def export_onnx(
     artifacts_url: ArtifactsUrlOption = None,
 ) -> None:
     """Write the best model as one ONNX model that takes raw rows, for onnxruntime."""
-    with open_source(server, key, database_url, artifacts_url) as source:
+    with open_source(server, key, database_url, artifacts_url) as source, saying_warnings():
         write_model(output, "onnx", source.studies.export(name, technique, file_format="onnx"))
 
 
@@ -89,7 +95,25 @@ def convert(
         content = model.read_bytes()
     except OSError as error:
         refuse(f"cannot read {model}: {error.strerror}")
-    write_model(output, file_format, conversion.convert(content, file_format, max_parameters))
+    with saying_warnings():
+        write_model(output, file_format, conversion.convert(content, file_format, max_parameters))
+
+
+@contextmanager
+def saying_warnings() -> Iterator[None]:
+    """Say on standard error, in a line each, which columns' texts a converted model matches less well than the zip."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+        warnings.simplefilter("always", RawRowsWarning)
+
+        def say_or_show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+            if issubclass(category, RawRowsWarning):
+                say(f"regsweep: {message}", file=sys.stderr)
+            else:
+                show(message, category, *place, **options)
+
+        warnings.showwarning = say_or_show
+        yield
 
 
 def _format_of(output: Path) -> RawFormat:
