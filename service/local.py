@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from service import limits, snippets, trials_file
@@ -31,7 +31,7 @@ from service.views.changes import change_view
 from service.views.comparisons import comparison_view
 from service.views.projects import project_view
 from service.views.studies import listed_views, one_study_view
-from service.views.trials import curve_view, trial_view
+from service.views.trials import curve_view, curve_views, trial_view
 from service.views.workers import workers_view
 from studies.spec.budget import extension
 from studies.spec.name import NAME_RULE, is_name, normalize
@@ -79,6 +79,10 @@ class LocalStudies:
         Raises NotFoundError when the trial gave none.
         """
         return curve_view(self._store, name, number)
+
+    def curves(self, name: str, numbers: Sequence[int]) -> list[CurveView]:
+        """The learning curves of some trials, by number; those that gave none are left out."""
+        return curve_views(self._store, name, numbers)
 
     def trials_file(self, name: str, kind: TrialsFormat) -> bytes:
         """All trials of a study as a file."""

@@ -27,6 +27,7 @@ OPERATION_IDS: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/studies/{name}/trials/{number}/invalidate"): "invalidate_trial",
     ("GET", "/v1/studies/{name}/trials/{number}/curve"): "read_curve",
     ("GET", "/v1/studies/{name}/trials/{number}/weights"): "read_weights",
+    ("GET", "/v1/studies/{name}/curves"): "read_curves",
     ("GET", "/v1/studies/{name}/best"): "read_best_trials",
     ("GET", "/v1/studies/{name}/trials.csv"): "download_trials",
     ("GET", "/v1/studies/{name}/trials.parquet"): "download_trials_parquet",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from getpass import getuser
@@ -43,8 +43,8 @@ class StudySource(Protocol):
     def trials(self, name: str, /) -> Iterable[TrialView]:
         """All trials of a study, by number."""
 
-    def curve(self, name: str, number: int, /) -> CurveView:
-        """A trial's learning curve."""
+    def curves(self, name: str, numbers: Sequence[int], /) -> Iterable[CurveView]:
+        """The learning curves of at most 50 trials."""
 
     def trials_file(self, name: str, kind: TrialsFormat, /) -> bytes:
         """All trials of a study as a file."""

@@ -16,6 +16,9 @@ def show_comparison(console: Console, comparison: ComparisonView) -> None:
     result = comparison.result
     if result is None:
         console.print(f"The comparison of techniques is {comparison.state} and has no result.", highlight=False)
+        for ended in filter(lambda part: part.reason, comparison.parts):
+            name = "Its confirmation" if ended.technique is None else f"The search of {label(ended.technique)}"
+            console.print(f"{name} is {ended.state}: {ended.reason}", highlight=False, markup=False)
         return
     answer = result.recommendation
     console.print(f"The answer: [bold]{label(answer.technique)}[/bold], {answer.verdict}", highlight=False)

@@ -39,6 +39,7 @@ ServiceError
 ├── NoKeyError          other machines can reach the server and no key exists
 ├── UnreachableError    a client gets no answer from its server
 ├── TrackerError         a tracker is away, or refuses what is logged
+│   └── TrialRefusedError   it refuses one trial, and would again
 └── RefusedError        a server refused a client's request for a reason that has no class here
 """
 
@@ -63,6 +64,7 @@ from service.errors.programs import (
     PredictorMissingError,
     RefusedError,
     TrackerError,
+    TrialRefusedError,
     UnreachableError,
     WorkersFailedError,
 )
@@ -119,6 +121,7 @@ __all__ = [
     "StorageError",
     "TooLargeError",
     "TrackerError",
+    "TrialRefusedError",
     "UnauthenticatedError",
     "UnknownParameterError",
     "UnreachableError",

@@ -91,6 +91,13 @@ class TrackerError(ServiceError):
         super().__init__(f"{tracker}: {reason}")
 
 
+class TrialRefusedError(TrackerError):
+    """A tracker refuses a trial, and would again."""
+
+    def __init__(self, tracker: str, trial: str, reason: str) -> None:
+        super().__init__(tracker, f"{trial} is refused: {reason}")
+
+
 class RefusedError(ServiceError):
     """A server refused a client's request for a reason that has no class here; `status` is the answer's."""
 

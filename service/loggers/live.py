@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import structlog
 
-from service.errors import ArtifactError, ExtraMissingError, NotFoundError, TrackerError
+from service.errors import ArtifactError, ExtraMissingError, NotFoundError, TrackerError, TrialRefusedError
 from service.local import LocalStudies
 from service.loggers.exporting import log_study
-from service.loggers.reading import CONFIRMATION, SEARCH, Part, StudyReader
+from service.loggers.reading import CONFIRMATION, CURVES, SEARCH, Part, StudyReader
 from service.loggers.runs import TrialRun
 from service.loggers.tracker import Tracker
 from service.settings import Settings
@@ -35,12 +35,19 @@ RENEWED_AFTER_SECONDS = LEASE_SECONDS / 4
 class LiveLogger:
     """Logs the studies of one tracker, all in one process."""
 
-    def __init__(self, store: Store, settings: Settings, name: LoggerName, make: Callable[[], Tracker]) -> None:
-        """`make` makes a tracker for one study, which remembers what it has logged."""
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        name: LoggerName,
+        make: Callable[[], Tracker],
+        holder: str | None = None,
+    ) -> None:
+        """`make` makes a tracker for one study, which remembers what it has logged; `holder` names this process."""
         self._store, self._name, self._make = store, name, make
         self._is_for_all = name in settings.loggers
         self._studies = LocalStudies(store, Artifacts(settings.artifacts_url), settings)
-        self._tracked = TrackedStore(store, name, uuid4().hex)
+        self._tracked = TrackedStore(store, name, holder or uuid4().hex)
         self._trackers: dict[int, Tracker] = {}  # by study
         self._held_since = 0.0  # by the monotonic clock, the study that is being logged
 
@@ -96,28 +103,35 @@ class LiveLogger:
             if tracker is None:
                 tracker = self._trackers[held.study_id] = self._make()
             reader = StudyReader(self._studies, held.name)
-            log_study(reader, tracker, self._new_trials(held, reader, parts, positions))
+            refused: list[TrialRefusedError] = []
+            log_study(reader, tracker, self._new_trials(held, reader, parts, positions, refused), refused)
         # Its state was read before its trials were, so that none can have changed since its end.
         self._tracked.succeed(held, positions, study.invalidated_count, is_done=not is_active)
         return not is_active
 
     def _new_trials(
-        self, held: Held, reader: StudyReader, parts: Sequence[StudyRecord], positions: dict[str, int]
+        self,
+        held: Held,
+        reader: StudyReader,
+        parts: Sequence[StudyRecord],
+        positions: dict[str, int],
+        refused: Sequence[TrialRefusedError],
     ) -> Iterator[TrialRun]:
-        """Trials that have changed, and those that run; `positions` follows them, once each is logged."""
+        """Trials that have changed, and those that run; `positions` follows them up to the first that was refused."""
         for record in parts:
             part = Part(record.name, SEARCH if record.parent_id is None else record.technique or CONFIRMATION)
             position = positions[str(record.id)]
             while changed := self._tracked.changed(record.id, position):
-                for trial in changed:
+                for trial in self._runs(reader, part, changed):
                     self._keep(held, positions)
-                    yield self._run(reader, part, trial)
-                    position = trial.changed or position
-                positions[str(record.id)] = position
+                    yield trial
+                position = changed[-1].changed or position
+                if not refused:
+                    positions[str(record.id)] = position
                 self._renew(held, positions)
-            for trial in self._tracked.running(record.id):
+            for trial in self._runs(reader, part, self._tracked.running(record.id)):
                 self._keep(held, positions)
-                yield self._run(reader, part, trial)
+                yield trial
         if not reader.view.active:
             self._renew(held, positions, RESULT_LEASE_SECONDS)
 
@@ -131,5 +145,10 @@ class LiveLogger:
             raise TrackerError(self._name, "another server logs this study now")
         self._held_since = monotonic()
 
-    def _run(self, reader: StudyReader, part: Part, trial: TrialRecord) -> TrialRun:
-        return reader.trial(part, trial_view(trial), self._store.curve(trial) or {})
+    def _runs(self, reader: StudyReader, part: Part, trials: Sequence[TrialRecord]) -> Iterator[TrialRun]:
+        for start in range(0, len(trials), CURVES):
+            together = trials[start : start + CURVES]
+            read = self._store.curves(part.name, [trial.number for trial in together if trial.number is not None])
+            curves = {trial.number: curve for trial, curve in read}
+            for trial in together:
+                yield reader.trial(part, trial_view(trial), curves.get(trial.number, {}))

@@ -25,6 +25,7 @@ from service.loggers.runs import StudyResult, StudyRun, TrialRun
 from service.loggers.tracker import Tracker
 from service.settings import Settings
 from service.storage.store import Store
+from service.worker.process import announce_ready
 from studies.spec.logger import LoggerName
 
 _log = structlog.get_logger(__name__)
@@ -34,12 +35,13 @@ _TRIAL_SECONDS, _RESULT_SECONDS = 50.0, 300.0  # the first less than a lease las
 
 def main() -> None:
     """Log until standard input ends."""
-    name = cast("LoggerName", sys.argv[1])
+    name, holder = cast("LoggerName", sys.argv[1]), sys.argv[2]
     settings = Settings()
     logs.configure(settings.log_level, settings.log_format)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the parent ends this process
     with closing(Store(settings.database_url)) as store:
-        logger = LiveLogger(store, settings, name, lambda: _Bounded(make_tracker(name, settings)))
+        logger = LiveLogger(store, settings, name, lambda: _Bounded(make_tracker(name, settings)), holder)
+        announce_ready()
         while not _parent_leaves_within(_LOOKS_SECONDS):
             with _database_may_be_away(name):
                 logger.look()

@@ -8,24 +8,27 @@ made in the same moment all but one go to MLflow's bin when the study is opened 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from service.loggers.runs import KEPT, Points
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Run, RunTag
+    from mlflow.entities import Metric, Param, Run, RunTag
     from mlflow.tracking import MlflowClient
 
 DIGEST = "regsweep.digest"
 _KEY, _STUDY = "regsweep.key", "regsweep.study_key"
 _PAGE = 1000
 _LOOKS_SECONDS = 2.0
-_MAX_PARAMS, _MAX_PARAM, _MAX_TAG = 100, 6000, 8000  # a request, and characters of a value
-_UNFIT = re.compile(r"[^/\w.\-: ]")  # in the name of a param or a metric
+_MAX_NAME, _MAX_PARAM, _MAX_TAG = 250, 6000, 8000  # characters of a name, and of a value
+_MAX_METRICS, _MAX_PARAMS = 800, 100  # a request, which may have 1000 of all, also 100 tags
+_UNFIT = re.compile(r"[^/\w.\-: ]")  # in a name
 
 
 @dataclass(slots=True)
@@ -92,13 +95,19 @@ class StudyRuns:
             }
         return run.points
 
-    def log_params(self, run: LoggedRun, params: Mapping[str, str]) -> None:
-        """Log the params that a run lacks."""
-        from mlflow.entities import Param
+    def log(
+        self, run: LoggedRun, params: Mapping[str, str], metrics: Sequence[Metric] = (), tags: Sequence[RunTag] = ()
+    ) -> None:
+        """Log the params that a run lacks, metrics and tags, in as few requests as MLflow takes.
 
-        rows = [Param(name, value) for name, value in params.items() if name not in run.params]
-        for start in range(0, len(rows), _MAX_PARAMS):
-            self._client.log_batch(run.id, params=rows[start : start + _MAX_PARAMS])
+        The tags come last: in a request too MLflow writes them behind the others.
+        """
+        rows = [_param_row(name, value) for name, value in params.items() if name not in run.params]
+        while len(metrics) > _MAX_METRICS or len(rows) > _MAX_PARAMS:
+            self._client.log_batch(run.id, metrics=metrics[:_MAX_METRICS], params=rows[:_MAX_PARAMS])
+            metrics, rows = metrics[_MAX_METRICS:], rows[_MAX_PARAMS:]
+        if metrics or rows or tags:
+            self._client.log_batch(run.id, metrics=metrics, params=rows, tags=tags)
         run.params |= params
 
     def _search(self, tag: str, value: str) -> Iterator[Run]:
@@ -115,14 +124,27 @@ def _known(run: Run) -> LoggedRun:
     return LoggedRun(run.info.run_id, None, dict(run.data.tags), dict(run.data.params))
 
 
+@lru_cache(1000)
+def fit_name(name: str) -> str:
+    """A name as MLflow takes it: it may be a path, which must not lead elsewhere, and has not all characters.
+
+    Names that are changed end with a hash of what they were, so that no two become one.
+    """
+    parts = [part for part in _UNFIT.sub("_", name).split("/") if part not in {"", ".", ".."}]
+    fit = "/".join(parts)
+    if fit == name and len(name) <= _MAX_NAME:
+        return name
+    return f"{fit[: _MAX_NAME - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
 def fit_params(params: Mapping[str, Any]) -> dict[str, str]:
-    """Params as MLflow keeps them: their names without what it refuses, their values cut."""
-    return {_UNFIT.sub("_", name): str(value)[:_MAX_PARAM] for name, value in params.items()}
+    """Params as MLflow keeps them: their names fit, their values cut."""
+    return {fit_name(name): str(value)[:_MAX_PARAM] for name, value in params.items()}
 
 
 def fit_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags as MLflow keeps them: their values cut."""
-    return {name: value[:_MAX_TAG] for name, value in tags.items()}
+    """Tags as MLflow keeps them: their names fit, their values cut."""
+    return {fit_name(name): value[:_MAX_TAG] for name, value in tags.items()}
 
 
 def tag_rows(tags: Mapping[str, str]) -> list[RunTag]:
@@ -136,7 +158,13 @@ def metric_row(name: str, value: float, at: int, step: int) -> Metric:
     """A metric as MLflow's entity."""
     from mlflow.entities import Metric
 
-    return Metric(_UNFIT.sub("_", name), value, at, step)
+    return Metric(fit_name(name), value, at, step)
+
+
+def _param_row(name: str, value: str) -> Param:
+    from mlflow.entities import Param
+
+    return Param(name, value)
 
 
 def milliseconds(instant: datetime | None) -> int:

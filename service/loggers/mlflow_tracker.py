@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from service.errors import TrackerError
+from service.errors import TrackerError, TrialRefusedError
 from service.extras import needing
 from service.loggers import mlflow_model
 from service.loggers.mlflow_runs import (
@@ -27,19 +27,21 @@ from service.loggers.mlflow_runs import (
     milliseconds,
     tag_rows,
 )
-from service.loggers.runs import Point, StudyResult, StudyRun, TrialRun
+from service.loggers.runs import Point, Points, StudyResult, StudyRun, TrialRun
 from service.loggers.tracker import without_password
 from service.storage.states import TrialState
 from studies.reasons import one_line
 
 if TYPE_CHECKING:
+    from mlflow.entities import Metric
     from mlflow.tracking import MlflowClient
 
 _MODEL = "regsweep.model"
+_REFUSED = 400  # status of an answer; what else fails may pass another time
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
-_MAX_METRICS = 1000
 #: A tracker that is away is noticed soon; who calls it tries again.
 _ENVIRONMENT = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # of each run that ends, which costs a request
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -83,7 +85,7 @@ class MlflowTracker:
                     run = self._runs.make(study.key, study.name, study.tags, study.created_at)
                 if not run.params:  # they come last: without them the file is written again
                     self._client.log_dict(run.id, dict(study.spec), "study.json")
-                    self._runs.log_params(run, fit_params(study.params))
+                    self._runs.log(run, fit_params(study.params))
         self._study = study
 
     def whole_digest(self, trial: TrialRun) -> str | None:
@@ -94,20 +96,22 @@ class MlflowTracker:
     def log_trial(self, trial: TrialRun) -> None:
         """Log the epochs of a trial that are new and, when it has ended, its end."""
         runs = self._opened()[1]
-        with _telling():
+        with _telling(trial.name):
             run, params = self._run_of(trial), fit_params(trial.params)
             points = trial.missing(runs.points(run))
             if points is None or any(run.params.get(name, value) != value for name, value in params.items()):
                 runs.remove(trial.key)
                 run, points = self._run_of(trial), list(trial.points())
-            runs.log_params(run, params)
-            self._log_points(run, trial, points)
-            tags = {name: value for name, value in fit_tags(trial.tags).items() if run.tags.get(name) != value}
-            if trial.has_ended:
-                self._end(run, trial, tags)
-            elif tags:
-                self._client.log_batch(run.id, tags=tag_rows(tags))
+            metrics, tags = _metrics(trial, points), fit_tags(trial.tags)
+            if trial.has_ended:  # the digest comes last: without it, all that went before is looked at again
+                now = milliseconds(trial.ended_at)
+                self._client.set_terminated(run.id, _STATUS[trial.state], now)
+                metrics += [metric_row(name, value, now, trial.best_epoch) for name, value in trial.metrics.items()]
+                tags[DIGEST] = trial.digest
+            tags = {name: value for name, value in tags.items() if run.tags.get(name) != value}
+            runs.log(run, params, metrics, tag_rows(tags))
             run.tags |= tags
+            run.points = None if trial.has_ended else _with(runs.points(run), points)
 
     def finish(self, result: StudyResult) -> None:
         """Log the answer, the report and the model to the study's run."""
@@ -153,24 +157,16 @@ class MlflowTracker:
         tags = {**trial.tags, **({} if parent is None else {"mlflow.parentRunId": parent.id})}
         return runs.make(trial.key, trial.name, tags, trial.started_at)
 
-    def _log_points(self, run: LoggedRun, trial: TrialRun, points: Sequence[Point]) -> None:
-        logged = self._opened()[1].points(run)
-        for start in range(0, len(points), _MAX_METRICS):
-            batch = points[start : start + _MAX_METRICS]
-            metrics = [
-                metric_row(metric, value, int(1000 * trial.instant(epoch)), epoch) for metric, epoch, value in batch
-            ]
-            self._client.log_batch(run.id, metrics=metrics)
-            for metric, epoch, value in batch:
-                logged.setdefault(metric, {})[epoch] = value
 
-    def _end(self, run: LoggedRun, trial: TrialRun, tags: Mapping[str, str]) -> None:
-        """The digest comes last: without it, all that went before is looked at again."""
-        now = milliseconds(trial.ended_at)
-        self._client.set_terminated(run.id, _STATUS[trial.state], now)
-        metrics = [metric_row(name, value, now, trial.best_epoch) for name, value in trial.metrics.items()]
-        self._client.log_batch(run.id, metrics=metrics, tags=tag_rows({**tags, DIGEST: trial.digest}))
-        run.tags[DIGEST], run.points = trial.digest, None
+def _metrics(trial: TrialRun, points: Iterable[Point]) -> list[Metric]:
+    at = trial.instants()
+    return [metric_row(metric, value, int(1000 * at[epoch]), epoch) for metric, epoch, value in points]
+
+
+def _with(logged: Points, points: Iterable[Point]) -> Points:
+    for metric, epoch, value in points:
+        logged.setdefault(metric, {})[epoch] = value
+    return logged
 
 
 def _artifacts_beside(uri: str, experiment: str) -> str | None:
@@ -183,12 +179,15 @@ def _artifacts_beside(uri: str, experiment: str) -> str | None:
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """Turn what MLflow raises into a TrackerError of one line."""
+def _telling(trial: str = "") -> Iterator[None]:
+    """Turn what MLflow raises into a TrackerError of one line; where it refuses a trial, into a TrialRefusedError."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
 
     try:
         yield
     except (MlflowException, RequestException, OSError) as error:
-        raise TrackerError("MLflow", one_line(without_password(str(error) or type(error).__name__))) from error
+        reason = one_line(without_password(str(error) or type(error).__name__))
+        if trial and isinstance(error, MlflowException) and error.get_http_status_code() == _REFUSED:
+            raise TrialRefusedError("MLflow", trial, reason) from error
+        raise TrackerError("MLflow", reason) from error

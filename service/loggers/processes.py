@@ -5,13 +5,21 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
+from uuid import uuid4
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.child_process import module_command
+from service.errors import StorageError
 from service.extras import check_extra
+from service.loggers.tracker import without_password
 from service.settings import Settings
+from service.storage.store import Store
+from service.storage.tracked import TrackedStore
+from service.worker.process import WorkerProcess
 from studies.spec.logger import LoggerName
 
 _log = structlog.get_logger(__name__)
@@ -26,9 +34,11 @@ class _Member:
     """The process of one tracker, over all processes that it is started as."""
 
     name: LoggerName
-    process: subprocess.Popen[bytes] | None = None
+    running: WorkerProcess | None = None
+    holder: str = ""  # of the studies that it logs
     pause: float = _LOOKS_SECONDS
     starts_at: float = 0.0  # by the monotonic clock; of a process that runs, when it began
+    problem: str | None = None  # that was told
 
 
 class LoggerProcesses:
@@ -55,16 +65,15 @@ class LoggerProcesses:
         self._stopping.set()
         if self._keeper.ident is not None:
             self._keeper.join()
-        running = [member.process for member in self._members if member.process is not None]
-        for process in running:
-            if process.stdin is not None:
-                process.stdin.close()
-        for process in running:
+        running = [member.running for member in self._members if member.running is not None]
+        for child in running:
+            child.close()
+        for child in running:
             try:
-                process.wait(_GRACE_SECONDS)
+                child.process.wait(_GRACE_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                child.process.kill()
+                child.process.wait()
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
@@ -73,23 +82,37 @@ class LoggerProcesses:
             self._stopping.wait(_LOOKS_SECONDS)
 
     def _look_after(self, member: _Member) -> None:
-        if member.process is not None and (status := member.process.poll()) is not None:
-            if member.process.stdin is not None:
-                member.process.stdin.close()
+        if member.running is not None and (status := member.running.process.poll()) is not None:
+            member.running.close()
+            member.running.wait_until_read()
             if time.monotonic() - member.starts_at > _HEALTHY_SECONDS:
-                member.pause = _LOOKS_SECONDS
-            self._put_off(member, status=status)
-        if member.process is None and time.monotonic() >= member.starts_at:
-            command = module_command("service.loggers.main", member.name)
+                member.pause, member.problem = _LOOKS_SECONDS, None
+            # What it wrote later stands in the log.
+            last_line = "" if member.running.was_ready else without_password("".join(member.running.last_lines[-1:]))
+            self._put_off(member, f"its process ended with status {status}" + (last_line and f": {last_line}"))
+        if member.running is None and time.monotonic() >= member.starts_at:
+            member.holder = uuid4().hex
+            command = module_command("service.loggers.main", member.name, member.holder)
             try:
-                member.process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=2, env=self._settings.environment(), start_new_session=True
-                )
-            except OSError as error:
-                self._put_off(member, error=str(error))
+                member.running = WorkerProcess(command, self._settings.environment())
+            except (OSError, RuntimeError) as error:  # no memory, or no thread
+                self._put_off(member, f"its process cannot be started: {error}")
 
-    def _put_off(self, member: _Member, **why: object) -> None:
+    def _put_off(self, member: _Member, problem: str) -> None:
         """Start a process that died, or cannot be started, after a pause that grows each time."""
-        _log.warning("a logger died and is started again", tracker=member.name, after_seconds=member.pause, **why)
-        member.process, member.starts_at = None, time.monotonic() + member.pause
+        if problem != member.problem:
+            _log.warning("a logger died and is started again", tracker=member.name, problem=problem)
+        member.running, member.problem = None, problem
+        self._tell(member, problem)
+        member.starts_at = time.monotonic() + member.pause
         member.pause = min(_MAX_PAUSE_SECONDS, 2 * member.pause)
+
+    def _tell(self, member: _Member, problem: str) -> None:
+        """Let the studies that it would log say so."""
+        try:
+            with closing(Store(self._settings.database_url)) as store:
+                tracked = TrackedStore(store, member.name, member.holder)
+                tracked.adopt(every=member.name in self._settings.loggers)
+                tracked.abandon(problem)
+        except (SQLAlchemyError, StorageError) as error:
+            _log.warning("studies cannot be told that their logger died", tracker=member.name, error=str(error))

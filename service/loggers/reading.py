@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from service.errors import BadRequestError, NotFoundError
@@ -19,6 +20,7 @@ from studies.analysis.wording import answer as short_answer
 from studies.spec.study import StudySpec
 
 SEARCH, CONFIRMATION = "search", "confirmation"
+CURVES = 25  # that are read at once, each of up to some MB
 _RECOMMENDED = "recommended"  # as service.trained_models has it, which a client does not
 
 
@@ -31,8 +33,8 @@ class Studies(Protocol):
     def trials(self, name: str, /) -> Iterable[TrialView]:
         """All trials of a study, by number."""
 
-    def curve(self, name: str, number: int, /) -> CurveView:
-        """A trial's curve."""
+    def curves(self, name: str, numbers: Sequence[int], /) -> Iterable[CurveView]:
+        """The curves of at most 50 trials."""
 
     def comparison(self, name: str, /) -> ComparisonView:
         """A study's comparison."""
@@ -75,18 +77,16 @@ class StudyReader:
     def trials(self) -> Iterator[TrialRun]:
         """All trials that have started, also those of the comparison."""
         for part in self.parts:
-            for view in self._studies.trials(part.name):
-                yield self.trial(part, view, self._curve(part, view))
+            views = iter(self._studies.trials(part.name))
+            while together := [*islice(views, CURVES)]:
+                read = self._studies.curves(part.name, [view.number for view in together])
+                curves = {curve.number: curve.curve for curve in read}
+                for view in together:
+                    yield self.trial(part, view, curves.get(view.number, {}))
 
     def trial(self, part: Part, view: TrialView, curve: Mapping[str, Any]) -> TrialRun:
         """One trial of a part."""
         return trial_run(self.study, part, view, curve)
-
-    def _curve(self, part: Part, view: TrialView) -> Mapping[str, Any]:
-        # One that gave no result has none.
-        with suppress(NotFoundError):
-            return self._studies.curve(part.name, view.number).curve
-        return {}
 
     def result(self) -> StudyResult | None:
         """What the study led to; None until it and its comparison have ended."""

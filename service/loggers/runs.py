@@ -74,12 +74,13 @@ class TrialRun:
                     return None
         return [point for point in self.points() if point.epoch not in logged.get(point.metric, {})]
 
-    def instant(self, epoch: int) -> float:
-        """When an epoch ended, in seconds since 1970: all are spread evenly from the start to the end, or to now."""
+    def instants(self) -> dict[int, float]:
+        """When each epoch ended, in seconds since 1970: spread evenly from the start to the end, or to now."""
         start = self.started_at.timestamp()
-        last = max((int(value) for value in self.curve.get("epoch", ()) if value), default=0)
         end = time() if self.ended_at is None else self.ended_at.timestamp()
-        return start + max(0.0, end - start) * min(1.0, epoch / last) if last else start
+        epochs = [int(epoch) for epoch in self.curve.get("epoch", ()) if epoch is not None]
+        last = max(epochs, default=1)
+        return {epoch: start + max(0.0, end - start) * epoch / last for epoch in epochs}
 
 
 @dataclass(frozen=True, slots=True)

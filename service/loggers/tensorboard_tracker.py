@@ -109,8 +109,9 @@ def _key_in(folder: Path) -> str | None:
 
 
 def _scalars(trial: TrialRun, points: Iterable[Point]) -> Iterator[Event]:
+    at = trial.instants()
     for metric, epoch, value in points:
-        yield _scalar(metric, value, epoch, trial.instant(epoch))
+        yield _scalar(metric, value, epoch, at[epoch])
 
 
 def _start(trial: TrialRun) -> Event:

@@ -28,7 +28,10 @@ class Tracker(Protocol):
         """The digest with which a trial was logged whole; None until then."""
 
     def log_trial(self, trial: TrialRun) -> None:
-        """Log what is not logged yet of a trial."""
+        """Log what is not logged yet of a trial.
+
+        Raises TrialRefusedError when the tracker would refuse it again.
+        """
 
     def finish(self, result: StudyResult) -> None:
         """Log what the study led to."""

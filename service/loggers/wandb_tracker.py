@@ -55,9 +55,10 @@ class WandbTracker:
         config = {**trial.params, "regsweep": dict(trial.tags)}
         tags = [trial.group, str(trial.state)]
         with self._run(trial.key, trial.name, trial.group, config, tags) as run:
+            at = trial.instants()
             rows: dict[int, dict[str, float]] = {}
             for metric, epoch, value in trial.points():
-                rows.setdefault(epoch, {"epoch": epoch, "_timestamp": trial.instant(epoch)})[metric] = value
+                rows.setdefault(epoch, {"epoch": epoch, "_timestamp": at[epoch]})[metric] = value
             for epoch, row in rows.items():
                 run.log(row, step=epoch)
             run.summary.update({**trial.metrics, "state": str(trial.state)})

@@ -209,6 +209,13 @@ class Store(Connections):
         record = self._curve_record(trial)
         return None if record is None else record.curve
 
+    def curves(self, name: str, numbers: Sequence[int]) -> list[tuple[TrialRecord, dict[str, Any]]]:
+        """The learning curves of some trials of a study, by number; those that gave none are left out."""
+        with self.reading() as session:
+            asked = listings.asked_trials(locking.find(session, name)).where(TrialRecord.number.in_(numbers))
+            query = asked.join(CurveRecord, CurveRecord.trial_id == TrialRecord.id).add_columns(CurveRecord.curve)
+            return [(trial, curve) for trial, curve in session.execute(query.order_by(TrialRecord.number))]
+
     def detail(self, trial: TrialRecord) -> dict[str, Any] | None:
         """A finished trial's TrialResult.detail: its weights by layer, and its folds; None when it gave no result."""
         record = self._curve_record(trial)

@@ -93,14 +93,17 @@ class TrackedStore:
             StudyRecord.invalidated_count != TrackedRecord.invalidated_count,
             newer_part,
         )
-        mine = sa.or_(
+        query = sa.select(TrackedRecord).join(StudyRecord, StudyRecord.id == TrackedRecord.study_id)
+        due = TrackedRecord.tracker == self._tracker, TrackedRecord.next_at <= now
+        return query.where(*due, self._mine(now), changed).order_by(TrackedRecord.next_at)
+
+    def _mine(self, now: float) -> sa.ColumnElement[bool]:
+        """Studies that this process holds, or may: no other does, or its lease has long ended."""
+        return sa.or_(
             TrackedRecord.holder.is_(None),
             TrackedRecord.holder == self._holder,
             TrackedRecord.next_at <= now - LEASE_SECONDS,
         )
-        query = sa.select(TrackedRecord).join(StudyRecord, StudyRecord.id == TrackedRecord.study_id)
-        due = TrackedRecord.tracker == self._tracker, TrackedRecord.next_at <= now
-        return query.where(*due, mine, changed).order_by(TrackedRecord.next_at)
 
     def _take(self, session: Session, record: TrackedRecord, now: float) -> Held:
         study = session.get_one(StudyRecord, record.study_id)
@@ -158,6 +161,16 @@ class TrackedStore:
         # Without a holder: whatever this process knew of the runs is read anew.
         self._update(held, next_at=unix_now() + pause, failures=held.failures + 1, problem=problem, holder=None)
         return pause
+
+    def abandon(self, problem: str) -> None:
+        """Record that the process died that holds studies, or would: they say so, and the next process has them."""
+        with self._store.writing() as session:
+            now = _now(session)
+            update = sa.update(TrackedRecord).where(TrackedRecord.tracker == self._tracker)
+            update = update.where(TrackedRecord.done_at.is_(None), self._mine(now))
+            next_at = sa.case((TrackedRecord.holder.is_(None), TrackedRecord.next_at), else_=now)
+            told = {"problem": problem[:_MAX_PROBLEM], "failures": TrackedRecord.failures + 1}
+            session.execute(update.values(**told, next_at=next_at, holder=None))
 
     def release(self) -> None:
         """Hold nothing any more."""

@@ -48,8 +48,19 @@ def curve_view(store: Store, name: str, number: int) -> CurveView:
     columns, running = store.curve(trial), trial.state == TrialState.RUNNING
     if columns is None and not running:
         raise NotFoundError(f"trial {number} has no curve: {why_without_result(trial)}")
-    columns = columns or {"epoch": [], curve_metric(store.study(name).spec["objectives"]): []}
-    return CurveView(number=number, running=running, epochs=len(columns["epoch"]), curve=columns)
+    return _curve_view(trial, columns or {"epoch": [], curve_metric(store.study(name).spec["objectives"]): []})
+
+
+def curve_views(store: Store, name: str, numbers: Sequence[int]) -> list[CurveView]:
+    """The learning curves of some trials of a study, by number; those that gave none are left out."""
+    return [_curve_view(trial, curve) for trial, curve in store.curves(name, numbers)]
+
+
+def _curve_view(trial: TrialRecord, curve: Mapping[str, Any]) -> CurveView:
+    running = trial.state == TrialState.RUNNING
+    return CurveView.model_validate(
+        {"number": trial.number, "running": running, "epochs": len(curve["epoch"]), "curve": curve}
+    )
 
 
 def why_without_result(trial: TrialRecord) -> str:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from service.storage.store import Store
+from service.storage.worker_store import WorkerStore
 from tests.service.commanding import regsweep, study_file
 from tests.service.comparing import ASKED, TECHNIQUES, diverge, sweep_as_worker, work
 from tests.service.documents import document
@@ -143,6 +144,15 @@ def test_waiting_for_a_comparison_that_ends_without_an_answer_is_exit_1(api: htt
     ran = regsweep(_server(api), "compare", "iris", "--wait")
     assert ran.returncode == 1
     assert "The comparison of techniques is stopped and has no result." in ran.stdout
+
+
+def test_a_comparison_of_which_a_part_failed_says_why(api: httpx.Client, store: Store) -> None:
+    api.post("/v1/studies", json=document() | {"comparison": ASKED}).raise_for_status()
+    for name in ("iris", *(part["name"] for part in api.get("/v1/studies/iris/comparison").json()["parts"])):
+        WorkerStore(store).fail_study(store.study(name).id, "no memory", "a")
+    ran = regsweep(_server(api), "compare", "iris", "--wait", columns=200)
+    assert ran.returncode == 1
+    assert "The search of L1 is failed: no memory" in ran.stdout, ran.stdout
 
 
 def test_what_a_user_takes_away_of_a_technique_is_asked_by_its_name(

@@ -188,6 +188,30 @@ def test_a_tracker_that_hangs_or_refuses_fails_no_trial_and_gets_later_what_it_m
     assert (_record(store).problem, _record(store).failures) == (None, 0)
 
 
+def test_a_trial_that_the_tracker_refuses_is_told_and_keeps_no_other_waiting(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
+    store.create_study(study(trials=TRIALS, loggers=["mlflow"]))
+    sweep_as_worker(store, folder, "iris")
+
+    def begin_first(at: float) -> None:
+        with store.writing() as session:
+            session.execute(sa.update(TrialRecord).values(model=None))  # no files that Keras wrote
+            first = sa.update(TrialRecord).where(TrialRecord.number == 0)
+            session.execute(first.values(started_at=at, ended_at=at + 1))
+
+    begin_first(-1e6)  # in 1969, which MLflow refuses
+    settings = _settings(store, folder, tmp_path)
+    logger = _logger(store, settings, "mlflow")
+    _look(store, logger)
+    assert str(_record(store).problem).startswith("MLflow: iris trial 0 is refused: ")
+    assert _epochs("mlflow", settings) == {"0": [], "1": [1], "2": [1]}
+    begin_first(1e6)
+    _look(store, logger)
+    assert (_record(store).problem, _record(store).done_at is None) == (None, False)
+    assert _epochs("mlflow", settings) == {"0": [1], "1": [1], "2": [1]}
+
+
 @pytest.mark.slow
 def test_a_tracker_that_dies_in_the_middle_is_caught_up_with_when_it_is_back(
     database: Path, store: Store, folder: Path, tmp_path: Path
@@ -275,9 +299,23 @@ def test_a_call_that_never_returns_is_ended() -> None:
         threading.Event().wait(60)
 
 
-def test_a_server_logs_every_study_where_its_owner_says_so_and_its_page_tells(tmp_path: Path) -> None:
+#: Ends a logger's process before it begins, as a lack of memory would, for as long as the file is there.
+_DIES = """
+import os, sys
+if "service.loggers.main" in sys.orig_argv:
+    os.write(2, b"MemoryError: none is left\\n")
+    os._exit(3)
+"""
+
+
+def test_a_server_logs_every_study_where_its_owner_says_so_and_tells_when_the_logger_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = {"tensorboard_folder": tmp_path / "runs", "loggers": ("tensorboard",)}
     settings = settings_in(tmp_path).model_copy(update=place)
+    deadly = tmp_path / "sitecustomize.py"
+    deadly.write_text(_DIES)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     with served(settings) as api, closing(Store(settings.database_url)) as store:
         refused = api.post("/v1/studies", json=document("other", loggers=["mlflow"]))
         assert refused.status_code == 422
@@ -289,6 +327,12 @@ def test_a_server_logs_every_study_where_its_owner_says_so_and_its_page_tells(tm
         def loggers() -> list[tuple[str, str]]:
             return [(each["tracker"], each["state"]) for each in api.get("/v1/studies/iris").json()["loggers"]]
 
+        eventually(lambda: loggers() == [("tensorboard", "failing")], 20)
+        [logger] = api.get("/v1/studies/iris").json()["loggers"]
+        assert logger["problem"] == "its process ended with status 3: MemoryError: none is left"
+        assert api.get("/v1/studies/iris").json()["progress"]["complete"] == 2
+        assert "tensorboard: failing" in api.get("/studies/iris").text
+        deadly.unlink()
         eventually(lambda: loggers() == [("tensorboard", "logged")], 20)
         assert "tensorboard: logged" in api.get("/studies/iris").text
     assert (tmp_path / "runs" / "iris" / "search" / "trial-0001" / "events.out.tfevents.regsweep").is_file()

@@ -175,7 +175,8 @@ def test_the_examples_of_requests_run(database: Path, worked: httpx.Client) -> N
     assert _send(api, "predict").status_code == 404  # of iris no preprocessing is kept
     for name, (method, _, _) in OPERATIONS.items():
         if method == "GET":
-            assert _send(api, name).status_code in {200, 404}, name
+            needed: dict[str, Any] = {"params": {"number": 0}} if name == "read_curves" else {}
+            assert _send(api, name, **needed).status_code in {200, 404}, name
 
 
 def test_the_examples_of_answers_are_what_is_answered(database: Path, api: httpx.Client) -> None:

@@ -122,6 +122,7 @@ GET    /v1/studies/{name}/comparison/export                  401 200 200 200 404
 GET    /v1/studies/{name}/comparison/model                   401 200 200 200 404 404
 POST   /v1/studies/{name}/comparison/stop                    401 403 200 200 404 404
 GET    /v1/studies/{name}/events                             401 200 200 200 404 404
+GET    /v1/studies/{name}/curves                             401 200 200 200 404 404
 GET    /v1/studies/{name}/export                             401 200 200 200 404 404
 GET    /v1/studies/{name}/model                              401 200 200 200 404 404
 GET    /v1/studies/{name}/optuna.db                          401 200 200 200 404 404
@@ -177,6 +178,7 @@ COMPARISON = {"techniques": ["none", "l1"], "trials_per_technique": 1}
 SENT: dict[str, dict[str, Any]] = {
     "GET /readyz": {"params": {"exclude": "workers"}},
     "GET /v1/studies/{name}/comparison/export": {"params": {"technique": "none"}},
+    "GET /v1/studies/{name}/curves": {"params": {"number": 0}},
     "GET /v1/studies/{name}/comparison/model": {"params": {"technique": "none"}},
     "POST /login": {"data": {"key": "{key}"}},
     "POST /v1/studies": {"json": document(None)},

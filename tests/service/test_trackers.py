@@ -73,6 +73,11 @@ def test_mlflows_own_client_reads_every_trial_and_its_model_predicts_the_same(
         for _ in range(2):
             again = _export(store, folder, "export", "mlflow", "iris", "--tracking-uri", uri)
         assert "4 trials were there already, 0 are new or changed" in again.stderr
+        assert again.stdout == f"{uri}\n"
+        asked = (tmp_path / "mlflow.log").read_text()
+        assert asked.count("/runs/log-batch ") == TRIALS + 2  # of the study its params, then its result
+        assert asked.count("/runs/update ") == asked.count("/runs/create ") == TRIALS + 1
+        assert asked.count("/runs/get?") < TRIALS  # for files of the study
         best = store.best(store.study("iris"))[0].number
         invalid = next(number for number in records if number != str(best))
         store.mark_invalid("iris", int(invalid), "by a test")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.loggers.runs import StudyRun, TrialRun
+from service.loggers.runs import StudyResult, StudyRun, TrialRun
 from service.storage.states import TrialState
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*Any type hint:UserWarning")
@@ -106,6 +106,32 @@ def test_what_a_program_left_half_done_in_mlflow_is_completed(uri: str) -> None:
     assert runs[_trial().key].data.params["regularizer"] == "l1"
     tracker.log_trial(_trial(params={"dropout": 0.25}))  # another attempt, with params of its own
     assert _mlflow_runs(uri, "half")[_trial().key].data.params == {"dropout": "0.25"}
+
+
+def test_what_mlflow_would_refuse_is_changed_so_that_nothing_is_lost(uri: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    from service.loggers.mlflow_tracker import MlflowTracker
+
+    names = ["a@b", "a#b", "a_b", "/x//../y", "..", "n" * 300, *(f"layer{number}" for number in range(200))]
+    steps = [*range(1, 1202)]
+    curve = {"epoch": steps, "val_loss": [None, *steps[1:]], "loss": steps}
+    empty: dict[str, Any] = {"curve": {}, "metrics": {}, "params": {}}
+    tracker = MlflowTracker(uri, "names")
+    tracker.open(STUDY)
+    tracker.log_trial(_trial(params=dict.fromkeys(names, 1), curve=curve))
+    tracker.log_trial(_trial(1, **empty))
+    tags = {"state": "completed", "param.a@b": "0.5"}
+    tracker.finish(StudyResult(tags, {"trials": 2.0}, "", "<html></html>", None))
+    runs = _mlflow_runs(uri, "names")
+    run = runs[_trial().key]
+    assert len(run.data.params) == len(names)
+    assert {"a_b", "layer199"} < run.data.params.keys()
+    history = MlflowClient(uri).get_metric_history(run.info.run_id, "val_loss")
+    assert sorted((point.step, point.value) for point in history) == [(step, float(step)) for step in steps[1:]]
+    assert run.data.tags["regsweep.digest"] == _trial(params=dict.fromkeys(names, 1), curve=curve).digest
+    assert (runs[_trial(1).key].data.params, runs[_trial(1).key].info.status) == ({}, "FINISHED")
+    assert "0.5" in runs[STUDY.key].data.tags.values()
 
 
 def _tensorboard_steps(folder: Path) -> list[int]:

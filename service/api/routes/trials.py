@@ -39,7 +39,7 @@ from service.storage.pagination import SORTS, Cursor, Sort
 from service.storage.states import TrialState
 from service.storage.store import Store
 from service.trials_file import MEDIA_TYPES, TrialsFormat
-from service.views.trials import attempt_view, curve_view, trial_view, weights_view, why_without_result
+from service.views.trials import attempt_view, curve_view, curve_views, trial_view, weights_view, why_without_result
 
 router = APIRouter(prefix="/v1/studies/{name}", tags=["trials"], route_class=JsonRoute)
 
@@ -132,6 +132,19 @@ def invalidate(
 def curve(name: str, number: Number, store: StoreDependency) -> CurveView:
     """Read a trial's learning curve; of a running trial, that of the epochs so far."""
     return curve_view(store, name, number)
+
+
+@router.get("/curves")
+def curves(
+    name: str,
+    store: StoreDependency,
+    number: Annotated[
+        list[Annotated[int, Query(ge=0, lt=2**31)]],
+        Query(min_length=1, max_length=50, description="A trial's number; may be repeated."),
+    ],
+) -> list[CurveView]:
+    """Read the learning curves of several trials, by number; those that gave none are left out."""
+    return curve_views(store, name, number)
 
 
 @router.get("/trials/{number}/weights")

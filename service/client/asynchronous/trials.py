@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
-from service.client.answers import fill
+from service.client.answers import fill, query
 from service.client.asynchronous.transport import Transport
 from service.client.lists import Trials
 from service.schemas.trials import AttemptView, BestTrialsView, CurveView, EnqueuedView, TrialView, WeightsView
@@ -65,6 +65,11 @@ class TrialCalls(Transport):
         """A trial's learning curve."""
         path = fill("/v1/studies/{name}/trials/{number}/curve", name=name, number=number)
         return await self._read(CurveView, "GET", path)
+
+    async def curves(self, name: str, numbers: Sequence[int]) -> list[CurveView]:
+        """The learning curves of at most 50 trials, by number; those that gave none are left out."""
+        path = fill("/v1/studies/{name}/curves", name=name)
+        return await self._read_list(CurveView, path, params=query(number=[*numbers]))
 
     async def weights(self, name: str, number: int) -> WeightsView:
         """A finished trial's weights by layer and, on a table, by input feature."""
