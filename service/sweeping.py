@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from service import logs
 from service.client.blocking.client import Client
 from service.client.compiled_model import read_task, read_training
-from service.client.data import Data, same_in_every_row
+from service.client.data import Data, column_names, same_in_every_row
 from service.client.documents import study_document
 from service.client.keras_models import model_document
 from service.client.progress_bar import open_bar
@@ -97,8 +97,8 @@ def sweep(
         document["model"] = {**document.get("model", {}), "inputs": dict(inputs)}
     options = {"target": target, "task": task or read_task(model), "name": name, **(data or {})}
     rows: Data = x if y is None else (x, y)
-    if kept := _kept(document.get("model"), rows):
-        options["columns"] = {**kept, **(options.get("columns") or {})}
+    if kinds := _column_kinds(document.get("model"), rows):
+        options["columns"] = {**kinds, **(options.get("columns") or {})}
     if project is not None:
         options["project"] = project
     if client is not None or server is not None:
@@ -138,14 +138,20 @@ def _with_dropout(model: Any, *, weights: bool) -> dict[str, Any]:
     return {**described, "insert_dropout": not drops}
 
 
-def _kept(model: Any, rows: Data) -> dict[str, str]:
-    """Options that keep the columns that are the same in every row, where a user's own model has an input for each."""
+def _column_kinds(model: Any, rows: Data) -> dict[str, str]:
+    """The kinds of columns that a user's own model needs so: texts that it looks up are categories.
+
+    Columns that are the same in every row are numbers, and so kept, where the model has an input for each.
+    """
     try:
-        inputs = KerasSpec.model_validate(model).graph.inputs
+        own = KerasSpec.model_validate(model)
     except ValidationError:  # no model of the user's own, or one that the study's own check refuses
         return {}
+    inputs, given = own.graph.inputs, column_names(rows)
     sizes = {each.name: prod(size or 0 for size in each.shape) for each in inputs if each.shape is not None}
-    return dict.fromkeys(same_in_every_row(rows, sizes), "number")
+    texts = [own.inputs.get(each.name, (each.name,))[0] for each in inputs if each.vocabulary is not None]
+    kept = dict.fromkeys(same_in_every_row(rows, sizes), "number")
+    return {**kept, **{name: "category" for name in texts if name in given}}
 
 
 def _sweep_here(

@@ -23,7 +23,7 @@ _MAX_STATE = 10_000  # numbers that a layer was adapted to
 _MAX_VOCABULARY_BYTES = 1_000_000
 _MODELS = {"Sequential", "Functional", "Model"}
 #: Layers whose state a file keeps beside its config, and the argument that it is.
-ADAPTED: Mapping[str, str] = {"Normalization": "mean", "IntegerLookup": "vocabulary"}
+ADAPTED: Mapping[str, str] = {"Normalization": "mean", "IntegerLookup": "vocabulary", "StringLookup": "vocabulary"}
 _SEEDS = "seed_generator"  # drawn anew in each trial
 
 
@@ -37,12 +37,12 @@ class _Placed:
 
 
 def fill_state(document: Any, archive: ZipFile) -> None:
-    """Write into a config what its Normalization and IntegerLookup layers were adapted to.
+    """Write into a config what its Normalization, IntegerLookup and StringLookup layers were adapted to.
 
     Raises ConfigError when it cannot be read.
     """
     adapted = [placed for placed in _place(document) if _lacks_state(placed.entry)]
-    lookups = [placed for placed in adapted if placed.entry["class_name"] == "IntegerLookup"]
+    lookups = [placed for placed in adapted if ADAPTED[placed.entry["class_name"]] == "vocabulary"]
     for placed in lookups:
         placed.entry["config"]["vocabulary"] = _read_vocabulary(placed, archive)
     if len(adapted) == len(lookups):
@@ -114,7 +114,7 @@ def _fill_normalization(placed: _Placed, weights: Any) -> None:
         placed.entry["config"] |= {"mean": mean.tolist(), "variance": variance.tolist()}
 
 
-def _read_vocabulary(placed: _Placed, archive: ZipFile) -> list[int]:
+def _read_vocabulary(placed: _Placed, archive: ZipFile) -> list[int] | list[str]:
     name = f"assets/{placed.group}/vocabulary.txt"
     if name not in archive.namelist():
         raise ConfigError(f"'{placed.name}': was not adapted, and has no vocabulary; adapt it and save the model")
@@ -126,7 +126,10 @@ def _read_vocabulary(placed: _Placed, archive: ZipFile) -> list[int]:
     oov = config.get("num_oov_indices", 1)
     masked = config.get("output_mode", "int") == "int" and config.get("mask_token") is not None
     try:
-        return [int(line) for line in data.decode().split("\n")][(oov if type(oov) is int else 0) + masked :]
+        lines = data.decode().splitlines()[(oov if type(oov) is int else 0) + masked :]
+        return lines if placed.entry["class_name"] == "StringLookup" else [int(line) for line in lines]
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"'{placed.name}': its vocabulary is no UTF-8") from error
     except ValueError as error:
         raise ConfigError(f"'{placed.name}': its vocabulary holds a line that is no whole number") from error
 

@@ -77,6 +77,17 @@ def same_in_every_row(data: Data, sizes: Mapping[str, int]) -> list[str]:
     ]
 
 
+def column_names(data: Data) -> frozenset[str]:
+    """The names of a mapping's arrays or a frame's columns; none of what has no names, or is a file."""
+    x: Any = data[0] if isinstance(data, tuple) else data
+    if isinstance(x, Mapping):
+        return frozenset(map(str, x))
+    if not _is_frame(x):
+        return frozenset()
+    names = x.column_names if hasattr(x, "column_names") else x.columns  # of pyarrow; of pandas and polars
+    return frozenset(map(str, names))
+
+
 def _is_numbers(array: npt.NDArray[Any]) -> bool:
     return array.dtype.kind in "buif" and len(array) > 0
 

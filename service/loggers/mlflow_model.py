@@ -63,4 +63,6 @@ def _inputs(config: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...], s
             inner = layer["config"]
             shape = tuple(-1 if size is None else size for size in inner["batch_shape"][1:])
             dtype = inner.get("dtype", "float32")
-            yield inner["name"], shape, dtype if isinstance(dtype, str) else dtype["config"]["name"]
+            name = dtype if isinstance(dtype, str) else dtype["config"]["name"]
+            # One text a row; Keras predicts texts of shape (rows,), as objects.
+            yield inner["name"], *(((), "object") if name == "string" else (shape, name))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 
+from studies.datasets import looked_up
 from studies.datasets.catalog import Dataset, Source, load
 from studies.datasets.preprocessing import PreparedData, divide
 from studies.keras_config.lookups import Lookup
+from studies.keras_config.vocabulary import Vocabulary
 from studies.spec.dataset import DatasetSpec
 from studies.spec.resampling import Resampling
 
@@ -31,22 +33,29 @@ class PreparedCache:
         key = (spec, seed, resampling, lookups)
         prepared = self._kept.pop(key, None)
         if prepared is None:
-            dataset = self._loaded(spec)
+            dataset = self._loaded(spec, lookups)
             # Before the new entry is made, so that both are never in memory.
             while self._kept and _bytes([*self._kept, key]) > self._max_bytes:
                 del self._kept[next(iter(self._kept))]
-            prepared = divide(dataset or load(spec, self._source), seed, resampling, lookups)
+            prepared = divide(dataset or load(spec, self._source, lookups), seed, resampling, lookups)
         self._kept[key] = prepared
         return prepared
 
-    def _loaded(self, spec: DatasetSpec) -> Dataset | None:
-        return next((data[0].dataset for (kept, *_), data in self._kept.items() if kept == spec), None)
+    def _loaded(self, spec: DatasetSpec, lookups: Sequence[Lookup]) -> Dataset | None:
+        needed = _loading(spec, lookups)
+        return next((data[0].dataset for key, data in self._kept.items() if _loading(key[0], key[3]) == needed), None)
+
+
+def _loading(spec: DatasetSpec, lookups: Sequence[Lookup]) -> tuple[DatasetSpec, frozenset[tuple[str, Vocabulary]]]:
+    """All that a dataset is loaded by."""
+    return spec, frozenset(looked_up.vocabularies(lookups).items())
 
 
 def _bytes(keys: Iterable[_Key]) -> int:
     """Bound the memory of divided datasets: each dataset once as it is, and the scaled rows of each of its fits."""
-    datasets = {spec for spec, *_ in keys}
-    return sum(map(_size, datasets)) + sum(resampling.fits * _size(spec) for spec, _, resampling, _ in keys)
+    loadings = {_loading(spec, lookups) for spec, _, _, lookups in keys}
+    loaded = sum(_size(spec) for spec, _ in loadings)
+    return loaded + sum(resampling.fits * _size(spec) for spec, _, resampling, _ in keys)
 
 
 def _size(spec: DatasetSpec) -> int:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from studies.array import Array
-from studies.datasets import synthetic, tables
+from studies.datasets import looked_up, synthetic, tables
 from studies.datasets.layout import Layout, encode, lay_out
 from studies.datasets.table import Column, Table
 from studies.datasets.target import derive_target
 from studies.errors import DatasetError
+from studies.keras_config.lookups import Lookup
 from studies.objectives import Task
 from studies.predictions import ClassType
 from studies.spec.dataset import BuiltinDataset, BuiltinName, DatasetSpec, Recipe, SyntheticDataset, UploadedDataset
@@ -40,8 +41,10 @@ class Dataset:
     class_type: ClassType = "text"  # what the names of the classes stand for
 
 
-def load(spec: DatasetSpec, source: Source | None = None) -> Dataset:
+def load(spec: DatasetSpec, source: Source | None = None, lookups: Sequence[Lookup] = ()) -> Dataset:
     """Load the dataset that a study names; `source` gives an uploaded one's file by its digest.
+
+    Of texts that the study's model looks up `x` has the indices.
 
     Raises DatasetError when the file is not there, or is read otherwise than when it was uploaded.
     """
@@ -50,13 +53,14 @@ def load(spec: DatasetSpec, source: Source | None = None) -> Dataset:
             return _load_builtin(spec.name)
         case SyntheticDataset():
             return _draw_synthetic(spec.recipe, spec.name, spec.seed)
-    return _read_uploaded(spec, source)
+    return _read_uploaded(spec, source, lookups)
 
 
-def _read_uploaded(spec: UploadedDataset, source: Source | None) -> Dataset:
+def _read_uploaded(spec: UploadedDataset, source: Source | None, lookups: Sequence[Lookup]) -> Dataset:
     if source is None or spec.digest is None or spec.format is None or spec.options is None:
         raise DatasetError(f"the file of the dataset '{spec.name}' is not at hand here")
-    table, facts = tables.read(source(spec.digest), spec.format, spec.options), spec.facts
+    vocabularies, facts = looked_up.vocabularies(lookups), spec.facts
+    table = tables.read(source(spec.digest), spec.format, spec.options, vocabularies=vocabularies)
     dataset = from_table(table)
     if dataset.x.shape[1:] != facts.shape and any(column.kept for column in table.features):
         dataset = from_table(table.without_kept())  # profiled by an earlier version

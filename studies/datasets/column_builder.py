@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from studies.array import Array
-from studies.datasets import column_evidence, identifiers, inference, levels
+from studies.datasets import column_evidence, identifiers, inference, levels, text_lookup
 from studies.datasets.casting import (
     class_type_of,
     empty_values,
@@ -30,6 +30,7 @@ from studies.datasets.levels import Levels
 from studies.datasets.reading import ColumnKind, Evidence, Reading
 from studies.datasets.table import TOLD_APART, Column, describe_row, is_missing, row_number, spread
 from studies.errors import InvalidTableError
+from studies.keras_config.vocabulary import Vocabulary
 from studies.predictions import ClassType
 from studies.spec.table import ColumnOptions, TableFormat
 
@@ -55,11 +56,14 @@ class ColumnBuilder:
         options: ColumnOptions | None = None,
         *,
         semicolons: bool = False,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         self.name, self.role = name, role
         self.failed = False  # to be as its first values are: the column must be read once more
         self._format, self._semicolons = file_format, semicolons
         self._options = options or ColumnOptions()
+        self._vocabulary = vocabulary  # in which the model looks up its texts
+        self._indices: list[Array] = []
         self._way: _Way | None = None  # None until the first value
         self._found: Inference | None = None
         self._why_category = ""
@@ -74,7 +78,9 @@ class ColumnBuilder:
 
     def retry(self) -> ColumnBuilder:
         """Make a builder that reads the column again, another way."""
-        builder = ColumnBuilder(self.name, self._format, self.role, self._options, semicolons=self._semicolons)
+        builder = ColumnBuilder(
+            self.name, self._format, self.role, self._options, semicolons=self._semicolons, vocabulary=self._vocabulary
+        )
         if self._way == "texts":
             builder._found, builder._way = self._found, "reread"
         else:
@@ -86,6 +92,8 @@ class ColumnBuilder:
         if self.failed:
             return
         values = plain(values)
+        if self._vocabulary is not None:
+            self._indices.append(text_lookup.find_indices(values, self._vocabulary, self._options.missing))
         if self._way is None and values.null_count < len(values):
             self._way = self._choose_way(values)
             self._class_type = class_type_of(values.type)
@@ -121,7 +129,8 @@ class ColumnBuilder:
 
         Raises InvalidTableError when one of them is infinite.
         """
-        return replace(self._join(), class_type=self._class_type)
+        indices = np.concatenate(self._indices) if self._indices else None
+        return replace(self._join(), class_type=self._class_type, indices=indices)
 
     def _join(self) -> Column:
         way = self._way or "number"

@@ -196,7 +196,13 @@ def encode(columns: Sequence[Column | Array], layout: Layout) -> Array:
 
 
 def _encode_column(column: Column, layout: ColumnLayout, x: Array) -> None:
-    """Write one column's inputs into the first columns of `x`, which holds zeros."""
+    """Write one column's inputs into the first columns of `x`, which holds zeros.
+
+    Of texts that the model looks up the first is the index of each, and the others stay 0.
+    """
+    if column.indices is not None:
+        x[:, 0] = column.indices
+        return
     missing = column.missing
     match layout.kind:
         case "category":

@@ -10,6 +10,7 @@ import numpy as np
 from studies.array import Array
 from studies.errors import InvalidTableError
 from studies.keras_config.lookups import Lookup
+from studies.keras_config.vocabulary import Vocabulary
 
 
 def positions(lookups: Sequence[Lookup]) -> list[int]:
@@ -20,6 +21,11 @@ def positions(lookups: Sequence[Lookup]) -> list[int]:
 def exact_positions(lookups: Sequence[Lookup]) -> list[int]:
     """Those of them that are looked up, and so are not filled in where they are missing."""
     return positions([lookup for lookup in lookups if lookup.size is not None])
+
+
+def vocabularies(lookups: Sequence[Lookup]) -> dict[str, Vocabulary]:
+    """The vocabularies in which the texts of columns are looked up, by column."""
+    return {lookup.column: lookup.vocabulary for lookup in lookups if lookup.vocabulary is not None}
 
 
 def check(x: Array, lookups: Sequence[Lookup], names: Sequence[str], describe_row: Callable[[int], str]) -> None:

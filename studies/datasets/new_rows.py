@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
 from studies.array import Array
-from studies.datasets import inference, levels
+from studies.datasets import inference, levels, text_lookup
 from studies.datasets.casting import (
     kind_of_type,
     plain,
@@ -21,6 +23,7 @@ from studies.datasets.levels import Levels
 from studies.datasets.reading import ColumnKind, Reading
 from studies.datasets.table import Column, describe_row, is_missing, row_number, spread
 from studies.errors import InvalidTableError
+from studies.keras_config.vocabulary import Vocabulary
 from studies.predictions import Unfamiliar
 from studies.spec.table import ColumnOptions, TableFormat
 
@@ -29,8 +32,10 @@ _LARGEST = np.finfo(np.float32).max
 _WORDS = {"number": "a number", "boolean": "true or false", "date": "a date as 2026-01-31"}
 
 
-def build(layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableFormat) -> tuple[Column, list[Unfamiliar]]:
-    """Build a column of new rows as the layout's column was read.
+def build(
+    layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableFormat, vocabulary: Vocabulary | None = None
+) -> tuple[Column, list[Unfamiliar]]:
+    """Build a column of new rows as the layout's column was read, with the texts' indices in a vocabulary.
 
     Raises InvalidTableError, which names the row, when a value is of another kind.
     """
@@ -44,6 +49,9 @@ def build(layout: ColumnLayout, values: pa.ChunkedArray, file_format: TableForma
     if not layout.lacks:
         missing = np.flatnonzero(column.missing)
         _note(found, layout, "missing", missing, file_format)
+    if vocabulary is not None:
+        marks = layout.reading.missing if layout.reading is not None else None
+        column = replace(column, indices=text_lookup.find_indices(joined, vocabulary, marks))
     return column, found
 
 

@@ -25,6 +25,7 @@ from studies.errors import DatasetError, InvalidTableError
 from studies.keras_config.division import Division, Span, divide
 from studies.keras_config.graph import ModelInput
 from studies.keras_config.lookups import Lookup
+from studies.keras_config.vocabulary import Vocabulary
 from studies.objectives import Task
 from studies.predictions import ClassType
 from studies.reasons import one_line
@@ -94,7 +95,7 @@ class Preparation:
         )
 
     def transform(self, raw: Raw) -> Array | dict[str, Array]:
-        """Turn raw rows into the model's inputs, float32, of several by name; warn of what training never saw.
+        """Turn raw rows into the model's inputs, of several by name, float32 or texts; warn of what training never saw.
 
         Raises InvalidTableError, which names the column or row that is wrong.
         """
@@ -177,8 +178,11 @@ class Preparation:
         from studies.datasets.new_rows import build
 
         assert self.layout is not None  # noqa: S101  # asked by the callers
+        vocabularies = looked_up.vocabularies(self.lookups)
         built: list[tuple[Column | Array, list[Unfamiliar]]] = [
-            (columns[layout.name], []) if layout.shape else build(layout, columns[layout.name], file_format)
+            (columns[layout.name], [])
+            if layout.shape
+            else build(layout, columns[layout.name], file_format, vocabularies.get(layout.name))
             for layout in self.layout.columns
         ]
         x = encode([column for column, _ in built], self.layout)
@@ -284,16 +288,31 @@ class Preparation:
             blocks=tuple(Block(tuple(block["inputs"]), block["transformer"]) for block in content["blocks"]),
             inputs=None if inputs is None else _scaling(inputs, np.float32),
             means=content.get("means"),
-            lookups=tuple(
-                Lookup(lookup["location"], lookup["size"], tuple(lookup["positions"]), lookup.get("limit", "input_dim"))
-                for lookup in described.get("lookups", [])
-            ),
+            lookups=tuple(map(_lookup, described.get("lookups", []))),
             class_type=described.get("class_type", "text"),
             division=tuple(
-                (ModelInput(each["name"], tuple(each["shape"])), tuple(Span(**span) for span in spans))
+                (
+                    ModelInput(each["name"], tuple(each["shape"]), _vocabulary(each.get("vocabulary"))),
+                    tuple(Span(**span) for span in spans),
+                )
                 for each, spans in described.get("division", [])
             ),
         )
+
+
+def _lookup(found: Mapping[str, Any]) -> Lookup:
+    return Lookup(
+        found["location"],
+        found["size"],
+        tuple(found["positions"]),
+        found.get("limit", "input_dim"),
+        found.get("column", ""),
+        _vocabulary(found.get("vocabulary")),
+    )
+
+
+def _vocabulary(found: Mapping[str, Any] | None) -> Vocabulary | None:
+    return None if found is None else Vocabulary(tuple(found["texts"]), found["unknown"])
 
 
 def _scaling(pair: Sequence[Any], precision: type[np.floating[Any]]) -> Scaling:

@@ -163,7 +163,7 @@ def prepare(
 
     Raises InvalidTableError when a value that the study's model looks up is not in its table.
     """
-    dataset = load(spec, source)
+    dataset = load(spec, source, lookups)
     _check_lookups(dataset, lookups)
     rows = split(dataset, seed, resampling.split if resampling is not None else "auto")
     return PreparedData(dataset, rows, lookups)
@@ -180,7 +180,7 @@ def prepare_folds(
 
     Raises what `divide` does.
     """
-    return divide(load(spec, source), seed, resampling, lookups)
+    return divide(load(spec, source, lookups), seed, resampling, lookups)
 
 
 def divide(

@@ -53,18 +53,20 @@ class Column:
     kept: bool = False  # it was asked for as a number, and gives an input also where it is the same in every row
     written: Column | None = None  # a target of numbers as it was written, a category, where there are few of them
     class_type: ClassType = "text"  # of a target whose file has types: what its classes are
+    indices: Array | None = None  # int32: of texts that the model looks up, each row's index in its vocabulary
 
     def take(self, rows: Array) -> Column:
         """The column of some rows."""
         written = None if self.written is None else self.written.take(rows)
+        indices = None if self.indices is None else self.indices[rows]
         if self.kind != "category":
-            return replace(self, values=self.values[rows], written=written)
+            return replace(self, values=self.values[rows], written=written, indices=indices)
         codes = self.values[rows]
         others = codes >= len(self.levels)  # levels that are not kept by name
         codes, levels = sort_by_frequency(np.where(others, -1, codes), self.levels)
         codes = np.where(others, len(levels), codes).astype(np.int32)
         distinct = self.distinct - (len(self.levels) - len(levels))
-        return replace(self, values=codes, levels=tuple(levels), distinct=distinct)
+        return replace(self, values=codes, levels=tuple(levels), distinct=distinct, indices=indices)
 
     @property
     def missing(self) -> Array:

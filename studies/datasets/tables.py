@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from studies.datasets.column_roles import assemble, check_names
@@ -19,14 +20,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from studies.datasets.arrays import Declared
+    from studies.keras_config.vocabulary import Vocabulary
 
+_NONE: Mapping[str, Vocabulary] = MappingProxyType({})
 _FLAT = 2  # dimensions of an array whose values are columns
 #: Reads the batches of some columns; called again for columns that are read once more.
 _Batches = Callable[[Sequence[str]], Iterable["pa.RecordBatch"]]
 
 
-def read(path: Path, file_format: TableFormat, options: TableOptions, max_bytes: int = MAX_BYTES) -> Table:
-    """Read the table of a file.
+def read(
+    path: Path,
+    file_format: TableFormat,
+    options: TableOptions,
+    max_bytes: int = MAX_BYTES,
+    vocabularies: Mapping[str, Vocabulary] = _NONE,
+) -> Table:
+    """Read the table of a file, and look up the texts of columns that have a vocabulary.
 
     A file that would exceed `max_bytes` as 32-bit numbers is refused before it is expanded.
 
@@ -35,9 +44,9 @@ def read(path: Path, file_format: TableFormat, options: TableOptions, max_bytes:
     import pyarrow as pa
 
     if file_format == "npz":
-        table = _read_arrays(path, options, max_bytes)
+        table = _read_arrays(path, options, max_bytes, vocabularies)
     else:
-        table = _read_columns(path, file_format, options, max_bytes)
+        table = _read_columns(path, file_format, options, max_bytes, vocabularies)
     if options.drop_rare_classes and options.target != NO_TARGET:
         table = without_rare_classes(table)
     # Arrow keeps the memory of its batches for later ones, and that is as much as the columns take.
@@ -45,7 +54,9 @@ def read(path: Path, file_format: TableFormat, options: TableOptions, max_bytes:
     return table
 
 
-def _read_columns(path: Path, file_format: TableFormat, options: TableOptions, max_bytes: int) -> Table:
+def _read_columns(
+    path: Path, file_format: TableFormat, options: TableOptions, max_bytes: int, vocabularies: Mapping[str, Vocabulary]
+) -> Table:
     file = open_columns(path, file_format, options.encoding, max_bytes, options.sheet)
     # What was seen is kept with the dataset, so that every worker reads the same.
     options = options.model_copy(update={"encoding": file.encoding})
@@ -56,7 +67,9 @@ def _read_columns(path: Path, file_format: TableFormat, options: TableOptions, m
     ignored |= dict.fromkeys((name for name in file.index if name not in named), "is the index that pandas wrote")
     names = [name for name in file.names if name not in ignored]
     file.check_size(len(names), max_bytes)
-    columns = _build_columns(file.batches, names, file_format, options, max_bytes, semicolons=file.delimiter == ";")
+    columns = _build_columns(
+        file.batches, names, file_format, options, max_bytes, vocabularies, semicolons=file.delimiter == ";"
+    )
     table = assemble(columns, file_format, options, ignored, notes=(file.note,) if file.note else ())
     return replace(table, delimiter=file.delimiter)
 
@@ -67,6 +80,7 @@ def _build_columns(
     file_format: TableFormat,
     options: TableOptions,
     max_bytes: int,
+    vocabularies: Mapping[str, Vocabulary],
     *,
     semicolons: bool = False,
 ) -> Iterator[Column]:
@@ -75,7 +89,14 @@ def _build_columns(
 
     role_of = {name: role for role, name in options.roles}
     builders = {
-        name: ColumnBuilder(name, file_format, role_of.get(name), options.columns.get(name), semicolons=semicolons)
+        name: ColumnBuilder(
+            name,
+            file_format,
+            role_of.get(name),
+            options.columns.get(name),
+            semicolons=semicolons,
+            vocabulary=vocabularies.get(name),
+        )
         for name in names
     }
     pending = list(names)
@@ -99,7 +120,7 @@ def _build_columns(
     return (builders.pop(name).build() for name in names)
 
 
-def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
+def _read_arrays(path: Path, options: TableOptions, max_bytes: int, vocabularies: Mapping[str, Vocabulary]) -> Table:
     """Read an .npz file: an array of one dimension is a column, of two many, of three or four images."""
     from studies.datasets import arrays
 
@@ -117,7 +138,12 @@ def _read_arrays(path: Path, options: TableOptions, max_bytes: int) -> Table:
     said = {name: options.columns.get(name, options.columns.get(array)) for name, (array, _) in columns.sources.items()}
     of_columns = {name: one for name, one in said.items() if one is not None}
     built = _build_columns(
-        columns.batches, columns.names, "npz", options.model_copy(update={"columns": of_columns}), max_bytes
+        columns.batches,
+        columns.names,
+        "npz",
+        options.model_copy(update={"columns": of_columns}),
+        max_bytes,
+        vocabularies,
     )
     read = {name: arrays.read_images(path, name) for name in deep}
     notes = tuple(note for _, note in read.values() if note)

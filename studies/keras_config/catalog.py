@@ -37,15 +37,14 @@ from studies.keras_config.values import (
     noise_shape,
     number,
     numbers,
+    one_unknown,
     optional,
+    text,
+    texts,
     vocabulary,
 )
 
 _AXIS = integer(-8, 8)
-_TEXTS = (
-    "rows are numbers here; leave it out, for a table's texts become numbers where it is read, or look numbers up by "
-    "IntegerLookup"
-)
 _IMAGE_SIZE = {"height": UNITS, "width": UNITS, "data_format": DATA_FORMAT}
 _RESIZING = {
     "interpolation": Argument(choice("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5"), "bilinear"),
@@ -223,6 +222,22 @@ LAYERS: Mapping[str, LayerKind] = {
         oov_method=Argument(choice("floormod"), "floormod"),
         salt=NONE,
     ),
+    "StringLookup": plain(
+        vocabulary=required(texts),
+        max_tokens=Argument(ignored, None),  # as of an IntegerLookup
+        vocabulary_size=Argument(ignored, None),
+        num_oov_indices=Argument(one_unknown, 1),
+        mask_token=Argument(optional(text), None),
+        oov_token=Argument(text, "[UNK]"),
+        output_mode=Argument(choice("int", "one_hot", "multi_hot", "count"), "int"),
+        invert=Argument(choice(False), False),
+        sparse=Argument(choice(False), False),
+        pad_to_max_tokens=Argument(choice(False), False),
+        encoding=Argument(choice("utf-8"), "utf-8"),
+        idf_weights=NONE,
+        oov_method=Argument(ignored, None),  # of several indices of unknown texts
+        salt=Argument(ignored, None),
+    ),
     "CategoryEncoding": plain(
         num_tokens=required(integer()),
         output_mode=Argument(choice("one_hot", "multi_hot", "count"), "multi_hot"),
@@ -233,7 +248,7 @@ LAYERS: Mapping[str, LayerKind] = {
 }
 
 #: Layers that give whole numbers, which may have such a dtype.
-INDEXING = frozenset({"Discretization", "IntegerLookup"})
+INDEXING = frozenset({"Discretization", "IntegerLookup", "StringLookup"})
 #: Layers that change images at random while a model trains, and else leave them as they are.
 AUGMENTING = frozenset(kind for kind in LAYERS if kind.startswith("Random"))
 #: Layers that read images as a whole; Keras writes `training` into their calls, and a model's own overrules it.
@@ -248,9 +263,11 @@ REFUSED: Mapping[str, str] = {
     "TorchModuleWrapper": "it runs code",
     "JaxLayer": "it runs code",
     "FlaxLayer": "it runs code",
-    "StringLookup": _TEXTS,
-    "TextVectorization": _TEXTS,
-    "Hashing": "its buckets are of texts, and rows are numbers here; use IntegerLookup or Discretization",
+    "TextVectorization": (
+        "a text is one index here, and not its words; use StringLookup for the texts of a column, or send the words as "
+        "whole numbers, which an Embedding looks up"
+    ),
+    "Hashing": "its buckets are not known here; use StringLookup or IntegerLookup with a vocabulary, or Discretization",
     "FeatureSpace": "rows are one array here, and come with their columns read; send its table as it is",
     "RNN": "its cell may be anything; use LSTM, GRU or SimpleRNN",
 }

@@ -8,7 +8,7 @@ from math import prod
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from studies.array import Array
 from studies.keras_config.channel import add_channel
@@ -29,6 +29,10 @@ class Span:
         StrictBool,
         Field(description="Each is 0 or 1, one for each level of a category, whose number the model takes."),
     ] = False
+    text: Annotated[
+        StrictStr,
+        Field(max_length=1000, description="The column whose text the model takes; the value is the text's index."),
+    ] = ""
 
     @property
     def size(self) -> int:
@@ -45,12 +49,13 @@ Division = tuple[tuple[ModelInput, tuple[Span, ...]], ...]
 def join(graph: Graph, spans: Spans | None) -> Graph:
     """Make a graph of one input, a row, of which each of the model's inputs is a part.
 
-    A graph of one input stays as it is, but for a channel, unless `spans` say which of the row's values it takes.
+    A graph of one input of numbers stays as it is, but for a channel, unless `spans` say which of the row's values it
+    takes.
 
     Raises ConfigError when there are several inputs and one leaves its shape open.
     """
     if spans is None:
-        if len(graph.inputs) == 1:
+        if len(graph.inputs) == 1 and graph.inputs[0].vocabulary is None:
             return add_channel(graph)
         spans = consecutive(graph.inputs)
     row, places = _ROW, dict(spans)
@@ -106,10 +111,20 @@ def whole_shape(model_input: ModelInput) -> tuple[int, ...]:
 
 
 def divide(x: Array, division: Division) -> Array | dict[str, Array]:
-    """Cut the inputs out of rows, float32 (rows, values), as the operations of `join` do; rows where there are none."""
+    """Cut the inputs out of rows, float32 (rows, values), as the operations of `join` do; rows where there are none.
+
+    An index in a vocabulary becomes its text, which the model looks up again; Keras takes texts of shape (rows,), as
+    objects.
+    """
     if not division:
         return x
-    return {each.name: _cut(x, spans).reshape(-1, *whole_shape(each)) for each, spans in division}
+    return {each.name: _to_input(each, _cut(x, spans)) for each, spans in division}
+
+
+def _to_input(model_input: ModelInput, values: Array) -> Array:
+    if model_input.vocabulary is None:
+        return values.reshape(-1, *whole_shape(model_input))
+    return np.array(model_input.vocabulary.texts, object)[values[:, 0].astype(np.int64)]
 
 
 def _cut(x: Array, spans: Sequence[Span]) -> Array:

@@ -8,9 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from studies.keras_config.catalog import LAYERS
+from studies.keras_config.vocabulary import Vocabulary
 
 #: The operation that cuts an input of a model out of a row; see `division`.
 CUT = "cut"
+#: The layer that looks up the texts of an input; see `texts`.
+TEXT_LOOKUP = "StringLookup"
 #: Kinds that may stand between the last layer with a kernel and the output: activations, and what moves values.
 _ACTIVATIONS = {"Activation", "Softmax", "ReLU", "softmax", "sigmoid", "relu", "tanh"}
 MOVES = {"Flatten", "Reshape", "reshape", "squeeze"}
@@ -131,6 +134,7 @@ class ModelInput:
 
     name: str
     shape: tuple[int | None, ...] | None  # of one row; None when the config leaves it open
+    vocabulary: Vocabulary | None = None  # of the texts that it takes; None where it takes numbers
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,14 @@ def find_spans(
     own = dict(consecutive(graph.inputs))
     named = {name for each in names for name in asked.get(each, (each,))}
     offered = _Offered(columns, named, f"; {no_input}" if no_input else "")
-    return tuple(
-        (each.name, offered.spans(each, asked.get(each.name), codes=looked_up.issuperset(_positions(own[each.name]))))
+    spans = {
+        each.name: offered.spans(each, asked.get(each.name), codes=looked_up.issuperset(_positions(own[each.name])))
         for each in graph.inputs
-    )
+    }
+    for each in graph.inputs:
+        if each.vocabulary is not None:
+            offered.check_alone(each, spans, graph.inputs)
+    return tuple(spans.items())
 
 
 def _positions(spans: Sequence[Span]) -> range:
@@ -95,6 +99,8 @@ class _Offered:
     def spans(self, model_input: ModelInput, asked: Sequence[str] | None, *, codes: bool) -> tuple[Span, ...]:
         """The values that an input takes, neighbours joined; with `codes` a category is the number of its level."""
         names = self._named(model_input, asked)
+        if model_input.vocabulary is not None:
+            return (self._text_span(model_input, names),)
         spans: list[Span] = []
         for name in names:
             column, first = self._by_name[name]
@@ -110,6 +116,38 @@ class _Offered:
             )
         self._check_shape(model_input, names, sum(span.size for span in spans))
         return tuple(spans)
+
+    def _text_span(self, model_input: ModelInput, names: Sequence[str]) -> Span:
+        """The first of a category's values, which is the index of its text; the others are 0."""
+        column, first = self._by_name[names[0]]
+        if len(names) > 1:
+            raise InputError(
+                model_input.name,
+                f"the input '{model_input.name}' takes the texts of one column, and of {_quote(names)}; give each an "
+                "input of its own",
+            )
+        if not column.category:
+            raise InputError(
+                model_input.name,
+                f"the input '{model_input.name}' takes texts, and column '{column.name}' is read as no category; "
+                f"upload it with columns: {{{column.name}: category}}, as --column {column.name}=category",
+            )
+        return Span(first, first + 1, text=column.name)
+
+    def check_alone(
+        self, model_input: ModelInput, spans: Mapping[str, Sequence[Span]], inputs: Sequence[ModelInput]
+    ) -> None:
+        """Raise InputError when another input takes an input's column of texts otherwise."""
+        name = spans[model_input.name][0].text
+        column, first = self._by_name[name]
+        for other in inputs:
+            takes = any(span.first < first + column.size and first < span.end for span in spans[other.name])
+            if takes and other.vocabulary != model_input.vocabulary:
+                raise InputError(
+                    other.name,
+                    f"the input '{other.name}' takes column '{name}' as well, of which '{model_input.name}' takes the "
+                    "texts by its vocabulary; let both read one StringLookup, or give it other columns",
+                )
 
     def _named(self, model_input: ModelInput, asked: Sequence[str] | None) -> list[str]:
         if asked is None:

@@ -17,7 +17,7 @@ from studies.keras_config.catalog import (
     REGULARIZERS,
 )
 from studies.keras_config.errors import ConfigError
-from studies.keras_config.graph import KerasObject, Layer
+from studies.keras_config.graph import TEXT_LOOKUP, KerasObject, Layer
 from studies.keras_config.values import Check, activation
 
 _MAX_NAME = 200
@@ -69,7 +69,23 @@ def _rewritten(layer: Layer) -> Layer:
         return replace(layer, kind="Dropout", arguments=rate)
     if layer.kind == "Normalization" and ("mean" in layer.arguments) != ("variance" in layer.arguments):
         raise ConfigError(f"{layer.location}: needs mean and variance, both or none")
-    return layer
+    return _without_special_texts(layer) if layer.kind == TEXT_LOOKUP else layer
+
+
+def _without_special_texts(layer: Layer) -> Layer:
+    """A StringLookup's vocabulary without the mask and the text for what is unknown, which may stand first in it.
+
+    Raises ConfigError when nothing else is in it, or the mask stands elsewhere.
+    """
+    words, mask = layer.argument("vocabulary"), layer.argument("mask_token")
+    masks = (mask,) if mask is not None and layer.argument("output_mode") == "int" else ()
+    special = (*masks, layer.argument("oov_token"))
+    words = words[len(special) :] if words[: len(special)] == special else words
+    if not words or mask in words:
+        raise ConfigError(
+            f"{layer.location}: vocabulary: must hold texts beside mask_token and oov_token, and these at most first"
+        )
+    return replace(layer, arguments={**layer.arguments, "vocabulary": words})
 
 
 def is_entry(document: Any) -> bool:
@@ -209,7 +225,7 @@ def _read_inner_layer(value: Any, _argument: Argument, location: str) -> Layer |
     if value is None:
         return None
     inner = read_layer(value, location)
-    if inner.kind in {"Bidirectional", "TimeDistributed"} or inner.operation:
+    if inner.kind in {"Bidirectional", "TimeDistributed", TEXT_LOOKUP} or inner.operation:
         raise ConfigError(f"{location}: a {inner.kind} cannot be wrapped")
     return inner
 

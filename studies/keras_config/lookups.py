@@ -17,6 +17,7 @@ from studies.keras_config.errors import ConfigError
 from studies.keras_config.graph import CUT, Call, Graph, Layer, Tensor
 from studies.keras_config.operation_shapes import settings
 from studies.keras_config.shapes import count_codes, result_shape
+from studies.keras_config.vocabulary import Vocabulary
 
 Positions = npt.NDArray[np.int64]
 _ENCODING = "CategoryEncoding"
@@ -35,6 +36,8 @@ class Lookup:
     size: int | None  # of its table: whole numbers from 0 to `size` − 1 are in it; None where any number may come
     positions: tuple[int, ...]  # of the values, counted through all axes of a row
     limit: str = "input_dim"  # the layer's argument that says the size
+    column: str = ""  # whose texts are looked up
+    vocabulary: Vocabulary | None = None  # in which they are
 
 
 def find_lookups(graph: Graph, row: Shape) -> tuple[Lookup, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from studies.keras_config import call_order, division, masks
+from studies.keras_config import call_order, division, masks, texts
 from studies.keras_config.catalog import READS_CODES, WHOLE_IMAGES
 from studies.keras_config.division import Spans
 from studies.keras_config.errors import ConfigError
@@ -113,6 +113,7 @@ class _Reader:
     inputs: dict[str, ModelInput] = field(default_factory=dict)
     entries: int = 0
     integers: str = ""  # where an input is of whole numbers, its location
+    texts: dict[str, str] = field(default_factory=dict)  # the locations of inputs of texts, by name
 
     def read_model(
         self,
@@ -223,15 +224,22 @@ class _Reader:
         if name in self.inputs or name in self.layers:
             raise ConfigError(f"{location} '{name}': another layer has the same name; name each differently")
         dtype = config.get("dtype", "float32")
-        if dtype not in ["float32", "int32", "int64"] or config.get("sparse") or config.get("ragged"):
+        if dtype not in ["float32", "int32", "int64", "string"] or config.get("sparse") or config.get("ragged"):
             raise _input_error(f"{location} '{name}'")
-        self.integers = self.integers if dtype == "float32" else f"{location} '{name}'"
+        self.integers = f"{location} '{name}'" if dtype in ["int32", "int64"] else self.integers
         shape, row = config.get("batch_shape"), None
         if shape is not None:
             sizes = shape if isinstance(shape, list) and all(n is None or type(n) is int for n in shape) else []
             if not sizes or sizes[0] is not None:
                 raise ConfigError(f"{location} '{name}': batch_shape must be a list of sizes that starts with null")
             row = tuple(sizes[1:])
+        if dtype == "string":
+            self.texts[name] = f"{location} '{name}'"
+            if row != (1,):
+                raise ConfigError(
+                    f"{location} '{name}': an input takes one text a row; right is keras.Input((1,), dtype='string', "
+                    f"name={name!r}), one for each column of texts"
+                )
         self.inputs[name] = ModelInput(name, row)
         return Tensor(name)
 
@@ -275,6 +283,7 @@ class _Reader:
         if not any(layer.kernels for layer in layers):
             raise ConfigError("has no layer with a kernel, so there is nothing to regularize; add a Dense layer")
         _check_all_read(inputs, calls)
+        inputs = texts.add_vocabularies(inputs, self.texts, calls, self.layers)
         chain = [Tensor(inputs[0].name), *(call.result for call in calls)]
         # A model within a Sequential one may have branches.
         sequential = sequential and all(
@@ -315,7 +324,9 @@ def _check_all_read(inputs: Sequence[ModelInput], calls: Sequence[Call]) -> None
 
 
 def _input_error(location: str) -> ConfigError:
-    return ConfigError(f"{location}: rows are dense arrays of float32; give an Input of that")
+    return ConfigError(
+        f"{location}: rows are dense arrays of float32, or texts that a StringLookup reads; give an Input of that"
+    )
 
 
 def _read_call(layer: Layer, number: int, node: Any, prefix: str) -> Call:

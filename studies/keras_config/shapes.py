@@ -162,7 +162,7 @@ def _encoded(layer: Layer, shape: Shape) -> Shape:
 
 
 def count_codes(layer: Layer) -> int:
-    """Count the whole numbers that a Discretization, an IntegerLookup or a CategoryEncoding knows."""
+    """Count the whole numbers that a Discretization, a CategoryEncoding or a lookup in a vocabulary knows."""
     if layer.kind == "CategoryEncoding":
         return int(layer.argument("num_tokens"))
     if layer.kind == "Discretization":
@@ -213,7 +213,7 @@ _RULES: Mapping[str, Callable[..., Shape]] = {
     "Normalization": _normalized,
     "LayerScale": _scaled,
     **dict.fromkeys(("Resizing", "CenterCrop"), _sized),
-    **dict.fromkeys(("Discretization", "IntegerLookup", "CategoryEncoding"), _encoded),
+    **dict.fromkeys(("Discretization", "IntegerLookup", "StringLookup", "CategoryEncoding"), _encoded),
     "Concatenate": lambda layer, *shapes: concatenate(layer.argument("axis"), shapes),
     "Dot": _dot,
 }

@@ -110,6 +110,30 @@ def vocabulary(value: Any) -> tuple[int, ...]:
     return items
 
 
+def texts(value: Any) -> tuple[str, ...]:
+    """Check for the texts that a layer looks up, each once."""
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= _MAX_VOCABULARY:
+        raise _error(value, f"a list of 1 to {_MAX_VOCABULARY:,} texts; give the .keras file, which has it")
+    items = tuple(map(text, value))
+    if len(set(items)) < len(items):
+        raise _error(value, "a list in which no text stands twice")
+    return items
+
+
+def text(value: Any) -> str:
+    """Check for a text."""
+    if not isinstance(value, str) or "\0" in value:
+        raise _error(value, "a text")
+    return value
+
+
+def one_unknown(value: Any) -> int:
+    """Check for one index of all unknown texts."""
+    if value != 1 or isinstance(value, bool):
+        raise _error(value, "1: every text that is not in the vocabulary has one index, the same for all")
+    return 1
+
+
 def numbers(low: float = -1e30, max_length: int = 10_000) -> Check:
     """Check for a number or a list of numbers, which becomes a tuple; each at least `low`."""
     one = number(low)

@@ -173,7 +173,12 @@ def _describe_rows(spec: StudySpec) -> str:
         return f"one row {spec.dataset.facts.shape}"
     inputs = ", ".join(f"{each.name!r} one row {whole_shape(each)}" for each in spec.model.graph.inputs)
     codes = any(span.code for _, spans in spec.division for span in spans)
-    return f"a dict of arrays: {inputs}" + ("; a category's level as its number" if codes else "")
+    texts = any(each.vocabulary is not None for each in spec.model.graph.inputs)
+    return (
+        f"a dict of arrays: {inputs}"
+        + ("; a category's level as its number" if codes else "")
+        + ("; texts as np.array(texts, object)" if texts else "")
+    )
 
 
 def _describe_inputs(dataset: DatasetSpec, lookups: Sequence[Lookup]) -> str:

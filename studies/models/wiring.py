@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studies.keras_config.division import whole_shape
-from studies.keras_config.graph import CUT, Call, Graph, Tensor
+from studies.keras_config.graph import CUT, TEXT_LOOKUP, Call, Graph, ModelInput, Tensor
 from studies.models.expression import Expression
 
 _GETITEM = "getitem"
@@ -46,6 +46,10 @@ class Wiring:
         order of the printed code, because some draw seeds when they are called.
         """
         model_input, expressions = self._split(layers)
+        if any(layer.kind == TEXT_LOOKUP for layer in self.graph.layers):
+            from studies.models.text_indices import TextIndices
+
+            constructors = {**constructors, f"layers.{TEXT_LOOKUP}": TextIndices}
         return self._build([(self.graph.input, model_input)], self.graph.calls, expressions, constructors)
 
     def build_divided(self, layers: Sequence[Expression]) -> Any:
@@ -83,7 +87,9 @@ class Wiring:
                 target = objects.get(call.layer) or expressions[call.layer].evaluate(constructors)
             keywords = {name: resolve(value) for name, value in call.keywords.items()}
             values[call.result] = target(*map(resolve, call.arguments), **keywords)
-        return keras.Model(model_inputs if len(model_inputs) > 1 else model_inputs[0], values[self.graph.output])
+        is_row = [name for name, _ in inputs] == [self.graph.input]
+        # Of a list Keras takes arrays by name, also where it is of one.
+        return keras.Model(model_inputs[0] if is_row else model_inputs, values[self.graph.output])
 
     def source(self, layers: Sequence[Expression]) -> str:
         """Write the Python code that builds the model, with the inputs that the user's has."""
@@ -104,7 +110,7 @@ class Wiring:
                 result = f"{layer}({', '.join(arguments)})"
             lines.append(f"{names[call.result]} = {result}")
         starts = ", ".join(names[Tensor(name)] for name, _ in inputs)
-        starts = f"[{starts}]" if len(inputs) > 1 else starts
+        starts = f"[{starts}]" if self.graph.dividing else starts
         return "\n".join([*lines, f"model = keras.Model({starts}, {names[self.graph.output]})"])
 
     @property
@@ -116,10 +122,7 @@ class Wiring:
         """Write the inputs of the user's model, by name."""
         if not self.graph.dividing:
             return [(self.graph.input, layers[0])]
-        return [
-            (each.name, Expression("Input", {"shape": whole_shape(each), "name": each.name}))
-            for each in self.graph.inputs
-        ]
+        return [(each.name, _input_expression(each)) for each in self.graph.inputs]
 
     def _split(self, layers: Sequence[Expression]) -> tuple[Expression, Mapping[str, Expression]]:
         """Split the input from the layers, by name."""
@@ -151,6 +154,11 @@ class Wiring:
         tensors = [*map(Tensor, inputs), *(call.result for call in self._user_calls)]
         suffixes = {t: f"_{t.number + 1}" if t.number else "" for t in tensors}
         return {tensor: free(_identifier(tensor.layer) + suffixes[tensor]) for tensor in tensors}, layers
+
+
+def _input_expression(model_input: ModelInput) -> Expression:
+    texts = {} if model_input.vocabulary is None else {"dtype": "string"}
+    return Expression("Input", {"shape": whole_shape(model_input), "name": model_input.name, **texts})
 
 
 def _cut(call: Call, values: Mapping[Tensor, Any]) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from studies.datasets import looked_up
 from studies.datasets.preparation import Preparation
 from studies.errors import DatasetError
 from studies.keras_config.division import Division, whole_shape
@@ -124,6 +125,12 @@ def build(preparation: Preparation, trained: keras.Model) -> RawModel:
         name = next(column.name for column in layout.columns if column.shape)
         raise DatasetError(
             f"'{name}' is an array beside other columns, and a raw-rows model is made of one or the other"
+        )
+    texts = looked_up.vocabularies(preparation.lookups)
+    if texts:
+        raise DatasetError(
+            f"column '{min(texts)}' is looked up by the model's own StringLookup, and a raw-rows model holds none "
+            "beside its own; take the zip, or its model.keras, which takes these texts as they are"
         )
     if layout is None:
         inputs, tensors, x = _read_array(preparation, trained)

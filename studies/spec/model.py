@@ -162,7 +162,7 @@ class KerasSpec(FrozenModel):
         Raises ValueError when columns do not fit an input.
         """
         graph = reading.read_graph(self.config)
-        if not self.inputs and len(graph.inputs) == 1:
+        if not self.inputs and len(graph.inputs) == 1 and graph.inputs[0].vocabulary is None:
             return self.model_copy(update={"positions": {}})
         if len(shape) > 1:
             raise ValueError(

@@ -16,6 +16,7 @@ from studies.keras_config.errors import ConfigError
 from studies.keras_config.lanes import find_lane_obstacle
 from studies.keras_config.lookups import Lookup, find_lookups
 from studies.keras_config.raw_values import find_raw_values
+from studies.keras_config.texts import find_texts
 from studies.objectives import OBJECTIVES, Direction, ObjectiveName, Task, metrics_for
 from studies.spec.budget import Budget
 from studies.spec.comparison import ComparisonSpec
@@ -280,7 +281,7 @@ class StudySpec(FrozenModel):
         if not isinstance(self.model, KerasSpec):
             return ()
         graph, row = self.model.graph, self.dataset.facts.shape
-        return find_lookups(graph, row) + find_raw_values(graph, row)
+        return find_lookups(graph, row) + find_raw_values(graph, row) + find_texts(graph)
 
     @property
     def division(self) -> Division:

@@ -25,7 +25,10 @@ def write_mean(
     """
     import keras
 
-    inputs = [keras.Input(whole_shape(each), name=each.name) for each, _ in division] or [keras.Input(full.input_shape)]
+    inputs = [
+        keras.Input(whole_shape(each), name=each.name, dtype="float32" if each.vocabulary is None else "string")
+        for each, _ in division
+    ] or [keras.Input(full.input_shape)]
     outputs = []
     for index, (data, file) in enumerate(members):
         member = keras.models.load_model(file, compile=False)

@@ -186,9 +186,9 @@ REFUSED = {
         ),
         "layers[3] 'scaled': gives more than 10,000,000 of a row's values; make it smaller",
     ),
-    "texts": (
-        sequential(INPUT, layer("StringLookup", "texts", vocabulary=None), OUTPUT),
-        "layers[1] 'texts': StringLookup is not taken, for rows are numbers here; leave it out",
+    "words": (
+        sequential(INPUT, layer("TextVectorization", "words", vocabulary=None), OUTPUT),
+        "layers[1] 'words': TextVectorization is not taken, for a text is one index here, and not its words",
     ),
     "a vocabulary that is not given": (
         sequential(INPUT, layer("IntegerLookup", "codes", vocabulary=None), OUTPUT),

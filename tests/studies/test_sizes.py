@@ -149,7 +149,22 @@ def operations() -> Any:
     return keras.Model(given, layers.Dense(1)(x))
 
 
-BUILT: dict[str, Callable[[], Any]] = {"series": series, "image": image, "tokens": tokens, "operations": operations}
+def texts() -> Any:
+    import keras
+    from keras import layers
+
+    city = keras.Input((1,), dtype="string", name="city")
+    indices = layers.StringLookup(vocabulary=["Rome", "Oslo"], mask_token="")(city)
+    return keras.Model(city, layers.Dense(1)(layers.Flatten()(layers.Embedding(4, 3)(indices))))
+
+
+BUILT: dict[str, Callable[[], Any]] = {
+    "series": series,
+    "image": image,
+    "tokens": tokens,
+    "operations": operations,
+    "texts": texts,
+}
 
 
 @pytest.mark.parametrize("name", BUILT)

@@ -1,0 +1,29 @@
+"""Looks texts up in a model's vocabulary, as they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from studies.array import Array
+from studies.datasets import inference
+from studies.datasets.casting import to_text
+from studies.keras_config.vocabulary import Vocabulary
+from studies.spec.table import ColumnOptions
+
+
+def find_indices(values: pa.Array, vocabulary: Vocabulary, missing: Sequence[str] | None) -> Array:
+    """Find each value's index, int32; a missing one is the empty text, unless the vocabulary has what stands for it.
+
+    `missing` are the texts that stand for a missing value; None: those that do in every column.
+    """
+    encoded = to_text(values).dictionary_encode()
+    texts, known = encoded.dictionary.to_pylist(), vocabulary.indices
+    options = ColumnOptions(missing=None if missing is None else tuple(missing))
+    of_nothing = known.get("", vocabulary.unknown)
+    instead = np.where(inference.missing_texts(texts, options), of_nothing, vocabulary.unknown).tolist()
+    found = [known.get(text, other) for text, other in zip(texts, instead, strict=True)]
+    indices = np.array([*found, of_nothing], np.int32)
+    return np.asarray(indices[np.asarray(encoded.indices.fill_null(-1))])
