@@ -69,23 +69,23 @@ def _rewritten(layer: Layer) -> Layer:
         return replace(layer, kind="Dropout", arguments=rate)
     if layer.kind == "Normalization" and ("mean" in layer.arguments) != ("variance" in layer.arguments):
         raise ConfigError(f"{layer.location}: needs mean and variance, both or none")
-    return _without_special_texts(layer) if layer.kind == TEXT_LOOKUP else layer
+    return _without_special_entries(layer) if layer.kind in {TEXT_LOOKUP, "IntegerLookup"} else layer
 
 
-def _without_special_texts(layer: Layer) -> Layer:
-    """A StringLookup's vocabulary without the mask and the text for what is unknown, which may stand first in it.
+def _without_special_entries(layer: Layer) -> Layer:
+    """A lookup's vocabulary without the mask and what stands for the unknown, which may come first in it.
 
     Raises ConfigError when nothing else is in it, or the mask stands elsewhere.
     """
-    words, mask = layer.argument("vocabulary"), layer.argument("mask_token")
+    entries, mask = layer.argument("vocabulary"), layer.argument("mask_token")
     masks = (mask,) if mask is not None and layer.argument("output_mode") == "int" else ()
-    special = (*masks, layer.argument("oov_token"))
-    words = words[len(special) :] if words[: len(special)] == special else words
-    if not words or mask in words:
+    special = (*masks, *(layer.argument("oov_token"),) * layer.argument("num_oov_indices"))
+    entries = entries[len(special) :] if entries[: len(special)] == special else entries
+    if not entries or mask in entries:
         raise ConfigError(
-            f"{layer.location}: vocabulary: must hold texts beside mask_token and oov_token, and these at most first"
+            f"{layer.location}: vocabulary: must hold more than mask_token and oov_token, and these at most first"
         )
-    return replace(layer, arguments={**layer.arguments, "vocabulary": words})
+    return replace(layer, arguments={**layer.arguments, "vocabulary": entries})
 
 
 def is_entry(document: Any) -> bool:

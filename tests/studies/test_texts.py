@@ -18,6 +18,7 @@ from studies.datasets.preparation import Preparation
 from studies.datasets.preprocessing import PreparedData, prepare, prepare_folds
 from studies.errors import DatasetError, InvalidSpecError
 from studies.keras_config.reading import canonicalize, read_graph
+from studies.keras_config.shapes import count_codes
 from studies.models.snippet import snippet
 from studies.prediction import predict
 from studies.raw_rows.model import build
@@ -82,6 +83,22 @@ def by_hand(model: Any, columns: dict[str, list[Any]], data: PreparedData) -> di
     }
     age = ((np.array(columns["age"]) - train.mean()) / train.std())[:, np.newaxis].astype(np.float32)
     return {name: values for name, values in (texts | {"age": age}).items() if name in {i.name for i in model.inputs}}
+
+
+@pytest.mark.parametrize("numbers", [[-1, 1, 2], [1, 2], [0, -1, 1, 2]])
+@pytest.mark.parametrize(("mode", "mask"), [("int", None), ("int", 0), ("one_hot", None)])
+def test_what_stands_first_in_an_integer_lookups_vocabulary_is_counted_as_keras_does(
+    mode: str, mask: int | None, numbers: list[int]
+) -> None:
+    import keras
+
+    given = keras.Input((1,), name="given")
+    lookup = keras.layers.IntegerLookup(vocabulary=numbers, mask_token=mask, output_mode=mode, name="lookup")
+    codes = lookup(given)
+    values = keras.layers.Embedding(9, 2)(codes) if mode == "int" else codes
+    graph = read_graph(canonicalize(keras.Model(given, keras.layers.Dense(1)(values)).to_json()))
+    size = codes.shape[-1] if mode == "one_hot" else 1 + int(np.max(lookup(np.array([[1], [2], [7], [0], [-1]]))))
+    assert count_codes(graph.by_name["lookup"]) == size
 
 
 @pytest.mark.parametrize("mode", ["int", "one_hot", "multi_hot", "count"])
@@ -288,8 +305,8 @@ WRONG: dict[str, tuple[Document, str]] = {
     "numbers": (behind_lookup(vocabulary=[1, 2]), r"vocabulary: 1 is not a text"),
     "too many": (behind_lookup(vocabulary=list(map(str, range(10_001)))), r"at most 10,000"),
     "twice": (behind_lookup(vocabulary=["a", "a"]), r"\['a', 'a'\] is not a list in which no text stands tw"),
-    "nothing": (behind_lookup(vocabulary=["[UNK]"]), r"'lookup': vocabulary: must hold texts beside mask_token"),
-    "a mask inside": (behind_lookup(mask_token="Oslo"), r"vocabulary: must hold texts beside mask_token"),  # noqa: S106
+    "nothing": (behind_lookup(vocabulary=["[UNK]"]), r"'lookup': vocabulary: must hold more than mask_token"),
+    "a mask inside": (behind_lookup(mask_token="Oslo"), r"vocabulary: must hold more than mask_token"),  # noqa: S106
     "tf-idf": (behind_lookup(output_mode="tf_idf"), r"output_mode: 'tf_idf' is not 'int' or"),
     "numbers looked up": (
         model_of([NUMBER], called(lookup_of(), "age"), called(OUT, "lookup")),
