@@ -110,6 +110,7 @@ bench: bench-setup
 	$(BIN)/python -m benchmarks.workers
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.pages
+	$(BIN)/python -m benchmarks.trackers
 	$(BIN)/python -m benchmarks.networks
 	$(BIN)/python -m benchmarks.profile
 	$(BIN)/python -m benchmarks.quality

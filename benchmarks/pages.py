@@ -5,12 +5,9 @@ server is a process of its own; times are the client's, the least of REQUESTS re
 two of HTTP. What is said of a study of 10,000 trials is its time beside that of the same page of one of 100.
 """
 
-# ruff: noqa: S311  # random rows are no secrets
-
 from __future__ import annotations
 
 import argparse
-import random
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,9 +18,10 @@ from urllib.parse import quote
 import httpx
 import sqlalchemy as sa
 
+from benchmarks.ended_trials import end_trials
 from benchmarks.server import server_process
-from service.storage.records import CurveRecord, StudyRecord, TrialRecord
-from service.storage.states import ComparisonState, StudyState, TrialState
+from service.storage.records import StudyRecord
+from service.storage.states import ComparisonState, StudyState
 from service.storage.store import Store
 from studies.study_file import parse
 
@@ -31,7 +29,6 @@ STUDIES, COMPARED, TRIALS = 1_000, 50, 20  # studies listed, those of them with 
 SMALL, LARGE, PAGE = 100, 10_000, 100
 REQUESTS = 15
 SORTS = ("number", "value", "-value", "epochs", "-ended_at")
-_ENDED = (TrialState.COMPLETE,) * 6 + (TrialState.PRUNED,) * 3 + (TrialState.FAIL,)
 
 
 def main() -> None:
@@ -68,45 +65,12 @@ def _fill(url: str) -> None:
         compared = sa.update(StudyRecord).where(StudyRecord.comparison.is_not(None))
         session.execute(compared.values(comparison_state=ComparisonState.COMPLETED, answer="L1, likely"))
         for study_id in session.scalars(sa.select(StudyRecord.id)).all():
-            _end_trials(session, study_id)
+            end_trials(session, study_id)
     store.close()
 
 
 def _document(name: str, trials: int) -> dict[str, Any]:
     return {"name": name, "dataset": {"kind": "builtin", "name": "digits"}, "budget": {"trials": trials}}
-
-
-def _end_trials(session: sa.orm.Session, study_id: int) -> None:
-    """Give the slots of a study results such as a worker writes."""
-    random.seed(study_id)
-    ids = session.scalars(sa.select(TrialRecord.id).where(TrialRecord.study_id == study_id)).all()
-    rows = [_result(trial_id, number) for number, trial_id in enumerate(ids)]
-    session.execute(sa.update(TrialRecord), rows)
-    curve = {name: [random.random() for _ in range(50)] for name in ("epoch", "loss", "val_loss")}
-    session.execute(sa.insert(CurveRecord), [{"trial_id": trial_id, "curve": curve, "detail": {}} for trial_id in ids])
-
-
-def _result(trial_id: int, number: int) -> dict[str, Any]:
-    state, value = random.choice(_ENDED), random.random()
-    metrics = ("train_loss", "val_loss", "val_accuracy", "val_f1", "gap", "penalized_loss", "train_accuracy")
-    return {
-        "id": trial_id,
-        "number": number,
-        "state": state,
-        "attempt": 1,
-        "worker": "machine-1234-abcdef",
-        "params": {"regularizer": "l1", "lambda": value, "dropout": value, "patience": 10, "l1_ratio": 0.0},
-        "value": None if state == TrialState.FAIL else value,
-        "values": None if state == TrialState.FAIL else [value],
-        "metrics": dict.fromkeys(metrics, value),
-        "weights": {"count": 4096, "nonzero": 2000, "zero_share": 0.5, "l2_norm": 3.0},
-        "epochs": random.randint(1, 50),
-        "best_epoch": 5,
-        "stopped_early": False,
-        "reason": "it diverged" if state == TrialState.FAIL else None,
-        "started_at": 1e9 + number,
-        "ended_at": 1e9 + number + random.random(),
-    }
 
 
 def _measure(http: httpx.Client) -> None:
