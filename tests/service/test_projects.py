@@ -87,6 +87,8 @@ BODIES: dict[str, Any] = {
     "POST /v1/studies/{name}/trials": {"params": {}},
     "PATCH /v1/projects/{name}": {"active_studies": 1},
 }
+#: Parameters that a request must have.
+PARAMETERS: dict[str, Any] = {"GET /v1/studies/{name}/curves": {"number": 0}}
 NAMES = {"/v1/studies": "secret", "/studies": "secret", "/v1/datasets": "rows", "/v1/projects": "alpha"}
 
 
@@ -102,7 +104,8 @@ def test_what_is_of_another_project_is_answered_as_what_does_not_exist(
         if path.endswith("/predict") and method == "POST":
             request = {"content": CSV, "headers": {"Content-Type": "text/csv"}}
         headers = {**keys["beta"], "X-Request-ID": "1", **request.pop("headers", {})}
-        with api.stream(method, filled, headers=headers, **request) as answer:
+        parameters = PARAMETERS.get(f"{method} {path}")
+        with api.stream(method, filled, headers=headers, params=parameters, **request) as answer:
             answers.append((answer.status_code, answer.read().decode() if answer.status_code != 200 else ""))
     (status, text), missing = answers
     assert missing[0] == 404, missing
