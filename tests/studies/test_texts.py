@@ -19,6 +19,7 @@ from studies.datasets.preprocessing import PreparedData, prepare, prepare_folds
 from studies.errors import DatasetError, InvalidSpecError
 from studies.keras_config.reading import canonicalize, read_graph
 from studies.keras_config.shapes import count_codes
+from studies.keras_config.vocabulary import Vocabulary
 from studies.models.snippet import snippet
 from studies.prediction import predict
 from studies.raw_rows.model import build
@@ -83,6 +84,16 @@ def by_hand(model: Any, columns: dict[str, list[Any]], data: PreparedData) -> di
     }
     age = ((np.array(columns["age"]) - train.mean()) / train.std())[:, np.newaxis].astype(np.float32)
     return {name: values for name, values in (texts | {"age": age}).items() if name in {i.name for i in model.inputs}}
+
+
+def test_a_number_that_a_frame_made_a_float_is_looked_up_as_the_file_wrote_it() -> None:
+    vocabulary = Vocabulary.of(["7", "8.0", "true"], "[UNK]", None, mask_first=True)
+
+    def found(values: list[Any]) -> list[int]:
+        return [int(index) for index in text_lookup.find_indices(pa.array(values), vocabulary, None)]
+
+    assert found(["7", "8.0", "true"]) == found([7.0, 8.0, None])[:2] + found([True]) == [1, 2, 3]
+    assert found(["7.0", "8", "True"]) == [0, 0, 0]  # texts are looked up as Keras does
 
 
 @pytest.mark.parametrize("numbers", [[-1, 1, 2], [1, 2], [0, -1, 1, 2]])
