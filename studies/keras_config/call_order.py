@@ -27,18 +27,18 @@ def sort(calls: Sequence[Call], inputs: Iterable[Tensor]) -> list[Call]:
 
     Raises ConfigError when a call depends on a tensor that none before it can give.
     """
-    known, pending, ordered = set(inputs), list(calls), list[Call]()
+    known, pending, ordered = set(inputs), [(call, call.tensors) for call in calls], list[Call]()
     while pending:
         waiting = []
-        for call in pending:
-            if all(tensor in known for tensor in call.tensors):
+        for call, tensors in pending:
+            if all(tensor in known for tensor in tensors):
                 known.add(call.result)
                 ordered.append(call)
             else:
-                waiting.append(call)
+                waiting.append((call, tensors))
         if len(waiting) == len(pending):
-            call = pending[0]
-            missing = next(tensor.layer for tensor in call.tensors if tensor not in known)
+            call, tensors = pending[0]
+            missing = next(tensor.layer for tensor in tensors if tensor not in known)
             raise ConfigError(f"'{call.layer}' is called on '{missing}', which no layer gives before it")
         pending = waiting
     return ordered

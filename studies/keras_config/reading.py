@@ -24,6 +24,7 @@ MAX_LAYERS = 500
 MAX_INPUTS = 100
 _MAX_CALLS, _MAX_DEPTH = 2000, 8
 _MAX_ENTRIES = 2000  # of layers, those of a nested model again for each of its calls
+_MAX_VALUES = 20_000  # tensors and numbers that all calls are made on, those in a nested model counted as its layers
 _MAX_TEXT, _MAX_ITEMS, _MAX_FIELDS = 1000, 10_000, 200  # of any text, list and object, also where nothing reads it
 _MODELS = {"Sequential", "Functional", "Model"}
 #: The first words of code; a text of JSON begins no line with one.
@@ -112,6 +113,7 @@ class _Reader:
     nested: dict[str, list[Tensor]] = field(default_factory=dict)  # what each call of a nested model gives
     inputs: dict[str, ModelInput] = field(default_factory=dict)
     entries: int = 0
+    values: int = 0
     integers: str = ""  # where an input is of whole numbers, its location
     texts: dict[str, str] = field(default_factory=dict)  # the locations of inputs of texts, by name
 
@@ -160,7 +162,7 @@ class _Reader:
                 inner = f"{prefix}{read_name(config, location)}_"
                 tensor = self.read_model(kind, config, entry, f"{location} '{config['name']}' layers", inner, tensor)
             else:
-                layer = self._add(read_layer(entry, location, prefix))
+                layer = self._read_layer(entry, location, prefix)
                 tensor = self._call(Call(layer.name, 0, (tensor,)))
         if tensor is None:
             raise ConfigError(f"{models}: has no layers")
@@ -189,7 +191,7 @@ class _Reader:
             if kind in _MODELS:
                 self._read_nested(kind, entry, nodes, f"{location} '{name}'", prefix + name, prefix)
                 continue
-            layer = self._add(read_layer(entry, location, prefix))
+            layer = self._read_layer(entry, location, prefix)
             for number, node in enumerate(nodes):
                 self._call(_read_call(layer, number, node, prefix))
         if source is None:
@@ -207,7 +209,8 @@ class _Reader:
         """Read a model within the model once for each of its calls; later ones are copies, whose names say so."""
         self.nested[name] = []
         for number, node in enumerate(nodes):
-            arguments = read_node(node, location, prefix)[0]
+            arguments, keywords = read_node(node, location, prefix)
+            self._count_values((arguments, *keywords.values()))
             if len(arguments) != 1 or not isinstance(arguments[0], Tensor):
                 raise ConfigError(f"{location}: a model within the model is called on one tensor")
             inner = f"{name}{f'{_COPY}{number}{_COPY}' if number else ''}_"
@@ -243,9 +246,12 @@ class _Reader:
         self.inputs[name] = ModelInput(name, row)
         return Tensor(name)
 
-    def _add(self, layer: Layer) -> Layer:
-        if _COPY in layer.name:
-            return layer
+    def _read_layer(self, entry: Any, location: str, prefix: str) -> Layer:
+        """Read a layer; in a copy of a nested model it is the one of the first call, by another name."""
+        if _COPY in prefix:
+            name = prefix + entry["config"]["name"]
+            return replace(self.layers[_COPIED.sub("", name)], name=name)
+        layer = read_layer(entry, location, prefix)
         if layer.name in self.layers or layer.name in self.inputs:
             raise ConfigError(f"{layer.location}: another layer has the same name; name each differently")
         if len(self.layers) == MAX_LAYERS:
@@ -256,8 +262,14 @@ class _Reader:
     def _call(self, call: Call) -> Tensor:
         if len(self.calls) == _MAX_CALLS:
             raise ConfigError(f"calls layers more than {_MAX_CALLS} times")
+        self._count_values((call.arguments, *call.keywords.values()))
         self.calls.append(call)
         return call.result
+
+    def _count_values(self, values: Any) -> None:
+        self.values += _count(values)
+        if self.values > _MAX_VALUES:
+            raise ConfigError(f"calls layers on more than {_MAX_VALUES} tensors and numbers in all; take some out")
 
     def graph(self, output: Tensor, *, sequential: bool) -> Graph:
         """Build the graph of the layers that the output needs, its calls in an order in which they can be made.
@@ -304,6 +316,10 @@ class _Reader:
         for name, results in self.nested.items():
             first = int(Tensor(name, len(results)) in read)
             self.aliases |= {Tensor(name, first + number): result for number, result in enumerate(results)}
+
+
+def _count(value: Any) -> int:
+    return 1 + sum(map(_count, value)) if isinstance(value, list | tuple) else 1
 
 
 def _number_calls(calls: Sequence[Call]) -> dict[Tensor, Tensor]:

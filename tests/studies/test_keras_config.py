@@ -105,7 +105,22 @@ def nested(depth: int, calls: int) -> Document:
     return {"class_name": "Functional", "config": {"name": "m", "layers": [x, *inner], **ends}}
 
 
+TWICE: Document = {**layer("Dense", "twice", units=4), "name": "twice"}
 REFUSED = {
+    "calls on more values than any model has": (
+        functional(
+            {**TWICE, "inbound_nodes": [node("rows", mask=[[0] * 6000] * 2)] * 2},
+            called(OUTPUT, "twice"),
+        ),
+        "calls layers on more than 20000 tensors and numbers in all; take some out",
+    ),
+    "a nested model's own calls on as many": (
+        functional(
+            {**layer("Functional", "m"), **nested(0, 0), "inbound_nodes": [node("rows", mask=[[0] * 6000] * 4)]},
+            called(OUTPUT, "m"),
+        ),
+        "calls layers on more than 20000 tensors and numbers in all; take some out",
+    ),
     "models called without end": (nested(6, 100), "layers: lists more than 2000 layers, those of models within it for"),
     "lambda": (
         sequential(INPUT, HIDDEN, layer("Lambda", "lam", function={"class_name": "__lambda__"}), OUTPUT),
