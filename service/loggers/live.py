@@ -51,11 +51,13 @@ class LiveLogger:
         self._trackers: dict[int, Tracker] = {}  # by study
         self._held_since = 0.0  # by the monotonic clock, the study that is being logged
 
-    def look(self) -> int:
-        """Log what is new in the studies that are due; return how many studies those were."""
+    def look(self, is_over: Callable[[], bool] = lambda: False) -> int:
+        """Log what is new in the studies that are due, until it is over; return how many studies those were."""
         self._tracked.adopt(every=self._is_for_all)
         held, since = self._tracked.hold(), monotonic()
         for study in held:
+            if is_over():  # a tracker that hangs has its time for each of them
+                break
             self._held_since = since
             self._log(study)
         return len(held)

@@ -44,7 +44,7 @@ def main() -> None:
         announce_ready()
         while not _parent_leaves_within(_LOOKS_SECONDS):
             with _database_may_be_away(name):
-                logger.look()
+                logger.look(lambda: _parent_leaves_within(0.0))
         with _database_may_be_away(name):
             logger.close()
 

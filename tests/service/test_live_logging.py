@@ -277,6 +277,21 @@ def test_a_study_whose_turn_comes_late_is_left_to_the_server_that_has_it_meanwhi
     assert (len(ours.opened), sorted(ours.opened + theirs.opened)) == (1, ["one", "two"]), (ours.opened, theirs.opened)
 
 
+def test_a_logger_whose_server_has_gone_begins_no_other_study_and_leaves_it(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
+    settings = _settings(store, folder, tmp_path)
+    for name in ("one", "two"):
+        store.create_study(study(name, loggers=["mlflow"]))
+    notes, others = _Notes(), _Notes()
+    logger = LiveLogger(store, settings, "mlflow", lambda: notes)
+    logger.look(lambda: len(notes.opened) == 1)
+    assert len(notes.opened) == 1
+    logger.close()
+    LiveLogger(store, settings, "mlflow", lambda: others).look()
+    assert sorted(others.opened) == ["one", "two"]
+
+
 def test_a_study_of_long_ago_that_begins_again_is_logged_where_all_are(
     store: Store, folder: Path, tmp_path: Path
 ) -> None:
