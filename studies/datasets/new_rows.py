@@ -52,6 +52,7 @@ def build(
     if vocabulary is not None:
         marks = layout.reading.missing if layout.reading is not None else None
         column = replace(column, indices=text_lookup.find_indices(joined, vocabulary, marks))
+        _note_written_otherwise(found, layout, joined, column, vocabulary, file_format)
     return column, found
 
 
@@ -72,6 +73,24 @@ def _build_levels(layout: ColumnLayout, values: pa.Array, file_format: TableForm
         shown = tuple(dict.fromkeys(texts[codes[row]] for row in unknown))[:_SHOWN]
         _note(found, layout, "unknown", unknown, file_format, shown)
     return Column(layout.name, "category", of_rows, tuple(known), len(known))
+
+
+def _note_written_otherwise(
+    found: list[Unfamiliar],
+    layout: ColumnLayout,
+    values: pa.Array,
+    column: Column,
+    vocabulary: Vocabulary,
+    file_format: TableFormat,
+) -> None:
+    """Note texts that are a known level but for how they are written, and so not found in the vocabulary as it is."""
+    known = vocabulary.indices
+    in_vocabulary = np.array([*(level in known for level in column.levels), False])
+    rows = np.flatnonzero((column.indices == vocabulary.unknown) & in_vocabulary[column.values])
+    texts = to_text(values).take(pa.array(rows)).to_pylist()
+    strange = [text.strip() != column.levels[code] for text, code in zip(texts, column.values[rows], strict=True)]
+    shown = tuple(dict.fromkeys(text for text, is_strange in zip(texts, strange, strict=True) if is_strange))
+    _note(found, layout, "unknown", rows[np.array(strange, bool)], file_format, shown[:_SHOWN])
 
 
 def _note(

@@ -93,7 +93,19 @@ def test_a_number_that_a_frame_made_a_float_is_looked_up_as_the_file_wrote_it() 
         return [int(index) for index in text_lookup.find_indices(pa.array(values), vocabulary, None)]
 
     assert found(["7", "8.0", "true"]) == found([7.0, 8.0, None])[:2] + found([True]) == [1, 2, 3]
+    assert found([7, 8]) == [1, 2]
     assert found(["7.0", "8", "True"]) == [0, 0, 0]  # texts are looked up as Keras does
+
+
+def test_a_text_that_only_the_vocabulary_does_not_find_is_told(tmp_path: Path) -> None:
+    """Any other study finds it as the level that it is; the model's own lookup does not."""
+    spec, source = people_study(tmp_path, own_model(one=True), people())
+    data = prepare(spec.dataset, 0, source=source, lookups=spec.lookups)
+    new = {"city": ["São Paulo", " SÃO PAULO", "rome", "Oslo", None], "job": ["cook"] * 5, "age": [50.0] * 5}
+    found = Preparation.of(data, spec.division).prepare(new).unfamiliar
+    assert [(one.column, one.what, one.rows, one.values) for one in found] == [
+        ("city", "unknown", (2,), (" SÃO PAULO",))
+    ]
 
 
 @pytest.mark.parametrize("numbers", [[-1, 1, 2], [1, 2], [0, -1, 1, 2]])
