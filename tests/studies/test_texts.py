@@ -101,7 +101,8 @@ def test_a_text_that_only_the_vocabulary_does_not_find_is_told(tmp_path: Path) -
     """Any other study finds it as the level that it is; the model's own lookup does not."""
     spec, source = people_study(tmp_path, own_model(one=True), people())
     data = prepare(spec.dataset, 0, source=source, lookups=spec.lookups)
-    new = {"city": ["São Paulo", " SÃO PAULO", "rome", "Oslo", None], "job": ["cook"] * 5, "age": [50.0] * 5}
+    new: dict[str, list[Any]] = {"city": ["São Paulo", " SÃO PAULO", "rome", "Oslo", None]}
+    new |= {"job": ["cook"] * 5, "age": [50.0] * 5}
     found = Preparation.of(data, spec.division).prepare(new).unfamiliar
     assert [(one.column, one.what, one.rows, one.values) for one in found] == [
         ("city", "unknown", (2,), (" SÃO PAULO",))
