@@ -136,6 +136,13 @@ def lost(place: Place) -> list[str]:
         return [reason or "" for reason in session.scalars(query)]
 
 
+def begun_by(place: Place, worker: str) -> int:
+    """How many trials a worker has begun."""
+    query = sa.select(sa.func.count()).select_from(AttemptRecord).where(AttemptRecord.worker == worker)
+    with place.store.reading() as session:
+        return session.scalar(query) or 0
+
+
 def served_by(place: Place, study: str) -> set[str]:
     """The workers that tried trials of a study."""
     query = sa.select(AttemptRecord.worker).join(TrialRecord, TrialRecord.id == AttemptRecord.trial_id)
@@ -239,6 +246,9 @@ def test_a_study_has_the_trials_of_one_worker_and_of_four_though_one_node_dies_a
         dead, ended = sorted(holding(place))
         ray_cluster.kill_node(take_node(ray_cluster, nodes, dead))
         eventually(lambda: lost(place), 30)  # before its leases run out
+        begun = begun_by(place, ended)
+        # Those that it held may have ended meanwhile; of those that it begins it has three seconds to go.
+        eventually(lambda: begun_by(place, ended) > begun, 60)
         ray_cluster.end_node(take_node(ray_cluster, nodes, ended))
         eventually(lambda: checkpoints(place), 60)
         place.ended("study", seconds=120)
