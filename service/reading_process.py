@@ -11,7 +11,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -59,7 +59,7 @@ async def ask(task: Mapping[str, Any], limits: ReadingLimits, max_answer: int = 
 
 
 async def _ask(task: Mapping[str, Any], limits: ReadingLimits, max_answer: int) -> dict[str, Any]:
-    connection = await asyncio.to_thread(_reader().connect, limits.memory)
+    connection = await _connect(limits.memory)
     connection.setblocking(False)
     reader, writer = await asyncio.open_unix_connection(sock=connection)
     try:
@@ -75,6 +75,21 @@ async def _ask(task: Mapping[str, Any], limits: ReadingLimits, max_answer: int) 
     if len(answered) > max_answer:
         raise FileLimitError.of_answer(max_answer)
     return await asyncio.to_thread(_understand, answered, limits)
+
+
+async def _connect(memory: int) -> socket.socket:
+    # A thread goes on when its caller is cancelled, and what it returns then is nobody's.
+    connecting = asyncio.get_running_loop().run_in_executor(None, _reader().connect, memory)
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        connecting.add_done_callback(_hang_up)
+        raise
+
+
+def _hang_up(connecting: asyncio.Future[socket.socket]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().close()
 
 
 async def _read_answer(reader: asyncio.StreamReader, max_answer: int) -> bytearray:
@@ -126,12 +141,14 @@ class _Reader:
         """Start a process that may hold so many bytes; return the socket over which it is asked."""
         with self._lock:
             ours, its = socket.socketpair()
-            with its:
+            with its, ExitStack() as until_sent:
+                until_sent.enter_context(ours)
                 try:
                     self._send(its, memory)
                 except OSError:  # the program was killed: once more, with another
                     self._stop()
                     self._send(its, memory)
+                until_sent.pop_all()
             return ours
 
     def _send(self, its: socket.socket, memory: int) -> None:
@@ -145,10 +162,12 @@ class _Reader:
     def _start(self) -> socket.socket:
         ours, its = socket.socketpair()
         environment = environment_without_secrets() | _ENVIRONMENT
-        with its:
+        with its, ExitStack() as until_started:
+            until_started.enter_context(ours)
             self._process = subprocess.Popen(
                 module_command("service.reader"), stdin=its.fileno(), stdout=subprocess.DEVNULL, env=environment
             )
+            until_started.pop_all()
         return ours
 
     def stop(self) -> None:

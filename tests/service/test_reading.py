@@ -8,17 +8,20 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from threading import Event
 from typing import Any
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from service import ingestion
+from service import ingestion, reading_process
 from service.api.turns import Turns
 from service.errors import BusyError, InvalidDatasetError
+from service.reading_process import ReadingLimits
 from service.settings import Settings
 from studies.datasets.table import NO_TARGET
 from studies.spec.table import TableFormat, TableOptions
@@ -72,6 +75,40 @@ def test_a_process_ends_when_its_client_leaves(api: httpx.Client) -> None:
     with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=20) as connection:
         connection.sendall(head.encode() + content)
         eventually(lambda: readers(os.getpid()), 20)
+    eventually(lambda: not readers(os.getpid()), 10)
+
+
+class _Held(ThreadPoolExecutor):
+    """Threads that begin nothing before they are let go."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.begun, self.let_go = Event(), Event()
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        return super().submit(self._work, work, *given, **named)
+
+    def _work(self, work: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        self.begun.set()
+        assert self.let_go.wait(20)
+        return work(*given, **named)
+
+
+def test_who_leaves_before_a_process_is_there_leaves_no_socket_open() -> None:
+    """One that is left open warns when it is deleted, and warnings are errors."""
+
+    async def leave() -> None:
+        held = _Held()
+        asyncio.get_running_loop().set_default_executor(held)
+        asking = asyncio.create_task(reading_process.ask({}, ReadingLimits(2**30, 20)))
+        while not held.begun.is_set():
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        held.let_go.set()
+
+    asyncio.run(leave())
     eventually(lambda: not readers(os.getpid()), 10)
 
 
