@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 import pyarrow as pa
@@ -83,14 +84,17 @@ def _note_written_otherwise(
     vocabulary: Vocabulary,
     file_format: TableFormat,
 ) -> None:
-    """Note texts that are a known level but for how they are written, and so not found in the vocabulary as it is."""
+    """Note texts that are a level of training written otherwise, and that the vocabulary does not find.
+
+    Those that differ by blanks alone are not noted: levels have none, so training may have had the same texts.
+    """
     known = vocabulary.indices
     in_vocabulary = np.array([*(level in known for level in column.levels), False])
     rows = np.flatnonzero((column.indices == vocabulary.unknown) & in_vocabulary[column.values])
-    texts = to_text(values).take(pa.array(rows)).to_pylist()
-    strange = [text.strip() != column.levels[code] for text, code in zip(texts, column.values[rows], strict=True)]
-    shown = tuple(dict.fromkeys(text for text, is_strange in zip(texts, strange, strict=True) if is_strange))
-    _note(found, layout, "unknown", rows[np.array(strange, bool)], file_format, shown[:_SHOWN])
+    texts, codes = to_text(values).take(pa.array(rows)).to_pylist(), column.values[rows]
+    is_other = np.array([text.strip() != column.levels[code] for text, code in zip(texts, codes, strict=True)], bool)
+    shown = tuple(dict.fromkeys(compress(texts, is_other)))
+    _note(found, layout, "unknown", rows[is_other], file_format, shown[:_SHOWN])
 
 
 def _note(

@@ -98,11 +98,11 @@ def test_a_number_that_a_frame_made_a_float_is_looked_up_as_the_file_wrote_it() 
 
 
 def test_a_text_that_only_the_vocabulary_does_not_find_is_told(tmp_path: Path) -> None:
-    """Any other study finds it as the level that it is; the model's own lookup does not."""
+    """Any other study finds it as the level that it is; the model's own lookup does not. Blanks may be training's."""
     spec, source = people_study(tmp_path, own_model(one=True), people())
     data = prepare(spec.dataset, 0, source=source, lookups=spec.lookups)
-    new: dict[str, list[Any]] = {"city": ["São Paulo", " SÃO PAULO", "rome", "Oslo", None]}
-    new |= {"job": ["cook"] * 5, "age": [50.0] * 5}
+    new: dict[str, list[Any]] = {"city": ["São Paulo", " SÃO PAULO", "rome", "Oslo", None, "São Paulo "]}
+    new |= {"job": ["cook"] * 6, "age": [50.0] * 6}
     found = Preparation.of(data, spec.division).prepare(new).unfamiliar
     assert [(one.column, one.what, one.rows, one.values) for one in found] == [
         ("city", "unknown", (2,), (" SÃO PAULO",))
