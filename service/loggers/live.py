@@ -51,8 +51,8 @@ class LiveLogger:
         self._trackers: dict[int, Tracker] = {}  # by study
         self._held_since = 0.0  # by the monotonic clock, the study that is being logged
 
-    def look(self, is_over: Callable[[], bool] = lambda: False) -> int:
-        """Log what is new in the studies that are due, until it is over; return how many studies those were."""
+    def look(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Log what is new in the studies that are due; begin none once `is_over` says so."""
         self._tracked.adopt(every=self._is_for_all)
         held, since = self._tracked.hold(), monotonic()
         for study in held:
@@ -60,7 +60,6 @@ class LiveLogger:
                 break
             self._held_since = since
             self._log(study)
-        return len(held)
 
     def close(self) -> None:
         """Leave the studies to another process, which else waits until the lease of each has ended."""
