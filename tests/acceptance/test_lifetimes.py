@@ -13,7 +13,7 @@ from tests.acceptance.polling import eventually
 from tests.acceptance.processes import House, serving
 from tests.acceptance.studies import SLOW_EPOCHS, document, ended, finished, ran_exactly, read, slow, submit, trials
 
-EPOCHS = 10_000  # of a training that is caught on its way
+EPOCHS = 5_000  # of a training that is caught on its way
 
 pytestmark = pytest.mark.xdist_group("lifetimes")
 
